@@ -1,0 +1,162 @@
+"""Every way to fail, drawn as a tree.
+
+CtMcpError
+├── ConfigError          the operator must mend the settings; raised at start
+├── Refused              we said no; nothing was sent
+│   ├── BadRequest       what was asked for makes no sense; says which field and why
+│   ├── OrderDenied      guard rules said no: every code with its figures
+│   ├── NotConfirmed     no yes: ticket unknown, spent, declined or lapsed
+│   ├── Halted           trading is halted; says who, when, why, and how the person lifts it
+│   ├── BudgetExhausted  our own request budget is empty; says when it refills
+│   └── StoreFailed      the journal cannot be written, so nothing may be sent
+├── UpstreamError        they answered no, or could not be reached; nothing changed
+│   ├── OrderRejected    their words, quoted and labelled as theirs
+│   ├── NotFound · AddonOffline · AuthFailed · RateLimited · Unavailable · BadReply
+└── OutcomeUnknown       a write was sent and no answer came: look, never resend
+
+Every message says what happened, whether anything was sent, and what to do next.
+"""
+
+from typing import ClassVar
+
+
+class CtMcpError(Exception):
+    """The root; ``code`` is stable, ``str()`` is a whole message for the assistant."""
+
+    code: ClassVar[str] = "CT_MCP_ERROR"
+    sent: ClassVar[str] = "Nothing was sent to the market."
+    next_step: ClassVar[str] = ""
+
+    def __init__(self, what: str, *, next_step: str = "") -> None:
+        """Say what happened; ``next_step`` overrides the usual advice of the class."""
+        self.what = what
+        self.advice = next_step or type(self).next_step
+        super().__init__(what)
+
+    def __str__(self) -> str:
+        parts = (f"{self.code}: {self.what}", self.sent, f"Next: {self.advice}" if self.advice else "")
+        return " ".join(part if part.endswith((".", "?", "!")) else f"{part}." for part in parts if part)
+
+
+class ConfigError(CtMcpError):
+    """The operator must mend the settings; lists every fault at once."""
+
+    code = "CONFIG_INVALID"
+    next_step = "mend the settings named above and start again"
+
+
+class Refused(CtMcpError):
+    """We said no; nothing was sent."""
+
+    code = "REFUSED"
+
+
+class BadRequest(Refused):
+    """What was asked for makes no sense, or names something that cannot be told apart."""
+
+    code = "REQUEST_INVALID"
+    next_step = "correct the named field; do not guess a value that the person did not give"
+
+
+class OrderDenied(Refused):
+    """Guard rules said no: every code with its figures."""
+
+    code = "ORDER_DENIED"
+    next_step = "tell the person the reasons; only they can change the policy"
+
+
+class NotConfirmed(Refused):
+    """There is no yes for this ticket: unknown, spent, declined or lapsed."""
+
+    code = "NOT_CONFIRMED"
+    next_step = "ask the person what they want; propose again only if they still want it"
+
+
+class Halted(Refused):
+    """Trading is halted; what closes or cancels still works."""
+
+    code = "TRADING_HALTED"
+    next_step = "only the person can resume trading; closing, flattening and cancelling still work"
+
+
+class BudgetExhausted(Refused):
+    """Our own request budget is empty."""
+
+    code = "BUDGET_EXHAUSTED"
+    next_step = "wait, then ask again with fewer calls"
+
+
+class StoreFailed(Refused):
+    """The journal cannot be written or read, so nothing may be sent."""
+
+    code = "JOURNAL_UNAVAILABLE"
+    next_step = "the person must mend the state folder (disk space, rights), then try again"
+
+
+class UpstreamError(CtMcpError):
+    """They answered no, or could not be reached; nothing changed."""
+
+    code = "UPSTREAM_ERROR"
+    sent = "Nothing was changed in the account."
+
+
+class OrderRejected(UpstreamError):
+    """CrossTrade or NinjaTrader refused; the words in quotes are theirs."""
+
+    code = "UPSTREAM_REJECTED"
+    next_step = "tell the person what was refused; do not send the same again unchanged"
+
+
+class NotFound(UpstreamError):
+    """They do not know what was asked for."""
+
+    code = "UPSTREAM_NOT_FOUND"
+    next_step = "check the name or id with get_accounts, get_positions or get_orders"
+
+
+class AddonOffline(UpstreamError):
+    """CrossTrade answers, but the add-on inside NinjaTrader does not."""
+
+    code = "ADDON_OFFLINE"
+    next_step = "the person must start NinjaTrader 8 and connect the CrossTrade add-on; get_status says when it is back"
+
+
+class AuthFailed(UpstreamError):
+    """The token was refused, or the plan does not include the API."""
+
+    code = "AUTH_FAILED"
+    next_step = "the person must check CROSSTRADE_TOKEN and that their plan includes the API"
+
+
+class RateLimited(UpstreamError):
+    """CrossTrade asked us to slow down; it was not repeated."""
+
+    code = "RATE_LIMITED"
+    next_step = "wait some seconds before the next call"
+
+    def __init__(self, what: str, *, retry_after_seconds: float | None = None) -> None:
+        """Keep how long they asked us to wait, where they said so."""
+        super().__init__(what)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class Unavailable(UpstreamError):
+    """The service could not be reached, or failed while reading."""
+
+    code = "UPSTREAM_UNAVAILABLE"
+    next_step = "what was asked for is unknown now, not empty; try again shortly or call get_status"
+
+
+class BadReply(UpstreamError):
+    """The service answered a read with something we cannot trust."""
+
+    code = "UPSTREAM_BAD_REPLY"
+    next_step = "what was asked for is unknown now, not empty; try again shortly or call get_status"
+
+
+class OutcomeUnknown(CtMcpError):
+    """A write was sent and no trustworthy answer came."""
+
+    code = "OUTCOME_UNKNOWN"
+    sent = "It was sent and may or may not have taken effect."
+    next_step = "do NOT send it again; look with get_orders and get_positions"
