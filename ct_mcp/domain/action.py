@@ -1,0 +1,125 @@
+"""What may be asked of the desk. The caller gives every field that decides a trade; nothing is defaulted here."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from ct_mcp.domain.instrument import Instrument
+from ct_mcp.domain.order import OrderAction, OrderType, TimeInForce
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceOrder:
+    """Send one new order."""
+
+    account: str
+    instrument: Instrument
+    action: OrderAction
+    quantity: int
+    order_type: OrderType
+    limit_price: Decimal | None
+    stop_price: Decimal | None
+    time_in_force: TimeInForce
+    oco_id: str | None = None
+    atm_strategy: str | None = None
+    flatten_first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeOrder:
+    """Change a working order; a None field stays as it is."""
+
+    account: str
+    order_id: str
+    quantity: int | None = None
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CancelOrder:
+    """Cancel one order."""
+
+    account: str
+    order_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancelOrders:
+    """Cancel every working order of an account, or of one instrument in it."""
+
+    account: str
+    instrument: Instrument | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClosePosition:
+    """Leave one position, whole or in part; ``percent`` is 0 to 100 and at most one of the two is given."""
+
+    account: str
+    instrument: Instrument
+    quantity: int | None = None
+    percent: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Flatten:
+    """Leave positions and cancel orders of one account, or of one instrument in it."""
+
+    account: str
+    instrument: Instrument | None
+
+
+Action = PlaceOrder | ChangeOrder | CancelOrder | CancelOrders | ClosePosition | Flatten
+Exit = CancelOrder | CancelOrders | ClosePosition | Flatten
+
+
+def describe(action: Action) -> str:
+    """One line that a person can read, without the account's kind: ``Sim101  BUY 2 ES 12-26 MARKET``."""
+    match action:
+        case PlaceOrder():
+            return f"{action.account}  {_order_words(action)}"
+        case ChangeOrder():
+            return f"{action.account}  CHANGE {action.order_id} to {_change_words(action)}"
+        case CancelOrder():
+            return f"{action.account}  CANCEL {action.order_id}"
+        case CancelOrders():
+            return f"{action.account}  CANCEL all orders{_of(action.instrument)}"
+        case ClosePosition():
+            return f"{action.account}  CLOSE {_how_much(action)} {action.instrument}"
+        case Flatten():
+            return f"{action.account}  FLATTEN {action.instrument or 'everything in this account'}"
+
+
+def _order_words(order: PlaceOrder) -> str:
+    words = [
+        order.action.value,
+        str(order.quantity),
+        str(order.instrument),
+        order.order_type.value.replace("_", " "),
+    ]
+    if order.limit_price is not None:
+        words.append(f"limit {order.limit_price:f}")
+    if order.stop_price is not None:
+        words.append(f"stop {order.stop_price:f}")
+    if order.time_in_force is not TimeInForce.DAY:
+        words.append(order.time_in_force.value)
+    if order.atm_strategy:
+        words.append(f"with ATM strategy {order.atm_strategy}")
+    if order.oco_id:
+        words.append(f"in OCO group {order.oco_id}")
+    return " ".join(["flatten first, then", *words] if order.flatten_first else words)
+
+
+def _change_words(change: ChangeOrder) -> str:
+    given = (("quantity", change.quantity), ("limit", change.limit_price), ("stop", change.stop_price))
+    return ", ".join(f"{name} {value}" for name, value in given if value is not None)
+
+
+def _how_much(close: ClosePosition) -> str:
+    if close.quantity is not None:
+        return f"{close.quantity} of"
+    return "all of" if close.percent is None else f"{close.percent:f} % of"
+
+
+def _of(instrument: Instrument | None) -> str:
+    return "" if instrument is None else f" of {instrument}"

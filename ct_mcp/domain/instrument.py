@@ -1,0 +1,115 @@
+"""Futures instruments in the five spellings that CrossTrade accepts, and the dated one that we send.
+
+``ES 12-26`` (dated), ``ES`` (root), ``ES1!`` (continuous), ``ESZ26`` or ``ESZ6`` (CME code), ``ES DEC26``.
+The dated form never changes its meaning; a root or continuous name means the front month of the day,
+which only the service can tell, so those parse to `FrontMonth` and are resolved by a quote.
+Source: endpoints reference, "Instrument names"; platform reference, "Names".
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import date
+
+from ct_mcp.errors import BadRequest
+
+MONTH_CODES = "FGHJKMNQUVXZ"
+MONTH_NAMES = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+
+_ROOT = r"(?P<root>[A-Z0-9]{1,6}?)"
+_DATED = re.compile(rf"{_ROOT} (?P<month>\d\d)-(?P<year>\d\d)")
+_NAMED = re.compile(rf"{_ROOT} (?P<name>[A-Z]{{3}})(?P<year>\d\d)")
+_CODED = re.compile(rf"{_ROOT}(?P<code>[{MONTH_CODES}])(?P<year>\d\d?)")
+_CONTINUOUS = re.compile(rf"{_ROOT}1!")
+_BARE = re.compile(r"(?P<root>[A-Z][A-Z0-9]{0,5}|[0-9][A-Z]{1,2})")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Instrument:
+    """One dated futures contract: root, contract year and month."""
+
+    root: str
+    year: int
+    month: int
+
+    def __str__(self) -> str:
+        return f"{self.root} {self.month:02d}-{self.year % 100:02d}"
+
+    @property
+    def code(self) -> str:
+        """The CME spelling with two digits of the year, ``ESZ26``."""
+        return f"{self.root}{MONTH_CODES[self.month - 1]}{self.year % 100:02d}"
+
+    @property
+    def named(self) -> str:
+        """The spelling with the month's name, ``ES DEC26``."""
+        return f"{self.root} {MONTH_NAMES[self.month - 1]}{self.year % 100:02d}"
+
+    @property
+    def month_in_words(self) -> str:
+        """The contract month as a person reads it, ``DEC 2026``."""
+        return f"{MONTH_NAMES[self.month - 1]} {self.year}"
+
+    def is_past(self, today: date) -> bool:
+        """Say whether its contract month lies before this month; expiry inside the month comes from the quote."""
+        return (self.year, self.month) < (today.year, today.month)
+
+
+@dataclass(frozen=True, slots=True)
+class FrontMonth:
+    """A root that stands for whatever contract is the front month today."""
+
+    root: str
+
+    def __str__(self) -> str:
+        return self.root
+
+
+def parse_instrument(text: str, today: date) -> Instrument | FrontMonth:
+    """Read any accepted spelling; years are placed in the century and decade nearest to ``today``.
+
+    Raises:
+        BadRequest: It is none of the five spellings.
+    """
+    name = " ".join(text.upper().split())
+    if found := _DATED.fullmatch(name):
+        return _dated(found["root"], int(found["month"]), _full_year(found["year"], today), text)
+    if (found := _NAMED.fullmatch(name)) and found["name"] in MONTH_NAMES:
+        month = MONTH_NAMES.index(found["name"]) + 1
+        return _dated(found["root"], month, _full_year(found["year"], today), text)
+    if found := _CODED.fullmatch(name):
+        month = MONTH_CODES.index(found["code"]) + 1
+        return _dated(found["root"], month, _full_year(found["year"], today), text)
+    if found := _CONTINUOUS.fullmatch(name) or _BARE.fullmatch(name):
+        return FrontMonth(found["root"])
+    raise _unreadable(text)
+
+
+def parse_dated(text: str, today: date) -> Instrument:
+    """Read a name that must carry its contract month.
+
+    Raises:
+        BadRequest: It is a root, a continuous name or nothing we know.
+    """
+    match parse_instrument(text, today):
+        case Instrument() as instrument:
+            return instrument
+        case FrontMonth():
+            raise BadRequest(f"instrument {text[:40]!r} does not name its contract month")
+
+
+def _full_year(digits: str, today: date) -> int:
+    span = 10 if len(digits) == 1 else 100
+    year = today.year - today.year % span + int(digits)
+    return min((year - span, year, year + span), key=lambda candidate: abs(candidate - today.year - 1))
+
+
+def _dated(root: str, month: int, year: int, text: str) -> Instrument:
+    if not 1 <= month <= 12:
+        raise _unreadable(text)
+    return Instrument(root, year, month)
+
+
+def _unreadable(text: str) -> BadRequest:
+    return BadRequest(
+        f"instrument {text[:40]!r} is none of the known spellings: 'ES 12-26', 'ES', 'ES1!', 'ESZ26', 'ES DEC26'"
+    )
