@@ -165,6 +165,10 @@ class View:
             return None
         return tuple(order for order in self.orders if order.instrument == instrument and not order.is_closed)
 
+    def pending_orders(self, instrument: Instrument) -> tuple[PendingOrder, ...]:
+        """The orders of unknown outcome in one instrument."""
+        return tuple(order for order in self.pending if order.instrument == instrument)
+
     def order(self, order_id: str) -> Order | None:
         """One open order by the service's id or by our own."""
         return next((order for order in self.orders or () if order_id in (order.order_id, order.own_id)), None)

@@ -1,0 +1,122 @@
+"""The figures of one order, finished: what it is worth, what it risks, how far it stands, where it leads."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from ct_mcp.domain.action import Action, ChangeOrder, PlaceOrder
+from ct_mcp.domain.market import Contract, Quote
+from ct_mcp.domain.order import OrderType
+from ct_mcp.guard.exposure import resulting_order, worst_case_after
+from ct_mcp.guard.policy import Policy, View
+from ct_mcp.guard.values import is_price, is_whole_number
+
+
+@dataclass(frozen=True, slots=True)
+class OrderFigures:
+    """Money is account currency. None is what cannot be said, never zero.
+
+    ``ticks_from_market`` is how far its first price stands from the last quote, never negative. ``risk`` is taken
+    over ``risk_ticks``, since no stop stands with an order that is sent by itself.
+    """
+
+    notional: Decimal | None = None
+    risk: Decimal | None = None
+    risk_ticks: int = 0
+    reference_price: Decimal | None = None
+    ticks_from_market: Decimal | None = None
+    position_now: int | None = None
+    position_after: int | None = None
+    most_long_after: int | None = None
+    most_short_after: int | None = None
+
+
+def order_figures(action: Action, view: View, policy: Policy) -> OrderFigures | None:
+    """Reckon a new order, or a changed one as it will stand; None for actions that send no order."""
+    order = resulting_order(action, view)
+    if order is None or not isinstance(action, PlaceOrder | ChangeOrder):
+        return None
+    quote = quote_for(order, view)
+    sound = is_whole_number(order.quantity)
+    reach = worst_case_after(action, view) if sound else None
+    return OrderFigures(
+        notional=notional(order, quote, policy.limits.price_band_ticks),
+        risk=risk_over_band(order, quote, policy.limits.price_band_ticks),
+        risk_ticks=policy.limits.price_band_ticks,
+        reference_price=reference_price(quote),
+        ticks_from_market=ticks_from_market(order, quote),
+        position_now=view.net_position(order.instrument),
+        position_after=position_after(action, view) if sound else None,
+        most_long_after=reach.most_long if reach else None,
+        most_short_after=reach.most_short if reach else None,
+    )
+
+
+def quote_for(order: PlaceOrder, view: View) -> Quote | None:
+    """The quote, if it is of this very contract and says what a tick and a point are worth."""
+    quote = view.quote
+    if quote is None or quote.instrument != order.instrument or not _is_usable(quote.contract):
+        return None
+    return quote
+
+
+def reference_price(quote: Quote | None) -> Decimal | None:
+    """The last trade, or the middle of bid and ask where there was none."""
+    if quote is None:
+        return None
+    if is_quoted(quote.last):
+        return quote.last
+    if quote.bid is not None and quote.ask is not None and is_quoted(quote.bid) and is_quoted(quote.ask):
+        return (quote.bid + quote.ask) / 2
+    return None
+
+
+def is_quoted(price: Decimal | None) -> bool:
+    """Say whether a quote really holds this price; a market near zero may quote zero itself."""
+    return price is not None and (is_price(price) or price == 0)
+
+
+def first_price(order: PlaceOrder) -> Decimal | None:
+    """The price that the market must reach first: the stop where there is one, or the limit."""
+    return order.stop_price if order.order_type.needs_stop_price else order.limit_price
+
+
+def ticks_from_market(order: PlaceOrder, quote: Quote | None) -> Decimal | None:
+    """How far its first price stands from the last quote, in ticks; None for a market order."""
+    price, reference = first_price(order), reference_price(quote)
+    if quote is None or price is None or reference is None or not is_price(price):
+        return None
+    return abs(quote.contract.ticks(price - reference))
+
+
+def notional(order: PlaceOrder, quote: Quote | None, band_ticks: int) -> Decimal | None:
+    """What the order is worth at the highest price it may fill at; an order without a limit may slip by the band."""
+    price = order.limit_price if order.order_type.needs_limit_price else order.stop_price
+    if order.order_type is OrderType.MARKET:
+        price = reference_price(quote)
+    if quote is None or price is None or not is_quoted(price) or not is_whole_number(order.quantity):
+        return None
+    slip = Decimal(0) if order.order_type.needs_limit_price else quote.contract.tick_size * band_ticks
+    return quote.contract.money(abs(price) + slip, order.quantity)
+
+
+def risk_over_band(order: PlaceOrder, quote: Quote | None, band_ticks: int) -> Decimal | None:
+    """What it loses if the market goes against it by the whole price band."""
+    if quote is None or not is_whole_number(order.quantity):
+        return None
+    return quote.contract.money(quote.contract.tick_size * band_ticks, order.quantity)
+
+
+def position_after(action: PlaceOrder | ChangeOrder, view: View) -> int | None:
+    """Signed contracts once all of it has filled and nothing else has."""
+    order = resulting_order(action, view)
+    net = None if order is None else view.net_position(order.instrument)
+    if order is None or net is None:
+        return None
+    changed = view.order(action.order_id) if isinstance(action, ChangeOrder) else None
+    fills = order.quantity - (changed.filled if changed else 0)
+    return (0 if order.flatten_first else net) + order.action.sign * fills
+
+
+def _is_usable(contract: Contract) -> bool:
+    sizes = (contract.tick_size, contract.tick_value, contract.point_value)
+    return all(is_price(size) and size > 0 for size in sizes)
