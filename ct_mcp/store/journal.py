@@ -1,13 +1,22 @@
 """The words of the journal: what is written down, how one entry is chained to the next, what breaks the chain."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from ct_mcp.errors import StoreFailed
+from ct_mcp.store.codec import canonical, time_from_text, time_to_text
+
+GENESIS = "0" * 64
+"""What the first entry has for a previous hash."""
+
+Row = tuple[Any, ...]
+"""An entry as the file holds it: the fields of `Entry` in their order, times and detail as text."""
 
 _NOTHING_MORE: Mapping[str, object] = MappingProxyType({})
 
@@ -97,3 +106,70 @@ class Verification:
     last_hash: str
     broken_at: int | None = None
     why: str = ""
+
+
+def seal(new: NewEntry, now: datetime, sequence: int, previous_hash: str) -> Row:
+    """Make the row that follows the one with ``previous_hash``.
+
+    Text that came from outside may hold half a character (a lone surrogate), which no file can hold: it is written
+    as its escape, because an entry that must be written must not fail on somebody else's text.
+    """
+    row = (
+        sequence,
+        time_to_text(now),
+        new.kind.value,
+        _storable(" ".join(new.summary.split())),
+        None if new.account is None else _storable(new.account),
+        new.ticket_id,
+        new.own_id,
+        new.fingerprint,
+        int(new.opens),
+        _storable(new.reason),
+        canonical(dict(new.detail)),
+        previous_hash,
+    )
+    return (*row, _digest(row))
+
+
+def entry_of(row: Row) -> Entry:
+    """Read a row.
+
+    Raises:
+        StoreFailed: It was not written by us, or has been tampered with.
+    """
+    sequence, at, kind, *texts, opens, reason, detail, previous_hash, digest = row
+    try:
+        when, what, more = time_from_text(at), EntryKind(kind), json.loads(detail)
+    except (ValueError, TypeError) as error:
+        raise StoreFailed(f"journal entry {row[0]} cannot be read: {error}") from error
+    return Entry(sequence, when, what, *texts, bool(opens), reason, more, previous_hash, digest)
+
+
+def check(rows: Iterable[Row], last_given: int) -> Verification:
+    """Walk the chain from its first row; ``last_given`` is the highest sequence that was ever given to an entry."""
+    count, previous_hash = 0, GENESIS
+    for row in rows:
+        if why := _fault(row, count + 1, previous_hash):
+            return Verification(ok=False, count=count, last_hash=previous_hash, broken_at=count + 1, why=why)
+        count, previous_hash = count + 1, str(row[-1])
+    if count < last_given:
+        why = "it is missing, with everything after it"
+        return Verification(ok=False, count=count, last_hash=previous_hash, broken_at=count + 1, why=why)
+    return Verification(ok=True, count=count, last_hash=previous_hash)
+
+
+def _fault(row: Row, sequence: int, previous_hash: str) -> str:
+    *body, linked_to, stated = row
+    if row[0] != sequence:
+        return "it is missing"
+    if linked_to != previous_hash:
+        return "it does not follow from the entry before it, or that one was rewritten"
+    return "" if stated == _digest((*body, linked_to)) else "its words do not match its hash"
+
+
+def _digest(row: Row) -> str:
+    return sha256(canonical(row).encode("ascii")).hexdigest()
+
+
+def _storable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,0 +1,74 @@
+"""How values are spelled on disk: canonical JSON, times, and every action with its kind."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from ct_mcp.domain.action import Action, CancelOrder, CancelOrders, ChangeOrder, ClosePosition, Flatten, PlaceOrder
+from ct_mcp.domain.instrument import Instrument
+from ct_mcp.domain.order import OrderAction, OrderType, TimeInForce
+from ct_mcp.errors import StoreFailed
+
+ACTIONS: Mapping[str, type[Action]] = {
+    "place_order": PlaceOrder,
+    "change_order": ChangeOrder,
+    "cancel_order": CancelOrder,
+    "cancel_orders": CancelOrders,
+    "close_position": ClosePosition,
+    "flatten": Flatten,
+}
+_KINDS = {cls: kind for kind, cls in ACTIONS.items()}
+
+# Fields that JSON cannot hold as they are; every other field is read as it was written.
+_READERS: Mapping[str, Callable[[Any], object]] = {
+    "instrument": lambda fields: Instrument(**fields),
+    "action": OrderAction,
+    "order_type": OrderType,
+    "time_in_force": TimeInForce,
+    "limit_price": Decimal,
+    "stop_price": Decimal,
+    "percent": Decimal,
+}
+
+
+def action_to_text(action: Action) -> str:
+    """Write an action with its kind, so that `action_from_text` gives back exactly the same."""
+    return canonical([_KINDS[type(action)], asdict(action)])
+
+
+def action_from_text(text: str) -> Action:
+    """Read what `action_to_text` wrote; anything else is a ValueError, TypeError, LookupError or ArithmeticError."""
+    kind, fields = json.loads(text)
+    return ACTIONS[kind](**{name: _read(name, value) for name, value in fields.items()})
+
+
+def _read(name: str, value: Any) -> Any:
+    reader = _READERS.get(name)
+    return value if value is None or reader is None else reader(value)
+
+
+def canonical(value: object) -> str:
+    """The one JSON text of a value, in ASCII; what JSON does not know is written as its text.
+
+    Raises:
+        StoreFailed: It holds a NaN, an infinity, itself, or keys that are no text.
+    """
+    try:
+        return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, default=str)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise StoreFailed(f"this cannot be written as JSON: {error}") from error
+
+
+def time_to_text(at: datetime) -> str:
+    """ISO 8601 in UTC with microseconds, so that text sorts as time does."""
+    if at.tzinfo is None:
+        raise ValueError("a stored time must know its zone")
+    return at.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def time_from_text(text: str) -> datetime:
+    """Read what `time_to_text` wrote."""
+    return datetime.fromisoformat(text).astimezone(UTC)

@@ -1,0 +1,109 @@
+"""The journal on disk: appended, looked up, checked."""
+
+from datetime import datetime
+from sqlite3 import Connection
+
+from ct_mcp.store.codec import time_from_text, time_to_text
+from ct_mcp.store.journal import (
+    GENESIS,
+    SETTLING,
+    Entry,
+    EntryKind,
+    LastIntent,
+    NewEntry,
+    Verification,
+    check,
+    entry_of,
+    seal,
+)
+
+_HEAD = """
+SELECT COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'journal'), 0),
+       (SELECT hash FROM journal ORDER BY sequence DESC LIMIT 1)
+"""
+_INSERT = "INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_BEGIN_TO_WAIT = "INSERT INTO outstanding VALUES (?, ?, ?, ?)"
+# An answer that names its order settles that one; an answer to the ticket settles all that was sent for it so far.
+_SETTLE = """
+DELETE FROM outstanding WHERE ticket_id = :ticket_id
+AND (:own_id IS NULL OR own_id IS NULL OR own_id = :own_id)
+"""
+_NEWEST = "SELECT * FROM journal ORDER BY sequence DESC LIMIT :limit"
+_OF_ACCOUNT = "SELECT * FROM journal WHERE account = :account ORDER BY sequence DESC LIMIT :limit"
+_OF_TICKET = """
+SELECT * FROM journal WHERE ticket_id = :ticket_id AND (:account IS NULL OR account = :account)
+ORDER BY sequence DESC LIMIT :limit
+"""
+_UNSETTLED = "SELECT journal.* FROM outstanding JOIN journal USING (sequence) ORDER BY sequence"
+_ORDERS_SENT = "SELECT COUNT(*) FROM journal WHERE kind = 'intent' AND opens = 1 AND account = ? AND at >= ?"
+_LAST_INTENT = """
+SELECT at, NOT EXISTS (SELECT 1 FROM outstanding WHERE fingerprint = :fingerprint)
+FROM journal WHERE kind = 'intent' AND fingerprint = :fingerprint ORDER BY sequence DESC LIMIT 1
+"""
+_ALL = "SELECT * FROM journal ORDER BY sequence"
+_MISCOUNTED = """
+WITH due AS (
+    SELECT sequence FROM journal AS intent WHERE kind = 'intent' AND NOT EXISTS (
+        SELECT 1 FROM journal AS answer
+        WHERE answer.ticket_id = intent.ticket_id AND answer.kind IN ('answered', 'settled')
+        AND answer.sequence > intent.sequence
+        AND (answer.own_id IS NULL OR intent.own_id IS NULL OR answer.own_id = intent.own_id)
+    )
+)
+SELECT MIN(sequence) FROM (
+    SELECT sequence FROM (SELECT sequence FROM due EXCEPT SELECT sequence FROM outstanding)
+    UNION ALL SELECT sequence FROM (SELECT sequence FROM outstanding EXCEPT SELECT sequence FROM due)
+)
+"""
+
+
+def append(connection: Connection, new: NewEntry, now: datetime) -> Entry:
+    """Write one entry at the end of the chain."""
+    last_given, last_hash = connection.execute(_HEAD).fetchone()
+    row = seal(new, now, last_given + 1, last_hash or GENESIS)
+    connection.execute(_INSERT, row)
+    if new.kind is EntryKind.INTENT:
+        connection.execute(_BEGIN_TO_WAIT, (row[0], new.ticket_id, new.own_id, new.fingerprint))
+    if new.kind in SETTLING:
+        connection.execute(_SETTLE, {"ticket_id": new.ticket_id, "own_id": new.own_id})
+    return entry_of(row)
+
+
+def newest(connection: Connection, limit: int, account: str | None, ticket_id: str | None) -> tuple[Entry, ...]:
+    """The last entries, newest first."""
+    query = _OF_TICKET if ticket_id is not None else _OF_ACCOUNT if account is not None else _NEWEST
+    wanted = {"limit": limit, "account": account, "ticket_id": ticket_id}
+    return tuple(entry_of(row) for row in connection.execute(query, wanted))
+
+
+def unsettled(connection: Connection) -> tuple[Entry, ...]:
+    """The intents of unknown fate, oldest first."""
+    return tuple(entry_of(row) for row in connection.execute(_UNSETTLED))
+
+
+def orders_sent(connection: Connection, account: str, since: datetime) -> int:
+    """How many orders that open or add were about to be sent."""
+    count: int = connection.execute(_ORDERS_SENT, (account, time_to_text(since))).fetchone()[0]
+    return count
+
+
+def last_intent(connection: Connection, fingerprint: str) -> LastIntent | None:
+    """When this very action was last about to be sent; settled only if no such one is outstanding."""
+    row = connection.execute(_LAST_INTENT, {"fingerprint": fingerprint}).fetchone()
+    return None if row is None else LastIntent(time_from_text(row[0]), bool(row[1]))
+
+
+def verify(connection: Connection) -> Verification:
+    """Check the whole chain, and that what counts as outstanding is what the chain says."""
+    last_given, _ = connection.execute(_HEAD).fetchone()
+    found = check(connection.execute(_ALL), last_given)
+    miscounted = connection.execute(_MISCOUNTED).fetchone()[0] if found.ok else None
+    if miscounted is None:
+        return found
+    return Verification(
+        ok=False,
+        count=found.count,
+        last_hash=found.last_hash,
+        broken_at=miscounted,
+        why="whether it is outstanding is not what the journal says",
+    )

@@ -1,0 +1,134 @@
+"""The embedded store: one SQLite file in the state folder, shared by every process of this machine.
+
+Import it late: nothing on the way to the answer of ``initialize`` may load sqlite3.
+"""
+
+from collections.abc import Callable
+from contextlib import closing
+from datetime import date, datetime
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from sqlite3 import Connection
+from typing import TypeVar, TypeVarTuple
+
+from anyio import CapacityLimiter, to_thread
+
+from ct_mcp.domain.ticket import Halt, Ticket
+from ct_mcp.store import ledger, shared, tickets
+from ct_mcp.store.database import Database
+from ct_mcp.store.journal import Entry, LastIntent, NewEntry, Verification
+
+FILE_NAME = "ct-mcp.sqlite3"
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+
+class SqliteStore:
+    """Tickets, journal, and what processes share.
+
+    Every call may raise `StoreFailed`. What a call returned is on disk. A cancelled call has happened whole or not
+    at all; the caller shields what must happen.
+    """
+
+    def __init__(self, folder: Path, *, busy_timeout_seconds: float = 5.0) -> None:
+        """Remember where the file lives; it is opened, or made, by the first call."""
+        self._path = folder / FILE_NAME
+        self._busy_timeout_seconds = busy_timeout_seconds
+        self._database = Database(self._path, busy_timeout_seconds)
+        self._turn = CapacityLimiter(1)
+
+    async def open_ticket(self, ticket: Ticket, now: datetime) -> Ticket:
+        """Keep the ticket, or return the one that stands for the same action."""
+        return await self._write(tickets.propose, ticket, now)
+
+    async def ticket(self, ticket_id: str) -> Ticket | None:
+        """Find one by its id; its state is as stored, so ask `Ticket.state_at` for the lapse."""
+        return await self._read(tickets.find, ticket_id)
+
+    async def open_tickets(self, now: datetime) -> tuple[Ticket, ...]:
+        """Those that still wait for a word of the person, oldest first."""
+        return await self._read(tickets.waiting, now)
+
+    async def approve_ticket(self, ticket_id: str, by: str, now: datetime) -> bool:
+        """OPEN to APPROVED; False if it is not open, or has lapsed."""
+        return await self._write(tickets.approve, ticket_id, by, now)
+
+    async def decline_ticket(self, ticket_id: str, by: str, now: datetime) -> bool:
+        """OPEN or APPROVED to DECLINED; False if it was neither, or has lapsed."""
+        return await self._write(tickets.decline, ticket_id, by, now)
+
+    async def spend_ticket(self, ticket_id: str, now: datetime) -> bool:
+        """APPROVED, or OPEN where no approval is needed, to SPENT; exactly one caller in the world gets True."""
+        return await self._write(tickets.spend, ticket_id, now)
+
+    async def append(self, entry: NewEntry, now: datetime) -> Entry:
+        """Write one entry at the end of the journal."""
+        return await self._write(ledger.append, entry, now)
+
+    async def entries(self, limit: int, account: str | None = None, ticket_id: str | None = None) -> tuple[Entry, ...]:
+        """The last entries, newest first."""
+        return await self._read(ledger.newest, limit, account, ticket_id)
+
+    async def unsettled(self) -> tuple[Entry, ...]:
+        """The intents of unknown fate, oldest first."""
+        return await self._read(ledger.unsettled)
+
+    async def orders_sent(self, account: str, since: datetime) -> int:
+        """How many intents that open or add were written at ``since`` or later."""
+        return await self._read(ledger.orders_sent, account, since)
+
+    async def last_intent(self, fingerprint: str) -> LastIntent | None:
+        """When this very action was last about to be sent; settled only if no such one is outstanding."""
+        return await self._read(ledger.last_intent, fingerprint)
+
+    async def verify(self) -> Verification:
+        """Check the whole journal, on a connection of its own: a long journal keeps nobody waiting."""
+        return await to_thread.run_sync(self._verified, abandon_on_cancel=True)
+
+    async def halt(self) -> Halt | None:
+        """The halt that stands."""
+        return await self._read(shared.halt)
+
+    async def set_halt(self, halt: Halt) -> bool:
+        """Halt trading, and journal it; the first halt stands. False, and no entry, if trading was halted already."""
+        return await self._write(shared.set_halt, halt)
+
+    async def clear_halt(self, by: str, now: datetime) -> bool:
+        """Lift the halt, and journal it; False if there was none."""
+        return await self._write(shared.clear_halt, by, now)
+
+    async def day_loss(self, account: str, day: date) -> bool:
+        """Say whether the account has reached its loss limit in this trading day."""
+        return await self._read(shared.day_loss, account, day)
+
+    async def mark_day_loss(self, account: str, day: date, figure: Decimal, now: datetime) -> bool:
+        """Remember for good, and journal, that the limit was reached; False if it was known."""
+        return await self._write(shared.mark_day_loss, account, day, figure, now)
+
+    async def armed_until(self, account: str, now: datetime) -> datetime | None:
+        """When the arming of the account ends; None if it is not armed."""
+        return await self._read(shared.armed_until, account, now)
+
+    async def arm(self, account: str, until: datetime, by: str, now: datetime) -> None:
+        """Arm the account, or move the end of its arming, and journal it."""
+        return await self._write(shared.arm, account, until, by, now)
+
+    async def disarm(self, account: str, by: str, now: datetime) -> bool:
+        """End the arming, and journal it; False if there was none."""
+        return await self._write(shared.disarm, account, by, now)
+
+    async def close(self) -> None:
+        """Close the file; a later call opens it again, so that a late answer is still written."""
+        await to_thread.run_sync(self._database.close, limiter=self._turn)
+
+    async def _read(self, work: Callable[[Connection, *Ts], T], *arguments: *Ts) -> T:
+        return await to_thread.run_sync(partial(self._database.read, work, *arguments), limiter=self._turn)
+
+    async def _write(self, work: Callable[[Connection, *Ts], T], *arguments: *Ts) -> T:
+        return await to_thread.run_sync(partial(self._database.write, work, *arguments), limiter=self._turn)
+
+    def _verified(self) -> Verification:
+        with closing(Database(self._path, self._busy_timeout_seconds)) as aside:
+            return aside.read(ledger.verify)
