@@ -2,11 +2,10 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ct_mcp.errors import StoreFailed
@@ -17,8 +16,6 @@ GENESIS = "0" * 64
 
 Row = tuple[Any, ...]
 """An entry as the file holds it: the fields of `Entry` in their order, times and detail as text."""
-
-_NOTHING_MORE: Mapping[str, object] = MappingProxyType({})
 
 
 class EntryKind(StrEnum):
@@ -68,7 +65,7 @@ class NewEntry:
     fingerprint: str | None = None
     opens: bool = False
     reason: str = ""
-    detail: Mapping[str, object] = field(default=_NOTHING_MORE)
+    detail: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +134,13 @@ def entry_of(row: Row) -> Entry:
     Raises:
         StoreFailed: It was not written by us, or has been tampered with.
     """
-    sequence, at, kind, *texts, opens, reason, detail, previous_hash, digest = row
+    read = dict(zip((each.name for each in fields(Entry)), row, strict=True))
     try:
-        when, what, more = time_from_text(at), EntryKind(kind), json.loads(detail)
+        read["at"], read["kind"] = time_from_text(read["at"]), EntryKind(read["kind"])
+        read["opens"], read["detail"] = bool(read["opens"]), json.loads(read["detail"])
     except (ValueError, TypeError) as error:
         raise StoreFailed(f"journal entry {row[0]} cannot be read: {error}") from error
-    return Entry(sequence, when, what, *texts, bool(opens), reason, more, previous_hash, digest)
+    return Entry(**read)
 
 
 def check(rows: Iterable[Row], last_given: int) -> Verification:
