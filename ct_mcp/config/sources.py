@@ -51,7 +51,9 @@ def read_file(named: Path | None, usual: Callable[[], Path], faults: list[str]) 
         faults.append(f"{file}: cannot be read: {error.strerror}")
     except UnicodeDecodeError:
         faults.append(f"{file}: is not UTF-8 text; save it as UTF-8")
-    except (ValueError, ArithmeticError, RecursionError) as error:
+    except (ArithmeticError, RecursionError):
+        faults.append(f"{file}: holds a number or a nesting beyond all bounds")
+    except ValueError as error:
         faults.append(f"{file}: is not valid TOML: {error}")
     return file, {}
 

@@ -78,7 +78,7 @@ def shown(value: object) -> str:
     """A value as a fault repeats it: short, on one line, without anything that may be a login."""
     match value:
         case bool() | Decimal():
-            return str(value).lower()
+            return str(value).lower()[:60]
         case int() | float():
             return str(value) if abs(value) < 2**63 else "a number beyond 64 bits"
         case str():
