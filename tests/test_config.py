@@ -575,7 +575,7 @@ def test_the_operating_systems_keyring_is_asked_by_service_and_user(keyring_that
 
 def test_an_error_of_the_keyring_says_its_kind_only(keyring_that: Callable[[str], None]) -> None:
     keyring_that("raise errors.KeyringLocked('the login keyring of somebody')")
-    with pytest.raises(OSError, match="^KeyringLocked$"):
+    with pytest.raises(OSError, match=r"^KeyringLocked$"):
         token_from_keyring()
 
 
