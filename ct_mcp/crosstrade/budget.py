@@ -1,0 +1,101 @@
+"""How many requests we allow ourselves: arithmetic only, no sleeping and no clock.
+
+The service meters REST and socket together, per token: three a second and twenty at once. The last tokens are kept for
+exits, so that reading quotes never holds up a flatten. Nothing is reserved ahead: whoever finds too few tokens is told
+how long to wait and asks again, so that somebody who gave up waiting has taken nothing.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from math import ceil
+from typing import Protocol
+
+CAPACITY = 20.0
+PER_SECOND = 3.0
+RESERVE = 6.0
+LONGEST_PENALTY_SECONDS = 300.0
+
+# Sums of binary fractions may end a hair below a whole token.
+_HAIR = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """The tokens left at one moment; below zero while the service asked us to wait. The state that processes share."""
+
+    tokens: float = CAPACITY
+    at: datetime | None = None
+
+    def refilled(self, now: datetime) -> "Bucket":
+        """The bucket as it stands now. A clock that went back refills nothing, and is followed from there on."""
+        passed = 0.0 if self.at is None else max(0.0, (now - self.at).total_seconds())
+        return Bucket(min(CAPACITY, self.tokens + passed * PER_SECOND), now)
+
+    def taken(self, now: datetime, *, urgent: bool) -> tuple["Bucket", float]:
+        """Take one token, or take none and say how many seconds to wait before asking again."""
+        bucket = self.refilled(now)
+        missing = (1.0 if urgent else 1.0 + RESERVE) - bucket.tokens
+        if missing <= _HAIR:
+            return replace(bucket, tokens=bucket.tokens - 1.0), 0.0
+        # In whole milliseconds, rounded up: a wait shorter than the clock can tell would be asked for again and again.
+        return bucket, ceil(missing / PER_SECOND * 1000) / 1000
+
+    def penalised(self, now: datetime, retry_after_seconds: float) -> "Bucket":
+        """They answered 429: nothing leaves before their time is up, and then exits first."""
+        bucket = self.refilled(now)
+        wait = min(max(0.0, retry_after_seconds), LONGEST_PENALTY_SECONDS)
+        return replace(bucket, tokens=min(bucket.tokens, 1.0 - wait * PER_SECOND))
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """The budget as a person reads it: requests that may leave at once, and when it is full again."""
+
+    requests_left: int
+    requests_left_for_exits: int
+    full_in_seconds: float
+    capacity: int = int(CAPACITY)
+    per_second: float = PER_SECOND
+
+
+def allowance(bucket: Bucket, now: datetime) -> Allowance:
+    """Say what a bucket allows at this moment."""
+    tokens = bucket.refilled(now).tokens
+    return Allowance(
+        requests_left=max(0, int(tokens - RESERVE + _HAIR)),
+        requests_left_for_exits=max(0, int(tokens + _HAIR)),
+        full_in_seconds=round((CAPACITY - tokens) / PER_SECOND, 3),
+    )
+
+
+class Budget(Protocol):
+    """One budget for everything with the same token. Asynchronous, since a shared one has to look it up."""
+
+    async def wait(self, now: datetime, *, urgent: bool) -> float:
+        """Take a place and say 0, or take none and say how many seconds to wait before asking again."""
+        ...
+
+    async def penalise(self, now: datetime, retry_after_seconds: float) -> None:
+        """They answered 429."""
+        ...
+
+    async def snapshot(self, now: datetime) -> Allowance:
+        """What is left, for the status."""
+        ...
+
+
+class OwnBudget:
+    """The budget of this process alone."""
+
+    def __init__(self) -> None:
+        self._bucket = Bucket()
+
+    async def wait(self, now: datetime, *, urgent: bool) -> float:
+        self._bucket, seconds = self._bucket.taken(now, urgent=urgent)
+        return seconds
+
+    async def penalise(self, now: datetime, retry_after_seconds: float) -> None:
+        self._bucket = self._bucket.penalised(now, retry_after_seconds)
+
+    async def snapshot(self, now: datetime) -> Allowance:
+        return allowance(self._bucket, now)

@@ -1,0 +1,93 @@
+"""Every REST endpoint of CrossTrade for NinjaTrader: RPC name, method, path, read or write. Pure data.
+
+The Tradovate surface and the webhook are other products and are left out. `ct-mcp check` compares this table with the
+live catalogue; what is ``assumed`` here has not been seen in any document.
+"""
+
+from dataclasses import dataclass
+from types import MappingProxyType
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One route. ``assumed`` is empty, or says what in this row is our deduction."""
+
+    rpc: str
+    method: str
+    path: str
+    writes: bool
+    note: str = ""
+    assumed: str = ""
+
+
+def _read(rpc: str, path: str, note: str = "", assumed: str = "") -> Endpoint:
+    return Endpoint(rpc, "GET", f"/v1/api{path}", writes=False, note=note, assumed=assumed)
+
+
+def _write(rpc: str, path: str, note: str = "", assumed: str = "") -> Endpoint:
+    return Endpoint(rpc, "POST", f"/v1/api{path}", writes=True, note=note, assumed=assumed)
+
+
+_ACCOUNT = "/accounts/{account}"
+_ORDER = f"{_ACCOUNT}/orders/{{order_id}}"
+_STRATEGY = f"{_ACCOUNT}/strategies/{{strategy_id}}"
+_PATH = "the path"
+_NAME = "the RPC name, which is ours"
+
+_ROWS = (
+    # Accounts
+    _read("ListAccounts", "/accounts", "rows may carry nothing but a name"),
+    _read("GetAccount", _ACCOUNT, "'snapshot' is a route and no account"),
+    _read("GetAccountSummary", "/accounts/snapshot", assumed="which RPC name belongs to this path"),
+    _read("GetWatermarks", f"{_ACCOUNT}/watermarks", "needs no add-on"),
+    # Positions
+    _read("ListPositions", f"{_ACCOUNT}/positions"),
+    _read("GetAllPositions", "/positions", "add-on 1.12.0"),
+    _read("GetPosition", f"{_ACCOUNT}/position", "what comes when flat is not documented"),
+    _write("FlattenEverything", "/positions/flatten", "an EMPTY body closes every account; sent with an account only"),
+    _write("Flatten", f"{_ACCOUNT}/positions/flatten", "leaves resting entries where there is no position"),
+    _write("ClosePosition", f"{_ACCOUNT}/positions/close", "a partial close leaves stops and targets at their size"),
+    _write("Reverse", f"{_ACCOUNT}/positions/reverse"),
+    _write("ReversePosition", f"{_ACCOUNT}/positions/reverseposition", "places even if the old position still stands"),
+    # Orders
+    _read("ListOrders", f"{_ACCOUNT}/orders"),
+    _read("GetAllOrders", "/orders", "add-on 1.12.0", assumed=_PATH),
+    _read("GetOrder", _ORDER, "may miss a living order that is asked for by our own id"),
+    _read("GetOrderStatus", f"{_ORDER}/status"),
+    _read("GetOrderLifecycle", f"{_ORDER}/lifecycle", "add-on 1.13.2; the evidence after an unknown outcome"),
+    _write("PlaceOrder", f"{_ACCOUNT}/orders/place", "acknowledged by the add-on; neither working nor filled"),
+    _write("FlatPlace", f"{_ACCOUNT}/orders/flatplace", "places even if the old position still stands"),
+    _write("Cancel", f"{_ORDER}/cancel"),
+    _write("CancelOrders", f"{_ACCOUNT}/orders/cancel", "no instrument: every order of the account"),
+    _write("CancelAllOrders", "/orders/cancelall", "NEVER CALLED: it reaches accounts that nobody named"),
+    _write("CancelReplace", f"{_ORDER}/replace"),
+    Endpoint("Change", "PUT", f"/v1/api{_ORDER}/change", writes=True, note="the only PUT"),
+    _write("CancelAndBracket", f"{_ACCOUNT}/orders/cancel_and_bracket", "not atomic; on a flat account it opens"),
+    # Executions
+    _read("ListExecutions", f"{_ACCOUNT}/executions", "the last 900 seconds at most"),
+    _read("GetExecution", f"{_ACCOUNT}/executions/{{execution_id}}"),
+    _read("GetExecutionsByOrderId", f"{_ORDER}/executions", "add-on 1.12.0", assumed=_PATH),
+    # Market data
+    _read("GetQuote", "/market/quote", "one name: an object; several, joined by commas: a bare array"),
+    _read("GetQuoteLegacy", f"{_ACCOUNT}/quote", "deprecated since 1.12.0", assumed=_NAME),
+    _read("MarketInfo", "/market/info"),
+    Endpoint("GetBars", "POST", "/v1/api/market/bars", writes=False, note="reads, though it is a POST"),
+    # Strategies
+    _read("ListStrategies", f"{_ACCOUNT}/strategies", "has returned stale rows", assumed=_PATH),
+    _read("GetStrategy", _STRATEGY, assumed=_PATH),
+    _read("ListAllStrategies", "/strategies", assumed=_PATH),
+    _write("CloseStrategy", f"{_STRATEGY}/close"),
+    _write("DisableStrategy", f"{_STRATEGY}/disable", "add-on 1.13.0"),
+    _write("EnableStrategy", f"{_STRATEGY}/enable", "add-on 1.13.0"),
+    _write("StartStrategy", f"{_ACCOUNT}/strategies/start", "add-on 1.13.0"),
+    _read("ListAtmTemplates", "/atm-templates", assumed=_NAME),
+    # Discovery: names with a dot or underscore are documents and no RPC
+    _read("_endpoints", "/_endpoints"),
+    _read("openapi.json", "/openapi.json"),
+    _read("openapi.yaml", "/openapi.yaml"),
+    _read("llms.txt", "/llms.txt"),
+    _read("llms-full.txt", "/llms-full.txt"),
+)
+
+ENDPOINTS = MappingProxyType({endpoint.rpc: endpoint for endpoint in _ROWS})
+REFERENCES = ("llms.txt", "llms-full.txt", "openapi.json", "openapi.yaml", "_endpoints")

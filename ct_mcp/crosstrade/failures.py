@@ -1,0 +1,253 @@
+"""A request that did not end well → which of our errors, and whether anything may have happened. Pure.
+
+| what happened                        | while reading          | while writing                              |
+|--------------------------------------|------------------------|--------------------------------------------|
+| it never left (connect failed)       | Unavailable            | Unavailable                                |
+| it broke on the way                  | Unavailable            | OutcomeUnknown                             |
+| 4xx, or 200 with an error            | by its text            | the same: their no is definite             |
+| 401, 403                             | AuthFailed             | AuthFailed                                 |
+| 408                                  | AddonOffline           | AddonOffline if proven, else OutcomeUnknown |
+| 429                                  | RateLimited            | RateLimited; the broker's: OutcomeUnknown  |
+| 3xx, 5xx                             | Unavailable            | OutcomeUnknown                             |
+| 200 that cannot be read              | BadReply               | OutcomeUnknown                             |
+| a code that leaves it open           | by its status          | OutcomeUnknown, whatever the status        |
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from email.utils import parsedate_to_datetime
+from typing import Never
+
+import httpx
+
+from ct_mcp.crosstrade.words import quoted
+from ct_mcp.errors import (
+    AddonOffline,
+    AuthFailed,
+    BadReply,
+    CtMcpError,
+    NotFound,
+    OrderRejected,
+    OutcomeUnknown,
+    RateLimited,
+    Unavailable,
+)
+
+NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+LONGEST_WAIT_SECONDS = 3600.0
+
+# Only these two prove that the add-on was away before anything was handed to it.
+_OFFLINE_BEFORE = re.compile(r"(?i)client not ready|\bnot connected")
+# These, next to anything else, say that it was lost on the way.
+_LOST_ON_THE_WAY = re.compile(
+    r"(?i)time[d -]*out|connection closed|disconnected|no (?:response|answer|reply)|no longer"
+)
+_LEFT_OPEN = re.compile(
+    r"(?i)internal_error|broker_rate_limited|tradovate_unavailable|tradovate_session_expired"
+    r"|close_needs_reconciliation|reconciliation_required"
+)
+_NO_POSITION = re.compile(r"(?i)\bno positions? (?:was )?found for instrument")
+_ORDER_GONE = re.compile(r"(?i)not found or already terminal")
+_NOT_FOUND = re.compile(
+    r"(?i)not found|no such|does not exist|unknown[_ ](?:account|order|execution|strategy|instrument)"
+)
+_TOO_OLD = re.compile(r"(?i)unknown api command")
+
+
+class NoPosition(NotFound):
+    """They say that the account holds no position of the instrument; cross-check with the list before believing it."""
+
+
+class OrderGone(NotFound):
+    """The order is not there, or over already: it may have filled."""
+
+    next_step = "it may have filled: look with get_order and get_positions before anything else"
+
+
+class UnreadableJsonError(ValueError):
+    """The text is no JSON, or not one that anything can be taken from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked: enough to say what broke, nothing secret but what must be hidden from its message."""
+
+    rpc: str
+    writes: bool
+    assumed: str = ""
+    secrets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back. ``text`` is None where it was too long or no UTF-8."""
+
+    status: int
+    text: str | None
+    retry_after: str | None = None
+
+
+def read_json(text: str) -> object:
+    """Parse JSON with exact decimals; no NaN, no infinities, no nesting that exhausts the stack.
+
+    Raises:
+        UnreadableJsonError: It is none.
+    """
+    try:
+        return json.loads(text.removeprefix("\ufeff"), parse_float=Decimal, parse_constant=_refuse_constant)
+    except (ValueError, ArithmeticError, RecursionError) as error:
+        raise UnreadableJsonError(type(error).__name__) from None
+
+
+def failure_of(request: Request, broken: Exception | Answer, now: datetime) -> CtMcpError | None:
+    """Say which error this is; None for an answer that claims success, whose rows are then for the wire to prove."""
+    if isinstance(broken, Exception):
+        return _of_exception(request, broken)
+    if 200 <= broken.status < 300:
+        return _of_claimed_success(request, broken)
+    return _of_status(request, broken, now)
+
+
+def retry_after_seconds(answer: Answer, now: datetime) -> float | None:
+    """How long they ask us to wait: from the body, else from the header; None where neither says so."""
+    body = _body(answer)
+    details = body.get("details")
+    nested = details.get("retryAfter") if isinstance(details, dict) else None
+    for value in (body.get("retryAfter"), body.get("retry_after"), nested, answer.retry_after):
+        if (seconds := _seconds(value, now)) is not None:
+            return min(max(0.0, seconds), LONGEST_WAIT_SECONDS)
+    return None
+
+
+def their_words(answer: Answer) -> str:
+    """What they say went wrong, unclean; empty where they say nothing."""
+    body = _body(answer)
+    error = body.get("error")
+    said = [*error.values()] if isinstance(error, dict) else [error]
+    said += [body.get("detail"), body.get("message")]
+    return ": ".join(dict.fromkeys(word for word in said if isinstance(word, str) and word.strip()))
+
+
+def _of_exception(request: Request, broken: Exception) -> CtMcpError:
+    kind = type(broken).__name__
+    if isinstance(broken, NEVER_LEFT):
+        return Unavailable(f"{request.rpc} never left: CrossTrade could not be reached ({kind})")
+    if request.writes:
+        return OutcomeUnknown(f"{request.rpc} got no answer ({kind})")
+    return Unavailable(f"{request.rpc} got no answer ({kind})")
+
+
+def _of_claimed_success(request: Request, answer: Answer) -> CtMcpError | None:
+    try:
+        body = read_json(answer.text or "")
+    except UnreadableJsonError:
+        return _untrusted(request, f"{request.rpc} was answered with HTTP {answer.status} that cannot be read")
+    if not isinstance(body, dict):
+        return None
+    success, error = body.get("success"), body.get("error")
+    if success is False or (success is None and error):
+        return _of_text(request, answer)
+    if error or success not in (True, None):
+        return _untrusted(
+            request, f"{request.rpc} was answered with success and an error at once{_said(request, answer)}"
+        )
+    return None
+
+
+def _of_status(request: Request, answer: Answer, now: datetime) -> CtMcpError:
+    what = f"{request.rpc} was answered with HTTP {answer.status}{_said(request, answer)}"
+    match answer.status:
+        case 401 | 403:
+            return AuthFailed(what)
+        case 408:
+            return _of_408(request, answer, what)
+        case 429 if not (request.writes and _LEFT_OPEN.search(their_words(answer))):
+            return RateLimited(what, retry_after_seconds=retry_after_seconds(answer, now))
+        case 404:
+            return _not_there(request, answer)
+        case status if 400 <= status < 500 and status != 429:
+            return _of_text(request, answer)
+        case _:
+            return OutcomeUnknown(what) if request.writes else Unavailable(what)
+
+
+def _of_408(request: Request, answer: Answer, what: str) -> CtMcpError:
+    words = their_words(answer)
+    proven = _OFFLINE_BEFORE.search(words) and not _LOST_ON_THE_WAY.search(words)
+    return OutcomeUnknown(what) if request.writes and not proven else AddonOffline(what)
+
+
+def _of_text(request: Request, answer: Answer) -> CtMcpError:
+    """Their no is definite, unless their words leave open what happened."""
+    words = their_words(answer)
+    what = f"{request.rpc} was refused{_said(request, answer)}"
+    if _LEFT_OPEN.search(words) or _LOST_ON_THE_WAY.search(words):
+        return OutcomeUnknown(what) if request.writes else Unavailable(what)
+    if _OFFLINE_BEFORE.search(words):
+        return AddonOffline(what)
+    if _ORDER_GONE.search(words):
+        return OrderGone(what)
+    if _NO_POSITION.search(words):
+        return NoPosition(what)
+    if _TOO_OLD.search(words):
+        return NotFound(what, next_step="the person must update the CrossTrade add-on in NinjaTrader")
+    return NotFound(what) if _NOT_FOUND.search(words) else OrderRejected(what)
+
+
+def _not_there(request: Request, answer: Answer) -> CtMcpError:
+    meant = _body(answer).get("did_you_mean")
+    hint = f"; they suggest {quoted(str(meant), request.secrets)}" if meant else ""
+    guess = f"; {request.assumed} of this endpoint is our assumption" if request.assumed else ""
+    if meant or not _ORDER_GONE.search(their_words(answer)):
+        return NotFound(f"{request.rpc} was answered with HTTP 404{_said(request, answer)}{hint}{guess}")
+    return OrderGone(f"{request.rpc} was refused{_said(request, answer)}")
+
+
+def _untrusted(request: Request, what: str) -> CtMcpError:
+    return OutcomeUnknown(what) if request.writes else BadReply(what)
+
+
+def _said(request: Request, answer: Answer) -> str:
+    words = their_words(answer)
+    return f"; CrossTrade said {quoted(words, request.secrets)}" if words else ""
+
+
+def _body(answer: Answer) -> dict[str, object]:
+    try:
+        body = read_json(answer.text or "")
+    except UnreadableJsonError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _seconds(value: object, now: datetime) -> float | None:
+    match value:
+        case bool() | None:
+            return None
+        case int() | Decimal():
+            return _not_milliseconds(float(min(value, 10**9)))
+        case str():
+            return _seconds_in(value.strip(), now)
+        case _:
+            return None
+
+
+def _seconds_in(text: str, now: datetime) -> float | None:
+    if re.fullmatch(r"\d{1,9}(?:\.\d{1,9})?", text):
+        return _not_milliseconds(float(text))
+    try:
+        at = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    return ((at if at.tzinfo else at.replace(tzinfo=UTC)) - now).total_seconds()
+
+
+def _not_milliseconds(figure: float) -> float:
+    return figure / 1000 if figure > 1000 else figure
+
+
+def _refuse_constant(name: str) -> Never:
+    raise UnreadableJsonError(name)
