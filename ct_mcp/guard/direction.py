@@ -126,6 +126,8 @@ def _direction_of_order(action: PlaceOrder | ChangeOrder, view: View) -> RiskDir
 
 
 def _direction_of_reducing(order: PlaceOrder, net: int) -> RiskDirection:
-    if net * order.action.sign < 0 and order.order_type.needs_stop_price:
+    if net * order.action.sign >= 0:
+        return RiskDirection.REDUCES
+    if order.order_type.needs_stop_price:
         return RiskDirection.PROTECTS
     return RiskDirection.CLOSES if order.quantity == abs(net) else RiskDirection.REDUCES

@@ -5,6 +5,47 @@ from enum import StrEnum
 
 from ct_mcp.domain.action import Action
 from ct_mcp.guard.policy import Denial, Policy, View
+from ct_mcp.guard.rules_account import (
+    account_is_armed,
+    account_is_connected,
+    account_is_the_one_named,
+    account_may_trade_in_this_mode,
+    day_loss_is_within_limit,
+    trading_is_not_halted,
+)
+from ct_mcp.guard.rules_fields import (
+    change_changes_something,
+    change_names_an_open_order,
+    close_says_how_much_once,
+    limit_price_fits_the_order_type,
+    names_are_plain_text,
+    stop_limit_prices_stand_in_order,
+    stop_price_fits_the_order_type,
+)
+from ct_mcp.guard.rules_order import (
+    contract_has_not_expired,
+    instrument_is_allowed,
+    position_stays_within_limit,
+    quantity_is_a_whole_number,
+    quantity_is_within_limit,
+)
+from ct_mcp.guard.rules_pace import (
+    action_is_no_duplicate,
+    no_identical_action_is_unresolved,
+    orders_per_day_are_within_limit,
+    orders_per_minute_are_within_limit,
+)
+from ct_mcp.guard.rules_price import (
+    limit_does_not_run_through_the_market,
+    prices_are_near_the_market,
+    prices_are_on_tick,
+    prices_are_positive,
+    prices_are_readable,
+    quote_is_fresh,
+    stop_stands_on_its_side,
+)
+from ct_mcp.guard.rules_time import session_is_open_or_order_may_wait, time_to_be_flat_by_has_not_passed
+from ct_mcp.guard.rules_value import notional_is_within_limit, risk_is_within_limit
 from ct_mcp.guard.verdict import Finding, NotApplicable, Passed, Rule
 
 
@@ -44,14 +85,51 @@ class Review:
         return tuple(f"{verdict.rule}: {verdict.not_checked}" for verdict in self.verdicts if verdict.not_checked)
 
 
-RULES: tuple[Rule, ...] = ()
+RULES: tuple[Rule, ...] = (
+    account_is_the_one_named,
+    account_may_trade_in_this_mode,
+    account_is_armed,
+    account_is_connected,
+    trading_is_not_halted,
+    day_loss_is_within_limit,
+    instrument_is_allowed,
+    contract_has_not_expired,
+    change_names_an_open_order,
+    change_changes_something,
+    close_says_how_much_once,
+    quantity_is_a_whole_number,
+    quantity_is_within_limit,
+    position_stays_within_limit,
+    limit_price_fits_the_order_type,
+    stop_price_fits_the_order_type,
+    stop_limit_prices_stand_in_order,
+    names_are_plain_text,
+    prices_are_readable,
+    prices_are_positive,
+    prices_are_on_tick,
+    quote_is_fresh,
+    prices_are_near_the_market,
+    limit_does_not_run_through_the_market,
+    stop_stands_on_its_side,
+    notional_is_within_limit,
+    risk_is_within_limit,
+    session_is_open_or_order_may_wait,
+    time_to_be_flat_by_has_not_passed,
+    orders_per_minute_are_within_limit,
+    orders_per_day_are_within_limit,
+    action_is_no_duplicate,
+    no_identical_action_is_unresolved,
+)
 
 
 def review(action: Action, view: View, policy: Policy) -> Review:
-    """Run every rule; ``policy`` must be the one narrowed to the account and root of the action."""
+    """Run every rule and keep every denial; what several rules say in the same words is said once.
+
+    ``policy`` must be the one narrowed to the account and root of the action.
+    """
     findings = [(rule.__name__.replace("_", " "), rule(action, view, policy)) for rule in RULES]
-    denials = tuple(finding for _, finding in findings if isinstance(finding, Denial))
-    return Review(denials, tuple(_verdict(name, finding) for name, finding in findings))
+    denials = dict.fromkeys(finding for _, finding in findings if isinstance(finding, Denial))
+    return Review(tuple(denials), tuple(_verdict(name, finding) for name, finding in findings))
 
 
 def _verdict(name: str, finding: Finding) -> Verdict:

@@ -1,5 +1,6 @@
 """Which numbers may be computed with at all; whatever a caller managed to pass stops here."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
 
 LARGEST_PRICE = Decimal(1_000_000_000)
@@ -29,3 +30,13 @@ def written(price: Decimal | None) -> str:
         return str(price)[:40]
     text = f"{price:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def plain(text: str) -> str:
+    """Make somebody else's words safe to quote in a figure: one short line without hidden characters."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text[:60])
+
+
+def stamped(at: datetime) -> str:
+    """Spell a moment for a figure."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

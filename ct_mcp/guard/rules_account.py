@@ -1,0 +1,75 @@
+"""Rules on who may trade: account, mode, arming, connection, halt, the day's loss."""
+
+from ct_mcp.domain.account import AccountKind
+from ct_mcp.domain.action import Action, ChangeOrder, PlaceOrder
+from ct_mcp.guard.policy import Denial, Mode, Policy, View
+from ct_mcp.guard.values import plain, stamped, written
+from ct_mcp.guard.verdict import EXIT, Finding, NotApplicable, Passed, on_risk
+
+
+def account_is_the_one_named(action: Action, view: View, _policy: Policy) -> Finding:
+    """A look-alike is another account."""
+    if view.account is None:
+        return Denial("ACCOUNT_UNKNOWN", f"no report for account={plain(action.account)}")
+    if view.account.name != action.account:
+        names = f"asked for={plain(action.account)}, reported={plain(view.account.name)}"
+        return Denial("ACCOUNT_MISMATCH", names)
+    return Passed(f"account={plain(action.account)}")
+
+
+def account_may_trade_in_this_mode(action: Action, view: View, policy: Policy) -> Finding:
+    """In sim a kind that is not known counts as live; in live every account must be named by the operator."""
+    figures = f"mode={policy.mode}, account={plain(action.account)}, kind={view.kind}"
+    match policy.mode:
+        case Mode.READ_ONLY:
+            return Denial("MODE_READ_ONLY", figures)
+        case Mode.SIM:
+            return Passed(figures) if view.kind is AccountKind.SIMULATED else Denial("ACCOUNT_NOT_SIMULATED", figures)
+        case Mode.LIVE:
+            return Passed(figures) if action.account in policy.accounts else Denial("ACCOUNT_NOT_NAMED", figures)
+
+
+def account_is_armed(action: Action, view: View, policy: Policy) -> Finding:
+    """Only the person arms, at a terminal, for a time."""
+    if policy.mode is not Mode.LIVE:
+        return NotApplicable("arming belongs to live mode")
+    until = view.armed_until
+    if until is not None and until > view.now:
+        return Passed(f"armed until={stamped(until)}")
+    last = "never" if until is None else stamped(until)
+    account = plain(action.account)
+    return Denial(
+        "ACCOUNT_NOT_ARMED", f"armed until={last}; the person must run at a terminal: ct-mcp arm {account} --for 8h"
+    )
+
+
+def account_is_connected(action: Action, view: View, _policy: Policy) -> Finding:
+    """An exit is tried even so."""
+    if not isinstance(action, PlaceOrder | ChangeOrder):
+        return EXIT
+    status = None if view.account is None else view.account.connection_status
+    if status is None:
+        return Passed("connection=unknown", "the service did not say whether the account is connected")
+    figures = f"connection={plain(status)}"
+    return Passed(figures) if status.casefold() == "connected" else Denial("ACCOUNT_DISCONNECTED", figures)
+
+
+@on_risk
+def trading_is_not_halted(_order: PlaceOrder, view: View, _policy: Policy) -> Finding:
+    """Only the person lifts a halt; what reduces or leaves goes on."""
+    if view.halt is None:
+        return Passed("not halted")
+    halt = view.halt
+    return Denial("TRADING_HALTED", f"by={plain(halt.by)}, at={stamped(halt.at)}, reason={plain(halt.reason)}")
+
+
+@on_risk
+def day_loss_is_within_limit(_order: PlaceOrder, view: View, policy: Policy) -> Finding:
+    """Once reached it stays reached until the session rolls, however the day goes on."""
+    pnl = None if view.account is None else view.account.balances.day_pnl
+    figures = f"day P&L={written(pnl)}, maximum loss={written(policy.limits.max_day_loss)}"
+    if view.day_loss_reached:
+        return Denial("DAY_LOSS_REACHED", f"reached earlier in this session, {figures}")
+    if pnl is None or not pnl.is_finite():
+        return Denial("DAY_PNL_UNKNOWN", figures)
+    return Denial("DAY_LOSS_REACHED", figures) if pnl <= -policy.limits.max_day_loss else Passed(figures)
