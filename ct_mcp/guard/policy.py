@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, time
 from decimal import Decimal
 from enum import StrEnum
-from types import MappingProxyType
 
 from ct_mcp.domain.account import Account, AccountKind
 from ct_mcp.domain.instrument import Instrument
@@ -57,7 +56,6 @@ class Limits:
 
 LimitValue = int | float | Decimal | bool | FlatBy | frozenset[str]
 LimitOverrides = Mapping[str, LimitValue]
-_NO_OVERRIDES: LimitOverrides = MappingProxyType({})
 
 
 def _stricter(name: str, wide: LimitValue | None, narrow: LimitValue) -> LimitValue:
@@ -82,7 +80,7 @@ class AccountPolicy:
     """What the configuration says of one account by name."""
 
     approval: Approval | None = None
-    limits: LimitOverrides = _NO_OVERRIDES
+    limits: LimitOverrides = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
