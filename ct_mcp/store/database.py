@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from sqlite3 import Connection
 from threading import Lock
+from time import monotonic, sleep
 from typing import TypeVar, TypeVarTuple
 
 from ct_mcp.errors import StoreFailed
@@ -16,7 +17,7 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 # FULL: what was committed has reached the disk. The fullfsync is what that takes on macOS; elsewhere it means nothing.
-_PRAGMAS = ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA fullfsync = ON")
+_PRAGMAS = ("PRAGMA synchronous = FULL", "PRAGMA fullfsync = ON")
 
 
 class Database:
@@ -80,6 +81,7 @@ def _open(path: Path, busy_timeout_seconds: float) -> Connection:
     _make_for_owner_only(path)
     connection = sqlite3.connect(path, timeout=busy_timeout_seconds, isolation_level=None, check_same_thread=False)
     try:
+        _switch_to_wal(connection, monotonic() + busy_timeout_seconds)
         for pragma in _PRAGMAS:
             connection.execute(pragma)
         migrate(connection)
@@ -87,6 +89,18 @@ def _open(path: Path, busy_timeout_seconds: float) -> Connection:
         connection.close()
         raise
     return connection
+
+
+def _switch_to_wal(connection: Connection, deadline: float) -> None:
+    # SQLite does not wait its busy timeout here when two processes make the same new file, so we do.
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or monotonic() >= deadline:
+                raise
+        sleep(0.005)
 
 
 def _make_for_owner_only(path: Path) -> None:

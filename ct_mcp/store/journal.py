@@ -115,7 +115,7 @@ def seal(new: NewEntry, now: datetime, sequence: int, previous_hash: str) -> Row
         sequence,
         time_to_text(now),
         new.kind.value,
-        _storable(" ".join(new.summary.split())),
+        _storable(" ".join(line.strip() for line in new.summary.splitlines())),
         None if new.account is None else _storable(new.account),
         new.ticket_id,
         new.own_id,

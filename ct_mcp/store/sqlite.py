@@ -40,7 +40,7 @@ class SqliteStore:
         self._turn = CapacityLimiter(1)
 
     async def open_ticket(self, ticket: Ticket, now: datetime) -> Ticket:
-        """Keep the ticket, or return the one that stands for the same action."""
+        """Keep the ticket, or return the one that stands for the same action under the same approval."""
         return await self._write(tickets.propose, ticket, now)
 
     async def ticket(self, ticket_id: str) -> Ticket | None:

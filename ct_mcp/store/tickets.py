@@ -11,9 +11,10 @@ from ct_mcp.store.codec import action_from_text, action_to_text, time_from_text,
 
 _INSERT = "INSERT INTO tickets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _BY_ID = "SELECT * FROM tickets WHERE ticket_id = ?"
+# A ticket made under another policy stands for nobody else: its approval may be the weaker one.
 _STANDING = """
-SELECT * FROM tickets WHERE fingerprint = ? AND expires_at > ? AND state IN ('open', 'approved')
-ORDER BY created_at LIMIT 1
+SELECT * FROM tickets WHERE fingerprint = ? AND approval = ? AND simulated = ? AND expires_at > ?
+AND state IN ('open', 'approved') ORDER BY created_at LIMIT 1
 """
 _OPEN = "SELECT * FROM tickets WHERE expires_at > ? AND state = 'open' ORDER BY created_at, ticket_id"
 _APPROVE = """
@@ -31,7 +32,8 @@ AND (state = 'approved' OR (state = 'open' AND approval = 'none'))
 
 def propose(connection: Connection, ticket: Ticket, now: datetime) -> Ticket:
     """Keep the ticket, or find the one that stands for the same action: two impatient calls are one proposal."""
-    standing = connection.execute(_STANDING, (ticket.fingerprint, time_to_text(now))).fetchone()
+    alike = (ticket.fingerprint, ticket.approval.value, ticket.simulated, time_to_text(now))
+    standing = connection.execute(_STANDING, alike).fetchone()
     if standing is not None:
         return _ticket_of(standing)
     connection.execute(_INSERT, _row_of(ticket))

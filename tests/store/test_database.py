@@ -1,0 +1,211 @@
+"""The file: opened for its owner, safe on disk, and its troubles in words."""
+
+import os
+import sqlite3
+import stat
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from sqlite3 import Connection
+from threading import Barrier
+
+import pytest
+
+from ct_mcp.errors import StoreFailed
+from ct_mcp.store import ledger
+from ct_mcp.store.database import Database, in_words
+from ct_mcp.store.journal import EntryKind, NewEntry
+
+NOW = datetime(2026, 11, 23, 15, 30, tzinfo=UTC)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "new" / "folder" / "file.sqlite3"
+
+
+@pytest.fixture
+def database(path: Path) -> Iterator[Database]:
+    with closing(Database(path, 0.05)) as database:
+        yield database
+
+
+def write(database: Database, text: str = "x") -> None:
+    database.write(ledger.append, NewEntry(EntryKind.ASKED, text), NOW)
+
+
+def count(database: Database) -> int:
+    return len(database.read(ledger.newest, 1000, None, None))
+
+
+def pragma(connection: Connection, name: str) -> object:
+    return connection.execute(f"PRAGMA {name}").fetchone()[0]
+
+
+def test_what_is_committed_has_reached_the_disk(database: Database) -> None:
+    assert database.read(pragma, "journal_mode") == "wal"
+    assert database.read(pragma, "synchronous") == 2, "2 is FULL: SQLite syncs at every commit"
+    assert database.read(pragma, "fullfsync") == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="rights are told by access lists there")
+def test_only_the_owner_can_look_into_the_state_folder(database: Database, path: Path) -> None:
+    write(database)
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()} == {0o600}
+
+
+def test_nothing_is_made_before_the_first_use(database: Database, path: Path) -> None:
+    assert not path.parent.exists()
+    write(database)
+    assert path.exists()
+
+
+def test_the_file_keeps_what_it_holds_over_a_restart(path: Path) -> None:
+    for _ in range(2):
+        with closing(Database(path, 0.05)) as database:
+            write(database)
+    with closing(Database(path, 0.05)) as database:
+        assert count(database) == 2
+
+
+def test_a_call_after_closing_opens_the_file_again(database: Database) -> None:
+    write(database)
+    database.close()
+    database.close()
+    write(database)
+    assert count(database) == 2
+
+
+def test_a_write_that_fails_halfway_leaves_nothing_behind(database: Database) -> None:
+    def fail_halfway(connection: Connection) -> None:
+        ledger.append(connection, NewEntry(EntryKind.ASKED, "half"), NOW)
+        raise ZeroDivisionError
+
+    write(database)
+    with pytest.raises(ZeroDivisionError):
+        database.write(fail_halfway)
+    assert count(database) == 1
+    write(database)
+    assert database.read(ledger.verify).ok
+
+
+def test_a_locked_file_is_given_up_after_the_busy_timeout(database: Database, path: Path) -> None:
+    write(database)
+    with closing(sqlite3.connect(path, isolation_level=None)) as holder:
+        holder.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreFailed, match=r"another program holds it.*locked.*Next: close or wait"):
+            write(database)
+        assert count(database) == 1, "a held lock keeps nobody from reading"
+        holder.execute("ROLLBACK")
+    write(database)
+    assert count(database) == 2
+
+
+@pytest.mark.parametrize("hold", ["BEGIN EXCLUSIVE", "BEGIN IMMEDIATE"])
+def test_a_new_file_held_by_another_program_is_given_up_after_the_busy_timeout(
+    database: Database, path: Path, hold: str
+) -> None:
+    path.parent.mkdir(parents=True)
+    with closing(sqlite3.connect(path, isolation_level=None)) as holder:
+        holder.execute(hold)
+        with pytest.raises(StoreFailed, match="another program holds it"):
+            write(database)
+        holder.execute("ROLLBACK")
+    write(database)
+
+
+def test_all_who_make_the_same_new_file_at_once_get_it(tmp_path: Path) -> None:
+    together = Barrier(6)
+
+    def make(number: int) -> None:
+        for round_ in range(30):
+            together.wait(timeout=30)
+            with closing(Database(tmp_path / str(round_) / "file.sqlite3", 10)) as database:
+                write(database, f"{number}")
+
+    with ThreadPoolExecutor(6) as threads:
+        assert list(threads.map(make, range(6))) == [None] * 6
+
+
+def test_a_file_that_is_no_database_is_refused_and_kept(database: Database, path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"my shopping list " * 100)
+    with pytest.raises(StoreFailed, match=r"no file of ours.*move the file aside"):
+        write(database)
+    assert path.read_bytes().startswith(b"my shopping list")
+
+
+def test_a_damaged_file_is_refused(path: Path) -> None:
+    with closing(Database(path, 0.05)) as database:
+        write(database)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+    with closing(Database(path, 0.05)) as database, pytest.raises(StoreFailed, match=r"it is damaged.*malformed"):
+        write(database)
+
+
+def test_a_file_of_a_newer_version_is_refused(path: Path) -> None:
+    with closing(Database(path, 0.05)) as database:
+        write(database)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    with closing(Database(path, 0.05)) as database, pytest.raises(StoreFailed, match="newer ct-mcp"):
+        write(database)
+
+
+def test_a_full_disk_is_said_and_leaves_the_file_sound(database: Database) -> None:
+    write(database)
+    database.read(pragma, f"max_page_count = {database.read(pragma, 'page_count')}")
+    with pytest.raises(StoreFailed, match=r"the disk is full.*free disk space"):
+        write(database, "x" * 100_000)
+    assert database.read(ledger.verify).count == 1
+
+
+def test_a_state_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
+    database = Database(tmp_path / "file" / "state" / "x.sqlite3", 0.05)
+    with pytest.raises(StoreFailed, match=r"state file .*cannot be used.*mend the state folder"):
+        write(database)
+
+
+def test_a_folder_in_the_place_of_the_file_is_said(database: Database, path: Path) -> None:
+    path.mkdir(parents=True)
+    with pytest.raises(StoreFailed, match="unable to open database file"):
+        write(database)
+
+
+def test_text_that_no_file_can_hold_is_refused(database: Database) -> None:
+    with pytest.raises(StoreFailed, match="surrogates not allowed"):
+        database.write(ledger.append, NewEntry(EntryKind.ASKED, "x", ticket_id="\ud800"), NOW)
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (sqlite3.SQLITE_BUSY, "another program holds it"),
+        (sqlite3.SQLITE_BUSY_SNAPSHOT, "another program holds it"),
+        (sqlite3.SQLITE_LOCKED, "another program holds it"),
+        (sqlite3.SQLITE_FULL, "the disk is full"),
+        (sqlite3.SQLITE_CORRUPT, "damaged"),
+        (sqlite3.SQLITE_NOTADB, "damaged"),
+        (sqlite3.SQLITE_READONLY, "cannot be used"),
+        (sqlite3.SQLITE_IOERR_FSYNC, "cannot be used"),
+    ],
+)
+def test_each_failure_has_its_words_and_keeps_sqlites_own(code: int, said: str) -> None:
+    error = sqlite3.OperationalError("as SQLite says it")
+    error.sqlite_errorcode = code
+    failure = str(in_words(error, Path("state.sqlite3")))
+    assert said in failure
+    assert "as SQLite says it" in failure
+    assert "state.sqlite3" in failure
+
+
+def test_a_failure_of_the_operating_system_has_words_too() -> None:
+    failure = str(in_words(PermissionError(13, os.strerror(13), "state.sqlite3"), Path("state.sqlite3")))
+    assert "Permission denied" in failure
+    assert "mend the state folder" in failure

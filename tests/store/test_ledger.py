@@ -1,0 +1,246 @@
+"""The journal on disk: order, chain, and which intents have no known fate."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from sqlite3 import Connection
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ct_mcp.errors import StoreFailed
+from ct_mcp.store import ledger
+from ct_mcp.store.journal import SETTLING, Entry, EntryKind, NewEntry
+from ct_mcp.store.schema import migrate
+
+NOW = datetime(2026, 11, 23, 15, 30, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+
+
+@contextmanager
+def memory() -> Iterator[Connection]:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        migrate(connection)
+        yield connection
+
+
+@pytest.fixture
+def journal() -> Iterator[Connection]:
+    with memory() as connection:
+        yield connection
+
+
+def intent(ticket_id: str = "t", own_id: str | None = None, *, account: str = "Sim101", opens: bool = True) -> NewEntry:
+    return NewEntry(
+        EntryKind.INTENT,
+        "about to send",
+        account=account,
+        ticket_id=ticket_id,
+        own_id=own_id,
+        fingerprint=f"action of {ticket_id}",
+        opens=opens,
+    )
+
+
+def outstanding(journal: Connection) -> list[int]:
+    return [entry.sequence for entry in ledger.unsettled(journal)]
+
+
+def tamper(journal: Connection, *statements: str) -> None:
+    for (trigger,) in journal.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+        journal.execute(f"DROP TRIGGER {trigger}")
+    for statement in statements:
+        journal.execute(statement)
+
+
+def test_each_entry_follows_from_the_one_before_it(journal: Connection) -> None:
+    first = ledger.append(journal, NewEntry(EntryKind.ASKED, "one"), NOW)
+    second = ledger.append(journal, NewEntry(EntryKind.DENIED, "two"), NOW)
+    assert (first.sequence, second.sequence) == (1, 2)
+    assert second.previous_hash == first.hash
+
+
+def test_what_append_returns_is_what_is_read_later(journal: Connection) -> None:
+    written = ledger.append(journal, intent(), NOW)
+    assert ledger.newest(journal, 1, None, None) == (written,)
+
+
+def test_entries_come_newest_first_and_no_more_than_asked_for(journal: Connection) -> None:
+    for number in range(5):
+        ledger.append(journal, NewEntry(EntryKind.ASKED, f"{number}"), NOW)
+    assert [entry.summary for entry in ledger.newest(journal, 3, None, None)] == ["4", "3", "2"]
+
+
+def test_entries_of_one_account_or_ticket_can_be_asked_for(journal: Connection) -> None:
+    for account, ticket in (("A", "1"), ("B", "1"), ("A", "2"), (None, None)):
+        ledger.append(journal, NewEntry(EntryKind.ASKED, "x", account=account, ticket_id=ticket), NOW)
+
+    def found(account: str | None, ticket: str | None) -> list[int]:
+        return [entry.sequence for entry in ledger.newest(journal, 9, account, ticket)]
+
+    assert found("A", None) == [3, 1]
+    assert found(None, "1") == [2, 1]
+    assert found("A", "1") == [1]
+
+
+@pytest.mark.parametrize("statement", ["UPDATE journal SET summary = 'x'", "DELETE FROM journal"])
+def test_the_file_refuses_to_rewrite_or_shorten_the_journal(journal: Connection, statement: str) -> None:
+    ledger.append(journal, NewEntry(EntryKind.ASKED, "one"), NOW)
+    with pytest.raises(sqlite3.IntegrityError, match="never"):
+        journal.execute(statement)
+
+
+def test_the_file_refuses_to_replace_an_entry(journal: Connection) -> None:
+    ledger.append(journal, NewEntry(EntryKind.ASKED, "one"), NOW)
+    with pytest.raises(sqlite3.IntegrityError, match="at its end only"):
+        journal.execute("INSERT OR REPLACE INTO journal SELECT * FROM journal")
+
+
+def test_an_intent_without_a_ticket_is_refused(journal: Connection) -> None:
+    with pytest.raises(sqlite3.IntegrityError, match="an_intent_names_its_ticket"):
+        ledger.append(journal, NewEntry(EntryKind.INTENT, "who asked?"), NOW)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in EntryKind if kind is not EntryKind.INTENT])
+def test_only_a_definite_word_settles_an_intent(journal: Connection, kind: EntryKind) -> None:
+    ledger.append(journal, intent(), NOW)
+    ledger.append(journal, NewEntry(kind, "later", ticket_id="t"), NOW)
+    settled = kind in (EntryKind.ANSWERED, EntryKind.SETTLED)
+    assert outstanding(journal) == ([] if settled else [1])
+
+
+def test_an_answer_to_one_leg_leaves_the_other_outstanding(journal: Connection) -> None:
+    ledger.append(journal, intent("t", "leg-1"), NOW)
+    ledger.append(journal, intent("t", "leg-2"), NOW)
+    ledger.append(journal, NewEntry(EntryKind.ANSWERED, "accepted", ticket_id="t", own_id="leg-1"), NOW)
+    assert outstanding(journal) == [2]
+
+
+def test_an_answer_settles_only_what_was_sent_before_it(journal: Connection) -> None:
+    ledger.append(journal, NewEntry(EntryKind.ANSWERED, "stray", ticket_id="t"), NOW)
+    ledger.append(journal, intent("t"), NOW)
+    ledger.append(journal, NewEntry(EntryKind.ANSWERED, "of another", ticket_id="u"), NOW)
+    assert outstanding(journal) == [2]
+
+
+legs = st.sampled_from(["t", "u"]), st.sampled_from([None, "1", "2"])
+steps = st.lists(st.tuples(st.sampled_from(sorted({EntryKind.INTENT, EntryKind.UNKNOWN} | SETTLING)), *legs))
+
+
+@settings(deadline=None)
+@given(steps)
+def test_outstanding_is_what_the_journal_says_after_any_story(
+    story: list[tuple[EntryKind, str, str | None]],
+) -> None:
+    with memory() as journal:
+        entries = [
+            ledger.append(journal, NewEntry(kind, "x", ticket_id=ticket, own_id=own), NOW)
+            for kind, ticket, own in story
+        ]
+        assert outstanding(journal) == [entry.sequence for entry in entries if _is_outstanding(entry, entries)]
+        assert ledger.verify(journal).ok
+
+
+def _is_outstanding(intent: Entry, entries: list[Entry]) -> bool:
+    answers = (entry for entry in entries[intent.sequence :] if entry.kind in SETTLING)
+    return intent.kind is EntryKind.INTENT and not any(
+        answer.ticket_id == intent.ticket_id
+        and (answer.own_id == intent.own_id or None in (answer.own_id, intent.own_id))
+        for answer in answers
+    )
+
+
+words = st.text(st.characters())
+new_entries = st.builds(
+    NewEntry,
+    st.sampled_from(sorted(set(EntryKind) - {EntryKind.INTENT})),
+    words,
+    account=st.none() | words,
+    reason=words,
+    detail=st.dictionaries(words, words | st.integers() | st.floats(allow_nan=False, allow_infinity=False)),
+)
+
+
+@settings(deadline=None)
+@given(st.lists(new_entries, max_size=5))
+def test_whatever_is_written_the_chain_is_whole_and_reads_back(news: list[NewEntry]) -> None:
+    with memory() as journal:
+        written = [ledger.append(journal, new, NOW) for new in news]
+        assert ledger.newest(journal, 9, None, None) == tuple(reversed(written))
+        assert [entry.detail for entry in written] == [new.detail for new in news]
+        found = ledger.verify(journal)
+        assert (found.ok, found.count) == (True, len(news))
+
+
+def test_orders_sent_counts_the_intents_of_an_account_that_open_since_a_moment(journal: Connection) -> None:
+    ledger.append(journal, intent("early"), NOW - SECOND)
+    ledger.append(journal, intent("exactly"), NOW)
+    ledger.append(journal, intent("later"), NOW + SECOND)
+    ledger.append(journal, intent("closes", opens=False), NOW)
+    ledger.append(journal, intent("elsewhere", account="Sim102"), NOW)
+    ledger.append(journal, NewEntry(EntryKind.ANSWERED, "x", account="Sim101", ticket_id="later", opens=True), NOW)
+    assert ledger.orders_sent(journal, "Sim101", NOW) == 2
+
+
+def test_an_action_never_sent_has_no_last_intent(journal: Connection) -> None:
+    assert ledger.last_intent(journal, "action of t") is None
+
+
+def test_the_last_intent_says_when_and_that_its_fate_is_unknown(journal: Connection) -> None:
+    ledger.append(journal, intent("t"), NOW)
+    ledger.append(journal, intent("other"), NOW + SECOND)
+    assert ledger.last_intent(journal, "action of t") == (NOW, False)
+
+
+def test_the_last_intent_is_settled_by_an_answer(journal: Connection) -> None:
+    ledger.append(journal, intent("t"), NOW)
+    ledger.append(journal, NewEntry(EntryKind.ANSWERED, "rejected", ticket_id="t"), NOW + SECOND)
+    assert ledger.last_intent(journal, "action of t") == (NOW, True)
+
+
+def test_an_action_is_not_settled_while_an_older_one_like_it_is_unknown(journal: Connection) -> None:
+    ledger.append(journal, intent("t", "1"), NOW)
+    ledger.append(journal, intent("t", "2"), NOW + SECOND)
+    ledger.append(journal, NewEntry(EntryKind.ANSWERED, "accepted", ticket_id="t", own_id="2"), NOW + SECOND)
+    assert ledger.last_intent(journal, "action of t") == (NOW + SECOND, False)
+
+
+@pytest.mark.parametrize(
+    ("statement", "broken_at"),
+    [
+        ("UPDATE journal SET summary = 'nothing happened' WHERE sequence = 2", 2),
+        ("UPDATE journal SET kind = 'teleported' WHERE sequence = 2", 2),
+        ("UPDATE journal SET opens = 0 WHERE sequence = 3", 3),
+        ("DELETE FROM journal WHERE sequence = 2", 2),
+        ("DELETE FROM journal WHERE sequence >= 3", 3),
+        ("DELETE FROM journal", 1),
+        ("DELETE FROM outstanding", 3),
+        ("INSERT INTO outstanding VALUES (1, 't', NULL, NULL)", 1),
+    ],
+)
+def test_tampering_is_found_where_it_was_done(journal: Connection, statement: str, broken_at: int) -> None:
+    ledger.append(journal, NewEntry(EntryKind.ASKED, "one"), NOW)
+    ledger.append(journal, NewEntry(EntryKind.PROPOSED, "two"), NOW)
+    ledger.append(journal, intent(), NOW)
+    assert ledger.verify(journal).ok
+    tamper(journal, statement)
+    found = ledger.verify(journal)
+    assert (found.ok, found.broken_at) == (False, broken_at)
+    assert found.why
+
+
+def test_a_journal_cut_at_its_end_shows_the_gap_after_later_entries(journal: Connection) -> None:
+    for number in range(3):
+        ledger.append(journal, NewEntry(EntryKind.ASKED, f"{number}"), NOW)
+    tamper(journal, "DELETE FROM journal WHERE sequence = 3")
+    assert ledger.append(journal, NewEntry(EntryKind.ASKED, "afterwards"), NOW).sequence == 4
+    assert ledger.verify(journal).broken_at == 3
+
+
+def test_a_rewritten_kind_is_not_read_as_something_else(journal: Connection) -> None:
+    ledger.append(journal, NewEntry(EntryKind.ASKED, "one"), NOW)
+    tamper(journal, "UPDATE journal SET kind = 'teleported'")
+    with pytest.raises(StoreFailed, match="journal entry 1"):
+        ledger.newest(journal, 1, None, None)

@@ -1,0 +1,80 @@
+"""What processes share: halt, day's losses, arming; each journalled with its change."""
+
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+
+from ct_mcp.domain.ticket import Halt
+from ct_mcp.store.journal import EntryKind
+from ct_mcp.store.sqlite import SqliteStore
+
+DAY = date(2026, 11, 23)
+HOUR = timedelta(hours=1)
+
+
+async def kinds(store: SqliteStore) -> list[EntryKind]:
+    return [entry.kind for entry in reversed(await store.entries(9))]
+
+
+async def test_trading_is_not_halted_at_first(store: SqliteStore) -> None:
+    assert await store.halt() is None
+
+
+async def test_a_halt_stands_until_it_is_lifted(store: SqliteStore, now: datetime) -> None:
+    halt = Halt("the person", now, "lunch")
+    assert await store.set_halt(halt)
+    assert await store.halt() == halt
+    assert await store.clear_halt("the person", now)
+    assert await store.halt() is None
+    assert await kinds(store) == [EntryKind.HALTED, EntryKind.RESUMED]
+
+
+async def test_the_first_halt_keeps_its_reason(store: SqliteStore, now: datetime) -> None:
+    first = Halt("the person", now, "lunch")
+    await store.set_halt(first)
+    assert not await store.set_halt(Halt("the guard", now + HOUR, "three denials"))
+    assert await store.halt() == first
+    assert await kinds(store) == [EntryKind.HALTED]
+
+
+async def test_lifting_no_halt_writes_nothing(store: SqliteStore, now: datetime) -> None:
+    assert not await store.clear_halt("the person", now)
+    assert await kinds(store) == []
+
+
+async def test_a_day_of_loss_is_marked_once_and_for_good(store: SqliteStore, now: datetime) -> None:
+    assert not await store.day_loss("Sim101", DAY)
+    assert await store.mark_day_loss("Sim101", DAY, Decimal("-512.50"), now)
+    assert not await store.mark_day_loss("Sim101", DAY, Decimal("-100"), now)
+    assert await store.day_loss("Sim101", DAY)
+    (entry,) = await store.entries(9)
+    assert (entry.kind, entry.account) == (EntryKind.DAY_LOSS, "Sim101")
+    assert entry.detail == {"day": "2026-11-23", "figure": "-512.50"}
+
+
+async def test_a_day_of_loss_is_of_one_account_and_one_day(store: SqliteStore, now: datetime) -> None:
+    await store.mark_day_loss("Sim101", DAY, Decimal(-512), now)
+    assert not await store.day_loss("Sim102", DAY)
+    assert not await store.day_loss("Sim101", DAY + timedelta(days=1))
+
+
+async def test_an_account_is_armed_until_the_hour_and_not_at_it(store: SqliteStore, now: datetime) -> None:
+    assert await store.armed_until("Live1", now) is None
+    await store.arm("Live1", now + HOUR, "the person", now)
+    assert await store.armed_until("Live1", now) == now + HOUR
+    assert await store.armed_until("Live1", now + HOUR) is None
+    assert await store.armed_until("Live2", now) is None
+
+
+async def test_arming_again_moves_the_end(store: SqliteStore, now: datetime) -> None:
+    await store.arm("Live1", now + HOUR, "the person", now)
+    await store.arm("Live1", now + 2 * HOUR, "the person", now)
+    assert await store.armed_until("Live1", now) == now + 2 * HOUR
+    assert await kinds(store) == [EntryKind.ARMED, EntryKind.ARMED]
+
+
+async def test_disarming_ends_it_and_is_journalled_once(store: SqliteStore, now: datetime) -> None:
+    await store.arm("Live1", now + HOUR, "the person", now)
+    assert await store.disarm("Live1", "the person", now)
+    assert not await store.disarm("Live1", "the person", now)
+    assert await store.armed_until("Live1", now) is None
+    assert await kinds(store) == [EntryKind.ARMED, EntryKind.DISARMED]

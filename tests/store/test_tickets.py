@@ -1,0 +1,193 @@
+"""The life of a ticket in the store."""
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import fields, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from ct_mcp.domain.ticket import Approval, Ticket, TicketState
+from ct_mcp.errors import StoreFailed
+from ct_mcp.store.sqlite import FILE_NAME, SqliteStore
+
+MakeTicket = Callable[..., Ticket]
+
+
+async def state(store: SqliteStore, ticket_id: str = "ticket-1") -> TicketState:
+    ticket = await store.ticket(ticket_id)
+    assert ticket is not None
+    return ticket.state
+
+
+def raw(folder: Path, statement: str) -> None:
+    with closing(sqlite3.connect(folder / FILE_NAME)) as connection, connection:
+        connection.execute(statement)
+
+
+async def test_a_ticket_is_read_back_exactly_as_proposed(
+    store: SqliteStore, now: datetime, make_ticket: MakeTicket
+) -> None:
+    ticket = make_ticket()
+    assert await store.open_ticket(ticket, now) == ticket
+    back = await store.ticket("ticket-1")
+    assert repr(back) == repr(ticket)
+
+
+async def test_an_unknown_ticket_is_none(store: SqliteStore) -> None:
+    assert await store.ticket("never heard of") is None
+
+
+async def test_two_impatient_calls_are_one_proposal(store: SqliteStore, now: datetime, make_ticket: MakeTicket) -> None:
+    first = await store.open_ticket(make_ticket(ticket_id="first"), now)
+    second = await store.open_ticket(make_ticket(ticket_id="second"), now)
+    assert second == first
+    assert await store.ticket("second") is None
+
+
+async def test_an_approved_ticket_still_stands_for_its_action(
+    store: SqliteStore, now: datetime, make_ticket: MakeTicket
+) -> None:
+    await store.open_ticket(make_ticket(ticket_id="first"), now)
+    await store.approve_ticket("first", "the person", now)
+    again = await store.open_ticket(make_ticket(ticket_id="second"), now)
+    assert (again.ticket_id, again.state, again.decided_by) == ("first", TicketState.APPROVED, "the person")
+
+
+async def test_a_lapsed_a_spent_or_a_declined_ticket_stands_for_nothing(
+    store: SqliteStore, now: datetime, make_ticket: MakeTicket
+) -> None:
+    await store.open_ticket(make_ticket(ticket_id="lapsed"), now)
+    later = now + timedelta(seconds=90)
+    young = replace(make_ticket(ticket_id="spent", approval=Approval.NONE), expires_at=later + timedelta(seconds=90))
+    assert (await store.open_ticket(young, later)).ticket_id == "spent"
+    await store.spend_ticket("spent", later)
+    young = replace(young, ticket_id="declined", own_id="own-declined")
+    assert (await store.open_ticket(young, later)).ticket_id == "declined"
+    await store.decline_ticket("declined", "the person", later)
+    young = replace(young, ticket_id="fresh", own_id="own-fresh")
+    assert (await store.open_ticket(young, later)).ticket_id == "fresh"
+
+
+async def test_a_ticket_that_needed_no_approval_does_not_stand_for_one_that_does(
+    store: SqliteStore, now: datetime, make_ticket: MakeTicket
+) -> None:
+    await store.open_ticket(make_ticket(ticket_id="lax", approval=Approval.NONE), now)
+    strict = await store.open_ticket(make_ticket(ticket_id="strict", approval=Approval.PAGE), now)
+    assert strict.ticket_id == "strict"
+    assert not await store.spend_ticket("strict", now)
+
+
+async def test_open_tickets_are_those_that_wait_for_the_person(
+    store: SqliteStore, now: datetime, make_ticket: MakeTicket
+) -> None:
+    for number in (1, 2, 3, 4):
+        await store.open_ticket(make_ticket(number), now)
+    await store.approve_ticket("ticket-2", "the person", now)
+    await store.decline_ticket("ticket-3", "the person", now)
+    assert [ticket.ticket_id for ticket in await store.open_tickets(now)] == ["ticket-1", "ticket-4"]
+    assert await store.open_tickets(now + timedelta(seconds=90)) == ()
+
+
+async def test_a_yes_makes_an_open_ticket_approved_and_a_second_one_counts_for_nothing(
+    store: SqliteStore, now: datetime, make_ticket: MakeTicket
+) -> None:
+    await store.open_ticket(make_ticket(), now)
+    assert await store.approve_ticket("ticket-1", "form", now)
+    assert not await store.approve_ticket("ticket-1", "page", now)
+    ticket = await store.ticket("ticket-1")
+    assert ticket is not None
+    assert (ticket.state, ticket.decided_by) == (TicketState.APPROVED, "form")
+
+
+@pytest.mark.parametrize("approved", [False, True])
+async def test_a_no_ends_a_ticket_for_good(
+    store: SqliteStore, now: datetime, make_ticket: MakeTicket, approved: bool
+) -> None:
+    await store.open_ticket(make_ticket(), now)
+    if approved:
+        await store.approve_ticket("ticket-1", "form", now)
+    assert await store.decline_ticket("ticket-1", "page", now)
+    assert not await store.decline_ticket("ticket-1", "page", now)
+    assert not await store.approve_ticket("ticket-1", "form", now)
+    assert not await store.spend_ticket("ticket-1", now)
+    assert await state(store) is TicketState.DECLINED
+
+
+async def test_a_ticket_is_spent_once_and_only_after_the_yes(
+    store: SqliteStore, now: datetime, make_ticket: MakeTicket
+) -> None:
+    await store.open_ticket(make_ticket(), now)
+    assert not await store.spend_ticket("ticket-1", now)
+    await store.approve_ticket("ticket-1", "form", now)
+    assert await store.spend_ticket("ticket-1", now)
+    assert not await store.spend_ticket("ticket-1", now)
+    assert not await store.decline_ticket("ticket-1", "page", now)
+    assert await state(store) is TicketState.SPENT
+
+
+async def test_an_open_ticket_that_needs_no_approval_is_spent_at_once(
+    store: SqliteStore, now: datetime, make_ticket: MakeTicket
+) -> None:
+    await store.open_ticket(make_ticket(approval=Approval.NONE), now)
+    assert await store.spend_ticket("ticket-1", now)
+    assert not await store.spend_ticket("ticket-1", now)
+
+
+async def test_nothing_can_be_done_with_a_lapsed_ticket(
+    store: SqliteStore, now: datetime, make_ticket: MakeTicket
+) -> None:
+    lapse = now + timedelta(seconds=90)
+    await store.open_ticket(make_ticket(1), now)
+    await store.open_ticket(make_ticket(2), now)
+    await store.open_ticket(make_ticket(3, approval=Approval.NONE), now)
+    await store.approve_ticket("ticket-2", "form", lapse - timedelta(microseconds=1))
+    assert not await store.approve_ticket("ticket-1", "form", lapse)
+    assert not await store.decline_ticket("ticket-1", "form", lapse)
+    assert not await store.spend_ticket("ticket-2", lapse)
+    assert not await store.spend_ticket("ticket-3", lapse)
+
+
+async def test_deciding_about_an_unknown_ticket_does_nothing(store: SqliteStore, now: datetime) -> None:
+    assert not await store.approve_ticket("x", "form", now)
+    assert not await store.decline_ticket("x", "form", now)
+    assert not await store.spend_ticket("x", now)
+
+
+async def test_an_own_id_is_never_used_twice(store: SqliteStore, now: datetime, make_ticket: MakeTicket) -> None:
+    await store.open_ticket(make_ticket(1), now)
+    with pytest.raises(StoreFailed, match="own_id"):
+        await store.open_ticket(replace(make_ticket(2), own_id="own-ticket-1"), now)
+
+
+BOUND = sorted({field.name for field in fields(Ticket)} - {"state", "decided_by"})
+
+
+@pytest.mark.parametrize("column", BOUND)
+async def test_what_the_person_was_shown_cannot_be_exchanged_in_the_file(
+    store: SqliteStore, folder: Path, now: datetime, make_ticket: MakeTicket, column: str
+) -> None:
+    await store.open_ticket(make_ticket(), now)
+    with pytest.raises(sqlite3.IntegrityError, match="bound to its action"):
+        raw(folder, f"UPDATE tickets SET {column} = 'x'")
+
+
+async def test_a_spent_ticket_cannot_be_opened_again_in_the_file(
+    store: SqliteStore, folder: Path, now: datetime, make_ticket: MakeTicket
+) -> None:
+    await store.open_ticket(make_ticket(approval=Approval.NONE), now)
+    await store.spend_ticket("ticket-1", now)
+    with pytest.raises(sqlite3.IntegrityError, match="stays so"):
+        raw(folder, "UPDATE tickets SET state = 'open'")
+
+
+async def test_a_ticket_that_we_cannot_have_written_is_not_read(
+    store: SqliteStore, folder: Path, now: datetime, make_ticket: MakeTicket
+) -> None:
+    await store.open_ticket(make_ticket(), now)
+    raw(folder, "DROP TRIGGER ticket_is_bound")
+    raw(folder, """UPDATE tickets SET action = '["teleport_order",{}]'""")
+    with pytest.raises(StoreFailed, match="ticket ticket-1 cannot be read"):
+        await store.ticket("ticket-1")
