@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ct_mcp.domain.action import PlaceOrder, fingerprint
+from ct_mcp.domain.action import PlaceOrder
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import OrderAction, OrderType, TimeInForce
 from ct_mcp.domain.ticket import Approval, Ticket
@@ -55,7 +55,7 @@ def make_ticket() -> Callable[..., Ticket]:
         return Ticket(
             ticket_id=name,
             action=action,
-            fingerprint=fingerprint(action),
+            fingerprint=f"BUY {number} MES 12-26",
             own_id=f"own-{name}",
             summary=f"Sim101  BUY {number} MES 12-26 LIMIT limit 6410.250",
             question="Type BUY to send it",
