@@ -15,7 +15,7 @@
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
@@ -67,10 +67,6 @@ class OrderGone(NotFound):
     next_step = "it may have filled: look with get_order and get_positions before anything else"
 
 
-class UnreadableJsonError(ValueError):
-    """The text is no JSON, or not one that anything can be taken from."""
-
-
 @dataclass(frozen=True, slots=True)
 class Request:
     """What was asked: enough to say what broke, nothing secret but what must be hidden from its message."""
@@ -83,23 +79,24 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back. ``text`` is None where it was too long or no UTF-8."""
+    """What came back. ``text`` is None where it was too long or no UTF-8, ``body`` where it is no JSON."""
 
     status: int
     text: str | None
     retry_after: str | None = None
+    body: object = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Parse once."""
+        object.__setattr__(self, "body", json_in(self.text or ""))
 
 
-def read_json(text: str) -> object:
-    """Parse JSON with exact decimals; no NaN, no infinities, no nesting that exhausts the stack.
-
-    Raises:
-        UnreadableJsonError: It is none.
-    """
+def json_in(text: str) -> object:
+    """Parse JSON with exact decimals, without NaN and infinities; None where there is none."""
     try:
         return json.loads(text.removeprefix("\ufeff"), parse_float=Decimal, parse_constant=_refuse_constant)
-    except (ValueError, ArithmeticError, RecursionError) as error:
-        raise UnreadableJsonError(type(error).__name__) from None
+    except (ValueError, ArithmeticError, RecursionError):
+        return None
 
 
 def failure_of(request: Request, broken: Exception | Answer, now: datetime) -> CtMcpError | None:
@@ -141,9 +138,8 @@ def _of_exception(request: Request, broken: Exception) -> CtMcpError:
 
 
 def _of_claimed_success(request: Request, answer: Answer) -> CtMcpError | None:
-    try:
-        body = read_json(answer.text or "")
-    except UnreadableJsonError:
+    body = answer.body
+    if body is None:
         return _untrusted(request, f"{request.rpc} was answered with HTTP {answer.status} that cannot be read")
     if not isinstance(body, dict):
         return None
@@ -216,11 +212,7 @@ def _said(request: Request, answer: Answer) -> str:
 
 
 def _body(answer: Answer) -> dict[str, object]:
-    try:
-        body = read_json(answer.text or "")
-    except UnreadableJsonError:
-        return {}
-    return body if isinstance(body, dict) else {}
+    return answer.body if isinstance(answer.body, dict) else {}
 
 
 def _seconds(value: object, now: datetime) -> float | None:
@@ -250,4 +242,4 @@ def _not_milliseconds(figure: float) -> float:
 
 
 def _refuse_constant(name: str) -> Never:
-    raise UnreadableJsonError(name)
+    raise ValueError(name)

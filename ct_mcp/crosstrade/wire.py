@@ -22,8 +22,8 @@ _TYPES = {kind: kind.value.replace("_", "") for kind in OrderType}
 class Acknowledged:
     """They took a request: it is neither working nor filled, and nothing is flat, before it was read back.
 
-    ``closed`` holds positions as they stood when closing was requested. ``pending`` and ``remaining_quantity`` come from
-    newer services after a close; None where they say nothing. ``warning`` holds their words, made harmless.
+    ``closed`` holds positions as they stood when closing was requested. ``pending`` and ``remaining_quantity`` come
+    from newer services after a close; None where they say nothing. ``warning`` holds their words, made harmless.
     """
 
     order_ids: tuple[str, ...] = ()
