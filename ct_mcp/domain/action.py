@@ -1,7 +1,8 @@
 """What may be asked of the desk. The caller gives every field that decides a trade; nothing is defaulted here."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from decimal import Decimal
+from hashlib import sha256
 
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import OrderAction, OrderType, TimeInForce
@@ -123,3 +124,13 @@ def _how_much(close: ClosePosition) -> str:
 
 def _of(instrument: Instrument | None) -> str:
     return "" if instrument is None else f" of {instrument}"
+
+
+def fingerprint(action: Action) -> str:
+    """Equal for identical actions and for nothing else; 6410.0 and 6410.00 are the same price."""
+    parts = (f"{field.name}={_canonical(getattr(action, field.name))}" for field in fields(action))
+    return sha256("\x1f".join((type(action).__name__, *parts)).encode()).hexdigest()
+
+
+def _canonical(value: object) -> str:
+    return str(value.normalize()) if isinstance(value, Decimal) else repr(value)

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from zoneinfo import ZoneInfo
@@ -131,3 +131,9 @@ class Session:
 def trading_day(at: datetime) -> date:
     """The day whose session ``at`` belongs to: the day rolls at 17:00 Chicago, when Globex reopens."""
     return (at.astimezone(_CHICAGO) + timedelta(hours=7)).date()
+
+
+def trading_day_began(at: datetime) -> datetime:
+    """When the trading day of ``at`` began: 17:00 Chicago of the calendar day before it."""
+    eve = trading_day(at) - timedelta(days=1)
+    return datetime.combine(eve, time(17), _CHICAGO).astimezone(UTC)

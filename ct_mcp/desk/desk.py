@@ -1,0 +1,215 @@
+"""The order desk: review → ticket → the person's yes → send → read back.
+
+The one road by which anything reaches the market. The assistant may propose; only a ticket sends, and a ticket is
+spent once, after a yes that came over a channel which the assistant cannot write to.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from hmac import compare_digest
+
+import anyio
+
+from ct_mcp.desk.facts import Case, Facts
+from ct_mcp.desk.outcome import Outcome, Status
+from ct_mcp.desk.ports import Store, Upstream
+from ct_mcp.desk.question import draw_ticket, summary_of
+from ct_mcp.desk.record import Record
+from ct_mcp.desk.sending import Sender
+from ct_mcp.desk.settling import settle_outstanding
+from ct_mcp.desk.watch import Pause, Watch
+from ct_mcp.domain.action import Action, ChangeOrder, PlaceOrder
+from ct_mcp.domain.ticket import Approval, Ticket, TicketState
+from ct_mcp.errors import NotConfirmed
+from ct_mcp.guard.policy import Policy
+from ct_mcp.store.journal import EntryKind
+
+# A review younger than this still holds when its ticket is spent, if nothing was sent in between.
+REVIEW_HOLDS_SECONDS = 2.0
+_LOOK_EVERY_SECONDS = 0.25
+
+_WHY_NOT = {
+    TicketState.SPENT: "it was spent before: what it held was sent once, and is not sent again; see get_journal",
+    TicketState.DECLINED: "the person declined it",
+    TicketState.LAPSED: "it lapsed before the person said yes",
+    TicketState.OPEN: "the person has not said yes",
+    TicketState.APPROVED: "another call is just spending it",
+}
+
+
+class Desk:
+    """Proposes, asks nothing itself, and commits. The clock and the pause are handed in, so that a test owns time."""
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        store: Store,
+        policy: Policy,
+        *,
+        clock: Callable[[], datetime],
+        pause: Pause = anyio.sleep,
+    ) -> None:
+        self.upstream = upstream
+        self.store = store
+        self.policy = policy
+        self.clock = clock
+        self.facts = Facts(upstream, store, policy, clock)
+        self.names = self.facts.names
+        self._pause = pause
+        self._record = Record(store, clock)
+        self._sender = Sender(upstream, self._record, pause)
+        self._reviews: dict[str, Case] = {}
+        self._one_at_a_time = anyio.Lock()
+
+    async def preview(self, action: Action) -> Case:
+        """Review an action and change nothing: no ticket, no journal, nothing sent."""
+        return await self.facts.case(action)
+
+    async def propose(self, action: Action, reason: str = "") -> Ticket | Outcome:
+        """Review an action: its ticket where every rule passes, or the denial with all its reasons.
+
+        The same action within the life of its ticket gives the same ticket: two impatient calls are one proposal.
+        """
+        await settle_outstanding(Watch(self.upstream, self._pause), self.store, self.clock, action.account)
+        case = await self.facts.case(action)
+        if not case.review.passes:
+            await self._record.denied(case, reason)
+            return _denied(case)
+        drawn = draw_ticket(case, reason)
+        ticket = await self.store.open_ticket(drawn, self.clock())
+        if ticket.ticket_id == drawn.ticket_id:
+            await self._record.ticket(EntryKind.PROPOSED, ticket, {"approval": ticket.approval})
+        self._reviews[ticket.ticket_id] = case
+        return ticket
+
+    async def ticket(self, ticket_id: str) -> Ticket:
+        """One ticket by its id.
+
+        Raises:
+            NotConfirmed: There is no such ticket.
+        """
+        ticket = await self.store.ticket(ticket_id)
+        if ticket is None:
+            raise NotConfirmed(f"there is no ticket {ticket_id[:40]!r}")
+        return ticket
+
+    async def answer(self, ticket: Ticket, text: object, by: str) -> bool:
+        """Take what was typed for a yes only if it is the phrase that the person was shown; anything else is a no."""
+        given = " ".join(text.split()).casefold() if isinstance(text, str) else ""
+        if compare_digest(given.encode(), ticket.phrase.casefold().encode()):
+            approved = await self.store.approve_ticket(ticket.ticket_id, by, self.clock())
+            if approved:
+                await self._record.ticket(EntryKind.APPROVED, ticket, {"by": by})
+            return approved
+        await self._record.ticket(EntryKind.SUSPICIOUS, ticket, {"by": by, "what": "accepted without the right text"})
+        await self.decline(ticket, by)
+        return False
+
+    async def decline(self, ticket: Ticket, by: str) -> None:
+        """Take a no: the ticket can never be spent."""
+        if await self.store.decline_ticket(ticket.ticket_id, by, self.clock()):
+            await self._record.ticket(EntryKind.DECLINED, ticket, {"by": by})
+
+    async def look_until_decided(self, ticket: Ticket, seconds: float, tick: Callable[[float], object]) -> Ticket:
+        """Wait for another channel to decide an open ticket; ``tick`` hears how many seconds have passed."""
+        began = self.clock()
+        waited = 0.0
+        while ticket.state_at(self.clock()) is TicketState.OPEN and waited < seconds:
+            await self._pause(_LOOK_EVERY_SECONDS)
+            ticket = await self.ticket(ticket.ticket_id)
+            waited = (self.clock() - began).total_seconds()
+            tick(waited)
+        return ticket
+
+    async def commit(self, ticket_id: str) -> Outcome:
+        """Spend the ticket and send what it holds, once.
+
+        The rules are applied again, because the market has moved since the person read the summary. The journal is
+        written before the wire, so that a crash between the two leaves a trace of an order that may exist. From the
+        spending on, the client's own cancellation does not reach it: half a send would be an unknown outcome.
+
+        Raises:
+            NotConfirmed: The ticket is unknown, not approved, spent, declined or lapsed.
+            UpstreamError: It certainly did not take effect. The ticket is spent all the same.
+            StoreFailed: The journal could not be written, so nothing was sent.
+        """
+        with anyio.CancelScope(shield=True):
+            outcome = await self._spend_and_send(ticket_id)
+        return outcome
+
+    async def _spend_and_send(self, ticket_id: str) -> Outcome:
+        ticket = await self.ticket(ticket_id)
+        if not await self.store.spend_ticket(ticket_id, self.clock()):
+            state = (await self.ticket(ticket_id)).state_at(self.clock())
+            raise NotConfirmed(f"ticket {ticket_id} cannot be used: {_WHY_NOT[state]}")
+        case = await self._cleared(ticket)
+        if not case.review.passes:
+            return replace(_denied(case), ticket_id=ticket_id)
+        return await self._sender.send(ticket, case)
+
+    async def _cleared(self, ticket: Ticket) -> Case:
+        """Review again and, where it passes, write the intent. What may add risk does so one at a time.
+
+        Two orders that passed side by side could break a limit together. An exit waits for nobody.
+        """
+        if not isinstance(ticket.action, PlaceOrder | ChangeOrder):
+            return await self._reviewed_again(ticket)
+        async with self._one_at_a_time:
+            return await self._reviewed_again(ticket)
+
+    async def _reviewed_again(self, ticket: Ticket) -> Case:
+        case = self._reviews.pop(ticket.ticket_id, None)
+        if case is None or not await self._still_holds(case):
+            case = await self.facts.case(ticket.action)
+        if case.review.passes:
+            await self._record.intent(ticket, case)
+        else:
+            await self._record.denied(case, "", ticket)
+        return case
+
+    async def _still_holds(self, case: Case) -> bool:
+        age = (self.clock() - case.view.now).total_seconds()
+        if not 0 <= age <= REVIEW_HOLDS_SECONDS:
+            return False
+        return not await self.store.orders_sent(case.account.name, case.view.now)
+
+    def awaiting(self, ticket: Ticket) -> Outcome:
+        """The answer while a ticket has no yes: open and how it is approved, declined, or lapsed."""
+        state = ticket.state_at(self.clock())
+        outcome = Outcome(_WAITING.get(state, Status.DECLINED), ticket.summary, ticket.simulated, ticket.ticket_id)
+        match state:
+            case TicketState.OPEN | TicketState.APPROVED:
+                left = (ticket.expires_at - self.clock()).total_seconds()
+                return replace(outcome, expires_in_seconds=max(0, int(left)), next_step=_how_to_approve(ticket))
+            case TicketState.LAPSED:
+                return replace(outcome, next_step="propose it again only if the person still wants it")
+            case _:
+                return replace(outcome, next_step="the person said no: do not propose it again unless they ask for it")
+
+
+_WAITING = {
+    TicketState.OPEN: Status.NEEDS_APPROVAL,
+    TicketState.APPROVED: Status.NEEDS_APPROVAL,
+    TicketState.LAPSED: Status.EXPIRED,
+}
+
+
+def _how_to_approve(ticket: Ticket) -> str:
+    if ticket.approval is Approval.NONE:
+        return f"call confirm_ticket with ticket_id {ticket.ticket_id}"
+    return (
+        "ask the person to run `ct-mcp approve` in a terminal of their own and to answer there, "
+        f"then call confirm_ticket with ticket_id {ticket.ticket_id}"
+    )
+
+
+def _denied(case: Case) -> Outcome:
+    return Outcome(
+        Status.DENIED,
+        summary_of(case),
+        case.simulated,
+        reasons=(*(str(denial) for denial in case.review.denials), *case.notes),
+        checks_not_run=case.review.checks_not_run,
+        next_step="tell the person the reasons; only they can change the policy",
+    )

@@ -1,0 +1,56 @@
+"""What a trade tool answers: a status that was read or is called unknown, and what stands now."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from ct_mcp.domain.order import OrderState
+
+
+class Status(StrEnum):
+    """The first group was read back from the account; nothing in it is assumed."""
+
+    FILLED = "filled"
+    WORKING = "working"
+    CANCELLED = "cancelled"
+    FLAT = "flat"
+    CHANGED = "changed"
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    DENIED = "denied"
+    NEEDS_APPROVAL = "needs_approval"
+    DECLINED = "declined"
+    EXPIRED = "expired"
+    UNKNOWN = "unknown"
+
+    @property
+    def sent(self) -> bool | None:
+        """Whether anything reached the service; None where that is not known."""
+        match self:
+            case Status.DENIED | Status.NEEDS_APPROVAL | Status.DECLINED | Status.EXPIRED:
+                return False
+            case Status.UNKNOWN:
+                return None
+            case _:
+                return True
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One answer of the desk. None means not known, never zero and never flat."""
+
+    status: Status
+    summary: str
+    simulated: bool
+    ticket_id: str | None = None
+    expires_in_seconds: int | None = None
+    order_id: str | None = None
+    order_state: OrderState | None = None
+    filled_quantity: int | None = None
+    average_fill_price: Decimal | None = None
+    position_after: int | None = None
+    warnings: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+    checks_not_run: tuple[str, ...] = ()
+    next_step: str = ""

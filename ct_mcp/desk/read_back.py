@@ -1,0 +1,147 @@
+"""What was read after sending → what may be said of it. Pure; nothing here is assumed to have worked."""
+
+from dataclasses import replace
+from decimal import ROUND_CEILING, Decimal
+
+from ct_mcp.desk.facts import Case
+from ct_mcp.desk.outcome import Outcome, Status
+from ct_mcp.desk.question import order_line, position_line
+from ct_mcp.desk.watch import Book, has_come_to_rest
+from ct_mcp.domain.action import ChangeOrder, ClosePosition
+from ct_mcp.domain.order import Order, OrderState
+from ct_mcp.domain.ticket import Ticket
+
+LOOK_AGAIN = "do NOT send it again; look with get_orders and get_positions until you see what became of it"
+CANCEL_LEFTOVERS = "orders are left that can open a position: cancel them with cancel_orders"
+_MONEY_MAY_BE_AT_RISK = "tell the person now"
+
+
+def blank(ticket: Ticket, case: Case) -> Outcome:
+    """The part of every answer that is known before anything is sent."""
+    return Outcome(
+        Status.ACCEPTED,
+        ticket.summary,
+        ticket.simulated,
+        ticket_id=ticket.ticket_id,
+        checks_not_run=case.review.checks_not_run,
+    )
+
+
+def unseen(outcome: Outcome, what: str) -> Outcome:
+    """Nothing could be read back: it stays accepted if they said so, and unknown if they did not."""
+    return replace(outcome, reasons=(*outcome.reasons, what), next_step=LOOK_AGAIN)
+
+
+def with_order(outcome: Outcome, order: Order) -> Outcome:
+    """Add what was read of the order, without judging it."""
+    return replace(
+        outcome,
+        order_id=order.order_id,
+        order_state=order.state,
+        filled_quantity=order.filled,
+        average_fill_price=order.average_fill_price,
+    )
+
+
+def from_order(outcome: Outcome, order: Order) -> Outcome:
+    """Say what an order that was read has come to."""
+    read = replace(with_order(outcome, order), status=_status_of(order))
+    if read.status is Status.ACCEPTED:
+        return replace(read, next_step="it is not working or filled yet: call get_order with wait_seconds")
+    if order.state is OrderState.REJECTED:
+        why = "the broker or NinjaTrader rejected it after it was accepted"
+        return replace(read, reasons=(*read.reasons, why), next_step="do not send the same again unchanged")
+    if order.state is OrderState.CANCELLED and order.filled:
+        return replace(read, warnings=(*read.warnings, f"{order.filled} of {order.quantity} filled before the cancel"))
+    return read
+
+
+def _status_of(order: Order) -> Status:
+    match order.state:
+        case OrderState.FILLED:
+            return Status.FILLED
+        case OrderState.CANCELLED:
+            return Status.CANCELLED
+        case OrderState.REJECTED:
+            return Status.REJECTED
+        case OrderState.PART_FILLED:
+            return Status.WORKING
+    return Status.WORKING if has_come_to_rest(order) else Status.ACCEPTED
+
+
+def with_position(outcome: Outcome, net: int | None, before: int | None, moved: int | None) -> Outcome:
+    """Add the position as read, and say so where it does not (yet) agree with the fill."""
+    if net is None:
+        return replace(outcome, warnings=(*outcome.warnings, "the position afterwards could not be read"))
+    outcome = replace(outcome, position_after=net)
+    if before is None or moved is None or net == before + moved:
+        return outcome
+    doubt = f"the position reads {net:+d}, but {before:+d} and a fill of {moved:+d} make {before + moved:+d}"
+    return replace(outcome, warnings=(*outcome.warnings, f"{doubt}; read it again"))
+
+
+def is_changed(order: Order, change: ChangeOrder) -> bool:
+    """Say whether the order stands as the change asked, and no change is on its way any more."""
+    asked = (
+        (change.quantity, order.quantity),
+        (change.limit_price, order.limit_price),
+        (change.stop_price, order.stop_price),
+    )
+    pending = order.state in (OrderState.CHANGE_PENDING, OrderState.CHANGE_SUBMITTED)
+    return not pending and all(wanted is None or wanted == stands for wanted, stands in asked)
+
+
+def contracts_to_close(close: ClosePosition, net: int) -> int:
+    """How many contracts a close asks for; a percentage rounds up, and nothing beyond the position is closed."""
+    held = abs(net)
+    if close.quantity is not None:
+        return min(close.quantity, held)
+    if close.percent is None:
+        return held
+    return int((held * close.percent / Decimal(100)).to_integral_value(ROUND_CEILING))
+
+
+def from_close(outcome: Outcome, book: Book, goal: int) -> Outcome:
+    """Say what a close left: ``goal`` is the largest position, in contracts, that it was to leave."""
+    outcome = replace(outcome, position_after=book.net)
+    if abs(book.net) > goal:
+        return replace(outcome, reasons=(*outcome.reasons, f"{abs(book.net)} contracts are still held"))
+    if book.is_flat:
+        return replace(outcome, status=Status.FLAT)
+    return replace(
+        outcome,
+        status=Status.FILLED,
+        warnings=(*outcome.warnings, *_leftovers(book)),
+        next_step=CANCEL_LEFTOVERS if _too_many(book) else outcome.next_step,
+    )
+
+
+def from_flatten(outcome: Outcome, book: Book) -> Outcome:
+    """Flat is said only here and in a close: nothing held, and no order left."""
+    if book.is_flat:
+        return replace(outcome, status=Status.FLAT, position_after=0)
+    held = tuple(f"still held: {position_line(position)}" for position in book.positions)
+    orders = tuple(f"still standing: {order_line(order)}" for order in book.orders)
+    step = f"NOT FLAT: {_MONEY_MAY_BE_AT_RISK}, look with get_positions, then flatten again if it still stands"
+    return replace(outcome, reasons=(*outcome.reasons, *held, *orders), next_step=step)
+
+
+def from_cancels(outcome: Outcome, book: Book) -> Outcome:
+    """Say whether any order is left of those that were to be cancelled."""
+    if not book.orders:
+        return replace(outcome, status=Status.CANCELLED)
+    left = tuple(f"still standing: {order_line(order)}" for order in book.orders)
+    return replace(outcome, reasons=(*outcome.reasons, *left), next_step="look again with get_orders")
+
+
+def _leftovers(book: Book) -> tuple[str, ...]:
+    orders = tuple(f"still standing: {order_line(order)}" for order in book.orders)
+    if not _too_many(book):
+        return orders
+    return (*orders, f"these orders are larger than the position of {abs(book.net)}: filled, they open the other side")
+
+
+def _too_many(book: Book) -> bool:
+    """Say whether the orders that leave the position are larger than what is left of it."""
+    against = [order for order in book.orders if order.action.sign * book.net <= 0]
+    return any(order.remaining > abs(book.net) for order in against)

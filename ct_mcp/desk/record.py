@@ -1,0 +1,94 @@
+"""Writes the journal. Before the wire a failure stops everything; after it the order is out, and that is told."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from ct_mcp.desk.facts import Case
+from ct_mcp.desk.ports import Store
+from ct_mcp.desk.question import clean, summary_of
+from ct_mcp.domain.action import ChangeOrder, PlaceOrder
+from ct_mcp.domain.instrument import Instrument
+from ct_mcp.domain.ticket import Ticket
+from ct_mcp.errors import StoreFailed
+from ct_mcp.guard.direction import only_reduces
+from ct_mcp.store.journal import EntryKind, NewEntry
+
+
+class Record:
+    """The desk's pen. What it writes never holds the token, nor the phrase that the person must type."""
+
+    def __init__(self, store: Store, clock: Callable[[], datetime]) -> None:
+        self._store = store
+        self.clock = clock
+
+    async def denied(self, case: Case, reason: str, ticket: Ticket | None = None) -> None:
+        """A rule said no; all reasons with their figures."""
+        entry = NewEntry(
+            EntryKind.DENIED,
+            summary_of(case),
+            account=case.account.name,
+            ticket_id=ticket.ticket_id if ticket else None,
+            reason=reason,
+            detail={"denials": [str(denial) for denial in case.review.denials]},
+        )
+        await self._store.append(entry, self.clock())
+
+    async def ticket(self, kind: EntryKind, ticket: Ticket, detail: Mapping[str, object]) -> None:
+        """A step in the life of a ticket: proposed, approved, declined, lapsed, suspicious."""
+        reason = ticket.reason if kind is EntryKind.PROPOSED else ""
+        await self._store.append(_entry(kind, ticket, detail, reason), self.clock())
+
+    async def intent(self, ticket: Ticket, case: Case) -> None:
+        """It is about to be sent. On disk before the wire, so that a crash between the two leaves a trace.
+
+        Raises:
+            StoreFailed: It could not be written, so nothing may be sent.
+        """
+        entry = NewEntry(
+            EntryKind.INTENT,
+            ticket.summary,
+            account=ticket.action.account,
+            ticket_id=ticket.ticket_id,
+            own_id=ticket.own_id,
+            fingerprint=ticket.fingerprint,
+            opens=isinstance(ticket.action, PlaceOrder | ChangeOrder) and not only_reduces(case.action, case.view),
+            detail=_exposure(case),
+        )
+        await self._store.append(entry, self.clock())
+
+    async def after_the_wire(self, kind: EntryKind, ticket: Ticket, detail: Mapping[str, object]) -> tuple[str, ...]:
+        """What came back. A journal that fails now is a warning to the person, never a changed outcome."""
+        try:
+            await self._store.append(_entry(kind, ticket, detail), self.clock())
+        except StoreFailed as failure:
+            return (f"the journal could not be written after sending: {failure.what}",)
+        return ()
+
+
+def _entry(kind: EntryKind, ticket: Ticket, detail: Mapping[str, object], reason: str = "") -> NewEntry:
+    return NewEntry(
+        kind,
+        ticket.summary,
+        account=ticket.action.account,
+        ticket_id=ticket.ticket_id,
+        own_id=ticket.own_id,
+        reason=clean(reason),
+        detail=detail,
+    )
+
+
+def _exposure(case: Case) -> Mapping[str, object]:
+    """What the order may add to the book while nobody knows what became of it."""
+    match case.action:
+        case PlaceOrder() as order:
+            return _signed(order.instrument, order.action.sign * order.quantity)
+        case ChangeOrder(order_id=order_id, quantity=int(quantity)):
+            changed = case.view.order(order_id)
+            more = max(0, quantity - changed.quantity) if changed else 0
+            return _signed(changed.instrument, changed.action.sign * more) if changed and more else {}
+        case _:
+            return {}
+
+
+def _signed(instrument: Instrument, quantity: int) -> Mapping[str, object]:
+    return {"contract": [instrument.root, instrument.year, instrument.month], "signed_quantity": quantity}
