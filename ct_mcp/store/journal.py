@@ -31,6 +31,7 @@ class EntryKind(StrEnum):
     DECLINED = "declined"
     LAPSED = "lapsed"
     INTENT = "intent"
+    ACCEPTED = "accepted"
     ANSWERED = "answered"
     UNKNOWN = "unknown"
     READ_BACK = "read_back"
@@ -45,7 +46,10 @@ class EntryKind(StrEnum):
 
 
 SETTLING = frozenset({EntryKind.ANSWERED, EntryKind.SETTLED})
-"""ANSWERED: accepted, rejected, or certainly never sent. SETTLED: found out later, by looking or by the person."""
+"""ANSWERED: read back, rejected, or certainly never sent. SETTLED: found out later, by looking or by the person.
+
+ACCEPTED, their acknowledgement, settles nothing: until it is read back, the order may or may not stand.
+"""
 
 
 @dataclass(frozen=True, slots=True)
