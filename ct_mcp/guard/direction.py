@@ -47,7 +47,7 @@ def only_reduces(action: Action, view: View) -> bool | None:
             return None if lost is None else not lost.is_any
         case PlaceOrder():
             return _order_reduces(action, action, action.quantity, view)
-        case ChangeOrder():
+        case ChangeOrder():  # pragma: no branch  # the set is closed
             return _change_reduces(action, view)
 
 
@@ -60,7 +60,7 @@ def risk_direction(action: Action, view: View) -> RiskDirection | None:
             return RiskDirection.REDUCES if is_partial(action) else RiskDirection.CLOSES
         case CancelOrder() | CancelOrders():
             return _direction_of_cancel(action, view)
-        case PlaceOrder() | ChangeOrder():
+        case PlaceOrder() | ChangeOrder():  # pragma: no branch  # the set is closed
             return _direction_of_order(action, view)
 
 

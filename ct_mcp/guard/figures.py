@@ -72,7 +72,7 @@ def reference_price(quote: Quote | None) -> Decimal | None:
 
 def is_quoted(price: Decimal | None) -> bool:
     """Say whether a quote really holds this price; a market near zero may quote zero itself."""
-    return price is not None and (is_price(price) or price == 0)
+    return is_price(price) or (isinstance(price, Decimal) and price.is_zero())
 
 
 def first_price(order: PlaceOrder) -> Decimal | None:

@@ -113,4 +113,4 @@ def _effect_of(change: ChangeOrder, order: Order) -> Finding:
 def _differs(new: int | Decimal | None, old: int | Decimal | None) -> bool:
     if new is None:
         return False
-    return new != old if isinstance(new, int) or new.is_finite() else True
+    return (isinstance(new, Decimal) and not new.is_finite()) or new != old

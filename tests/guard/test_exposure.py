@@ -1,0 +1,112 @@
+"""How far a book can reach."""
+
+from collections.abc import Callable
+from decimal import Decimal
+
+import pytest
+
+from ct_mcp.domain.action import CancelOrder, ChangeOrder, PlaceOrder
+from ct_mcp.domain.instrument import Instrument
+from ct_mcp.domain.order import Order, OrderAction, OrderState, OrderType, TimeInForce
+from ct_mcp.domain.position import Position
+from ct_mcp.guard.exposure import WorstCase, resulting_order, worst_case, worst_case_after, worst_case_now
+from ct_mcp.guard.policy import PendingOrder, View
+
+ES, NQ = Instrument("ES", 2026, 12), Instrument("NQ", 2026, 12)
+SELL, BUY = OrderAction.SELL, OrderAction.BUY
+Place = Callable[..., PlaceOrder]
+Rests = Callable[..., Order]
+Sees = Callable[..., View]
+Holds = Callable[[int], tuple[Position, ...]]
+
+
+def test_an_oco_group_counts_its_worst_member_and_not_the_sum(resting: Rests) -> None:
+    pair = (resting("1", action=SELL, quantity=2, oco_id="x"), resting("2", action=SELL, quantity=3, oco_id="x"))
+    assert worst_case(3, pair, ()) == WorstCase(3, 0)
+
+
+def test_exits_that_are_not_linked_add_up(resting: Rests) -> None:
+    pair = (resting("1", action=SELL, quantity=2), resting("2", action=SELL, quantity=2, oco_id=""))
+    assert worst_case(2, pair, ()) == WorstCase(2, -2)
+
+
+def test_a_straddle_in_one_group_reaches_both_ways(resting: Rests) -> None:
+    pair = (resting("1", quantity=2, oco_id="x"), resting("2", action=SELL, quantity=1, oco_id="x"))
+    assert worst_case(0, pair, ()) == WorstCase(2, -1)
+
+
+def test_a_part_filled_order_counts_what_remains(resting: Rests) -> None:
+    order = resting(quantity=5, filled=3, state=OrderState.PART_FILLED)
+    assert worst_case(3, (order,), ()) == WorstCase(5, 3)
+
+
+@pytest.mark.parametrize("state", OrderState)
+def test_every_state_but_a_closed_one_counts(resting: Rests, state: OrderState) -> None:
+    closed = {OrderState.FILLED, OrderState.CANCELLED, OrderState.REJECTED}
+    assert worst_case(0, (resting(state=state),), ()).most_long == (0 if state in closed else 1)
+
+
+def test_orders_of_unknown_outcome_count_fully() -> None:
+    assert worst_case(1, (), (PendingOrder(ES, 2), PendingOrder(ES, -4))) == WorstCase(3, -3)
+
+
+def test_a_worst_case_is_beyond_another_on_either_side() -> None:
+    assert WorstCase(3, 1).is_beyond(WorstCase(2, 1))
+    assert WorstCase(2, -1).is_beyond(WorstCase(2, 1))
+    assert not WorstCase(2, 0).is_beyond(WorstCase(2, 1))
+    assert (WorstCase(3, -4).long, WorstCase(3, -4).short, WorstCase(3, -4).largest) == (3, 4, 4)
+
+
+def test_only_the_same_contract_counts(place: Place, view: Sees, held: Holds, resting: Rests) -> None:
+    other = Instrument("ES", 2027, 3)
+    book = view(positions=held(1), orders=(resting(instrument=other),), pending=(PendingOrder(NQ, 5),))
+    assert worst_case_now(place(), book) == WorstCase(1, 1)
+    assert worst_case_after(place(), book) == WorstCase(2, 1)
+
+
+def test_an_order_behind_a_flatten_may_fill_while_the_position_still_stands(
+    place: Place, view: Sees, held: Holds
+) -> None:
+    book = view(positions=held(3))
+    assert worst_case_after(place(quantity=2, flatten_first=True), book) == WorstCase(5, 0)
+    assert worst_case_after(place(action=SELL, quantity=2, flatten_first=True), book) == WorstCase(3, -2)
+
+
+def test_an_order_being_changed_may_fill_as_it_was_or_as_it_will_be(view: Sees, resting: Rests) -> None:
+    book = view(orders=(resting("1", quantity=4, filled=1, state=OrderState.PART_FILLED), resting("2")))
+    assert worst_case_after(ChangeOrder("Sim101", "1", quantity=2), book) == WorstCase(4, 0)
+    assert worst_case_after(ChangeOrder("Sim101", "1", quantity=6), book) == WorstCase(6, 0)
+
+
+def test_a_changed_order_stays_in_its_group(view: Sees, resting: Rests) -> None:
+    book = view(orders=(resting("1", oco_id="x"), resting("2", quantity=2, oco_id="x")))
+    assert worst_case_after(ChangeOrder("Sim101", "1", quantity=3), book) == WorstCase(3, 0)
+
+
+@pytest.mark.parametrize("reach", [worst_case_now, worst_case_after])
+def test_what_was_not_read_is_not_known(place: Place, view: Sees, reach: Callable[..., WorstCase | None]) -> None:
+    assert reach(place(), view(positions=None)) is None
+    assert reach(place(), view(orders=None)) is None
+    assert reach(ChangeOrder("Sim101", "nobody", quantity=2), view()) is None
+
+
+def test_a_changed_order_stands_with_what_was_not_changed(view: Sees, resting: Rests) -> None:
+    order = resting(order_type=OrderType.STOP_LIMIT, stop_price=Decimal(6410), quantity=3, oco_id="x")
+    book = view(orders=(order,))
+    assert resulting_order(ChangeOrder("Sim101", "1", 2, Decimal(6412), Decimal(6411)), book) == PlaceOrder(
+        "Sim101", ES, BUY, 2, OrderType.STOP_LIMIT, Decimal(6412), Decimal(6411), TimeInForce.DAY, "x"
+    )
+    unchanged = resulting_order(ChangeOrder("Sim101", "1"), book)
+    assert unchanged is not None
+    assert (unchanged.quantity, unchanged.limit_price, unchanged.stop_price) == (3, Decimal(6390), Decimal(6410))
+
+
+def test_an_order_that_is_closed_or_unknown_results_in_none(view: Sees, resting: Rests) -> None:
+    book = view(orders=(resting(state=OrderState.FILLED),))
+    assert resulting_order(ChangeOrder("Sim101", "1", quantity=2), book) is None
+    assert resulting_order(ChangeOrder("Sim101", "2", quantity=2), book) is None
+    assert resulting_order(CancelOrder("Sim101", "1"), book) is None
+
+
+def test_a_new_order_results_in_itself(place: Place, view: Sees) -> None:
+    assert resulting_order(place(), view()) == place()

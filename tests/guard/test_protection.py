@@ -1,0 +1,174 @@
+"""What stands without a stop once an order is cancelled or changed."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from ct_mcp.domain.action import Action, CancelOrder, CancelOrders, ChangeOrder, ClosePosition, Flatten, PlaceOrder
+from ct_mcp.domain.instrument import Instrument
+from ct_mcp.domain.order import Order, OrderAction, OrderState, OrderType
+from ct_mcp.domain.position import Position
+from ct_mcp.guard.policy import PendingOrder, View
+from ct_mcp.guard.protection import NOTHING_LOST, LostProtection, cancelled_by, unprotects
+
+ES, NQ = Instrument("ES", 2026, 12), Instrument("NQ", 2026, 12)
+SELL, BUY = OrderAction.SELL, OrderAction.BUY
+Place = Callable[..., PlaceOrder]
+Rests = Callable[..., Order]
+Sees = Callable[..., View]
+Holds = Callable[..., tuple[Position, ...]]
+
+
+def lost(action: Action, view: View) -> LostProtection:
+    """What is lost, where that is known."""
+    found = unprotects(action, view)
+    assert found is not None
+    return found
+
+
+def test_cancelling_the_only_stop_leaves_the_position_bare(view: Sees, held: Holds, stop: Rests) -> None:
+    found = lost(CancelOrder("Sim101", "stop"), view(positions=held(2), orders=(stop(quantity=2),)))
+    assert (found.is_any, found.contracts) == (True, 2)
+    assert str(found) == "without a stop afterwards: 2 of 2 ES 12-26"
+
+
+def test_a_buy_stop_protects_a_short_position(view: Sees, held: Holds, stop: Rests) -> None:
+    book = view(positions=held(-3), orders=(stop(action=BUY, quantity=3),))
+    assert lost(CancelOrder("Sim101", "stop"), book).contracts == 3
+
+
+def test_a_second_stop_that_covers_the_position_keeps_it_protected(view: Sees, held: Holds, stop: Rests) -> None:
+    book = view(positions=held(2), orders=(stop("1", quantity=2), stop("2", quantity=2)))
+    assert lost(CancelOrder("Sim101", "1"), book) == NOTHING_LOST
+    assert lost(CancelOrders("Sim101", None), book).contracts == 2
+
+
+@pytest.mark.parametrize("state", [OrderState.TRIGGER_PENDING, OrderState.CANCEL_PENDING, OrderState.UNKNOWN])
+def test_a_stop_that_may_not_stand_is_not_counted_on(view: Sees, held: Holds, stop: Rests, state: OrderState) -> None:
+    book = view(positions=held(2), orders=(stop("1", quantity=2), stop("2", quantity=2, state=state)))
+    assert lost(CancelOrder("Sim101", "1"), book).contracts == 2
+    assert lost(CancelOrder("Sim101", "2"), book) == NOTHING_LOST
+
+
+def test_cancelling_a_target_takes_the_stop_of_its_group_along(
+    view: Sees, held: Holds, stop: Rests, resting: Rests
+) -> None:
+    target = resting("target", action=SELL, quantity=2, oco_id="exit")
+    book = view(positions=held(2), orders=(target, stop(quantity=2, oco_id="exit")))
+    assert cancelled_by(CancelOrder("Sim101", "target"), book) == book.orders
+    assert lost(CancelOrder("Sim101", "target"), book).contracts == 2
+
+
+def test_cancelling_an_entry_loses_no_protection(view: Sees, held: Holds, stop: Rests, resting: Rests) -> None:
+    book = view(positions=held(2), orders=(resting("entry"), stop()))
+    assert lost(CancelOrder("Sim101", "entry"), book) == NOTHING_LOST
+
+
+def test_a_stop_that_would_open_protects_nothing(view: Sees, held: Holds, stop: Rests) -> None:
+    flat, short = view(orders=(stop(),)), view(positions=held(-1), orders=(stop(),))
+    assert lost(CancelOrder("Sim101", "stop"), flat) == NOTHING_LOST
+    assert lost(CancelOrder("Sim101", "stop"), short) == NOTHING_LOST
+    assert lost(ChangeOrder("Sim101", "stop", stop_price=Decimal(6300)), flat) == NOTHING_LOST
+
+
+def test_a_stop_protects_what_an_order_of_unknown_outcome_may_have_made(view: Sees, stop: Rests) -> None:
+    book = view(orders=(stop(),), pending=(PendingOrder(ES, 1),))
+    assert lost(CancelOrder("Sim101", "stop"), book).contracts == 1
+
+
+def test_cancelling_all_orders_names_every_bare_position(view: Sees, held: Holds, stop: Rests) -> None:
+    orders = (stop("1", quantity=2), stop("2", instrument=NQ, action=BUY))
+    book = view(positions=(*held(2), *held(-1, NQ)), orders=orders)
+    assert (
+        str(lost(CancelOrders("Sim101", None), book)) == "without a stop afterwards: 2 of 2 ES 12-26, 1 of 1 NQ 12-26"
+    )
+    assert lost(CancelOrders("Sim101", NQ), book).contracts == 1
+
+
+def test_a_closed_order_is_not_cancelled_again(view: Sees, held: Holds, stop: Rests) -> None:
+    book = view(positions=held(1), orders=(stop(state=OrderState.FILLED),))
+    assert cancelled_by(CancelOrders("Sim101", None), book) == ()
+    assert lost(CancelOrder("Sim101", "stop"), book) == NOTHING_LOST
+
+
+@pytest.mark.parametrize(
+    ("change", "contracts", "away"),
+    [
+        (ChangeOrder("Sim101", "stop", quantity=1), 2, None),
+        (ChangeOrder("Sim101", "stop", quantity=2, stop_price=Decimal("6375.50")), 0, Decimal("4.50")),
+        (ChangeOrder("Sim101", "stop", quantity=5), 0, None),
+        (ChangeOrder("Sim101", "stop", stop_price=Decimal(6385)), 0, None),
+        (ChangeOrder("Sim101", "stop", quantity=True), 3, None),
+        (ChangeOrder("Sim101", "stop", quantity=-4), 3, None),
+    ],
+)
+def test_a_change_loses_what_it_takes_from_the_stop(
+    *, view: Sees, held: Holds, stop: Rests, change: ChangeOrder, contracts: int, away: Decimal | None
+) -> None:
+    book = view(positions=held(3), orders=(stop(quantity=2), stop("far", quantity=0)))
+    found = lost(change, book)
+    assert (found.contracts, found.moves_away_by, found.stop_moves_away) == (contracts, away, away is not None)
+
+
+def test_what_filled_of_a_stop_protects_no_longer(view: Sees, held: Holds, stop: Rests) -> None:
+    book = view(positions=held(2), orders=(stop(quantity=4, filled=2, state=OrderState.PART_FILLED),))
+    assert lost(ChangeOrder("Sim101", "stop", quantity=3), book).contracts == 1
+
+
+def test_another_stop_makes_up_for_a_smaller_one(view: Sees, held: Holds, stop: Rests) -> None:
+    book = view(positions=held(2), orders=(stop(quantity=2), stop("other", quantity=1)))
+    assert lost(ChangeOrder("Sim101", "stop", quantity=1), book) == NOTHING_LOST
+
+
+def test_a_stop_that_moves_away_says_how_far(view: Sees, held: Holds, stop: Rests) -> None:
+    long, short = view(positions=held(1), orders=(stop(),)), view(positions=held(-1), orders=(stop(action=BUY),))
+    lower = ChangeOrder("Sim101", "stop", stop_price=Decimal("6379.50"))
+    higher = ChangeOrder("Sim101", "stop", stop_price=Decimal("6380.50"))
+    assert str(lost(lower, long)) == "the stop moves away by 0.5"
+    assert str(lost(higher, short)) == "the stop moves away by 0.5"
+    assert str(lost(higher, long)) == str(lost(lower, short)) == "no protection is lost"
+
+
+def test_a_stop_limit_that_will_accept_less_protects_less(view: Sees, held: Holds, stop: Rests) -> None:
+    order = stop(order_type=OrderType.STOP_LIMIT, limit_price=Decimal(6375))
+    book = view(positions=held(1), orders=(order,))
+    tighter = ChangeOrder("Sim101", "stop", limit_price=Decimal(6378))
+    assert lost(tighter, book).moves_away_by == 3
+    assert lost(replace(tighter, limit_price=Decimal(6370)), book) == NOTHING_LOST
+
+
+@pytest.mark.parametrize("price", [Decimal("NaN"), Decimal("sNaN"), Decimal("-Infinity"), Decimal("1E+400")])
+def test_a_price_that_cannot_be_read_moves_the_stop_away_nobody_knows_how_far(
+    view: Sees, held: Holds, stop: Rests, price: Decimal
+) -> None:
+    found = lost(ChangeOrder("Sim101", "stop", stop_price=price), view(positions=held(1), orders=(stop(),)))
+    assert (found.stop_moves_away, found.moves_away_by) == (True, None)
+    assert str(found) == "the stop moves away"
+
+
+def test_a_stop_whose_price_was_not_reported_moves_away_nobody_knows_how_far(
+    view: Sees, held: Holds, stop: Rests
+) -> None:
+    book = view(positions=held(1), orders=(stop(stop_price=None),))
+    assert lost(ChangeOrder("Sim101", "stop", stop_price=Decimal(6380)), book).stop_moves_away
+
+
+@pytest.mark.parametrize("unread", ["positions", "orders"])
+@pytest.mark.parametrize(
+    "action",
+    [CancelOrder("Sim101", "stop"), CancelOrders("Sim101", None), ChangeOrder("Sim101", "stop", quantity=1)],
+)
+def test_what_was_not_read_is_not_known(view: Sees, stop: Rests, action: Action, unread: str) -> None:
+    assert unprotects(action, replace(view(orders=(stop(quantity=2),)), **{unread: None})) is None
+
+
+def test_an_order_nobody_knows_is_not_known_to_protect_nothing(view: Sees) -> None:
+    assert unprotects(CancelOrder("Sim101", "nobody"), view()) is None
+    assert unprotects(ChangeOrder("Sim101", "nobody", quantity=1), view()) is None
+
+
+def test_orders_and_exits_take_no_stop_away(place: Place, view: Sees) -> None:
+    for action in (place(), Flatten("Sim101", None), ClosePosition("Sim101", ES)):
+        assert lost(action, view()) == NOTHING_LOST
