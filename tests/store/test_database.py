@@ -5,12 +5,12 @@ import sqlite3
 import stat
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from sqlite3 import Connection
-from threading import Barrier
+from threading import Barrier, Event
 
 import pytest
 
@@ -43,6 +43,11 @@ def count(database: Database) -> int:
 
 def pragma(connection: Connection, name: str) -> object:
     return connection.execute(f"PRAGMA {name}").fetchone()[0]
+
+
+def still_waits(call: Future[None]) -> bool:
+    """Give it time to fail; one that has to wait cannot be done, however long that time is."""
+    return not wait([call], timeout=0.2).done
 
 
 def test_what_is_committed_has_reached_the_disk(database: Database) -> None:
@@ -116,6 +121,36 @@ def test_a_new_file_held_by_another_program_is_given_up_after_the_busy_timeout(
             write(database)
         holder.execute("ROLLBACK")
     write(database)
+
+
+def test_a_new_file_held_for_a_moment_is_waited_for(path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    patient = Database(path, 30)
+    with closing(sqlite3.connect(path, isolation_level=None)) as holder, closing(patient), ThreadPoolExecutor(1) as one:
+        holder.execute("BEGIN IMMEDIATE")
+        waiting = one.submit(write, patient)
+        assert still_waits(waiting)
+        holder.execute("ROLLBACK")
+        waiting.result(timeout=30)
+
+
+def test_a_second_thread_waits_until_the_first_has_committed(database: Database) -> None:
+    begun, go_on = Event(), Event()
+
+    def pause_halfway(connection: Connection) -> None:
+        ledger.append(connection, NewEntry(EntryKind.ASKED, "first"), NOW)
+        begun.set()
+        assert go_on.wait(timeout=30)
+
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(database.write, pause_halfway)
+        assert begun.wait(timeout=30)
+        second = threads.submit(write, database)
+        assert still_waits(second)
+        go_on.set()
+        first.result(timeout=30)
+        second.result(timeout=30)
+    assert database.read(ledger.verify).count == 2
 
 
 def test_all_who_make_the_same_new_file_at_once_get_it(tmp_path: Path) -> None:
