@@ -1,0 +1,138 @@
+"""How many requests leave, and when."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import combinations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ct_mcp.crosstrade.budget import Allowance, Bucket, OwnBudget, allowance
+
+START = datetime(2026, 3, 18, 21, 0, tzinfo=UTC)
+
+
+def after(seconds: float) -> datetime:
+    return START + timedelta(seconds=seconds)
+
+
+def taken_at_once(bucket: Bucket, *, urgent: bool) -> int:
+    for number in range(100):
+        bucket, wait = bucket.taken(START, urgent=urgent)
+        if wait:
+            return number
+    raise AssertionError("the bucket has no bottom")
+
+
+def test_fourteen_requests_leave_at_once_and_six_more_are_kept_for_exits() -> None:
+    assert taken_at_once(Bucket(), urgent=False) == 14
+    assert taken_at_once(Bucket(), urgent=True) == 20
+    assert taken_at_once(Bucket(tokens=6.0), urgent=False) == 0
+    assert taken_at_once(Bucket(tokens=6.0), urgent=True) == 6
+
+
+def test_a_request_without_a_token_is_told_how_long_to_wait_and_takes_none() -> None:
+    bucket, wait = Bucket(tokens=6.0, at=START).taken(START, urgent=False)
+    assert wait == pytest.approx(1 / 3, abs=0.001)
+    assert bucket.tokens == 6.0
+
+
+def test_a_request_that_waits_as_it_was_told_leaves() -> None:
+    bucket, wait = Bucket(tokens=0.0, at=START).taken(START, urgent=True)
+    assert bucket.taken(after(wait), urgent=True)[1] == 0.0
+
+
+def test_three_tokens_come_back_each_second_up_to_twenty() -> None:
+    assert Bucket(tokens=0.0, at=START).refilled(after(2)).tokens == 6.0
+    assert Bucket(tokens=0.0, at=START).refilled(after(60)).tokens == 20.0
+
+
+def test_a_clock_that_goes_back_refills_nothing_and_does_not_lock_the_bucket() -> None:
+    bucket = Bucket(tokens=0.0, at=START).refilled(after(-3600))
+    assert bucket.tokens == 0.0
+    assert bucket.refilled(after(-3599)).tokens == 3.0
+
+
+def test_after_a_refusal_nothing_leaves_before_their_time_and_then_exits_first() -> None:
+    bucket = Bucket().penalised(START, 4.0)
+    assert bucket.taken(START, urgent=True)[1] == 4.0
+    assert bucket.taken(after(3.9), urgent=True)[1] > 0
+    assert bucket.taken(after(4.0), urgent=True)[1] == 0.0
+    assert bucket.taken(after(4.0), urgent=False)[1] == 2.0
+
+
+def test_a_shorter_penalty_does_not_lift_a_longer_one() -> None:
+    bucket = Bucket().penalised(START, 10.0).penalised(after(1), 1.0)
+    assert bucket.taken(after(1), urgent=True)[1] == pytest.approx(9.0)
+
+
+@pytest.mark.parametrize(("asked", "waits"), [(-5.0, 0.0), (1e9, 300.0)])
+def test_an_impossible_penalty_is_kept_within_bounds(asked: float, waits: float) -> None:
+    assert Bucket().penalised(START, asked).taken(START, urgent=True)[1] == waits
+
+
+@pytest.mark.parametrize(
+    ("tokens", "told"),
+    [
+        (20.0, Allowance(14, 20, 0.0)),
+        (6.5, Allowance(0, 6, 4.5)),
+        (-9.0, Allowance(0, 0, 9.667)),
+    ],
+)
+def test_the_allowance_says_what_may_leave_now(tokens: float, told: Allowance) -> None:
+    assert allowance(Bucket(tokens, START), START) == told
+
+
+async def test_the_budget_of_a_process_keeps_its_bucket_from_call_to_call() -> None:
+    budget = OwnBudget()
+    assert [await budget.wait(START, urgent=False) for _ in range(14)] == [0.0] * 14
+    assert await budget.wait(START, urgent=False) > 0
+    assert await budget.wait(START, urgent=True) == 0.0
+    assert (await budget.snapshot(START)).requests_left_for_exits == 5
+    await budget.penalise(START, 2.0)
+    assert await budget.wait(START, urgent=True) == 2.0
+
+
+ASKED = st.lists(
+    st.tuples(st.floats(0, 5, allow_nan=False), st.booleans(), st.sampled_from([None, None, None, 0.5, 3.0])),
+    max_size=80,
+)
+
+
+def sent_times(asked: list[tuple[float, bool, float | None]], *, patient: bool) -> list[tuple[float, bool]]:
+    """When each request leaves, if all ask one after the other; the patient wait as they are told."""
+    bucket, seconds, sent = Bucket(), 0.0, []
+    for pause, urgent, penalty in asked:
+        seconds += pause
+        if penalty is not None:
+            bucket = bucket.penalised(after(seconds), penalty)
+        bucket, wait = bucket.taken(after(seconds), urgent=urgent)
+        while wait and patient:
+            seconds += wait
+            bucket, wait = bucket.taken(after(seconds), urgent=urgent)
+        if not wait:
+            sent.append((seconds, urgent))
+    return sent
+
+
+@given(ASKED, st.booleans())
+def test_no_window_ever_holds_more_than_twenty_and_three_a_second(
+    asked: list[tuple[float, bool, float | None]], patient: bool
+) -> None:
+    times = [seconds for seconds, _ in sent_times(asked, patient=patient)]
+    for first, last in combinations(range(len(times)), 2):
+        assert last - first + 1 <= 20 + 3 * (times[last] - times[first]) + 1e-3
+
+
+@given(ASKED)
+def test_ordinary_requests_never_touch_the_reserve(asked: list[tuple[float, bool, float | None]]) -> None:
+    ordinary = [(pause, False, penalty) for pause, _, penalty in asked]
+    times = [seconds for seconds, _ in sent_times(ordinary, patient=True)]
+    for first, last in combinations(range(len(times)), 2):
+        assert last - first + 1 <= 14 + 3 * (times[last] - times[first]) + 1e-3
+
+
+@given(st.floats(-900, 20, allow_nan=False), st.booleans())
+def test_waiting_as_told_is_always_enough(tokens: float, urgent: bool) -> None:
+    bucket, wait = Bucket(tokens, START).taken(START, urgent=urgent)
+    assert wait == 0.0 or bucket.taken(after(wait), urgent=urgent)[1] == 0.0
