@@ -61,6 +61,7 @@ class Manner:
 
 
 def utc_now() -> datetime:
+    """The clock of this machine."""
     return datetime.now(UTC)
 
 

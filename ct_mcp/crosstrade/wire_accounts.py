@@ -12,6 +12,7 @@ def accounts_in(reply: Reply) -> tuple[Account, ...]:
 
 
 def asked_account_in(reply: Reply, asked: str) -> Account:
+    """The account that was asked about, and no other."""
     row = reply.single("account", proof="name")
     account = account_in(row)
     if account.name.casefold() != asked.casefold():
@@ -20,6 +21,7 @@ def asked_account_in(reply: Reply, asked: str) -> Account:
 
 
 def account_in(row: Row) -> Account:
+    """One account; money stands in its items, not at its top."""
     provider = row.label("provider")
     return Account(
         name=row.text("name"),
@@ -65,6 +67,7 @@ def closed_positions_in(reply: Reply, asked: str) -> tuple[Position, ...]:
 
 
 def asked_position_in(reply: Reply, asked: str, instrument: Instrument) -> Position:
+    """The position that was asked about, and no other."""
     row = reply.single("position", proof="marketPosition")
     position = position_in(row, asked)
     if position.instrument != instrument:
@@ -73,6 +76,7 @@ def asked_position_in(reply: Reply, asked: str, instrument: Instrument) -> Posit
 
 
 def position_in(row: Row, asked: str | None) -> Position:
+    """One position; their quantity has no sign, the direction is a word."""
     direction, quantity = _direction(row), row.whole("quantity")
     if (direction is Direction.FLAT) != (quantity == 0):
         row.refuse(f"it says {direction} and {quantity} contracts at once")

@@ -39,6 +39,7 @@ def asked_order_in(reply: Reply, asked: str) -> Order:
 
 
 def order_in(row: Row, asked: str | None) -> Order:
+    """One order; it may carry its id under either of two names."""
     order_type, filled = _type(row), row.whole("filled")
     return Order(
         account=row.account(asked),
@@ -62,6 +63,7 @@ def order_in(row: Row, asked: str | None) -> Order:
 
 
 def status_in(reply: Reply) -> OrderState:
+    """The state alone."""
     return state_from(reply.single("order", proof="status").text("status"))
 
 
@@ -96,6 +98,7 @@ def lifecycle_in(reply: Reply, asked: str) -> Lifecycle:
 
 
 def executions_in(reply: Reply, asked: str) -> tuple[Execution, ...]:
+    """Every execution of one account."""
     return tuple(execution_in(row, asked) for row in reply.rows("executions"))
 
 
@@ -109,6 +112,7 @@ def executions_of_order_in(reply: Reply, asked: str) -> tuple[Execution, ...]:
 
 
 def asked_execution_in(reply: Reply, asked: str, execution_id: str) -> Execution:
+    """The execution that was asked for, and no other."""
     row = reply.single("execution", proof="id")
     execution = execution_in(row, asked)
     if execution.execution_id != execution_id:
@@ -117,6 +121,7 @@ def asked_execution_in(reply: Reply, asked: str, execution_id: str) -> Execution
 
 
 def execution_in(row: Row, asked: str) -> Execution:
+    """One execution; its time is read from the epoch, since the text lacks its zone."""
     return Execution(
         account=row.account(asked),
         execution_id=row.text("id"),
