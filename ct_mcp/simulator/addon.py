@@ -1,0 +1,101 @@
+"""The add-on inside the fake NinjaTrader: what a call can see, at the moment of the call."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from ct_mcp.simulator.clock import Clock
+from ct_mcp.simulator.exchange import Exchange
+from ct_mcp.simulator.faults import Faults
+from ct_mcp.simulator.ledger import Account
+from ct_mcp.simulator.market import Market
+from ct_mcp.simulator.orders import Order
+from ct_mcp.simulator.products import Contract
+from ct_mcp.simulator.refusals import Refusal
+from ct_mcp.simulator.rest.account_shapes import SnapshotAnswer
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """What differs between versions of the add-on and the computers that it runs on.
+
+    `own_id_lookup`: whether an order without a template can be found by the id that
+    the caller gave it; on older versions NinjaTrader has replaced that id.
+    `snapshot_cache_seconds`: how old the snapshot of the accounts may be.
+    """
+
+    own_id_lookup: bool = True
+    snapshot_cache_seconds: float = 3.0
+    time_zone: str = "America/Los_Angeles"
+    computer: str = "DESKTOP-7Q2VK1D"
+
+
+@dataclass(slots=True)
+class AddOn:
+    """The exchange as seen by one call; `now` is the moment at which the call arrived."""
+
+    exchange: Exchange
+    clock: Clock
+    habits: Habits
+    now: datetime
+    cached_snapshot: tuple[datetime, SnapshotAnswer] | None = None
+    stale_since: datetime | None = None
+    zone: ZoneInfo = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Look the time zone of the computer up."""
+        self.zone = ZoneInfo(self.habits.time_zone)
+
+    @property
+    def faults(self) -> Faults:
+        """What misbehaves."""
+        return self.exchange.faults
+
+    @property
+    def market(self) -> Market:
+        """Where prices come from."""
+        return self.exchange.market
+
+    def wake(self) -> None:
+        """Catch up with the clock."""
+        self.now = max(self.clock().astimezone(UTC), self.now)
+        self.exchange.advance(self.now)
+
+    def account(self, name: str) -> Account:
+        """Find an account.
+
+        Raises:
+            Refusal: There is none of that name.
+        """
+        account = self.exchange.account(name)
+        if account is None:
+            raise Refusal(400, "invalid_account", detail=f"Account '{name}' not found")
+        return account
+
+    def contract(self, text: str) -> Contract:
+        """Find a contract by any of its spellings.
+
+        Raises:
+            Refusal: Nothing is called that.
+        """
+        contract = self.market.resolve(text, self.now)
+        if contract is None:
+            raise Refusal(400, f"Instrument '{text}' not found")
+        return contract
+
+    def find_order(self, account: str, any_id: str) -> Order | None:
+        """Find an order of an account by NinjaTrader's id or by the caller's own."""
+        mine = self.account(account).spec.name
+        return next(
+            (order for order in self.exchange.orders if order.account == mine and self._is(order, any_id)), None
+        )
+
+    def _is(self, order: Order, any_id: str) -> bool:
+        if order.id == any_id:
+            return True
+        keeps_own_id = self.habits.own_id_lookup or order.labels.template is not None
+        return keeps_own_id and order.labels.own_id == any_id
+
+    def local(self, moment: datetime) -> datetime:
+        """Tell a moment as the clock of the computer shows it."""
+        return moment.astimezone(self.zone)

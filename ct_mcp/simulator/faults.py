@@ -1,0 +1,125 @@
+"""Named misbehaviour: what can go wrong between a client, the service, the add-on and the market."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import anyio
+
+
+class Fault(StrEnum):
+    """One way to misbehave. "Accept" is the moment at which the add-on has taken what was asked."""
+
+    description: str
+
+    ADDON_OFFLINE = "addon-offline", "408 Client not ready to everything that needs the add-on; nothing happens"
+    TIMEOUT_AFTER_ACCEPT = "timeout-after-accept", "408 although the add-on has taken the request"
+    CONNECT_REFUSED = "connect-refused", "no connection (over a real socket: closed before the request is looked at)"
+    REQUEST_LOST_BEFORE_ACCEPT = "request-lost-before-accept", "the connection closes and nothing has happened"
+    ANSWER_LOST_AFTER_ACCEPT = "answer-lost-after-accept", "the connection closes although the request was taken"
+    READ_TIMEOUT_AFTER_ACCEPT = "read-timeout-after-accept", "the request is taken and no answer ever comes"
+    SLOW_ANSWER = "slow-answer", "the request is taken and the answer waits until it is released"
+    ERROR_500_BEFORE_ACCEPT = "error-500-before-accept", "500 internal_error and nothing has happened"
+    ERROR_500_AFTER_ACCEPT = "error-500-after-accept", "500 internal_error although the request was taken"
+    BAD_GATEWAY = "bad-gateway", "502 with a page of HTML and nothing has happened"
+    BAD_GATEWAY_AFTER_ACCEPT = "bad-gateway-after-accept", "502 with a page of HTML although the request was taken"
+    TEMPORARILY_DISABLED = "temporarily-disabled", "503 temporarily_disabled and nothing has happened"
+    EMPTY_BODY = "empty-body", "200 without a body; the request was taken"
+    UNREADABLE_JSON = "unreadable-json", "200 with a body that breaks off; the request was taken"
+    HTML_PAGE = "html-page", "200 with a page of HTML; the request was taken"
+    REFUSED_WITH_200 = "refused-with-200", "200 with success false and an error; nothing has happened"
+    REFUSED_WITH_400 = "refused-with-400", "400 with an error; nothing has happened"
+    UNAUTHORIZED = "unauthorized", "401 although the token is right"
+    FORBIDDEN = "forbidden", "403 subscription_required"
+    CONFLICT = "conflict", "409 close_in_progress; nothing has happened"
+    RATE_LIMITED = "rate-limited", "429 rate_limited with Retry-After and retryAfter"
+    RATE_LIMITED_OLD_BODY = "rate-limited-old-body", "429 with the older body, which names no time"
+    RATE_LIMITED_IN_DETAILS = "rate-limited-in-details", "429 with a fractional time under details, and no header"
+    BROKER_RATE_LIMITED = "broker-rate-limited", "429 broker_rate_limited, the limit of the broker"
+    WARNING = "warning", "a warning stands beside success"
+    POSITIONS_WITHOUT_SUCCESS = "positions-without-success", "position lists come without success and without rows"
+    EMPTY_LISTS = "empty-lists", "lists of orders and positions are empty although there are some"
+    STALE_QUOTE = "stale-quote", "quotes and their epoch stand still"
+    HOSTILE_TEXT = "hostile-text", "names and error texts try to give orders to whoever reads them"
+    SESSION_CLOSED = "session-closed", "the market is closed"
+    LATE_REJECT = "late-reject", "an order is acknowledged and then rejected by the broker"
+    FROZEN_ORDERS = "frozen-orders", "an order stays Submitted"
+    NO_FILL = "no-fill", "an order works and never fills"
+    PARTIAL_FILL_STUCK = "partial-fill-stuck", "an order fills by half and then no more"
+
+    def __new__(cls, value: str, description: str) -> "Fault":
+        """Make a string that carries its description."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.description = description
+        return member
+
+
+@dataclass(slots=True)
+class _Arm:
+    rpc: str | None
+    times: int | None
+
+    def fits(self, rpc: str | None) -> bool:
+        return self.rpc is None or self.rpc == rpc
+
+
+class Faults:
+    """What misbehaves at the moment."""
+
+    def __init__(self) -> None:
+        """Begin with a service that behaves."""
+        self._arms: dict[Fault, _Arm] = {}
+        self._reached = anyio.Event()
+        self._released = anyio.Event()
+
+    def arm(self, fault: Fault, *, rpc: str | None = None, times: int | None = None) -> None:
+        """Switch a fault on, for calls of one RPC or of all, for so many times or until it is disarmed."""
+        self._arms[fault] = _Arm(rpc, times)
+
+    def disarm(self, fault: Fault | None = None) -> None:
+        """Switch one fault off, or all; orders that it held go on and slow answers are released."""
+        for gone in [fault] if fault else list(self._arms):
+            self._arms.pop(gone, None)
+        if Fault.SLOW_ANSWER not in self._arms:
+            self.release()
+
+    def armed(self) -> list[Fault]:
+        """Name what is switched on and not used up."""
+        return [fault for fault, arm in self._arms.items() if arm.times != 0]
+
+    def active(self, fault: Fault, rpc: str | None = None) -> bool:
+        """Say whether a fault would strike now, without using it up."""
+        arm = self._arms.get(fault)
+        return arm is not None and arm.fits(rpc) and arm.times != 0
+
+    def take(self, fault: Fault, rpc: str | None = None) -> bool:
+        """Let a fault strike once, if it is due."""
+        if not self.active(fault, rpc):
+            return False
+        arm = self._arms[fault]
+        if arm.times is not None:
+            arm.times -= 1
+        return True
+
+    def first_due(self, candidates: "tuple[Fault, ...]", rpc: str) -> Fault | None:
+        """Let the first of several faults strike that is due."""
+        return next((fault for fault in candidates if self.take(fault, rpc)), None)
+
+    def holds(self, fault: Fault) -> bool:
+        """Say whether what a fault has struck is still held: from its arming until it is disarmed."""
+        return fault in self._arms
+
+    async def slow_answer_waits(self) -> None:
+        """Wait until a request has been taken and its slow answer is held back."""
+        await self._reached.wait()
+
+    def release(self) -> None:
+        """Let the slow answers go out."""
+        self._released.set()
+        self._reached, self._released = anyio.Event(), anyio.Event()
+
+    async def hold(self) -> None:
+        """Hold an answer back until it is released."""
+        released = self._released
+        self._reached.set()
+        await released.wait()

@@ -1,0 +1,134 @@
+"""What the faults do to a request and to its answer."""
+
+import json
+from collections.abc import Callable
+
+from starlette.responses import HTMLResponse, JSONResponse, Response
+
+from ct_mcp.simulator.faults import Fault, Faults
+from ct_mcp.simulator.rest.hostile import spoken
+
+_PAGE = "<!doctype html><html><body><h1>{}</h1><p>The web server reported an error.</p></body></html>"
+BEFORE = (
+    Fault.CONNECT_REFUSED,
+    Fault.REQUEST_LOST_BEFORE_ACCEPT,
+    Fault.ERROR_500_BEFORE_ACCEPT,
+    Fault.BAD_GATEWAY,
+    Fault.TEMPORARILY_DISABLED,
+    Fault.REFUSED_WITH_200,
+    Fault.REFUSED_WITH_400,
+    Fault.UNAUTHORIZED,
+    Fault.FORBIDDEN,
+    Fault.CONFLICT,
+    Fault.RATE_LIMITED,
+    Fault.RATE_LIMITED_OLD_BODY,
+    Fault.RATE_LIMITED_IN_DETAILS,
+    Fault.BROKER_RATE_LIMITED,
+)
+AFTER = (
+    Fault.TIMEOUT_AFTER_ACCEPT,
+    Fault.ANSWER_LOST_AFTER_ACCEPT,
+    Fault.READ_TIMEOUT_AFTER_ACCEPT,
+    Fault.SLOW_ANSWER,
+    Fault.ERROR_500_AFTER_ACCEPT,
+    Fault.BAD_GATEWAY_AFTER_ACCEPT,
+    Fault.EMPTY_BODY,
+    Fault.UNREADABLE_JSON,
+    Fault.HTML_PAGE,
+)
+
+
+class ConnectionLost(Exception):
+    """The connection is gone before an answer was sent; `fault` says how."""
+
+    def __init__(self, fault: Fault) -> None:
+        """Take the fault that cut it."""
+        super().__init__(fault)
+        self.fault = fault
+
+
+CUTS = frozenset(
+    {
+        Fault.CONNECT_REFUSED,
+        Fault.REQUEST_LOST_BEFORE_ACCEPT,
+        Fault.ANSWER_LOST_AFTER_ACCEPT,
+        Fault.READ_TIMEOUT_AFTER_ACCEPT,
+    }
+)
+
+
+def _no(status: int, error: str, **more: object) -> Callable[[], Response]:
+    return lambda: JSONResponse({"success": False, "error": error, **more}, status)
+
+
+def _too_many(body: dict[str, object], retry_after: str | None) -> Callable[[], Response]:
+    headers = {"Retry-After": retry_after} if retry_after else None
+    return lambda: JSONResponse(body, 429, headers)
+
+
+def _limited(code: str, seconds: float) -> Callable[[], Response]:
+    return _too_many({"success": False, "error": code, "retryAfter": seconds}, f"{seconds:g}")
+
+
+_OVERLOADED_IN_DETAILS: dict[str, object] = {"success": False, "error": "rate_limited", "details": {"retryAfter": 0.5}}
+_ANSWERS: dict[Fault, Callable[[], Response]] = {
+    Fault.ADDON_OFFLINE: _no(408, "Client not ready"),
+    Fault.TIMEOUT_AFTER_ACCEPT: _no(408, "Request timed out"),
+    Fault.ERROR_500_BEFORE_ACCEPT: _no(500, "internal_error"),
+    Fault.ERROR_500_AFTER_ACCEPT: _no(500, "internal_error"),
+    Fault.BAD_GATEWAY: lambda: HTMLResponse(_PAGE.format("502 Bad Gateway"), 502),
+    Fault.BAD_GATEWAY_AFTER_ACCEPT: lambda: HTMLResponse(_PAGE.format("502 Bad Gateway"), 502),
+    Fault.TEMPORARILY_DISABLED: _no(503, "temporarily_disabled"),
+    Fault.REFUSED_WITH_200: _no(200, "The request was refused"),
+    Fault.REFUSED_WITH_400: lambda: JSONResponse({"error": "Invalid request"}, 400),
+    Fault.UNAUTHORIZED: _no(401, "unauthorized", detail="Invalid token"),
+    Fault.FORBIDDEN: _no(403, "subscription_required", detail="Your plan does not include the API"),
+    Fault.CONFLICT: _no(409, "close_in_progress", detail="Another request is being worked on"),
+    Fault.RATE_LIMITED: _limited("rate_limited", 2),
+    Fault.RATE_LIMITED_OLD_BODY: _too_many({"error": "Rate limit exceeded"}, None),
+    Fault.RATE_LIMITED_IN_DETAILS: _too_many(_OVERLOADED_IN_DETAILS, None),
+    Fault.BROKER_RATE_LIMITED: _limited("broker_rate_limited", 30),
+    Fault.EMPTY_BODY: lambda: Response(b"", 200, media_type="application/json"),
+    Fault.UNREADABLE_JSON: lambda: Response(b'{"orderId":"50cca7b8', 200, media_type="application/json"),
+    Fault.HTML_PAGE: lambda: HTMLResponse(_PAGE.format("Just a moment..."), 200),
+}
+
+
+def answer_of(fault: Fault) -> Response:
+    """Make the answer that a fault sends instead of the right one.
+
+    Raises:
+        ConnectionLost: The fault sends no answer at all.
+    """
+    if fault in CUTS:
+        raise ConnectionLost(fault)
+    return _ANSWERS[fault]()
+
+
+def rate_limited(seconds: float) -> Response:
+    """Say that the bucket is empty and when there is a token again."""
+    return _limited("rate_limited", round(seconds, 2))()
+
+
+def distorted(faults: Faults, rpc: str, status: int, body: object) -> object:
+    """Change what an answer says, as the faults want it."""
+    if not isinstance(body, dict):
+        return body
+    body = dict(body)
+    if "error" in body and isinstance(body["error"], str):
+        body["error"] = spoken(faults, body["error"])
+    if status != 200:
+        return body
+    if "positions" in body and faults.take(Fault.POSITIONS_WITHOUT_SUCCESS, rpc):
+        return {key: value for key, value in body.items() if key not in ("success", "positions", "count")}
+    if any(key in body for key in ("orders", "positions")) and faults.take(Fault.EMPTY_LISTS, rpc):
+        body |= {key: [] for key in ("orders", "positions") if key in body} | ({"count": 0} if "count" in body else {})
+    if faults.take(Fault.WARNING, rpc):
+        body["warning"] = spoken(faults, "Completed, but the working orders changed meanwhile")
+    return body
+
+
+def json_answer(status: int, body: object) -> Response:
+    """Write a body as the service does."""
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    return Response(text.encode(), status, media_type="application/json")

@@ -1,0 +1,136 @@
+"""Where prices come from: a seeded path that can be asked about any moment and remembers nothing.
+
+The path is a random walk made by halving: a coarse grid of anchors, then the middle
+of every span moved by a hashed amount, down to knots eight seconds apart. Between two
+knots it is a straight line, so that the highest and the lowest price of any window
+are found at its ends and at the knots inside it.
+"""
+
+import math
+from array import array
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import blake2b
+from random import Random
+
+from ct_mcp.simulator.products import PRODUCTS
+
+KNOT_SECONDS = 8
+_KNOTS = 512
+_BLOCK_SECONDS = KNOT_SECONDS * _KNOTS
+_COARSE_LEVELS = 12
+_ANCHOR_SECONDS = _BLOCK_SECONDS << _COARSE_LEVELS
+_DAY_SECONDS = 86_400
+_BUSY_HOURS_UTC = range(13, 21)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A stretch of the path: ticks at each knot, both ends included, and contracts traded before it."""
+
+    ticks: "array[float]"
+    traded: "array[float]"
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """What the path did in a window, in ticks that are not rounded yet."""
+
+    open: float
+    high: float
+    low: float
+    close: float
+
+
+def ticks_at(seed: int, underlying: str, seconds: float) -> float:
+    """Tell the price in ticks, not rounded, at a moment in seconds of the epoch."""
+    index, offset = divmod(seconds, _BLOCK_SECONDS)
+    ticks = _block(seed, underlying, int(index)).ticks
+    knot, rest = divmod(offset, KNOT_SECONDS)
+    left, right = ticks[int(knot)], ticks[int(knot) + 1]
+    return left + (right - left) * (rest / KNOT_SECONDS)
+
+
+def traded_between(seed: int, underlying: str, start: float, end: float) -> float:
+    """Count the contracts of a window, for a product that trades one each second."""
+    return _traded_before(seed, underlying, end, start) - _traded_before(seed, underlying, start, start)
+
+
+def extent_between(seed: int, underlying: str, start: float, end: float) -> Extent:
+    """Find open, high, low and close of a window in seconds of the epoch."""
+    first, last = ticks_at(seed, underlying, start), ticks_at(seed, underlying, end)
+    high, low = max(first, last), min(first, last)
+    for knots in _knots_inside(seed, underlying, start, end):
+        high, low = max(high, *knots), min(low, *knots)
+    return Extent(first, high, low, last)
+
+
+def _knots_inside(seed: int, underlying: str, start: float, end: float) -> "Iterator[array[float]]":
+    first, last = math.floor(start / KNOT_SECONDS) + 1, math.ceil(end / KNOT_SECONDS)
+    for index in range(first // _KNOTS, (last - 1) // _KNOTS + 1):
+        begin = max(first - index * _KNOTS, 0)
+        knots = _block(seed, underlying, index).ticks[begin : last - index * _KNOTS]
+        if knots:
+            yield knots
+
+
+def _traded_before(seed: int, underlying: str, moment: float, start: float) -> float:
+    """Count from the beginning of the block of `start`, so that two counts can be subtracted."""
+    home, (index, offset) = int(start // _BLOCK_SECONDS), divmod(moment, _BLOCK_SECONDS)
+    whole = sum(_block(seed, underlying, earlier).traded[_KNOTS] for earlier in range(home, int(index)))
+    traded = _block(seed, underlying, int(index)).traded
+    knot, rest = divmod(offset, KNOT_SECONDS)
+    left, right = traded[int(knot)], traded[int(knot) + 1]
+    return whole + left + (right - left) * (rest / KNOT_SECONDS)
+
+
+@lru_cache(maxsize=4096)
+def _block(seed: int, underlying: str, index: int) -> Block:
+    """Build 512 knots between two coarse nodes by halving."""
+    product = PRODUCTS[underlying]
+    draw = Random(f"{seed}/{underlying}/{index}").random  # noqa: S311 - a market, not a secret
+    moves = array("d", bytes(8 * (_KNOTS + 1)))
+    moves[0], moves[_KNOTS] = (_node(seed, underlying, _COARSE_LEVELS, index + end) for end in (0, 1))
+    span = _KNOTS
+    while span > 1:
+        half, spread = span // 2, _spread(product.daily_volatility, span * KNOT_SECONDS)
+        for middle in range(half, _KNOTS, span):
+            moves[middle] = (moves[middle - half] + moves[middle + half]) / 2 + (draw() + draw() - 1) * spread
+        span = half
+    base = product.base_price / product.tick_size
+    return Block(array("d", (base * (1 + move) for move in moves)), _traded(index, draw))
+
+
+def _traded(index: int, draw: Callable[[], float]) -> "array[float]":
+    total, totals = 0.0, array("d", [0.0])
+    for knot in range(_KNOTS):
+        hour = (index * _BLOCK_SECONDS + knot * KNOT_SECONDS) % _DAY_SECONDS // 3600
+        total += KNOT_SECONDS * (0.4 + 1.2 * draw()) * (1.0 if hour in _BUSY_HOURS_UTC else 0.15)
+        totals.append(total)
+    return totals
+
+
+@lru_cache(maxsize=65_536)
+def _node(seed: int, underlying: str, level: int, index: int) -> float:
+    """Tell how far the path stands from its base at a coarse node, as a fraction."""
+    noise = _noise(f"{seed}/{underlying}/{level}/{index}")
+    if level == 0:
+        return noise * 0.05
+    if index % 2 == 0:
+        return _node(seed, underlying, level - 1, index // 2)
+    left, right = (_node(seed, underlying, level - 1, index // 2 + end) for end in (0, 1))
+    spread = _spread(PRODUCTS[underlying].daily_volatility, _ANCHOR_SECONDS >> (level - 1))
+    return (left + right) / 2 + noise * spread
+
+
+def _spread(daily_volatility: float, span_seconds: float) -> float:
+    """Tell how far the middle of a span may lie from the line between its ends."""
+    return daily_volatility * math.sqrt(span_seconds / _DAY_SECONDS) * 1.2
+
+
+def _noise(key: str) -> float:
+    """Hash a name into a number between -1 and 1 that clusters around 0."""
+    digest = blake2b(key.encode(), digest_size=8).digest()
+    high, low = (int.from_bytes(half, "big") / 2**32 for half in (digest[:4], digest[4:]))
+    return high + low - 1

@@ -1,0 +1,82 @@
+"""The simulator's front door: one object that holds a whole world.
+
+    clock = ManualClock(datetime(2026, 9, 9, 14, 30, tzinfo=UTC))
+    simulator = Simulator(seed=7, clock=clock, token="demo-token")
+    client = httpx.AsyncClient(transport=simulator.transport(), base_url="http://simulator", headers=...)
+
+* `.exchange`   accounts, orders, executions, record; `.exchange.orders` is every order there ever was
+* `.faults`     `.faults.arm(Fault.ANSWER_LOST_AFTER_ACCEPT, rpc="PlaceOrder", times=1)`
+* `.app`        the ASGI application, for a server or another transport
+* `.transport()` an httpx transport into the same process
+* `.requests`   what arrived, oldest first: method, path, rpc, accepted
+* `.advance(seconds)` moves a `ManualClock` and works off what is due
+
+Nothing runs in the background: what is due happens when the next request arrives,
+stamped with the time at which it was due.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from starlette.applications import Starlette
+
+from ct_mcp.simulator.addon import AddOn, Habits
+from ct_mcp.simulator.app import Seen, build_app
+from ct_mcp.simulator.budget import RateLimit
+from ct_mcp.simulator.clock import Clock, ManualClock, wall_clock
+from ct_mcp.simulator.exchange import Exchange, Pace
+from ct_mcp.simulator.faults import Faults
+from ct_mcp.simulator.hours import MarketHours
+from ct_mcp.simulator.ledger import LIVE, SIM, AccountSpec
+from ct_mcp.simulator.market import Market
+from ct_mcp.simulator.transport import InProcessTransport
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What is seldom changed. `rate_limit=None` lets every request through."""
+
+    accounts: tuple[AccountSpec, ...] = (SIM, LIVE)
+    pace: Pace = field(default_factory=Pace)
+    habits: Habits = field(default_factory=Habits)
+    rate_limit: RateLimit | None = field(default_factory=RateLimit)
+
+
+class Simulator:
+    """A fake CrossTrade in front of a fake NinjaTrader 8."""
+
+    def __init__(
+        self,
+        *,
+        seed: int = 1,
+        clock: Clock = wall_clock,
+        token: str = "simulator-token",  # noqa: S107 - it opens nothing but this simulator
+        market_hours: str = MarketHours.GLOBEX,
+        settings: Settings | None = None,
+    ) -> None:
+        """Build a world. `market_hours` is `globex`, or `always` for a tour on a Saturday."""
+        settings = settings or Settings()
+        self.token = token
+        self.clock = clock
+        self.faults = Faults()
+        self.market = Market(seed, MarketHours(market_hours), self.faults)
+        self.exchange = Exchange(self.market, self.faults, settings.pace, settings.accounts)
+        self.requests: deque[Seen] = deque(maxlen=10_000)
+        now = clock()
+        self.exchange.begin(now)
+        self.addon = AddOn(self.exchange, clock, settings.habits, now)
+        self.app: Starlette = build_app(self.addon, token=token, limit=settings.rate_limit, log=self.requests)
+
+    def transport(self) -> InProcessTransport:
+        """Make an httpx transport into this world."""
+        return InProcessTransport(self.app)
+
+    def advance(self, seconds: float = 0.0) -> None:
+        """Move the clock, if it can be moved, and work off what is due."""
+        if isinstance(self.clock, ManualClock):
+            self.clock.advance(seconds)
+        self.addon.wake()
+
+    def requests_of(self, *rpcs: str) -> list[Seen]:
+        """List the requests that arrived under these names."""
+        return [seen for seen in self.requests if seen.rpc in rpcs]
