@@ -85,7 +85,7 @@ class SqliteStore:
 
     async def verify(self) -> Verification:
         """Check the whole journal, on a connection of its own: a long journal keeps nobody waiting."""
-        return await to_thread.run_sync(self._verified, abandon_on_cancel=True)
+        return await to_thread.run_sync(self._verified)
 
     async def halt(self) -> Halt | None:
         """The halt that stands."""

@@ -1,5 +1,6 @@
 """Values survive the disk unchanged."""
 
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import get_args
@@ -9,15 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ct_mcp.domain.action import Action, CancelOrder
-from ct_mcp.domain.instrument import Instrument
 from ct_mcp.errors import StoreFailed
 from ct_mcp.store.codec import ACTIONS, action_from_text, action_to_text, canonical, time_from_text, time_to_text
 
-prices = st.decimals(allow_nan=False, allow_infinity=False)
-instruments = st.builds(Instrument, st.text(), st.integers(), st.integers())
-st.register_type_strategy(Decimal, prices)
-st.register_type_strategy(Instrument, instruments)
-actions = st.sampled_from(get_args(Action)).flatmap(st.builds)
+prices = st.none() | st.decimals(allow_nan=False, allow_infinity=False)
+PRICED = {"limit_price", "stop_price", "percent"}
+
+
+def actions_of(kind: type[Action]) -> st.SearchStrategy[Action]:
+    return st.builds(kind, **{field.name: prices for field in fields(kind) if field.name in PRICED})
+
+
+actions = st.sampled_from(get_args(Action)).flatmap(actions_of)
 
 
 @settings(deadline=None)

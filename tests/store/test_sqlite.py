@@ -54,6 +54,21 @@ async def test_verify_finds_what_was_done_to_the_file_behind_our_back(
     assert (found.ok, found.broken_at) == (False, 2)
 
 
+async def test_the_journal_is_checked_while_a_writer_waits(folder: Path, now: datetime) -> None:
+    patient = SqliteStore(folder, busy_timeout_seconds=30)
+    await patient.append(asked("first"), now)
+    with closing(sqlite3.connect(folder / FILE_NAME, isolation_level=None)) as holder:
+        holder.execute("BEGIN IMMEDIATE")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(patient.append, asked("second"), now)
+            await anyio.wait_all_tasks_blocked()
+            with anyio.fail_after(10):
+                assert (await patient.verify()).count == 1
+            holder.execute("ROLLBACK")
+    assert (await patient.verify()).count == 2
+    await patient.close()
+
+
 async def test_a_thousand_calls_at_once_are_all_written(store: SqliteStore, now: datetime) -> None:
     async with anyio.create_task_group() as tasks:
         for number in range(1000):
