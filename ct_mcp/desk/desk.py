@@ -4,7 +4,7 @@ The one road by which anything reaches the market. The assistant may propose; on
 spent once, after a yes that came over a channel which the assistant cannot write to.
 """
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import datetime
 from hmac import compare_digest
@@ -111,16 +111,15 @@ class Desk:
         if await self.store.decline_ticket(ticket.ticket_id, by, self.clock()):
             await self._record.ticket(EntryKind.DECLINED, ticket, {"by": by})
 
-    async def look_until_decided(self, ticket: Ticket, seconds: float, tick: Callable[[float], object]) -> Ticket:
-        """Wait for another channel to decide an open ticket; ``tick`` hears how many seconds have passed."""
-        began = self.clock()
-        waited = 0.0
+    async def watch_ticket(self, ticket: Ticket, seconds: float) -> AsyncIterator[tuple[float, Ticket]]:
+        """Follow an open ticket until another channel decides it or the time is up, with the seconds waited so far."""
+        began, waited = self.clock(), 0.0
+        yield waited, ticket
         while ticket.state_at(self.clock()) is TicketState.OPEN and waited < seconds:
             await self._pause(_LOOK_EVERY_SECONDS)
             ticket = await self.ticket(ticket.ticket_id)
             waited = (self.clock() - began).total_seconds()
-            tick(waited)
-        return ticket
+            yield waited, ticket
 
     async def commit(self, ticket_id: str) -> Outcome:
         """Spend the ticket and send what it holds, once.
@@ -136,7 +135,7 @@ class Desk:
         """
         with anyio.CancelScope(shield=True):
             outcome = await self._spend_and_send(ticket_id)
-        return outcome
+        return outcome  # noqa: RET504  # a scope may swallow, says its type; this one has nothing to swallow
 
     async def _spend_and_send(self, ticket_id: str) -> Outcome:
         ticket = await self.ticket(ticket_id)

@@ -24,7 +24,7 @@ class Names:
             BadRequest: No account is called so; the message names those that there are.
         """
         if text.casefold() not in self._known:
-            self.remember(await self._upstream.accounts())
+            await self.accounts()
         found = self._known.get(text.casefold())
         if found is None:
             names = ", ".join(sorted(account.name for account in self._known.values())) or "none"
@@ -34,6 +34,26 @@ class Names:
     def remember(self, accounts: Iterable[Account]) -> None:
         """Keep the newest report of these accounts."""
         self._known.update((account.name.casefold(), account) for account in accounts)
+
+    async def accounts(self) -> tuple[Account, ...]:
+        """All accounts, read now."""
+        accounts = await self._upstream.accounts()
+        self.remember(accounts)
+        return accounts
+
+    def matching(self, text: str | None) -> Callable[[Instrument], bool]:
+        """For reading: which instruments a name picks; a root picks every contract month, no name picks all.
+
+        Raises:
+            BadRequest: The text is no instrument name.
+        """
+        if text is None:
+            return lambda instrument: True
+        match parse_instrument(text, self._clock().date()):
+            case Instrument() as dated:
+                return lambda instrument: instrument == dated
+            case FrontMonth(root):
+                return lambda instrument: instrument.root == root
 
     async def instrument(self, text: str) -> Instrument:
         """Resolve any spelling to its dated contract; a root or continuous name to the front month of today.

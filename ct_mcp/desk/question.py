@@ -7,7 +7,7 @@ from secrets import choice, token_hex
 
 from ct_mcp.desk.facts import Case
 from ct_mcp.domain.account import AccountKind
-from ct_mcp.domain.action import Action, ClosePosition, Flatten, PlaceOrder, describe, fingerprint
+from ct_mcp.domain.action import ClosePosition, Flatten, PlaceOrder, describe, fingerprint
 from ct_mcp.domain.order import Order
 from ct_mcp.domain.position import Position
 from ct_mcp.domain.ticket import Approval, Ticket
@@ -63,8 +63,9 @@ def summary_of(case: Case) -> str:
 
 
 def clean(text: str) -> str:
-    """Drop control, format and bidirectional characters, so that no name can repaint what the person reads."""
-    return "".join(letter for letter in text if letter == "\n" or unicodedata.category(letter)[0] != "C")
+    """Make one line without control, format or bidirectional characters: no name may repaint what the person reads."""
+    spaced = "".join(" " if letter.isspace() else letter for letter in text)
+    return "".join(letter for letter in spaced if unicodedata.category(letter)[0] != "C")
 
 
 def _phrase(case: Case) -> str:
@@ -78,7 +79,7 @@ def _question(case: Case, phrase: str) -> str:
     heading = "SIMULATED ACCOUNT - no real money can move" if case.simulated else "LIVE ACCOUNT - REAL MONEY"
     lines = [heading, "", describe(case.action), *_consequences(case)]
     lines += ["", f"To send it, type:  {phrase}", "Anything else sends nothing."]
-    return clean("\n".join(lines))
+    return "\n".join(map(clean, lines))
 
 
 def _consequences(case: Case) -> list[str]:
@@ -136,8 +137,3 @@ def _money(amount: Decimal | None) -> str:
 
 def _contracts(net: int | None) -> str:
     return "unknown" if net is None else f"{net:+d}" if net else "flat"
-
-
-def describe_briefly(action: Action) -> str:
-    """The action without control characters, for lines that go to the assistant."""
-    return clean(describe(action))

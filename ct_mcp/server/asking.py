@@ -1,0 +1,161 @@
+"""How the person is asked: by a form where the client can show one, otherwise at a terminal of their own.
+
+The answer travels beside the arguments, never in them, so that the assistant cannot forge it. A form has one required
+text whose right value stands only in the question. In the 2026 protocol the question is an answer of ours that the
+client brings back with what the person typed; before that it is a request of ours in the middle of the call. Both
+end in `_judge`, which takes nothing but the right text for a yes.
+
+The SDK's resolvers are not used here: they cannot be timed on older connections, and turn an empty accept into an
+error before it can be seen, declined and written down as suspicious.
+"""
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import anyio
+from mcp.shared.exceptions import MCPError
+from mcp_types import ElicitRequest, ElicitRequestFormParams, ElicitResult, InputRequiredResult
+from mcp_types.version import is_version_at_least
+
+from ct_mcp.desk.outcome import Outcome
+from ct_mcp.domain.action import Action, fingerprint
+from ct_mcp.domain.ticket import Approval, Ticket, TicketState
+from ct_mcp.errors import NotConfirmed
+from ct_mcp.server.wiring import ToolContext, desk_of, wiring_of
+
+# A client that declines this fast has very likely shown nothing to anybody.
+SHOWN_SECONDS = 1.5
+_QUESTION = "approval"
+_FORM: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "answer": {
+            "type": "string",
+            "title": "Type the text shown above",
+            "description": "Only the exact text shown above sends this order. Anything else sends nothing.",
+        }
+    },
+    "required": ["answer"],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What we said of an earlier round of the same call; sealed by the SDK while the client holds it."""
+
+    ticket_id: str
+    at: datetime
+
+    @property
+    def state(self) -> str:
+        """As text for the client to bring back."""
+        return json.dumps({"ticket_id": self.ticket_id, "at": self.at.isoformat()})
+
+
+async def propose_and_ask(ctx: ToolContext, action: Action, reason: str = "") -> Outcome | InputRequiredResult:
+    """Propose an action, ask for the yes that it needs, and commit it once the yes is there."""
+    desk = desk_of(ctx)
+    if (asked := _earlier_round(ctx)) is not None:
+        ticket = await desk.ticket(asked.ticket_id)
+        if ticket.fingerprint != fingerprint(action):
+            raise NotConfirmed("the arguments are not those that the person was asked about")
+        return await _second_round(ctx, ticket, asked)
+    proposed = await desk.propose(action, reason)
+    return proposed if isinstance(proposed, Outcome) else await _ask(ctx, proposed, wait=False)
+
+
+async def ask_again(ctx: ToolContext, ticket_id: str) -> Outcome | InputRequiredResult:
+    """Go on with a ticket that was proposed before: ask, or wait for the terminal, and commit it."""
+    ticket = await desk_of(ctx).ticket(ticket_id)
+    asked = _earlier_round(ctx)
+    if asked is None:
+        return await _ask(ctx, ticket, wait=True)
+    if asked.ticket_id != ticket_id:
+        raise NotConfirmed("the ticket is not the one that the person was asked about")
+    return await _second_round(ctx, ticket, asked)
+
+
+async def _ask(ctx: ToolContext, ticket: Ticket, *, wait: bool) -> Outcome | InputRequiredResult:
+    desk = desk_of(ctx)
+    state = ticket.state_at(desk.clock())
+    if state is TicketState.APPROVED or (state is TicketState.OPEN and ticket.approval is Approval.NONE):
+        return await desk.commit(ticket.ticket_id)
+    if state is TicketState.SPENT:
+        return await desk.commit(ticket.ticket_id)  # says why a spent ticket is not sent again
+    if state is not TicketState.OPEN:
+        return desk.awaiting(ticket)
+    if ticket.approval is Approval.FORM and _can_show_forms(ctx):
+        return await _ask_by_form(ctx, ticket)
+    return await _wait_for_terminal(ctx, ticket) if wait else desk.awaiting(ticket)
+
+
+async def _ask_by_form(ctx: ToolContext, ticket: Ticket) -> Outcome | InputRequiredResult:
+    desk = desk_of(ctx)
+    asked = Asked(ticket.ticket_id, desk.clock())
+    if _asks_by_answering(ctx):
+        form = ElicitRequestFormParams(message=ticket.question, requested_schema=_FORM)
+        return InputRequiredResult(input_requests={_QUESTION: ElicitRequest(params=form)}, request_state=asked.state)
+    answer: ElicitResult | None = None
+    with anyio.move_on_after(desk.policy.wait_seconds), suppress(MCPError):
+        answer = await ctx.request_context.session.elicit_form(ticket.question, _FORM, ctx.request_context.request_id)
+    return await _judge(ctx, ticket, asked, answer)
+
+
+async def _second_round(ctx: ToolContext, ticket: Ticket, asked: Asked) -> Outcome:
+    answer = (ctx.input_responses or {}).get(_QUESTION)
+    return await _judge(ctx, ticket, asked, answer if isinstance(answer, ElicitResult) else None)
+
+
+async def _judge(ctx: ToolContext, ticket: Ticket, asked: Asked, answer: ElicitResult | None) -> Outcome:
+    """Only the right text is a yes. What was probably never shown leaves the ticket open for the terminal."""
+    desk = desk_of(ctx)
+    if answer is not None and answer.action == "accept":
+        if await desk.answer(ticket, (answer.content or {}).get("answer"), "form"):
+            return await desk.commit(ticket.ticket_id)
+    elif answer is None or (desk.clock() - asked.at).total_seconds() < SHOWN_SECONDS:
+        wiring_of(ctx).forms_never_shown.add(_connection(ctx))
+    else:
+        await desk.decline(ticket, "form")
+    return desk.awaiting(await desk.ticket(ticket.ticket_id))
+
+
+async def _wait_for_terminal(ctx: ToolContext, ticket: Ticket) -> Outcome:
+    desk = desk_of(ctx)
+    longest = desk.policy.wait_seconds
+    seen = ticket
+    async for waited, now in desk.watch_ticket(ticket, longest):
+        await ctx.report_progress(waited, longest, "waiting for the person at the terminal: ct-mcp approve")
+        seen = now
+    return await desk.commit(seen.ticket_id) if seen.state is TicketState.APPROVED else desk.awaiting(seen)
+
+
+def _can_show_forms(ctx: ToolContext) -> bool:
+    capabilities = ctx.client_capabilities
+    elicitation = capabilities.elicitation if capabilities is not None else None
+    if elicitation is None or _connection(ctx) in wiring_of(ctx).forms_never_shown:
+        return False
+    return elicitation.form is not None or elicitation.url is None
+
+
+def _asks_by_answering(ctx: ToolContext) -> bool:
+    """Say whether this connection carries questions inside answers, as the protocol does from 2026-07-28 on."""
+    return ctx.protocol_version is not None and is_version_at_least(ctx.protocol_version, "2026-07-28")
+
+
+def _connection(ctx: ToolContext) -> str:
+    """The client by the name it gives; newer connections last for one request, so they cannot be told apart."""
+    client = ctx.request_context.session.client_params
+    return f"{client.client_info.name} {client.client_info.version}" if client else ""
+
+
+def _earlier_round(ctx: ToolContext) -> Asked | None:
+    if ctx.request_state is None:
+        return None
+    try:
+        said = json.loads(ctx.request_state)
+        return Asked(str(said["ticket_id"]), datetime.fromisoformat(said["at"]))
+    except (ValueError, KeyError, TypeError):
+        return None

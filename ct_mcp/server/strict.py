@@ -1,0 +1,129 @@
+"""Strict arguments, schemas that every client can read, and the one door by which errors reach the assistant.
+
+The SDK drops unknown keys, takes ``true`` for 1 and ``"3"`` for 3, reads the text ``"null"`` as no value at all (on a
+flatten that would widen one instrument to the whole account), and hides every error that is no `ToolError`.
+"""
+
+import json
+from collections.abc import Callable
+from inspect import getdoc
+from typing import Any
+
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
+from mcp.server.mcpserver.tools import Tool
+from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
+from mcp_types import ToolAnnotations
+from pydantic import ConfigDict, ValidationError
+
+from ct_mcp.errors import CtMcpError
+
+_NOTHING_SENT = "REQUEST_INVALID: {faults}. Nothing was sent to the market. Next: correct the arguments and call again."
+_HIDDEN = (
+    "INTERNAL_FAULT: something in ct-mcp itself went wrong and was written to its log. "
+    "Whether anything was sent is not known: look with get_orders and get_positions before doing anything else."
+)
+
+
+class StrictMetadata(FuncMetadata):
+    """Takes arguments as they came: no text is parsed a second time."""
+
+    def pre_parse_json(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Change nothing."""
+        return data
+
+
+class StrictTool(Tool):
+    """A tool that refuses what it was not asked for, in words that the assistant can act on."""
+
+    async def run(
+        self,
+        arguments: dict[str, Any],
+        context: Context[Any, Any],
+        convert_result: bool = False,  # noqa: FBT001, FBT002  # the SDK's signature
+    ) -> Any:
+        """Run it; the text of our own errors passes, everything else stays hidden and is logged by the SDK."""
+        try:
+            return await super().run(arguments, context, convert_result)
+        except UnexpectedToolError as error:
+            if isinstance(error.__cause__, CtMcpError):
+                raise ToolError(str(error.__cause__)) from error.__cause__
+            raise UnexpectedToolError(_HIDDEN) from error.__cause__
+        except ToolError as error:
+            if isinstance(error.__cause__, ValidationError):
+                raise ToolError(_NOTHING_SENT.format(faults=_faults(error.__cause__))) from error.__cause__
+            raise
+
+
+def strict_tool(function: Callable[..., Any], title: str, annotations: ToolAnnotations) -> StrictTool:
+    """Make a tool of a plain function: its docstring is what the assistant reads."""
+    made = StrictTool.from_function(function, title=title, description=getdoc(function), annotations=annotations)
+    assert isinstance(made, StrictTool)  # noqa: S101  # from_function builds the class it is called on
+    arguments = _strict(made.fn_metadata.arg_model)
+    made.fn_metadata = StrictMetadata(
+        arg_model=arguments,
+        output_schema=_plain(made.fn_metadata.output_schema) if made.fn_metadata.output_schema else None,
+        output_model=made.fn_metadata.output_model,
+        wrap_output=made.fn_metadata.wrap_output,
+    )
+    made.parameters = _plain(arguments.model_json_schema(by_alias=True))
+    return made
+
+
+def _strict(loose: type[ArgModelBase]) -> type[ArgModelBase]:
+    config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, arbitrary_types_allowed=True)
+    return type(loose.__name__, (loose,), {"model_config": config, "__module__": loose.__module__})
+
+
+def _plain(schema: dict[str, Any]) -> dict[str, Any]:
+    """Inline references, and drop what costs tokens and says nothing: titles, null branches, null defaults."""
+    definitions = schema.pop("$defs", {})
+    plain = _plainly(schema, definitions)
+    assert isinstance(plain, dict)  # noqa: S101  # a mapping stays a mapping
+    return plain
+
+
+def _plainly(node: Any, definitions: dict[str, Any]) -> Any:
+    match node:
+        case {"$ref": str(reference), **beside}:
+            return _plainly({**definitions[reference.rpartition("/")[2]], **beside}, definitions)
+        case {"anyOf": [branch, {"type": "null"}], **beside} if "$ref" in branch or "type" in branch:
+            return _plainly({**branch, **beside}, definitions)
+        case dict():
+            return {key: _named(key, value, definitions) for key, value in node.items() if not _is_noise(key, value)}
+        case list():
+            return [_plainly(item, definitions) for item in node]
+        case _:
+            return node
+
+
+def _named(key: str, value: Any, definitions: dict[str, Any]) -> Any:
+    if key == "properties":  # names of fields, which may themselves be called "title" or "default"
+        return {name: _plainly(field, definitions) for name, field in value.items()}
+    return _plainly(value, definitions)
+
+
+def _is_noise(key: str, value: Any) -> bool:
+    return (key == "title" and isinstance(value, str)) or (key == "default" and value is None)
+
+
+def _faults(error: ValidationError) -> str:
+    return "; ".join(_fault(dict(fault)) for fault in error.errors(include_url=False))
+
+
+def _fault(fault: dict[str, Any]) -> str:
+    place = ".".join(str(part) for part in fault["loc"]) or "arguments"
+    match fault["type"]:
+        case "missing":
+            return f"{place} is missing"
+        case "extra_forbidden":
+            return f"{place} is not a parameter of this tool"
+        case _:
+            return f"{place}: {fault['msg']}, found {_shown(fault['input'])}"
+
+
+def _shown(value: Any) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=True)[:60]
+    except (TypeError, ValueError):
+        return type(value).__name__

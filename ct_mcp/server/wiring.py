@@ -1,0 +1,61 @@
+"""How a handler reaches the desk: built on the first call, since listing tools needs no network, token or disk."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import cached_property
+from typing import Any
+
+from mcp.server import MCPServer
+from mcp.server.mcpserver import Context
+
+from ct_mcp.desk.desk import Desk
+from ct_mcp.guard.policy import Policy
+
+ToolContext = Context["Wiring", Any]
+
+
+class Wiring:
+    """What all handlers of one server share."""
+
+    def __init__(
+        self,
+        furnish: Callable[[], Desk],
+        policy: Policy,
+        *,
+        toolsets: frozenset[str] = frozenset({"read", "trade"}),
+        close: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """``furnish`` builds the desk when the first handler needs it; ``close`` lets go of what it opened."""
+        self._furnish = furnish
+        self._close = close
+        self.policy = policy
+        self.toolsets = toolsets
+        self.forms_never_shown: set[str] = set()
+
+    @cached_property
+    def desk(self) -> Desk:
+        """The one desk of this process."""
+        return self._furnish()
+
+    async def close(self) -> None:
+        """Let go of connections and files, if any were opened."""
+        if self._close is not None and "desk" in self.__dict__:
+            await self._close()
+
+    @asynccontextmanager
+    async def lifespan(self, _: MCPServer["Wiring"]) -> AsyncIterator["Wiring"]:
+        """Live as long as the server runs."""
+        try:
+            yield self
+        finally:
+            await self.close()
+
+
+def wiring_of(ctx: ToolContext) -> Wiring:
+    """What the server was built with."""
+    return ctx.request_context.lifespan_context
+
+
+def desk_of(ctx: ToolContext) -> Desk:
+    """The desk, for a handler."""
+    return wiring_of(ctx).desk
