@@ -13,11 +13,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from ct_mcp.simulator.addon import AddOn
 from ct_mcp.simulator.budget import Bucket, RateLimit
 from ct_mcp.simulator.faults import Fault
-from ct_mcp.simulator.misbehaviour import AFTER, BEFORE, answer_of, distorted, json_answer, rate_limited
+from ct_mcp.simulator.misbehaviour import AFTER, BEFORE, answer_of, cutting, distorted, json_answer, rate_limited
 from ct_mcp.simulator.refusals import Refusal
 from ct_mcp.simulator.rest.documents import DOCUMENTS, Document
 from ct_mcp.simulator.rest.endpoints import ENDPOINTS, PREFIX, Endpoint
@@ -59,14 +60,14 @@ class Door:
         return rate_limited(wait) if wait else None
 
 
-def build_app(addon: AddOn, *, token: str, limit: RateLimit | None, log: deque[Seen] | None = None) -> Starlette:
+def build_app(addon: AddOn, *, token: str, limit: RateLimit | None, log: deque[Seen] | None = None) -> ASGIApp:
     """Build the ASGI application."""
     door = Door(addon, token, limit, log if log is not None else deque(maxlen=10_000))
     routes = [
         Route(PREFIX + endpoint.path, _served(door, endpoint), methods=[endpoint.method]) for endpoint in ENDPOINTS
     ]
     routes += [Route(PREFIX + document.path, _shown(door, document), methods=["GET"]) for document in DOCUMENTS]
-    return Starlette(routes=routes, exception_handlers={404: _not_found, 405: _not_allowed})
+    return cutting(Starlette(routes=routes, exception_handlers={404: _not_found, 405: _not_allowed}))
 
 
 def _served(door: Door, endpoint: Endpoint) -> _Handler:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 
 from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ct_mcp.simulator.faults import Fault, Faults
 from ct_mcp.simulator.rest.hostile import spoken
@@ -38,6 +39,9 @@ AFTER = (
 )
 
 
+_CUT = "ct_mcp.simulator.cut"
+
+
 class ConnectionLost(Exception):
     """The connection is gone before an answer was sent; `fault` says how."""
 
@@ -45,6 +49,30 @@ class ConnectionLost(Exception):
         """Take the fault that cut it."""
         super().__init__(fault)
         self.fault = fault
+
+
+class Silence(Response):
+    """No answer at all; what serves the application has to cut the connection."""
+
+    def __init__(self, fault: Fault) -> None:
+        """Take the fault that demands it."""
+        super().__init__()
+        self._fault = fault
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send nothing, and leave a note for `cutting`."""
+        scope[_CUT] = self._fault
+
+
+def cutting(app: ASGIApp) -> ASGIApp:
+    """Wrap an application: where it stays silent, `ConnectionLost` comes out of it."""
+
+    async def served(scope: Scope, receive: Receive, send: Send) -> None:
+        await app(scope, receive, send)
+        if _CUT in scope:
+            raise ConnectionLost(scope[_CUT])
+
+    return served
 
 
 CUTS = frozenset(
@@ -95,14 +123,8 @@ _ANSWERS: dict[Fault, Callable[[], Response]] = {
 
 
 def answer_of(fault: Fault) -> Response:
-    """Make the answer that a fault sends instead of the right one.
-
-    Raises:
-        ConnectionLost: The fault sends no answer at all.
-    """
-    if fault in CUTS:
-        raise ConnectionLost(fault)
-    return _ANSWERS[fault]()
+    """Make the answer that a fault sends instead of the right one."""
+    return Silence(fault) if fault in CUTS else _ANSWERS[fault]()
 
 
 def rate_limited(seconds: float) -> Response:

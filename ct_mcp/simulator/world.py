@@ -18,7 +18,7 @@ stamped with the time at which it was due.
 from collections import deque
 from dataclasses import dataclass, field
 
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from ct_mcp.simulator.addon import AddOn, Habits
 from ct_mcp.simulator.app import Seen, build_app
@@ -65,7 +65,7 @@ class Simulator:
         now = clock()
         self.exchange.begin(now)
         self.addon = AddOn(self.exchange, clock, settings.habits, now)
-        self.app: Starlette = build_app(self.addon, token=token, limit=settings.rate_limit, log=self.requests)
+        self.app: ASGIApp = build_app(self.addon, token=token, limit=settings.rate_limit, log=self.requests)
 
     def transport(self) -> InProcessTransport:
         """Make an httpx transport into this world."""
