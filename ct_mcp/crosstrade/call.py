@@ -1,9 +1,8 @@
 """One call as the catalogue knows it: the route filled in, and nothing that could reach more than was named."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
-from types import MappingProxyType
 from typing import Protocol, TypeVar
 from urllib.parse import quote
 
@@ -13,7 +12,6 @@ from ct_mcp.crosstrade.words import quoted
 from ct_mcp.errors import BadRequest
 
 _T = TypeVar("_T")
-_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +19,8 @@ class Call:
     """An RPC of the catalogue with what goes into its path, query and body."""
 
     rpc: str
-    path: Mapping[str, str] = _NOTHING
-    query: Mapping[str, str] = _NOTHING
+    path: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
     body: Mapping[str, object] | None = None
     is_document: bool = False
 
