@@ -62,11 +62,11 @@ def strict_tool(function: Callable[..., Any], title: str, annotations: ToolAnnot
     arguments = _strict(made.fn_metadata.arg_model)
     made.fn_metadata = StrictMetadata(
         arg_model=arguments,
-        output_schema=_plain(made.fn_metadata.output_schema) if made.fn_metadata.output_schema else None,
+        output_schema=plain_schema(made.fn_metadata.output_schema or {}) or None,
         output_model=made.fn_metadata.output_model,
         wrap_output=made.fn_metadata.wrap_output,
     )
-    made.parameters = _plain(arguments.model_json_schema(by_alias=True))
+    made.parameters = _without_null(plain_schema(arguments.model_json_schema(by_alias=True)))
     return made
 
 
@@ -75,10 +75,9 @@ def _strict(loose: type[ArgModelBase]) -> type[ArgModelBase]:
     return type(loose.__name__, (loose,), {"model_config": config, "__module__": loose.__module__})
 
 
-def _plain(schema: dict[str, Any]) -> dict[str, Any]:
-    """Inline references, and drop what costs tokens and says nothing: titles, null branches, null defaults."""
-    definitions = schema.pop("$defs", {})
-    plain = _plainly(schema, definitions)
+def plain_schema(schema: dict[str, Any]) -> dict[str, Any]:
+    """Inline references, which several clients cannot read, and drop what costs tokens and says nothing."""
+    plain = _plainly(schema, schema.get("$defs", {}))
     assert isinstance(plain, dict)  # noqa: S101  # a mapping stays a mapping
     return plain
 
@@ -87,14 +86,24 @@ def _plainly(node: Any, definitions: dict[str, Any]) -> Any:
     match node:
         case {"$ref": str(reference), **beside}:
             return _plainly({**definitions[reference.rpartition("/")[2]], **beside}, definitions)
-        case {"anyOf": [branch, {"type": "null"}], **beside} if "$ref" in branch or "type" in branch:
-            return _plainly({**branch, **beside}, definitions)
+        case {"anyOf": [{"type": str(kind), **branch}, {"type": "null"}], **beside}:
+            return _plainly({"type": [kind, "null"], **branch, **beside}, definitions)
         case dict():
             return {key: _named(key, value, definitions) for key, value in node.items() if not _is_noise(key, value)}
         case list():
             return [_plainly(item, definitions) for item in node]
         case _:
             return node
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """For arguments: leaving a field out says the same as null, which is taken but need not be offered."""
+    properties = schema.get("properties", {}).items()
+    return {**schema, "properties": {name: {**field, "type": _one(field["type"])} for name, field in properties}}
+
+
+def _one(kind: str | list[str]) -> str:
+    return kind if isinstance(kind, str) else kind[0]
 
 
 def _named(key: str, value: Any, definitions: dict[str, Any]) -> Any:
@@ -104,7 +113,7 @@ def _named(key: str, value: Any, definitions: dict[str, Any]) -> Any:
 
 
 def _is_noise(key: str, value: Any) -> bool:
-    return (key == "title" and isinstance(value, str)) or (key == "default" and value is None)
+    return key == "$defs" or (key == "title" and isinstance(value, str)) or (key == "default" and value is None)
 
 
 def _faults(error: ValidationError) -> str:
