@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
@@ -136,7 +136,9 @@ def _shown(door: Door, document: Document) -> _Handler:
 
 
 async def _not_found(request: Request, _: Exception) -> Response:
-    """Say that there is no such route, and which one may have been meant."""
+    """Say that there is no such route, and which one may have been meant; outside the API a web page answers."""
+    if not request.url.path.startswith(PREFIX):
+        return HTMLResponse("<!doctype html><html><body><h1>Page not found</h1></body></html>", 404)
     served = [PREFIX + each.path for each in (*ENDPOINTS, *DOCUMENTS)]
     near = get_close_matches(request.url.path, served, n=1, cutoff=0.4)
     body = {"success": False, "error": "not_found", "did_you_mean": near[0] if near else None}

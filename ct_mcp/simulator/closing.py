@@ -52,7 +52,7 @@ def flatten(exchange: Exchange, scope: Scope, now: datetime) -> list[Left]:
 def leave(exchange: Exchange, account: Account, position: Position, rpc: str, now: datetime) -> Left:
     """Leave one position whole and cancel the orders of its instrument, as NinjaTrader flattens."""
     running = closing_order(exchange, account, position.contract)
-    if running is not None:
+    if running is not None and running.labels.closes:
         return Left(account, replace(position), running)
     _cancel_all(exchange, account, position.contract, now)
     labels = OrderLabels(rpc=rpc, name="Close", closes=True)
@@ -85,5 +85,5 @@ def _exit(position: Position, quantity: int) -> OrderTerms:
 
 def _cancel_all(exchange: Exchange, account: Account, contract: Contract | None, now: datetime) -> None:
     for order in exchange.live_orders(account.spec.name, contract.name if contract else None):
-        if order.labels.name != "Close":
+        if not order.labels.closes:
             exchange.cancel(order, now)

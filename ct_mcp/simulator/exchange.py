@@ -138,17 +138,20 @@ class Exchange:
             return _REJECTED_BY_FAULT
         if labels.template is not None and labels.template not in TEMPLATES:
             return f"ATM strategy template '{labels.template}' does not exist"
-        if labels.oco_id and any(not sibling.is_live for sibling in self._siblings(order)):
+        if any(not sibling.is_live for sibling in self._siblings(order)):
+            order.joins_oco = False
             return f"OCO ID '{labels.oco_id}' has already been used. Please use a new OCO ID."
         return None
 
     def _siblings(self, order: Order) -> list[Order]:
-        if not order.labels.oco_id:
+        """List the other orders of an OCO group; one that came too late to it belongs to none."""
+        if not order.labels.oco_id or not order.joins_oco:
             return []
+        group = (order.account, order.labels.oco_id)
         return [
             other
             for other in self.orders
-            if other is not order and other.account == order.account and other.labels.oco_id == order.labels.oco_id
+            if other is not order and other.joins_oco and (other.account, other.labels.oco_id) == group
         ]
 
     def _become(self, order: Order, state: OrderState, at: datetime) -> None:
@@ -211,6 +214,7 @@ class Exchange:
         if order.error:
             order.terms = before
         self._rest(order, at)
+        order.error = None
 
     def _touched(self, touch: Touch) -> None:
         order = touch.order

@@ -36,7 +36,7 @@ class Fault(StrEnum):
     RATE_LIMITED_IN_DETAILS = "rate-limited-in-details", "429 with a fractional time under details, and no header"
     BROKER_RATE_LIMITED = "broker-rate-limited", "429 broker_rate_limited, the limit of the broker"
     WARNING = "warning", "a warning stands beside success"
-    POSITIONS_WITHOUT_SUCCESS = "positions-without-success", "position lists come without success and without rows"
+    POSITIONS_WITHOUT_SUCCESS = "positions-without-success", "position lists come without success, and empty"
     EMPTY_LISTS = "empty-lists", "lists of orders and positions are empty although there are some"
     STALE_QUOTE = "stale-quote", "quotes and their epoch stand still"
     HOSTILE_TEXT = "hostile-text", "names and error texts try to give orders to whoever reads them"

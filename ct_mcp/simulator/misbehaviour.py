@@ -142,7 +142,7 @@ def distorted(faults: Faults, rpc: str, status: int, body: object) -> object:
     if status != 200:
         return body
     if "positions" in body and faults.take(Fault.POSITIONS_WITHOUT_SUCCESS, rpc):
-        return {key: value for key, value in body.items() if key not in ("success", "positions", "count")}
+        return {key: value for key, value in body.items() if key != "success"} | {"positions": []}
     if any(key in body for key in ("orders", "positions")) and faults.take(Fault.EMPTY_LISTS, rpc):
         body |= {key: [] for key in ("orders", "positions") if key in body} | ({"count": 0} if "count" in body else {})
     if faults.take(Fault.WARNING, rpc):

@@ -125,6 +125,7 @@ class Order:
     filled_ticks: int = 0
     error: str | None = None
     hindrance: Fault | None = None
+    joins_oco: bool = True
 
     @property
     def is_live(self) -> bool:

@@ -10,6 +10,13 @@ from ct_mcp.simulator.bars import PeriodType
 from ct_mcp.simulator.orders import Action, OrderType, TimeInForce
 
 
+class Direction(StrEnum):
+    """Which positions a flatten is to leave."""
+
+    LONG = "long"
+    SHORT = "short"
+
+
 def _in_any_case(kind: type[StrEnum]) -> BeforeValidator:
     """Take the name of an enumeration in any case; the wire writes BUY and also Buy."""
     spellings = {member.lower(): member for member in kind}
@@ -28,6 +35,7 @@ BuyOrSell = Annotated[Action, _in_any_case(Action), _upper("BUY", "SELL")]
 Kind = Annotated[OrderType, _in_any_case(OrderType), _upper("MARKET", "LIMIT", "STOPMARKET", "STOPLIMIT")]
 Standing = Annotated[TimeInForce, _in_any_case(TimeInForce), _upper("DAY", "GTC")]
 Period = Annotated[PeriodType, _in_any_case(PeriodType), _upper("minute", "day", "week", "month", "year")]
+Way = Annotated[Direction, _in_any_case(Direction), _upper("long", "short")]
 Contracts = Annotated[int, Field(gt=0, le=1_000_000, description="Contracts.")]
 Price = Annotated[float, Field(gt=0, lt=1_000_000_000, description="A price of the instrument.")]
 AccountName = Annotated[str, Field(min_length=1, description="Account name, in any case.")]
@@ -78,9 +86,7 @@ class FlattenArgs(Args):
 
     account: OptionalText = None
     instrument: OptionalText = None
-    market_position: Annotated[
-        str | None, BeforeValidator(_none_for_empty), Field(pattern="^(?i:long|short)$", description="long or short")
-    ] = None
+    market_position: Annotated[Way | None, BeforeValidator(_none_for_empty)] = None
 
 
 class FlattenAccountArgs(AccountArgs):

@@ -6,11 +6,9 @@ from ct_mcp.simulator.addon import AddOn
 from ct_mcp.simulator.closing import Scope, flatten
 from ct_mcp.simulator.ledger import Account
 from ct_mcp.simulator.orders import Order, OrderLabels, OrderTerms
-from ct_mcp.simulator.record import Submission
 from ct_mcp.simulator.refusals import Refusal
 from ct_mcp.simulator.rest.account_rows import market_position
 from ct_mcp.simulator.rest.args import (
-    Args,
     CancelOrdersArgs,
     ChangeArgs,
     NoArgs,
@@ -19,12 +17,13 @@ from ct_mcp.simulator.rest.args import (
     ReplaceArgs,
     TermsArgs,
 )
+from ct_mcp.simulator.rest.intake import received
 from ct_mcp.simulator.rest.order_shapes import OrderIdAnswer, OrderIdsAnswer
 
 
 def place_order(addon: AddOn, args: PlaceArgs) -> OrderIdAnswer:
     """Place an order. The answer says that the add-on has it, not that the broker takes it."""
-    submission = _received(addon, "PlaceOrder", args, args.order_id)
+    submission = received(addon, "PlaceOrder", args, args.order_id)
     account, terms = addon.account(args.account), _terms(addon, args)
     _refuse_unless_wanted(account, terms, args)
     _refuse_used_id(addon, args.order_id)
@@ -34,7 +33,7 @@ def place_order(addon: AddOn, args: PlaceArgs) -> OrderIdAnswer:
 
 def flat_place(addon: AddOn, args: PlaceArgs) -> OrderIdAnswer:
     """Leave the position of the instrument, and place the order whether or not there was one."""
-    submission = _received(addon, "FlatPlace", args, args.order_id)
+    submission = received(addon, "FlatPlace", args, args.order_id)
     account, terms = addon.account(args.account), _terms(addon, args)
     _refuse_used_id(addon, args.order_id)
     flatten(addon.exchange, Scope("FlatPlace", account, terms.contract), addon.now)
@@ -44,7 +43,7 @@ def flat_place(addon: AddOn, args: PlaceArgs) -> OrderIdAnswer:
 
 def replace_order(addon: AddOn, args: ReplaceArgs) -> OrderIdAnswer:
     """Cancel an order and place another; only if the first was there to be cancelled."""
-    submission = _received(addon, "CancelReplace", args, args.order_id)
+    submission = received(addon, "CancelReplace", args, args.order_id)
     terms, old = _terms(addon, args), _live_order(addon, args.account, args.order_id)
     addon.exchange.cancel(old, addon.now)
     labels = _labels("CancelReplace", args, None)
@@ -54,7 +53,7 @@ def replace_order(addon: AddOn, args: ReplaceArgs) -> OrderIdAnswer:
 
 def change_order(addon: AddOn, args: ChangeArgs) -> OrderIdAnswer:
     """Change quantity and prices of a working order."""
-    submission = _received(addon, "Change", args, args.order_id)
+    submission = received(addon, "Change", args, args.order_id)
     order = submission.order = _live_order(addon, args.account, args.order_id)
     changed = {
         name: value for name in ("quantity", "limit_price", "stop_price") if (value := getattr(args, name)) is not None
@@ -65,7 +64,7 @@ def change_order(addon: AddOn, args: ChangeArgs) -> OrderIdAnswer:
 
 def cancel_order(addon: AddOn, args: OrderArgs) -> OrderIdAnswer:
     """Ask for an order to be cancelled; it may still fill before that is done."""
-    submission = _received(addon, "Cancel", args, args.order_id)
+    submission = received(addon, "Cancel", args, args.order_id)
     submission.order = _live_order(addon, args.account, args.order_id)
     addon.exchange.cancel(submission.order, addon.now)
     return {"orderId": submission.order.id, "success": True}
@@ -87,11 +86,6 @@ def _cancelled(addon: AddOn, orders: list[Order]) -> OrderIdsAnswer:
     for order in orders:
         addon.exchange.cancel(order, addon.now)
     return {"orderIds": [order.id for order in orders], "success": True}
-
-
-def _received(addon: AddOn, rpc: str, args: Args, given_id: str | None) -> Submission:
-    said = args.model_dump(mode="json", by_alias=True, exclude_none=True)
-    return addon.exchange.record.received(Submission(addon.now, rpc, str(said["account"]), given_id, said))
 
 
 def _terms(addon: AddOn, args: TermsArgs) -> OrderTerms:

@@ -19,10 +19,13 @@ from ct_mcp.simulator.rest.args import (
     AccountArgs,
     AccountInstrumentArgs,
     AllPositionsArgs,
+    Args,
     CloseArgs,
+    Direction,
     FlattenAccountArgs,
     FlattenArgs,
 )
+from ct_mcp.simulator.rest.intake import received
 
 _NOTHING_TO_FLATTEN = "No open positions to flatten"
 
@@ -55,9 +58,9 @@ def flatten_everything(addon: AddOn, args: FlattenArgs) -> FlattenedAnswer:
         rpc="Flatten" if any(named) else "FlattenEverything",
         account=addon.account(args.account) if args.account else None,
         contract=addon.contract(args.instrument) if args.instrument else None,
-        direction={"long": 1, "short": -1}.get((args.market_position or "").lower()),
+        direction={Direction.LONG: 1, Direction.SHORT: -1, None: None}[args.market_position],
     )
-    left = flatten(addon.exchange, scope, addon.now)
+    left = _left(addon, scope, args)
     answer: FlattenedAnswer = {
         "orderIds": [each.order.id for each in left],
         "closedPositions": _rows(addon, left),
@@ -71,7 +74,7 @@ def flatten_everything(addon: AddOn, args: FlattenArgs) -> FlattenedAnswer:
 def flatten_account(addon: AddOn, args: FlattenAccountArgs) -> ClosedAnswer:
     """Close the positions of an account and cancel its orders, or those of one instrument."""
     contract = addon.contract(args.instrument) if args.instrument else None
-    left = flatten(addon.exchange, Scope("Flatten", addon.account(args.account), contract), addon.now)
+    left = _left(addon, Scope("Flatten", addon.account(args.account), contract), args)
     answer: ClosedAnswer = {"closedPositions": _rows(addon, left), "success": True}
     if not left:
         answer["warning"] = _NOTHING_TO_FLATTEN
@@ -90,6 +93,7 @@ def close_position(addon: AddOn, args: CloseArgs) -> CloseAnswer:
         left = reduce(addon.exchange, account, position, wanted, addon.now)
     else:
         left = leave(addon.exchange, account, position, "ClosePosition", addon.now)
+    received(addon, "ClosePosition", args).order = left.order
     return {
         "closedPositions": _rows(addon, [left]),
         "pending": True,
@@ -97,6 +101,14 @@ def close_position(addon: AddOn, args: CloseArgs) -> CloseAnswer:
         "remainingQuantity": abs(position.quantity),
         "success": True,
     }
+
+
+def _left(addon: AddOn, scope: Scope, args: Args) -> list[Left]:
+    """Flatten, and write down for each closing order where it came from."""
+    left = flatten(addon.exchange, scope, addon.now)
+    for each in left:
+        received(addon, scope.rpc, args).order = each.order
+    return left
 
 
 def _rows(addon: AddOn, left: list[Left]) -> list[PositionRow]:

@@ -1,0 +1,119 @@
+"""The OpenAPI 3.1 description of what is served, made from the table of endpoints."""
+
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from ct_mcp.simulator.rest.endpoints import ENDPOINTS, PREFIX, Endpoint
+from ct_mcp.simulator.rest.envelope import ErrorAnswer
+
+Json = dict[str, Any]
+_REFS = "#/components/schemas/{model}"
+_REFUSALS = {
+    400: "What was asked is not possible; nothing has been done.",
+    401: "The token is missing or wrong.",
+    403: "The plan does not include this.",
+    408: "The add-on is not connected or did not answer in time; what was sent to it may have been done.",
+    409: "Something else is being done with the same thing.",
+    429: "Too many requests; see `Retry-After`.",
+    500: "It is not known whether anything was done.",
+    502: "It is not known whether anything was done.",
+    503: "The API is switched off for the moment.",
+}
+
+
+def describe(documents: dict[str, str]) -> Json:
+    """Describe every endpoint, and every document by its path and media type."""
+    adapters = {each.rpc: TypeAdapter(each.answer) for each in ENDPOINTS} | {"": TypeAdapter(ErrorAnswer)}
+    schemas, shared = TypeAdapter.json_schemas(
+        [(rpc, "serialization", adapter) for rpc, adapter in adapters.items()], ref_template=_REFS
+    )
+    answers = {rpc: schema for (rpc, _), schema in schemas.items()}
+    paths: dict[str, Json] = {}
+    for endpoint in ENDPOINTS:
+        operation = _operation(endpoint, answers[endpoint.rpc], answers[""])
+        paths.setdefault(PREFIX + endpoint.path, {})[endpoint.method.lower()] = operation
+    for path, media_type in documents.items():
+        paths[PREFIX + path] = {"get": _document_operation(path, media_type, answers[""])}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "CrossTrade API, simulated",
+            "version": "1",
+            "description": "A fake service in front of a fake NinjaTrader. No order reaches a market.",
+        },
+        "servers": [{"url": "/"}],
+        "security": [{"bearer": []}],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+            "schemas": shared["$defs"],
+        },
+    }
+
+
+def arguments(endpoint: Endpoint) -> tuple[list[Json], Json | None]:
+    """Describe what an endpoint takes: parameters in path and query, and the body if it has one."""
+    schema = endpoint.takes.model_json_schema(by_alias=True)
+    fields: Json = schema.get("properties", {})
+    required = set(schema.get("required", []))
+    in_path, reads = set(endpoint.path_names), endpoint.method == "GET"
+    parameters = [
+        _parameter(name, field, where="path" if name in in_path else "query", required=name in required)
+        for name, field in fields.items()
+        if reads or name in in_path
+    ]
+    if reads:
+        return parameters, None
+    inside = {name: field for name, field in fields.items() if name not in in_path}
+    body: Json = {"type": "object", "properties": inside, "description": schema.get("description", "")}
+    if needed := sorted(required - in_path):
+        body["required"] = needed
+    return parameters, body
+
+
+def _operation(endpoint: Endpoint, answer: Json, error: Json) -> Json:
+    parameters, body = arguments(endpoint)
+    statuses = [status for status in _REFUSALS if status != 408 or endpoint.needs_addon]
+    operation: Json = {
+        "operationId": endpoint.rpc,
+        "summary": endpoint.summary,
+        "parameters": parameters,
+        "responses": {
+            "200": {"description": "Done, or taken.", "content": {"application/json": {"schema": answer}}},
+            **{str(status): _refusal(status, error) for status in statuses},
+        },
+    }
+    if body is not None:
+        operation["requestBody"] = {
+            "required": "required" in body,
+            "content": {"application/json": {"schema": body}},
+        }
+    return operation
+
+
+def _document_operation(path: str, media_type: str, error: Json) -> Json:
+    schema: Json = {"type": "object"} if media_type == "application/json" else {"type": "string"}
+    return {
+        "operationId": path.strip("/"),
+        "summary": "A document about this API.",
+        "responses": {
+            "200": {"description": "The document.", "content": {media_type: {"schema": schema}}},
+            "401": _refusal(401, error),
+            "429": _refusal(429, error),
+        },
+    }
+
+
+def _parameter(name: str, field: Json, *, where: str, required: bool) -> Json:
+    return {"name": name, "in": where, "required": required, "schema": field}
+
+
+def _refusal(status: int, error: Json) -> Json:
+    content: Json = (
+        {"text/html": {"schema": {"type": "string"}}} if status == 502 else {"application/json": {"schema": error}}
+    )
+    answer: Json = {"description": _REFUSALS[status], "content": content}
+    if status == 429:
+        answer["headers"] = {"Retry-After": {"description": "Seconds.", "schema": {"type": "string"}}}
+    return answer
