@@ -87,7 +87,7 @@ def describe(action: Action) -> str:
             return f"{action.account}  CANCEL all orders{_of(action.instrument)}"
         case ClosePosition():
             return f"{action.account}  CLOSE {_how_much(action)} {action.instrument}"
-        case Flatten():
+        case Flatten():  # pragma: no branch  # the set is closed
             return f"{action.account}  FLATTEN {action.instrument or 'everything in this account'}"
 
 
@@ -99,9 +99,9 @@ def _order_words(order: PlaceOrder) -> str:
         order.order_type.value.replace("_", " "),
     ]
     if order.limit_price is not None:
-        words.append(f"limit {order.limit_price:f}")
+        words.append(f"limit {_number(order.limit_price)}")
     if order.stop_price is not None:
-        words.append(f"stop {order.stop_price:f}")
+        words.append(f"stop {_number(order.stop_price)}")
     if order.time_in_force is not TimeInForce.DAY:
         words.append(order.time_in_force.value)
     if order.atm_strategy:
@@ -113,13 +113,19 @@ def _order_words(order: PlaceOrder) -> str:
 
 def _change_words(change: ChangeOrder) -> str:
     given = (("quantity", change.quantity), ("limit", change.limit_price), ("stop", change.stop_price))
-    return ", ".join(f"{name} {value}" for name, value in given if value is not None)
+    return ", ".join(f"{name} {_number(value)}" for name, value in given if value is not None)
 
 
 def _how_much(close: ClosePosition) -> str:
     if close.quantity is not None:
         return f"{close.quantity} of"
-    return "all of" if close.percent is None else f"{close.percent:f} % of"
+    return "all of" if close.percent is None else f"{_number(close.percent)} % of"
+
+
+def _number(value: int | Decimal) -> str:
+    """Without an exponent, but never as long as an absurd one would make it."""
+    whole_or_absurd = isinstance(value, int) or not value.is_finite() or not -20 < value.adjusted() < 20
+    return str(value)[:40] if whole_or_absurd else f"{value:f}"
 
 
 def _of(instrument: Instrument | None) -> str:
@@ -133,4 +139,4 @@ def fingerprint(action: Action) -> str:
 
 
 def _canonical(value: object) -> str:
-    return str(value.normalize()) if isinstance(value, Decimal) else repr(value)
+    return str(value.normalize()) if isinstance(value, Decimal) and value.is_finite() else repr(value)

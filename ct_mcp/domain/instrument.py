@@ -20,7 +20,8 @@ _DATED = re.compile(rf"{_ROOT} (?P<month>\d\d)-(?P<year>\d\d)")
 _NAMED = re.compile(rf"{_ROOT} (?P<name>[A-Z]{{3}})(?P<year>\d\d)")
 _CODED = re.compile(rf"{_ROOT}(?P<code>[{MONTH_CODES}])(?P<year>\d\d?)")
 _CONTINUOUS = re.compile(rf"{_ROOT}1!")
-_BARE = re.compile(r"(?P<root>[A-Z][A-Z0-9]{0,5}|[0-9][A-Z]{1,2})")
+# No root has two digits in a row: what has is a contract month with a slip in it.
+_BARE = re.compile(r"(?!.*\d\d)(?P<root>[A-Z][A-Z0-9]{0,5}|[0-9][A-Z]{1,2})")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -70,6 +71,8 @@ def parse_instrument(text: str, today: date) -> Instrument | FrontMonth:
     Raises:
         BadRequest: It is none of the five spellings.
     """
+    if not text.isascii():  # a long s becomes S, and an Arabic digit counts as one
+        raise _unreadable(text)
     name = " ".join(text.upper().split())
     if found := _DATED.fullmatch(name):
         return _dated(found["root"], int(found["month"]), _full_year(found["year"], today), text)
@@ -93,7 +96,7 @@ def parse_dated(text: str, today: date) -> Instrument:
     match parse_instrument(text, today):
         case Instrument() as instrument:
             return instrument
-        case FrontMonth():
+        case FrontMonth():  # pragma: no branch  # the set is closed
             raise BadRequest(f"instrument {text[:40]!r} does not name its contract month")
 
 

@@ -105,7 +105,7 @@ def parse_period(text: str) -> Period:
     Raises:
         BadRequest: It is no such period.
     """
-    found = _PERIOD.fullmatch(text.strip().lower())
+    found = _PERIOD.fullmatch(text.strip().lower()) if text.isascii() else None
     if found is None:
         raise BadRequest(f"period {text[:30]!r} must be like '5 minute', '1 hour' or '1 day'")
     if found["unit"] == "hour":
