@@ -1,0 +1,92 @@
+"""What may be asked, in one line, and what makes two of them the same."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from ct_mcp.domain.action import (
+    Action,
+    CancelOrder,
+    CancelOrders,
+    ChangeOrder,
+    ClosePosition,
+    Flatten,
+    PlaceOrder,
+    describe,
+    fingerprint,
+)
+from ct_mcp.domain.instrument import Instrument
+from ct_mcp.domain.order import OrderAction, OrderType, TimeInForce
+
+ES = Instrument("ES", 2026, 12)
+MARKET = PlaceOrder("Sim101", ES, OrderAction.BUY, 2, OrderType.MARKET, None, None, TimeInForce.DAY)
+STOP_LIMIT = replace(
+    MARKET, order_type=OrderType.STOP_LIMIT, limit_price=Decimal("6412.50"), stop_price=Decimal("6.41E+3")
+)
+
+
+@pytest.mark.parametrize(
+    ("action", "line"),
+    [
+        (MARKET, "Sim101  BUY 2 ES 12-26 MARKET"),
+        (STOP_LIMIT, "Sim101  BUY 2 ES 12-26 STOP LIMIT limit 6412.50 stop 6410"),
+        (replace(MARKET, time_in_force=TimeInForce.GTC), "Sim101  BUY 2 ES 12-26 MARKET GTC"),
+        (replace(MARKET, atm_strategy="Tight"), "Sim101  BUY 2 ES 12-26 MARKET with ATM strategy Tight"),
+        (replace(MARKET, oco_id="x"), "Sim101  BUY 2 ES 12-26 MARKET in OCO group x"),
+        (replace(MARKET, flatten_first=True), "Sim101  flatten first, then BUY 2 ES 12-26 MARKET"),
+        (ChangeOrder("Sim101", "7", 3), "Sim101  CHANGE 7 to quantity 3"),
+        (
+            ChangeOrder("Sim101", "7", 3, Decimal("6412.50"), Decimal("6.41E+3")),
+            "Sim101  CHANGE 7 to quantity 3, limit 6412.50, stop 6410",
+        ),
+        (CancelOrder("Sim101", "7"), "Sim101  CANCEL 7"),
+        (CancelOrders("Sim101", None), "Sim101  CANCEL all orders"),
+        (CancelOrders("Sim101", ES), "Sim101  CANCEL all orders of ES 12-26"),
+        (ClosePosition("Sim101", ES), "Sim101  CLOSE all of ES 12-26"),
+        (ClosePosition("Sim101", ES, quantity=2), "Sim101  CLOSE 2 of ES 12-26"),
+        (ClosePosition("Sim101", ES, percent=Decimal("12.5")), "Sim101  CLOSE 12.5 % of ES 12-26"),
+        (Flatten("Sim101", None), "Sim101  FLATTEN everything in this account"),
+        (Flatten("Sim101", ES), "Sim101  FLATTEN ES 12-26"),
+    ],
+)
+def test_an_action_is_one_line_that_a_person_can_read(action: Action, line: str) -> None:
+    assert describe(action) == line
+
+
+@pytest.mark.parametrize("price", ["NaN", "sNaN", "-Infinity", "1E+400", "1E+999999", "1E-999999"])
+def test_an_absurd_price_is_a_short_line_all_the_same(price: str) -> None:
+    for action in (replace(STOP_LIMIT, limit_price=Decimal(price)), ChangeOrder("Sim101", "7", None, Decimal(price))):
+        assert f"limit {price}" in describe(action)
+        assert len(fingerprint(action)) == 64
+
+
+def test_the_same_price_written_otherwise_is_the_same_action() -> None:
+    other = replace(STOP_LIMIT, limit_price=Decimal("6412.5"), stop_price=Decimal("6410.00"))
+    assert fingerprint(other) == fingerprint(STOP_LIMIT)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"account": "Sim102"},
+        {"instrument": Instrument("ES", 2027, 3)},
+        {"action": OrderAction.SELL},
+        {"quantity": 3},
+        {"order_type": OrderType.STOP_MARKET},
+        {"limit_price": Decimal("6412.75")},
+        {"stop_price": None},
+        {"time_in_force": TimeInForce.GTC},
+        {"oco_id": "x"},
+        {"atm_strategy": "x"},
+        {"flatten_first": True},
+    ],
+)
+def test_every_field_makes_another_action(changes: dict[str, object]) -> None:
+    assert fingerprint(replace(STOP_LIMIT, **changes)) != fingerprint(STOP_LIMIT)  # type: ignore[arg-type]
+
+
+def test_no_text_can_pass_for_another_field() -> None:
+    forged = replace(MARKET, oco_id="x'\x1fatm_strategy='y")
+    assert fingerprint(forged) != fingerprint(replace(MARKET, oco_id="x", atm_strategy="y"))
+    assert fingerprint(CancelOrders("Sim101", None)) != fingerprint(Flatten("Sim101", None))
