@@ -7,7 +7,7 @@ from math import ceil
 from ct_mcp.crosstrade.wire_row import Reply, Row, rows_of
 from ct_mcp.crosstrade.wire_values import epoch_from, time_for
 from ct_mcp.crosstrade.words import quoted
-from ct_mcp.domain.instrument import FrontMonth, Instrument, parse_instrument
+from ct_mcp.domain.instrument import Instrument, parse_instrument
 from ct_mcp.domain.market import Bar, Contract, Period, PeriodUnit, Quote, Session
 from ct_mcp.errors import NotFound
 
@@ -144,11 +144,8 @@ def _answer_to(name: str, number: int, quotes: Sequence[Quote], reply: Reply) ->
 
 
 def _is_meant(name: str, instrument: Instrument, today: date) -> bool:
-    match parse_instrument(name, today):
-        case Instrument() as dated:
-            return dated == instrument
-        case FrontMonth(root):
-            return root == instrument.root
+    meant = parse_instrument(name, today)
+    return meant == instrument if isinstance(meant, Instrument) else meant.root == instrument.root
 
 
 def _bar(row: Row) -> Bar:

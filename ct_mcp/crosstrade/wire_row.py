@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Never
 
-from ct_mcp.crosstrade.wire_values import decimal_from, epoch_from, money_from, price_from, time_from, whole_from
+from ct_mcp.crosstrade.wire_values import epoch_from, money_from, price_from, time_from, whole_from
 from ct_mcp.crosstrade.words import cleaned, quoted
 from ct_mcp.domain.instrument import Instrument, parse_dated
 from ct_mcp.errors import BadReply, BadRequest
@@ -46,10 +46,6 @@ class Row:
         """A count, which is never negative."""
         number = whole_from(self.values.get(key))
         return number if number is not None and number >= 0 else self.refuse(f"{key!r} is no count")
-
-    def decimal(self, key: str) -> Decimal:
-        number = decimal_from(self.values.get(key))
-        return number if number is not None else self.refuse(f"{key!r} is no number")
 
     def price(self, key: str, tick_size: Decimal | None = None) -> Decimal:
         number = price_from(self.values.get(key), tick_size)

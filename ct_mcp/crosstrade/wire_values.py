@@ -4,13 +4,13 @@ Each function gives None for what it cannot read; the row that holds the value d
 """
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 
 # Fine enough for the smallest ticks there are (1/256 and 0.0000005), coarse enough for 100565.00000000285.
 _FINEST = Decimal("0.00000001")
 _CENT = Decimal("0.01")
-_LARGEST = Decimal(10) ** 12
+_LARGEST = Decimal(10) ** 14  # above every epoch in milliseconds, within what quantize can hold
 _DECIMAL = re.compile(r"-?\d{1,30}(?:\.\d{1,30})?")
 _TIME = re.compile(
     r"(?P<day>\d{4}-\d\d-\d\d)[T ](?P<time>\d\d:\d\d:\d\d)(?:\.(?P<fraction>\d{1,9}))?"
@@ -18,6 +18,7 @@ _TIME = re.compile(
 )
 # Seconds since 1970 stay below this until the year 5138; milliseconds passed it in 1973.
 _EPOCH_SECONDS_END = 100_000_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def decimal_from(value: object) -> Decimal | None:
@@ -82,12 +83,8 @@ def epoch_from(value: object) -> datetime | None:
     if number is None or number <= 0:
         return None
     milliseconds = number if number >= _EPOCH_SECONDS_END else number * 1000
-    try:
-        return datetime.fromtimestamp(int(milliseconds) // 1000, UTC).replace(
-            microsecond=int(milliseconds) % 1000 * 1000
-        )
-    except (ValueError, OverflowError, OSError):
-        return None
+    # Not fromtimestamp: its range depends on the platform.
+    return _EPOCH + timedelta(milliseconds=int(milliseconds))
 
 
 def number_for(value: Decimal) -> int | float:

@@ -1,0 +1,187 @@
+"""Their orders, executions and lifecycles, as documented."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from ct_mcp.crosstrade.wire_orders import (
+    asked_execution_in,
+    asked_order_in,
+    executions_in,
+    executions_of_order_in,
+    lifecycle_in,
+    orders_in,
+    state_from,
+    status_in,
+)
+from ct_mcp.crosstrade.wire_row import Reply
+from ct_mcp.domain.instrument import Instrument
+from ct_mcp.domain.order import Order, OrderAction, OrderState, OrderType, TimeInForce
+from ct_mcp.errors import BadReply
+
+Replies = Callable[..., Reply]
+Payloads = Callable[[str], dict[str, object]]
+
+
+def test_orders_are_read_in_our_words(reply: Replies) -> None:
+    limit, stop, both = orders_in(reply("ListOrders"), "Sim101")
+    assert limit == Order(
+        account="Sim101",
+        order_id="50cca7b8051146c684087db511107983",
+        instrument=Instrument("ES", 2026, 6),
+        action=OrderAction.BUY,
+        order_type=OrderType.LIMIT,
+        state=OrderState.WORKING,
+        quantity=2,
+        filled=0,
+        limit_price=Decimal("6601.25"),
+        time_in_force=TimeInForce.DAY,
+        name="Entry",
+    )
+    assert (stop.action, stop.order_type, stop.state) == (
+        OrderAction.SELL,
+        OrderType.STOP_MARKET,
+        OrderState.TRIGGER_PENDING,
+    )
+    assert (stop.limit_price, stop.stop_price, stop.oco_id) == (None, Decimal("2650.1"), "my-oco")
+    assert stop.placed_at == datetime(2026, 3, 18, 20, 51, 54, 123456, tzinfo=UTC)
+    assert (both.order_id, both.action, both.state) == ("aa01", OrderAction.BUY, OrderState.PART_FILLED)
+    assert (both.limit_price, both.stop_price, both.average_fill_price) == (
+        Decimal("66.2"),
+        Decimal("66.1"),
+        Decimal("66.15"),
+    )
+
+
+def test_our_own_id_comes_back_as_a_field_or_inside_the_blob(reply: Replies) -> None:
+    assert [order.own_id for order in orders_in(reply("ListOrders"), "Sim101")] == [None, "ct-7f&1", "ct-8"]
+
+
+@pytest.mark.parametrize(
+    "blob",
+    [
+        "<NinjaTrader><AutomatedTradingOrderId></AutomatedTradingOrderId></NinjaTrader>",
+        "<AutomatedTradingOrderId>a<b></AutomatedTradingOrderId>",
+        '<!DOCTYPE x [<!ENTITY e "ct">]><AutomatedTradingOrderId',
+        "x" * 100_000,
+    ],
+)
+def test_a_blob_without_our_id_gives_none(reply: Replies, blob: str) -> None:
+    assert asked_order_in(reply("GetOrder", userData=blob), "Sim101").own_id is None
+
+
+def test_an_entity_in_the_blob_is_not_expanded(reply: Replies) -> None:
+    blob = '<!DOCTYPE x [<!ENTITY e "ct">]><AutomatedTradingOrderId>&e;</AutomatedTradingOrderId>'
+    assert asked_order_in(reply("GetOrder", userData=blob), "Sim101").own_id == "&e;"
+
+
+def test_an_order_is_read_flat_or_wrapped(reply: Replies) -> None:
+    flat = asked_order_in(reply("GetOrder"), "sim101")
+    assert (flat.account, flat.order_type, flat.state) == ("Sim101", OrderType.MARKET, OrderState.CANCEL_PENDING)
+    assert (flat.limit_price, flat.stop_price, flat.average_fill_price) == (None, None, None)
+    assert asked_order_in(reply("GetOrder.wrapped"), "Sim101").order_id == flat.order_id
+
+
+def test_orders_of_every_account_each_name_theirs(reply: Replies) -> None:
+    assert [order.account for order in orders_in(reply("GetAllOrders"), None)] == ["Sim101", "APEX1234"]
+    with pytest.raises(BadReply, match="not of the one"):
+        orders_in(reply("GetAllOrders"), "Sim101")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"orderAction": "Hold"},
+        {"orderAction": None},
+        {"orderType": "MIT"},
+        {"orderState": None},
+        {"orderId": None},
+        {"quantity": "1.5"},
+        {"filled": None},
+        {"orderType": "Limit", "limitPrice": None},
+        {"account": "Sim102"},
+        {"instrument": "MSFT"},
+    ],
+)
+def test_an_order_that_cannot_be_understood_is_refused(reply: Replies, changes: dict[str, object]) -> None:
+    with pytest.raises(BadReply):
+        asked_order_in(reply("GetOrder", **changes), "Sim101")
+
+
+@pytest.mark.parametrize(
+    ("word", "state"),
+    [
+        ("Working", OrderState.WORKING),
+        ("PARTFILLED", OrderState.PART_FILLED),
+        ("Part Filled", OrderState.PART_FILLED),
+        ("canceled", OrderState.CANCELLED),
+        ("ChangeSubmitted", OrderState.CHANGE_SUBMITTED),
+        ("Unknown", OrderState.UNKNOWN),
+        ("Expired", OrderState.UNKNOWN),
+        ("", OrderState.UNKNOWN),
+    ],
+)
+def test_states_are_read_in_any_case_and_what_is_new_is_unknown(word: str, state: OrderState) -> None:
+    assert state_from(word) is state
+
+
+def test_a_status_is_a_state(reply: Replies) -> None:
+    assert status_in(reply("GetOrderStatus")) is OrderState.FILLED
+    with pytest.raises(BadReply):
+        status_in(reply("GetOrderStatus", status=None))
+
+
+def test_a_time_in_force_that_we_do_not_know_is_not_guessed(reply: Replies) -> None:
+    assert asked_order_in(reply("GetOrder"), "Sim101").time_in_force is TimeInForce.GTC
+    assert asked_order_in(reply("GetOrder", timeInForce="Gtd"), "Sim101").time_in_force is None
+
+
+def test_a_lifecycle_is_told_oldest_first(reply: Replies) -> None:
+    lifecycle = lifecycle_in(reply("GetOrderLifecycle"), "Sim101")
+    assert (lifecycle.own_id, lifecycle.account, lifecycle.last_state) == ("ct-7f", "Sim101", OrderState.FILLED)
+    assert [event.event for event in lifecycle.events] == ["PlaceOrder", "OrderUpdate", "OrderUpdate"]
+    assert lifecycle.events[0].state is None
+    assert lifecycle.events[0].at == datetime(2026, 5, 22, 14, 30, 12, 118000, tzinfo=UTC)
+
+
+def test_a_lifecycle_with_an_event_of_unknown_time_keeps_their_order(reply: Replies) -> None:
+    events = [{"event": "b"}, {"event": "a", "epoch": 1, "orderState": "Odd"}]
+    lifecycle = lifecycle_in(reply("GetOrderLifecycle", events=events, count=2, account=None), "Sim101")
+    assert [event.event for event in lifecycle.events] == ["b", "a"]
+    assert (lifecycle.account, lifecycle.last_state) == (None, OrderState.UNKNOWN)
+
+
+def test_the_lifecycle_of_another_accounts_order_is_refused(reply: Replies) -> None:
+    with pytest.raises(BadReply, match="not of the one"):
+        lifecycle_in(reply("GetOrderLifecycle"), "Sim102")
+
+
+def test_executions_say_which_way_they_traded_and_when(reply: Replies) -> None:
+    sold, bought = executions_in(reply("ListExecutions"), "Sim101")
+    assert (sold.action, sold.quantity, sold.price) == (OrderAction.SELL, 1, Decimal("5804.5"))
+    assert sold.at == datetime(2025, 9, 27, 1, 9, 38, 373000, tzinfo=UTC)
+    assert bought.action is OrderAction.BUY
+
+
+def test_an_execution_without_its_direction_is_still_an_execution(reply: Replies) -> None:
+    execution = asked_execution_in(
+        reply("GetExecution", marketPosition=None, epoch=None), "Sim101", "550837ff9e784c2895ef6dab22d06be0"
+    )
+    assert (execution.action, execution.at) == (None, None)
+
+
+def test_another_execution_than_the_one_asked_for_is_refused(reply: Replies) -> None:
+    with pytest.raises(BadReply, match="another execution"):
+        asked_execution_in(reply("GetExecution"), "Sim101", "e2")
+
+
+def test_the_executions_of_one_order_all_name_it(reply: Replies, payload: Payloads) -> None:
+    assert len(executions_of_order_in(reply("ListExecutions"), "Sim101")) == 2
+    rows = payload("ListExecutions")["executions"]
+    assert isinstance(rows, list)
+    for other in (None, "another"):
+        rows[1]["orderId"] = other
+        with pytest.raises(BadReply, match="same order"):
+            executions_of_order_in(reply("ListExecutions", executions=rows), "Sim101")

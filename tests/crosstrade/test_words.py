@@ -1,0 +1,66 @@
+"""Their words, made harmless."""
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ct_mcp.crosstrade.words import LONGEST, cleaned, quoted, redacted
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("plain words", "plain words"),
+        ("two\r\nlines\tand\u2028more", "two lines and more"),
+        ("\x1b[31mred\x07", "[31mred"),
+        ("in\u200bvis\u2066ib\ufeffle\u3164", "invisible"),
+        ("z\u0336a\u0336", "za"),
+        ('a "quote" and “another” and \uff02wide\uff02', "a 'quote' and 'another' and 'wide'"),
+        ("tag \U000e0041\U000e0042", "tag"),
+    ],
+)
+def test_what_cannot_be_seen_is_gone_and_quotation_marks_are_tamed(text: str, told: str) -> None:
+    assert cleaned(text) == told
+
+
+def test_long_words_are_cut() -> None:
+    assert cleaned("x" * 1000) == "x" * (LONGEST - 1) + "…"
+    assert cleaned("x" * 50, longest=10) == "x" * 9 + "…"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Bearer abc123",
+        "authorization: bearer abc123",
+        "Authorization=abc123",
+        '{"key":"abc123"}',
+        "api_key = abc123, please",
+        "https://app.crosstrade.io/v1/send/w1/abc123",
+        "X-Secret:abc123;",
+    ],
+)
+def test_what_stands_where_a_secret_would_stand_is_hidden(text: str) -> None:
+    assert "abc123" not in cleaned(text)
+    assert "[hidden]" in cleaned(text)
+
+
+def test_no_secret_means_nothing_to_hide() -> None:
+    assert redacted("some words", ("",)) == "some words"
+
+
+@given(st.text())
+def test_whatever_they_say_stays_between_our_quotation_marks_on_one_line(text: str) -> None:
+    told = quoted(text)
+    assert told[0] == told[-1] == '"'
+    assert '"' not in told[1:-1]
+    assert len(told) <= LONGEST + 2
+    assert told.isprintable()
+    assert not any(unicodedata.category(character) in ("Cf", "Cc", "Mn") for character in told)
+
+
+@given(st.text(max_size=40), st.text(max_size=40), st.text("abcXYZ019-_", min_size=8, max_size=40))
+def test_a_secret_never_survives(before: str, after: str, secret: str) -> None:
+    assert secret not in cleaned(before + secret + after, (secret,))
