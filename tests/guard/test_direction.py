@@ -218,7 +218,7 @@ def test_a_quantity_that_counts_no_contracts_never_reduces(
 def test_what_was_not_read_gives_no_direction(
     place: Place, view: Sees, resting: Rests, action: Action, unread: str
 ) -> None:
-    book = replace(view(orders=(resting(quantity=2),)), **{unread: None})
+    book = view(**{"orders": (resting(quantity=2),), unread: None})
     for asked in (action, place()):
         assert only_reduces(asked, book) is None
         assert risk_direction(asked, book) is None

@@ -127,5 +127,5 @@ def test_a_quote_of_another_contract_is_none(place: Place, view: Sees, quote: Qu
 @pytest.mark.parametrize("size", ["0", "-0.25", "NaN"])
 @pytest.mark.parametrize("field", ["tick_size", "tick_value", "point_value"])
 def test_a_quote_without_sizes_is_none(place: Place, view: Sees, quote: Quote, field: str, size: str) -> None:
-    contract = replace(quote.contract, **{field: Decimal(size)})
+    contract = replace(quote.contract, **{field: Decimal(size)})  # type: ignore[arg-type]
     assert quote_for(place(), view(quote=replace(quote, contract=contract))) is None

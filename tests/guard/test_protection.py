@@ -161,7 +161,7 @@ def test_a_stop_whose_price_was_not_reported_moves_away_nobody_knows_how_far(
     [CancelOrder("Sim101", "stop"), CancelOrders("Sim101", None), ChangeOrder("Sim101", "stop", quantity=1)],
 )
 def test_what_was_not_read_is_not_known(view: Sees, stop: Rests, action: Action, unread: str) -> None:
-    assert unprotects(action, replace(view(orders=(stop(quantity=2),)), **{unread: None})) is None
+    assert unprotects(action, view(**{"orders": (stop(quantity=2),), unread: None})) is None
 
 
 def test_an_order_nobody_knows_is_not_known_to_protect_nothing(view: Sees) -> None:

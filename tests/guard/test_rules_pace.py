@@ -21,9 +21,13 @@ Place = Callable[..., PlaceOrder]
 Sees = Callable[..., View]
 Allows = Callable[..., Policy]
 
-CANCELS = [CancelOrder("Sim101", "1"), CancelOrders("Sim101", None)]
-WHOLE_EXITS = [Flatten("Sim101", None), ClosePosition("Sim101", ES), ClosePosition("Sim101", ES, percent=Decimal(100))]
-PARTIAL = [ClosePosition("Sim101", ES, quantity=1), ClosePosition("Sim101", ES, percent=Decimal(50))]
+CANCELS: list[Action] = [CancelOrder("Sim101", "1"), CancelOrders("Sim101", None)]
+WHOLE_EXITS: list[Action] = [
+    Flatten("Sim101", None),
+    ClosePosition("Sim101", ES),
+    ClosePosition("Sim101", ES, percent=Decimal(100)),
+]
+PARTIAL: list[Action] = [ClosePosition("Sim101", ES, quantity=1), ClosePosition("Sim101", ES, percent=Decimal(50))]
 CHANGE = ChangeOrder("Sim101", "1", quantity=2)
 
 
