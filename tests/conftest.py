@@ -1,4 +1,4 @@
-"""The few fixtures everybody uses: a clock that a test moves, the simulator, our client of it, the desk, a connection."""
+"""The few fixtures everybody uses: a clock that a test moves, the simulator, our client, the desk, a connection."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager

@@ -7,10 +7,10 @@ spent once, after a yes that came over a channel which the assistant cannot writ
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import datetime
-from hmac import compare_digest
 
 import anyio
 
+from ct_mcp.desk.deciding import Decisions
 from ct_mcp.desk.facts import Case, Facts
 from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.desk.ports import Store, Upstream
@@ -57,6 +57,7 @@ class Desk:
         self.facts = Facts(upstream, store, policy, clock)
         self.names = self.facts.names
         self._pause = pause
+        self.decisions = Decisions(store, clock)
         self._record = Record(store, clock)
         self._sender = Sender(upstream, self._record, pause)
         self._reviews: dict[str, Case] = {}
@@ -93,23 +94,6 @@ class Desk:
         if ticket is None:
             raise NotConfirmed(f"there is no ticket {ticket_id[:40]!r}")
         return ticket
-
-    async def answer(self, ticket: Ticket, text: object, by: str) -> bool:
-        """Take what was typed for a yes only if it is the phrase that the person was shown; anything else is a no."""
-        given = " ".join(text.split()).casefold() if isinstance(text, str) else ""
-        if compare_digest(given.encode(), ticket.phrase.casefold().encode()):
-            approved = await self.store.approve_ticket(ticket.ticket_id, by, self.clock())
-            if approved:
-                await self._record.ticket(EntryKind.APPROVED, ticket, {"by": by})
-            return approved
-        await self._record.ticket(EntryKind.SUSPICIOUS, ticket, {"by": by, "what": "accepted without the right text"})
-        await self.decline(ticket, by)
-        return False
-
-    async def decline(self, ticket: Ticket, by: str) -> None:
-        """Take a no: the ticket can never be spent."""
-        if await self.store.decline_ticket(ticket.ticket_id, by, self.clock()):
-            await self._record.ticket(EntryKind.DECLINED, ticket, {"by": by})
 
     async def watch_ticket(self, ticket: Ticket, seconds: float) -> AsyncIterator[tuple[float, Ticket]]:
         """Follow an open ticket until another channel decides it or the time is up, with the seconds waited so far."""

@@ -113,12 +113,12 @@ async def _judge(ctx: ToolContext, ticket: Ticket, asked: Asked, answer: ElicitR
     """Only the right text is a yes. What was probably never shown leaves the ticket open for the terminal."""
     desk = desk_of(ctx)
     if answer is not None and answer.action == "accept":
-        if await desk.answer(ticket, (answer.content or {}).get("answer"), "form"):
+        if await desk.decisions.take(ticket, (answer.content or {}).get("answer"), "form"):
             return await desk.commit(ticket.ticket_id)
     elif answer is None or (desk.clock() - asked.at).total_seconds() < SHOWN_SECONDS:
         wiring_of(ctx).forms_never_shown.add(_connection(ctx))
     else:
-        await desk.decline(ticket, "form")
+        await desk.decisions.decline(ticket, "form")
     return desk.awaiting(await desk.ticket(ticket.ticket_id))
 
 

@@ -1,0 +1,73 @@
+"""Puts the parts together: settings → client, store and desk. Nothing is opened before it is first used."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ct_mcp.config.settings import Settings, load
+
+if TYPE_CHECKING:
+    import argparse
+
+    from ct_mcp.crosstrade.client import CrossTrade
+    from ct_mcp.desk.desk import Desk
+    from ct_mcp.store.sqlite import SqliteStore
+
+FLAGS = ("config", "state_dir", "base_url", "mode", "toolsets", "log_level")
+_OF_THE_DEMO = ("CT_MCP_STATE_DIR", "CT_MCP_LOG_LEVEL")
+
+
+def settings_for(chosen: "argparse.Namespace") -> Settings:
+    """Settings from the flags of a command, the environment and the file.
+
+    Raises:
+        ConfigError: One line for each fault.
+    """
+    flags: Mapping[str, str | None] = {name: getattr(chosen, name, None) for name in FLAGS}
+    if not getattr(chosen, "demo", False):
+        return load(flags, os.environ)
+    return demo_settings(flags)
+
+
+def demo_settings(flags: Mapping[str, str | None]) -> Settings:
+    """The built-in settings with a state folder of their own: a demo meets neither the token nor the usual file."""
+    environ = {name: os.environ[name] for name in _OF_THE_DEMO if name in os.environ}
+    chosen = {name: flags.get(name) for name in ("config", "state_dir", "log_level", "mode", "toolsets")}
+    settings = load(chosen, environ, default_file=_no_file, keyring=lambda: None)
+    return replace(settings, state_dir=settings.state_dir / "demo", token=None)
+
+
+def _no_file() -> Path:
+    return Path(__file__).with_name("there-is-no-such-file.toml")
+
+
+class Furnishing:
+    """The desk of one process, built when it is first asked for."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._client: CrossTrade | None = None
+        self._store: SqliteStore | None = None
+
+    def desk(self) -> "Desk":
+        """Build the desk over the real client and store; this imports httpx and sqlite3, and opens neither."""
+        from ct_mcp.crosstrade.client import CrossTrade
+        from ct_mcp.crosstrade.line import Timeouts, utc_now
+        from ct_mcp.desk.desk import Desk
+        from ct_mcp.store.sqlite import SqliteStore
+
+        settings, waits = self._settings, self._settings.timeouts
+        timeouts = Timeouts(waits.connect_seconds, waits.read_seconds, waits.bars_seconds, waits.write_seconds)
+        token = settings.token.reveal() if settings.token else None
+        self._client = CrossTrade(settings.base_url, token, timeouts)
+        self._store = SqliteStore(settings.state_dir)
+        return Desk(self._client, self._store, settings.policy, clock=utc_now)
+
+    async def close(self) -> None:
+        """Close connections and the store, as far as they were opened."""
+        if self._client is not None:
+            await self._client.__aexit__(None, None, None)
+        if self._store is not None:
+            await self._store.close()

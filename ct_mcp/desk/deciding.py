@@ -1,0 +1,47 @@
+"""Takes the person's yes or no for a ticket, by whichever channel it came, and writes it down."""
+
+from collections.abc import Callable
+from datetime import datetime
+from hmac import compare_digest
+
+from ct_mcp.desk.ports import Store
+from ct_mcp.desk.record import Record
+from ct_mcp.domain.ticket import Ticket
+from ct_mcp.store.journal import EntryKind
+
+
+class Decisions:
+    """Only the text that the person was shown is a yes. A yes alone sends nothing."""
+
+    def __init__(self, store: Store, clock: Callable[[], datetime]) -> None:
+        self._store = store
+        self._record = Record(store, clock)
+        self._clock = clock
+
+    async def take(self, ticket: Ticket, text: object, by: str) -> bool:
+        """Take what was typed; anything but the right text declines the ticket, and is written down as suspicious."""
+        if is_right(ticket, text):
+            return await self.approve(ticket, by)
+        await self._record.ticket(EntryKind.SUSPICIOUS, ticket, {"by": by, "what": "accepted without the right text"})
+        await self.decline(ticket, by)
+        return False
+
+    async def approve(self, ticket: Ticket, by: str) -> bool:
+        """Approve it; False where it is no longer open."""
+        approved = await self._store.approve_ticket(ticket.ticket_id, by, self._clock())
+        if approved:
+            await self._record.ticket(EntryKind.APPROVED, ticket, {"by": by})
+        return approved
+
+    async def decline(self, ticket: Ticket, by: str) -> bool:
+        """Decline it, so that it can never be spent; False where that was decided before."""
+        declined = await self._store.decline_ticket(ticket.ticket_id, by, self._clock())
+        if declined:
+            await self._record.ticket(EntryKind.DECLINED, ticket, {"by": by})
+        return declined
+
+
+def is_right(ticket: Ticket, text: object) -> bool:
+    """Say whether this is the text that stands in the question; blanks and the case of letters do not matter."""
+    given = " ".join(text.split()).casefold() if isinstance(text, str) else ""
+    return compare_digest(given.encode(), ticket.phrase.casefold().encode())
