@@ -403,13 +403,9 @@ async def test_the_name_of_a_list_is_no_account(client: CrossTrade) -> None:
 
 
 async def test_nothing_can_reach_accounts_that_nobody_named(world: World, client: CrossTrade) -> None:
-    for call in (
-        lambda: Call("FlattenEverything"),
-        lambda: Call("FlattenEverything", body={"account": ""}),
-        lambda: Call("CancelAllOrders"),
-    ):
+    for rpc, body in (("FlattenEverything", None), ("FlattenEverything", {"account": ""}), ("CancelAllOrders", None)):
         with pytest.raises(ValueError, match="nobody named"):
-            call()
+            Call(rpc, body=body)
     with pytest.raises(BadRequest, match="names its account"):
         await client.flatten_filtered(" ")
     assert not world.sent
@@ -574,7 +570,7 @@ async def test_a_slip_of_our_own_is_not_sent(world: World, client: CrossTrade) -
         client.replace_order("Sim102", "a1", ORDER),
         client.replace_order("Sim101", "a1", flattening),
     ):
-        with pytest.raises(ValueError, match="flat_place|our own order id|replacement"):
+        with pytest.raises(ValueError, match=r"flat_place|our own order id|replacement"):
             await slip
     assert not world.sent
 
@@ -617,7 +613,8 @@ async def test_a_catalogue_of_plain_lines_is_read_too_and_an_empty_one_refused(
         ("GET", "/v1/api/accounts"),
         ("POST", "/v1/api/market/bars"),
     ]
-    for nothing in ({"endpoints": []}, ["GET"]):
+    unreadable: list[object] = [{"endpoints": []}, ["GET"]]
+    for nothing in unreadable:
         world.will_answer(nothing)
         with pytest.raises(BadReply):
             await client.endpoints()
