@@ -130,50 +130,13 @@ def test_a_nested_object_that_is_missing_is_an_empty_one() -> None:
     assert row(item=3).rows("item") == ()
 
 
-KEYS = st.sampled_from(
-    [
-        "success",
-        "accounts",
-        "positions",
-        "orders",
-        "executions",
-        "events",
-        "bars",
-        "data",
-        "account",
-        "name",
-        "item",
-        "instrument",
-        "quantity",
-        "marketPosition",
-        "averagePrice",
-        "id",
-        "orderId",
-        "orderIds",
-        "orderAction",
-        "orderType",
-        "orderState",
-        "filled",
-        "price",
-        "status",
-        "session",
-        "tickSize",
-        "pointValue",
-        "count",
-        "type",
-        "epoch",
-        "error",
-        "closedPositions",
-        "time",
-        "volume",
-        "open",
-        "close",
-        "watermarks",
-        "stats",
-        "userData",
-        "expiration",
-    ]
-)
+KEYS = st.sampled_from([
+    "success", "accounts", "positions", "orders", "executions", "events", "bars", "data", "account", "name",
+    "item", "instrument", "quantity", "marketPosition", "averagePrice", "id", "orderId", "orderIds",
+    "orderAction", "orderType", "orderState", "filled", "price", "status", "session", "tickSize",
+    "pointValue", "count", "type", "epoch", "error", "closedPositions", "time", "volume", "open", "close",
+    "watermarks", "stats", "userData", "expiration",
+])  # fmt: skip
 LEAVES = (
     st.none()
     | st.booleans()
