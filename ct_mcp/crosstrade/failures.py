@@ -38,6 +38,7 @@ from ct_mcp.errors import (
 
 NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 LONGEST_WAIT_SECONDS = 3600.0
+_MAY_BE_REPEATED = "call get_status; once CrossTrade can be reached, the same may be asked for again"
 
 # Only these two prove that the add-on was away before anything was handed to it.
 _OFFLINE_BEFORE = re.compile(r"(?i)client not ready|\bnot connected")
@@ -131,7 +132,8 @@ def their_words(answer: Answer) -> str:
 def _of_exception(request: Request, broken: Exception) -> CtMcpError:
     kind = type(broken).__name__
     if isinstance(broken, NEVER_LEFT):
-        return Unavailable(f"{request.rpc} never left: CrossTrade could not be reached ({kind})")
+        what = f"{request.rpc} never left: CrossTrade could not be reached ({kind})"
+        return Unavailable(what, next_step=_MAY_BE_REPEATED if request.writes else "")
     if request.writes:
         return OutcomeUnknown(f"{request.rpc} got no answer ({kind})")
     return Unavailable(f"{request.rpc} got no answer ({kind})")

@@ -188,6 +188,11 @@ def test_an_add_on_that_is_too_old_is_named_as_the_remedy() -> None:
     assert "update the CrossTrade add-on" in message(READ, Answer(400, said("Unknown API command")))
 
 
+def test_a_write_that_never_left_may_be_repeated_and_a_lost_one_may_not() -> None:
+    assert "may be asked for again" in message(WRITE, httpx.ConnectError(""))
+    assert "do NOT send it again" in message(WRITE, httpx.ReadTimeout(""))
+
+
 def test_an_order_that_is_gone_may_have_filled() -> None:
     assert "it may have filled" in message(WRITE, Answer(400, said("not found or already terminal")))
 
