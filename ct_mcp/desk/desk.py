@@ -124,8 +124,7 @@ class Desk:
     async def _spend_and_send(self, ticket_id: str) -> Outcome:
         ticket = await self.ticket(ticket_id)
         if not await self.store.spend_ticket(ticket_id, self.clock()):
-            state = (await self.ticket(ticket_id)).state_at(self.clock())
-            raise NotConfirmed(f"ticket {ticket_id} cannot be used: {_WHY_NOT[state]}")
+            raise _cannot_be_used(ticket_id, (await self.ticket(ticket_id)).state_at(self.clock()))
         case = await self._cleared(ticket)
         if not case.review.passes:
             return replace(_denied(case), ticket_id=ticket_id)
@@ -158,23 +157,34 @@ class Desk:
         return not await self.store.orders_sent(case.account.name, case.view.now)
 
     def awaiting(self, ticket: Ticket) -> Outcome:
-        """The answer while a ticket has no yes: open and how it is approved, declined, or lapsed."""
+        """The answer while nothing is sent: open and how it is approved, declined, or lapsed.
+
+        Raises:
+            NotConfirmed: The ticket was spent before, so something was sent then.
+        """
         state = ticket.state_at(self.clock())
-        outcome = Outcome(_WAITING.get(state, Status.DECLINED), ticket.summary, ticket.simulated, ticket.ticket_id)
+        if state is TicketState.SPENT:
+            raise _cannot_be_used(ticket.ticket_id, state)
+        outcome = Outcome(_WAITING[state], ticket.summary, ticket.simulated, ticket.ticket_id)
         match state:
-            case TicketState.OPEN | TicketState.APPROVED:
-                left = (ticket.expires_at - self.clock()).total_seconds()
-                return replace(outcome, expires_in_seconds=max(0, int(left)), next_step=_how_to_approve(ticket))
             case TicketState.LAPSED:
                 return replace(outcome, next_step="propose it again only if the person still wants it")
-            case _:
+            case TicketState.DECLINED:
                 return replace(outcome, next_step="the person said no: do not propose it again unless they ask for it")
+            case _:
+                left = (ticket.expires_at - self.clock()).total_seconds()
+                return replace(outcome, expires_in_seconds=max(0, int(left)), next_step=_how_to_approve(ticket))
+
+
+def _cannot_be_used(ticket_id: str, state: TicketState) -> NotConfirmed:
+    return NotConfirmed(f"ticket {ticket_id} cannot be used: {_WHY_NOT[state]}")
 
 
 _WAITING = {
     TicketState.OPEN: Status.NEEDS_APPROVAL,
     TicketState.APPROVED: Status.NEEDS_APPROVAL,
     TicketState.LAPSED: Status.EXPIRED,
+    TicketState.DECLINED: Status.DECLINED,
 }
 
 

@@ -61,7 +61,8 @@ async def propose_and_ask(ctx: ToolContext, action: Action, reason: str = "") ->
     if (asked := _earlier_round(ctx)) is not None:
         ticket = await desk.ticket(asked.ticket_id)
         if ticket.fingerprint != fingerprint(action):
-            raise NotConfirmed("the arguments are not those that the person was asked about")
+            # The SDK binds an answer to its arguments; a root may all the same mean another contract month by now.
+            raise NotConfirmed("what these arguments mean now is not what the person was asked about")
         return await _second_round(ctx, ticket, asked)
     proposed = await desk.propose(action, reason)
     return proposed if isinstance(proposed, Outcome) else await _ask(ctx, proposed, wait=False)
@@ -70,12 +71,9 @@ async def propose_and_ask(ctx: ToolContext, action: Action, reason: str = "") ->
 async def ask_again(ctx: ToolContext, ticket_id: str) -> Outcome | InputRequiredResult:
     """Go on with a ticket that was proposed before: ask, or wait for the terminal, and commit it."""
     ticket = await desk_of(ctx).ticket(ticket_id)
-    asked = _earlier_round(ctx)
-    if asked is None:
-        return await _ask(ctx, ticket, wait=True)
-    if asked.ticket_id != ticket_id:
-        raise NotConfirmed("the ticket is not the one that the person was asked about")
-    return await _second_round(ctx, ticket, asked)
+    if (asked := _earlier_round(ctx)) is not None:
+        return await _second_round(ctx, ticket, asked)
+    return await _ask(ctx, ticket, wait=True)
 
 
 async def _ask(ctx: ToolContext, ticket: Ticket, *, wait: bool) -> Outcome | InputRequiredResult:

@@ -1,0 +1,253 @@
+"""Only the person's own answer is a yes, in every client and in both protocol eras."""
+
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+
+import anyio
+import pytest
+from mcp import Client
+from mcp.shared.exceptions import MCPError
+from mcp_types import ElicitRequestFormParams, ElicitResult, InputRequiredResult
+
+from ct_mcp.desk.desk import Desk
+from ct_mcp.guard.policy import Policy
+from ct_mcp.server.app import build_server
+from ct_mcp.server.wiring import Wiring
+from ct_mcp.simulator.clock import ManualClock
+from ct_mcp.simulator.world import Simulator
+from ct_mcp.store.journal import EntryKind
+from ct_mcp.store.sqlite import SqliteStore
+
+ORDER = {"account": "Sim101", "instrument": "MES", "action": "BUY", "quantity": 1, "order_type": "MARKET"}
+
+
+@pytest.fixture
+def policy() -> Policy:
+    return Policy(wait_seconds=0.5)
+
+
+def says(action: str, content: dict[str, object] | None = None) -> Callable[[str], ElicitResult]:
+    """A client that answers every form alike, whatever stands in it."""
+    return lambda _question: ElicitResult.model_construct(action=action, content=content)
+
+
+NOT_A_YES = {
+    "empty accept": says("accept"),
+    "accept with an empty form": says("accept", {}),
+    "accept with an empty text": says("accept", {"answer": ""}),
+    "accept with a wrong code": says("accept", {"answer": "AAAA"}),
+    "accept with yes": says("accept", {"answer": "yes"}),
+    "accept with true": says("accept", {"answer": True}),
+    "accept with another field": says("accept", {"approve": "true"}),
+    "accept with a list": says("accept", {"answer": ["A"]}),
+    "decline": says("decline"),
+    "cancel": says("cancel"),
+}
+
+
+@pytest.mark.parametrize("answer", NOT_A_YES.values(), ids=NOT_A_YES.keys())
+async def test_nothing_is_sent_without_the_right_text(connect, person, sim: Simulator, answer) -> None:
+    person.answer = answer
+    async with connect(person) as client:
+        result = await client.call_tool("place_order", ORDER)
+    assert result.structured_content is None or result.structured_content["sent"] is False
+    assert not sim.exchange.orders
+    assert len(person.asked) == 1
+
+
+async def test_a_no_spends_the_ticket_so_that_it_cannot_be_pressed_again(connect, person, sim: Simulator) -> None:
+    person.answer = says("decline")
+    async with connect(person) as client:
+        declined = await client.call_tool("place_order", ORDER)
+        ticket = declined.structured_content["ticket_id"]
+        again = await client.call_tool("confirm_ticket", {"ticket_id": ticket})
+    assert declined.structured_content["status"] == "declined"
+    assert again.structured_content["status"] == "declined"
+    assert len(person.asked) == 1
+    assert not sim.exchange.orders
+
+
+async def test_an_accept_without_the_right_text_is_journalled_as_suspicious(
+    connect, person, store: SqliteStore
+) -> None:
+    person.answer = says("accept", {"answer": "AAAA"})
+    async with connect(person) as client:
+        await client.call_tool("place_order", ORDER)
+    kinds = [entry.kind for entry in await store.entries(10)]
+    assert kinds[:2] == [EntryKind.DECLINED, EntryKind.SUSPICIOUS]
+
+
+async def test_blanks_and_the_case_of_letters_do_not_matter(connect, person, sim: Simulator) -> None:
+    def typed(question: str) -> ElicitResult:
+        (phrase,) = (line.split("type:")[1] for line in question.splitlines() if "type:" in line)
+        return ElicitResult(action="accept", content={"answer": f"  {phrase.lower()} "})
+
+    person.answer = typed
+    async with connect(person) as client:
+        result = await client.call_tool("place_order", ORDER)
+    assert result.structured_content["status"] == "filled"
+    assert len(sim.exchange.orders) == 1
+
+
+async def test_a_decline_faster_than_a_person_leaves_the_ticket_for_the_terminal(
+    connect, person, sim: Simulator
+) -> None:
+    person.answer, person.takes_seconds = says("decline"), 0.01
+    async with connect(person) as client:
+        first = await client.call_tool("place_order", ORDER)
+        second = await client.call_tool("place_order", {**ORDER, "quantity": 2})
+    for result in (first, second):
+        assert result.structured_content["status"] == "needs_approval"
+        assert "ct-mcp approve" in result.structured_content["next_step"]
+    assert len(person.asked) == 1, "a client that shows nothing is not asked a second time"
+    assert not sim.exchange.orders
+
+
+async def test_a_client_that_stays_silent_is_left_for_the_terminal(desk: Desk, policy: Policy, sim: Simulator) -> None:
+    """On older connections the question waits inside the call, so the wait must end by itself."""
+    asked: list[str] = []
+
+    async def silent(_: object, params: ElicitRequestFormParams) -> ElicitResult:
+        asked.append(params.message)
+        await anyio.sleep_forever()
+        raise AssertionError("never reached")
+
+    async with Client(build_server(Wiring(lambda: desk, policy)), mode="legacy", elicitation_callback=silent) as client:
+        result = await client.call_tool("place_order", ORDER)
+    assert result.structured_content["status"] == "needs_approval"
+    assert asked
+    assert not sim.exchange.orders
+
+
+async def test_a_client_without_forms_is_told_how_the_person_approves(connect, sim: Simulator) -> None:
+    async with connect() as client:
+        result = await client.call_tool("place_order", ORDER)
+        waited = await client.call_tool("confirm_ticket", {"ticket_id": result.structured_content["ticket_id"]})
+    assert result.structured_content["status"] == waited.structured_content["status"] == "needs_approval"
+    assert 0 < waited.structured_content["expires_in_seconds"] <= 90
+    assert "ct-mcp approve" in result.content[0].text
+    assert not sim.exchange.orders
+
+
+async def test_a_yes_at_the_terminal_is_sent_by_confirm_ticket_and_only_once(
+    connect, desk: Desk, sim: Simulator
+) -> None:
+    async with connect() as client:
+        proposed = await client.call_tool("place_order", ORDER)
+        ticket_id = proposed.structured_content["ticket_id"]
+        assert await desk.decisions.approve(await desk.ticket(ticket_id), "terminal")
+        assert not sim.exchange.orders, "a yes alone sends nothing"
+        sent = await client.call_tool("confirm_ticket", {"ticket_id": ticket_id})
+        again = await client.call_tool("confirm_ticket", {"ticket_id": ticket_id})
+    assert sent.structured_content["status"] == "filled"
+    assert again.is_error
+    assert "spent before" in again.content[0].text
+    assert len(sim.exchange.orders) == 1
+
+
+async def test_a_ticket_that_lapsed_at_the_terminal_is_never_sent(
+    connect, desk: Desk, sim: Simulator, clock: ManualClock
+) -> None:
+    async with connect() as client:
+        proposed = await client.call_tool("place_order", ORDER)
+        ticket_id = proposed.structured_content["ticket_id"]
+        await desk.decisions.approve(await desk.ticket(ticket_id), "terminal")
+        clock.advance(91)
+        late = await client.call_tool("confirm_ticket", {"ticket_id": ticket_id})
+    assert late.structured_content["status"] == "expired"
+    assert not sim.exchange.orders
+
+
+async def test_the_question_never_reaches_the_assistant(connect, store: SqliteStore) -> None:
+    async with connect() as client:
+        result = await client.call_tool("place_order", ORDER)
+    ticket = await store.ticket(result.structured_content["ticket_id"])
+    assert ticket is not None
+    told = result.model_dump_json()
+    assert ticket.phrase not in told
+    assert "To send it" not in told
+    assert all(ticket.phrase not in repr(entry) for entry in await store.entries(10))
+
+
+async def test_an_unknown_ticket_is_refused(connect) -> None:
+    async with connect() as client:
+        result = await client.call_tool("confirm_ticket", {"ticket_id": "0123456789abcdef"})
+    assert result.is_error
+    assert "there is no ticket" in result.content[0].text
+
+
+@pytest.fixture
+async def by_hand(desk: Desk, policy: Policy) -> AsyncIterator[Client]:
+    """A client of the newer protocol whose rounds a test plays by hand."""
+    server = build_server(Wiring(lambda: desk, policy))
+
+    async def never(_: object, __: ElicitRequestFormParams) -> ElicitResult:
+        raise AssertionError("played by hand")
+
+    async with Client(server, elicitation_callback=never) as client:
+        yield client
+
+
+async def first_round(client: Client, arguments: dict[str, object]) -> InputRequiredResult:
+    """Call and get the question back."""
+    asked = await client.session.call_tool("place_order", arguments, allow_input_required=True)
+    assert isinstance(asked, InputRequiredResult)
+    return asked
+
+
+def answer_to(asked: InputRequiredResult) -> dict[str, ElicitResult]:
+    """Type the right text into every question."""
+    requests = asked.input_requests or {}
+    return {
+        key: ElicitResult(action="accept", content={"answer": request.params.message.split("type:")[1].split()[0]})
+        for key, request in requests.items()
+    }
+
+
+async def test_arguments_swapped_after_the_approval_send_nothing(by_hand: Client, sim: Simulator) -> None:
+    asked = await first_round(by_hand, ORDER)
+    swapped = {**ORDER, "quantity": 5}
+    with pytest.raises(MCPError, match="requestState"):
+        await by_hand.session.call_tool(
+            "place_order", swapped, input_responses=answer_to(asked), request_state=asked.request_state
+        )
+    assert not sim.exchange.orders
+
+
+async def test_a_root_that_means_another_month_by_the_time_of_the_yes_sends_nothing(
+    by_hand: Client, sim: Simulator, clock: ManualClock
+) -> None:
+    asked = await first_round(by_hand, ORDER)
+    clock.advance(timedelta(days=14).total_seconds())
+    result = await by_hand.session.call_tool(
+        "place_order", ORDER, input_responses=answer_to(asked), request_state=asked.request_state
+    )
+    assert result.is_error
+    assert "not what the person was asked about" in result.content[0].text
+    assert not sim.exchange.orders
+
+
+async def test_an_answer_without_our_sealed_state_sends_nothing(by_hand: Client, sim: Simulator) -> None:
+    asked = await first_round(by_hand, ORDER)
+    unsealed = await by_hand.session.call_tool(
+        "place_order", ORDER, input_responses=answer_to(asked), allow_input_required=True
+    )
+    assert isinstance(unsealed, InputRequiredResult), "it is asked again"
+    assert not sim.exchange.orders
+
+
+async def test_an_answer_played_twice_sends_once(by_hand: Client, sim: Simulator) -> None:
+    asked = await first_round(by_hand, ORDER)
+    rounds = {"input_responses": answer_to(asked), "request_state": asked.request_state}
+    first = await by_hand.session.call_tool("place_order", ORDER, **rounds)
+    second = await by_hand.session.call_tool("place_order", ORDER, **rounds)
+    assert first.structured_content["status"] == "filled"
+    assert second.is_error
+    assert "spent before" in second.content[0].text
+    assert len(sim.exchange.orders) == 1
+
+
+async def test_two_impatient_calls_are_one_proposal(by_hand: Client, store: SqliteStore, clock: ManualClock) -> None:
+    first, second = await first_round(by_hand, ORDER), await first_round(by_hand, ORDER)
+    assert answer_to(first) == answer_to(second)
+    assert len(await store.open_tickets(clock())) == 1
