@@ -1,0 +1,135 @@
+"""Arguments are taken as they came or refused in words; nothing is mended, coerced or dropped."""
+
+from typing import Any
+
+import pytest
+from mcp import Client
+from mcp.server.mcpserver.exceptions import ToolError
+
+from ct_mcp.desk.desk import Desk
+from ct_mcp.errors import BadRequest, OutcomeUnknown
+from ct_mcp.guard.policy import Policy
+from ct_mcp.server.app import build_server
+from ct_mcp.server.strict import plain_schema
+from ct_mcp.server.wiring import Wiring
+from ct_mcp.simulator.world import Simulator
+
+ORDER = {"account": "Sim101", "instrument": "MES", "action": "BUY", "quantity": 1, "order_type": "MARKET"}
+LIMIT = {**ORDER, "order_type": "LIMIT"}
+
+REFUSED = {
+    "quantity true": (ORDER | {"quantity": True}, "quantity"),
+    "quantity as text": (ORDER | {"quantity": "3"}, "quantity"),
+    "quantity 3.0": (ORDER | {"quantity": 3.0}, "quantity"),
+    "quantity 0": (ORDER | {"quantity": 0}, "quantity"),
+    "quantity -1": (ORDER | {"quantity": -1}, "quantity"),
+    "quantity null": (ORDER | {"quantity": None}, "quantity"),
+    "price as text": (LIMIT | {"limit_price": "6410"}, "limit_price"),
+    "price true": (LIMIT | {"limit_price": True}, "limit_price"),
+    "action in lower case": (ORDER | {"action": "buy"}, "action"),
+    "action missing": ({key: ORDER[key] for key in ORDER if key != "action"}, "action is missing"),
+    "account missing": ({key: ORDER[key] for key in ORDER if key != "account"}, "account is missing"),
+    "order type of the wire": (ORDER | {"order_type": "STOPMARKET"}, "order_type"),
+    "an unknown key": (ORDER | {"confirm": True}, "confirm is not a parameter"),
+    "a limit of their own": (ORDER | {"max_order_contracts": 100}, "max_order_contracts is not a parameter"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "said"), REFUSED.values(), ids=REFUSED.keys())
+async def test_what_is_not_exactly_right_is_refused_and_nothing_is_sent(
+    connect, person, sim: Simulator, arguments: dict[str, Any], said: str
+) -> None:
+    async with connect(person) as client:
+        result = await client.call_tool("place_order", arguments)
+    assert result.is_error
+    assert said in result.content[0].text
+    assert "Nothing was sent to the market." in result.content[0].text
+    assert not sim.exchange.orders
+    assert not person.asked
+
+
+@pytest.mark.parametrize("price", [float("nan"), float("inf"), float("-inf"), 1e400])
+async def test_a_price_that_is_no_number_is_refused(desk: Desk, sim: Simulator, price: float) -> None:
+    """Called below the transport, which in this process would turn it into null."""
+    server = build_server(Wiring(lambda: desk, Policy()))
+    with pytest.raises(ToolError, match=r"limit_price.*Nothing was sent"):
+        await server.call_tool("place_order", LIMIT | {"limit_price": price})
+    assert not sim.requests
+
+
+HUGE = {"quantity 2**63": {"quantity": 2**63}, "price -0": {"order_type": "LIMIT", "limit_price": -0.0}}
+
+
+@pytest.mark.parametrize("odd", HUGE.values(), ids=HUGE.keys())
+async def test_odd_numbers_that_are_numbers_are_denied_by_the_rules(
+    connect, person, sim: Simulator, odd: dict[str, Any]
+) -> None:
+    async with connect(person) as client:
+        result = await client.call_tool("place_order", ORDER | odd)
+    assert result.structured_content["status"] == "denied"
+    assert not sim.exchange.orders
+
+
+async def test_the_text_null_does_not_widen_a_flatten_to_the_whole_account(connect, sim: Simulator) -> None:
+    """The SDK reads the text "null" as no value, which on this tool means every position of the account."""
+    async with connect() as client:
+        result = await client.call_tool("flatten", {"account": "Sim101", "instrument": "null"})
+    assert result.is_error
+    assert not sim.requests_of("Flatten", "FlattenEverything")
+
+
+async def test_a_flatten_without_its_account_is_refused(connect, sim: Simulator) -> None:
+    async with connect() as client:
+        result = await client.call_tool("flatten", {})
+    assert "account is missing" in result.content[0].text
+    assert not sim.requests
+
+
+@pytest.mark.parametrize("name", ["sim101 ", " Sim101", "Sim1O1", "\u0405im101", "Sim101\u200b", ""])
+async def test_a_look_alike_of_an_account_is_refused(connect, person, sim: Simulator, name: str) -> None:
+    async with connect(person) as client:
+        result = await client.call_tool("place_order", ORDER | {"account": name})
+    assert result.is_error
+    assert "does not exist" in result.content[0].text
+    assert not sim.exchange.orders
+
+
+async def test_null_says_the_same_as_leaving_a_field_out(connect) -> None:
+    async with connect() as client:
+        result = await client.call_tool("get_positions", {"account": None, "instrument": None})
+    assert not result.is_error
+
+
+def test_our_errors_say_what_happened_what_was_sent_and_what_comes_next() -> None:
+    assert str(BadRequest("period '7' is no period")) == (
+        "REQUEST_INVALID: period '7' is no period. Nothing was sent to the market. "
+        "Next: correct the named field; do not guess a value that the person did not give."
+    )
+    assert "do NOT send it again" in str(OutcomeUnknown("no answer came"))
+
+
+def test_a_schema_loses_its_references_its_titles_and_its_null_defaults() -> None:
+    schema = {
+        "$defs": {"Row": {"type": "object", "title": "Row", "properties": {"title": {"type": "string", "title": "T"}}}},
+        "properties": {
+            "rows": {"type": "array", "items": {"$ref": "#/$defs/Row"}},
+            "price": {"anyOf": [{"type": "number"}, {"type": "null"}], "default": None, "title": "Price"},
+        },
+    }
+    assert plain_schema(schema) == {
+        "properties": {
+            "rows": {"type": "array", "items": {"type": "object", "properties": {"title": {"type": "string"}}}},
+            "price": {"type": ["number", "null"]},
+        },
+    }
+
+
+async def test_a_fault_of_ours_stays_hidden_and_claims_nothing(era: str) -> None:
+    def furnish() -> Desk:
+        raise RuntimeError("a secret of the inside")
+
+    async with Client(build_server(Wiring(furnish, Policy())), mode=era) as client:
+        result = await client.call_tool("flatten", {"account": "Sim101"})
+    assert result.is_error
+    assert "INTERNAL_FAULT" in result.content[0].text
+    assert "secret" not in result.model_dump_json()
