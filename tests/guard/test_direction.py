@@ -194,6 +194,14 @@ def test_an_exit_in_the_same_oco_group_reduces(place: Place, view: Sees, held: H
     assert only_reduces(target, book) is True
 
 
+@pytest.mark.parametrize(("action", "quantity"), [(BUY, 1), (SELL, 4)])
+def test_an_order_that_hides_behind_a_larger_one_of_its_group_does_not_reduce(
+    *, place: Place, view: Sees, held: Holds, resting: Rests, action: OrderAction, quantity: int
+) -> None:
+    book = view(positions=held(2), orders=(resting(action=action, quantity=9, oco_id="x"),))
+    assert only_reduces(place(action=action, quantity=quantity, oco_id="x"), book) is False
+
+
 def test_an_exit_of_unknown_outcome_counts_before_the_next_one(place: Place, view: Sees, held: Holds) -> None:
     book = view(positions=held(2), pending=(PendingOrder(ES, -2),))
     assert only_reduces(place(action=SELL, quantity=2), book) is False

@@ -34,6 +34,11 @@ def test_cancelling_the_only_stop_leaves_the_position_bare(view: Sees, held: Hol
     assert str(found) == "without a stop afterwards: 2 of 2 ES 12-26"
 
 
+def test_a_stop_that_is_left_counts(view: Sees, held: Holds, stop: Rests) -> None:
+    book = view(positions=held(3), orders=(stop("1", quantity=2), stop("2", quantity=1)))
+    assert str(lost(CancelOrder("Sim101", "1"), book)) == "without a stop afterwards: 2 of 3 ES 12-26"
+
+
 def test_a_buy_stop_protects_a_short_position(view: Sees, held: Holds, stop: Rests) -> None:
     book = view(positions=held(-3), orders=(stop(action=BUY, quantity=3),))
     assert lost(CancelOrder("Sim101", "stop"), book).contracts == 3
@@ -115,6 +120,7 @@ def test_a_change_loses_what_it_takes_from_the_stop(
 def test_what_filled_of_a_stop_protects_no_longer(view: Sees, held: Holds, stop: Rests) -> None:
     book = view(positions=held(2), orders=(stop(quantity=4, filled=2, state=OrderState.PART_FILLED),))
     assert lost(ChangeOrder("Sim101", "stop", quantity=3), book).contracts == 1
+    assert lost(ChangeOrder("Sim101", "stop", quantity=1), book).contracts == 2
 
 
 def test_another_stop_makes_up_for_a_smaller_one(view: Sees, held: Holds, stop: Rests) -> None:
@@ -131,12 +137,20 @@ def test_a_stop_that_moves_away_says_how_far(view: Sees, held: Holds, stop: Rest
     assert str(lost(higher, long)) == str(lost(lower, short)) == "no protection is lost"
 
 
+def test_a_stop_that_stays_where_it_is_loses_nothing(view: Sees, held: Holds, stop: Rests) -> None:
+    change = ChangeOrder("Sim101", "stop", quantity=2, stop_price=Decimal("6380.00"))
+    assert lost(change, view(positions=held(1), orders=(stop(),))) == NOTHING_LOST
+
+
 def test_a_stop_limit_that_will_accept_less_protects_less(view: Sees, held: Holds, stop: Rests) -> None:
     order = stop(order_type=OrderType.STOP_LIMIT, limit_price=Decimal(6375))
     book = view(positions=held(1), orders=(order,))
     tighter = ChangeOrder("Sim101", "stop", limit_price=Decimal(6378))
     assert lost(tighter, book).moves_away_by == 3
     assert lost(replace(tighter, limit_price=Decimal(6370)), book) == NOTHING_LOST
+    both = replace(tighter, stop_price=Decimal(6375))
+    assert lost(both, book).moves_away_by == 5
+    assert lost(replace(both, limit_price=Decimal(6390)), book).moves_away_by == 15
 
 
 @pytest.mark.parametrize("price", [Decimal("NaN"), Decimal("sNaN"), Decimal("-Infinity"), Decimal("1E+400")])
