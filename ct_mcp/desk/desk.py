@@ -56,7 +56,7 @@ class Desk:
         self.clock = clock
         self.facts = Facts(upstream, store, policy, clock)
         self.names = self.facts.names
-        self._pause = pause
+        self.pause = pause
         self.decisions = Decisions(store, clock)
         self._record = Record(store, clock)
         self._sender = Sender(upstream, self._record, pause)
@@ -72,7 +72,7 @@ class Desk:
 
         The same action within the life of its ticket gives the same ticket: two impatient calls are one proposal.
         """
-        await settle_outstanding(Watch(self.upstream, self._pause), self.store, self.clock, action.account)
+        await settle_outstanding(Watch(self.upstream, self.pause), self.store, self.clock, action.account)
         case = await self.facts.case(action)
         if not case.review.passes:
             await self._record.denied(case, reason)
@@ -100,7 +100,7 @@ class Desk:
         began, waited = self.clock(), 0.0
         yield waited, ticket
         while ticket.state_at(self.clock()) is TicketState.OPEN and waited < seconds:
-            await self._pause(_LOOK_EVERY_SECONDS)
+            await self.pause(_LOOK_EVERY_SECONDS)
             ticket = await self.ticket(ticket.ticket_id)
             waited = (self.clock() - began).total_seconds()
             yield waited, ticket

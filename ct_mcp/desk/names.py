@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
+from ct_mcp.crosstrade.words import cleaned
 from ct_mcp.desk.ports import Reads
 from ct_mcp.domain.account import Account
 from ct_mcp.domain.instrument import FrontMonth, Instrument, parse_instrument
@@ -27,8 +28,8 @@ class Names:
             await self.accounts()
         found = self._known.get(text.casefold())
         if found is None:
-            names = ", ".join(sorted(account.name for account in self._known.values())) or "none"
-            raise BadRequest(f"account {text[:60]!r} does not exist; the accounts are: {names}")
+            names = ", ".join(sorted(cleaned(account.name, longest=80) for account in self._known.values())) or "none"
+            raise BadRequest(f"account {text[:60]!a} does not exist; the accounts are: {names}")
         return found
 
     def remember(self, accounts: Iterable[Account]) -> None:

@@ -5,6 +5,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Protocol
 
+from ct_mcp.crosstrade.budget import Allowance
 from ct_mcp.crosstrade.wire import Acknowledged
 from ct_mcp.domain.account import Account, AccountSnapshot, Watermarks
 from ct_mcp.domain.action import ChangeOrder, ClosePosition, PlaceOrder
@@ -60,6 +61,14 @@ class Upstream(Reads, Writes, Protocol):
 
     def checked_by(self, last_check: Callable[[], Awaitable[None]]) -> "Upstream":
         """The same client, running a check after the wait for the budget and right before anything is sent."""
+        ...
+
+    def heard_by(self, hear: Callable[[str], None]) -> "Upstream":
+        """The same client, telling the warnings that came beside the success of a read."""
+        ...
+
+    async def allowance(self) -> Allowance:
+        """What is left of our own request budget; asks nobody."""
         ...
 
 
