@@ -139,9 +139,9 @@ async def _not_found(request: Request, _: Exception) -> Response:
     """Say that there is no such route, and which one may have been meant; outside the API a web page answers."""
     if not request.url.path.startswith(PREFIX):
         return HTMLResponse("<!doctype html><html><body><h1>Page not found</h1></body></html>", 404)
-    served = [PREFIX + each.path for each in (*ENDPOINTS, *DOCUMENTS)]
-    near = get_close_matches(request.url.path, served, n=1, cutoff=0.4)
-    body = {"success": False, "error": "not_found", "did_you_mean": near[0] if near else None}
+    served = [each.path for each in (*ENDPOINTS, *DOCUMENTS)]
+    near = get_close_matches(request.url.path.removeprefix(PREFIX), served, n=1, cutoff=0.4)
+    body = {"success": False, "error": "not_found", "did_you_mean": PREFIX + near[0] if near else None}
     return json_answer(404, body)
 
 

@@ -17,10 +17,12 @@ from ct_mcp.simulator.hours import (
     sessions_between,
 )
 from ct_mcp.simulator.instruments import resolve
-from ct_mcp.simulator.prices import KNOT_SECONDS, extent_between, ticks_at, traded_between
+from ct_mcp.simulator.prices import extent_between, ticks_at, traded_between
 from ct_mcp.simulator.products import Contract, front_month
 
 _QUIET_MONTH = 0.05
+_WINDOW = timedelta(minutes=10)
+_JUST_BEFORE = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,16 @@ class Quote:
     is_open: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A span in which a contract trades without a break, and the top of the book at its lowest and highest."""
+
+    start: datetime
+    end: datetime
+    lowest: Top
+    highest: Top
+
+
 class Market:
     """The seeded market; everything about it is a function of the moment."""
 
@@ -87,9 +99,7 @@ class Market:
 
     def top(self, contract: Contract, at: datetime) -> Top:
         """Show bid, ask and last; while the market is closed they stand as they stood at its close."""
-        path = self._path(contract, self._trading_moment(contract, at))
-        bid = floor(path)
-        return Top(bid=bid, ask=bid + 1, last=floor(path + 0.5))
+        return _top(self._path(contract, self._trading_moment(contract, at)))
 
     def quote(self, contract: Contract, at: datetime) -> Quote:
         """Show the top of the book and the session that it belongs to."""
@@ -113,14 +123,17 @@ class Market:
             pace *= _QUIET_MONTH
         return Candle(first, high, low, last, round(traded * pace))
 
-    def moments(self, contract: Contract, start: datetime, end: datetime) -> Iterator[datetime]:
-        """List the moments of a span at which a price can have been touched: its ends and the knots inside it.
-
-        Only moments at which the contract trades are listed.
-        """
+    def windows(self, contract: Contract, start: datetime, end: datetime) -> Iterator[Window]:
+        """Cut the part of a span in which a contract trades into windows of ten minutes at most."""
         for session in sessions_between(start, end, self.hours):
-            begin, finish = max(session.opens_at, start), min(session.closes_at - timedelta(milliseconds=1), end)
-            yield from (moment for moment in _knots(begin, finish) if self.trades(contract, moment))
+            begin, finish = max(session.opens_at, start), min(session.closes_at - _JUST_BEFORE, end)
+            if begin > finish or not self.trades(contract, begin):
+                continue
+            while begin < finish:
+                until = min(begin + _WINDOW, finish)
+                yield self._window(contract, begin, until)
+                begin = until
+            yield self._window(contract, finish, finish)
 
     def session_ahead(self, at: datetime) -> Session:
         """Find the open session or the next one."""
@@ -136,22 +149,20 @@ class Market:
         at = min(at, last.closes_at) if last else at
         return at if current_session(at, self.hours) else session_before(at, self.hours).closes_at
 
+    def _window(self, contract: Contract, start: datetime, end: datetime) -> Window:
+        begin, finish = start.timestamp(), end.timestamp()
+        extent = extent_between(self.seed, contract.product.underlying, begin, finish)
+        return Window(start, end, *(_top(max(value + contract.carry, 1.0)) for value in (extent.low, extent.high)))
+
     def _path(self, contract: Contract, at: datetime) -> float:
         return max(ticks_at(self.seed, contract.product.underlying, at.timestamp()) + contract.carry, 1.0)
+
+
+def _top(path: float) -> Top:
+    bid = floor(path)
+    return Top(bid=bid, ask=bid + 1, last=floor(path + 0.5))
 
 
 def trading_date(at: datetime) -> date:
     """Tell the day that a moment belongs to: after five in the evening, Central time, it is already tomorrow's."""
     return (at.astimezone(CENTRAL) + timedelta(hours=7)).date()
-
-
-def _knots(start: datetime, end: datetime) -> Iterator[datetime]:
-    if start > end:
-        return
-    yield start
-    knot = start + timedelta(seconds=KNOT_SECONDS - start.timestamp() % KNOT_SECONDS)
-    while knot < end:
-        yield knot
-        knot += timedelta(seconds=KNOT_SECONDS)
-    if end > start:
-        yield end

@@ -1,13 +1,14 @@
 """When an order can fill, and at what price."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ct_mcp.simulator.faults import Fault
-from ct_mcp.simulator.market import Market, Top
+from ct_mcp.simulator.market import Market, Top, Window
 from ct_mcp.simulator.orders import Action, Order, OrderState
 
+_ONE_SECOND = timedelta(seconds=1)
 _MATCHABLE = frozenset(
     {
         OrderState.ACCEPTED,
@@ -60,11 +61,25 @@ def is_touched(order: Order, top: Top) -> bool:
 def _touch(market: Market, order: Order, start: datetime, end: datetime) -> Touch | None:
     if order.matches_from is None or order.state not in _MATCHABLE or order.hindrance is Fault.NO_FILL:
         return None
-    contract, start = order.terms.contract, max(start, order.matches_from)
-    if start > end:
-        return None
-    for moment in market.moments(contract, start, end):
-        top = market.top(contract, moment)
-        if is_touched(order, top):
-            return Touch(moment, order, top)
+    for window in market.windows(order.terms.contract, max(start, order.matches_from), end):
+        if not (is_touched(order, window.lowest) or is_touched(order, window.highest)):
+            continue
+        for moment in _moments(window, order.matches_from):
+            top = market.top(order.terms.contract, moment)
+            if is_touched(order, top):
+                return Touch(moment, order, top)
     return None
+
+
+def _moments(window: Window, matches_from: datetime) -> Iterator[datetime]:
+    """List the moments at which orders are matched: the first possible one, the open, and every whole second.
+
+    They do not depend on when somebody looks, so that looking changes nothing.
+    """
+    first = window.start.replace(microsecond=0)
+    if window.start == matches_from:
+        yield window.start
+    moment = first if first == window.start else first + _ONE_SECOND
+    while moment <= window.end:
+        yield moment
+        moment += _ONE_SECOND

@@ -1,0 +1,65 @@
+"""A world on a Wednesday morning in Chicago, and ways to talk to it."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from ct_mcp.simulator.clock import ManualClock
+from ct_mcp.simulator.world import Settings, Simulator
+
+TOKEN = "test-token"
+Call = Callable[..., Awaitable[httpx.Response]]
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """A clock at half past nine on a trading day, one hour after the stock market has opened."""
+    return ManualClock(datetime(2026, 9, 9, 14, 30, 0, 123457, tzinfo=UTC))
+
+
+@pytest.fixture
+def sim(clock: ManualClock) -> Simulator:
+    """A world without a rate limit."""
+    return Simulator(seed=7, clock=clock, token=TOKEN, settings=Settings(rate_limit=None))
+
+
+@pytest.fixture
+async def client(sim: Simulator) -> AsyncIterator[httpx.AsyncClient]:
+    """A client with the right token."""
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    async with httpx.AsyncClient(transport=sim.transport(), base_url="http://sim/v1/api", headers=headers) as http:
+        yield http
+
+
+@pytest.fixture
+def call(client: httpx.AsyncClient) -> Call:
+    """Send a request and give the body back; the status has to be the one that is expected."""
+
+    async def send(method: str, path: str, *, status: int = 200, **more: Any) -> Any:
+        answer = await client.request(method, path, **more)
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+    return send
+
+
+@pytest.fixture
+def place(client: httpx.AsyncClient) -> Callable[..., Awaitable[str]]:
+    """Place an order, one ES at the market if nothing else is said, and give its id back."""
+
+    async def send(account: str = "Sim101", **fields: Any) -> str:
+        body = {
+            "instrument": "ES 09-26",
+            "action": "BUY",
+            "quantity": 1,
+            "orderType": "MARKET",
+            "timeInForce": "DAY",
+        } | fields
+        answer = await client.post(f"/accounts/{account}/orders/place", json=body)
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["orderId"])
+
+    return send

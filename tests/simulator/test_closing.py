@@ -1,0 +1,148 @@
+"""Leaving positions."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ct_mcp.simulator.closing import Scope, flatten, leave, part_of, reduce
+from ct_mcp.simulator.exchange import Exchange, Pace
+from ct_mcp.simulator.faults import Faults
+from ct_mcp.simulator.hours import MarketHours
+from ct_mcp.simulator.ledger import LIVE, SIM, Position
+from ct_mcp.simulator.market import Market
+from ct_mcp.simulator.orders import Action, Order, OrderLabels, OrderState, OrderTerms, OrderType
+from ct_mcp.simulator.products import Contract
+
+NOW = datetime(2026, 9, 9, 14, 30, tzinfo=UTC)
+ES, CL = Contract("ES", 2026, 9), Contract("CL", 2026, 10)
+LATER = NOW + timedelta(seconds=2)
+
+
+@pytest.fixture
+def exchange() -> Exchange:
+    """An exchange with nothing on it."""
+    faults = Faults()
+    exchange = Exchange(Market(7, MarketHours.GLOBEX, faults), faults, Pace(), (SIM, LIVE))
+    exchange.begin(NOW)
+    return exchange
+
+
+def _hold(exchange: Exchange, contract: Contract, quantity: int, account: str = "Sim101") -> Position:
+    owner = exchange.accounts[account]
+    owner.book(contract, quantity, exchange.market.top(contract, NOW).last)
+    return owner.positions[contract]
+
+
+def _rest(exchange: Exchange, contract: Contract, account: str = "Sim101") -> Order:
+    """Put a buy far below the market."""
+    price = contract.product.price(exchange.market.top(contract, NOW).last - 400)
+    terms = OrderTerms(contract, Action.BUY, 1, OrderType.LIMIT, limit_price=price)
+    order = exchange.submit(exchange.accounts[account], terms, OrderLabels(), NOW)
+    exchange.advance(NOW + timedelta(seconds=1))
+    return order
+
+
+def _nets(exchange: Exchange) -> list[int]:
+    exchange.advance(LATER + timedelta(seconds=5))
+    return [account.net(contract) for account in exchange.accounts.values() for contract in (ES, CL)]
+
+
+def test_without_filters_everything_goes(exchange: Exchange) -> None:
+    _hold(exchange, ES, 3)
+    _hold(exchange, CL, -1, "APEX-482910")
+    resting = [_rest(exchange, ES), _rest(exchange, CL, "APEX-482910")]
+    left = flatten(exchange, Scope("FlattenEverything"), LATER)
+    assert len(left) == 2
+    assert _nets(exchange) == [0, 0, 0, 0]
+    assert {order.state for order in resting} == {OrderState.CANCELLED}
+
+
+def test_a_resting_order_without_a_position_survives_the_flatten_of_its_instrument(exchange: Exchange) -> None:
+    resting = _rest(exchange, ES)
+    left = flatten(exchange, Scope("Flatten", exchange.accounts["Sim101"], ES), LATER)
+    exchange.advance(LATER + timedelta(seconds=1))
+    assert left == []
+    assert resting.state is OrderState.WORKING
+
+
+def test_a_resting_order_beside_a_position_is_cancelled(exchange: Exchange) -> None:
+    _hold(exchange, ES, 1)
+    resting, elsewhere = _rest(exchange, ES), _rest(exchange, CL)
+    flatten(exchange, Scope("Flatten", exchange.accounts["Sim101"], ES), LATER)
+    assert _nets(exchange)[0] == 0
+    assert resting.state is OrderState.CANCELLED
+    assert elsewhere.state is OrderState.WORKING
+
+
+def test_the_flatten_of_an_account_cancels_its_orders_and_nobody_elses(exchange: Exchange) -> None:
+    mine, theirs = _rest(exchange, ES), _rest(exchange, ES, "APEX-482910")
+    flatten(exchange, Scope("Flatten", exchange.accounts["Sim101"]), LATER)
+    exchange.advance(LATER + timedelta(seconds=1))
+    assert (mine.state, theirs.state) == (OrderState.CANCELLED, OrderState.WORKING)
+
+
+@pytest.mark.parametrize(("direction", "nets"), [(1, [0, -1, 0, 0]), (-1, [3, 0, 0, 0])])
+def test_a_direction_leaves_the_other_one_alone(exchange: Exchange, direction: int, nets: list[int]) -> None:
+    _hold(exchange, ES, 3)
+    _hold(exchange, CL, -1)
+    flatten(exchange, Scope("Flatten", direction=direction), LATER)
+    assert _nets(exchange) == nets
+
+
+def test_what_was_asked_to_close_is_told_as_it_was(exchange: Exchange) -> None:
+    position = _hold(exchange, ES, 3)
+    left = leave(exchange, exchange.accounts["Sim101"], position, "ClosePosition", LATER)
+    exchange.advance(LATER + timedelta(seconds=1))
+    assert (left.position.quantity, position.quantity) == (3, 0)
+
+
+def test_a_second_close_joins_the_first(exchange: Exchange) -> None:
+    position = _hold(exchange, ES, 3)
+    account = exchange.accounts["Sim101"]
+    first, second = (leave(exchange, account, position, "ClosePosition", LATER) for _ in range(2))
+    assert first.order is second.order
+    assert _nets(exchange)[0] == 0
+
+
+def test_a_close_sells_no_more_than_is_held_when_its_turn_comes(exchange: Exchange) -> None:
+    position = _hold(exchange, ES, 3)
+    left = leave(exchange, exchange.accounts["Sim101"], position, "ClosePosition", LATER)
+    exchange.accounts["Sim101"].book(ES, -2, 24_000)
+    assert _nets(exchange)[0] == 0
+    assert left.order.filled == 1
+
+
+def test_a_close_that_comes_too_late_is_cancelled(exchange: Exchange) -> None:
+    position = _hold(exchange, ES, 3)
+    left = leave(exchange, exchange.accounts["Sim101"], position, "ClosePosition", LATER)
+    exchange.accounts["Sim101"].book(ES, -3, 24_000)
+    assert _nets(exchange)[0] == 0
+    assert left.order.state is OrderState.CANCELLED
+
+
+def test_a_partial_close_leaves_the_orders_as_large_as_they_were(exchange: Exchange) -> None:
+    position, resting = _hold(exchange, ES, 3), _rest(exchange, ES)
+    reduce(exchange, exchange.accounts["Sim101"], position, 2, LATER)
+    assert _nets(exchange)[0] == 1
+    assert (resting.state, resting.terms.quantity) == (OrderState.WORKING, 1)
+
+
+def test_a_full_close_overtakes_a_partial_one(exchange: Exchange) -> None:
+    position, account = _hold(exchange, ES, 3), exchange.accounts["Sim101"]
+    reduce(exchange, account, position, 2, LATER)
+    leave(exchange, account, position, "Flatten", LATER)
+    assert _nets(exchange)[0] == 0
+
+
+@given(st.integers(1, 50), st.floats(0.01, 1.0))
+def test_a_fraction_is_rounded_up_and_never_more_than_all(quantity: int, percent: float) -> None:
+    part = part_of(Position(ES, quantity), percent)
+    assert 1 <= part <= quantity
+    assert part >= quantity * percent - 1e-6
+
+
+@pytest.mark.parametrize(("quantity", "percent", "part"), [(1, 0.1, 1), (4, 0.5, 2), (5, 0.5, 3), (10, 0.3, 3)])
+def test_a_tenth_of_one_contract_is_one_contract(quantity: int, percent: float, part: int) -> None:
+    assert part_of(Position(ES, -quantity), percent) == part

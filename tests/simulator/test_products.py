@@ -1,0 +1,68 @@
+"""Products, their months and the front month."""
+
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ct_mcp.simulator.products import PRODUCTS, Contract, Product, contracts_listed, front_month, is_listed
+
+DAYS = st.dates(date(2024, 1, 1), date(2040, 1, 1))
+ROOTS = st.sampled_from(sorted(PRODUCTS))
+
+
+@pytest.mark.parametrize(
+    ("root", "day", "name"),
+    [
+        ("ES", "2026-09-09", "ES 09-26"),
+        ("ES", "2026-09-10", "ES 12-26"),  # Thursday of the week before the third Friday
+        ("MNQ", "2026-12-31", "MNQ 03-27"),
+        ("CL", "2026-09-09", "CL 10-26"),
+        ("CL", "2026-09-17", "CL 11-26"),
+        ("GC", "2026-09-09", "GC 10-26"),
+        ("GC", "2026-09-29", "GC 12-26"),
+    ],
+)
+def test_the_front_month_rolls_some_days_before_its_last(root: str, day: str, name: str) -> None:
+    assert front_month(root, date.fromisoformat(day)).name == name
+
+
+@pytest.mark.parametrize(
+    ("contract", "last_day"),
+    [
+        (Contract("ES", 2026, 9), "2026-09-18"),
+        (Contract("CL", 2026, 10), "2026-09-22"),
+        (Contract("GC", 2026, 12), "2026-12-29"),
+    ],
+)
+def test_a_month_has_a_last_trading_day(contract: Contract, last_day: str) -> None:
+    assert contract.last_day.isoformat() == last_day
+
+
+@given(ROOTS, DAYS)
+def test_the_front_month_is_listed_and_several_follow_it(root: str, day: date) -> None:
+    front, listed = front_month(root, day), contracts_listed(root, day)
+    assert front in listed
+    assert len([month for month in listed if month >= front]) >= 4
+    assert listed == sorted(listed, key=lambda month: month.last_day)
+
+
+@given(ROOTS, DAYS)
+def test_every_listed_month_belongs_to_its_product(root: str, day: date) -> None:
+    assert all(month.month in PRODUCTS[root].months for month in contracts_listed(root, day))
+    assert not is_listed(Contract("ES", day.year, 1), day)
+
+
+@pytest.mark.parametrize("product", PRODUCTS.values(), ids=PRODUCTS)
+def test_prices_and_ticks_turn_into_each_other(product: Product) -> None:
+    for ticks in (1, 3, 7, 24_201, 26_501):
+        assert product.ticks(product.price(ticks)) == ticks
+    assert product.ticks(product.price(100) + product.tick_size / 2) is None
+
+
+@pytest.mark.parametrize(
+    ("root", "tick_value"), [("ES", 12.5), ("MES", 1.25), ("NQ", 5.0), ("MNQ", 0.5), ("CL", 10.0), ("GC", 10.0)]
+)
+def test_a_tick_is_worth_what_the_exchange_says(root: str, tick_value: float) -> None:
+    assert PRODUCTS[root].tick_value == tick_value
