@@ -264,6 +264,7 @@ def test_a_close_is_partial_unless_it_leaves_all(close: ClosePosition, *, partia
     ("change", "expected"),
     [
         (ChangeOrder("Sim101", "1", quantity=1), RiskDirection.REDUCES),
+        (ChangeOrder("Sim101", "1", quantity=2), RiskDirection.OPENS),
         (ChangeOrder("Sim101", "1", quantity=3), RiskDirection.OPENS),
         (ChangeOrder("Sim101", "1", limit_price=Decimal(6395)), RiskDirection.OPENS),
         (ChangeOrder("Sim101", "1", quantity=1, limit_price=Decimal(6395)), RiskDirection.OPENS),
@@ -274,6 +275,18 @@ def test_a_change_of_an_entry_reduces_only_by_shrinking_it(
     view: Sees, resting: Rests, change: ChangeOrder, expected: RiskDirection
 ) -> None:
     assert risk_direction(change, view(orders=(resting(quantity=2),))) is expected
+
+
+def test_a_stop_entry_made_smaller_protects_nothing(view: Sees, stop: Rests) -> None:
+    assert risk_direction(ChangeOrder("Sim101", "stop", quantity=1), view(orders=(stop(quantity=2),))) is (
+        RiskDirection.REDUCES
+    )
+
+
+def test_a_target_that_filled_in_part_may_be_moved(view: Sees, held: Holds, resting: Rests) -> None:
+    target = resting(action=SELL, quantity=3, filled=1, state=OrderState.PART_FILLED)
+    book = view(positions=held(2), orders=(target,))
+    assert only_reduces(ChangeOrder("Sim101", "1", limit_price=Decimal(6410)), book) is True
 
 
 def test_a_change_of_an_order_that_adds_adds(view: Sees, held: Holds, resting: Rests) -> None:
