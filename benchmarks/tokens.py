@@ -1,0 +1,48 @@
+"""What the model is given, counted in o200k tokens: the list of tools, and 120 five-minute bars."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from bpe_openai import get_encoding
+from calls import unmetered
+from figures import Figure
+from upstream import Upstream
+
+_O200K = get_encoding("o200k_base")
+_BARS = {"instrument": "MES", "period": "5 minute", "count": 120}
+
+
+def tokens(text: str) -> int:
+    """How many tokens a text costs."""
+    return len(_O200K.encode_ordinary(text))
+
+
+def of_tools(tools: list[dict[str, Any]]) -> list[Figure]:
+    """All tools together, and each by itself: name, description and input schema as compact JSON."""
+    each = {tool["name"]: tokens(_compact(_visible(tool))) for tool in tools}
+    total = sum(each.values())
+    name = f"visible tokens of the {len(tools)} default tools"
+    rows = [Figure(name, total, "tokens", 4000.0, f"{total / len(tools):.0f} a tool; the target is for 24")]
+    return rows + [Figure(f"  {name}", cost, "tokens") for name, cost in sorted(each.items(), key=lambda one: -one[1])]
+
+
+def of_bars(tools: list[dict[str, Any]], home: Path) -> list[Figure]:
+    """120 five-minute bars, in the text for the model and in the structure for programs."""
+    names = ("tokens of 120 five-minute bars, text", "tokens of 120 five-minute bars, structure")
+    if "get_bars" not in {tool["name"] for tool in tools}:
+        return [Figure(name, None, "tokens", 3000.0, "get_bars is not there yet") for name in names]
+    with Upstream(home) as upstream, unmetered(upstream, home) as server:
+        server.initialize()
+        answer, seconds = server.call("get_bars", **_BARS)
+    halves = ("".join(block["text"] for block in answer["content"]), _compact(answer["structuredContent"]))
+    detail = f"{seconds * 1000:.0f} ms for the first call"
+    return [Figure(name, tokens(half), "tokens", 3000.0, detail) for name, half in zip(names, halves, strict=True)]
+
+
+def _visible(tool: dict[str, Any]) -> dict[str, Any]:
+    return {key: tool[key] for key in ("name", "description", "inputSchema")}
+
+
+def _compact(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,81 @@
+"""The simulator in a process of its own, and the requests of a call sent to it again without ct-mcp."""
+
+import json
+import time
+from itertools import count
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+from child import Child, script
+
+Requests = list[dict[str, str]]
+
+
+class Upstream(Child):
+    """The simulator: no rate limit, orders that fill at once."""
+
+    def __init__(self, home: Path) -> None:
+        """Start it and read where it listens."""
+        super().__init__(script("simulated.py"), home)
+        told = json.loads(self.hear())
+        self.url, self.token = str(told["url"]), str(told["token"])
+
+    def requests(self) -> Requests:
+        """The requests since this was last asked."""
+        self.say(b"")
+        requests: Requests = json.loads(self.hear())
+        return requests
+
+
+class Replay:
+    """The requests of one call, sent raw: an order becomes its opposite, under ids of its own."""
+
+    _own_ids = count(1)
+
+    def __init__(self, upstream: Upstream, requests: Requests) -> None:
+        self.requests = len(requests)
+        self._with_holes = [(each["method"], *_with_holes(each, requests)) for each in requests]
+        authorization = {"Authorization": f"Bearer {upstream.token}"}
+        self._client = httpx.Client(base_url=upstream.url, headers=authorization, trust_env=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._client.close()
+
+    def once(self) -> float:
+        """Send all of them; the seconds from each request to its parsed answer, added up."""
+        total, ids = 0.0, {"OWN_ID": f"raw-{next(self._own_ids)}", "ORDER_ID": ""}
+        for method, path, body in self._with_holes:
+            answer, seconds = self._send(method, _filled(path, ids), _filled(body, ids))
+            ids["ORDER_ID"] = answer["orderId"] if body else ids["ORDER_ID"]
+            total += seconds
+        return total
+
+    def _send(self, method: str, path: str, body: str) -> tuple[Any, float]:
+        began = time.perf_counter()
+        answer = self._client.request(method, path, content=body.encode() or None)
+        said = answer.raise_for_status().json()
+        return said, time.perf_counter() - began
+
+
+def _with_holes(request: dict[str, str], requests: Requests) -> tuple[str, str]:
+    """The path and the body; where the ids of the recorded order stood are the names of those to come."""
+    path, body = request["path"], request["body"]
+    head, orders, rest = path.partition("/orders/")
+    if any(each["body"] for each in requests) and not body and rest:
+        path = f"{head}{orders}ORDER_ID"
+    if body:
+        body = json.dumps({**json.loads(body), "action": "SELL", "orderId": "OWN_ID"})
+    return path, body
+
+
+def _filled(text: str, ids: dict[str, str]) -> str:
+    for hole, value in ids.items():
+        text = text.replace(hole, value)
+    return text
