@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from hashlib import blake2b
 
 from ct_mcp.simulator.atm import TEMPLATES, bracket
 from ct_mcp.simulator.broker import objection
 from ct_mcp.simulator.faults import Fault, Faults
 from ct_mcp.simulator.hours import Session
+from ct_mcp.simulator.ids import Mint
 from ct_mcp.simulator.ledger import Account, AccountSpec, opened
 from ct_mcp.simulator.market import Market
 from ct_mcp.simulator.matching import Touch, fill_ticks, first_touch
@@ -44,10 +44,11 @@ class Exchange:
         self.record = Record()
         self.accounts: dict[str, Account] = {spec.name: opened(spec) for spec in specs}
         self.orders: list[Order] = []
+        self._open: list[Order] = []
         self.executions: list[Execution] = []
         self._pace = pace
         self._timetable = Timetable()
-        self._minted = 0
+        self._mint = Mint(market.seed)
         self._matched_until: datetime | None = None
 
     def begin(self, now: datetime) -> None:
@@ -90,10 +91,11 @@ class Exchange:
 
     def submit(self, account: Account, terms: OrderTerms, labels: OrderLabels, now: datetime) -> Order:
         """Take an order; the broker's answer to it comes later."""
-        order = Order(self._order_id(account.spec), account.spec.name, terms, labels, now)
+        order = Order(self._mint.order(account.spec), account.spec.name, terms, labels, now)
         order.hindrance = next((fault for fault in _HINDRANCES if self.faults.take(fault, labels.rpc)), None)
         doom = self._doom(order)
         self.orders.append(order)
+        self._open.append(order)
         self._become(order, OrderState.SUBMITTED, now)
         self._timetable.after(now, self._pace.acknowledgement_seconds, partial(self._acknowledge, order, doom))
         return order
@@ -113,11 +115,6 @@ class Exchange:
         self._become(order, OrderState.CHANGE_PENDING, now)
         self._timetable.after(now, self._pace.acknowledgement_seconds, partial(self._changed, order, terms))
 
-    def mint(self, kind: str) -> str:
-        """Make a new id: 32 hexadecimal digits."""
-        self._minted += 1
-        return blake2b(f"{self.market.seed}/{kind}/{self._minted}".encode(), digest_size=16).hexdigest()
-
     @property
     def _cursor(self) -> datetime:
         if self._matched_until is None:
@@ -125,11 +122,8 @@ class Exchange:
         return self._matched_until
 
     def _live(self) -> list[Order]:
-        return [order for order in self.orders if order.is_live]
-
-    def _order_id(self, spec: AccountSpec) -> str:
-        """Simulated orders have NinjaTrader's ids, real ones the broker's numbers."""
-        return self.mint("order") if spec.is_simulated else str(676_173_541_000 + len(self.orders))
+        self._open = [order for order in self._open if order.is_live]
+        return self._open
 
     def _doom(self, order: Order) -> str | None:
         """Say why an order will be rejected that is wrong from the start."""
@@ -241,7 +235,7 @@ class Exchange:
         product = order.terms.contract.product
         net = account.net(order.terms.contract)
         costs = (product.commission * size, product.fee * size)
-        self.executions.append(Execution(self.mint("execution"), order, at, size, ticks, net, *costs))
+        self.executions.append(Execution(self._mint.guid("execution"), order, at, size, ticks, net, *costs))
         self._cancel_siblings(order, at)
         if not order.remaining:
             self._become(order, OrderState.FILLED, at)
@@ -258,7 +252,7 @@ class Exchange:
         template = TEMPLATES.get(entry.labels.template or "")
         if template is None or not entry.filled:
             return
-        oco_id = self.mint("oco")
+        oco_id = self._mint.guid("oco")
         for name, terms in bracket(entry, template).items():
             labels = OrderLabels(rpc="ATM", name=name, oco_id=oco_id, owner=template.name)
             self.submit(self.accounts[entry.account], terms, labels, at)
@@ -293,6 +287,6 @@ class Exchange:
     def _session_ends(self, at: datetime) -> None:
         """Expire the orders of the day and put the next session on the calendar."""
         for order in self._live():
-            if order.terms.time_in_force is TimeInForce.DAY:
+            if order.is_live and order.terms.time_in_force is TimeInForce.DAY:
                 self._become(order, OrderState.CANCELLED, at)
         self._plan_session(self.market.session_ahead(at), at)

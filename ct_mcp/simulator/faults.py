@@ -46,7 +46,7 @@ class Fault(StrEnum):
     NO_FILL = "no-fill", "an order works and never fills"
     PARTIAL_FILL_STUCK = "partial-fill-stuck", "an order fills by half and then no more"
 
-    def __new__(cls, value: str, description: str) -> "Fault":
+    def __new__(cls, value: str, description: str = "") -> "Fault":
         """Make a string that carries its description."""
         member = str.__new__(cls, value)
         member._value_ = value
@@ -60,7 +60,7 @@ class _Arm:
     times: int | None
 
     def fits(self, rpc: str | None) -> bool:
-        return self.rpc is None or self.rpc == rpc
+        return None in (self.rpc, rpc) or self.rpc == rpc
 
 
 class Faults:
@@ -88,7 +88,7 @@ class Faults:
         return [fault for fault, arm in self._arms.items() if arm.times != 0]
 
     def active(self, fault: Fault, rpc: str | None = None) -> bool:
-        """Say whether a fault would strike now, without using it up."""
+        """Say whether a fault would strike now, without using it up; faults of the market ask for no RPC."""
         arm = self._arms.get(fault)
         return arm is not None and arm.fits(rpc) and arm.times != 0
 

@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
+from itertools import accumulate
 from random import Random
 
 from ct_mcp.simulator.products import PRODUCTS
 
 KNOT_SECONDS = 8
+_SPAN_SECONDS = 64
 _KNOTS = 512
 _BLOCK_SECONDS = KNOT_SECONDS * _KNOTS
 _COARSE_LEVELS = 12
@@ -27,7 +29,7 @@ _BUSY_HOURS_UTC = range(13, 21)
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A stretch of the path: ticks at each knot, both ends included, and contracts traded before it."""
+    """A stretch of the path: ticks at each knot, both ends included, and the contracts traded so far, by the minute."""
 
     ticks: "array[float]"
     traded: "array[float]"
@@ -60,9 +62,9 @@ def traded_between(seed: int, underlying: str, start: float, end: float) -> floa
 def extent_between(seed: int, underlying: str, start: float, end: float) -> Extent:
     """Find open, high, low and close of a window in seconds of the epoch."""
     first, last = ticks_at(seed, underlying, start), ticks_at(seed, underlying, end)
-    high, low = max(first, last), min(first, last)
-    for knots in _knots_inside(seed, underlying, start, end):
-        high, low = max(high, *knots), min(low, *knots)
+    inside = [(min(knots), max(knots)) for knots in _knots_inside(seed, underlying, start, end)]
+    low = min(first, last, *(lowest for lowest, _ in inside))
+    high = max(first, last, *(highest for _, highest in inside))
     return Extent(first, high, low, last)
 
 
@@ -78,14 +80,14 @@ def _knots_inside(seed: int, underlying: str, start: float, end: float) -> "Iter
 def _traded_before(seed: int, underlying: str, moment: float, start: float) -> float:
     """Count from the beginning of the block of `start`, so that two counts can be subtracted."""
     home, (index, offset) = int(start // _BLOCK_SECONDS), divmod(moment, _BLOCK_SECONDS)
-    whole = sum(_block(seed, underlying, earlier).traded[_KNOTS] for earlier in range(home, int(index)))
+    whole = sum(_block(seed, underlying, earlier).traded[-1] for earlier in range(home, int(index)))
     traded = _block(seed, underlying, int(index)).traded
-    knot, rest = divmod(offset, KNOT_SECONDS)
-    left, right = traded[int(knot)], traded[int(knot) + 1]
-    return whole + left + (right - left) * (rest / KNOT_SECONDS)
+    span, rest = divmod(offset, _SPAN_SECONDS)
+    left, right = traded[int(span)], traded[int(span) + 1]
+    return whole + left + (right - left) * (rest / _SPAN_SECONDS)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=2048)
 def _block(seed: int, underlying: str, index: int) -> Block:
     """Build 512 knots between two coarse nodes by halving."""
     product = PRODUCTS[underlying]
@@ -103,12 +105,9 @@ def _block(seed: int, underlying: str, index: int) -> Block:
 
 
 def _traded(index: int, draw: Callable[[], float]) -> "array[float]":
-    total, totals = 0.0, array("d", [0.0])
-    for knot in range(_KNOTS):
-        hour = (index * _BLOCK_SECONDS + knot * KNOT_SECONDS) % _DAY_SECONDS // 3600
-        total += KNOT_SECONDS * (0.4 + 1.2 * draw()) * (1.0 if hour in _BUSY_HOURS_UTC else 0.15)
-        totals.append(total)
-    return totals
+    spans = range(index * _BLOCK_SECONDS, (index + 1) * _BLOCK_SECONDS, _SPAN_SECONDS)
+    paces = (1.0 if span % _DAY_SECONDS // 3600 in _BUSY_HOURS_UTC else 0.15 for span in spans)
+    return array("d", accumulate((_SPAN_SECONDS * (0.4 + 1.2 * draw()) * pace for pace in paces), initial=0.0))
 
 
 @lru_cache(maxsize=65_536)

@@ -6,10 +6,13 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import settings
 
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.world import Settings, Simulator
 
+settings.register_profile("unhurried", deadline=None)  # the first example of a property builds the price path
+settings.load_profile("unhurried")
 TOKEN = "test-token"
 Call = Callable[..., Awaitable[httpx.Response]]
 

@@ -1,6 +1,7 @@
 """What the broker objects to, after the acknowledgement."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ MARKET = Market(7, MarketHours.GLOBEX, Faults())
 LAST = MARKET.top(ES, NOW).last / 4
 
 
-def _after(terms: OrderTerms, account: str = "Sim101", **labels: str) -> Order:
+def _after(terms: OrderTerms, account: str = "Sim101", **labels: Any) -> Order:
     """Submit an order and wait a second."""
     exchange = Exchange(MARKET, Faults(), Pace(), (SIM, LIVE))
     exchange.begin(NOW)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -41,17 +42,17 @@ class Floor:
     def price(self, ticks_away: int) -> float:
         return ES.product.price(self.last + ticks_away)
 
-    def submit(self, terms: OrderTerms, account: str = "Sim101", **labels: str) -> Order:
+    def submit(self, terms: OrderTerms, account: str = "Sim101", **labels: Any) -> Order:
         return self.exchange.submit(self.exchange.accounts[account], terms, OrderLabels(**labels), self.now)
 
-    def market(self, action: Action, quantity: int, account: str = "Sim101", **labels: str) -> Order:
+    def market(self, action: Action, quantity: int, account: str = "Sim101", **labels: Any) -> Order:
         return self.submit(OrderTerms(ES, action, quantity, OrderType.MARKET), account, **labels)
 
-    def limit(self, action: Action, ticks_away: int, quantity: int = 1, **labels: str) -> Order:
+    def limit(self, action: Action, ticks_away: int, quantity: int = 1, **labels: Any) -> Order:
         terms = OrderTerms(ES, action, quantity, OrderType.LIMIT, limit_price=self.price(ticks_away))
         return self.submit(terms, **labels)
 
-    def stop(self, action: Action, ticks_away: int, **labels: str) -> Order:
+    def stop(self, action: Action, ticks_away: int, **labels: Any) -> Order:
         return self.submit(
             OrderTerms(ES, action, 1, OrderType.STOP_MARKET, stop_price=self.price(ticks_away)), **labels
         )
@@ -67,14 +68,9 @@ class Floor:
 def test_an_order_is_acknowledged_before_it_works_and_fills_later_still() -> None:
     floor = Floor()
     order = floor.market(BUY, 1)
-    floor.wait(0.049)
-    assert order.state is OrderState.SUBMITTED
-    floor.wait(0.001)
-    assert order.state is OrderState.WORKING
-    floor.wait(0.149)
-    assert order.state is OrderState.WORKING
-    floor.wait(0.001)
-    assert order.state is OrderState.FILLED
+    for seconds, state in ((0.049, "Submitted"), (0.001, "Working"), (0.149, "Working"), (0.001, "Filled")):
+        floor.wait(seconds)
+        assert floor.states(order)[-1] == state
     assert floor.states(order) == ["Submitted", "Accepted", "Working", "Filled"]
     assert floor.account.net(ES) == 1
 
@@ -102,9 +98,9 @@ def test_a_limit_order_waits_for_its_price_and_gets_it_or_better() -> None:
     floor = Floor()
     order = floor.limit(BUY, -8)
     floor.wait()
-    assert order.state is OrderState.WORKING
+    assert floor.states(order)[-1] == "Working"
     floor.wait(6 * 3600)
-    assert order.state is OrderState.FILLED
+    assert floor.states(order)[-1] == "Filled"
     fill = floor.exchange.executions[0]
     assert fill.ticks <= order.terms.limit_ticks
     assert floor.exchange.market.top(ES, fill.at).ask == fill.ticks
@@ -131,10 +127,10 @@ def test_a_stop_order_waits_for_its_trigger_and_fills_after_it() -> None:
 
 def test_a_stop_limit_order_is_pending_until_its_trigger() -> None:
     floor = Floor()
-    prices = {"stop_price": floor.price(-8), "limit_price": floor.price(-400)}
-    order = floor.submit(OrderTerms(ES, SELL, 1, OrderType.STOP_LIMIT, **prices))
+    stop, limit = floor.price(-8), floor.price(-400)
+    order = floor.submit(OrderTerms(ES, SELL, 1, OrderType.STOP_LIMIT, limit_price=limit, stop_price=stop))
     floor.wait()
-    assert order.state is OrderState.TRIGGER_PENDING
+    assert floor.states(order)[-1] == "TriggerPending"
     floor.wait(6 * 3600)
     assert floor.states(order) == ["Submitted", "Accepted", "TriggerPending", "Working", "Filled"]
 
@@ -188,6 +184,17 @@ def test_terms_that_the_broker_does_not_take_leave_the_old_ones() -> None:
     assert order.state is OrderState.WORKING
     assert order.terms == before
     assert floor.exchange.record.transitions[-1].error
+
+
+def test_a_cancel_overtakes_a_change() -> None:
+    floor = Floor()
+    order = floor.limit(BUY, -400)
+    floor.wait()
+    floor.exchange.change(order, replace(order.terms, quantity=3), floor.now)
+    floor.exchange.cancel(order, floor.now)
+    floor.wait()
+    assert floor.states(order)[-3:] == ["ChangePending", "CancelPending", "Cancelled"]
+    assert order.terms.quantity == 1
 
 
 def test_an_order_that_is_not_accepted_yet_is_changed_at_once() -> None:
@@ -297,13 +304,19 @@ def test_orders_of_the_day_expire_with_the_session_and_others_stay() -> None:
     assert gtc.state is OrderState.WORKING
 
 
+def test_a_group_that_expires_is_cancelled_once() -> None:
+    floor = Floor()
+    pair = floor.limit(BUY, -2000, oco_id="a"), floor.limit(BUY, -2100, oco_id="a")
+    floor.wait(7 * 3600)
+    assert [floor.states(order).count("Cancelled") for order in pair] == [1, 1]
+
+
 def test_a_day_order_of_the_break_belongs_to_the_next_session() -> None:
     floor = Floor(CLOSED)
     order = floor.limit(BUY, -2000)
-    floor.wait(12 * 3600)
-    assert order.state is OrderState.WORKING
-    floor.wait(12 * 3600)
-    assert order.state is OrderState.CANCELLED
+    for state in ("Working", "Cancelled"):
+        floor.wait(12 * 3600)
+        assert floor.states(order)[-1] == state
 
 
 def test_the_simulated_account_holds_a_market_order_until_the_open() -> None:
