@@ -320,6 +320,12 @@ def test_cancelling_an_entry_reduces_and_cancelling_a_target_changes_nothing(
     assert risk_direction(CancelOrders("Sim101", ES), book) is RiskDirection.REDUCES
 
 
+@pytest.mark.parametrize("action", OrderAction)
+def test_cancelling_any_entry_of_a_flat_account_reduces(view: Sees, resting: Rests, action: OrderAction) -> None:
+    book = view(orders=(resting(action=action),))
+    assert risk_direction(CancelOrder("Sim101", "1"), book) is RiskDirection.REDUCES
+
+
 def test_cancelling_nothing_changes_nothing(view: Sees) -> None:
     assert risk_direction(CancelOrders("Sim101", None), view()) is RiskDirection.NEUTRAL
 
