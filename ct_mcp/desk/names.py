@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from ct_mcp.crosstrade.words import cleaned
-from ct_mcp.desk.ports import Reads
+from ct_mcp.desk.ports import Upstream
 from ct_mcp.domain.account import Account
 from ct_mcp.domain.instrument import FrontMonth, Instrument, parse_instrument
 from ct_mcp.errors import BadRequest
@@ -13,7 +13,7 @@ from ct_mcp.errors import BadRequest
 class Names:
     """Resolves account and instrument names; keeps what it learned of accounts, since exits must not wait for it."""
 
-    def __init__(self, upstream: Reads, clock: Callable[[], datetime]) -> None:
+    def __init__(self, upstream: Upstream, clock: Callable[[], datetime]) -> None:
         self._upstream = upstream
         self._clock = clock
         self._known: dict[str, Account] = {}
@@ -24,9 +24,9 @@ class Names:
         Raises:
             BadRequest: No account is called so; the message names those that there are.
         """
-        if text.casefold() not in self._known:
+        if _key(text) not in self._known:
             await self.accounts()
-        found = self._known.get(text.casefold())
+        found = self._known.get(_key(text))
         if found is None:
             names = ", ".join(sorted(cleaned(account.name, longest=80) for account in self._known.values())) or "none"
             raise BadRequest(f"account {text[:60]!a} does not exist; the accounts are: {names}")
@@ -34,7 +34,7 @@ class Names:
 
     def remember(self, accounts: Iterable[Account]) -> None:
         """Keep the newest report of these accounts."""
-        self._known.update((account.name.casefold(), account) for account in accounts)
+        self._known.update((_key(account.name), account) for account in accounts)
 
     async def accounts(self) -> tuple[Account, ...]:
         """All accounts, read now."""
@@ -87,6 +87,12 @@ class Names:
         return months.pop() if months else await self.instrument(text)
 
     async def _open_months(self, root: str, account: str) -> set[Instrument]:
-        held = {position.instrument for position in await self._upstream.positions(account) if position.quantity}
-        ordered = {order.instrument for order in await self._upstream.orders(account, active_only=True)}
+        urgent = self._upstream.urgent()
+        held = {position.instrument for position in await urgent.positions(account) if position.quantity}
+        ordered = {order.instrument for order in await urgent.orders(account, active_only=True)}
         return {instrument for instrument in held | ordered if instrument.root == root}
+
+
+def _key(name: str) -> str:
+    """Case does not matter, but only in plain letters: others fold into look-alikes, as a long s folds into an s."""
+    return name.lower() if name.isascii() else name
