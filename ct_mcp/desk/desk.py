@@ -19,9 +19,10 @@ from ct_mcp.desk.record import Record
 from ct_mcp.desk.sending import Sender
 from ct_mcp.desk.settling import settle_outstanding
 from ct_mcp.desk.watch import Pause, Watch
-from ct_mcp.domain.action import Action, ChangeOrder, PlaceOrder
+from ct_mcp.domain.action import Action, ChangeOrder, ClosePosition, PlaceOrder
 from ct_mcp.domain.ticket import Approval, Ticket, TicketState
 from ct_mcp.errors import NotConfirmed
+from ct_mcp.guard.direction import is_partial
 from ct_mcp.guard.policy import Policy
 from ct_mcp.store.journal import EntryKind
 
@@ -72,7 +73,7 @@ class Desk:
 
         The same action within the life of its ticket gives the same ticket: two impatient calls are one proposal.
         """
-        await settle_outstanding(Watch(self.upstream, self.pause), self.store, self.clock, action.account)
+        await self._settle_before(action)
         case = await self.facts.case(action)
         if not case.review.passes:
             await self._record.denied(case, reason)
@@ -81,8 +82,20 @@ class Desk:
         ticket = await self.store.open_ticket(drawn, self.clock())
         if ticket.ticket_id == drawn.ticket_id:
             await self._record.ticket(EntryKind.PROPOSED, ticket, {"approval": ticket.approval})
+        self._reviews = {known: old for known, old in self._reviews.items() if self._is_recent(old)}
         self._reviews[ticket.ticket_id] = case
         return ticket
+
+    async def _settle_before(self, action: Action) -> None:
+        """Find out first what became of earlier sends, where that may decide. No other exit waits for a look-up."""
+        match action:
+            case PlaceOrder() | ChangeOrder():
+                upstream = self.upstream
+            case ClosePosition() if is_partial(action):
+                upstream = self.upstream.urgent()
+            case _:
+                return
+        await settle_outstanding(Watch(upstream, self.pause), self.store, self.clock, action.account)
 
     async def ticket(self, ticket_id: str) -> Ticket:
         """One ticket by its id.
@@ -151,10 +164,10 @@ class Desk:
         return case
 
     async def _still_holds(self, case: Case) -> bool:
-        age = (self.clock() - case.view.now).total_seconds()
-        if not 0 <= age <= REVIEW_HOLDS_SECONDS:
-            return False
-        return not await self.store.orders_sent(case.account.name, case.view.now)
+        return self._is_recent(case) and not await self.store.orders_sent(case.account.name, case.view.now)
+
+    def _is_recent(self, case: Case) -> bool:
+        return 0 <= (self.clock() - case.view.now).total_seconds() <= REVIEW_HOLDS_SECONDS
 
     def awaiting(self, ticket: Ticket) -> Outcome:
         """The answer while nothing is sent: open and how it is approved, declined, or lapsed.

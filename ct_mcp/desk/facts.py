@@ -98,7 +98,7 @@ class Facts:
         unsettled = [entry for entry in await self._store.unsettled() if entry.account == account]
         return replace(
             view,
-            pending=tuple(_pending(entry) for entry in unsettled if entry.opens and not _is_listed(entry, view)),
+            pending=tuple(_pending(entry) for entry in unsettled if _may_add(entry) and not _is_listed(entry, view)),
             halt=await self._store.halt(),
             armed_until=await self._store.armed_until(account, view.now),
             day_loss_reached=await self._store.day_loss(account, trading_day(view.now)),
@@ -136,6 +136,11 @@ def _instrument_of(action: Action, view: View) -> Instrument | None:
             return order.instrument if order else None
         case _:
             return getattr(action, "instrument", None)
+
+
+def _may_add(entry: Entry) -> bool:
+    """Say whether contracts may come of it that stand in no list; a change of prices alone adds none."""
+    return entry.opens and "contract" in entry.detail
 
 
 def _is_listed(entry: Entry, view: View) -> bool:
