@@ -6,10 +6,11 @@ from decimal import ROUND_CEILING, Decimal
 from ct_mcp.desk.facts import Case
 from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.desk.question import order_line, position_line
-from ct_mcp.desk.watch import Book, has_come_to_rest
+from ct_mcp.desk.watch import STANDS, Book
 from ct_mcp.domain.action import ChangeOrder, ClosePosition
 from ct_mcp.domain.order import Order, OrderState
 from ct_mcp.domain.ticket import Ticket
+from ct_mcp.guard.exposure import worst_case
 
 LOOK_AGAIN = "do NOT send it again; look with get_orders and get_positions until you see what became of it"
 CANCEL_LEFTOVERS = "orders are left that can open a position: cancel them with cancel_orders"
@@ -45,7 +46,7 @@ def with_order(outcome: Outcome, order: Order) -> Outcome:
 
 def from_order(outcome: Outcome, order: Order) -> Outcome:
     """Say what an order that was read has come to."""
-    read = replace(with_order(outcome, order), status=_status_of(order))
+    read = replace(with_order(outcome, order), status=_status_of(order), next_step="")
     if read.status is Status.ACCEPTED:
         return replace(read, next_step="it is not working or filled yet: call get_order with wait_seconds")
     if order.state is OrderState.REJECTED:
@@ -64,20 +65,18 @@ def _status_of(order: Order) -> Status:
             return Status.CANCELLED
         case OrderState.REJECTED:
             return Status.REJECTED
-        case OrderState.PART_FILLED:
-            return Status.WORKING
-    return Status.WORKING if has_come_to_rest(order) else Status.ACCEPTED
+    return Status.WORKING if order.state in STANDS else Status.ACCEPTED
 
 
-def with_position(outcome: Outcome, net: int | None, before: int | None, moved: int | None) -> Outcome:
+def with_position(outcome: Outcome, net: int | None, expected: int | None) -> Outcome:
     """Add the position as read, and say so where it does not (yet) agree with the fill."""
     if net is None:
         return replace(outcome, warnings=(*outcome.warnings, "the position afterwards could not be read"))
     outcome = replace(outcome, position_after=net)
-    if before is None or moved is None or net == before + moved:
+    if expected in (None, net):
         return outcome
-    doubt = f"the position reads {net:+d}, but {before:+d} and a fill of {moved:+d} make {before + moved:+d}"
-    return replace(outcome, warnings=(*outcome.warnings, f"{doubt}; read it again"))
+    doubt = f"the position reads {net:+d}, and with this fill it was to be {expected:+d}; read it again"
+    return replace(outcome, warnings=(*outcome.warnings, doubt))
 
 
 def is_changed(order: Order, change: ChangeOrder) -> bool:
@@ -91,9 +90,16 @@ def is_changed(order: Order, change: ChangeOrder) -> bool:
     return not pending and all(wanted is None or wanted == stands for wanted, stands in asked)
 
 
-def contracts_to_close(close: ClosePosition, net: int) -> int:
-    """How many contracts a close asks for; a percentage rounds up, and nothing beyond the position is closed."""
-    held = abs(net)
+def largest_left(close: ClosePosition, net: int | None) -> int:
+    """The largest position, signed, that a close of ``net`` contracts may leave."""
+    if net is None:
+        return 0
+    left = abs(net) - _contracts_to_close(close, abs(net))
+    return left if net > 0 else -left
+
+
+def _contracts_to_close(close: ClosePosition, held: int) -> int:
+    """A percentage rounds up, and nothing beyond the position is closed."""
     if close.quantity is not None:
         return min(close.quantity, held)
     if close.percent is None:
@@ -101,25 +107,33 @@ def contracts_to_close(close: ClosePosition, net: int) -> int:
     return int((held * close.percent / Decimal(100)).to_integral_value(ROUND_CEILING))
 
 
+def has_left(net: int, goal: int) -> bool:
+    """Say whether a position is down to ``goal``, which is signed, or nearer to flat on the same side."""
+    return net == 0 or (net * goal > 0 and abs(net) <= abs(goal))
+
+
 def from_close(outcome: Outcome, book: Book, goal: int) -> Outcome:
-    """Say what a close left: ``goal`` is the largest position, in contracts, that it was to leave."""
+    """Say what a close left: ``goal`` is the largest position, signed, that it was to leave."""
     outcome = replace(outcome, position_after=book.net)
-    if abs(book.net) > goal:
-        return replace(outcome, reasons=(*outcome.reasons, f"{abs(book.net)} contracts are still held"))
+    if not has_left(book.net, goal):
+        why = f"the position reads {book.net:+d} and was to be {goal:+d}" if goal else f"still held: {book.net:+d}"
+        step = outcome.next_step or f"NOT done: {_MONEY_MAY_BE_AT_RISK}, look with get_positions and get_orders"
+        return replace(outcome, reasons=(*outcome.reasons, why), next_step=step)
     if book.is_flat:
-        return replace(outcome, status=Status.FLAT)
+        return replace(outcome, status=Status.FLAT, next_step="")
     return replace(
         outcome,
-        status=Status.FILLED,
+        # What they refused was not filled, however small the position is by now.
+        status=Status.REJECTED if outcome.status is Status.REJECTED else Status.FILLED,
         warnings=(*outcome.warnings, *_leftovers(book)),
-        next_step=CANCEL_LEFTOVERS if _too_many(book) else outcome.next_step,
+        next_step=CANCEL_LEFTOVERS if _too_many(book) else "",
     )
 
 
 def from_flatten(outcome: Outcome, book: Book) -> Outcome:
     """Flat is said only here and in a close: nothing held, and no order left."""
     if book.is_flat:
-        return replace(outcome, status=Status.FLAT, position_after=0)
+        return replace(outcome, status=Status.FLAT, position_after=0, next_step="")
     held = tuple(f"still held: {position_line(position)}" for position in book.positions)
     orders = tuple(f"still standing: {order_line(order)}" for order in book.orders)
     step = f"NOT FLAT: {_MONEY_MAY_BE_AT_RISK}, look with get_positions, then flatten again if it still stands"
@@ -129,7 +143,7 @@ def from_flatten(outcome: Outcome, book: Book) -> Outcome:
 def from_cancels(outcome: Outcome, book: Book) -> Outcome:
     """Say whether any order is left of those that were to be cancelled."""
     if not book.orders:
-        return replace(outcome, status=Status.CANCELLED)
+        return replace(outcome, status=Status.CANCELLED, next_step="")
     left = tuple(f"still standing: {order_line(order)}" for order in book.orders)
     return replace(outcome, reasons=(*outcome.reasons, *left), next_step="look again with get_orders")
 
@@ -142,6 +156,6 @@ def _leftovers(book: Book) -> tuple[str, ...]:
 
 
 def _too_many(book: Book) -> bool:
-    """Say whether the orders that leave the position are larger than what is left of it."""
-    against = [order for order in book.orders if order.action.sign * book.net <= 0]
-    return any(order.remaining > abs(book.net) for order in against)
+    """Say whether the orders that leave the position are together larger than what is left of it."""
+    reach = worst_case(book.net, book.orders, ())
+    return bool((book.net <= 0 and reach.long) or (book.net >= 0 and reach.short))

@@ -9,7 +9,7 @@ from ct_mcp.desk.facts import Case
 from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.desk.ports import Upstream
 from ct_mcp.desk.record import Record
-from ct_mcp.desk.watch import Book, Pause, Watch, has_come_to_rest
+from ct_mcp.desk.watch import Book, Pause, Stood, Watch, has_come_to_rest
 from ct_mcp.domain.action import CancelOrder, CancelOrders, ChangeOrder, ClosePosition, Flatten, PlaceOrder
 from ct_mcp.domain.order import Order
 from ct_mcp.domain.ticket import Ticket
@@ -82,7 +82,7 @@ class Sender:
         if order_id is None and (found := await watch.find(order.account, ticket.own_id)):
             order_id = found.order_id
         seen = await watch.order(order.account, order_id, has_come_to_rest) if order_id else None
-        return await self._told(outcome, seen, ticket, case)
+        return await self._told(replace(outcome, order_id=order_id), seen, ticket, case)
 
     async def _change(self, change: ChangeOrder, ticket: Ticket, case: Case) -> Outcome:
         upstream = self.upstream.checked_by(self._still_fresh(case))
@@ -98,7 +98,7 @@ class Sender:
         if seen is None or not is_done(seen):
             return await self._written(read_back.unseen(outcome, "the change is not seen yet"), ticket)
         if not seen.is_closed:
-            outcome = replace(outcome, status=Status.CHANGED)
+            outcome = replace(outcome, status=Status.CHANGED, next_step="")
             return await self._written(read_back.with_order(outcome, seen), ticket)
         return await self._told(outcome, seen, ticket, case)
 
@@ -117,14 +117,17 @@ class Sender:
     async def _cancel_all(self, cancels: CancelOrders, ticket: Ticket, case: Case) -> Outcome:
         urgent = self.upstream.urgent()
         answer = await self._once(ticket, "cancel", urgent.cancel_orders(cancels.account, cancels.instrument))
-        book = await self._urgent_watch.book(cancels.account, cancels.instrument, lambda book: not book.orders)
+        book = await self._urgent_watch.book(
+            cancels.account, cancels.instrument, lambda book: not book.orders, _stood(answer, case)
+        )
         return await self._settled(read_back.from_cancels, answer, book, ticket, case)
 
     async def _close(self, close: ClosePosition, ticket: Ticket, case: Case) -> Outcome:
         answer = await self._once(ticket, "close", self.upstream.urgent().close_position(close))
-        before = case.view.net_position(close.instrument)
-        goal = 0 if before is None else abs(before) - read_back.contracts_to_close(close, before)
-        book = await self._urgent_watch.book(close.account, close.instrument, lambda book: abs(book.net) <= goal)
+        goal = read_back.largest_left(close, case.view.net_position(close.instrument))
+        book = await self._urgent_watch.book(
+            close.account, close.instrument, lambda book: read_back.has_left(book.net, goal), _stood(answer, case)
+        )
         return await self._settled(
             lambda outcome, read: read_back.from_close(outcome, read, goal), answer, book, ticket, case
         )
@@ -132,7 +135,9 @@ class Sender:
     async def _flatten(self, flatten: Flatten, ticket: Ticket, case: Case) -> Outcome:
         urgent = self.upstream.urgent()
         answer = await self._once(ticket, "flatten", urgent.flatten(flatten.account, flatten.instrument))
-        book = await self._urgent_watch.book(flatten.account, flatten.instrument, lambda book: not book.positions)
+        book = await self._urgent_watch.book(
+            flatten.account, flatten.instrument, lambda book: not book.positions, _stood(answer, case)
+        )
         # Orders are cancelled only once no position is left: a stop that still protects one must stand.
         if book is not None and book.orders and not book.positions:
             answer, book = await self._cancel_leftovers(flatten, answer, ticket, case)
@@ -150,7 +155,9 @@ class Sender:
         except CtMcpError as error:
             # The flatten before it was sent, so this error must not speak for the whole.
             trouble = (f"the orders left standing were not cancelled: {error.what}",)
-        book = await self._urgent_watch.book(flatten.account, flatten.instrument, lambda book: book.is_flat)
+        book = await self._urgent_watch.book(
+            flatten.account, flatten.instrument, lambda book: book.is_flat, _stood(answer, case)
+        )
         return replace(answer, trouble=(*answer.trouble, *trouble)), book
 
     async def _once(self, ticket: Ticket, step: str, call: Awaitable[Acknowledged]) -> Answer:
@@ -175,10 +182,8 @@ class Sender:
             return await self._written(read_back.unseen(outcome, "it could not be seen in the account yet"), ticket)
         told = read_back.from_order(outcome, seen)
         if seen.filled:
-            before = case.view.net_position(seen.instrument)
-            moved = seen.action.sign * seen.filled if isinstance(case.action, PlaceOrder) else None
             net = await self._watch.net_position(seen.account, seen.instrument)
-            told = read_back.with_position(told, net, before, moved)
+            told = read_back.with_position(told, net, _expected(case, seen))
         return await self._written(told, ticket)
 
     async def _settled(
@@ -221,6 +226,26 @@ class Sender:
     @property
     def _urgent_watch(self) -> Watch:
         return Watch(self.upstream.urgent(), self.pause)
+
+
+def _expected(case: Case, seen: Order) -> int | None:
+    """The position that the fills of a new order lead to; None where nobody can say."""
+    if not isinstance(case.action, PlaceOrder):
+        return None
+    before = 0 if case.action.flatten_first else case.view.net_position(seen.instrument)
+    return None if before is None else before + seen.action.sign * seen.filled
+
+
+def _stood(answer: Answer, case: Case) -> Stood:
+    """What the exit was to end: as it was read before, and as they named it when they took the request."""
+    instrument = getattr(case.action, "instrument", None)
+    taken = answer.acknowledged or Acknowledged()
+    held = {held.instrument for held in (*(case.view.positions or ()), *taken.closed)}
+    orders = [order.order_id for order in case.view.orders or () if instrument in (None, order.instrument)]
+    return Stood(
+        instruments=tuple(name for name in held if instrument in (None, name)),
+        order_ids=tuple(dict.fromkeys((*orders, *taken.order_ids))),
+    )
 
 
 def _after(answer: Answer, ticket: Ticket, case: Case) -> Outcome:

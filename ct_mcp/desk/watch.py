@@ -7,14 +7,16 @@ from ct_mcp.desk.ports import Reads
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import CLOSED, Order, OrderState, OrderType
 from ct_mcp.domain.position import Position
-from ct_mcp.errors import UpstreamError
+from ct_mcp.errors import CtMcpError, NotFound
 
 Pause = Callable[[float], Awaitable[None]]
 
 # The first look comes at once, the others after these pauses. A refusal by the broker may come a second after the
 # acknowledgement, so an order that is only ACCEPTED is looked at beyond that.
 _PAUSES_SECONDS = (0.15, 0.35, 0.7, 1.3, 2.5)
-_RESTS = frozenset({OrderState.WORKING, OrderState.PART_FILLED, OrderState.TRIGGER_PENDING})
+# So many requests are kept for exits; a list that leaves something out has so far left out everything.
+_ORDERS_ASKED_FOR = 6
+STANDS = frozenset({OrderState.WORKING, OrderState.PART_FILLED, OrderState.TRIGGER_PENDING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +37,20 @@ class Book:
         return sum(position.net for position in self.positions)
 
 
+@dataclass(frozen=True, slots=True)
+class Stood:
+    """What stood before an exit: a list that holds nothing of it any more is not believed on its word alone."""
+
+    instruments: tuple[Instrument, ...] = ()
+    order_ids: tuple[str, ...] = ()
+
+
 class Watch:
-    """Reads back, with pauses in between."""
+    """Reads back, with pauses in between.
+
+    No failure leaves it, not even that of our own request budget: it speaks of a read, and whoever hears it after a
+    send would take it for one of the send.
+    """
 
     def __init__(self, upstream: Reads, pause: Pause) -> None:
         self._upstream = upstream
@@ -53,23 +67,56 @@ class Watch:
         return seen
 
     async def book(
-        self, account: str, instrument: Instrument | None, is_settled: Callable[[Book], bool]
+        self, account: str, instrument: Instrument | None, is_settled: Callable[[Book], bool], before: Stood
     ) -> Book | None:
-        """The book once it is settled, or as it was last seen; None where it could not be read at all."""
+        """The book once it is settled, or as it was last seen; None where it could not be read at all.
+
+        Settled is believed only once what stood before was also looked up by itself, and is gone.
+        """
         seen: Book | None = None
         for pause in (*_PAUSES_SECONDS, None):
-            seen = await self.book_now(account, instrument) or seen
-            if (seen is not None and is_settled(seen)) or pause is None:
-                break
-            await self._pause(pause)
+            read = await self.book_now(account, instrument)
+            if read is not None and is_settled(read):
+                if await self._are_gone(account, before, read):
+                    return read
+                read = None
+            seen = read or seen
+            if pause is not None:
+                await self._pause(pause)
         return seen
+
+    async def _are_gone(self, account: str, before: Stood, read: Book) -> bool:
+        """Lists have come back empty while contracts were held, so each of these is asked for by its own name."""
+        held = {position.instrument for position in read.positions}
+        listed = {order.order_id for order in read.orders}
+        names = [name for name in before.instruments if name not in held]
+        ids = [order_id for order_id in before.order_ids if order_id not in listed]
+        positions = [await self._holds(account, name) for name in names]
+        orders = [await self._is_over(account, order_id) for order_id in ids[:_ORDERS_ASKED_FOR]]
+        return not any(positions) and all(orders)
+
+    async def _holds(self, account: str, instrument: Instrument) -> bool:
+        """Not knowing counts as held."""
+        try:
+            return bool((await self._upstream.position(account, instrument)).quantity)
+        except CtMcpError:
+            return True
+
+    async def _is_over(self, account: str, order_id: str) -> bool:
+        """What they no longer know of is over too: closed orders are pruned after a while."""
+        try:
+            return (await self._upstream.order(account, order_id)).is_closed
+        except NotFound:
+            return True
+        except CtMcpError:
+            return False
 
     async def book_now(self, account: str, instrument: Instrument | None) -> Book | None:
         """One reading of positions and open orders; None unless both could be read."""
         try:
             positions = await self._upstream.positions(account)
             orders = await self._upstream.orders(account, active_only=True)
-        except UpstreamError:
+        except CtMcpError:
             return None
         return Book(
             tuple(held for held in positions if held.quantity and instrument in (None, held.instrument)),
@@ -77,12 +124,13 @@ class Watch:
         )
 
     async def net_position(self, account: str, instrument: Instrument) -> int | None:
-        """Signed contracts held now; None where positions could not be read."""
+        """Signed contracts held now; None where positions could not be read, or where none is listed and one held."""
         try:
             positions = await self._upstream.positions(account)
-        except UpstreamError:
+        except CtMcpError:
             return None
-        return sum(position.net for position in positions if position.instrument == instrument)
+        net = sum(position.net for position in positions if position.instrument == instrument)
+        return None if net == 0 and await self._holds(account, instrument) else net
 
     async def find(self, account: str, own_id: str) -> Order | None:
         """Look for an order of unknown outcome by our own id: directly, in its lifecycle, in the whole list.
@@ -102,7 +150,7 @@ class Watch:
             return order
         try:
             lifecycle = await self._upstream.lifecycle(account, own_id)
-        except UpstreamError:
+        except CtMcpError:
             lifecycle = None
         if lifecycle is not None and lifecycle.order_id != own_id:
             order = await self.look(account, lifecycle.order_id)
@@ -111,7 +159,7 @@ class Watch:
     async def _listed(self, account: str, own_id: str) -> Order | None:
         try:
             orders = await self._upstream.orders(account, active_only=False)
-        except UpstreamError:
+        except CtMcpError:
             return None
         return next((order for order in orders if own_id in (order.own_id, order.order_id)), None)
 
@@ -119,10 +167,10 @@ class Watch:
         """One look-up by an id; None where it could not be read, which proves nothing."""
         try:
             return await self._upstream.order(account, order_id)
-        except UpstreamError:
+        except CtMcpError:
             return None
 
 
 def has_come_to_rest(order: Order) -> bool:
     """Say whether nothing more is about to happen by itself: done, or standing in the market."""
-    return order.state in CLOSED or (order.order_type is not OrderType.MARKET and order.state in _RESTS)
+    return order.state in CLOSED or (order.order_type is not OrderType.MARKET and order.state in STANDS)
