@@ -116,7 +116,7 @@ def _merged(endpoint: Endpoint, request: Request, body: bytes) -> dict[str, obje
         return {**request.query_params, **request.path_params}
     try:
         said = json.loads(body or b"{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         raise _INVALID from None
     if not isinstance(said, dict):
         raise _INVALID

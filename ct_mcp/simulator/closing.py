@@ -68,8 +68,8 @@ def reduce(exchange: Exchange, account: Account, position: Position, quantity: i
 
 
 def part_of(position: Position, percent: float) -> int:
-    """Work out the contracts of a fraction of a position; it is rounded up."""
-    return ceil(round(abs(position.quantity) * percent, 9))
+    """Work out the contracts of a fraction of a position; it is rounded up, to one at least."""
+    return max(1, ceil(round(abs(position.quantity) * percent, 9)))
 
 
 def closing_order(exchange: Exchange, account: Account, contract: Contract) -> Order | None:

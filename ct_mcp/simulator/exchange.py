@@ -248,9 +248,10 @@ class Exchange:
         return min(order.remaining, self._pace.contracts_per_fill)
 
     def _place_bracket(self, entry: Order, at: datetime) -> None:
-        """Protect what an entry has filled, if it named a template."""
+        """Protect what an entry has filled, if it named a template and is not being closed already."""
         template = TEMPLATES.get(entry.labels.template or "")
-        if template is None or not entry.filled:
+        live = self.live_orders(entry.account, entry.terms.contract.name)
+        if template is None or not entry.filled or any(order.labels.closes for order in live):
             return
         oco_id = self._mint.guid("oco")
         for name, terms in bracket(entry, template).items():

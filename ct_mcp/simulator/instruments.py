@@ -6,9 +6,9 @@ from datetime import date
 from ct_mcp.simulator.products import MONTH_CODES, PRODUCTS, Contract, front_month, is_listed
 
 _MONTH_NAMES = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
-_DATED = re.compile(r"([A-Z]{2,3}) (\d{2})-(\d{2})")
-_NAMED_MONTH = re.compile(rf"([A-Z]{{2,3}}) ?({'|'.join(_MONTH_NAMES)}) ?(\d{{2}})")
-_MONTH_CODE = re.compile(rf"([A-Z]{{2,3}}?)([{MONTH_CODES}])(\d{{1,2}}|20\d\d)")
+_DATED = re.compile(r"([A-Z]{2,3}) ([0-9]{2})-([0-9]{2})")
+_NAMED_MONTH = re.compile(rf"([A-Z]{{2,3}}) ?({'|'.join(_MONTH_NAMES)}) ?([0-9]{{2}})")
+_MONTH_CODE = re.compile(rf"([A-Z]{{2,3}}?)([{MONTH_CODES}])([0-9]{{1,2}}|20[0-9]{{2}})")
 _CONTINUOUS = re.compile(r"([A-Z]{2,3})1!")
 
 

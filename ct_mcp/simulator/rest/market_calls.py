@@ -18,7 +18,7 @@ from ct_mcp.simulator.rest.market_shapes import (
 )
 from ct_mcp.simulator.rest.times import day_first
 
-_UTC_FORM = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,7})?)?Z")
+_UTC_FORM = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,7})?)?Z")
 
 
 def get_quote(addon: AddOn, args: InstrumentArgs) -> QuoteAnswer | list[QuoteAnswer]:
@@ -74,7 +74,8 @@ def _moment(addon: AddOn, name: str, text: str | None) -> datetime | None:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise Refusal(400, f"Invalid '{name}' date format: '{text}'. Use ISO-8601 UTC.") from None
-    if _UTC_FORM.fullmatch(text) is None:
-        shown = day_first(addon.local(moment if moment.tzinfo else moment.replace(tzinfo=UTC)))
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if not 2000 <= moment.year < 2100 or _UTC_FORM.fullmatch(text) is None:
+        shown = day_first(addon.local(moment)) if 2000 <= moment.year < 2100 else text
         raise Refusal(400, f"Invalid '{name}' date format: '{shown}'. Use ISO-8601 UTC.")
     return moment

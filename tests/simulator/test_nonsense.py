@@ -1,0 +1,64 @@
+"""Whatever is sent, the service answers as it is described: done, or refused, and never by breaking."""
+
+import json
+from datetime import UTC, datetime
+from urllib.parse import quote
+
+import anyio
+import httpx
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ct_mcp.simulator.clock import ManualClock
+from ct_mcp.simulator.rest.endpoints import ENDPOINTS, Endpoint
+from ct_mcp.simulator.world import Settings, Simulator
+
+NAMES = sorted({field.alias or "" for each in ENDPOINTS for field in each.takes.model_fields.values()})
+WORDS = ["", " ", ",", "ES", "ES 09-26", "ESZ6", "Sim101", "BUY", "limit", "day", "long", "true", "minute", "nan"]
+MOMENTS = ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "2026-09-09T24:00:00Z", "2026-09-01T00:00:00.1234567Z"]
+TEXTS = st.sampled_from([*WORDS, *MOMENTS, "\ud800"])
+VALUES = st.one_of(
+    TEXTS,
+    st.text(max_size=8),
+    st.integers(-2, 10),
+    st.sampled_from([10**9, 1e308, 1e-300, 0.5, True, False, None, [], {}, [[[1]]], {"a": 1}]),
+)
+BODIES = st.fixed_dictionaries(
+    {}, optional={name: VALUES for name in NAMES} | {"instrument": st.sampled_from(["ES", "GC1!", "MNQZ26", ""])}
+)
+
+
+async def _send(method: str, path: str, body: dict[str, object]) -> httpx.Response:
+    clock = ManualClock(datetime(2026, 9, 9, 14, 30, tzinfo=UTC))
+    sim = Simulator(seed=7, clock=clock, token="t", settings=Settings(rate_limit=None))
+    headers = {"Authorization": "Bearer t"}
+    async with httpx.AsyncClient(transport=sim.transport(), base_url="http://sim/v1/api", headers=headers) as http:
+        order = {"instrument": "ES", "action": "BUY", "quantity": 2, "orderType": "MARKET", "timeInForce": "DAY"}
+        await http.post("/accounts/Sim101/orders/place", json=order)
+        sim.advance(1)
+        if method == "GET":
+            words = {name: str(value) for name, value in body.items() if "\ud800" not in str(value)}
+            return await http.get(path, params=words)
+        answer = await http.request(method, path, content=json.dumps(body))
+        sim.advance(10)
+        return answer
+
+
+@settings(max_examples=300)
+@given(st.sampled_from(ENDPOINTS), st.sampled_from(["Sim101", "apex-482910", "x y!", "%"]), BODIES)
+def test_nonsense_is_refused_and_nothing_breaks(endpoint: Endpoint, account: str, body: dict[str, object]) -> None:
+    path = endpoint.path.replace("{account}", quote(account, safe=""))
+    path = path.replace("{orderId}", "own").replace("{executionId}", "x")
+    answer = anyio.run(_send, endpoint.method, path, body)
+    assert answer.status_code in (200, 400), answer.text
+    assert answer.json() is not None
+
+
+def test_a_body_that_is_nested_too_deeply_is_refused() -> None:
+    async def send() -> httpx.Response:
+        sim = Simulator(seed=7, token="t")
+        headers = {"Authorization": "Bearer t"}
+        async with httpx.AsyncClient(transport=sim.transport(), base_url="http://sim/v1/api", headers=headers) as http:
+            return await http.post("/positions/flatten", content=b"[" * 100_000)
+
+    assert anyio.run(send).status_code == 400
