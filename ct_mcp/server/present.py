@@ -1,16 +1,27 @@
 """Answers: compact text and structure that say the same, since some clients show the model only one of the two."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from mcp_types import CallToolResult, TextContent
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
+
+from ct_mcp.crosstrade.words import cleaned
+
+_Row = TypeVar("_Row")
 
 
 class Answer(BaseModel):
     """The structured half of an answer. None means not known."""
+
+
+class ReadAnswer(Answer):
+    """The structured half of what was read."""
+
+    read_at: str = Field(description="UTC. Figures are as of then, unless one says otherwise.")
+    notes: list[str] = Field(description="What could not be read, and warnings; words in quotes are CrossTrade's.")
 
 
 def answered(text: str, structure: Answer, *, is_error: bool = False) -> CallToolResult:
@@ -52,7 +63,38 @@ def age(at: datetime | None, now: datetime) -> float | None:
 
 def aged(seconds: float | None) -> str:
     """An age in words, ``3 s old``."""
-    return "of unknown age" if seconds is None else f"{seconds:.0f} s old"
+    return "of unknown age" if seconds is None else f"{span(seconds)} old"
+
+
+def span(seconds: float) -> str:
+    """A length of time in words, ``45 s``, ``12 min``, ``3 h 20 min``, ``2 d 4 h``."""
+    minutes = int(seconds // 60)
+    hours, days = minutes // 60, minutes // 1440
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{hours} h {minutes % 60} min" if hours < 48 else f"{days} d {hours % 24} h"
+
+
+def signed(net: int | None) -> str:
+    """Contracts held, ``+2``, ``-1``, or ``flat``."""
+    return "unknown" if net is None else f"{net:+d}" if net else "flat"
+
+
+def moved(amount: Decimal | float | None) -> str:
+    """An amount with its sign, ``+1,234.50``."""
+    return "unknown" if amount is None else f"{amount:+,.2f}"
+
+
+def theirs(text: str | None, longest: int = 80) -> str | None:
+    """A name or a word that somebody else chose: data, on one line, without hidden characters, bounded."""
+    return None if text is None else cleaned(text, longest=longest)
+
+
+def noted(notes: Iterable[str]) -> list[str]:
+    """Notes as lines of the text half."""
+    return [f"note: {note}" for note in notes]
 
 
 def lines(parts: Iterable[str]) -> str:
@@ -63,3 +105,10 @@ def lines(parts: Iterable[str]) -> str:
 def row(cells: Iterable[Any]) -> str:
     """One row of a table: cells with two blanks in between, unknown ones said so."""
     return "  ".join("unknown" if cell is None else str(cell) for cell in cells)
+
+
+def listed(what: str, rows: Sequence[_Row] | None, line: Callable[[_Row], str]) -> list[str]:
+    """A heading with its rows beneath it; says so where there are none, and where they are not known."""
+    if rows is None:
+        return [f"{what}: unknown"]
+    return [f"{what}:", *map(line, rows)] if rows else [f"{what}: none"]

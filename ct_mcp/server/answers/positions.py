@@ -7,7 +7,20 @@ from mcp_types import CallToolResult
 from pydantic import Field
 
 from ct_mcp.domain.position import Position
-from ct_mcp.server.present import Answer, answered, lines, money, number, price, row, stamp
+from ct_mcp.server.present import (
+    Answer,
+    ReadAnswer,
+    answered,
+    lines,
+    money,
+    moved,
+    noted,
+    number,
+    price,
+    row,
+    stamp,
+    theirs,
+)
 
 
 class PositionRow(Answer):
@@ -15,39 +28,43 @@ class PositionRow(Answer):
 
     account: str
     instrument: str
-    direction: str
-    quantity: int
+    direction: str = Field(description="LONG or SHORT.")
+    quantity: int = Field(description="Contracts, without a sign.")
     average_price: float | None
     market_price: float | None
     unrealized_pnl: float | None
 
 
-class PositionsAnswer(Answer):
-    """Open positions; no rows means that the read account or instrument is flat."""
+class PositionsAnswer(ReadAnswer):
+    """Open positions; no rows means that what was asked for is flat."""
 
-    read_at: str
-    positions: list[PositionRow] = Field(description="Quantity is unsigned; direction is LONG or SHORT.")
+    scope: str = Field(description="The account and instrument that were read.")
+    positions: list[PositionRow]
     unrealized_pnl: float | None = Field(description="Of all rows; null when one of them is not known.")
 
 
-def positions_answer(positions: Sequence[Position], now: datetime) -> CallToolResult:
+def positions_answer(
+    positions: Sequence[Position], now: datetime, scope: str = "all accounts", notes: Sequence[str] = ()
+) -> CallToolResult:
     """Both halves of a list of positions."""
     known = [position.unrealized_pnl for position in positions if position.unrealized_pnl is not None]
-    total = sum(known) if len(known) == len(positions) else None
     structure = PositionsAnswer(
         read_at=stamp(now) or "",
+        notes=list(notes),
+        scope=scope,
         positions=[_row(position) for position in positions],
-        unrealized_pnl=None if total is None else float(total),
+        unrealized_pnl=float(sum(known)) if len(known) == len(positions) else None,
     )
-    if not positions:
-        return answered(f"no open positions, read {stamp(now)}", structure)
-    head = f"{len(positions)} open, unrealized {money(structure.unrealized_pnl)}, read {stamp(now)}"
-    return answered(lines((head, *map(_line, positions))), structure)
+    if positions:
+        head = f"{len(positions)} open, unrealized {moved(structure.unrealized_pnl)}; {scope}, read {structure.read_at}"
+    else:
+        head = f"no open positions; {scope}, read {structure.read_at}"
+    return answered(lines((head, *map(_line, positions), *noted(notes))), structure)
 
 
 def _row(position: Position) -> PositionRow:
     return PositionRow(
-        account=position.account,
+        account=theirs(position.account) or "",
         instrument=str(position.instrument),
         direction=position.direction,
         quantity=position.quantity,
@@ -60,7 +77,7 @@ def _row(position: Position) -> PositionRow:
 def _line(position: Position) -> str:
     return row(
         (
-            position.account,
+            theirs(position.account),
             position.direction,
             position.quantity,
             position.instrument,

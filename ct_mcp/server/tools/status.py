@@ -1,0 +1,64 @@
+"""The tool that looks at every link and never fails because one is broken."""
+
+from typing import Annotated
+
+import anyio
+from mcp_types import CallToolResult
+
+from ct_mcp.errors import CtMcpError, Unavailable
+from ct_mcp.guard.policy import Mode
+from ct_mcp.server.answers.status import Link, Memory, StatusAnswer, StatusReport, status_answer
+from ct_mcp.server.links import broker_links, next_step, upstream_links
+from ct_mcp.server.reading import Reading, in_time
+from ct_mcp.server.standing import Standing, read_accounts
+from ct_mcp.server.wiring import ToolContext, Wiring, desk_of, wiring_of
+
+LONGEST_LOOK_SECONDS = 20.0
+_STREAM = Link("stream", "off", "not part of this version: everything is read by request")
+
+
+@in_time()
+async def get_status(ctx: ToolContext) -> Annotated[CallToolResult, StatusAnswer]:
+    """Call first: every link to the broker, accounts that may trade, limits, halt, what waits, what to mend."""
+    wiring, reading = wiring_of(ctx), Reading(desk_of(ctx))
+    standings, failure = await _looked(reading)
+    memory, broken_store = await _remembered(reading)
+    journal = Link("journal", "broken", str(broken_store.what)) if broken_store else Link("journal", "ok")
+    report = StatusReport(
+        policy=wiring.policy,
+        links=(*upstream_links(failure), *broker_links(standings or ()), journal, _STREAM),
+        next_step=next_step(failure or broken_store, standings or ()),
+        standings=standings,
+        memory=memory,
+        allowance=await reading.upstream.allowance(),
+        toolsets_off=_toolsets_off(wiring),
+        notes=reading.notes,
+    )
+    return status_answer(report, reading.desk.clock())
+
+
+async def _looked(reading: Reading) -> tuple[list[Standing] | None, CtMcpError | None]:
+    try:
+        with anyio.move_on_after(LONGEST_LOOK_SECONDS):
+            return await read_accounts(reading), None
+    except CtMcpError as error:
+        return None, error
+    return None, Unavailable(f"no answer within {LONGEST_LOOK_SECONDS:.0f} s")
+
+
+async def _remembered(reading: Reading) -> tuple[Memory | None, CtMcpError | None]:
+    store, now = reading.desk.store, reading.desk.clock()
+    try:
+        return Memory(await store.halt(), await store.open_tickets(now), await store.unsettled()), None
+    except CtMcpError as error:
+        return None, error
+
+
+def _toolsets_off(wiring: Wiring) -> list[str]:
+    """What is not listed, and why."""
+    later = [f"{name}: not part of this version" for name in ("strategies", "charts")]
+    if wiring.policy.mode is Mode.READ_ONLY:
+        return ["trade: not listed, because the mode is read_only; only the operator can change it", *later]
+    if "trade" not in wiring.toolsets:
+        return ["trade: not listed, because the operator left it out of the toolsets", *later]
+    return later
