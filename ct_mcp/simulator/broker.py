@@ -53,11 +53,15 @@ def _market_is_closed(market: Market, account: Account, order: Order, at: dateti
 
 
 def _size_is_over_the_limit(account: Account, order: Order) -> str | None:
+    """What makes a position smaller may be as large as it has to be."""
     spec, terms = account.spec, order.terms
+    held = account.net(terms.contract)
+    after = abs(held + terms.action.sign * terms.quantity)
+    if after < abs(held):
+        return None
     if spec.max_order_size and terms.quantity > spec.max_order_size:
         return f"Order size {terms.quantity} exceeds maximum order size {spec.max_order_size}"
-    after = abs(account.net(terms.contract) + terms.action.sign * terms.quantity)
-    if spec.max_position_size and after > max(spec.max_position_size, abs(account.net(terms.contract))):
+    if spec.max_position_size and after > spec.max_position_size:
         return f"Position size {after} exceeds maximum position size {spec.max_position_size}"
     return None
 

@@ -165,7 +165,7 @@ class Exchange:
     def _acknowledge(self, order: Order, doom: str | None, at: datetime) -> None:
         if order.state is not OrderState.SUBMITTED or order.hindrance is Fault.FROZEN_ORDERS:
             return
-        if order.labels.closes and not self._shrink(order):
+        if order.labels.closes and not self._fit(order):
             self._become(order, OrderState.CANCELLED, at)
             return
         order.error = doom or objection(self.market, self.accounts[order.account], order, at)
@@ -176,10 +176,10 @@ class Exchange:
         order.matches_from = at + timedelta(seconds=self._pace.fill_seconds)
         self._rest(order, at)
 
-    def _shrink(self, order: Order) -> bool:
-        """Cut a closing order down to what is still held; say whether anything is."""
+    def _fit(self, order: Order) -> bool:
+        """Make a closing order as large as what is held now; say whether anything is."""
         held = self.accounts[order.account].net(order.terms.contract) * -order.terms.action.sign
-        order.terms = replace(order.terms, quantity=max(min(order.terms.quantity, held), 1))
+        order.terms = replace(order.terms, quantity=max(held, 1))
         return held > 0
 
     def _rest(self, order: Order, at: datetime) -> None:

@@ -153,4 +153,4 @@ def distorted(faults: Faults, rpc: str, status: int, body: object) -> object:
 def json_answer(status: int, body: object) -> Response:
     """Write a body as the service does."""
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-    return Response(text.encode(), status, media_type="application/json")
+    return Response(text.encode("utf-8", "backslashreplace"), status, media_type="application/json")

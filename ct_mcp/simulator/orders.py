@@ -97,7 +97,7 @@ class OrderLabels:
     """What travels with an order and does not concern the market; `rpc` is the call that it came with.
 
     An entry names its ATM `template`; a leg of the bracket that follows names it as its `owner`.
-    `closes` marks the order of a flatten, which shrinks to what is still held when its turn comes.
+    `closes` marks the order of a flatten, which takes the size of what is held when its turn comes.
     """
 
     rpc: str = "PlaceOrder"

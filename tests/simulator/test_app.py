@@ -89,3 +89,9 @@ async def test_a_clock_that_goes_back_does_not_turn_time(sim: Simulator) -> None
     before = sim.addon.now
     sim.addon.wake()
     assert sim.addon.now == before
+
+
+async def test_half_a_character_is_echoed_as_it_was_sent(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/accounts/Sim101/positions/close", content=b'{"instrument": "\\ud800"}')
+    assert answer.status_code == 400
+    assert "error" in answer.json()

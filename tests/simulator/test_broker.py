@@ -72,6 +72,16 @@ def test_a_funded_account_has_a_largest_position() -> None:
     assert "maximum position size 10" in str(orders[1].error)
 
 
+def test_what_leaves_a_position_may_be_larger_than_the_largest_order() -> None:
+    exchange = Exchange(MARKET, Faults(), Pace(), (LIVE,))
+    exchange.begin(NOW)
+    account = exchange.accounts["APEX-482910"]
+    account.book(ES, 12, MARKET.top(ES, NOW).last)
+    order = exchange.submit(account, OrderTerms(ES, Action.SELL, 12, OrderType.MARKET), OrderLabels(), NOW)
+    exchange.advance(NOW + timedelta(seconds=1))
+    assert order.state is OrderState.FILLED
+
+
 def test_leaving_a_position_needs_no_margin() -> None:
     exchange = Exchange(MARKET, Faults(), Pace(), (SIM,))
     exchange.begin(NOW)

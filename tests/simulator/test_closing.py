@@ -114,6 +114,14 @@ def test_a_close_sells_no_more_than_is_held_when_its_turn_comes(exchange: Exchan
     assert left.order.filled == 1
 
 
+def test_a_close_takes_along_what_has_filled_meanwhile(exchange: Exchange) -> None:
+    position = _hold(exchange, ES, 3)
+    left = leave(exchange, exchange.accounts["Sim101"], position, "ClosePosition", LATER)
+    exchange.accounts["Sim101"].book(ES, 2, 24_000)
+    assert _nets(exchange)[0] == 0
+    assert left.order.filled == 5
+
+
 def test_a_close_that_comes_too_late_is_cancelled(exchange: Exchange) -> None:
     position = _hold(exchange, ES, 3)
     left = leave(exchange, exchange.accounts["Sim101"], position, "ClosePosition", LATER)
