@@ -65,6 +65,7 @@ def expiring(quote: Quote, at: datetime | None) -> Quote:
     [
         (datetime(2026, 12, 18, 14, 30, tzinfo=UTC), True),
         (datetime(2026, 11, 23, 15, 30, tzinfo=UTC), False),
+        (datetime(2026, 11, 23, 15, 0, tzinfo=UTC), False),
         (datetime(2026, 11, 23, tzinfo=UTC), True),  # a date alone lasts to its end
         (datetime(2026, 11, 22, tzinfo=UTC), False),
     ],
