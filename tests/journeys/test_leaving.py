@@ -1,0 +1,227 @@
+"""Closing and flattening: flat is said when it was read, and what is left standing is told."""
+
+import pytest
+
+from ct_mcp.simulator.faults import Fault
+from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, OrderType
+
+
+def bodies(wire, ending: str) -> list[dict]:
+    """The bodies of the writes to one route."""
+    return [said for path, said in wire.posts() if path.endswith(ending)]
+
+
+async def test_closing_all_of_a_position_is_flat(assistant, world, wire) -> None:
+    await assistant.buys(2)
+    world.later()
+    told = await assistant.call("close_position", account="Sim101", instrument="MES")
+    assert (told.status, told.sent, told.position_after) == ("flat", True, 0)
+    assert world.net() == 0
+    assert bodies(wire, "/positions/close") == [{"instrument": "MES 09-26"}]
+
+
+async def test_closing_a_part_leaves_the_rest(assistant, world, wire) -> None:
+    await assistant.buys(5)
+    world.later()
+    told = await assistant.call("close_position", account="Sim101", instrument="MES", quantity=2)
+    assert (told.status, told.position_after, world.net()) == ("filled", 3, 3)
+    assert bodies(wire, "/positions/close") == [{"instrument": "MES 09-26", "quantity": 2}]
+
+
+@pytest.mark.parametrize(
+    ("held", "percent", "left"), [(5, 50, 2), (5, 10, 4), (3, 33.4, 1), (1, 1, 0), (4, 25, 3), (5, 100, 0)]
+)
+async def test_a_percentage_rounds_up(assistant, world, wire, held, percent, left) -> None:
+    await assistant.buys(held)
+    world.later()
+    told = await assistant.call("close_position", account="Sim101", instrument="MES", percent=percent)
+    assert told.status == ("filled" if left else "flat")
+    assert (told.position_after, world.net()) == (left, left)
+    (said,) = bodies(wire, "/positions/close")
+    assert said["percent"] == pytest.approx(percent / 100)
+
+
+async def test_closing_more_than_is_held_turns_nothing_round(assistant, world) -> None:
+    await assistant.buys(2)
+    world.later()
+    told = await assistant.call("close_position", account="Sim101", instrument="MES", quantity=5)
+    assert (told.status, told.position_after, world.net()) == ("flat", 0, 0)
+
+
+async def test_a_short_position_is_left_by_buying(assistant, world) -> None:
+    await assistant.buys(3, action="SELL")
+    world.later()
+    assert world.net() == -3
+    told = await assistant.call("close_position", account="Sim101", instrument="MES", quantity=1)
+    assert (told.status, told.position_after, world.net()) == ("filled", -2, -2)
+
+
+async def test_a_stop_that_is_larger_than_the_rest_is_warned_of(assistant, world) -> None:
+    await assistant.buys(3)
+    world.later()
+    stop = await assistant.protects(world.price(-40), quantity=3)
+    told = await assistant.call("close_position", account="Sim101", instrument="MES", quantity=2)
+    assert (told.status, told.position_after) == ("filled", 1)
+    assert "still standing: SELL 3 MES 09-26 STOP MARKET" in told.warnings_text
+    assert "larger than the position of 1: filled, they open the other side" in told.warnings_text
+    assert "cancel_orders" in told.next_step
+    assert world.live() == [stop]
+
+
+async def test_several_stops_that_are_together_too_large_are_warned_of(assistant, world) -> None:
+    await assistant.buys(2)
+    world.later()
+    await assistant.protects(world.price(-40))
+    await assistant.protects(world.price(-44))
+    told = await assistant.call("close_position", account="Sim101", instrument="MES", quantity=1)
+    assert "larger than the position of 1" in told.warnings_text
+
+
+async def test_stop_and_target_of_one_group_are_not_too_large(assistant, world) -> None:
+    await assistant.buys(3)
+    world.later()
+    await assistant.protects(world.price(-40), oco_id="out")
+    await assistant.buys(1, action="SELL", order_type="LIMIT", limit_price=world.price(60), oco_id="out")
+    told = await assistant.call("close_position", account="Sim101", instrument="MES", quantity=1)
+    assert (told.status, told.position_after) == ("filled", 2)
+    assert told.warnings_text.count("still standing") == 2
+    assert "larger than" not in told.warnings_text
+    assert told.next_step == ""
+
+
+async def test_closing_what_is_not_held_is_flat_and_says_what_they_said(assistant, world) -> None:
+    told = await assistant.call("close_position", account="Sim101", instrument="MES")
+    assert (told.status, told.position_after) == ("flat", 0)
+    assert 'CrossTrade said "No positions found for instrument' in told.reasons_text
+    assert world.states() == []
+
+
+async def test_closing_what_is_not_held_beside_a_resting_order_is_not_called_filled(assistant, world) -> None:
+    order_id = await assistant.rests(world.price(-40))
+    told = await assistant.call("close_position", account="Sim101", instrument="MES")
+    assert (told.status, told.is_error) == ("rejected", True)
+    assert "No positions found" in told.reasons_text
+    assert order_id in told.warnings_text
+    assert "cancel_orders" in told.next_step
+
+
+async def test_an_exit_by_its_root_means_the_month_that_is_held(assistant, world) -> None:
+    held = await assistant.buys(1, instrument="MES 12-26")
+    assert held.status == "filled"
+    world.later()
+    told = await assistant.call("close_position", account="Sim101", instrument="MES")
+    assert (told.status, told.summary) == ("flat", "SIM  Sim101  CLOSE all of MES 12-26")
+    assert not world.sim.exchange.accounts["Sim101"].open_positions()
+
+
+async def test_an_exit_by_a_root_that_is_held_in_two_months_asks_for_the_month(assistant, world) -> None:
+    await assistant.buys(1, instrument="MES 09-26")
+    await assistant.buys(1, instrument="MES 12-26")
+    world.later()
+    for tool in ("close_position", "flatten", "cancel_orders"):
+        told = await assistant.call(tool, account="Sim101", instrument="MES")
+        assert told.is_error
+        assert "MES 09-26, MES 12-26" in told.text
+        assert "Nothing was sent" in told.text
+    assert world.net() == 1
+
+
+async def test_flatten_leaves_positions_and_cancels_every_order(assistant, world, wire) -> None:
+    await assistant.buys(2)
+    await assistant.buys(1, instrument="MNQ", action="SELL")
+    world.later()
+    await assistant.protects(world.price(-40), quantity=2)
+    await assistant.rests(world.price(-80, "MNQ"), instrument="MNQ")
+    told = await assistant.call("flatten", account="Sim101")
+    assert (told.status, told.sent, told.position_after, told.reasons) == ("flat", True, 0, [])
+    assert not world.sim.exchange.accounts["Sim101"].open_positions()
+    assert world.live() == []
+    assert [path for path, said in wire.posts() if not said] == ["/v1/api/accounts/Sim101/positions/flatten"], (
+        "without an instrument the account still stands in the path"
+    )
+
+
+async def test_flatten_of_one_instrument_leaves_the_others(assistant, world) -> None:
+    await assistant.buys(2)
+    await assistant.buys(1, instrument="MNQ")
+    world.later()
+    other = await assistant.protects(world.price(-60, "MNQ"), instrument="MNQ")
+    told = await assistant.call("flatten", account="Sim101", instrument="MES")
+    assert (told.status, told.position_after) == ("flat", 0)
+    assert (world.net("MES"), world.net("MNQ")) == (0, 1)
+    assert world.live() == [other]
+
+
+async def test_flatten_of_a_resting_entry_cancels_it_by_a_second_step(assistant, world) -> None:
+    """Flattening one instrument leaves an entry without a position alone, and it would fill later."""
+    await assistant.rests(world.price(-40))
+    told = await assistant.call("flatten", account="Sim101", instrument="MES")
+    assert (told.status, told.position_after) == ("flat", 0)
+    assert world.live() == []
+    assert [seen.rpc for seen in world.sim.requests_of("Flatten", "CancelOrders")] == ["Flatten", "CancelOrders"]
+
+
+async def test_flatten_of_a_flat_account_is_flat_and_passes_their_warning_on(assistant, world) -> None:
+    told = await assistant.call("flatten", account="Sim101")
+    assert (told.status, told.sent) == ("flat", True)
+    assert 'CrossTrade warns: "No open positions to flatten"' in told.warnings_text
+
+
+async def test_a_stop_stays_as_long_as_the_position_that_it_protects(assistant, world) -> None:
+    """The closing order hangs, so the second step must not strip the position of its stop."""
+    await assistant.buys(2)
+    world.later()
+    world.sim.faults.arm(Fault.REFUSED_WITH_400, rpc="Flatten")
+    stop = await assistant.protects(world.price(-40), quantity=2)
+    told = await assistant.call("flatten", account="Sim101")
+    assert told.status == "rejected"
+    assert "NOT FLAT" in told.next_step
+    assert "still held: LONG 2 MES 09-26" in told.reasons_text
+    assert world.live() == [stop]
+    assert not world.sim.requests_of("CancelOrders")
+
+
+@pytest.mark.parametrize("fault", [Fault.FROZEN_ORDERS, Fault.NO_FILL, Fault.LATE_REJECT, Fault.PARTIAL_FILL_STUCK])
+@pytest.mark.parametrize("tool", ["flatten", "close_position"])
+async def test_an_exit_that_does_not_fill_is_never_called_flat(assistant, world, fault, tool) -> None:
+    await assistant.buys(4)
+    world.later()
+    world.sim.faults.arm(fault, rpc="Flatten" if tool == "flatten" else "ClosePosition")
+    told = await assistant.call(tool, account="Sim101", instrument="MES")
+    held = 2 if fault is Fault.PARTIAL_FILL_STUCK else 4
+    assert world.net() == held
+    assert (told.status, told.sent) == ("accepted", True)
+    assert "still held" in told.reasons_text
+    assert "tell the person now" in told.next_step
+    assert "flat" not in told.status
+    assert told.position_after in (None, held)
+
+
+async def test_a_position_that_was_turned_round_meanwhile_is_not_called_done(assistant, world, wire) -> None:
+    """Somebody at NinjaTrader sells as well: less is held than was to be left, but on the other side."""
+    await assistant.buys(3)
+    world.later()
+
+    def somebody_sells_two() -> None:
+        account, contract = world.sim.exchange.account("Sim101"), world.sim.market.front("MES", world.clock())
+        terms = OrderTerms(contract, Action.SELL, 2, OrderType.MARKET)
+        world.sim.exchange.submit(account, terms, OrderLabels(), world.clock())
+
+    wire.meanwhile["/positions/close"] = somebody_sells_two
+    told = await assistant.call("close_position", account="Sim101", instrument="MES", quantity=2)
+    assert (told.status, told.position_after, world.net()) == ("accepted", -1, -1)
+    assert "the position reads -1 and was to be +1" in told.reasons_text
+    assert "tell the person now" in told.next_step
+
+
+async def test_exits_need_no_quote_no_session_and_no_approval(assistant, world, person) -> None:
+    await assistant.buys(2)
+    world.later()
+    before = len(person.asked)
+    world.sim.faults.arm(Fault.CONNECT_REFUSED, rpc="GetQuote")
+    world.sim.faults.arm(Fault.ERROR_500_BEFORE_ACCEPT, rpc="MarketInfo")
+    told = await assistant.call("close_position", account="Sim101", instrument="MES", quantity=1)
+    assert told.status == "filled"
+    told = await assistant.call("flatten", account="Sim101")
+    assert told.status == "flat"
+    assert (world.net(), len(person.asked)) == (0, before)
