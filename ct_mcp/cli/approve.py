@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import anyio
-import anyio.to_thread
 
 from ct_mcp.cli.compose import settings_for
+from ct_mcp.cli.terminal import somebody_types, typed
 from ct_mcp.desk.deciding import Decisions, is_right
 from ct_mcp.domain.ticket import Approval, Ticket, TicketState
 from ct_mcp.store.sqlite import SqliteStore
@@ -21,7 +21,7 @@ _LOOK_EVERY_SECONDS = 0.5
 
 def run(chosen: argparse.Namespace) -> int:
     """Ask for each open ticket; 0 when all were looked at, 2 without a terminal."""
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not somebody_types():
         print("ct-mcp approve needs a terminal that a person types at; input from a pipe is not taken", file=sys.stderr)
         return 2
     settings = settings_for(chosen)
@@ -69,25 +69,18 @@ async def _ask(ticket: Ticket, decisions: Decisions) -> None:
         print("This account asks for a PIN, which this version cannot take: it stays unapproved.")
         return
     while True:
-        typed = (await anyio.to_thread.run_sync(_typed, abandon_on_cancel=True)).strip()
-        if not typed:
+        answer = await typed()
+        if not answer:
             print("Left open.")
-        elif typed.casefold() == "no":
+        elif answer.casefold() == "no":
             await decisions.decline(ticket, "terminal")
             print("Declined. It can never be sent.")
-        elif not is_right(ticket, typed):
+        elif not is_right(ticket, answer):
             print(f"That is not the text. Nothing is sent. Type {ticket.phrase}, no, or Enter.")
             continue
         else:
             await _approved(ticket, decisions)
         return
-
-
-def _typed() -> str:
-    try:
-        return input("> ")
-    except EOFError:
-        return ""
 
 
 async def _approved(ticket: Ticket, decisions: Decisions) -> None:

@@ -1,12 +1,14 @@
 """The command line: which commands there are, and what each accepts."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 
 from ct_mcp import __version__
-from ct_mcp.errors import ConfigError
+from ct_mcp.cli.terminal import never_crash_on_letters
+from ct_mcp.errors import ConfigError, CtMcpError
 
 _SETTINGS = (
     ("config", "FILE", "settings to read instead of the usual file"),
@@ -20,14 +22,21 @@ _SETTINGS = (
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code: 0 done, 1 failed, 2 cannot start, 130 interrupted."""
+    never_crash_on_letters()
     chosen = _parser().parse_args(arguments)
     try:
         return int(import_module(f"ct_mcp.cli.{chosen.command}").run(chosen))
     except ConfigError as error:
         print(error.what, file=sys.stderr)
         return 2
+    except CtMcpError as error:
+        print(error, file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # whoever read our output has enough of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -63,7 +72,16 @@ def _approve(parser: argparse.ArgumentParser) -> None:
 
 
 def _simulate(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--port", type=int, default=8787, help="where it listens on this machine; 0 for any free port")
+    parser.add_argument(
+        "--port", type=_port, default=8787, metavar="PORT", help="where it listens on this machine; 0 for any free port"
+    )
     parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same prices")
     parser.add_argument("--market-hours", choices=("globex", "always"), default="globex", help="when markets are open")
     parser.add_argument("--fault", action="append", default=[], metavar="NAME", help="misbehave; 'list' names them all")
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError(f"found {port}, expected 0 to 65535")
+    return port

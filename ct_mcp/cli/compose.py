@@ -65,6 +65,11 @@ class Furnishing:
         self._store = SqliteStore(settings.state_dir)
         return Desk(self._client, self._store, settings.policy, clock=utc_now)
 
+    @property
+    def is_used(self) -> bool:
+        """Whether a handler has asked for the desk."""
+        return self._client is not None
+
     async def close(self) -> None:
         """Close connections and the store, as far as they were opened."""
         if self._client is not None:

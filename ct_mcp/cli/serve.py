@@ -1,10 +1,15 @@
 """``ct-mcp serve``: the MCP server over stdio. Starts and lists its tools with no network and no token."""
 
 import argparse
+import asyncio
 import gc
 import logging
+import os
+import signal
 import sys
+from collections.abc import Callable
 from contextlib import AsyncExitStack
+from types import FrameType
 
 # Collecting while a thousand classes are made costs a tenth of the start, and finds nothing.
 gc.disable()
@@ -21,6 +26,8 @@ def run(chosen: argparse.Namespace) -> int:
     """Serve until stdin closes."""
     settings = settings_for(chosen)
     log_to_stderr(settings)
+    if sys.stdin.isatty():
+        print("An MCP client starts this, and speaks JSON to it. To see it work: ct-mcp demo", file=sys.stderr)
     anyio.run(_serve, settings, chosen.demo)
     return 0
 
@@ -43,8 +50,43 @@ async def _serve(settings: Settings, demo: bool) -> None:  # noqa: FBT001  # as 
 
             settings = await stack.enter_async_context(simulated(settings))
         furnishing = Furnishing(settings)
-        wiring = Wiring(furnishing.desk, settings.policy, toolsets=settings.toolsets, close=furnishing.close)
+        departure = Departure(furnishing)
+        wiring = Wiring(furnishing.desk, settings.policy, toolsets=settings.toolsets, close=departure.close)
         server = build_server(wiring)
         gc.freeze()
         gc.enable()
-        await server.run_stdio_async()
+        with anyio.CancelScope() as work:
+            departure.on_signals(work.cancel)
+            await server.run_stdio_async()
+
+
+class Departure:
+    """Leaves on Ctrl-C and SIGTERM.
+
+    The SDK's reader sits in a blocking read that no cancelling reaches, so the process would stay until the client
+    closes stdin. What is being sent is finished first; a second signal does not wait for it.
+    """
+
+    def __init__(self, furnishing: Furnishing) -> None:
+        self._furnishing = furnishing
+        self._signal = 0
+
+    def on_signals(self, cancel: Callable[[], None]) -> None:
+        """From now on a signal cancels the work in hand; where there can be none, it ends the process at once."""
+        loop = asyncio.get_running_loop()
+
+        def leave(number: int, _: FrameType | None) -> None:
+            if self._signal or not self._furnishing.is_used:
+                os._exit(128 + number)
+            self._signal = number
+            loop.call_soon_threadsafe(cancel)
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, leave)
+
+    async def close(self) -> None:
+        """Close what was opened; after a signal this is the end."""
+        with anyio.CancelScope(shield=True):
+            await self._furnishing.close()
+        if self._signal:
+            os._exit(128 + self._signal)

@@ -1,0 +1,65 @@
+"""How to go on after the tour: the lines to paste, and the way to an account of one's own."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ct_mcp.cli.pasting import claude_code_line, desktop_file, json_lines, yaml_lines
+from ct_mcp.cli.screen import Screen
+
+
+def farewell(screen: Screen, command: Sequence[str]) -> None:
+    """Tell it all; what is to be pasted is never broken at the width of the screen."""
+    screen.say()
+    screen.say("All of this happened, and each step was checked against what the server answered.", "good")
+    _your_assistant(screen, command, Path.home())
+    _your_yes(screen)
+    _your_account(screen)
+
+
+def _your_assistant(screen: Screen, command: Sequence[str], home: Path) -> None:
+    _heading(screen, "Next: your own assistant, on the same kind of simulator")
+    screen.say(
+        "Each client starts a server with a simulator of its own. Nothing of this tour is left: its tickets and its "
+        "journal are gone."
+    )
+    _to_paste(screen, "Claude Desktop", str(desktop_file(sys.platform, os.environ, home)), json_lines(command))
+    screen.say("Settings > Developer > Edit Config opens this file; where it names servers already, add the entry.")
+    _to_paste(screen, "Cursor", str(home / ".cursor" / "mcp.json"), ["the same lines"])
+    _to_paste(screen, "Continue", str(home / ".continue" / "mcpServers" / "ct-mcp-demo.yaml"), yaml_lines(command))
+    _to_paste(screen, "Claude Code", "in a terminal", [claude_code_line(command)])
+    screen.say()
+    screen.say('Start the client again and ask it: "What may you trade? Propose to buy one MES in Sim101."')
+
+
+def _your_yes(screen: Screen) -> None:
+    _heading(screen, "Your yes")
+    screen.say(
+        "Claude Desktop and Continue cannot show the question. For them, keep this open in a terminal of your own:"
+    )
+    screen.say()
+    screen.verbatim("ct-mcp approve --demo --watch")
+
+
+def _your_account(screen: Screen) -> None:
+    _heading(screen, "Later: your own NinjaTrader")
+    screen.say("End the same entry like this, with the token from CrossTrade's My Account page:")
+    screen.verbatim('      "args": ["serve"],')
+    screen.verbatim('      "env": {"CROSSTRADE_TOKEN": "..."}')
+    screen.say(
+        "It begins in mode sim, where only accounts that NinjaTrader simulates can trade: stay there first. "
+        "You approve with: ct-mcp approve --watch"
+    )
+
+
+def _heading(screen: Screen, text: str) -> None:
+    screen.say()
+    screen.say(text, "bold")
+
+
+def _to_paste(screen: Screen, client: str, where: str, lines: Sequence[str]) -> None:
+    screen.say()
+    screen.verbatim(f"{client}: {where}", "person")
+    for line in lines:
+        screen.verbatim(line)

@@ -1,0 +1,47 @@
+"""The person at the terminal: whether there is one, and what they type."""
+
+import asyncio
+import sys
+from contextlib import suppress
+from threading import Thread
+
+
+def somebody_types() -> bool:
+    """Say whether a person sits in front of us; a pipe is nobody."""
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))
+
+
+def never_crash_on_letters() -> None:
+    """Where the console cannot show a letter, show a mark instead: no name may stop a command."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+
+
+async def typed(prompt: str = "> ") -> str:
+    """One line without the blanks around it; the end of input and an interrupt count as an empty one.
+
+    The thread that waits is a daemon: a thread of a pool would keep an interrupted program alive until Enter.
+    """
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[str] = loop.create_future()
+
+    def arrived(line: str) -> None:
+        if not answer.done():
+            answer.set_result(line)
+
+    def wait() -> None:
+        line = _line(prompt)
+        with suppress(RuntimeError):  # the loop has ended meanwhile, and nobody asks any more
+            loop.call_soon_threadsafe(arrived, line)
+
+    Thread(target=wait, name="the person's line", daemon=True).start()
+    return await answer
+
+
+def _line(prompt: str) -> str:
+    try:
+        # What was typed in another encoding comes as halves of characters, which nothing could carry further.
+        return input(prompt).encode("utf-8", "replace").decode("utf-8").strip()
+    except (EOFError, KeyboardInterrupt):  # on Windows, Ctrl-C reaches the thread that reads as well
+        return ""

@@ -1,0 +1,204 @@
+"""``ct-mcp approve`` at a terminal: only the text in the question is a yes, and a pipe is nobody."""
+
+import subprocess
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ct_mcp.domain.action import PlaceOrder, describe, fingerprint
+from ct_mcp.domain.instrument import Instrument
+from ct_mcp.domain.order import OrderAction, OrderType, TimeInForce
+from ct_mcp.domain.ticket import Approval, Ticket, TicketState
+from ct_mcp.store.sqlite import SqliteStore
+
+CtMcp = Callable[..., subprocess.CompletedProcess[str]]
+AtATerminal = Callable[..., Any]
+
+BEFORE = datetime(2026, 1, 1, tzinfo=UTC)
+LONG_PAST = datetime(2026, 1, 2, tzinfo=UTC)
+# The command lives by the clock on the wall, which no test can move: tickets here last beyond it.
+FAR_AWAY = datetime(2999, 1, 1, tzinfo=UTC)
+PHRASE = "K7QM"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The state folder that the server and the person's terminal share."""
+    return tmp_path / "state"
+
+
+@pytest.fixture
+async def store(folder: Path) -> AsyncIterator[SqliteStore]:
+    """The store as the server sees it."""
+    store = SqliteStore(folder)
+    yield store
+    await store.close()
+
+
+def proposal(ticket_id: str, *, approval: Approval = Approval.FORM, expires_at: datetime = FAR_AWAY) -> Ticket:
+    """A ticket for an order whose size makes it its own."""
+    order = PlaceOrder(
+        account="Sim101",
+        instrument=Instrument("MES", 2026, 12),
+        action=OrderAction.BUY,
+        quantity=len(ticket_id),
+        order_type=OrderType.MARKET,
+        limit_price=None,
+        stop_price=None,
+        time_in_force=TimeInForce.DAY,
+    )
+    return Ticket(
+        ticket_id=ticket_id,
+        action=order,
+        fingerprint=fingerprint(order),
+        own_id=f"own-{ticket_id}",
+        summary=f"SIM  {describe(order)}",
+        question=f"{describe(order)}\n\nTo send it, type:  {PHRASE}",
+        phrase=PHRASE,
+        approval=approval,
+        simulated=True,
+        reason="",
+        created_at=BEFORE,
+        expires_at=expires_at,
+    )
+
+
+async def state_of(store: SqliteStore, ticket_id: str) -> TicketState:
+    """What became of a ticket."""
+    ticket = await store.ticket(ticket_id)
+    assert ticket is not None
+    return ticket.state
+
+
+@pytest.mark.parametrize("given", ["", f"{PHRASE}\n", "yes\n"])
+async def test_a_pipe_is_refused_and_changes_nothing(
+    ct_mcp: CtMcp, folder: Path, store: SqliteStore, given: str
+) -> None:
+    await store.open_ticket(proposal("a"), BEFORE)
+    ended = ct_mcp("approve", "--state-dir", str(folder), given=given)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "needs a terminal" in ended.stderr
+    assert await state_of(store, "a") is TicketState.OPEN
+
+
+@pytest.mark.parametrize(
+    ("typed", "answered", "state"),
+    [
+        (PHRASE, "Approved.", TicketState.APPROVED),
+        (f"  {PHRASE.lower()} ", "Approved.", TicketState.APPROVED),
+        ("no", "Declined.", TicketState.DECLINED),
+        ("", "Left open.", TicketState.OPEN),
+    ],
+)
+async def test_what_the_person_types_decides(
+    at_a_terminal: AtATerminal, folder: Path, store: SqliteStore, typed: str, answered: str, state: TicketState
+) -> None:
+    await store.open_ticket(proposal("a"), BEFORE)
+    terminal = at_a_terminal("approve", "--state-dir", str(folder))
+    terminal.until("Sim101  BUY 1 MES 12-26 MARKET")
+    terminal.until("> ")
+    terminal.types(typed)
+    terminal.until(answered)
+    assert terminal.ends() == 0
+    assert await state_of(store, "a") is state
+
+
+async def test_a_wrong_text_sends_nothing_and_is_asked_again(
+    at_a_terminal: AtATerminal, folder: Path, store: SqliteStore
+) -> None:
+    await store.open_ticket(proposal("a"), BEFORE)
+    terminal = at_a_terminal("approve", "--state-dir", str(folder))
+    for typed, answered in (("yes", "That is not the text. Nothing is sent."), (PHRASE, "Approved.")):
+        terminal.until("> ")
+        terminal.types(typed)
+        terminal.until(answered)
+    assert terminal.ends() == 0
+    assert await state_of(store, "a") is TicketState.APPROVED
+
+
+async def test_every_open_ticket_is_asked_about_once(
+    at_a_terminal: AtATerminal, folder: Path, store: SqliteStore
+) -> None:
+    for ticket_id in ("a", "bb"):
+        await store.open_ticket(proposal(ticket_id), BEFORE)
+    await store.open_ticket(proposal("ccc", expires_at=LONG_PAST), BEFORE)
+    terminal = at_a_terminal("approve", "--state-dir", str(folder))
+    for _ in range(2):
+        terminal.until("> ")
+        terminal.types("no")
+    assert terminal.ends() == 0
+    assert [await state_of(store, each) for each in ("a", "bb")] == [TicketState.DECLINED] * 2
+    assert "BUY 3 MES" not in terminal.seen
+
+
+def test_with_nothing_open_it_says_so(at_a_terminal: AtATerminal, folder: Path) -> None:
+    terminal = at_a_terminal("approve", "--state-dir", str(folder))
+    terminal.until("Nothing waits for your approval.")
+    assert terminal.ends() == 0
+
+
+async def test_watching_asks_as_proposals_come_and_ends_quietly(
+    at_a_terminal: AtATerminal, folder: Path, store: SqliteStore
+) -> None:
+    terminal = at_a_terminal("approve", "--watch", "--state-dir", str(folder))
+    terminal.until("Waiting for proposals.")
+    for ticket_id in ("a", "bb"):
+        await store.open_ticket(proposal(ticket_id), BEFORE)
+        terminal.until(f"BUY {len(ticket_id)} MES")
+        terminal.until("> ")
+        terminal.types(PHRASE)
+        terminal.until("Approved.")
+        assert await state_of(store, ticket_id) is TicketState.APPROVED
+    terminal.interrupts()
+    assert terminal.ends() == 130
+    assert "Traceback" not in terminal.seen
+
+
+async def test_ctrl_c_at_the_question_leaves_it_open(
+    at_a_terminal: AtATerminal, folder: Path, store: SqliteStore
+) -> None:
+    await store.open_ticket(proposal("a"), BEFORE)
+    terminal = at_a_terminal("approve", "--state-dir", str(folder))
+    terminal.until("> ")
+    terminal.interrupts()
+    assert terminal.ends() == 130
+    assert await state_of(store, "a") is TicketState.OPEN
+
+
+async def test_what_was_decided_elsewhere_meanwhile_stays_decided(
+    at_a_terminal: AtATerminal, folder: Path, store: SqliteStore
+) -> None:
+    await store.open_ticket(proposal("a"), BEFORE)
+    terminal = at_a_terminal("approve", "--state-dir", str(folder))
+    terminal.until("> ")
+    await store.decline_ticket("a", "form", BEFORE)
+    terminal.types(PHRASE)
+    terminal.until("It was decided before.")
+    assert terminal.ends() == 0
+    assert await state_of(store, "a") is TicketState.DECLINED
+
+
+async def test_a_ticket_that_needs_a_pin_stays_unapproved(
+    at_a_terminal: AtATerminal, folder: Path, store: SqliteStore
+) -> None:
+    await store.open_ticket(proposal("a", approval=Approval.PAGE_PIN), BEFORE)
+    terminal = at_a_terminal("approve", "--state-dir", str(folder))
+    terminal.until("asks for a PIN")
+    assert terminal.ends() == 0
+    assert await state_of(store, "a") is TicketState.OPEN
+
+
+async def test_the_terminal_for_a_demo_looks_where_the_demo_keeps_its_tickets(
+    at_a_terminal: AtATerminal, folder: Path
+) -> None:
+    store = SqliteStore(folder / "demo")
+    await store.open_ticket(proposal("a"), BEFORE)
+    terminal = at_a_terminal("approve", "--demo", "--state-dir", str(folder))
+    terminal.until("> ")
+    terminal.types(PHRASE)
+    terminal.until("Approved.")
+    assert terminal.ends() == 0
+    await store.close()

@@ -1,0 +1,49 @@
+"""The command line: what it takes, and what it answers to what it does not take."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ct_mcp import __version__
+
+CtMcp = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def test_the_version_is_told(ct_mcp: CtMcp) -> None:
+    told = ct_mcp("--version")
+    assert (told.returncode, told.stdout) == (0, f"ct-mcp {__version__}\n")
+
+
+def test_help_names_every_command_and_where_to_begin(ct_mcp: CtMcp) -> None:
+    told = ct_mcp("--help")
+    assert told.returncode == 0
+    assert all(f"\n    {command} " in told.stdout for command in ("serve", "demo", "approve", "simulate"))
+    assert "New here: ct-mcp demo" in " ".join(told.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("trade",), ("serve", "--token", "x"), ("simulate", "--port", "65536"), ("simulate", "--port", "x")],
+)
+def test_what_is_not_known_ends_with_2_and_says_what_is(ct_mcp: CtMcp, arguments: tuple[str, ...]) -> None:
+    told = ct_mcp(*arguments)
+    assert (told.returncode, told.stdout) == (2, "")
+    assert "usage: ct-mcp" in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+def test_a_file_of_settings_that_is_not_there_is_named(ct_mcp: CtMcp, tmp_path: Path) -> None:
+    told = ct_mcp("serve", "--config", str(tmp_path / "nowhere.toml"))
+    assert (told.returncode, told.stdout) == (2, "")
+    assert "nowhere.toml: there is no such file" in told.stderr
+
+
+def test_output_that_nobody_reads_ends_quietly(ct_mcp: CtMcp, started: Callable[..., subprocess.Popen[str]]) -> None:
+    process = started("simulate", "--fault", "list")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    assert process.wait(60) in (0, 1)
+    assert process.stderr.read() == ""

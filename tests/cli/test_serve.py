@@ -1,0 +1,136 @@
+"""``ct-mcp serve`` as a process: what stands on its streams, and how it ends."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CtMcp = Callable[..., subprocess.CompletedProcess[str]]
+Start = Callable[..., subprocess.Popen[str]]
+Server = tuple[subprocess.Popen[str], Callable[..., dict[str, Any]]]
+
+HELLO = {
+    "protocolVersion": "2025-11-25",
+    "capabilities": {},
+    "clientInfo": {"name": "a client", "version": "1"},
+}
+NOWHERE = ("--base-url", "http://127.0.0.1:9")
+either = pytest.mark.parametrize("arguments", [NOWHERE, ("--demo",)], ids=["own", "demo"])
+signals_as_posix_has_them = pytest.mark.skipif(
+    sys.platform == "win32", reason="signals reach a process otherwise there: press Ctrl-C by hand"
+)
+
+
+@pytest.fixture
+def served(started: Start) -> Callable[..., Server]:
+    """Start a server and introduce a client to it; gives the process and a way to ask it."""
+
+    def start(*arguments: str, **environment: str) -> Server:
+        process = started("serve", *arguments, **environment)
+        assert process.stdin is not None
+
+        def tell(method: str, **message: Any) -> None:
+            assert process.stdin is not None
+            process.stdin.write(json.dumps({"jsonrpc": "2.0", "method": method, **message}) + "\n")
+            process.stdin.flush()
+
+        def ask(method: str, **params: Any) -> dict[str, Any]:
+            tell(method, id=1, params=params)
+            assert process.stdout is not None
+            answer: dict[str, Any] = json.loads(process.stdout.readline())
+            assert answer["jsonrpc"] == "2.0"
+            return answer["result"]
+
+        assert ask("initialize", **HELLO)["serverInfo"]["name"] == "ct-mcp"
+        tell("notifications/initialized")
+        return process, ask
+
+    return start
+
+
+def rest_of(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    """Close its stdin and wait for the end; gives the code and what else stood on its streams."""
+    out, err = process.communicate(timeout=60)
+    return process.returncode, out, err
+
+
+@either
+def test_tools_are_listed_with_no_token_and_no_network(
+    served: Callable[..., Server], arguments: tuple[str, ...]
+) -> None:
+    process, ask = served(*arguments)
+    listed = {tool["name"] for tool in ask("tools/list")["tools"]}
+    assert {"get_status", "place_order", "flatten"} <= listed
+    assert rest_of(process) == (0, "", "")
+
+
+@either
+def test_it_ends_when_the_client_closes_stdin(served: Callable[..., Server], arguments: tuple[str, ...]) -> None:
+    process, _ = served(*arguments)
+    assert rest_of(process) == (0, "", "")
+
+
+def test_it_ends_when_stdin_was_never_open(ct_mcp: CtMcp) -> None:
+    ended = ct_mcp("serve", given="")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+
+
+@either
+def test_what_is_no_message_leaves_only_messages_on_stdout(
+    served: Callable[..., Server], arguments: tuple[str, ...]
+) -> None:
+    process, ask = served(*arguments, "--log-level", "debug")
+    assert process.stdin is not None
+    process.stdin.write("this is not JSON\n\n[]\n")
+    ask("tools/call", name="get_positions", arguments={})
+    code, out, _ = rest_of(process)
+    assert code == 0
+    assert all(json.loads(line)["jsonrpc"] == "2.0" for line in out.splitlines())
+
+
+@signals_as_posix_has_them
+@either
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_quietly_while_stdin_is_open(
+    served: Callable[..., Server], arguments: tuple[str, ...], number: int
+) -> None:
+    process, _ = served(*arguments)
+    process.send_signal(number)
+    assert process.wait(60) == 128 + number
+    assert rest_of(process)[1:] == ("", "")
+
+
+@signals_as_posix_has_them
+def test_a_signal_ends_it_quietly_after_it_has_worked(served: Callable[..., Server]) -> None:
+    process, ask = served("--demo")
+    assert ask("tools/call", name="get_positions", arguments={})["isError"] is False
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130
+    assert rest_of(process)[1:] == ("", "")
+
+
+def test_every_fault_of_the_settings_is_told_on_stderr(ct_mcp: CtMcp, tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text('mode = "wild"\nfoo = 1\n\n[limits]\nmax_order_contracts = "three"\n', encoding="utf-8")
+    ended = ct_mcp("serve", "--config", str(file), CT_MCP_BASE_URL="http://elsewhere.example")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("4 faults in the settings:\n")
+    assert all(name in ended.stderr for name in ("mode", "foo", "max_order_contracts", "CT_MCP_BASE_URL"))
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_demo_reads_neither_token_nor_settings_of_the_person(
+    ct_mcp: CtMcp, served: Callable[..., Server], tmp_path: Path
+) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text("this is no TOML", encoding="utf-8")
+    theirs = {"CT_MCP_CONFIG": str(file), "CROSSTRADE_TOKEN": "${NOT_EXPANDED}", "CT_MCP_MODE": "read_only"}
+    assert ct_mcp("serve", **theirs).returncode == 2
+    process, ask = served("--demo", **theirs)
+    assert "place_order" in {tool["name"] for tool in ask("tools/list")["tools"]}
+    assert rest_of(process) == (0, "", "")
