@@ -70,25 +70,75 @@ class Flatten:
     instrument: Instrument | None
 
 
+@dataclass(frozen=True, slots=True)
+class ReplaceOrder:
+    """Cancel one order and send another in its place, in the same account."""
+
+    account: str
+    order_id: str
+    order: PlaceOrder
+
+    def __post_init__(self) -> None:
+        """Refuse what the person would not see in its line, and the call could not do."""
+        if self.order.account != self.account or self.order.flatten_first:
+            raise ValueError("a replacement stays in its account and flattens nothing")
+
+
+@dataclass(frozen=True, slots=True)
+class ReversePosition:
+    """Stand the other way round in one instrument, at the same size."""
+
+    account: str
+    instrument: Instrument
+
+
+@dataclass(frozen=True, slots=True)
+class ProtectPosition:
+    """Put a bracket around one position in place of its orders; at least one of the two prices is given."""
+
+    account: str
+    instrument: Instrument
+    take_profit_price: Decimal | None
+    stop_loss_price: Decimal | None
+
+
 Action = PlaceOrder | ChangeOrder | CancelOrder | CancelOrders | ClosePosition | Flatten
 Exit = CancelOrder | CancelOrders | ClosePosition | Flatten
+# Not an Action before guard, desk and store know what to do with them.
+Unproposed = ReplaceOrder | ReversePosition | ProtectPosition
 
 
-def describe(action: Action) -> str:
+def describe(action: Action | Unproposed) -> str:
     """One line that a person can read, without the account's kind: ``Sim101  BUY 2 ES 12-26 MARKET``."""
+    return f"{action.account}  {_words(action)}"
+
+
+def _words(action: Action | Unproposed) -> str:
     match action:
         case PlaceOrder():
-            return f"{action.account}  {_order_words(action)}"
+            return _order_words(action)
         case ChangeOrder():
-            return f"{action.account}  CHANGE {action.order_id} to {_change_words(action)}"
+            return f"CHANGE {action.order_id} to {_change_words(action)}"
+        case ReplaceOrder():
+            return f"REPLACE {action.order_id} by {_order_words(action.order)}"
         case CancelOrder():
-            return f"{action.account}  CANCEL {action.order_id}"
+            return f"CANCEL {action.order_id}"
         case CancelOrders():
-            return f"{action.account}  CANCEL all orders{_of(action.instrument)}"
+            return f"CANCEL all orders{_of(action.instrument)}"
+        case _:
+            return _position_words(action)
+
+
+def _position_words(action: ClosePosition | Flatten | ReversePosition | ProtectPosition) -> str:
+    match action:
         case ClosePosition():
-            return f"{action.account}  CLOSE {_how_much(action)} {action.instrument}"
-        case Flatten():  # pragma: no branch  # the set is closed
-            return f"{action.account}  FLATTEN {action.instrument or 'everything in this account'}"
+            return f"CLOSE {_how_much(action)} {action.instrument}"
+        case Flatten():
+            return f"FLATTEN {action.instrument or 'everything in this account'}"
+        case ReversePosition():
+            return f"REVERSE {action.instrument}"
+        case ProtectPosition():  # pragma: no branch  # the set is closed
+            return f"PROTECT {action.instrument} with {_bracket_words(action)}, in place of its orders"
 
 
 def _order_words(order: PlaceOrder) -> str:
@@ -116,6 +166,11 @@ def _change_words(change: ChangeOrder) -> str:
     return ", ".join(f"{name} {_number(value)}" for name, value in given if value is not None)
 
 
+def _bracket_words(protect: ProtectPosition) -> str:
+    given = (("take profit", protect.take_profit_price), ("stop loss", protect.stop_loss_price))
+    return " and ".join(f"{name} {_number(value)}" for name, value in given if value is not None)
+
+
 def _how_much(close: ClosePosition) -> str:
     if close.quantity is not None:
         return f"{close.quantity} of"
@@ -132,11 +187,13 @@ def _of(instrument: Instrument | None) -> str:
     return "" if instrument is None else f" of {instrument}"
 
 
-def fingerprint(action: Action) -> str:
+def fingerprint(action: Action | Unproposed) -> str:
     """Equal for identical actions and for nothing else; 6410.0 and 6410.00 are the same price."""
     parts = (f"{field.name}={_canonical(getattr(action, field.name))}" for field in fields(action))
     return sha256("\x1f".join((type(action).__name__, *parts)).encode()).hexdigest()
 
 
 def _canonical(value: object) -> str:
+    if isinstance(value, PlaceOrder):
+        return fingerprint(value)
     return str(value.normalize()) if isinstance(value, Decimal) and value.is_finite() else repr(value)

@@ -13,6 +13,10 @@ from ct_mcp.domain.action import (
     ClosePosition,
     Flatten,
     PlaceOrder,
+    ProtectPosition,
+    ReplaceOrder,
+    ReversePosition,
+    Unproposed,
     describe,
     fingerprint,
 )
@@ -48,9 +52,19 @@ STOP_LIMIT = replace(
         (ClosePosition("Sim101", ES, percent=Decimal("12.5")), "Sim101  CLOSE 12.5 % of ES 12-26"),
         (Flatten("Sim101", None), "Sim101  FLATTEN everything in this account"),
         (Flatten("Sim101", ES), "Sim101  FLATTEN ES 12-26"),
+        (ReplaceOrder("Sim101", "7", MARKET), "Sim101  REPLACE 7 by BUY 2 ES 12-26 MARKET"),
+        (ReversePosition("Sim101", ES), "Sim101  REVERSE ES 12-26"),
+        (
+            ProtectPosition("Sim101", ES, Decimal("6.42E+3"), Decimal("6390.25")),
+            "Sim101  PROTECT ES 12-26 with take profit 6420 and stop loss 6390.25, in place of its orders",
+        ),
+        (
+            ProtectPosition("Sim101", ES, None, Decimal("6390.25")),
+            "Sim101  PROTECT ES 12-26 with stop loss 6390.25, in place of its orders",
+        ),
     ],
 )
-def test_an_action_is_one_line_that_a_person_can_read(action: Action, line: str) -> None:
+def test_an_action_is_one_line_that_a_person_can_read(action: Action | Unproposed, line: str) -> None:
     assert describe(action) == line
 
 
@@ -64,6 +78,33 @@ def test_an_absurd_price_is_a_short_line_all_the_same(price: str) -> None:
 def test_the_same_price_written_otherwise_is_the_same_action() -> None:
     other = replace(STOP_LIMIT, limit_price=Decimal("6412.5"), stop_price=Decimal("6410.00"))
     assert fingerprint(other) == fingerprint(STOP_LIMIT)
+
+
+def test_the_order_inside_a_replacement_is_the_same_by_its_prices_too() -> None:
+    replacing = ReplaceOrder("Sim101", "7", STOP_LIMIT)
+    other = replace(STOP_LIMIT, limit_price=Decimal("6412.5"), stop_price=Decimal("6410.00"))
+    assert fingerprint(replace(replacing, order=other)) == fingerprint(replacing)
+    for changed in (
+        {"order": replace(STOP_LIMIT, quantity=3)},
+        {"order": replace(STOP_LIMIT, limit_price=Decimal("6412.75"))},
+        {"order_id": "8"},
+    ):
+        assert fingerprint(replace(replacing, **changed)) != fingerprint(replacing)
+
+
+@pytest.mark.parametrize("order", [replace(MARKET, account="Sim102"), replace(MARKET, flatten_first=True)])
+def test_a_replacement_stays_in_its_account_and_flattens_nothing(order: PlaceOrder) -> None:
+    with pytest.raises(ValueError, match="stays in its account"):
+        ReplaceOrder("Sim101", "7", order)
+
+
+def test_each_price_of_a_bracket_makes_another_action() -> None:
+    bracket = ProtectPosition("Sim101", ES, Decimal(6420), Decimal("6390.25"))
+    assert fingerprint(replace(bracket, take_profit_price=Decimal("6420.00"))) == fingerprint(bracket)
+    swapped = ProtectPosition("Sim101", ES, Decimal("6390.25"), Decimal(6420))
+    others = (replace(bracket, take_profit_price=None), replace(bracket, stop_loss_price=None), swapped)
+    assert len({fingerprint(action) for action in (bracket, *others)}) == 4
+    assert fingerprint(ReversePosition("Sim101", ES)) != fingerprint(ClosePosition("Sim101", ES))
 
 
 @pytest.mark.parametrize(
