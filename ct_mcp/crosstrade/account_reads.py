@@ -2,7 +2,8 @@
 
 from decimal import Decimal
 
-from ct_mcp.crosstrade.call import Call, Caller, account_named
+from ct_mcp.crosstrade.call import Call, account_named
+from ct_mcp.crosstrade.caller import Caller
 from ct_mcp.crosstrade.failures import NoPosition
 from ct_mcp.crosstrade.wire_accounts import (
     accounts_in,
@@ -21,6 +22,7 @@ from ct_mcp.crosstrade.wire_orders import (
     orders_in,
     status_in,
 )
+from ct_mcp.crosstrade.wire_values import truth_for
 from ct_mcp.domain.account import Account, AccountSnapshot, Watermarks
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import Execution, Lifecycle, Order, OrderState
@@ -60,7 +62,7 @@ async def positions(self: Caller, account: str) -> tuple[Position, ...]:
 
 async def all_positions(self: Caller, *, include_flat: bool = False) -> tuple[Position, ...]:
     """Every open position of every account."""
-    call = Call("GetAllPositions", query={"includeFlat": _truth(include_flat)})
+    call = Call("GetAllPositions", query={"includeFlat": truth_for(include_flat)})
     rows = await self._ask(call, lambda reply: positions_in(reply, None))
     return rows if include_flat else _open(rows)
 
@@ -79,13 +81,13 @@ async def position(self: Caller, account: str, instrument: Instrument) -> Positi
 
 async def orders(self: Caller, account: str, *, active_only: bool) -> tuple[Order, ...]:
     """The orders of one account; closed ones are pruned after a while, so their absence proves nothing."""
-    call = Call("ListOrders", {"account": account}, {"activeOnly": _truth(active_only)})
+    call = Call("ListOrders", {"account": account}, {"activeOnly": truth_for(active_only)})
     return await self._ask(call, lambda reply: orders_in(reply, account))
 
 
 async def all_orders(self: Caller, *, active_only: bool) -> tuple[Order, ...]:
     """The orders of every account."""
-    call = Call("GetAllOrders", query={"activeOnly": _truth(active_only)})
+    call = Call("GetAllOrders", query={"activeOnly": truth_for(active_only)})
     return await self._ask(call, lambda reply: orders_in(reply, None))
 
 
@@ -121,7 +123,7 @@ async def execution(self: Caller, account: str, execution_id: str) -> Execution:
 
 
 async def executions_of_order(self: Caller, account: str, order_id: str) -> tuple[Execution, ...]:
-    """The executions of one order. The catalogue says what of this route is our assumption."""
+    """The executions of one order. Its path is our assumption; where it fails, the live one is asked for."""
     call = Call("GetExecutionsByOrderId", _order_path(account, order_id))
     return await self._ask(call, lambda reply: executions_of_order_in(reply, account))
 
@@ -132,7 +134,3 @@ def _open(rows: tuple[Position, ...]) -> tuple[Position, ...]:
 
 def _order_path(account: str, order_id: str) -> dict[str, str]:
     return {"account": account, "order_id": order_id}
-
-
-def _truth(value: object) -> str:
-    return "true" if value else "false"

@@ -1,28 +1,24 @@
 """One call as the catalogue knows it: the route filled in, and nothing that could reach more than was named."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
-from typing import Protocol, TypeVar
 from urllib.parse import quote
 
 from ct_mcp.crosstrade.catalogue import ENDPOINTS, Endpoint
-from ct_mcp.crosstrade.wire_row import Reply
 from ct_mcp.crosstrade.words import quoted
 from ct_mcp.errors import BadRequest
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An RPC of the catalogue with what goes into its path, query and body."""
+    """An RPC of the catalogue with what goes into its path, query and body; ``route`` stands in for the path there."""
 
     rpc: str
     path: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
     body: Mapping[str, object] | None = None
     is_document: bool = False
+    route: str = ""
 
     def __post_init__(self) -> None:
         """Make the two calls impossible that reach accounts which nobody named."""
@@ -41,17 +37,8 @@ class Call:
         Raises:
             BadRequest: A name would change the route, as ``..`` or a slash would.
         """
-        return self.endpoint.path.format(**{name: _piece(name, value) for name, value in self.path.items()})
-
-
-class Caller(Protocol):
-    """Who makes calls: the client, or a view of it."""
-
-    async def _ask(self, call: Call, read: Callable[[Reply], _T]) -> _T: ...
-
-    async def _send(self, call: Call, read: Callable[[Reply], _T]) -> _T: ...
-
-    def _today(self) -> date: ...
+        path = self.route or self.endpoint.path
+        return path.format(**{name: _piece(name, value) for name, value in self.path.items()})
 
 
 def account_named(name: str) -> str:

@@ -4,13 +4,21 @@ The Tradovate surface and the webhook are other products and are left out. `ct-m
 live catalogue; what is ``assumed`` here has not been seen in any document.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
+
+PREFIX = "/v1/api"
+_PATH = "the path"
+_NAME = "the RPC name, which is ours"
+_PRICES = "the spelling of its prices"
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One route. ``assumed`` is empty, or says what in this row is our deduction."""
+    """One route. ``assumed`` is empty, or says what in this row is our deduction.
+
+    A call in ``steps`` does one thing and then another: when they refuse it, the first may have been done.
+    """
 
     rpc: str
     method: str
@@ -18,21 +26,29 @@ class Endpoint:
     writes: bool
     note: str = ""
     assumed: str = ""
+    steps: bool = False
+
+    @property
+    def path_is_assumed(self) -> bool:
+        """Say whether the live catalogue may know better where it is. Reads only: no write goes to a guessed path."""
+        return self.assumed == _PATH
 
 
 def _read(rpc: str, path: str, note: str = "", assumed: str = "") -> Endpoint:
-    return Endpoint(rpc, "GET", f"/v1/api{path}", writes=False, note=note, assumed=assumed)
+    return Endpoint(rpc, "GET", PREFIX + path, writes=False, note=note, assumed=assumed)
 
 
 def _write(rpc: str, path: str, note: str = "", assumed: str = "") -> Endpoint:
-    return Endpoint(rpc, "POST", f"/v1/api{path}", writes=True, note=note, assumed=assumed)
+    return Endpoint(rpc, "POST", PREFIX + path, writes=True, note=note, assumed=assumed)
+
+
+def _steps(rpc: str, path: str, note: str = "", assumed: str = "") -> Endpoint:
+    return replace(_write(rpc, path, note, assumed), steps=True)
 
 
 _ACCOUNT = "/accounts/{account}"
 _ORDER = f"{_ACCOUNT}/orders/{{order_id}}"
 _STRATEGY = f"{_ACCOUNT}/strategies/{{strategy_id}}"
-_PATH = "the path"
-_NAME = "the RPC name, which is ours"
 
 _ROWS = (
     # Accounts
@@ -47,8 +63,8 @@ _ROWS = (
     _write("FlattenEverything", "/positions/flatten", "an EMPTY body closes every account; sent with an account only"),
     _write("Flatten", f"{_ACCOUNT}/positions/flatten", "leaves resting entries where there is no position"),
     _write("ClosePosition", f"{_ACCOUNT}/positions/close", "a partial close leaves stops and targets at their size"),
-    _write("Reverse", f"{_ACCOUNT}/positions/reverse"),
-    _write("ReversePosition", f"{_ACCOUNT}/positions/reverseposition", "places even if the old position still stands"),
+    _steps("Reverse", f"{_ACCOUNT}/positions/reverse"),
+    _steps("ReversePosition", f"{_ACCOUNT}/positions/reverseposition", "places even if the old position still stands"),
     # Orders
     _read("ListOrders", f"{_ACCOUNT}/orders"),
     _read("GetAllOrders", "/orders", "add-on 1.12.0", assumed=_PATH),
@@ -56,13 +72,15 @@ _ROWS = (
     _read("GetOrderStatus", f"{_ORDER}/status"),
     _read("GetOrderLifecycle", f"{_ORDER}/lifecycle", "add-on 1.13.2; the evidence after an unknown outcome"),
     _write("PlaceOrder", f"{_ACCOUNT}/orders/place", "acknowledged by the add-on; neither working nor filled"),
-    _write("FlatPlace", f"{_ACCOUNT}/orders/flatplace", "places even if the old position still stands"),
+    _steps("FlatPlace", f"{_ACCOUNT}/orders/flatplace", "places even if the old position still stands"),
     _write("Cancel", f"{_ORDER}/cancel"),
     _write("CancelOrders", f"{_ACCOUNT}/orders/cancel", "no instrument: every order of the account"),
     _write("CancelAllOrders", "/orders/cancelall", "NEVER CALLED: it reaches accounts that nobody named"),
-    _write("CancelReplace", f"{_ORDER}/replace"),
-    Endpoint("Change", "PUT", f"/v1/api{_ORDER}/change", writes=True, note="the only PUT"),
-    _write("CancelAndBracket", f"{_ACCOUNT}/orders/cancel_and_bracket", "not atomic; on a flat account it opens"),
+    _steps("CancelReplace", f"{_ORDER}/replace", "places only if the old order was cancelled"),
+    Endpoint("Change", "PUT", f"{PREFIX}{_ORDER}/change", writes=True, note="the only PUT"),
+    _steps(
+        "CancelAndBracket", f"{_ACCOUNT}/orders/cancel_and_bracket", "not atomic; on a flat account it opens", _PRICES
+    ),
     # Executions
     _read("ListExecutions", f"{_ACCOUNT}/executions", "the last 900 seconds at most"),
     _read("GetExecution", f"{_ACCOUNT}/executions/{{execution_id}}"),
@@ -71,11 +89,11 @@ _ROWS = (
     _read("GetQuote", "/market/quote", "one name: an object; several, joined by commas: a bare array"),
     _read("GetQuoteLegacy", f"{_ACCOUNT}/quote", "deprecated since 1.12.0", assumed=_NAME),
     _read("MarketInfo", "/market/info"),
-    Endpoint("GetBars", "POST", "/v1/api/market/bars", writes=False, note="reads, though it is a POST"),
+    Endpoint("GetBars", "POST", f"{PREFIX}/market/bars", writes=False, note="reads, though it is a POST"),
     # Strategies
     _read("ListStrategies", f"{_ACCOUNT}/strategies", "has returned stale rows", assumed=_PATH),
     _read("GetStrategy", _STRATEGY, assumed=_PATH),
-    _read("ListAllStrategies", "/strategies", assumed=_PATH),
+    _read("ListAllStrategies", "/strategies", "the reliable list", assumed=_PATH),
     _write("CloseStrategy", f"{_STRATEGY}/close"),
     _write("DisableStrategy", f"{_STRATEGY}/disable", "add-on 1.13.0"),
     _write("EnableStrategy", f"{_STRATEGY}/enable", "add-on 1.13.0"),

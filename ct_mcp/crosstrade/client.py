@@ -1,10 +1,12 @@
 """CrossTrade over REST: one method per endpoint, our words in and out.
 
-The methods are written in ``account_reads``, ``market_reads`` and ``writes``. There is deliberately none that sends a
-flatten without an account, and none for CancelAllOrders: both reach accounts that nobody named.
+The methods are written in ``account_reads``, ``market_reads``, ``strategy_calls``, ``discovery`` and ``writes``. There
+is deliberately none that sends a flatten without an account, and none for CancelAllOrders: both reach accounts that
+nobody named.
 """
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from copy import copy
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -13,11 +15,13 @@ from typing import Self, TypedDict, TypeVar, Unpack
 
 import httpx
 
-from ct_mcp.crosstrade import account_reads, market_reads, writes
+from ct_mcp.crosstrade import account_reads, discovery, market_reads, strategy_calls, writes
 from ct_mcp.crosstrade.budget import Allowance, Budget
 from ct_mcp.crosstrade.call import Call
 from ct_mcp.crosstrade.line import Line, Manner, Timeouts
+from ct_mcp.crosstrade.live import Live
 from ct_mcp.crosstrade.wire_row import Reply
+from ct_mcp.errors import BudgetExhausted, NotFound, UpstreamError
 
 _T = TypeVar("_T")
 _USUAL_TIMEOUTS = Timeouts()
@@ -54,8 +58,20 @@ class CrossTrade:
     quotes = market_reads.quotes
     session = market_reads.session
     bars = market_reads.bars
-    endpoints = market_reads.endpoints
-    reference = market_reads.reference
+    legacy_quotes = market_reads.legacy_quotes
+
+    endpoints = discovery.endpoints
+    reference = discovery.reference
+    bracket_fields = discovery.bracket_fields
+
+    strategies = strategy_calls.strategies
+    all_strategies = strategy_calls.all_strategies
+    strategy = strategy_calls.strategy
+    start_strategy = strategy_calls.start_strategy
+    enable_strategy = strategy_calls.enable_strategy
+    disable_strategy = strategy_calls.disable_strategy
+    close_strategy = strategy_calls.close_strategy
+    atm_templates = strategy_calls.atm_templates
 
     place_order = writes.place_order
     flat_place = writes.flat_place
@@ -66,6 +82,9 @@ class CrossTrade:
     close_position = writes.close_position
     flatten = writes.flatten
     flatten_filtered = writes.flatten_filtered
+    reverse = writes.reverse
+    reverse_position = writes.reverse_position
+    cancel_and_bracket = writes.cancel_and_bracket
 
     def __init__(
         self, base_url: str, token: str | None, timeouts: Timeouts = _USUAL_TIMEOUTS, **world: Unpack[World]
@@ -77,6 +96,7 @@ class CrossTrade:
         """
         self._line = Line(base_url, token, timeouts, **world)
         self._manner = Manner()
+        self._live = Live()
 
     async def __aenter__(self) -> Self:
         return self
@@ -111,7 +131,20 @@ class CrossTrade:
         return view
 
     async def _ask(self, call: Call, read: Callable[[Reply], _T]) -> _T:
-        return await self._line.ask(call, read, self._manner)
+        try:
+            return await self._line.ask(self._live.directed(call), read, self._manner)
+        except NotFound as error:
+            elsewhere = await self._elsewhere(call, error)
+        return await self._line.ask(elsewhere, read, self._manner)
+
+    async def _elsewhere(self, call: Call, error: NotFound) -> Call:
+        """The call at another path than the one that we assumed, if the live catalogue knows one; else the error."""
+        if call.endpoint.path_is_assumed and self._live.routes is None:
+            with suppress(UpstreamError, BudgetExhausted):
+                self._live.routes = await self.endpoints()
+                if (moved := self._live.directed(call)).address != call.address:
+                    return moved
+        raise self._live.explained(call, error) from None
 
     async def _send(self, call: Call, read: Callable[[Reply], _T]) -> _T:
         return await self._line.send(call, read, self._manner)

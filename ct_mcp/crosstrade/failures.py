@@ -11,6 +11,7 @@
 | 3xx, 5xx                             | Unavailable            | OutcomeUnknown                             |
 | 200 that cannot be read              | BadReply               | OutcomeUnknown                             |
 | a code that leaves it open           | by its status          | OutcomeUnknown, whatever the status        |
+| a no to a call that is made in steps |                        | OutcomeUnknown, unless it came beforehand  |
 """
 
 import json
@@ -34,6 +35,7 @@ from ct_mcp.errors import (
     OutcomeUnknown,
     RateLimited,
     Unavailable,
+    UpstreamError,
 )
 
 NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
@@ -53,9 +55,17 @@ _LEFT_OPEN = re.compile(
 _NO_POSITION = re.compile(r"(?i)\bno positions? (?:was )?found for instrument")
 _ORDER_GONE = re.compile(r"(?i)not found or already terminal")
 _NOT_FOUND = re.compile(
-    r"(?i)not found|no such|does not exist|unknown[_ ](?:account|order|execution|strategy|instrument)"
+    r"(?i)not[ _]found|no such|does not exist|unknown[_ ](?:account|order|execution|strategy|instrument)"
 )
 _TOO_OLD = re.compile(r"(?i)unknown api command")
+# Any of these, said of a call that does one thing and then another, proves that it did not even begin.
+_BEFORE_IT_BEGAN = (
+    _OFFLINE_BEFORE,
+    _ORDER_GONE,
+    _NO_POSITION,
+    _TOO_OLD,
+    re.compile(r"(?i)\b(?:invalid|unknown)[_ ](?:request|account|instrument)\b|\baccount\b[^,;]{0,80}\bnot[ _]found"),
+)
 
 
 class NoPosition(NotFound):
@@ -76,6 +86,7 @@ class Request:
     writes: bool
     assumed: str = ""
     secrets: tuple[str, ...] = ()
+    steps: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,11 +190,17 @@ def _of_408(request: Request, answer: Answer, what: str) -> CtMcpError:
 
 
 def _of_text(request: Request, answer: Answer) -> CtMcpError:
-    """Their no is definite, unless their words leave open what happened."""
+    """Their no is definite, unless their words leave open what happened, or it may have come half-way."""
     words = their_words(answer)
     what = f"{request.rpc} was refused{_said(request, answer)}"
     if _LEFT_OPEN.search(words) or _LOST_ON_THE_WAY.search(words):
         return OutcomeUnknown(what) if request.writes else Unavailable(what)
+    if request.steps and not any(proof.search(words) for proof in _BEFORE_IT_BEGAN):
+        return OutcomeUnknown(f"{what}; what it does first may have been done")
+    return _definite_no(request, words, what)
+
+
+def _definite_no(request: Request, words: str, what: str) -> UpstreamError:
     if _OFFLINE_BEFORE.search(words):
         return AddonOffline(what)
     if _ORDER_GONE.search(words):
@@ -192,7 +209,7 @@ def _of_text(request: Request, answer: Answer) -> CtMcpError:
         return NoPosition(what)
     if _TOO_OLD.search(words):
         return NotFound(what, next_step="the person must update the CrossTrade add-on in NinjaTrader")
-    return NotFound(what) if _NOT_FOUND.search(words) else OrderRejected(what)
+    return _not_found(request, what) if _NOT_FOUND.search(words) else OrderRejected(what)
 
 
 def _not_there(request: Request, answer: Answer) -> CtMcpError:
@@ -200,8 +217,12 @@ def _not_there(request: Request, answer: Answer) -> CtMcpError:
     hint = f"; they suggest {quoted(str(meant), request.secrets)}" if meant else ""
     guess = f"; {request.assumed} of this endpoint is our assumption" if request.assumed else ""
     if meant or not _ORDER_GONE.search(their_words(answer)):
-        return NotFound(f"{request.rpc} was answered with HTTP 404{_said(request, answer)}{hint}{guess}")
+        return _not_found(request, f"{request.rpc} was answered with HTTP 404{_said(request, answer)}{hint}{guess}")
     return OrderGone(f"{request.rpc} was refused{_said(request, answer)}")
+
+
+def _not_found(request: Request, what: str) -> NotFound:
+    return NotFound(what, next_step="check the id with get_strategies" if "Strateg" in request.rpc else "")
 
 
 def _untrusted(request: Request, what: str) -> CtMcpError:

@@ -207,7 +207,8 @@ async def _bounded_text(response: httpx.Response) -> str | None:
 def _judged(call: Call, outcome: Answer | Exception, now: datetime, secrets: tuple[str, ...]) -> Reply:
     if call.is_document and isinstance(outcome, Answer) and 200 <= outcome.status < 300:
         return Reply(call.rpc, _document(call, outcome), now, secrets)
-    request = Request(call.rpc, call.endpoint.writes, call.endpoint.assumed, secrets)
+    endpoint = call.endpoint
+    request = Request(call.rpc, endpoint.writes, endpoint.assumed, secrets, endpoint.steps)
     failure = failure_of(request, outcome, now)
     if failure is not None:
         raise failure

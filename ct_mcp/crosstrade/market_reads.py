@@ -1,27 +1,16 @@
-"""Reading quotes, sessions, bars, and what the service says of itself."""
+"""Reading quotes, sessions and bars."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
-from ct_mcp.crosstrade.call import Call, Caller
-from ct_mcp.crosstrade.catalogue import REFERENCES
+from ct_mcp.crosstrade.call import Call
+from ct_mcp.crosstrade.caller import Caller
 from ct_mcp.crosstrade.wire_market import bars_body, bars_in, quotes_in, session_in
-from ct_mcp.crosstrade.wire_row import Reply, rows_of
 from ct_mcp.domain.instrument import Instrument, parse_instrument
 from ct_mcp.domain.market import Bar, Period, Quote, Session
 from ct_mcp.errors import BadRequest
 
 MOST_BARS = 8000
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One route as the live catalogue lists it; ``name`` is empty where it gives none."""
-
-    method: str
-    path: str
-    name: str
 
 
 async def quotes(self: Caller, names: Sequence[str]) -> tuple[Quote, ...]:
@@ -31,11 +20,13 @@ async def quotes(self: Caller, names: Sequence[str]) -> tuple[Quote, ...]:
         BadRequest: There is no name, or one that is no instrument.
         BadReply: Not every name got its own quote.
     """
-    if not names:
-        raise BadRequest("instruments is empty; name at least one")
-    for name in names:
-        parse_instrument(name, self._today())
-    call = Call("GetQuote", query={"instrument": ",".join(name.strip() for name in names)})
+    call = Call("GetQuote", query=_named(self, names))
+    return await self._ask(call, lambda reply: quotes_in(reply, names))
+
+
+async def legacy_quotes(self: Caller, account: str, names: Sequence[str]) -> tuple[Quote, ...]:
+    """The same over the deprecated route, whose quotes bear no stamp and are never fresh: only to compare the two."""
+    call = Call("GetQuoteLegacy", {"account": account}, _named(self, names))
     return await self._ask(call, lambda reply: quotes_in(reply, names))
 
 
@@ -58,27 +49,9 @@ async def bars(  # noqa: PLR0913 - the first is the client itself
     return await self._ask(call, lambda reply: bars_in(reply, name, count))
 
 
-async def endpoints(self: Caller) -> tuple[Route, ...]:
-    """The live catalogue. Its shape is not documented, so every reasonable one is taken, but never an empty one."""
-    return await self._ask(Call("_endpoints"), _routes_in)
-
-
-async def reference(self: Caller, name: str) -> str:
-    """One of the documents that the service gives of itself, as it is."""
-    if name not in REFERENCES:
-        raise BadRequest(f"reference must be one of {', '.join(REFERENCES)}")
-    return await self._ask(Call(name, is_document=True), lambda reply: str(reply.value))
-
-
-def _routes_in(reply: Reply) -> tuple[Route, ...]:
-    values = reply.top.values
-    places = (reply.value, *(values.get(key) for key in ("endpoints", "routes", "data")))
-    listed = next((place for place in places if isinstance(place, list) and place), None)
-    if listed is None:
-        return reply.top.refuse("it lists no routes")
-    if all(isinstance(item, str) for item in listed):
-        listed = [dict(zip(("method", "path"), item.split(None, 1), strict=False)) for item in listed]
-    return tuple(
-        Route(row.text("method").upper(), row.text("path"), row.text_or_none("rpc", "name", "api") or "")
-        for row in rows_of(listed, reply.rpc, reply.today)
-    )
+def _named(self: Caller, names: Sequence[str]) -> dict[str, str]:
+    if not names:
+        raise BadRequest("instruments is empty; name at least one")
+    for name in names:
+        parse_instrument(name, self._today())
+    return {"instrument": ",".join(name.strip() for name in names)}

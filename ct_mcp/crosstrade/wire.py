@@ -15,7 +15,7 @@ from ct_mcp.domain.order import OrderType
 from ct_mcp.domain.position import Direction, Position
 from ct_mcp.errors import BadRequest
 
-_TYPES = {kind: kind.value.replace("_", "") for kind in OrderType}
+_TYPES = {kind: kind.value.replace("_", "") for kind in OrderType if kind.can_be_sent}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,8 @@ def acknowledged_order_in(reply: Reply, account: str) -> Acknowledged:
 
 def order_body(order: PlaceOrder) -> dict[str, object]:
     """The nine fields that every placing route takes; always the dated instrument, never a root."""
+    if not order.order_type.can_be_sent:
+        raise BadRequest(f"order type {order.order_type} describes an order and cannot be sent")
     return {
         "instrument": str(order.instrument),
         "action": order.action.value,
@@ -95,7 +97,7 @@ def close_body(close: ClosePosition) -> dict[str, object]:
     fraction = None if close.percent is None else close.percent / 100
     return {
         "instrument": str(close.instrument),
-        **_given(quantity=close.quantity, percent=None if fraction is None else _number("percent", fraction)),
+        **_given(quantity=close.quantity, percent=None if fraction is None else number_field("percent", fraction)),
     }
 
 
@@ -106,10 +108,15 @@ def instrument_body(instrument: Instrument | None) -> dict[str, object]:
 
 def _prices(limit_price: Decimal | None, stop_price: Decimal | None) -> dict[str, object]:
     named = {"limitPrice": limit_price, "stopPrice": stop_price}
-    return {name: _number(name, price) for name, price in named.items() if price is not None}
+    return {name: number_field(name, price) for name, price in named.items() if price is not None}
 
 
-def _number(name: str, value: Decimal) -> int | float:
+def number_field(name: str, value: Decimal) -> int | float:
+    """Give a price or a figure as the JSON number with the same digits.
+
+    Raises:
+        BadRequest: No number holds it.
+    """
     try:
         return number_for(value)
     except ValueError as error:

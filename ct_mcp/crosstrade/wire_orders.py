@@ -4,6 +4,7 @@ import html
 import re
 
 from ct_mcp.crosstrade.wire_row import Reply, Row
+from ct_mcp.crosstrade.words import folded
 from ct_mcp.domain.order import (
     Execution,
     Lifecycle,
@@ -23,8 +24,8 @@ _ACTIONS = {
     "sell": OrderAction.SELL,
     "sellshort": OrderAction.SELL,
 }
-_TYPES = {kind.value.replace("_", "").lower(): kind for kind in OrderType}
-_STATES = {state.value.replace("_", "").lower(): state for state in OrderState} | {"canceled": OrderState.CANCELLED}
+_TYPES = {folded(kind): kind for kind in OrderType} | {"mit": OrderType.MARKET_IF_TOUCHED}
+_STATES = {folded(state): state for state in OrderState} | {"canceled": OrderState.CANCELLED}
 _FILL_ACTIONS = {"long": OrderAction.BUY, "short": OrderAction.SELL}
 
 
@@ -69,7 +70,7 @@ def status_in(reply: Reply) -> OrderState:
 
 def state_from(word: str) -> OrderState:
     """Read a state in any case and spacing; what we do not know is UNKNOWN, which never counts as closed."""
-    return _STATES.get(_folded(word), OrderState.UNKNOWN)
+    return _STATES.get(folded(word), OrderState.UNKNOWN)
 
 
 def own_id_in(row: Row) -> str | None:
@@ -128,7 +129,7 @@ def execution_in(row: Row, asked: str) -> Execution:
         order_id=row.text_or_none("orderId"),
         instrument=row.instrument(),
         # On an execution the market position is the direction of the fill, not of what stands afterwards.
-        action=_FILL_ACTIONS.get(_folded(row.text_or_none("marketPosition") or "")),
+        action=_FILL_ACTIONS.get(folded(row.text_or_none("marketPosition") or "")),
         quantity=row.whole("quantity"),
         price=row.price("price"),
         at=row.at("epoch", "time"),
@@ -148,19 +149,15 @@ def _event(row: Row) -> LifecycleEvent:
 
 
 def _action(row: Row) -> OrderAction:
-    word = _folded(row.text("orderAction", "action"))
+    word = folded(row.text("orderAction", "action"))
     return _ACTIONS[word] if word in _ACTIONS else row.refuse("its action is none that we know")
 
 
 def _type(row: Row) -> OrderType:
-    word = _folded(row.text("orderType"))
-    return _TYPES[word] if word in _TYPES else row.refuse("its order type is none that we know")
+    """A type that the service cannot place still makes an order that counts, and that can be cancelled."""
+    return _TYPES.get(folded(row.text("orderType")), OrderType.OTHER)
 
 
 def _time_in_force(row: Row) -> TimeInForce | None:
     word = (row.text_or_none("timeInForce") or "").strip().upper()
     return TimeInForce(word) if word in TimeInForce.__members__ else None
-
-
-def _folded(word: str) -> str:
-    return re.sub(r"[\s_-]", "", word).casefold()

@@ -137,6 +137,15 @@ class Reply:
 
     def rows(self, key: str) -> tuple[Row, ...]:
         """The rows of a list: bare, under its name, or under ``data``. None at all only where success is claimed."""
+        return rows_of(self._proven(key), f"{self.rpc}, {key!r}", self.today)
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """The texts of a list, which is proven like one of rows."""
+        listed = self._proven(key)
+        texts = tuple(text for text in listed if isinstance(text, str) and text.strip())
+        return texts if len(texts) == len(listed) else self.top.refuse(f"{key!r} holds something that is no name")
+
+    def _proven(self, key: str) -> list[object]:
         listed = self._listed(key)
         if listed is None:
             self.top.refuse(f"it holds no {key!r}")
@@ -145,9 +154,9 @@ class Reply:
         count = whole_from(self.top.values.get("count"))
         if count is not None and count > len(listed):
             self.top.refuse(f"it counts {count} {key} and holds {len(listed)}")
-        return rows_of(listed, f"{self.rpc}, {key!r}", self.today)
+        return listed
 
-    def single(self, key: str, proof: str) -> Row:
+    def single(self, key: str, proof: str, *or_else: str) -> Row:
         """One object: flat, under its name, or under ``data``; recognised by a key that it always has."""
         for values in (
             self.value,
@@ -155,7 +164,7 @@ class Reply:
             self.top.values.get("data"),
             self.top.sub("data").values.get(key),
         ):
-            if isinstance(values, dict) and values.get(proof) not in (None, ""):
+            if isinstance(values, dict) and any(values.get(name) not in (None, "") for name in (proof, *or_else)):
                 return Row(self.rpc, values, self.today)
         return self.top.refuse(f"it holds no {proof!r}")
 

@@ -101,6 +101,11 @@ def number_for(value: Decimal) -> int | float:
     return number
 
 
+def truth_for(value: object) -> str:
+    """Give a yes or no as it stands in a query."""
+    return "true" if value else "false"
+
+
 def time_for(value: datetime) -> str:
     """Give a time as the strict ISO text that they take: UTC, whole seconds, a Z at the end."""
     return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -29,6 +29,11 @@ def cleaned(text: str, secrets: Iterable[str] = (), longest: int = LONGEST) -> s
     return told if len(told) <= longest else f"{told[: longest - 1]}…"
 
 
+def folded(word: str) -> str:
+    """One spelling for a word, whatever its case and whatever stands between its parts."""
+    return re.sub(r"[\s_-]", "", word).casefold()
+
+
 def redacted(text: str, secrets: Iterable[str] = ()) -> str:
     """Hide the secrets, in any case, and whatever stands where a secret would stand."""
     for secret in filter(None, secrets):

@@ -6,7 +6,9 @@ An acknowledgement says that the request was taken. Whether an order works, is f
 import re
 from collections.abc import Callable
 
-from ct_mcp.crosstrade.call import Call, Caller
+from ct_mcp.crosstrade.bracket import BracketFields, bracket_body
+from ct_mcp.crosstrade.call import Call
+from ct_mcp.crosstrade.caller import Caller
 from ct_mcp.crosstrade.wire import (
     Acknowledged,
     acknowledged_in,
@@ -18,10 +20,10 @@ from ct_mcp.crosstrade.wire import (
     order_body,
 )
 from ct_mcp.crosstrade.wire_row import Reply
-from ct_mcp.domain.action import ChangeOrder, ClosePosition, PlaceOrder
+from ct_mcp.domain.action import ChangeOrder, ClosePosition, PlaceOrder, ProtectPosition
 from ct_mcp.domain.instrument import Instrument
-from ct_mcp.domain.position import Direction
-from ct_mcp.errors import BadRequest
+from ct_mcp.domain.position import Direction, Position
+from ct_mcp.errors import BadRequest, NotFound, OrderRejected, OutcomeUnknown
 
 _OWN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -108,6 +110,48 @@ async def flatten_filtered(
     if direction is not None:
         body["marketPosition"] = direction.value.lower()
     return await self._send(Call("FlattenEverything", body=body), _taken(account))
+
+
+async def reverse(self: Caller, account: str, instrument: Instrument) -> Acknowledged:
+    """Turn a position round at its size; nothing is done where there is none. Read both legs back.
+
+    Raises:
+        NoPosition: There is nothing to turn round.
+    """
+    call = Call("Reverse", {"account": account}, body=instrument_body(instrument))
+    return await self._send(call, _order_taken(account))
+
+
+async def reverse_position(self: Caller, order: PlaceOrder) -> Acknowledged:
+    """Close what stands in the order's instrument, then place the order. Takes no id of ours.
+
+    They wait some seconds for the close and then place the order even if it has not worked: both may stand together.
+
+    Raises:
+        NoPosition: There is nothing to close, and nothing was placed.
+    """
+    if order.flatten_first:
+        raise ValueError("a reversal closes by itself and flattens nothing")
+    call = Call("ReversePosition", {"account": order.account}, body=order_body(order))
+    return await self._send(call, _order_taken(order.account))
+
+
+async def cancel_and_bracket(
+    self: Caller, protect: ProtectPosition, position: Position, fields: BracketFields, delay_ms: int | None = None
+) -> Acknowledged:
+    """Cancel every order of the instrument, then place a take profit and a stop loss as one OCO pair.
+
+    NOT atomic: in between, and for good where the new stop is refused, the position has no stop. They cut the size
+    down to what is held, but on a flat account they OPEN, so a position that is known to be flat is refused here. The
+    new orders have other ids than the old ones and may be listed late; they may not be named at all.
+    """
+    call = Call(
+        "CancelAndBracket", {"account": protect.account}, body=bracket_body(protect, position, fields, delay_ms)
+    )
+    try:
+        return await self._send(call, _taken(protect.account))
+    except (OrderRejected, NotFound, OutcomeUnknown) as error:
+        raise type(error)(f"{error.what}; {fields.source}", next_step=error.advice) from None
 
 
 def _placing(

@@ -21,12 +21,22 @@ class OrderAction(StrEnum):
 
 
 class OrderType(StrEnum):
-    """The four order types of the service."""
+    """The four order types that the service places, and two that only describe what somebody placed otherwise.
+
+    An order of those two counts like any other and can be cancelled; its prices are not known, and nothing sends one.
+    """
 
     MARKET = "MARKET"
     LIMIT = "LIMIT"
     STOP_MARKET = "STOP_MARKET"
     STOP_LIMIT = "STOP_LIMIT"
+    MARKET_IF_TOUCHED = "MARKET_IF_TOUCHED"
+    OTHER = "OTHER"
+
+    @property
+    def can_be_sent(self) -> bool:
+        """Say whether an order of this type may be placed."""
+        return self not in (OrderType.MARKET_IF_TOUCHED, OrderType.OTHER)
 
     @property
     def needs_limit_price(self) -> bool:

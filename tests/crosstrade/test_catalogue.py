@@ -28,6 +28,15 @@ def test_every_path_lies_under_the_api_and_names_only_what_we_fill_in() -> None:
         assert set(re.findall(r"{(\w+)}", endpoint.path)) <= {"account", "order_id", "execution_id", "strategy_id"}
 
 
+def test_only_reads_may_be_looked_for_at_another_path() -> None:
+    assert not [endpoint for endpoint in ENDPOINTS.values() if endpoint.path_is_assumed and endpoint.writes]
+
+
+def test_what_does_one_thing_and_then_another_is_marked() -> None:
+    steps = {rpc for rpc, endpoint in ENDPOINTS.items() if endpoint.steps}
+    assert steps == {"Reverse", "ReversePosition", "FlatPlace", "CancelReplace", "CancelAndBracket"}
+
+
 def test_what_was_deduced_is_marked() -> None:
     deduced = {rpc for rpc, endpoint in ENDPOINTS.items() if "the path" in endpoint.assumed}
     assert deduced == {"GetAllOrders", "GetExecutionsByOrderId", "ListStrategies", "GetStrategy", "ListAllStrategies"}

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -10,14 +11,18 @@ import anyio
 import httpx
 import pytest
 
+from ct_mcp.crosstrade.bracket import ASSUMED_FIELDS
 from ct_mcp.crosstrade.call import Call
 from ct_mcp.crosstrade.client import CrossTrade
+from ct_mcp.crosstrade.failures import NoPosition
 from ct_mcp.crosstrade.line import LONGEST_ANSWER_BYTES, Timeouts, utc_now
-from ct_mcp.domain.action import ChangeOrder, ClosePosition, PlaceOrder
+from ct_mcp.crosstrade.wire_strategies import StrategyAcknowledged
+from ct_mcp.domain.action import ChangeOrder, ClosePosition, PlaceOrder, ProtectPosition
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.market import parse_period
 from ct_mcp.domain.order import OrderAction, OrderType, TimeInForce
-from ct_mcp.domain.position import Direction
+from ct_mcp.domain.position import Direction, Position
+from ct_mcp.domain.strategy import BarType, HostMode, StartStrategy
 from ct_mcp.errors import (
     AddonOffline,
     AuthFailed,
@@ -28,6 +33,7 @@ from ct_mcp.errors import (
     CtMcpError,
     Halted,
     NotFound,
+    OrderRejected,
     OutcomeUnknown,
     RateLimited,
     Unavailable,
@@ -152,6 +158,31 @@ READS: list[tuple[str, str, str, Use]] = [
     ("GetQuote.several", "/v1/api/market/quote", "instrument=ES%2CNQH26", lambda c: c.quotes(["ES", "NQH26"])),
     ("MarketInfo", "/v1/api/market/info", "instrument=ES", lambda c: c.session("ES")),
     ("GetBars", "/v1/api/market/bars", "", lambda c: c.bars("ES", parse_period("5 minute"), count=3)),
+    (
+        "GetQuoteLegacy",
+        "/v1/api/accounts/Sim101/quote",
+        "instrument=ES",
+        lambda c: c.legacy_quotes("Sim101", ["ES"]),
+    ),
+    (
+        "ListStrategies",
+        "/v1/api/accounts/Sim101/strategies",
+        "includeTerminal=false",
+        lambda c: c.strategies("Sim101", include_terminal=False),
+    ),
+    (
+        "ListAllStrategies",
+        "/v1/api/strategies",
+        "includeTerminal=true",
+        lambda c: c.all_strategies(include_terminal=True),
+    ),
+    (
+        "GetStrategy",
+        "/v1/api/accounts/Sim101/strategies/334081723",
+        "",
+        lambda c: c.strategy("Sim101", "334081723"),
+    ),
+    ("ListAtmTemplates", "/v1/api/atm-templates", "", lambda c: c.atm_templates()),
 ]  # fmt: skip
 
 
@@ -166,6 +197,9 @@ async def test_each_read_asks_its_own_route_and_reads_the_documented_answer(
     assert request.method == ("POST" if payload == "GetBars" else "GET")
 
 
+PROTECT = ProtectPosition("Sim101", ES, Decimal("6650.50"), Decimal("6580.25"))
+SHORT = Position("Sim101", ES, Direction.SHORT, 2, Decimal(6600))
+START = StartStrategy("Sim101", "MomentumBreakout", ES, HostMode.ACCOUNT, BarType.MINUTE, 5)
 CLOSE = ClosePosition("Sim101", ES, percent=Decimal(25))
 WRITES: list[tuple[str, dict[str, object], Use]] = [
     (
@@ -221,6 +255,22 @@ WRITES: list[tuple[str, dict[str, object], Use]] = [
         {"account": "Sim101", "instrument": "ES 03-26", "marketPosition": "long"},
         lambda c: c.flatten_filtered("Sim101", ES, Direction.LONG),
     ),
+    (
+        "POST /v1/api/accounts/Sim101/positions/reverse",
+        {"instrument": "ES 03-26"},
+        lambda c: c.reverse("Sim101", ES),
+    ),
+    (
+        "POST /v1/api/accounts/Sim101/positions/reverseposition",
+        {"instrument": "ES 03-26", "action": "BUY", "quantity": 1, "orderType": "LIMIT", "timeInForce": "DAY",
+         "limitPrice": 6600.25},
+        lambda c: c.reverse_position(ORDER),
+    ),
+    (
+        "POST /v1/api/accounts/Sim101/orders/cancel_and_bracket",
+        {"instrument": "ES 03-26", "action": "SELL", "quantity": 2, "takeProfit": 6650.5, "stopLoss": 6580.25},
+        lambda c: c.cancel_and_bracket(PROTECT, SHORT, ASSUMED_FIELDS),
+    ),
 ]  # fmt: skip
 
 
@@ -235,6 +285,92 @@ async def test_each_write_sends_its_own_body_to_its_own_route_once(
     (request,) = world.sent
     assert f"{request.method} {request.url.path}" == route
     assert json.loads(request.content) == body
+
+
+@pytest.mark.parametrize(
+    ("route", "body", "write"),
+    [
+        ("/strategies/334081723/enable", {}, lambda c: c.enable_strategy("Sim101", "334081723")),
+        ("/strategies/334081723/disable", {}, lambda c: c.disable_strategy("Sim101", "334081723")),
+        ("/strategies/334081723/close", {}, lambda c: c.close_strategy("Sim101", "334081723")),
+        (
+            "/strategies/start",
+            {"strategyClass": "MomentumBreakout", "instrument": "ES 03-26", "mode": "account",
+             "periodType": "Minute", "period": 5},
+            lambda c: c.start_strategy(START),
+        ),
+    ],
+)  # fmt: skip
+async def test_each_order_to_a_strategy_goes_to_its_own_route_once(
+    world: World, client: CrossTrade, route: str, body: dict[str, object], write: Use
+) -> None:
+    world.will_answer_with("DisableStrategy")
+    acknowledged = await write(client)
+    assert isinstance(acknowledged, StrategyAcknowledged)
+    assert (acknowledged.strategy_id, acknowledged.is_enabled) == ("334081723", False)
+    (request,) = world.sent
+    assert (request.method, request.url.path) == ("POST", f"/v1/api/accounts/Sim101{route}")
+    assert json.loads(request.content) == body
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda c: c.start_strategy(START),
+        lambda c: c.close_strategy("Sim101", "7"),
+        lambda c: c.reverse("Sim101", ES),
+        lambda c: c.cancel_and_bracket(PROTECT, SHORT, ASSUMED_FIELDS),
+    ],
+)
+async def test_what_would_do_it_twice_is_not_sent_again(world: World, client: CrossTrade, write: Use) -> None:
+    for lost in (httpx.ReadTimeout(""), said(500, "internal_error"), {"success": "yes"}):
+        world.will_answer(lost, YES)
+        with pytest.raises(OutcomeUnknown):
+            await write(client)
+    assert len(world.sent) == 3
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda c: c.flat_place(ORDER, "ct-1"),
+        lambda c: c.reverse("Sim101", ES),
+        lambda c: c.reverse_position(ORDER),
+        lambda c: c.replace_order("Sim101", "a1", ORDER),
+        lambda c: c.cancel_and_bracket(PROTECT, SHORT, ASSUMED_FIELDS),
+    ],
+)
+async def test_a_refusal_half_way_is_not_taken_for_nothing_done(world: World, client: CrossTrade, write: Use) -> None:
+    world.will_answer(said(400, "Stop price must be below the market"))
+    with pytest.raises(OutcomeUnknown, match="what it does first may have been done"):
+        await write(client)
+    world.will_answer(said(400, "Invalid request"))
+    with pytest.raises(OrderRejected):
+        await write(client)
+
+
+async def test_a_bracket_that_fails_says_how_its_prices_were_spelled_and_why(world: World, client: CrossTrade) -> None:
+    for broken, error in ((said(400, "Invalid request"), OrderRejected), (httpx.ReadTimeout(""), OutcomeUnknown)):
+        world.will_answer(broken)
+        with pytest.raises(error, match="takeProfit and stopLoss is our assumption"):
+            await client.cancel_and_bracket(PROTECT, SHORT, ASSUMED_FIELDS)
+
+
+async def test_a_position_that_is_not_there_is_not_turned_round(world: World, client: CrossTrade) -> None:
+    world.will_answer(said(400, "No position found for instrument 'ES 03-26' in account 'sim101'"))
+    for write in (client.reverse("Sim101", ES), client.reverse_position(ORDER)):
+        with pytest.raises(NoPosition):
+            await write
+
+
+async def test_what_is_said_of_a_strategy_that_is_not_there_or_over(world: World, client: CrossTrade) -> None:
+    for status in (404, 400):
+        world.will_answer(said(status, "strategy_not_found"))
+        with pytest.raises(NotFound, match="get_strategies"):
+            await client.enable_strategy("Sim101", "7")
+    world.will_answer(said(409, "strategy is terminated"))
+    with pytest.raises(OrderRejected, match="terminated"):
+        await client.enable_strategy("Sim101", "7")
 
 
 @pytest.mark.parametrize(
@@ -551,6 +687,11 @@ async def test_flat_rows_are_no_open_positions(world: World, client: CrossTrade)
         lambda c: c.executions("Sim101", 901),
         lambda c: c.reference("robots.txt"),
         lambda c: c.change_order(ChangeOrder("Sim101", "a1")),
+        lambda c: c.legacy_quotes("Sim101", []),
+        lambda c: c.strategy("Sim101", ".."),
+        lambda c: c.start_strategy(replace(START, period=0)),
+        lambda c: c.cancel_and_bracket(PROTECT, replace(SHORT, direction=Direction.FLAT, quantity=0), ASSUMED_FIELDS),
+        lambda c: c.place_order(replace(ORDER, order_type=OrderType.OTHER), "ct-1"),
     ],
 )
 async def test_what_makes_no_sense_is_not_sent(world: World, client: CrossTrade, use: Use) -> None:
@@ -569,8 +710,10 @@ async def test_a_slip_of_our_own_is_not_sent(world: World, client: CrossTrade) -
         client.flat_place(ORDER, ""),
         client.replace_order("Sim102", "a1", ORDER),
         client.replace_order("Sim101", "a1", flattening),
+        client.reverse_position(flattening),
+        client.cancel_and_bracket(PROTECT, replace(SHORT, account="Sim102"), ASSUMED_FIELDS),
     ):
-        with pytest.raises(ValueError, match=r"flat_place|our own order id|replacement"):
+        with pytest.raises(ValueError, match=r"flat_place|our own order id|replacement|reversal|bracket"):
             await slip
     assert not world.sent
 

@@ -79,6 +79,7 @@ def read_and_write(broken: Exception | Answer) -> tuple[type[CtMcpError], type[C
         (Answer(404, said("Order linked to 'x' not found or already terminal.")), OrderGone, OrderGone),
         (Answer(400, said("Account not found")), NotFound, NotFound),
         (Answer(400, said("unknown_account")), NotFound, NotFound),
+        (Answer(400, said("strategy_not_found")), NotFound, NotFound),
         (Answer(400, said("Unknown API command")), NotFound, NotFound),
         (Answer(404, said("strategy")), NotFound, NotFound),
         (Answer(404, "<html>"), NotFound, NotFound),
@@ -191,6 +192,37 @@ def test_an_add_on_that_is_too_old_is_named_as_the_remedy() -> None:
 def test_a_write_that_never_left_may_be_repeated_and_a_lost_one_may_not() -> None:
     assert "may be asked for again" in message(WRITE, httpx.ConnectError(""))
     assert "do NOT send it again" in message(WRITE, httpx.ReadTimeout(""))
+
+
+STEPS = Request("ReversePosition", writes=True, secrets=(TOKEN,), steps=True)
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (Answer(400, said("Invalid request")), OrderRejected),
+        (Answer(400, said("invalid_account")), OrderRejected),
+        (Answer(400, said("Unknown instrument 'XX 12-26'")), NotFound),
+        (Answer(400, said("Account 'Sim101' not found")), NotFound),
+        (Answer(400, said("Unknown API command")), NotFound),
+        (Answer(404, said("Not found", did_you_mean="/v1/api/accounts")), NotFound),
+        (Answer(400, said("No positions found for instrument 'ES 12-24'")), NoPosition),
+        (Answer(400, said("not found or already terminal")), OrderGone),
+        (Answer(400, said("Client not ready")), AddonOffline),
+        (Answer(408, said("Client not ready")), AddonOffline),
+        (Answer(401, said("bad token")), AuthFailed),
+        (Answer(429, said("rate_limited")), RateLimited),
+        # All of these may have come after the first step.
+        (Answer(400, said("Strategy template 'Tight' not found")), OutcomeUnknown),
+        (Answer(400, said("Insufficient margin")), OutcomeUnknown),
+        (Answer(409, said("conflict")), OutcomeUnknown),
+        (Answer(200, said("the account would exceed its margin")), OutcomeUnknown),
+        (Answer(200, '{"success": false}'), OutcomeUnknown),
+        (Answer(400, "<html>"), OutcomeUnknown),
+    ],
+)
+def test_a_call_made_in_steps_was_refused_only_where_it_did_not_begin(answer: Answer, error: type[CtMcpError]) -> None:
+    assert type(failure_of(STEPS, answer, NOW)) is error
 
 
 def test_an_order_that_is_gone_may_have_filled() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
@@ -41,6 +42,12 @@ def test_an_order_leaves_in_their_spelling_with_the_dated_instrument() -> None:
         '{"instrument": "ES 12-26", "action": "SELL", "quantity": 2, "orderType": "STOPLIMIT", '
         '"timeInForce": "GTC", "limitPrice": 6600, "stopPrice": 6601.25}'
     )
+
+
+@pytest.mark.parametrize("order_type", [OrderType.MARKET_IF_TOUCHED, OrderType.OTHER])
+def test_an_order_type_that_only_describes_is_not_sent(order_type: OrderType) -> None:
+    with pytest.raises(BadRequest, match=f"{order_type} describes an order and cannot be sent"):
+        order_body(replace(MARKET, order_type=order_type))
 
 
 def test_what_was_not_given_is_not_sent() -> None:
@@ -147,7 +154,7 @@ ORDERS = st.builds(
     INSTRUMENTS,
     st.sampled_from(OrderAction),
     st.integers(1, 1000),
-    st.sampled_from(OrderType),
+    st.sampled_from([kind for kind in OrderType if kind.can_be_sent]),
     PRICES,
     PRICES,
     st.sampled_from(TimeInForce),

@@ -14,6 +14,12 @@ from ct_mcp.crosstrade.wire_accounts import accounts_in, positions_in, snapshots
 from ct_mcp.crosstrade.wire_market import bars_in, quotes_in, session_in
 from ct_mcp.crosstrade.wire_orders import asked_order_in, executions_in, lifecycle_in, orders_in
 from ct_mcp.crosstrade.wire_row import Reply
+from ct_mcp.crosstrade.wire_strategies import (
+    acknowledged_strategy_in,
+    asked_strategy_in,
+    strategies_in,
+    templates_in,
+)
 from ct_mcp.errors import UpstreamError
 
 NOW = datetime(2026, 3, 18, 21, 0, tzinfo=UTC)
@@ -31,6 +37,10 @@ READERS: dict[str, Callable[[Reply], object]] = {
     "MarketInfo": lambda reply: session_in(reply, "ES"),
     "GetBars": lambda reply: bars_in(reply, "ES", 3),
     "Flatten": lambda reply: acknowledged_in(reply, "Sim101"),
+    "ListAllStrategies": lambda reply: strategies_in(reply, None),
+    "GetStrategy": lambda reply: asked_strategy_in(reply, "Sim101", "334081723"),
+    "DisableStrategy": lambda reply: acknowledged_strategy_in(reply, "Sim101", "334081723"),
+    "ListAtmTemplates": templates_in,
 }
 PAYLOADS = {name: json_in((DATA / f"{name}.json").read_text(encoding="utf-8")) for name in READERS}
 JUNK = (

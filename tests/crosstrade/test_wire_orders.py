@@ -95,7 +95,8 @@ def test_orders_of_every_account_each_name_theirs(reply: Replies) -> None:
     [
         {"orderAction": "Hold"},
         {"orderAction": None},
-        {"orderType": "MIT"},
+        {"orderType": None},
+        {"orderType": " "},
         {"orderState": None},
         {"orderId": None},
         {"quantity": "1.5"},
@@ -108,6 +109,29 @@ def test_orders_of_every_account_each_name_theirs(reply: Replies) -> None:
 def test_an_order_that_cannot_be_understood_is_refused(reply: Replies, changes: dict[str, object]) -> None:
     with pytest.raises(BadReply):
         asked_order_in(reply("GetOrder", **changes), "Sim101")
+
+
+@pytest.mark.parametrize(
+    ("word", "order_type"),
+    [
+        ("MIT", OrderType.MARKET_IF_TOUCHED),
+        ("MarketIfTouched", OrderType.MARKET_IF_TOUCHED),
+        ("TrailingStop", OrderType.OTHER),
+        ("Unknown", OrderType.OTHER),
+        ("\u202estop", OrderType.OTHER),
+    ],
+)
+def test_an_order_of_a_type_that_we_do_not_place_counts_like_any_other(
+    reply: Replies, payload: Payloads, word: str, order_type: OrderType
+) -> None:
+    rows = payload("ListOrders")["orders"]
+    assert isinstance(rows, list)
+    rows[1] |= {"orderType": word, "limitPrice": None, "stopPrice": "?"}
+    limit, touched, _ = orders_in(reply("ListOrders", orders=rows), "Sim101")
+    assert limit.order_type is OrderType.LIMIT
+    assert (touched.order_type, touched.limit_price, touched.stop_price) == (order_type, None, None)
+    assert (touched.order_id, touched.action, touched.remaining) == ("676173541025", OrderAction.SELL, 1)
+    assert (touched.oco_id, touched.is_closed) == ("my-oco", False)
 
 
 @pytest.mark.parametrize(

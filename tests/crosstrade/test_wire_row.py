@@ -51,6 +51,27 @@ def test_success_without_the_rows_is_no_empty_answer(value: object) -> None:
         replied(value).rows("accounts")
 
 
+def test_names_are_listed_like_rows() -> None:
+    assert replied({"success": True, "templates": ["T1", "Scalp 8/12"]}).texts("templates") == ("T1", "Scalp 8/12")
+    assert replied({"success": True, "templates": []}).texts("templates") == ()
+    unproven: list[object] = [
+        {"templates": []},
+        {"success": True},
+        {"success": True, "templates": ["T1", 7]},
+        ["", "T1"],
+    ]
+    for value in unproven:
+        with pytest.raises(BadReply):
+            replied(value).texts("templates")
+
+
+def test_one_object_is_recognised_by_either_of_its_keys() -> None:
+    for key in ("strategyId", "id"):
+        assert replied({"strategy": {key: 7}}).single("strategy", "strategyId", "id").text(key) == "7"
+    with pytest.raises(BadReply, match="holds no 'strategyId'"):
+        replied({"strategy": {"name": "x"}}).single("strategy", "strategyId", "id")
+
+
 def test_a_list_that_counts_more_than_it_holds_is_refused() -> None:
     with pytest.raises(BadReply, match="counts 2 accounts and holds 1"):
         replied({"success": True, "accounts": [ROW], "count": 2}).rows("accounts")

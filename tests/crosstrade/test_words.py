@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ct_mcp.crosstrade.words import LONGEST, cleaned, quoted, redacted
+from ct_mcp.crosstrade.words import LONGEST, cleaned, folded, quoted, redacted
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,10 @@ from ct_mcp.crosstrade.words import LONGEST, cleaned, quoted, redacted
 )
 def test_what_cannot_be_seen_is_gone_and_quotation_marks_are_tamed(text: str, told: str) -> None:
     assert cleaned(text) == told
+
+
+def test_a_word_is_the_same_in_every_spelling() -> None:
+    assert {folded(word) for word in ("StopMarket", "STOP_MARKET", "stop market", "stop-market")} == {"stopmarket"}
 
 
 def test_long_words_are_cut() -> None:

@@ -60,10 +60,21 @@ def test_buying_adds_and_selling_takes_away() -> None:
         (OrderType.LIMIT, True, False),
         (OrderType.STOP_MARKET, False, True),
         (OrderType.STOP_LIMIT, True, True),
+        (OrderType.MARKET_IF_TOUCHED, False, False),
+        (OrderType.OTHER, False, False),
     ],
 )
 def test_an_order_type_says_which_prices_it_needs(*, order_type: OrderType, limit: bool, stop: bool) -> None:
     assert (order_type.needs_limit_price, order_type.needs_stop_price) == (limit, stop)
+
+
+def test_four_order_types_can_be_sent_and_the_others_only_describe() -> None:
+    assert {kind for kind in OrderType if kind.can_be_sent} == {
+        OrderType.MARKET,
+        OrderType.LIMIT,
+        OrderType.STOP_MARKET,
+        OrderType.STOP_LIMIT,
+    }
 
 
 def event(state: OrderState | None) -> LifecycleEvent:
