@@ -1,6 +1,7 @@
 """Instruments in five spellings."""
 
-from datetime import date
+from collections.abc import Callable
+from datetime import date, timedelta
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,10 @@ from ct_mcp.errors import BadRequest
 
 TODAY = date(2026, 11, 23)
 DECEMBER = Instrument("ES", 2026, 12)
-ROOTS = st.sampled_from(["ES", "MES", "NQ", "MNQ", "CL", "GC", "6E", "M2K", "ZN", "RTY", "M6E", "HG", "NKD", "E7"])
+ROOTS = st.sampled_from(
+    ["ES", "MES", "NQ", "MNQ", "CL", "GC", "6E", "M2K", "ZN", "RTY", "M6E", "HG", "NKD", "E7", "SR3", "2YY"]
+)
+ANY_ROOTS = st.from_regex(r"[A-Z0-9]{1,6}", fullmatch=True)
 TODAYS = st.dates(date(2020, 1, 1), date(2090, 1, 1))
 
 
@@ -44,6 +48,69 @@ def test_what_we_write_we_read(root: str, today: date, ahead: int, month: int) -
 def test_one_digit_of_the_year_means_the_decade_that_trades(root: str, today: date, ahead: int, month: int) -> None:
     year = today.year + ahead
     assert parse_instrument(f"{root}{MONTH_CODES[month - 1]}{year % 10}", today) == Instrument(root, year, month)
+
+
+@given(
+    root=ROOTS | ANY_ROOTS,
+    today=TODAYS,
+    ahead=st.integers(-4, 5),
+    month=st.integers(1, 12),
+    change=st.sampled_from([str.upper, str.lower, str.title, "  {}\t".format, lambda text: text.replace(" ", "   ")]),
+)
+def test_every_spelling_of_what_trades_is_the_same_contract(
+    root: str, today: date, ahead: int, month: int, change: Callable[[str], str]
+) -> None:
+    instrument = Instrument(root, today.year + ahead, month)
+    short = f"{root}{MONTH_CODES[month - 1]}{instrument.year % 10}"
+    for spelling in (str(instrument), instrument.code, instrument.named, short):
+        assert parse_dated(change(spelling), today) == instrument
+
+
+@given(root=ROOTS, today=TODAYS)
+def test_a_root_is_the_front_month_on_every_day(root: str, today: date) -> None:
+    front = FrontMonth(root)
+    for spelling in (root, f"{root}1!", root.lower(), f" {root}1! ", str(front)):
+        assert parse_instrument(spelling, today) == front
+
+
+@given(
+    text=st.from_regex(r"[A-Z0-9]{1,4}( ?[FZ](EB|EC)?[0-9]{1,2}| [01][0-9]-[0-9]{2})?", fullmatch=True), today=TODAYS
+)
+def test_whatever_is_read_is_written_so_that_it_is_read_the_same(text: str, today: date) -> None:
+    try:
+        read = parse_instrument(text, today)
+    except BadRequest:
+        return
+    assert parse_instrument(str(read), today) == read
+
+
+@given(today=TODAYS, days=st.integers(1, 8000), month=st.integers(1, 12), digit=st.integers(0, 9))
+def test_a_code_with_one_digit_moves_on_by_decades_and_never_back(
+    today: date, days: int, month: int, digit: int
+) -> None:
+    code, later = f"ES{MONTH_CODES[month - 1]}{digit}", today + timedelta(days=days)
+    now, then = parse_dated(code, today), parse_dated(code, later)
+    assert -4 <= now.year - today.year <= 5
+    assert (then.year - now.year) % 10 == 0
+    assert 0 <= then.year - now.year <= 10 * (later.year - today.year)
+
+
+@pytest.mark.parametrize("month", range(1, 13))
+@pytest.mark.parametrize("year", [2029, 2030, 2099, 2100])
+def test_the_last_and_the_first_contracts_of_a_decade_are_read_on_both_sides_of_it(year: int, month: int) -> None:
+    contract = Instrument("ES", year, month)
+    for today in (date(2029, 12, 31), date(2030, 1, 1)) if year < 2050 else (date(2099, 12, 31), date(2100, 1, 1)):
+        for spelling in (str(contract), contract.code, contract.named, f"ES{MONTH_CODES[month - 1]}{year % 10}"):
+            assert parse_dated(spelling, today) == contract
+
+
+@given(today=TODAYS, ahead=st.integers(-4, 5), month=st.integers(1, 12))
+def test_an_expired_contract_is_read_as_such_and_not_as_the_one_ten_years_on(
+    today: date, ahead: int, month: int
+) -> None:
+    contract = Instrument("ES", today.year + ahead, month)
+    read = parse_dated(f"ES{MONTH_CODES[month - 1]}{contract.year % 10}", today)
+    assert read.is_past(today) is (date(contract.year, month, 1) < today.replace(day=1))
 
 
 @pytest.mark.parametrize(
