@@ -77,6 +77,11 @@ def span(seconds: float) -> str:
     return f"{hours} h {minutes % 60} min" if hours < 48 else f"{days} d {hours % 24} h"
 
 
+def counted(number: int, what: str) -> str:
+    """So many of something, ``no orders``, ``1 order``, ``2 orders``."""
+    return f"{number or 'no'} {what}{'' if number == 1 else 's'}"
+
+
 def signed(net: int | None) -> str:
     """Contracts held, ``+2``, ``-1``, or ``flat``."""
     return "unknown" if net is None else f"{net:+d}" if net else "flat"

@@ -50,8 +50,10 @@ def _of(account: Account, summary: Sequence[AccountSnapshot]) -> AccountSnapshot
 
 
 async def _standing(reading: Reading, listed: Account, seen: AccountSnapshot | None) -> Standing:
-    account = listed if seen is None else _merged(listed, seen.account)
-    return Standing(account, None if seen is None else seen.positions, await why_not(reading, account))
+    if seen is None:
+        return Standing(listed, None, await why_not(reading, listed))
+    account, contradicts_itself = _merged(listed, seen.account), seen.is_flat is False and not seen.positions
+    return Standing(account, None if contradicts_itself else seen.positions, await why_not(reading, account))
 
 
 def _merged(listed: Account, seen: Account) -> Account:

@@ -6,7 +6,20 @@ from datetime import datetime
 from mcp_types import CallToolResult
 from pydantic import Field
 
-from ct_mcp.server.present import Answer, ReadAnswer, answered, lines, money, moved, noted, number, row, stamp, theirs
+from ct_mcp.server.present import (
+    Answer,
+    ReadAnswer,
+    answered,
+    counted,
+    lines,
+    money,
+    moved,
+    noted,
+    number,
+    row,
+    stamp,
+    theirs,
+)
 from ct_mcp.server.standing import Standing
 
 
@@ -37,7 +50,7 @@ def accounts_answer(standings: Sequence[Standing], notes: list[str], now: dateti
     """Both halves of a list of accounts."""
     rows = [_row(standing) for standing in standings]
     structure = AccountsAnswer(read_at=stamp(now) or "", notes=notes, accounts=rows)
-    head = f"{len(rows)} accounts, read {structure.read_at}, balances up to 3 s older"
+    head = f"{counted(len(rows), 'account')}, read {structure.read_at}, balances up to 3 s older"
     return answered(lines((head, *map(_line, rows), *noted(notes))), structure)
 
 
@@ -60,7 +73,7 @@ def _row(standing: Standing) -> AccountRow:
 
 
 def _line(account: AccountRow) -> str:
-    held = "positions unknown" if account.open_positions is None else f"{account.open_positions} open positions"
+    held = "positions unknown" if account.open_positions is None else counted(account.open_positions, "open position")
     return row(
         (
             account.account,

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.market import Bar, Period, PeriodUnit
-from ct_mcp.server.present import ReadAnswer, age, aged, answered, lines, noted, number, price, stamp
+from ct_mcp.server.present import ReadAnswer, age, aged, answered, counted, lines, noted, number, price, stamp
 
 COLUMNS = "close-time open(= is the close before) high low close volume"
 ZONE = "UTC"
@@ -54,7 +54,7 @@ def bars_answer(
         volume=sum(bar.volume for bar in bars),
         **_figures(bars),
     )
-    head = f"{structure.instrument}  {structure.count} bars of {period}, {ZONE}, read {structure.read_at}"
+    head = f"{structure.instrument}  {counted(structure.count, 'bar')} of {period}, {ZONE}, read {structure.read_at}"
     table = (COLUMNS, structure.table) if bars else ("no bars in this span",)
     return answered(lines((head, *table, _summary(structure), *noted(notes))), structure)
 

@@ -15,6 +15,7 @@ from ct_mcp.server.present import (
     age,
     aged,
     answered,
+    counted,
     lines,
     noted,
     number,
@@ -73,7 +74,7 @@ def executions_answer(
         executions=rows,
         totals=totals,
     )
-    head = f"{len(rows) or 'no'} executions in {structure.account}, {scope}, read {structure.read_at}"
+    head = f"{counted(len(rows), 'execution')} in {structure.account}, {scope}, read {structure.read_at}"
     return answered(lines((head, *map(execution_line, rows), *map(_total_line, totals), *noted(notes))), structure)
 
 

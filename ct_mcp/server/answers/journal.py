@@ -6,7 +6,7 @@ from datetime import datetime
 from mcp_types import CallToolResult
 from pydantic import Field
 
-from ct_mcp.server.present import Answer, ReadAnswer, age, aged, answered, lines, row, stamp, theirs
+from ct_mcp.server.present import Answer, ReadAnswer, age, aged, answered, counted, lines, row, stamp, theirs
 from ct_mcp.store.journal import Entry
 
 # Only these details are told, in these words; whatever else an entry may come to hold stays in the file.
@@ -55,7 +55,7 @@ def journal_answer(entries: Sequence[Entry], now: datetime) -> CallToolResult:
     """Both halves of the journal's newest entries."""
     rows = [_row(entry, now) for entry in entries]
     structure = JournalAnswer(read_at=stamp(now) or "", notes=[], entries=rows)
-    head = f"{len(rows) or 'no'} journal entries, newest first, read {structure.read_at}"
+    head = f"{counted(len(rows), 'line')} of the journal, newest first, read {structure.read_at}"
     return answered(lines((head, *map(_line, rows))), structure)
 
 

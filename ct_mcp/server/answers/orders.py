@@ -15,6 +15,7 @@ from ct_mcp.server.present import (
     age,
     aged,
     answered,
+    counted,
     lines,
     listed,
     noted,
@@ -99,7 +100,7 @@ def orders_answer(orders: Sequence[Order], scope: str, notes: list[str], now: da
     """Both halves of a list of orders."""
     rows = [_row(order, now) for order in orders]
     structure = OrdersAnswer(read_at=stamp(now) or "", notes=notes, scope=scope, orders=rows)
-    head = f"{len(rows) or 'no'} orders; {scope}, read {structure.read_at}"
+    head = f"{counted(len(rows), 'order')}; {scope}, read {structure.read_at}"
     return answered(lines((head, *map(_line, rows), *noted(notes))), structure)
 
 

@@ -33,16 +33,16 @@ def narrower_lines(policy: Policy) -> list[str]:
     return [f"{what}: {_in_words(limits)}" for what, limits in (*accounts, *roots) if limits]
 
 
-def approval_lines(policy: Policy) -> list[str]:
-    """Who is asked before something is sent."""
-    general = (
+def approvals(policy: Policy) -> list[tuple[str, Approval]]:
+    """What is sent after whose yes."""
+    general = [
         ("orders in simulated accounts", policy.simulated),
         ("orders in live accounts", policy.live),
         ("exits in simulated accounts", policy.exits_simulated),
         ("exits in live accounts", policy.exits_live),
-    )
+    ]
     named = [(f"orders in {theirs(name)}", one.approval) for name, one in policy.accounts.items() if one.approval]
-    return [f"{what}: {approval} ({_CHANNELS[approval]})" for what, approval in (*general, *named)]
+    return general + named
 
 
 def policy_text(policy: Policy) -> str:
@@ -57,7 +57,7 @@ def policy_text(policy: Policy) -> str:
             "## Limits of every account (beneath every approval; what only reduces is not held back by value)",
             *(f"- {line}" for line in (*limit_lines(policy.limits), *narrower_lines(policy))),
             "## Approval",
-            *(f"- {line}" for line in approval_lines(policy)),
+            *(f"- {what}: {approval} ({_CHANNELS[approval]})" for what, approval in approvals(policy)),
             f"- a proposal lapses after {span(policy.ticket_seconds)}; one call waits at most"
             f" {span(policy.wait_seconds)} for the person",
         )

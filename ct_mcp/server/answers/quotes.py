@@ -104,7 +104,7 @@ def _percent(change: Decimal | None, of: Decimal | None) -> float | None:
 def _line(it: QuoteRow) -> str:
     asked = "" if it.asked == it.instrument else f", asked as {it.asked}"
     change = "" if it.change is None or it.change_percent is None else f"{it.change:+g} ({it.change_percent:+g} %)"
-    ticks = "" if it.spread_ticks is None else f" ({it.spread_ticks:g} ticks)"
+    ticks = "" if it.spread_ticks is None else f" ({it.spread_ticks:g} tick{'' if it.spread_ticks == 1 else 's'})"
     market = {True: "open", False: "CLOSED", None: "state unknown"}[it.market_open]
     return lines(
         (

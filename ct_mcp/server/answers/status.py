@@ -10,7 +10,7 @@ from pydantic import Field
 from ct_mcp.crosstrade.budget import Allowance
 from ct_mcp.domain.ticket import Halt, Ticket
 from ct_mcp.guard.policy import Policy
-from ct_mcp.server.answers.policy import MODES, approval_lines, limit_lines, narrower_lines
+from ct_mcp.server.answers.policy import MODES, approvals, limit_lines, narrower_lines
 from ct_mcp.server.present import Answer, ReadAnswer, age, aged, answered, lines, listed, noted, row, stamp, theirs
 from ct_mcp.server.standing import Standing
 from ct_mcp.store.journal import Entry
@@ -119,7 +119,7 @@ def status_answer(report: StatusReport, now: datetime) -> CallToolResult:
         accounts=accounts,
         tradable_accounts=None if accounts is None else [one.account for one in accounts if one.may_trade],
         limits=[*limit_lines(report.policy.limits), *narrower_lines(report.policy)],
-        approvals=approval_lines(report.policy),
+        approvals=[f"{what}: {approval}" for what, approval in approvals(report.policy)],
         toolsets_off=list(report.toolsets_off),
         requests_left=allowance.requests_left if allowance else None,
         requests_left_for_exits=allowance.requests_left_for_exits if allowance else None,

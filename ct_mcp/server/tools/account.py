@@ -19,6 +19,7 @@ from ct_mcp.server.answers.accounts import AccountsAnswer, accounts_answer
 from ct_mcp.server.answers.executions import ExecutionsAnswer, executions_answer
 from ct_mcp.server.answers.orders import Followed, OrderAnswer, OrdersAnswer, order_answer, orders_answer
 from ct_mcp.server.answers.positions import PositionsAnswer, positions_answer
+from ct_mcp.server.holdings import read_positions
 from ct_mcp.server.present import theirs
 from ct_mcp.server.reading import Reading, in_time
 from ct_mcp.server.standing import read_accounts, why_not
@@ -55,9 +56,7 @@ async def get_positions(
     """Open positions with average price and P&L. No rows means flat, as read now."""
     reading = Reading(desk_of(ctx))
     wanted, name = await _wanted(reading, account, instrument)
-    upstream = reading.upstream
-    held = await (upstream.all_positions() if name is None else upstream.positions(name))
-    shown = [position for position in held if wanted(position.instrument)]
+    shown = [position for position in await read_positions(reading, name) if wanted(position.instrument)]
     return positions_answer(shown, reading.desk.clock(), _scope(name, instrument), reading.notes)
 
 

@@ -30,7 +30,7 @@ async def get_status(ctx: ToolContext) -> Annotated[CallToolResult, StatusAnswer
         next_step=next_step(failure or broken_store, standings or ()),
         standings=standings,
         memory=memory,
-        allowance=await reading.upstream.allowance(),
+        allowance=await reading.attempt("the request budget", reading.upstream.allowance()),
         toolsets_off=_toolsets_off(wiring),
         notes=reading.notes,
     )

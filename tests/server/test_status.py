@@ -1,0 +1,198 @@
+"""The status says how every link stands, what may trade and what is waiting, whatever is broken."""
+
+import json
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from mcp import Client
+
+from ct_mcp.crosstrade.client import CrossTrade
+from ct_mcp.desk.desk import Desk
+from ct_mcp.domain.market import trading_day
+from ct_mcp.domain.ticket import Halt
+from ct_mcp.guard.policy import AccountPolicy, Mode, Policy
+from ct_mcp.server.app import build_server
+from ct_mcp.server.wiring import Wiring
+from ct_mcp.simulator.faults import Fault
+from ct_mcp.simulator.world import Simulator
+from ct_mcp.store.journal import EntryKind, NewEntry
+from ct_mcp.store.sqlite import SqliteStore
+
+ORDER = {"account": "Sim101", "instrument": "ES", "action": "BUY", "quantity": 1, "order_type": "MARKET"}
+
+
+def _states(data: dict) -> dict[str, str]:
+    return {link["link"]: link["state"] for link in data["links"]}
+
+
+async def test_every_link_holds_and_the_simulated_account_may_trade(ask) -> None:
+    told = await ask("get_status")
+    assert not told.is_error
+    assert _states(told.data) == {
+        "CrossTrade": "ok",
+        "token": "ok",
+        "plan": "ok",
+        "add-on": "ok",
+        "NinjaTrader": "ok",
+        "broker of Sim101": "ok",
+        "broker of APEX-482910": "ok",
+        "journal": "ok",
+        "stream": "off",
+    }
+    assert told.data["next_step"] == ""
+    assert told.data["mode"] == "sim"
+    assert told.data["halted"] is False
+    assert told.data["tradable_accounts"] == ["Sim101"]
+    assert "ACCOUNT_NOT_SIMULATED" in told.data["accounts"][1]["why_not"]
+    assert "stream off (not part of this version" in told.text
+    assert "may NOT trade (ACCOUNT_NOT_SIMULATED" in told.text
+    assert "max order contracts: 5" in told.data["limits"]
+    assert "max order contracts: 5" in told.text
+    assert "orders in simulated accounts: form" in told.data["approvals"]
+
+
+BREAKS = {
+    Fault.ADDON_OFFLINE: ("add-on", "start NinjaTrader 8"),
+    Fault.UNAUTHORIZED: ("token", "CROSSTRADE_TOKEN"),
+    Fault.FORBIDDEN: ("plan", "plan includes the API"),
+    Fault.CONNECT_REFUSED: ("CrossTrade", "try again"),
+    Fault.BAD_GATEWAY: ("CrossTrade", "try again"),
+    Fault.HTML_PAGE: ("CrossTrade", "try again"),
+    Fault.UNREADABLE_JSON: ("CrossTrade", "try again"),
+}
+
+
+@pytest.mark.parametrize(("fault", "link", "step"), [(fault, *said) for fault, said in BREAKS.items()])
+async def test_a_broken_link_is_named_with_the_one_next_step(
+    ask, sim: Simulator, fault: Fault, link: str, step: str
+) -> None:
+    sim.faults.arm(fault)
+    told = await ask("get_status")
+    assert not told.is_error
+    states = _states(told.data)
+    chain = ["CrossTrade", "token", "plan", "add-on", "NinjaTrader"]
+    place = chain.index(link)
+    assert [states[name] for name in chain] == ["ok"] * place + ["broken"] + ["unknown"] * (4 - place)
+    assert step in told.data["next_step"]
+    assert f"next: {told.data['next_step']}" in told.text
+    assert told.data["accounts"] is None
+    assert told.data["tradable_accounts"] is None
+    assert "accounts: unknown" in told.text
+
+
+@pytest.mark.parametrize("fault", [Fault.RATE_LIMITED, Fault.REFUSED_WITH_200])
+async def test_a_refusal_that_proves_nothing_leaves_the_links_unknown(ask, sim: Simulator, fault: Fault) -> None:
+    sim.faults.arm(fault)
+    told = await ask("get_status")
+    assert "broken" not in _states(told.data).values()
+    assert _states(told.data)["NinjaTrader"] == "unknown"
+    assert told.data["next_step"]
+
+
+async def test_without_a_token_it_says_so_and_asks_nobody(store: SqliteStore, clock, pause, sim: Simulator) -> None:
+    world = {"transport": sim.transport(), "clock": clock, "sleep": pause}
+    async with CrossTrade("https://simulator.invalid", None, **world) as client:
+        told = await _status_of(Desk(client, store, Policy(), clock=clock, pause=pause))
+    states = _states(told)
+    assert [states[name] for name in ("CrossTrade", "token", "plan")] == ["unknown", "broken", "unknown"]
+    assert "CROSSTRADE_TOKEN" in told["next_step"]
+    assert not sim.requests
+
+
+async def test_a_journal_that_cannot_be_read_is_a_broken_link(crosstrade, tmp_path, clock, pause) -> None:
+    (tmp_path / "no-folder").write_text("a file stands where the folder should", encoding="utf-8")
+    store = SqliteStore(tmp_path / "no-folder")
+    told = await _status_of(Desk(crosstrade, store, Policy(), clock=clock, pause=pause))
+    await store.close()
+    assert _states(told)["journal"] == "broken"
+    assert "mend the state folder" in told["next_step"]
+    assert told["halted"] is None
+    assert told["open_tickets"] is None
+    assert told["unknown_outcomes"] is None
+    assert told["tradable_accounts"] == []
+
+
+async def _status_of(desk: Desk, **wiring: object) -> dict:
+    async with Client(build_server(Wiring(lambda: desk, desk.policy, **wiring))) as client:
+        result = await client.call_tool("get_status", {})
+    assert not result.is_error
+    return result.structured_content
+
+
+@pytest.mark.parametrize("policy", [Policy(mode=Mode.READ_ONLY)], ids=["read_only"])
+async def test_in_read_only_it_says_why_no_trade_tool_is_listed(ask, connect) -> None:
+    told = await ask("get_status")
+    assert any("trade: not listed, because the mode is read_only" in line for line in told.data["toolsets_off"])
+    assert told.data["tradable_accounts"] == []
+    assert "MODE_READ_ONLY" in told.text
+    async with connect() as client:
+        names = {tool.name for tool in (await client.list_tools()).tools}
+    assert "place_order" not in names
+    assert "preview_order" in names
+
+
+async def test_a_toolset_that_was_left_out_is_named(desk: Desk) -> None:
+    told = await _status_of(desk, toolsets=frozenset({"read"}))
+    assert "trade: not listed, because the operator left it out of the toolsets" in told["toolsets_off"]
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [Policy(mode=Mode.LIVE, accounts={"APEX-482910": AccountPolicy(limits={"max_position_contracts": 3})})],
+    ids=["live"],
+)
+async def test_in_live_mode_an_account_must_be_armed_by_the_person(ask, store: SqliteStore, clock) -> None:
+    before = await ask("get_status")
+    assert before.data["tradable_accounts"] == []
+    assert "ct-mcp arm APEX-482910" in before.text
+    assert "account APEX-482910: max position contracts: 3" in before.data["limits"]
+    await store.arm("APEX-482910", clock() + timedelta(hours=8), "terminal", clock())
+    assert (await ask("get_status")).data["tradable_accounts"] == ["APEX-482910"]
+
+
+async def test_a_halt_is_shown_with_who_when_and_why(ask, store: SqliteStore, clock) -> None:
+    await store.set_halt(Halt("person", clock(), "lunch"))
+    told = await ask("get_status")
+    assert told.data["halted"] is True
+    assert told.data["halt"] == "by person at 2026-09-09T14:30:00Z: lunch"
+    assert "HALTED by person" in told.text
+
+
+async def test_a_day_lost_leaves_only_exits(ask, store: SqliteStore, clock) -> None:
+    await store.mark_day_loss("Sim101", trading_day(clock()), Decimal(-501), clock())
+    told = await ask("get_status")
+    assert told.data["tradable_accounts"] == []
+    assert "DAY_LOSS_REACHED" in told.data["accounts"][0]["why_not"]
+
+
+async def test_an_open_ticket_is_shown_without_the_words_that_approve_it(ask, store: SqliteStore, clock) -> None:
+    proposed = await ask("place_order", **ORDER)
+    ticket = await store.ticket(proposed.data["ticket_id"])
+    told = await ask("get_status")
+    (shown,) = told.data["open_tickets"]
+    assert shown == {"ticket_id": ticket.ticket_id, "summary": "SIM  Sim101  BUY 1 ES 09-26 MARKET", "seconds_left": 90}
+    everything = told.text + json.dumps(told.data)
+    assert ticket.ticket_id in told.text
+    assert ticket.phrase not in everything.replace(ticket.ticket_id.upper(), "")
+    assert "Anything else sends nothing" not in everything
+
+
+async def test_what_was_sent_and_never_answered_is_shown_with_its_age(ask, store: SqliteStore, clock) -> None:
+    intent = NewEntry(EntryKind.INTENT, "SIM  Sim101  BUY 1 ES 09-26 MARKET", "Sim101", "t-1", "ctmcp-t-1", "f-1", True)
+    await store.append(intent, clock())
+    clock.advance(300)
+    told = await ask("get_status")
+    (lost,) = told.data["unknown_outcomes"]
+    assert lost["our_order_id"] == "ctmcp-t-1"
+    assert lost["age_seconds"] == 300
+    assert "never send again" in told.text
+    assert "5 min old" in told.text
+
+
+async def test_the_request_budget_goes_down_as_it_is_used(ask, clock) -> None:
+    clock.advance(60)
+    first = (await ask("get_status")).data
+    second = (await ask("get_status")).data
+    assert second["requests_left"] < first["requests_left"]
+    assert second["requests_left_for_exits"] == second["requests_left"] + 6
