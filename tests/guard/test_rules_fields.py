@@ -107,7 +107,7 @@ def test_prices_that_are_not_there_cannot_cross(
     assert isinstance(stop_limit_prices_stand_in_order(place(**changes), view(), policy()), NotApplicable)
 
 
-@pytest.mark.parametrize("name", ["exit-1", "My ATM 2", "Größe"])
+@pytest.mark.parametrize("name", ["x", "exit-1", "My ATM 2", "Größe"])
 def test_plain_names_pass(place: Place, view: Sees, policy: Allows, name: str) -> None:
     assert names_are_plain_text(place(oco_id=name, atm_strategy=name), view(), policy()) == Passed("plain")
 
@@ -181,6 +181,7 @@ def test_only_changes_are_asked_what_they_change(place: Place, view: Sees, polic
         (ClosePosition("Sim101", ES), Passed("quantity=all")),
         (ClosePosition("Sim101", ES, quantity=2), Passed("quantity=2")),
         (ClosePosition("Sim101", ES, percent=Decimal("12.5")), Passed("quantity=12.5 %")),
+        (ClosePosition("Sim101", ES, percent=Decimal("0.5")), Passed("quantity=0.5 %")),
         (ClosePosition("Sim101", ES, percent=Decimal(100)), Passed("quantity=100 %")),
         (ClosePosition("Sim101", ES, 2, Decimal(50)), Denial("CLOSE_AMBIGUOUS", "quantity=2 and percent=50")),
         (ClosePosition("Sim101", ES, quantity=0), Denial("CLOSE_QUANTITY_INVALID", "quantity=0")),
