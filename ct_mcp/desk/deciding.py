@@ -6,7 +6,7 @@ from hmac import compare_digest
 
 from ct_mcp.desk.ports import Store
 from ct_mcp.desk.record import Record
-from ct_mcp.domain.ticket import Ticket
+from ct_mcp.domain.ticket import Ticket, TicketState
 from ct_mcp.store.journal import EntryKind
 
 
@@ -21,7 +21,7 @@ class Decisions:
     async def take(self, ticket: Ticket, text: object, by: str) -> bool:
         """Take what was typed; anything but the right text declines the ticket, and is written down as suspicious."""
         if is_right(ticket, text):
-            return await self.approve(ticket, by)
+            return await self.approve(ticket, by) or await self._is_approved(ticket)
         await self._record.ticket(EntryKind.SUSPICIOUS, ticket, {"by": by, "what": "accepted without the right text"})
         await self.decline(ticket, by)
         return False
@@ -32,6 +32,11 @@ class Decisions:
         if approved:
             await self._record.ticket(EntryKind.APPROVED, ticket, {"by": by})
         return approved
+
+    async def _is_approved(self, ticket: Ticket) -> bool:
+        """Say whether the same yes came by another channel before, and waits to be spent."""
+        now = await self._store.ticket(ticket.ticket_id)
+        return now is not None and now.state_at(self._clock()) is TicketState.APPROVED
 
     async def decline(self, ticket: Ticket, by: str) -> bool:
         """Decline it, so that it can never be spent; False where that was decided before."""

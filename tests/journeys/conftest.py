@@ -216,22 +216,21 @@ def servers() -> Servers:
 
 
 @pytest.fixture
-def connect(servers: Servers, desk: Desk, policy: Policy, era: str) -> Callable:
-    """Connect an MCP client to our server, in process: ``connect(person)``, or ``connect()`` for one without forms."""
+def converse(servers: Servers, desk: Desk, policy: Policy, era: str) -> Callable:
+    """Begin a conversation: ``converse(person)``, ``converse()`` without forms, or over another desk."""
 
     @asynccontextmanager
-    async def connected(person: object = None) -> AsyncIterator[Client]:
-        async with Client(servers.over(desk, policy), mode=era, elicitation_callback=person) as client:
-            yield client
+    async def begun(person: object = None, over: Desk | None = None) -> AsyncIterator[Assistant]:
+        async with Client(servers.over(over or desk, policy), mode=era, elicitation_callback=person) as client:
+            yield Assistant(client)
 
-    return connected
+    return begun
 
 
 @pytest.fixture
-async def assistant(connect, person, wire: Wire, store: SqliteStore, token: str) -> AsyncIterator[Assistant]:
+async def assistant(converse, person, wire: Wire, store: SqliteStore, token: str) -> AsyncIterator[Assistant]:
     """An assistant whose person says yes to everything, and what holds for all that was said and sent."""
-    async with connect(person) as client:
-        assistant = Assistant(client)
+    async with converse(person) as assistant:
         yield assistant
     _no_route_that_reaches_every_account_was_used(wire)
     _no_order_left_twice(wire)
