@@ -54,7 +54,7 @@ def run(chosen: argparse.Namespace, server_in: Callable[[Path], StdioServerParam
         if failure is not None:
             _tell(failure, log_file.read_text(encoding="utf-8", errors="replace"))
             return 1
-    farewell(screen, our_command(sys.argv[0], os.environ))
+    farewell(screen, our_command(sys.argv[0]))
     return 0
 
 
@@ -67,7 +67,10 @@ async def guided(server: Transport | MCPServer[Any], screen: Screen, answering: 
                 patience.deadline = math.inf  # from here on each call has its own
                 failure = await walk(Tour(client, screen, answering), STEPS)
     except (MCPError, OSError, ExceptionGroup) as error:
-        return failure or Failure("the connection to the server", f"{_innermost(error)}.")
+        cause = _innermost(error)
+        if isinstance(cause, BrokenPipeError):  # nobody reads what we tell any more
+            raise cause from error
+        return failure or Failure("the connection to the server", f"{cause}.")
     if patience.cancelled_caught:
         return Failure("the start of the server", f"It gave no answer within {START_SECONDS:.0f} s.")
     return failure

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ct_mcp.cli.pasting import claude_code_line, desktop_file, json_lines, yaml_lines
+from ct_mcp.cli.pasting import claude_code_line, desktop_file, is_in_a_cache, json_lines, yaml_lines
 from ct_mcp.cli.screen import Screen
 
 
@@ -24,6 +24,12 @@ def _your_assistant(screen: Screen, command: Sequence[str], home: Path) -> None:
         "Each client starts a server with a simulator of its own. Nothing of this tour is left: its tickets and its "
         "journal are gone."
     )
+    if is_in_a_cache(command):
+        screen.say(
+            "What runs here stands in a cache of uv, which may be cleared: install it first (uv tool install) and "
+            "take the lines of a demo from there.",
+            "bad",
+        )
     _to_paste(screen, "Claude Desktop", str(desktop_file(sys.platform, os.environ, home)), json_lines(command))
     screen.say("Settings > Developer > Edit Config opens this file; where it names servers already, add the entry.")
     _to_paste(screen, "Cursor", str(home / ".cursor" / "mcp.json"), ["the same lines"])

@@ -12,19 +12,19 @@ _ARGUMENTS = ("serve", "--demo")
 _CACHE_OF_UV = "archive-v0"
 
 
-def our_command(started_as: str, environ: Mapping[str, str]) -> tuple[str, ...]:
-    """What starts ct-mcp, by its absolute path: programs that a desktop starts have a short PATH.
-
-    What ``uvx`` runs lives in a cache that may be cleared, so there it is uv that has to be started.
-    """
-    if (uv := environ.get("UV")) and _CACHE_OF_UV in Path(sys.prefix).parts:
-        return (str(Path(uv).absolute()), "tool", "run", "ct-mcp")
+def our_command(started_as: str) -> tuple[str, ...]:
+    """What starts ct-mcp, by its absolute path: programs that a desktop starts have a short PATH."""
     # The launchers of Windows leave the ending of their own name out.
     name = "ct-mcp.exe" if sys.platform == "win32" else "ct-mcp"
     places = [started_as] if Path(started_as).stem == "ct-mcp" else []
     candidates = [Path(place).with_name(name).absolute() for place in (*places, sys.executable)]
     found = next((str(candidate) for candidate in candidates if candidate.is_file()), None)
     return (found,) if found else (sys.executable, "-m", "ct_mcp")
+
+
+def is_in_a_cache(command: Sequence[str]) -> bool:
+    """Say whether ``uvx`` put it where it may be cleared away."""
+    return _CACHE_OF_UV in Path(command[0]).parts
 
 
 def json_lines(command: Sequence[str]) -> list[str]:

@@ -42,10 +42,12 @@ def _list_faults() -> int:
 
 
 def _tell(url: str, simulator: Simulator, faults: list[str]) -> None:
+    token, windows = simulator.token, sys.platform == "win32"
+    given = f'$env:CROSSTRADE_TOKEN="{token}";' if windows else f"CROSSTRADE_TOKEN={token}"  # PowerShell, or a shell
     print(f"a simulated CrossTrade and NinjaTrader 8 at {url}")
-    print(f"token     {simulator.token}   (opens nothing but this simulator)")
-    print(f"try       curl -H 'Authorization: Bearer {simulator.token}' {url}/v1/api/accounts")
-    print(f"ct-mcp    CROSSTRADE_TOKEN={simulator.token} ct-mcp serve --base-url {url}")
+    print(f"token     {token}   (opens nothing but this simulator)")
+    print(f'try       {"curl.exe" if windows else "curl"} -H "Authorization: Bearer {token}" {url}/v1/api/accounts')
+    print(f"ct-mcp    {given} ct-mcp serve --base-url {url}")
     if faults:
         print(f"faults    {', '.join(faults)}")
     print("stop with Ctrl-C", flush=True)

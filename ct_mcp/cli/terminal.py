@@ -1,6 +1,5 @@
 """The person at the terminal: whether there is one, and what they type."""
 
-import asyncio
 import sys
 from contextlib import suppress
 from threading import Thread
@@ -23,6 +22,8 @@ async def typed(prompt: str = "> ") -> str:
 
     The thread that waits is a daemon: a thread of a pool would keep an interrupted program alive until Enter.
     """
+    import asyncio
+
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[str] = loop.create_future()
 

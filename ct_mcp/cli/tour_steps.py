@@ -42,12 +42,12 @@ async def account(tour: Tour) -> str:
 
 
 async def quotes(tour: Tour) -> str:
-    """Two quotes are there, and fresh."""
-    told = await tour.ask("get_quotes", {"instruments": ["ES", "MES"]})
+    """The quote is there, and fresh."""
+    told = await tour.ask("get_quotes", {"instruments": ["MES"]}, rows=3)
     rows = told.facts["quotes"]
-    if len(rows) != 2 or any(row["stale"] or None in (row["bid"], row["ask"], row["last"]) for row in rows):
-        raise Differs(f"expected two fresh quotes, found {told.text}")
-    return "both are fresh: " + ", ".join(f"{row['instrument']} {row['last']:g}" for row in rows)
+    if len(rows) != 1 or rows[0]["stale"] or None in (rows[0]["bid"], rows[0]["ask"], rows[0]["last"]):
+        raise Differs(f"expected one fresh quote, found {told.text}")
+    return f"fresh: {rows[0]['instrument']} {rows[0]['last']:g}, {rows[0]['age_seconds']:g} s old"
 
 
 async def bars(tour: Tour) -> str:
@@ -121,7 +121,7 @@ async def journal(tour: Tour) -> str:
 STEPS = (
     Step("Connect", "Any MCP client can do this: the demo uses the official one, over stdio.", connect),
     Step("An account", "Reading changes nothing, so it asks nobody.", account),
-    Step("Quotes", "Every number says how old it is. A market order on a stale quote is refused.", quotes),
+    Step("A quote", "Every number says how old it is; on a stale quote no market order is sent.", quotes),
     Step("Bars", "A compact table, since what an assistant reads costs tokens on every turn.", bars),
     Step("An order that is too big", "Hard limits stand beneath every approval: no yes can pass them.", denied),
     Step("An order, and your yes", "The assistant cannot give it: the text to type stands in the question.", approved),

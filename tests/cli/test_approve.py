@@ -1,12 +1,14 @@
 """``ct-mcp approve`` at a terminal: only the text in the question is a yes, and a pipe is nobody."""
 
 import subprocess
-from collections.abc import AsyncIterator, Callable
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from mcp import Client, StdioServerParameters
 
 from ct_mcp.domain.action import PlaceOrder, describe, fingerprint
 from ct_mcp.domain.instrument import Instrument
@@ -202,3 +204,26 @@ async def test_the_terminal_for_a_demo_looks_where_the_demo_keeps_its_tickets(
     terminal.until("Approved.")
     assert terminal.ends() == 0
     await store.close()
+
+
+async def test_a_client_without_forms_trades_after_the_yes_at_the_terminal(
+    at_a_terminal: AtATerminal, environ: Mapping[str, str], folder: Path
+) -> None:
+    server = StdioServerParameters(
+        command=sys.executable,
+        args=["-m", "ct_mcp", "serve", "--demo", "--state-dir", str(folder)],
+        env=dict(environ),
+    )
+    order = {"account": "Sim101", "instrument": "MES", "action": "BUY", "quantity": 1, "order_type": "MARKET"}
+    async with Client(server, read_timeout_seconds=60) as client:
+        proposed = (await client.call_tool("place_order", order)).structured_content or {}
+        assert (proposed["status"], proposed["sent"]) == ("needs_approval", False)
+        terminal = at_a_terminal("approve", "--demo", "--state-dir", str(folder))
+        terminal.until("To send it, type:")
+        phrase = terminal.line()
+        terminal.until("> ")
+        terminal.types(phrase)
+        terminal.until("Approved.")
+        assert terminal.ends() == 0
+        confirmed = await client.call_tool("confirm_ticket", {"ticket_id": proposed["ticket_id"]})
+    assert (confirmed.structured_content or {})["status"] == "filled"

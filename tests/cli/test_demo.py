@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from mcp import StdioServerParameters
 
+from ct_mcp import __version__
 from ct_mcp.cli import demo
 
 CtMcp = Callable[..., subprocess.CompletedProcess[str]]
@@ -19,11 +20,11 @@ AtATerminal = Callable[..., Any]
 
 STORY = (
     "1/9 Connect",
-    "lists 19 tools",
+    f"ct-mcp {__version__} lists ",
     "2/9 An account",
     "Sim101  simulated",
-    "3/9 Quotes",
-    "both are fresh: ES ",
+    "3/9 A quote",
+    "fresh: MES ",
     "4/9 Bars",
     "24 bars of 5 minute",
     "5/9 An order that is too big",

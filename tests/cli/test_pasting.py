@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ct_mcp.cli.pasting import claude_code_line, desktop_file, json_lines, our_command, yaml_lines
+from ct_mcp.cli.pasting import claude_code_line, desktop_file, is_in_a_cache, json_lines, our_command, yaml_lines
 
 ON_WINDOWS = r"C:\Users\Zoë O'Neil\AppData\Roaming\uv\tools\ct-mcp\Scripts\ct-mcp.exe"
 ON_A_MAC = "/Users/zoë o'neil/.local/bin/ct-mcp"
@@ -50,11 +50,11 @@ def test_the_command_is_the_one_that_was_started_by_its_absolute_path(
     name = "ct-mcp.exe" if sys.platform == "win32" else "ct-mcp"
     (tmp_path / name).touch()
     monkeypatch.chdir(tmp_path)
-    assert our_command("ct-mcp", {}) == (str(tmp_path / name),)
+    assert our_command("ct-mcp") == (str(tmp_path / name),)
 
 
 def test_started_as_a_module_it_is_what_is_installed_beside_python_or_python_itself(tmp_path: Path) -> None:
-    (first, *rest) = our_command(str(tmp_path / "ct_mcp" / "__main__.py"), {})
+    (first, *rest) = our_command(str(tmp_path / "ct_mcp" / "__main__.py"))
     assert Path(first).is_absolute()
     assert Path(first).parent == Path(sys.executable).parent
     assert rest == ([] if Path(first).stem == "ct-mcp" else ["-m", "ct_mcp"])
@@ -75,3 +75,8 @@ def test_claude_desktop_keeps_its_file_where_the_system_wants_it(
 ) -> None:
     file = desktop_file(platform, environ, Path("home"))
     assert file.as_posix() == f"{expected}/claude_desktop_config.json"
+
+
+def test_what_uvx_keeps_in_its_cache_is_told_apart() -> None:
+    assert is_in_a_cache(["/home/zoe/.cache/uv/archive-v0/x7/bin/ct-mcp"])
+    assert not is_in_a_cache([ON_A_MAC])

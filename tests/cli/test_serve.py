@@ -4,11 +4,17 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
+
+from ct_mcp.simulator.faults import Fault
+from ct_mcp.simulator.server import served as served_simulator
+from ct_mcp.simulator.world import Simulator
+from ct_mcp.store.sqlite import SqliteStore
 
 CtMcp = Callable[..., subprocess.CompletedProcess[str]]
 Start = Callable[..., subprocess.Popen[str]]
@@ -44,7 +50,8 @@ def served(started: Start) -> Callable[..., Server]:
             assert process.stdout is not None
             answer: dict[str, Any] = json.loads(process.stdout.readline())
             assert answer["jsonrpc"] == "2.0"
-            return answer["result"]
+            result: dict[str, Any] = answer["result"]
+            return result
 
         assert ask("initialize", **HELLO)["serverInfo"]["name"] == "ct-mcp"
         tell("notifications/initialized")
@@ -112,6 +119,36 @@ def test_a_signal_ends_it_quietly_after_it_has_worked(served: Callable[..., Serv
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 130
     assert rest_of(process)[1:] == ("", "")
+
+
+@signals_as_posix_has_them
+async def test_what_is_being_sent_is_finished_before_a_signal_ends_it(
+    environ: Mapping[str, str], tmp_path: Path
+) -> None:
+    simulator = Simulator(market_hours="always")
+    simulator.faults.arm(Fault.SLOW_ANSWER, rpc="Flatten")
+    async with served_simulator(simulator) as url:
+        arguments = ["serve", "--base-url", url, "--state-dir", str(tmp_path / "state")]
+        with_token = {**environ, "CROSSTRADE_TOKEN": simulator.token}
+        process = await anyio.open_process([sys.executable, "-m", "ct_mcp", *arguments], env=with_token)
+        async with process:
+            assert process.stdin is not None
+            call = {"name": "flatten", "arguments": {"account": "Sim101"}}
+            for message in (
+                {"id": 1, "method": "initialize", "params": HELLO},
+                {"method": "notifications/initialized"},
+                {"id": 2, "method": "tools/call", "params": call},
+            ):
+                await process.stdin.send(json.dumps({"jsonrpc": "2.0", **message}).encode() + b"\n")
+            with anyio.fail_after(60):
+                await simulator.faults.slow_answer_waits()
+                process.send_signal(signal.SIGINT)
+                simulator.faults.disarm()
+                assert await process.wait() == 130
+    store = SqliteStore(tmp_path / "state")
+    kinds = [entry.kind for entry in await store.entries(limit=10)]
+    await store.close()
+    assert kinds[0] == "answered"
 
 
 def test_every_fault_of_the_settings_is_told_on_stderr(ct_mcp: CtMcp, tmp_path: Path) -> None:

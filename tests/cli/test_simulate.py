@@ -3,9 +3,9 @@
 import re
 import subprocess
 from collections.abc import Callable
+from typing import Any
 
 import httpx
-import pytest
 
 from ct_mcp.simulator.faults import Fault
 
@@ -63,7 +63,7 @@ def test_a_port_that_is_taken_is_named(ct_mcp: CtMcp, started: Start) -> None:
     assert f"cannot listen on port {port}" in ended.stderr
 
 
-def test_ctrl_c_ends_it_quietly(at_a_terminal: Callable[..., "pytest.FixtureRequest"]) -> None:
+def test_ctrl_c_ends_it_quietly(at_a_terminal: Callable[..., Any]) -> None:
     terminal = at_a_terminal("simulate", "--port", "0")
     terminal.until("stop with Ctrl-C")
     terminal.interrupts()
