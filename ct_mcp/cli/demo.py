@@ -61,6 +61,7 @@ def run(chosen: argparse.Namespace, server_in: Callable[[Path], StdioServerParam
 async def guided(server: Transport | MCPServer[Any], screen: Screen, answering: Answering) -> Failure | None:
     """Connect and walk through all steps; None when every one of them really happened."""
     failure = None
+    screen.wait("starting the simulator and the server")
     try:
         with anyio.move_on_after(START_SECONDS) as patience:
             async with Client(server, elicitation_callback=answering) as client:
