@@ -1,5 +1,7 @@
 """The server: all tools, resources and prompts in one list."""
 
+from functools import cache
+
 from mcp.server import MCPServer
 from mcp.server.mcpserver.tools import Tool
 from mcp_types import ToolAnnotations
@@ -69,5 +71,11 @@ def build_server(wiring: Wiring) -> MCPServer[Wiring]:
 def listed_tools(wiring: Wiring) -> list[Tool]:
     """The tools that mode and toolsets allow; what may not be used is not listed."""
     trades = "trade" in wiring.toolsets and wiring.policy.mode is not Mode.READ_ONLY
+    return list(_tools(trades=trades))
+
+
+@cache
+def _tools(*, trades: bool) -> tuple[Tool, ...]:
+    """A tool belongs to no server, so all servers of one process share it: making them is half of building one."""
     tools = (*READ_TOOLS, *(TRADE_TOOLS if trades else ()))
-    return [strict_tool(function, title, hints) for function, title, hints in tools]
+    return tuple(strict_tool(function, title, hints) for function, title, hints in tools)

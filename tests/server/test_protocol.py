@@ -2,12 +2,14 @@
 
 import pytest
 from mcp import Client
+from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError
-from mcp_types import INVALID_PARAMS
+from mcp_types import INVALID_PARAMS, DiscoverResult, ServerCapabilities
 from mcp_types.version import KNOWN_PROTOCOL_VERSIONS
 
 from ct_mcp.guard.policy import Mode, Policy
 from ct_mcp.server.app import build_server
+from ct_mcp.server.protocol import mended
 from ct_mcp.server.wiring import Wiring
 
 
@@ -65,3 +67,14 @@ async def test_listing_needs_no_desk(era: str) -> None:
         assert (await client.list_tools()).tools
         assert (await client.list_resources()).resources
         assert (await client.read_resource("crosstrade://policy")).contents
+
+
+async def test_what_is_no_list_of_versions_passes_as_it_is() -> None:
+    async def answered(_: object) -> DiscoverResult:
+        return answer
+
+    answer = DiscoverResult(supported_versions=["2026-07-28"], capabilities=ServerCapabilities())
+    context = ServerRequestContext(
+        session=None, lifespan_context=None, protocol_version="2026-07-28", method="server/discover"
+    )
+    assert await mended(lambda: None)(context, answered) is answer

@@ -1,7 +1,7 @@
 """The status says how every link stands, what may trade and what is waiting, whatever is broken."""
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -11,8 +11,12 @@ from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.desk.desk import Desk
 from ct_mcp.domain.market import trading_day
 from ct_mcp.domain.ticket import Halt
+from ct_mcp.errors import Unavailable
 from ct_mcp.guard.policy import AccountPolicy, Mode, Policy
+from ct_mcp.server.answers.status import Link, StatusReport, status_answer
 from ct_mcp.server.app import build_server
+from ct_mcp.server.reading import Reading
+from ct_mcp.server.tools.status import look
 from ct_mcp.server.wiring import Wiring
 from ct_mcp.simulator.faults import Fault
 from ct_mcp.simulator.world import Simulator
@@ -196,3 +200,18 @@ async def test_the_request_budget_goes_down_as_it_is_used(ask, clock) -> None:
     second = (await ask("get_status")).data
     assert second["requests_left"] < first["requests_left"]
     assert second["requests_left_for_exits"] == second["requests_left"] + 6
+
+
+async def test_a_service_that_does_not_answer_is_not_waited_for(desk: Desk) -> None:
+    standings, failure = await look(Reading(desk), longest_seconds=0)
+    assert standings is None
+    assert isinstance(failure, Unavailable)
+
+
+def test_a_status_of_which_nothing_is_known_says_unknown() -> None:
+    report = StatusReport(Policy(), [Link("token", "unknown")], "", None, None, None, [], [])
+    answer = status_answer(report, datetime(2026, 9, 9, 14, 30, tzinfo=UTC))
+    text = answer.content[0].text
+    for line in ("whether it is halted is unknown", "accounts: unknown", "request budget: unknown"):
+        assert line in text
+    assert answer.structured_content["requests_left"] is None

@@ -21,7 +21,7 @@ _STREAM = Link("stream", "off", "not part of this version: everything is read by
 async def get_status(ctx: ToolContext) -> Annotated[CallToolResult, StatusAnswer]:
     """Call first: every link to the broker, accounts that may trade, limits, halt, what waits, what to mend."""
     wiring, reading = wiring_of(ctx), Reading(desk_of(ctx))
-    standings, failure = await _looked(reading)
+    standings, failure = await look(reading)
     memory, broken_store = await _remembered(reading)
     journal = Link("journal", "broken", str(broken_store.what)) if broken_store else Link("journal", "ok")
     report = StatusReport(
@@ -37,13 +37,16 @@ async def get_status(ctx: ToolContext) -> Annotated[CallToolResult, StatusAnswer
     return status_answer(report, reading.desk.clock())
 
 
-async def _looked(reading: Reading) -> tuple[list[Standing] | None, CtMcpError | None]:
+async def look(
+    reading: Reading, longest_seconds: float = LONGEST_LOOK_SECONDS
+) -> tuple[list[Standing] | None, CtMcpError | None]:
+    """Read the accounts, or say what kept us from it; a service that does not answer is no reason to wait on."""
     try:
-        with anyio.move_on_after(LONGEST_LOOK_SECONDS):
+        with anyio.move_on_after(longest_seconds):
             return await read_accounts(reading), None
     except CtMcpError as error:
         return None, error
-    return None, Unavailable(f"no answer within {LONGEST_LOOK_SECONDS:.0f} s")
+    return None, Unavailable(f"no answer within {longest_seconds:.0f} s")
 
 
 async def _remembered(reading: Reading) -> tuple[Memory | None, CtMcpError | None]:
