@@ -76,7 +76,8 @@ def test_a_negative_price_needs_a_market_near_zero(limit: Place, view: Sees, pol
 
 
 def test_an_ordinary_price_needs_no_quote_to_be_positive(limit: Place, view: Sees, policy: Allows) -> None:
-    assert prices_are_positive(limit(), view(quote=None), policy()) == Passed("none negative")
+    for price in ("6399", "0.25"):
+        assert prices_are_positive(limit(limit_price=price), view(quote=None), policy()) == Passed("none negative")
 
 
 @pytest.mark.parametrize(

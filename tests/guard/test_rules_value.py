@@ -39,6 +39,10 @@ def test_risk_is_taken_over_the_band_and_says_so(place: Place, view: Sees, polic
     )
 
 
+def test_the_risk_limit_itself_may_be_reached(place: Place, view: Sees, policy: Allows) -> None:
+    assert isinstance(risk_is_within_limit(place(), view(), policy(max_order_risk=Decimal(1000))), Passed)
+
+
 def test_what_cannot_be_reckoned_denies(place: Place, view: Sees, policy: Allows) -> None:
     unquoted = view(quote=None)
     assert notional_is_within_limit(place(), unquoted, policy()) == Denial(
