@@ -1,6 +1,7 @@
 """An assistant in conversation with our server, a recorder on the wire, and what holds for every conversation."""
 
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -250,9 +251,9 @@ def _no_order_left_twice(wire: Wire) -> None:
 
 async def _nobody_heard_a_secret(assistant: Assistant, store: SqliteStore, token: str) -> None:
     journal = await store.entries(500)
-    phrases = [
-        ticket.phrase for entry in journal if entry.ticket_id and (ticket := await store.ticket(entry.ticket_id))
-    ]
+    tickets = [await store.ticket(entry.ticket_id) for entry in journal if entry.ticket_id]
+    # On a live account the phrase is the order in words, which the summary says as well.
+    phrases = {ticket.phrase for ticket in tickets if ticket is not None and " " not in ticket.phrase}
     for said in (*assistant.heard, *map(repr, journal)):
         assert token not in said
-        assert not any(f" {phrase} " in said for phrase in phrases), "the phrase is for the person alone"
+        assert not phrases & set(re.findall(r"\b\w{4}\b", said)), "the phrase is for the person alone"
