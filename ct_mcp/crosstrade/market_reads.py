@@ -25,7 +25,7 @@ async def quotes(self: Caller, names: Sequence[str]) -> tuple[Quote, ...]:
 
 
 async def legacy_quotes(self: Caller, account: str, names: Sequence[str]) -> tuple[Quote, ...]:
-    """The same over the deprecated route, whose quotes bear no stamp and are never fresh: only to compare the two."""
+    """The same over the deprecated route, which says less of each: only to compare the two."""
     call = Call("GetQuoteLegacy", {"account": account}, _named(self, names))
     return await self._ask(call, lambda reply: quotes_in(reply, names))
 

@@ -74,6 +74,19 @@ async def test_quotes_come_for_every_spelling_with_the_dated_contract(crosstrade
     assert (all_es[0].contract.tick_size, all_es[0].contract.point_value) == (Decimal("0.25"), Decimal(50))
 
 
+async def test_the_deprecated_route_quotes_the_same_contracts(crosstrade: CrossTrade) -> None:
+    for names in (["ES"], ["ES1!", "NQ"]):
+        legacy = await crosstrade.legacy_quotes(ACCOUNT, names)
+        assert [quote.instrument for quote in legacy] == [q.instrument for q in await crosstrade.quotes(names)]
+    assert legacy[0].contract.tick_value == Decimal("12.5")
+
+
+async def test_templates_are_listed_by_the_names_that_an_order_may_carry(crosstrade: CrossTrade) -> None:
+    templates = await crosstrade.atm_templates()
+    assert templates
+    assert all(name == name.strip() for name in templates)
+
+
 async def test_a_quote_is_as_old_as_the_clock_says(crosstrade: CrossTrade, sim: Simulator) -> None:
     (quote,) = await crosstrade.quotes(["ES"])
     age = quote.age_seconds(sim.clock())
