@@ -41,6 +41,12 @@ TRIED_AGAIN = {
 
 
 @pytest.fixture
+def era() -> str:
+    """One era: what goes wrong on the wire is the same in both, and writes meet every fault in the other."""
+    return "legacy"
+
+
+@pytest.fixture
 async def holding(assistant, world):
     """An assistant whose account holds two contracts."""
     await assistant.buys(2)
