@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +16,14 @@ ACCOUNT = "Sim101"
 WARM_UP = 20
 
 
-@dataclass
-class Pairs:
-    """Seconds of ours and of the raw requests, side by side, and the processor time that ours took."""
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One call of ours beside its raw requests, in seconds; ``cpu`` is the processor time that ours took."""
 
-    ours: list[float] = field(default_factory=list)
-    raw: list[float] = field(default_factory=list)
-    cpu: list[float] = field(default_factory=list)
-
-    def figures(self, name: str, target: float, requests: int) -> list[Figure]:
-        """The median of the differences, and what it is made of."""
-        beyond = [mine - raw for mine, raw in zip(self.ours, self.raw, strict=True)]
-        detail = (
-            f"middle half {spread(beyond)}; {in_ms(self.ours):.2f} ms less {in_ms(self.raw):.2f} ms "
-            f"for {requests} upstream request{'s' if requests > 1 else ''}, {len(beyond)} of each"
-        )
-        cpu = in_ms(self.cpu) if any(self.cpu) else None
-        return [Figure(name, in_ms(beyond), "ms", target, detail), Figure("  CPU of our server for one", cpu)]
+    ours: float
+    cpu: float
+    blocking: float
+    waiting: float
 
 
 def unmetered(upstream: Upstream, home: Path) -> Conversation:
@@ -45,10 +36,11 @@ def measure(reads: int, orders: int, home: Path) -> list[Figure]:
     with Upstream(home) as upstream, unmetered(upstream, home) as server:
         server.initialize()
         order = _order(_held(server))
-        return [*_reads(reads, upstream, server), *_orders(orders, upstream, server, order), *_floor(reads, home)]
+        figures = [*_reads(reads, upstream, server), *_orders(orders, upstream, server, order), _flush(home)]
+    return [*figures, _floor(reads, home)]
 
 
-def flush(home: Path) -> Figure:
+def _flush(home: Path) -> Figure:
     """How long this disk takes to say that it holds what was written; an order waits for that several times."""
     seconds = []
     with (home / "flushed").open("wb", buffering=0) as file:
@@ -58,11 +50,11 @@ def flush(home: Path) -> Figure:
             os.fsync(file.fileno())
             seconds.append(time.perf_counter() - began)
     detail = f"middle half {spread(seconds)}"
-    return Figure("  for comparison: one fsync where the journal lies", in_ms(seconds), detail=detail)
+    return Figure("  one fsync where the journal lies", in_ms(seconds), detail=detail)
 
 
 def _held(server: Conversation) -> str:
-    """Buy one, and say what it is called."""
+    """Buy, and say what it is called."""
     server.call("place_order", **_order("MES"))
     answer, _ = server.call("get_positions", account=ACCOUNT)
     return str(answer["structuredContent"]["positions"][0]["instrument"])
@@ -73,12 +65,12 @@ def _reads(times: int, upstream: Upstream, server: Conversation) -> list[Figure]
         return server.call("get_positions", account=ACCOUNT)[1]
 
     with _replay(upstream, read) as replay:
-        pairs = _alternated(times, server, read, replay.once)
-    return pairs.figures("read call (get_positions), beyond raw httpx", 3.0, replay.requests)
+        turns = _alternated(times, server, read, replay)
+    return _figures("read call (get_positions)", 3.0, turns, replay.requests)
 
 
 def _orders(times: int, upstream: Upstream, server: Conversation, order: dict[str, Any]) -> list[Figure]:
-    """Ours buy one and the raw requests sell one, so that every order meets the same account."""
+    """Ours buy two, and each of the raw ones sells one, so that every order meets the same account."""
 
     def buy() -> float:
         result, seconds = server.call("place_order", **order)
@@ -87,8 +79,8 @@ def _orders(times: int, upstream: Upstream, server: Conversation, order: dict[st
         return seconds
 
     with _replay(upstream, buy) as replay:
-        pairs = _alternated(times, server, buy, replay.once)
-    return pairs.figures("guarded order (place_order, market), beyond raw httpx", 10.0, replay.requests)
+        turns = _alternated(times, server, buy, replay)
+    return _figures("guarded order (place_order, market)", 10.0, turns, replay.requests)
 
 
 def _replay(upstream: Upstream, call: Callable[[], float]) -> Replay:
@@ -98,28 +90,46 @@ def _replay(upstream: Upstream, call: Callable[[], float]) -> Replay:
     return Replay(upstream, upstream.requests())
 
 
-def _alternated(times: int, server: Conversation, ours: Callable[[], float], raw: Callable[[], float]) -> Pairs:
-    for turn in range(WARM_UP):
-        (ours, raw)[turn % 2]()
-    pairs = Pairs()
-    for turn in range(times):
+def _alternated(times: int, server: Conversation, call: Callable[[], float], replay: Replay) -> list[Turn]:
+    def ours() -> tuple[float, float]:
+        before = server.cpu_seconds() or 0.0
+        return call(), (server.cpu_seconds() or 0.0) - before
+
+    def one(turn: int) -> Turn:
         if turn % 2:
-            pairs.raw.append(raw())
-        before = server.cpu_seconds()
-        pairs.ours.append(ours())
-        pairs.cpu.append((server.cpu_seconds() or 0.0) - (before or 0.0))
-        if not turn % 2:
-            pairs.raw.append(raw())
-    return pairs
+            blocking, (seconds, cpu), waiting = replay.blocking(), ours(), replay.waiting()
+        else:
+            waiting, (seconds, cpu), blocking = replay.waiting(), ours(), replay.blocking()
+        return Turn(seconds, cpu, blocking, waiting)
+
+    return [one(turn) for turn in range(-WARM_UP, times)][WARM_UP:]
+
+
+def _figures(name: str, target: float, turns: list[Turn], requests: int) -> list[Figure]:
+    """The medians of the differences, and what they are made of."""
+    ours, cpu = [turn.ours for turn in turns], [turn.cpu for turn in turns]
+    rows = [_beyond(f"{name}, beyond raw httpx", target, ours, [turn.blocking for turn in turns], requests)]
+    rows += [_beyond("  beyond httpx.AsyncClient", None, ours, [turn.waiting for turn in turns], requests)]
+    return [*rows, Figure("  processor time of our server", in_ms(cpu) if any(cpu) else None)]
+
+
+def _beyond(name: str, target: float | None, ours: list[float], raw: list[float], requests: int) -> Figure:
+    beyond = [mine - theirs for mine, theirs in zip(ours, raw, strict=True)]
+    plural = "s" if requests > 1 else ""
+    detail = (
+        f"middle half {spread(beyond)}; {in_ms(ours):.2f} ms less {in_ms(raw):.2f} ms "
+        f"for {requests} upstream request{plural}, {len(beyond)} of each"
+    )
+    return Figure(name, in_ms(beyond), "ms", target, detail)
 
 
 def _order(instrument: str) -> dict[str, Any]:
-    return {"account": ACCOUNT, "instrument": instrument, "action": "BUY", "quantity": 1, "order_type": "MARKET"}
+    return {"account": ACCOUNT, "instrument": instrument, "action": "BUY", "quantity": 2, "order_type": "MARKET"}
 
 
-def _floor(times: int, home: Path) -> list[Figure]:
+def _floor(times: int, home: Path) -> Figure:
     with Conversation(script("floor.py"), home) as server:
         server.initialize()
         seconds = [server.call("echo", text="x")[1] for _ in range(WARM_UP + times)][WARM_UP:]
     detail = f"middle half {spread(seconds)}"
-    return [Figure("  for comparison: a call of the one-tool floor", in_ms(seconds), detail=detail)]
+    return Figure("for comparison: a call of the one-tool floor", in_ms(seconds), detail=detail)

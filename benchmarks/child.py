@@ -5,6 +5,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from subprocess import PIPE, Popen, TimeoutExpired
 from threading import Timer
@@ -39,7 +40,8 @@ class Child:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._to.close()
+        with suppress(OSError):  # it may be gone, with a line half written
+            self._to.close()
         try:
             self._process.wait(timeout=10)
         except TimeoutExpired:

@@ -55,7 +55,7 @@ def measured(size: Size, home: Path) -> list[Figure]:
 
     steps: dict[str, Callable[[], list[Figure]]] = {
         "starting": starts,
-        "calling": lambda: [*calls.measure(size.reads, size.orders, home), calls.flush(home)],
+        "calling": lambda: calls.measure(size.reads, size.orders, home),
         "remembering": lambda: memory.measure(size.calls, home),
         "counting": lambda: [*tokens.of_bars(tools, home), *tokens.of_tools(tools)],
     }

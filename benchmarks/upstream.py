@@ -1,5 +1,6 @@
 """The simulator in a process of its own, and the requests of a call sent to it again without ct-mcp."""
 
+import asyncio
 import json
 import time
 from itertools import count
@@ -30,15 +31,25 @@ class Upstream(Child):
 
 
 class Replay:
-    """The requests of one call, sent raw: an order becomes its opposite, under ids of its own."""
+    """The requests of one call, sent raw: an order to buy two becomes one to sell one, under ids of its own.
+
+    Twice over: with httpx's blocking client, the least there is, and with its asynchronous one, the least that a
+    server on an event loop can do.
+    """
 
     _own_ids = count(1)
 
     def __init__(self, upstream: Upstream, requests: Requests) -> None:
         self.requests = len(requests)
         self._with_holes = [(each["method"], *_with_holes(each, requests)) for each in requests]
-        authorization = {"Authorization": f"Bearer {upstream.token}"}
-        self._client = httpx.Client(base_url=upstream.url, headers=authorization, trust_env=False)
+        manner: dict[str, Any] = {
+            "base_url": upstream.url,
+            "headers": {"Authorization": f"Bearer {upstream.token}"},
+            "trust_env": False,
+        }
+        self._blocking = httpx.Client(**manner)
+        self._loop = asyncio.Runner()
+        self._waiting = httpx.AsyncClient(**manner)
 
     def __enter__(self) -> Self:
         return self
@@ -46,22 +57,38 @@ class Replay:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._client.close()
+        self._blocking.close()
+        self._loop.run(self._waiting.aclose())
+        self._loop.close()
 
-    def once(self) -> float:
+    def blocking(self) -> float:
         """Send all of them; the seconds from each request to its parsed answer, added up."""
-        total, ids = 0.0, {"OWN_ID": f"raw-{next(self._own_ids)}", "ORDER_ID": ""}
+        total, ids = 0.0, self._new_ids()
         for method, path, body in self._with_holes:
-            answer, seconds = self._send(method, _filled(path, ids), _filled(body, ids))
-            ids["ORDER_ID"] = answer["orderId"] if body else ids["ORDER_ID"]
-            total += seconds
+            began = time.perf_counter()
+            answer = self._blocking.request(method, _filled(path, ids), content=_filled(body, ids).encode() or None)
+            said = answer.raise_for_status().json()
+            total += time.perf_counter() - began
+            ids["ORDER_ID"] = said["orderId"] if body else ids["ORDER_ID"]
         return total
 
-    def _send(self, method: str, path: str, body: str) -> tuple[Any, float]:
-        began = time.perf_counter()
-        answer = self._client.request(method, path, content=body.encode() or None)
-        said = answer.raise_for_status().json()
-        return said, time.perf_counter() - began
+    def waiting(self) -> float:
+        """The same over the asynchronous client."""
+        return self._loop.run(self._waited())
+
+    async def _waited(self) -> float:
+        total, ids = 0.0, self._new_ids()
+        for method, path, body in self._with_holes:
+            began = time.perf_counter()
+            content = _filled(body, ids).encode() or None
+            answer = await self._waiting.request(method, _filled(path, ids), content=content)
+            said = answer.raise_for_status().json()
+            total += time.perf_counter() - began
+            ids["ORDER_ID"] = said["orderId"] if body else ids["ORDER_ID"]
+        return total
+
+    def _new_ids(self) -> dict[str, str]:
+        return {"OWN_ID": f"raw-{next(self._own_ids)}", "ORDER_ID": ""}
 
 
 def _with_holes(request: dict[str, str], requests: Requests) -> tuple[str, str]:
@@ -71,7 +98,7 @@ def _with_holes(request: dict[str, str], requests: Requests) -> tuple[str, str]:
     if any(each["body"] for each in requests) and not body and rest:
         path = f"{head}{orders}ORDER_ID"
     if body:
-        body = json.dumps({**json.loads(body), "action": "SELL", "orderId": "OWN_ID"})
+        body = json.dumps({**json.loads(body), "action": "SELL", "quantity": 1, "orderId": "OWN_ID"})
     return path, body
 
 

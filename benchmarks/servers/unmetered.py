@@ -6,22 +6,18 @@ here, in a composition of its own, and can be switched off nowhere else.
 
 import gc
 import sys
-from datetime import datetime
 from decimal import Decimal
-from functools import partial
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 gc.disable()
 
-from ct_mcp.crosstrade.budget import Allowance, Bucket, allowance  # noqa: E402  # as in serve: no collecting until here
-from ct_mcp.crosstrade.client import CrossTrade  # noqa: E402
-from ct_mcp.crosstrade.line import utc_now  # noqa: E402
-from ct_mcp.desk.desk import Desk  # noqa: E402
-from ct_mcp.domain.ticket import Approval  # noqa: E402
+from ct_mcp.domain.ticket import Approval  # noqa: E402  # as in serve: no collecting while this is imported
 from ct_mcp.guard.policy import Limits, Policy  # noqa: E402
 from ct_mcp.server.app import build_server  # noqa: E402
 from ct_mcp.server.wiring import Wiring  # noqa: E402
-from ct_mcp.store.sqlite import SqliteStore  # noqa: E402
+
+if TYPE_CHECKING:
+    from ct_mcp.desk.desk import Desk
 
 WIDE = Limits(
     max_position_contracts=1_000_000,
@@ -32,33 +28,16 @@ WIDE = Limits(
 )
 
 
-class Unmetered:
-    """A budget that keeps nobody waiting."""
-
-    async def wait(self, now: datetime, *, urgent: bool) -> float:
-        """Let it go at once."""
-        return 0.0
-
-    async def penalise(self, now: datetime, retry_after_seconds: float) -> None:
-        """Pass over it; the simulator of the benchmarks has no rate limit."""
-
-    async def snapshot(self, now: datetime) -> Allowance:
-        """Say that all is left."""
-        return allowance(Bucket(), now)
-
-
 def main(url: str, token: str, state_dir: str) -> None:
-    """Serve over stdio until stdin closes."""
+    """Serve over stdio until stdin closes; the end of the process closes what was opened."""
     policy = Policy(limits=WIDE, simulated=Approval.NONE)
-    client = CrossTrade(url, token, budget=Unmetered())
-    store = SqliteStore(Path(state_dir))
 
-    async def close() -> None:
-        await client.__aexit__(None, None, None)
-        await store.close()
+    def furnish() -> "Desk":
+        from wide_desk import wide_desk  # noqa: PLC0415  # late, as in serve
 
-    wiring = Wiring(partial(Desk, client, store, policy, clock=utc_now), policy, close=close)
-    server = build_server(wiring)
+        return wide_desk(url, token, state_dir, policy)
+
+    server = build_server(Wiring(furnish, policy))
     gc.freeze()
     gc.enable()
     server.run("stdio")
