@@ -1,6 +1,6 @@
 """Gathers what is known before a decision: one read at a time, and what could not be read stays unknown."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -58,12 +58,12 @@ class Facts:
         risky = isinstance(action, PlaceOrder | ChangeOrder)
         reads = _Attempts(self._upstream if risky else self._upstream.urgent())
         account = await self._account(action.account, reads, may_be_remembered=not risky)
-        view = View(
-            now=self._clock(),
-            account=account,
-            positions=await reads.attempt("positions", reads.upstream.positions(account.name)),
-            orders=await reads.attempt("orders", reads.upstream.orders(account.name, active_only=True)),
-        )
+        # In this order: what fills or settles while we read is then counted twice, never not at all.
+        unsettled = [entry for entry in await self._store.unsettled() if entry.account == account.name]
+        orders = await reads.attempt("orders", reads.upstream.orders(account.name, active_only=True))
+        positions = await reads.attempt("positions", reads.upstream.positions(account.name))
+        pending = _pending(unsettled, orders or ())
+        view = View(self._clock(), account, positions, orders, pending)
         instrument = _instrument_of(action, view)
         if risky and instrument is not None:
             view = await self._with_market(view, instrument, reads)
@@ -95,10 +95,8 @@ class Facts:
 
     async def _with_memory(self, view: View, account: str, action: Action) -> View:
         identical = await self._store.last_intent(fingerprint(action))
-        unsettled = [entry for entry in await self._store.unsettled() if entry.account == account]
         return replace(
             view,
-            pending=tuple(_pending(entry) for entry in unsettled if _may_add(entry) and not _is_listed(entry, view)),
             halt=await self._store.halt(),
             armed_until=await self._store.armed_until(account, view.now),
             day_loss_reached=await self._store.day_loss(account, trading_day(view.now)),
@@ -138,20 +136,17 @@ def _instrument_of(action: Action, view: View) -> Instrument | None:
             return getattr(action, "instrument", None)
 
 
-def _may_add(entry: Entry) -> bool:
-    """Say whether contracts may come of it that stand in no list; a change of prices alone adds none."""
-    return entry.opens and "contract" in entry.detail
-
-
-def _is_listed(entry: Entry, view: View) -> bool:
-    """Say whether the order of an unsettled intent already stands in the list that was read."""
-    return any(_is_order_of(entry, order) for order in view.orders or ())
+def _pending(unsettled: Iterable[Entry], orders: Iterable[Order]) -> tuple[PendingOrder, ...]:
+    """What may yet fill of all that was sent with an outcome nobody knows, where it does not stand in the list."""
+    unlisted = (entry for entry in unsettled if not any(_is_order_of(entry, order) for order in orders))
+    return tuple(fill for entry in unlisted for fill in _may_fill(entry))
 
 
 def _is_order_of(entry: Entry, order: Order) -> bool:
-    ids = {entry.own_id, entry.detail.get("order_id")} - {None}
-    return order.own_id in ids or order.order_id in ids
+    return entry.own_id is not None and entry.own_id in (order.own_id, order.order_id)
 
 
-def _pending(entry: Entry) -> PendingOrder:
-    return PendingOrder(Instrument(*entry.detail["contract"]), int(str(entry.detail["signed_quantity"])))  # type: ignore[misc]
+def _may_fill(entry: Entry) -> Iterator[PendingOrder]:
+    fills = entry.detail.get("may_fill")
+    for root, year, month, quantity in fills if isinstance(fills, list) else ():
+        yield PendingOrder(Instrument(root, year, month), quantity)

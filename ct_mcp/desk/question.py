@@ -7,7 +7,7 @@ from secrets import choice, token_hex
 
 from ct_mcp.desk.facts import Case
 from ct_mcp.domain.account import AccountKind
-from ct_mcp.domain.action import ClosePosition, Flatten, PlaceOrder, describe, fingerprint
+from ct_mcp.domain.action import CancelOrder, CancelOrders, ClosePosition, Flatten, PlaceOrder, describe, fingerprint
 from ct_mcp.domain.order import Order
 from ct_mcp.domain.position import Position
 from ct_mcp.domain.ticket import Approval, Ticket
@@ -44,17 +44,11 @@ def approval_of(case: Case) -> Approval:
     """The channel that the policy asks for, by what the action does to the risk and not by its verb."""
     action, view = case.action, case.view
     kind = case.account.kind
-    match action:
-        case ClosePosition() | Flatten():
-            return case.policy.approval_for(case.account.name, kind, leaves=True)
-        case PlaceOrder() if only_reduces(action, view):
-            return case.policy.approval_for(case.account.name, kind, leaves=True)
-        case PlaceOrder():
-            return case.policy.approval_for(case.account.name, kind, leaves=False)
-    # A cancel or change: harmless unless it opens, adds or takes protection away, or nobody can say.
-    if only_reduces(action, view):
+    # Close and flatten only reduce by what they are; of the others the book says it, and not knowing is no yes.
+    reduces = only_reduces(action, view)
+    if reduces and isinstance(action, CancelOrder | CancelOrders):
         return Approval.NONE
-    return case.policy.approval_for(case.account.name, kind, leaves=False)
+    return case.policy.approval_for(case.account.name, kind, leaves=bool(reduces))
 
 
 def summary_of(case: Case) -> str:

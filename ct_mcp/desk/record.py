@@ -1,12 +1,13 @@
 """Writes the journal. Before the wire a failure stops everything; after it the order is out, and that is told."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 
 from ct_mcp.desk.facts import Case
 from ct_mcp.desk.ports import Store
 from ct_mcp.desk.question import clean, summary_of
-from ct_mcp.domain.action import ChangeOrder, PlaceOrder
+from ct_mcp.desk.read_back import largest_left
+from ct_mcp.domain.action import ChangeOrder, ClosePosition, Flatten, PlaceOrder
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.ticket import Ticket
 from ct_mcp.errors import StoreFailed
@@ -52,7 +53,7 @@ class Record:
             own_id=ticket.own_id,
             fingerprint=ticket.fingerprint,
             opens=isinstance(ticket.action, PlaceOrder | ChangeOrder) and not only_reduces(case.action, case.view),
-            detail=_exposure(case),
+            detail={"may_fill": [[f.root, f.year, f.month, signed] for f, signed in _may_fill(case)]},
         )
         await self._store.append(entry, self.clock())
 
@@ -77,18 +78,19 @@ def _entry(kind: EntryKind, ticket: Ticket, detail: Mapping[str, object], reason
     )
 
 
-def _exposure(case: Case) -> Mapping[str, object]:
-    """What the order may add to the book while nobody knows what became of it."""
+def _may_fill(case: Case) -> Iterator[tuple[Instrument, int]]:
+    """What it may add to the book, signed, while nobody knows what became of it. An exit may fill as well."""
     match case.action:
         case PlaceOrder() as order:
-            return _signed(order.instrument, order.action.sign * order.quantity)
+            yield order.instrument, order.action.sign * order.quantity
         case ChangeOrder(order_id=order_id, quantity=int(quantity)):
             changed = case.view.order(order_id)
-            more = max(0, quantity - changed.quantity) if changed else 0
-            return _signed(changed.instrument, changed.action.sign * more) if changed and more else {}
-        case _:
-            return {}
-
-
-def _signed(instrument: Instrument, quantity: int) -> Mapping[str, object]:
-    return {"contract": [instrument.root, instrument.year, instrument.month], "signed_quantity": quantity}
+            if changed is not None and quantity > changed.quantity:
+                yield changed.instrument, changed.action.sign * (quantity - changed.quantity)
+        case ClosePosition() as close:
+            net = case.view.net_position(close.instrument) or 0
+            yield close.instrument, largest_left(close, net) - net
+        case Flatten(instrument=instrument):
+            for held in case.view.positions or ():
+                if instrument in (None, held.instrument):
+                    yield held.instrument, -held.net
