@@ -1,0 +1,109 @@
+"""The desk over the simulator, without a server before it; and values that the desk reads."""
+
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+
+import pytest
+
+from ct_mcp.desk.desk import Desk
+from ct_mcp.desk.outcome import Outcome, Status
+from ct_mcp.domain.action import Action, PlaceOrder
+from ct_mcp.domain.instrument import Instrument
+from ct_mcp.domain.order import Order, OrderAction, OrderState, OrderType, TimeInForce
+from ct_mcp.domain.position import Direction, Position
+from ct_mcp.simulator.clock import ManualClock
+from ct_mcp.simulator.world import Simulator
+
+MES = Instrument("MES", 2026, 9)
+
+
+@pytest.fixture(scope="session")
+def mes() -> Instrument:
+    """The front month of the micro that most tests trade."""
+    return MES
+
+
+@pytest.fixture(scope="session")
+def buy() -> Callable[..., PlaceOrder]:
+    """An order to buy at the market, or whatever a test makes of it."""
+
+    def made(quantity: int = 1, action: str = "BUY", **more: object) -> PlaceOrder:
+        fields = {
+            "account": "Sim101",
+            "instrument": MES,
+            "action": OrderAction(action),
+            "quantity": quantity,
+            "order_type": OrderType.MARKET,
+            "limit_price": None,
+            "stop_price": None,
+            "time_in_force": TimeInForce.DAY,
+        }
+        return PlaceOrder(**{**fields, **more})
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def standing() -> Callable[..., Order]:
+    """A resting order to buy one, or whatever a test makes of it."""
+
+    def made(order_id: str = "a1", **more: object) -> Order:
+        fields = {
+            "account": "Sim101",
+            "order_id": order_id,
+            "instrument": MES,
+            "action": OrderAction.BUY,
+            "order_type": OrderType.LIMIT,
+            "state": OrderState.WORKING,
+            "quantity": 1,
+            "filled": 0,
+            "limit_price": Decimal(6000),
+        }
+        return Order(**{**fields, **more})
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def holding() -> Callable[[int], Position]:
+    """A position of so many contracts, signed."""
+
+    def made(net: int, instrument: Instrument = MES) -> Position:
+        direction = Direction.LONG if net > 0 else Direction.SHORT if net else Direction.FLAT
+        return Position("Sim101", instrument, direction, abs(net), Decimal(6000))
+
+    return made
+
+
+@pytest.fixture
+def does(desk: Desk) -> Callable[[Action], Awaitable[Outcome]]:
+    """Propose an action, say yes at the terminal where one is needed, and commit it."""
+
+    async def done(action: Action) -> Outcome:
+        proposed = await desk.propose(action)
+        if isinstance(proposed, Outcome):
+            return proposed
+        await desk.decisions.approve(proposed, "terminal")
+        return await desk.commit(proposed.ticket_id)
+
+    return done
+
+
+@pytest.fixture
+async def long_two(does, sim: Simulator, buy) -> Outcome:
+    """Two contracts are held, and the fill is a while ago."""
+    outcome = await does(buy(2))
+    assert outcome.status is Status.FILLED
+    sim.advance(30)
+    return outcome
+
+
+@pytest.fixture
+def price(sim: Simulator, clock: ManualClock) -> Callable[[int], Decimal]:
+    """A price so many ticks from the last trade."""
+
+    def at(ticks: int) -> Decimal:
+        contract = sim.market.front("MES", clock())
+        return (sim.market.top(contract, clock()).last + ticks) * Decimal("0.25")
+
+    return at

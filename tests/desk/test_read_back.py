@@ -1,0 +1,218 @@
+"""What was read after a send, and what may be said of it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ct_mcp.desk.outcome import Outcome, Status
+from ct_mcp.desk.read_back import (
+    LOOK_AGAIN,
+    from_cancels,
+    from_close,
+    from_flatten,
+    from_order,
+    has_left,
+    is_changed,
+    largest_left,
+    unseen,
+    with_position,
+)
+from ct_mcp.desk.watch import Book
+from ct_mcp.domain.action import ChangeOrder, ClosePosition
+from ct_mcp.domain.order import CLOSED, Order, OrderAction, OrderState, OrderType
+from ct_mcp.domain.position import Position
+
+SENT = Outcome(Status.ACCEPTED, "SIM  Sim101  ...", simulated=True, ticket_id="t1")
+LOST = replace(SENT, status=Status.UNKNOWN, reasons=("PlaceOrder got no answer",), next_step=LOOK_AGAIN)
+Stands, Holds = Callable[..., Order], Callable[[int], Position]
+
+SAID = {
+    OrderState.FILLED: Status.FILLED,
+    OrderState.CANCELLED: Status.CANCELLED,
+    OrderState.REJECTED: Status.REJECTED,
+    OrderState.WORKING: Status.WORKING,
+    OrderState.PART_FILLED: Status.WORKING,
+    OrderState.TRIGGER_PENDING: Status.WORKING,
+}
+
+
+@pytest.mark.parametrize("state", OrderState)
+@pytest.mark.parametrize("order_type", OrderType)
+def test_a_state_that_is_neither_closed_nor_standing_is_only_accepted(
+    standing: Stands, state: OrderState, order_type: OrderType
+) -> None:
+    told = from_order(SENT, standing(state=state, order_type=order_type))
+    assert told.status is SAID.get(state, Status.ACCEPTED)
+    assert told.order_state is state
+
+
+@pytest.mark.parametrize("state", SAID)
+def test_what_was_found_is_not_told_to_be_looked_for(standing: Stands, state: OrderState) -> None:
+    told = from_order(LOST, standing(state=state))
+    assert told.next_step != LOOK_AGAIN
+    assert "PlaceOrder got no answer" in told.reasons, "that its answer was lost stays told"
+
+
+def test_an_order_that_is_rejected_after_its_acknowledgement_says_so(standing: Stands) -> None:
+    told = from_order(SENT, standing(state=OrderState.REJECTED))
+    assert "rejected it after it was accepted" in " ".join(told.reasons)
+    assert told.next_step == "do not send the same again unchanged"
+
+
+def test_a_cancelled_order_tells_what_filled_before(standing: Stands) -> None:
+    part = from_order(SENT, standing(state=OrderState.CANCELLED, quantity=4, filled=3))
+    assert part.warnings == ("3 of 4 filled before the cancel",)
+    assert from_order(SENT, standing(state=OrderState.CANCELLED)).warnings == ()
+
+
+def test_what_could_not_be_seen_keeps_what_they_said(standing: Stands) -> None:
+    assert unseen(SENT, "not seen").status is Status.ACCEPTED
+    told = unseen(LOST, "not seen")
+    assert (told.status, told.reasons) == (Status.UNKNOWN, ("PlaceOrder got no answer", "not seen"))
+    assert told.next_step == LOOK_AGAIN
+
+
+def test_a_position_that_does_not_agree_with_the_fill_is_doubted() -> None:
+    assert with_position(SENT, 2, 2).warnings == ()
+    assert with_position(SENT, 2, None).warnings == ()
+    doubted = with_position(SENT, 0, 2)
+    assert doubted.position_after == 0
+    assert doubted.warnings == ("the position reads +0, and with this fill it was to be +2; read it again",)
+    unread = with_position(SENT, None, 2)
+    assert (unread.position_after, unread.warnings) == (None, ("the position afterwards could not be read",))
+
+
+CHANGE = ChangeOrder("Sim101", "a1", 3, Decimal(6010), None)
+
+
+@pytest.mark.parametrize("state", [OrderState.CHANGE_PENDING, OrderState.CHANGE_SUBMITTED])
+def test_a_change_that_is_on_its_way_is_not_done_however_the_order_reads(standing: Stands, state: OrderState) -> None:
+    asked = {"quantity": 3, "limit_price": Decimal("6010.00")}
+    assert is_changed(standing(**asked), CHANGE)
+    assert not is_changed(standing(**asked, state=state), CHANGE)
+
+
+@pytest.mark.parametrize(
+    ("stands", "change"),
+    [
+        ({"quantity": 2, "limit_price": Decimal(6010)}, CHANGE),
+        ({"quantity": 3, "limit_price": Decimal(6009)}, CHANGE),
+        ({"stop_price": Decimal(5990)}, ChangeOrder("Sim101", "a1", stop_price=Decimal(5991))),
+    ],
+    ids=["quantity", "limit", "stop"],
+)
+def test_a_change_is_done_only_when_all_of_it_stands(standing: Stands, stands: dict, change: ChangeOrder) -> None:
+    assert not is_changed(standing(**stands), change)
+
+
+@pytest.mark.parametrize(
+    ("net", "how", "left"),
+    [
+        (5, {}, 0),
+        (-5, {}, 0),
+        (5, {"quantity": 2}, 3),
+        (-5, {"quantity": 2}, -3),
+        (2, {"quantity": 9}, 0),
+        (3, {"percent": Decimal("33.4")}, 1),
+        (3, {"percent": Decimal("33.3")}, 2),
+        (30, {"percent": Decimal(10)}, 27),
+        (0, {"quantity": 1}, 0),
+        (None, {"quantity": 1}, 0),
+    ],
+)
+def test_the_largest_position_that_a_close_may_leave(mes, net: int | None, how: dict, left: int) -> None:
+    assert largest_left(ClosePosition("Sim101", mes, **how), net) == left
+
+
+@given(net=st.integers(-50, 50), quantity=st.integers(1, 60))
+def test_a_close_is_done_by_its_own_size_and_by_nothing_on_the_other_side(net: int, quantity: int) -> None:
+    goal = largest_left(ClosePosition("Sim101", None, quantity=quantity), net)
+    assert has_left(goal, goal)
+    assert has_left(0, goal)
+    assert not has_left(-goal, goal) or goal == 0
+    assert not has_left(goal + (1 if goal >= 0 else -1), goal)
+
+
+def test_flat_is_said_of_nothing_held_and_no_order_left(standing: Stands, holding: Holds) -> None:
+    nothing = Book((), ())
+    assert from_flatten(LOST, nothing).status is Status.FLAT
+    assert from_flatten(LOST, nothing).next_step == ""
+    assert from_close(LOST, nothing, 0).status is Status.FLAT
+    for book in (Book((), (standing(),)), Book((holding(1),), ()), Book((holding(1),), (standing(),))):
+        assert from_flatten(SENT, book).status is Status.ACCEPTED
+        assert from_flatten(LOST, book).status is Status.UNKNOWN
+        assert from_close(SENT, book, 0).status is not Status.FLAT
+
+
+def test_what_a_flatten_left_is_listed_and_cried_out(standing: Stands, holding: Holds) -> None:
+    told = from_flatten(SENT, Book((holding(-2),), (standing("b7"),)))
+    assert told.reasons == (
+        "still held: SHORT 2 MES 09-26 at 6000",
+        "still standing: BUY 1 MES 09-26 LIMIT 6000 WORKING (b7)",
+    )
+    assert told.next_step.startswith("NOT FLAT: tell the person now")
+    assert told.position_after is None
+
+
+def test_a_close_that_is_not_done_says_how_far_it_came(holding: Holds) -> None:
+    part = from_close(SENT, Book((holding(3),), ()), 1)
+    assert part.reasons == ("the position reads +3 and was to be +1",)
+    turned = from_close(SENT, Book((holding(-1),), ()), 1)
+    assert turned.reasons == ("the position reads -1 and was to be +1",)
+    assert turned.status is Status.ACCEPTED
+    assert "tell the person now" in turned.next_step
+    assert from_close(LOST, Book((holding(3),), ()), 0).next_step == LOOK_AGAIN
+
+
+def test_what_they_refused_is_never_called_filled(standing: Stands, holding: Holds) -> None:
+    refused = replace(SENT, status=Status.REJECTED, reasons=("refused",))
+    assert from_close(refused, Book((holding(1),), ()), 1).status is Status.REJECTED
+    assert from_close(refused, Book((), (standing(),)), 0).status is Status.REJECTED
+    assert from_close(refused, Book((), ()), 0).status is Status.FLAT
+
+
+EXIT = {"action": OrderAction.SELL}
+
+
+@pytest.mark.parametrize(
+    ("net", "orders", "is_too_large"),
+    [
+        (2, [{**EXIT, "quantity": 2}], False),
+        (2, [{**EXIT, "quantity": 3}], True),
+        (2, [{**EXIT, "quantity": 3, "filled": 1}], False),
+        (2, [{**EXIT, "quantity": 2}, {**EXIT, "quantity": 2}], True),
+        (2, [{**EXIT, "quantity": 2, "oco_id": "x"}, {**EXIT, "quantity": 2, "oco_id": "x"}], False),
+        (2, [{"quantity": 5}], False),
+        (-2, [{"quantity": 2}], False),
+        (-2, [{"quantity": 3}], True),
+        (-2, [{**EXIT, "quantity": 5}], False),
+        (0, [{"quantity": 1}], True),
+        (0, [{**EXIT, "quantity": 1}], True),
+    ],
+)
+def test_orders_that_can_turn_the_rest_round_are_warned_of(
+    standing: Stands, holding: Holds, net: int, orders: list[dict], is_too_large: bool
+) -> None:
+    positions = (holding(net),) if net else ()
+    book = Book(positions, tuple(standing(str(place), **order) for place, order in enumerate(orders)))
+    told = from_close(SENT, book, net)
+    assert ("larger than the position" in " ".join(told.warnings)) == is_too_large
+    assert ("cancel_orders" in told.next_step) == is_too_large
+    assert told.status is Status.FILLED
+
+
+def test_cancelled_is_said_once_no_order_is_left(standing: Stands, holding: Holds) -> None:
+    assert from_cancels(LOST, Book((holding(1),), ())).status is Status.CANCELLED
+    left = from_cancels(LOST, Book((), (standing("b7"),)))
+    assert left.status is Status.UNKNOWN
+    assert left.reasons[-1] == "still standing: BUY 1 MES 09-26 LIMIT 6000 WORKING (b7)"
+
+
+def test_closed_states_are_those_that_settle() -> None:
+    assert {
+        state for state in OrderState if SAID.get(state) in (Status.FILLED, Status.CANCELLED, Status.REJECTED)
+    } == CLOSED
