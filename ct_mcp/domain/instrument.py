@@ -82,8 +82,11 @@ def parse_instrument(text: str, today: date) -> Instrument | FrontMonth:
     if found := _CODED.fullmatch(name):
         month = MONTH_CODES.index(found["code"]) + 1
         return _dated(found["root"], month, _full_year(found["year"], today), text)
-    if found := _CONTINUOUS.fullmatch(name) or _BARE.fullmatch(name):
-        return FrontMonth(found["root"])
+    continuous = _CONTINUOUS.fullmatch(name)
+    root = continuous["root"] if continuous else name
+    # A contract code with 1! behind it, ESZ61!, is no continuous name: its root would read as one contract month.
+    if _BARE.fullmatch(root) and not _CODED.fullmatch(root):
+        return FrontMonth(root)
     raise _unreadable(text)
 
 

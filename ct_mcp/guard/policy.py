@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, time
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from zoneinfo import ZoneInfo
 
 from ct_mcp.domain.account import Account, AccountKind
 from ct_mcp.domain.instrument import Instrument
@@ -63,7 +64,7 @@ def _stricter(name: str, wide: LimitValue | None, narrow: LimitValue) -> LimitVa
         case frozenset(), frozenset():
             return wide & narrow
         case FlatBy(), FlatBy():
-            return min(wide, narrow, key=lambda flat_by: flat_by.at)
+            return min(wide, narrow, key=_since_the_roll)
         case None, _:
             return narrow
         case bool(), bool():
@@ -73,6 +74,14 @@ def _stricter(name: str, wide: LimitValue | None, narrow: LimitValue) -> LimitVa
             return max(wide, narrow) if name == "duplicate_window_seconds" else min(wide, narrow)
         case _:
             raise TypeError(f"{name} cannot be narrowed from {wide!r} by {narrow!r}")
+
+
+def _since_the_roll(flat_by: FlatBy) -> time:
+    """When in the trading day it comes: an evening hour is early in a day that begins at 17:00 Chicago."""
+    moment = datetime.combine(date(2026, 1, 15), flat_by.at, ZoneInfo(flat_by.zone)).astimezone(
+        ZoneInfo("America/Chicago")
+    )
+    return (moment + timedelta(hours=7)).time()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from ct_mcp.domain.action import Action, CancelOrder, CancelOrders, ChangeOrder
 from ct_mcp.domain.instrument import Instrument
-from ct_mcp.domain.order import Order, OrderAction, OrderState
+from ct_mcp.domain.order import Order, OrderAction, OrderState, OrderType
 from ct_mcp.guard.exposure import worst_case
 from ct_mcp.guard.policy import View
 from ct_mcp.guard.values import is_price, is_whole_number, written
@@ -90,14 +90,14 @@ def _lost_by_cancelling(gone: tuple[Order, ...] | None, view: View) -> LostProte
     if gone is None or view.orders is None or view.positions is None:
         return None
     left = tuple(order for order in view.orders if order not in gone)
-    instruments = dict.fromkeys(order.instrument for order in gone if _is_stop(order))
+    instruments = dict.fromkeys(order.instrument for order in gone if _may_be_stop(order))
     return LostProtection(tuple(bare for name in instruments for bare in _bare(name, gone, left, view)))
 
 
 def _bare(instrument: Instrument, gone: Iterable[Order], left: Iterable[Order], view: View) -> Iterable[Bare]:
     """Compare what may be held on each side with the stops that are left, where a stop of that side goes."""
     for action, held in _held(instrument, view):
-        goes = any(_is_stop(order) and (order.instrument, order.action) == (instrument, action) for order in gone)
+        goes = any(_may_be_stop(order) and (order.instrument, order.action) == (instrument, action) for order in gone)
         covered = sum(order.remaining for order in left if _protects(order, instrument, action))
         if goes and held > covered:
             yield Bare(instrument, held - covered, held)
@@ -111,6 +111,11 @@ def _held(instrument: Instrument, view: View) -> tuple[tuple[OrderAction, int], 
 
 def _is_stop(order: Order) -> bool:
     return order.order_type.needs_stop_price and not order.is_closed
+
+
+def _may_be_stop(order: Order) -> bool:
+    """An order of a type that we do not know is not counted on, but losing it may be losing a stop."""
+    return _is_stop(order) or (order.order_type is OrderType.OTHER and not order.is_closed)
 
 
 def _protects(order: Order, instrument: Instrument, action: OrderAction) -> bool:

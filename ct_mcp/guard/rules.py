@@ -19,6 +19,7 @@ from ct_mcp.guard.rules_fields import (
     close_says_how_much_once,
     limit_price_fits_the_order_type,
     names_are_plain_text,
+    order_type_can_be_sent,
     stop_limit_prices_stand_in_order,
     stop_price_fits_the_order_type,
 )
@@ -100,6 +101,7 @@ RULES: tuple[Rule, ...] = (
     quantity_is_a_whole_number,
     quantity_is_within_limit,
     position_stays_within_limit,
+    order_type_can_be_sent,
     limit_price_fits_the_order_type,
     stop_price_fits_the_order_type,
     stop_limit_prices_stand_in_order,

@@ -30,9 +30,11 @@ def account_may_trade_in_this_mode(action: Action, view: View, policy: Policy) -
 
 
 def account_is_armed(action: Action, view: View, policy: Policy) -> Finding:
-    """Only the person arms, at a terminal, for a time."""
+    """Only the person arms, at a terminal, for a time. An exit waits for nothing but its approval."""
     if policy.mode is not Mode.LIVE:
         return NotApplicable("arming belongs to live mode")
+    if not isinstance(action, PlaceOrder | ChangeOrder):
+        return EXIT
     until = view.armed_until
     if until is not None and until > view.now:
         return Passed(f"armed until={stamped(until)}")

@@ -13,6 +13,13 @@ NO_CLOSE = NotApplicable("no partial close")
 
 
 @on_orders
+def order_type_can_be_sent(order: PlaceOrder, _view: View, _policy: Policy) -> Finding:
+    """Some types are only read: orders of them stand in the account, and none is placed or changed from here."""
+    figures = f"order type={order.order_type}"
+    return Passed(figures) if order.order_type.can_be_sent else Denial("ORDER_TYPE_NOT_SENDABLE", figures)
+
+
+@on_orders
 def limit_price_fits_the_order_type(order: PlaceOrder, _view: View, _policy: Policy) -> Finding:
     """Limit and stop limit orders need one, the others may not carry one."""
     return _fits(order, order.limit_price, "LIMIT", needed=order.order_type.needs_limit_price)

@@ -163,6 +163,8 @@ def test_a_month_is_named_for_the_person() -> None:
         "ES 12-26; DROP",
         "ES 12-26 flatten everything",
         "ES1! ES1!",
+        "ESZ61!",
+        "ESZ261!",
     ],
 )
 def test_anything_else_is_refused(text: str) -> None:

@@ -19,6 +19,9 @@ Sees = Callable[..., View]
 Holds = Callable[..., tuple[Position, ...]]
 
 
+CHICAGO = "America/Chicago"  # the trading day begins there at 17:00, so an evening hour comes early in it
+
+
 @pytest.mark.parametrize(
     ("name", "wide", "narrow", "result"),
     [
@@ -36,6 +39,8 @@ Holds = Callable[..., tuple[Position, ...]]
         ("flat_by", None, FlatBy(time(15), "UTC"), FlatBy(time(15), "UTC")),
         ("flat_by", FlatBy(time(15), "UTC"), FlatBy(time(14), "UTC"), FlatBy(time(14), "UTC")),
         ("flat_by", FlatBy(time(13), "UTC"), FlatBy(time(14), "UTC"), FlatBy(time(13), "UTC")),
+        ("flat_by", FlatBy(time(15, 55), CHICAGO), FlatBy(time(23), CHICAGO), FlatBy(time(23), CHICAGO)),
+        ("flat_by", FlatBy(time(18), CHICAGO), FlatBy(time(2), CHICAGO), FlatBy(time(18), CHICAGO)),
     ],
 )
 def test_an_override_narrows_and_never_widens(name: str, wide: object, narrow: object, result: object) -> None:

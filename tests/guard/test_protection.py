@@ -34,6 +34,13 @@ def test_cancelling_the_only_stop_leaves_the_position_bare(view: Sees, held: Hol
     assert str(found) == "without a stop afterwards: 2 of 2 ES 12-26"
 
 
+def test_losing_an_order_of_a_type_we_do_not_know_may_be_losing_a_stop(view: Sees, held: Holds, stop: Rests) -> None:
+    strange = replace(stop(), order_type=OrderType.OTHER, stop_price=None)
+    lost = unprotects(CancelOrder("Sim101", "stop"), view(positions=held(2), orders=(strange,)))
+    assert lost is not None
+    assert lost.contracts == 2
+
+
 def test_a_stop_that_is_left_counts(view: Sees, held: Holds, stop: Rests) -> None:
     book = view(positions=held(3), orders=(stop("1", quantity=2), stop("2", quantity=1)))
     assert str(lost(CancelOrder("Sim101", "1"), book)) == "without a stop afterwards: 2 of 3 ES 12-26"

@@ -8,7 +8,8 @@ from decimal import Decimal
 import pytest
 
 from ct_mcp.domain.account import Account, AccountKind, Balances
-from ct_mcp.domain.action import ChangeOrder, PlaceOrder
+from ct_mcp.domain.action import CancelOrder, ChangeOrder, ClosePosition, Flatten, PlaceOrder
+from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import Order
 from ct_mcp.domain.ticket import Halt
 from ct_mcp.guard.policy import AccountPolicy, Denial, Mode, Policy, View
@@ -20,7 +21,7 @@ from ct_mcp.guard.rules_account import (
     day_loss_is_within_limit,
     trading_is_not_halted,
 )
-from ct_mcp.guard.verdict import ONLY_REDUCES, NotApplicable, Passed
+from ct_mcp.guard.verdict import EXIT, ONLY_REDUCES, NotApplicable, Passed
 
 Place = Callable[..., PlaceOrder]
 Rests = Callable[..., Order]
@@ -91,6 +92,11 @@ def test_a_live_account_must_be_armed_by_the_person(place: Place, view: Sees, po
     assert later == Passed("armed until=2026-11-23 23:30 UTC")
     assert never == Denial("ACCOUNT_NOT_ARMED", f"armed until=never; {how}")
     assert over == Denial("ACCOUNT_NOT_ARMED", f"armed until=2026-11-23 15:30 UTC; {how}")
+
+
+def test_an_exit_needs_no_arming(view: Sees, policy: Allows, es: Instrument) -> None:
+    exits = (Flatten("EVAL-1", None), ClosePosition("EVAL-1", es), CancelOrder("EVAL-1", "1"))
+    assert [account_is_armed(action, view(), policy(Mode.LIVE, NAMED)) for action in exits] == [EXIT] * 3
 
 
 def test_arming_belongs_to_live_mode(place: Place, view: Sees, policy: Allows) -> None:

@@ -17,6 +17,7 @@ from ct_mcp.guard.rules_fields import (
     close_says_how_much_once,
     limit_price_fits_the_order_type,
     names_are_plain_text,
+    order_type_can_be_sent,
     stop_limit_prices_stand_in_order,
     stop_price_fits_the_order_type,
 )
@@ -196,3 +197,10 @@ def test_a_close_says_how_much_once(view: Sees, policy: Allows, close: Action, e
 def test_a_percentage_lies_above_zero_and_up_to_a_hundred(view: Sees, policy: Allows, percent: str) -> None:
     found = close_says_how_much_once(ClosePosition("Sim101", ES, percent=Decimal(percent)), view(), policy())
     assert code(found) == "CLOSE_PERCENT_INVALID"
+
+
+@pytest.mark.parametrize("kind", [OrderType.MARKET_IF_TOUCHED, OrderType.OTHER])
+def test_a_type_that_is_only_read_is_never_sent(place: Place, view: Sees, policy: Allows, kind: OrderType) -> None:
+    assert order_type_can_be_sent(place(), view(), policy()) == Passed("order type=MARKET")
+    found = order_type_can_be_sent(place(order_type=kind), view(), policy())
+    assert found == Denial("ORDER_TYPE_NOT_SENDABLE", f"order type={kind}")
