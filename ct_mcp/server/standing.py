@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ct_mcp.domain.account import Account, AccountKind, AccountSnapshot
-from ct_mcp.domain.action import CancelOrders
+from ct_mcp.domain.action import ChangeOrder
 from ct_mcp.domain.market import trading_day
 from ct_mcp.domain.position import Position
 from ct_mcp.errors import StoreFailed
@@ -75,7 +75,7 @@ async def why_not(reading: Reading, account: Account) -> str:
     except StoreFailed as error:
         return f"{error.code}: {error.what}"
     view = View(now=desk.clock(), account=account, armed_until=until)
-    nothing = CancelOrders(account.name, None)  # these two rules look at the account alone
+    nothing = ChangeOrder(account.name, "")  # no exit; these two rules look at the account alone
     for rule in (account_may_trade_in_this_mode, account_is_armed):
         if isinstance(finding := rule(nothing, view, desk.policy), Denial):
             return str(finding)

@@ -179,7 +179,7 @@ async def test_an_order_that_waits_too_long_for_the_budget_is_not_sent_late(
     """The last look is after the wait for a place among our requests, and right before the wire."""
 
     def others_use_up_the_budget() -> None:
-        desk.upstream._line.budget._bucket = Bucket(tokens=-12.0, at=world.clock())
+        desk.upstream._line.budget._bucket = Bucket(tokens=-10.0, at=world.clock())
 
     def yes_then(question: str) -> ElicitResult:
         wire.meanwhile["/market/quote"] = others_use_up_the_budget
