@@ -5,15 +5,25 @@ from datetime import timedelta
 from decimal import Decimal
 from secrets import choice, token_hex
 
+from ct_mcp.crosstrade.words import cleaned
 from ct_mcp.desk.facts import Case
 from ct_mcp.domain.account import AccountKind
-from ct_mcp.domain.action import CancelOrder, CancelOrders, ClosePosition, Flatten, PlaceOrder, describe, fingerprint
+from ct_mcp.domain.action import (
+    CancelOrder,
+    CancelOrders,
+    ChangeOrder,
+    ClosePosition,
+    Flatten,
+    PlaceOrder,
+    describe,
+    fingerprint,
+)
 from ct_mcp.domain.order import Order
 from ct_mcp.domain.position import Position
 from ct_mcp.domain.ticket import Approval, Ticket
 from ct_mcp.guard.direction import only_reduces
 from ct_mcp.guard.figures import order_figures
-from ct_mcp.guard.protection import unprotects
+from ct_mcp.guard.protection import cancelled_by, unprotects
 
 # No letters or digits that a person mistakes for another when reading them off a screen.
 _CODE_ALPHABET = "ACDEFGHJKMNPQRTUVWXY34679"
@@ -77,7 +87,7 @@ def _question(case: Case, phrase: str) -> str:
 
 
 def _consequences(case: Case) -> list[str]:
-    lines = _order_lines(case)
+    lines = [*_orders_meant(case), *_order_lines(case)]
     lost = unprotects(case.action, case.view)
     if lost is None:
         lines.append("CAUTION: what this leaves unprotected is not known")
@@ -86,6 +96,18 @@ def _consequences(case: Case) -> list[str]:
     if isinstance(case.action, ClosePosition | Flatten):
         lines += _what_stands(case)
     return lines
+
+
+def _orders_meant(case: Case) -> list[str]:
+    """The orders that a cancel or change is about, in words: nobody knows an order by its id."""
+    match case.action:
+        case ChangeOrder(order_id=order_id):
+            meant = [order for order in (case.view.order(order_id),) if order is not None]
+        case CancelOrder() | CancelOrders() as cancel:
+            meant = list(cancelled_by(cancel, case.view) or ())
+        case _:
+            return []
+    return [f"As it stands: {order_line(order)}" for order in meant] or ["No open order is listed for this"]
 
 
 def _order_lines(case: Case) -> list[str]:
@@ -122,7 +144,7 @@ def order_line(order: Order) -> str:
     """One open order in words, ``SELL 2 ES 12-26 STOP MARKET 6400 WORKING (id)``."""
     prices = " ".join(f"{price:f}" for price in (order.limit_price, order.stop_price) if price is not None)
     words = (order.action, order.remaining, order.instrument, order.order_type.replace("_", " "), prices, order.state)
-    return " ".join(str(word) for word in words if str(word)) + f" ({order.order_id})"
+    return " ".join(str(word) for word in words if str(word)) + f" ({cleaned(order.order_id, longest=80)})"
 
 
 def _money(amount: Decimal | None) -> str:

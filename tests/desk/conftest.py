@@ -27,13 +27,13 @@ def mes() -> Instrument:
 def buy() -> Callable[..., PlaceOrder]:
     """An order to buy at the market, or whatever a test makes of it."""
 
-    def made(quantity: int = 1, action: str = "BUY", **more: object) -> PlaceOrder:
+    def made(quantity: int = 1, action: str = "BUY", kind: str = "MARKET", **more: object) -> PlaceOrder:
         fields = {
             "account": "Sim101",
             "instrument": MES,
             "action": OrderAction(action),
             "quantity": quantity,
-            "order_type": OrderType.MARKET,
+            "order_type": OrderType(kind),
             "limit_price": None,
             "stop_price": None,
             "time_in_force": TimeInForce.DAY,

@@ -1,0 +1,89 @@
+"""What counts as the person's yes, and what is written down of it."""
+
+import pytest
+
+from ct_mcp.desk.deciding import is_right
+from ct_mcp.desk.desk import Desk
+from ct_mcp.domain.ticket import Ticket, TicketState
+from ct_mcp.simulator.clock import ManualClock
+from ct_mcp.store.journal import EntryKind
+from ct_mcp.store.sqlite import SqliteStore
+
+
+@pytest.fixture
+async def ticket(desk: Desk, buy) -> Ticket:
+    """A ticket that waits for its yes."""
+    proposed = await desk.propose(buy())
+    assert isinstance(proposed, Ticket)
+    return proposed
+
+
+async def state_of(store: SqliteStore, ticket: Ticket) -> TicketState:
+    """The ticket's state, as stored."""
+    found = await store.ticket(ticket.ticket_id)
+    assert found is not None
+    return found.state
+
+
+@pytest.mark.parametrize("spelt", ["{}", "  {}  ", "\t{}\n", "{lower}", "{upper}"])
+async def test_the_right_text_is_a_yes_however_it_is_spaced_and_cased(desk, ticket, store, spelt) -> None:
+    typed = spelt.format(ticket.phrase, lower=ticket.phrase.lower(), upper=ticket.phrase.upper())
+    assert await desk.decisions.take(ticket, typed, "form")
+    assert await state_of(store, ticket) is TicketState.APPROVED
+    entry = (await store.entries(1))[0]
+    assert (entry.kind, entry.detail) == (EntryKind.APPROVED, {"by": "form"})
+
+
+WRONG = [None, True, 1, "", " ", "yes", "AAAA", [], {}, "\ud800", b"bytes", 4.0]
+
+
+@pytest.mark.parametrize("typed", WRONG, ids=ascii)
+async def test_any_other_text_is_a_no_and_is_written_down_as_suspicious(desk, ticket, store, typed) -> None:
+    assert not await desk.decisions.take(ticket, typed, "form")
+    assert await state_of(store, ticket) is TicketState.DECLINED
+    declined, suspicious = await store.entries(2)
+    assert (declined.kind, suspicious.kind) == (EntryKind.DECLINED, EntryKind.SUSPICIOUS)
+    assert suspicious.detail["by"] == "form"
+    assert ticket.phrase not in f"{declined}{suspicious}"
+
+
+@pytest.mark.parametrize("more", ["x", "-", " x", "\u200b"])
+async def test_the_right_text_with_something_beside_it_is_wrong(ticket, more) -> None:
+    assert not is_right(ticket, ticket.phrase + more)
+    assert not is_right(ticket, more + ticket.phrase)
+    assert not is_right(ticket, ticket.phrase[:-1])
+
+
+async def test_a_yes_for_a_ticket_that_has_lapsed_counts_for_nothing(desk, ticket, store, clock: ManualClock) -> None:
+    clock.advance(90)
+    assert not await desk.decisions.take(ticket, ticket.phrase, "form")
+    assert not await desk.decisions.approve(ticket, "terminal")
+    assert await state_of(store, ticket) is TicketState.OPEN
+    assert (await store.entries(1))[0].kind is EntryKind.PROPOSED, "nothing is journalled that did not happen"
+
+
+async def test_a_yes_after_a_no_counts_for_nothing(desk, ticket, store) -> None:
+    assert await desk.decisions.decline(ticket, "terminal")
+    assert not await desk.decisions.take(ticket, ticket.phrase, "form")
+    assert await state_of(store, ticket) is TicketState.DECLINED
+
+
+async def test_a_no_after_a_yes_still_stops_it(desk, ticket, store) -> None:
+    assert await desk.decisions.approve(ticket, "form")
+    assert await desk.decisions.decline(ticket, "terminal")
+    assert not await desk.decisions.decline(ticket, "terminal"), "a second no is no news"
+    assert [entry.kind for entry in await store.entries(2)] == [EntryKind.DECLINED, EntryKind.APPROVED]
+    assert not await store.spend_ticket(ticket.ticket_id, desk.clock())
+
+
+async def test_the_same_yes_by_two_channels_is_one_yes(desk, ticket, store) -> None:
+    assert await desk.decisions.approve(ticket, "terminal")
+    assert await desk.decisions.take(ticket, ticket.phrase, "form")
+    assert [entry.kind for entry in await store.entries(9)].count(EntryKind.APPROVED) == 1
+
+
+async def test_a_yes_to_what_was_sent_already_counts_for_nothing(desk, ticket) -> None:
+    await desk.decisions.approve(ticket, "terminal")
+    await desk.commit(ticket.ticket_id)
+    assert not await desk.decisions.take(ticket, ticket.phrase, "form")
+    assert not await desk.decisions.decline(ticket, "form")
