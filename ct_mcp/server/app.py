@@ -8,6 +8,7 @@ from mcp_types import ToolAnnotations
 
 from ct_mcp import __version__
 from ct_mcp.guard.policy import Mode
+from ct_mcp.server.icon import ICON
 from ct_mcp.server.protocol import mended
 from ct_mcp.server.resources import add_resources
 from ct_mcp.server.strict import strict_tool
@@ -58,6 +59,7 @@ def build_server(wiring: Wiring) -> MCPServer[Wiring]:
         title="ct-mcp: NinjaTrader 8 through CrossTrade",
         description="Read and trade NinjaTrader 8 accounts, with hard limits and approvals by the person.",
         instructions=INSTRUCTIONS,
+        icons=[ICON],
         version=__version__,
         tools=listed_tools(wiring),
         lifespan=wiring.lifespan,
