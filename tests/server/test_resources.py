@@ -15,7 +15,7 @@ from ct_mcp.desk.desk import Desk
 from ct_mcp.domain.ticket import Approval
 from ct_mcp.guard.policy import AccountPolicy, FlatBy, Limits, Mode, Policy
 from ct_mcp.server.app import build_server
-from ct_mcp.server.resources import OUR_SUMMARY
+from ct_mcp.server.references import OUR_SUMMARY, SUMMED_UP
 from ct_mcp.server.wiring import Wiring
 from ct_mcp.simulator.faults import Fault
 from ct_mcp.simulator.world import Simulator
@@ -32,10 +32,22 @@ async def _read(client, uri: str) -> str:
 async def test_what_can_be_attached_is_listed_with_what_it_is(connect) -> None:
     async with connect() as client:
         listed = {str(each.uri): each for each in (await client.list_resources()).resources}
-        (template,) = (await client.list_resource_templates()).resource_templates
-    assert set(listed) == {"crosstrade://accounts", "crosstrade://policy", REFERENCE}
-    assert template.uri_template == "crosstrade://accounts/{account}/snapshot"
-    assert all(each.description and each.title and each.mime_type for each in (*listed.values(), template))
+        templates = (await client.list_resource_templates()).resource_templates
+    assert set(listed) == {
+        "crosstrade://accounts",
+        "crosstrade://policy",
+        "crosstrade://journal",
+        REFERENCE,
+        "crosstrade://reference/llms-full.txt",
+        "crosstrade://reference/openapi.json",
+        "crosstrade://reference/endpoints",
+    }
+    assert [template.uri_template for template in templates] == [
+        "crosstrade://accounts/{account}/snapshot",
+        "crosstrade://quotes/{instrument}",
+    ]
+    assert all(each.description and each.title and each.mime_type for each in (*listed.values(), *templates))
+    assert len({each.name for each in (*listed.values(), *templates)}) == 9
 
 
 async def test_the_accounts_are_those_of_the_tool(connect) -> None:
@@ -68,6 +80,33 @@ async def test_a_snapshot_is_whole_or_it_is_an_error(connect, sim: Simulator, rp
         with pytest.raises(MCPError, match=r"UPSTREAM_BAD_REPLY.*unknown now, not empty") as refused:
             await client.read_resource(SNAPSHOT)
     assert refused.value.code == INTERNAL_ERROR
+
+
+@pytest.mark.parametrize("spelling", ["ES", "ES%2012-26", "ES1!", "ESZ26"])
+async def test_a_quote_is_that_of_the_tool(connect, spelling: str) -> None:
+    async with connect() as client:
+        asked = spelling.replace("%20", " ")
+        told = (await client.call_tool("get_quotes", {"instruments": [asked]})).structured_content
+        assert json.loads(await _read(client, f"crosstrade://quotes/{spelling}")) == told
+    assert told["quotes"][0]["bid"] is not None
+
+
+@pytest.mark.parametrize("spelling", ["ES%2CNQ", "QQQQ%2012-26", "x" * 400])
+async def test_a_quote_of_no_instrument_is_not_found(connect, spelling: str) -> None:
+    async with connect() as client:
+        with pytest.raises(MCPError, match=r"REQUEST_INVALID|UPSTREAM_NOT_FOUND") as refused:
+            await client.read_resource(f"crosstrade://quotes/{spelling}")
+    assert refused.value.code == INVALID_PARAMS
+
+
+async def test_the_journal_is_that_of_the_tool_and_needs_nobody(connect, sim: Simulator) -> None:
+    order = {"account": "Sim101", "instrument": "ES", "action": "BUY", "quantity": 50, "order_type": "MARKET"}
+    async with connect() as client:
+        await client.call_tool("place_order", order)
+        sim.faults.arm(Fault.ADDON_OFFLINE)
+        told = (await client.call_tool("get_journal", {})).structured_content
+        assert json.loads(await _read(client, "crosstrade://journal")) == told
+    assert [entry["kind"] for entry in told["entries"]] == ["denied"]
 
 
 async def test_an_error_of_ours_keeps_its_next_step(connect, sim: Simulator) -> None:
@@ -157,15 +196,15 @@ async def test_where_it_cannot_be_fetched_our_own_summary_says_that_it_is_one(
 ) -> None:
     text, *_ = await _references(store, clock, pause, _Fetching(failure), reads=1)
     assert text.startswith(OUR_SUMMARY.read_text(encoding="utf-8"))
-    assert "This is a summary of ours, written on 20" in text
-    assert "Their text could not be fetched now: " in text
+    assert f"This is a summary of ours, written on {SUMMED_UP}" in text
+    assert "Their document could not be fetched now: " in text
 
 
 async def test_where_it_cannot_be_fetched_again_the_older_one_is_kept(store, clock, pause) -> None:
     transport = _Fetching(httpx.Response(200, text="theirs"), httpx.Response(401, json={"error": "unauthorized"}))
     first, second = await _references(store, clock, pause, transport, reads=2)
     assert second.startswith(first)
-    assert "Their text could not be fetched now: AUTH_FAILED" in second
+    assert "Their document could not be fetched now: AUTH_FAILED" in second
 
 
 async def test_nothing_hidden_comes_with_their_text(store, clock, pause) -> None:
@@ -174,7 +213,9 @@ async def test_nothing_hidden_comes_with_their_text(store, clock, pause) -> None
     assert text.endswith("# API\n\n- one[31m\ttwo\n")
 
 
-async def _references(store, clock, pause, transport: httpx.AsyncBaseTransport, *, reads: int) -> list[str]:
+async def _references(
+    store, clock, pause, transport: httpx.AsyncBaseTransport, *, reads: int, uri: str = REFERENCE
+) -> list[str]:
     """Read the reference so many times, each an hour after the last."""
     texts = []
     world = {"transport": transport, "clock": clock, "sleep": pause}
@@ -182,6 +223,6 @@ async def _references(store, clock, pause, transport: httpx.AsyncBaseTransport, 
         desk = Desk(upstream, store, Policy(), clock=clock, pause=pause)
         async with Client(build_server(Wiring(lambda: desk, desk.policy))) as client:
             for _ in range(reads):
-                texts.append(await _read(client, REFERENCE))
+                texts.append(await _read(client, uri))
                 clock.advance(3600)
     return texts
