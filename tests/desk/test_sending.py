@@ -1,0 +1,206 @@
+"""Sending once: what is written down around the wire, and what a strange answer is made of."""
+
+from typing import Any
+
+import pytest
+
+from ct_mcp.crosstrade.wire import Acknowledged
+from ct_mcp.desk.desk import Desk
+from ct_mcp.desk.outcome import Status
+from ct_mcp.desk.question import draw_ticket
+from ct_mcp.desk.sending import STALE_AFTER_SECONDS, Answer
+from ct_mcp.domain.action import CancelOrder, CancelOrders, ChangeOrder, ClosePosition, Flatten
+from ct_mcp.errors import AddonOffline, BudgetExhausted, OrderRejected, OutcomeUnknown
+from ct_mcp.simulator.clock import ManualClock
+from ct_mcp.simulator.faults import Fault
+from ct_mcp.simulator.world import Simulator
+from ct_mcp.store.journal import EntryKind
+from ct_mcp.store.sqlite import SqliteStore
+
+
+async def story(store: SqliteStore, ticket_id: str | None) -> list[tuple[EntryKind, dict]]:
+    """What the journal says of one ticket from its intent on, oldest first."""
+    entries = (await store.entries(50, ticket_id=ticket_id))[::-1]
+    kinds = [entry.kind for entry in entries]
+    return [(entry.kind, dict(entry.detail)) for entry in entries[kinds.index(EntryKind.INTENT) + 1 :]]
+
+
+@pytest.fixture
+def odd(crosstrade, store, policy, clock, pause):
+    """A desk whose upstream does one write in its own way."""
+
+    def made(name: str, does: Any) -> Desk:
+        class Odd:
+            def __getattr__(self, asked: str) -> Any:
+                if asked in ("urgent", "checked_by"):
+                    return lambda *_: self
+                return does if asked == name else getattr(crosstrade, asked)
+
+        return Desk(Odd(), store, policy, clock=clock, pause=pause)
+
+    return made
+
+
+async def committed(desk: Desk, action: Any) -> Any:
+    """Propose, approve, commit."""
+    ticket = await desk.propose(action)
+    await desk.decisions.approve(ticket, "terminal")
+    return await desk.commit(ticket.ticket_id)
+
+
+async def test_the_intent_is_on_disk_before_the_request_leaves(odd, crosstrade, buy, store) -> None:
+    outstanding = []
+
+    async def looks_at_the_journal(order: Any, own_id: str) -> Acknowledged:
+        outstanding.extend(entry.own_id == own_id for entry in await store.unsettled())
+        return await crosstrade.place_order(order, own_id)
+
+    told = await committed(odd("place_order", looks_at_the_journal), buy())
+    assert told.status is Status.FILLED
+    assert outstanding == [True]
+
+
+async def test_a_fault_of_our_own_after_the_send_is_unknown_and_looked_for(odd, crosstrade, buy, sim, store) -> None:
+    async def sends_and_breaks(order: Any, own_id: str) -> Acknowledged:
+        await crosstrade.place_order(order, own_id)
+        return 1 / 0
+
+    told = await committed(odd("place_order", sends_and_breaks), buy())
+    assert (told.status, told.order_id) == (Status.FILLED, sim.exchange.orders[0].id)
+    assert told.reasons == ("an internal fault (ZeroDivisionError) hid the answer",)
+    assert [kind for kind, _ in await story(store, told.ticket_id)] == [EntryKind.UNKNOWN, EntryKind.ANSWERED]
+
+
+async def test_a_fault_of_our_own_that_hid_nothing_stays_unknown(odd, buy, store) -> None:
+    async def breaks(order: Any, own_id: str) -> Acknowledged:
+        raise KeyError(own_id)
+
+    told = await committed(odd("place_order", breaks), buy())
+    assert (told.status, told.order_id) == (Status.UNKNOWN, None)
+    assert [kind for kind, _ in await story(store, told.ticket_id)] == [EntryKind.UNKNOWN, EntryKind.READ_BACK]
+    assert len(await store.unsettled()) == 1
+
+
+async def test_what_certainly_was_not_sent_is_settled_in_the_journal(does, buy, sim, store) -> None:
+    sim.faults.arm(Fault.ADDON_OFFLINE, rpc="PlaceOrder")
+    with pytest.raises(AddonOffline):
+        await does(buy())
+    (entry,) = [entry for entry in await store.entries(9) if entry.kind is EntryKind.ANSWERED]
+    assert entry.detail["step"] == "place"
+    assert "Client not ready" in str(entry.detail["not_sent"])
+    assert await store.unsettled() == ()
+
+
+async def test_an_acknowledgement_is_written_down_by_itself(does, buy, sim, store) -> None:
+    sim.faults.arm(Fault.FROZEN_ORDERS)
+    told = await does(buy())
+    (accepted, detail), (read_back, _) = await story(store, told.ticket_id)
+    assert (accepted, read_back) == (EntryKind.ACCEPTED, EntryKind.READ_BACK)
+    assert detail == {"step": "place", "order_id": told.order_id, "reasons": [], "warnings": []}
+    assert len(await store.unsettled()) == 1, "accepted is neither working nor filled"
+
+
+async def test_their_no_is_written_down_with_their_words(does, buy, sim, store) -> None:
+    sim.faults.arm(Fault.REFUSED_WITH_400, rpc="PlaceOrder")
+    told = await does(buy())
+    ((kind, detail),) = await story(store, told.ticket_id)
+    assert kind is EntryKind.ANSWERED
+    assert detail["reasons"] == ['PlaceOrder was refused; CrossTrade said "Invalid request"']
+
+
+@pytest.mark.parametrize(("seconds", "is_sent"), [(STALE_AFTER_SECONDS, True), (STALE_AFTER_SECONDS + 0.1, False)])
+@pytest.mark.parametrize("changes", [False, True], ids=["place", "change"])
+async def test_a_review_that_is_too_old_at_the_wire_stops_what_may_add(
+    desk: Desk, does, buy, price, sim: Simulator, clock: ManualClock, seconds, is_sent, changes
+) -> None:
+    action = buy(kind="LIMIT", limit_price=price(-40))
+    if changes:
+        order_id = (await does(action)).order_id
+        sim.advance(20)
+        action = ChangeOrder("Sim101", order_id, limit_price=price(-60))
+    case = await desk.preview(action)
+    ticket = draw_ticket(case, "")
+    clock.advance(seconds)
+    before = len(sim.requests_of("PlaceOrder", "Change"))
+    if is_sent:
+        assert (await desk._sender.send(ticket, case)).status in (Status.WORKING, Status.CHANGED)
+    else:
+        with pytest.raises(BudgetExhausted, match="the order waited 5 s for the request budget"):
+            await desk._sender.send(ticket, case)
+    assert len(sim.requests_of("PlaceOrder", "Change")) - before == is_sent
+
+
+async def test_an_exit_is_never_too_old(desk: Desk, long_two, sim: Simulator, clock: ManualClock, mes) -> None:
+    case = await desk.preview(ClosePosition("Sim101", mes))
+    clock.advance(300)
+    told = await desk._sender.send(draw_ticket(case, ""), case)
+    assert told.status is Status.FLAT
+
+
+async def test_an_exit_may_use_the_budgets_reserve(does, long_two, crosstrade, sim: Simulator, clock, mes) -> None:
+    """A budget that makes everything else wait longer than anybody may: the flatten leaves and is read back."""
+    await crosstrade._line.budget.penalise(clock(), 8.7)
+    with pytest.raises(BudgetExhausted):
+        await crosstrade.quotes(["MES"])
+    told = await does(Flatten("Sim101", mes))
+    assert told.status is Status.FLAT
+    assert sim.exchange.accounts["Sim101"].open_positions() == []
+
+
+@pytest.mark.parametrize("fault", [Fault.CONNECT_REFUSED, Fault.HTML_PAGE])
+async def test_a_cancel_that_cannot_be_seen_is_accepted_and_looked_for(does, buy, price, sim, fault) -> None:
+    order_id = (await does(buy(kind="LIMIT", limit_price=price(-40)))).order_id
+    sim.faults.arm(fault, rpc="GetOrder")
+    told = await does(CancelOrder("Sim101", order_id))
+    assert (told.status, told.reasons) == (Status.ACCEPTED, ("the cancel is not seen yet",))
+    assert told.next_step.startswith("do NOT send it again; look")
+
+
+async def test_a_change_that_ends_with_its_order_tells_what_became_of_the_order(
+    odd, crosstrade, does, buy, price, sim, clock
+) -> None:
+    order_id = (await does(buy(kind="LIMIT", limit_price=price(-40)))).order_id
+    sim.advance(20)
+
+    async def changes_and_is_cancelled(change: ChangeOrder) -> Acknowledged:
+        taken = await crosstrade.change_order(change)
+        sim.exchange.cancel(sim.exchange.orders[0], clock())
+        return taken
+
+    told = await committed(odd("change_order", changes_and_is_cancelled), ChangeOrder("Sim101", order_id, 2))
+    assert (told.status, told.order_id) == (Status.CANCELLED, order_id)
+
+
+async def test_a_change_that_the_broker_takes_back_is_not_called_done(
+    odd, crosstrade, does, buy, price, sim: Simulator, clock
+) -> None:
+    """It is taken, and a little later the order stands as it stood."""
+    order_id = (await does(buy(kind="LIMIT", limit_price=price(-40)))).order_id
+    sim.advance(20)
+    (order,) = sim.exchange.orders
+
+    async def taken_and_not_done(change: ChangeOrder) -> Acknowledged:
+        return Acknowledged(order_ids=(order_id,))
+
+    told = await committed(odd("change_order", taken_and_not_done), ChangeOrder("Sim101", order_id, 2))
+    assert (told.status, told.reasons) == (Status.ACCEPTED, ("the change is not seen yet",))
+    assert order.terms.quantity == 1
+
+
+async def test_cancelling_all_orders_lists_what_is_left(does, buy, price, sim: Simulator) -> None:
+    sim.faults.arm(Fault.FROZEN_ORDERS, rpc="PlaceOrder")
+    told = await does(buy(kind="LIMIT", limit_price=price(-40)))
+    left = await does(CancelOrders("Sim101", None))
+    assert left.status is Status.ACCEPTED
+    (reason,) = left.reasons
+    assert reason.startswith("still standing: BUY 1 MES 09-26 LIMIT ")
+    assert reason.endswith(f" SUBMITTED ({told.order_id})")
+    assert left.next_step == "look again with get_orders"
+
+
+def test_an_answer_labels_their_words_and_ours() -> None:
+    assert Answer(Acknowledged(warning="mind")).warnings == ('CrossTrade warns: "mind"',)
+    assert Answer(Acknowledged(), trouble=("disk",)).warnings == ("disk",)
+    assert Answer(Acknowledged()).reasons == ()
+    assert Answer(refusal=OrderRejected("no")).reasons == ("no",)
+    assert Answer(unknown=OutcomeUnknown("silence")).reasons == ("silence",)

@@ -1,0 +1,193 @@
+"""Looking until the account says what became of an action, and believing no empty list by itself."""
+
+import pytest
+
+from ct_mcp.crosstrade.client import CrossTrade
+from ct_mcp.desk.watch import Stood, Watch, has_come_to_rest
+from ct_mcp.domain.order import CLOSED, Order, OrderState, OrderType
+from ct_mcp.simulator.addon import Habits
+from ct_mcp.simulator.clock import ManualClock
+from ct_mcp.simulator.faults import Fault
+from ct_mcp.simulator.world import Settings, Simulator
+
+
+@pytest.fixture
+def watch(crosstrade: CrossTrade, pause) -> Watch:
+    """A watch whose pauses move the clock."""
+    return Watch(crosstrade, pause)
+
+
+def never(_: object) -> bool:
+    """What is never settled."""
+    return False
+
+
+@pytest.mark.parametrize("state", OrderState)
+def test_a_market_order_rests_only_when_it_is_done_and_others_also_when_they_stand(standing, state) -> None:
+    rests = state in (OrderState.WORKING, OrderState.PART_FILLED, OrderState.TRIGGER_PENDING)
+    assert has_come_to_rest(standing(state=state)) == (state in CLOSED or rests)
+    assert has_come_to_rest(standing(state=state, order_type=OrderType.MARKET)) == (state in CLOSED)
+
+
+async def test_the_first_look_comes_at_once_and_the_last_after_five_seconds(
+    watch: Watch, does, buy, sim: Simulator, clock: ManualClock
+) -> None:
+    sim.faults.arm(Fault.FROZEN_ORDERS)
+    await does(buy())
+    (order,) = sim.exchange.orders
+    began, looks = clock(), len(sim.requests_of("GetOrder"))
+    seen = await watch.order("Sim101", order.id, never)
+    assert isinstance(seen, Order)
+    assert seen.state is OrderState.SUBMITTED
+    assert (clock() - began).total_seconds() == pytest.approx(5)
+    assert len(sim.requests_of("GetOrder")) - looks == 6
+
+
+async def test_it_looks_no_longer_than_it_must(watch: Watch, long_two, sim: Simulator, clock: ManualClock) -> None:
+    began, looks = clock(), len(sim.requests_of("GetOrder"))
+    await watch.order("Sim101", long_two.order_id, lambda order: order.is_closed)
+    assert clock() == began
+    assert len(sim.requests_of("GetOrder")) - looks == 1
+
+
+async def test_what_was_seen_once_is_not_forgotten_when_a_later_look_fails(
+    watch: Watch, does, buy, sim: Simulator
+) -> None:
+    sim.faults.arm(Fault.FROZEN_ORDERS)
+    await does(buy())
+    order_id = sim.exchange.orders[0].id
+    looks = []
+
+    def first_look_then_blind(order: Order) -> bool:
+        looks.append(order)
+        sim.faults.arm(Fault.HTML_PAGE)
+        return False
+
+    seen = await watch.order("Sim101", order_id, first_look_then_blind)
+    assert seen == looks[0]
+
+
+FAILURES = [
+    Fault.CONNECT_REFUSED,
+    Fault.ERROR_500_BEFORE_ACCEPT,
+    Fault.HTML_PAGE,
+    Fault.REFUSED_WITH_400,
+    Fault.UNAUTHORIZED,
+    Fault.BROKER_RATE_LIMITED,
+]
+
+
+@pytest.mark.parametrize("fault", FAILURES)
+async def test_no_failure_of_a_read_leaves_it(watch: Watch, long_two, sim: Simulator, mes, fault) -> None:
+    """A rate limit comes back as an empty budget of ours, which would sound as if nothing had been sent."""
+    sim.faults.arm(fault)
+    assert await watch.order("Sim101", long_two.order_id, never) is None
+    assert await watch.book("Sim101", None, never, Stood()) is None
+    assert await watch.book_now("Sim101", mes) is None
+    assert await watch.net_position("Sim101", mes) is None
+    assert await watch.find("Sim101", f"ctmcp-{long_two.ticket_id}") is None
+
+
+async def test_an_id_that_cannot_be_part_of_an_address_is_not_found(watch: Watch) -> None:
+    assert await watch.look("Sim101", "../../positions/flatten") is None
+
+
+async def test_an_order_of_ours_is_found_directly(watch: Watch, long_two, sim: Simulator) -> None:
+    found = await watch.find("Sim101", f"ctmcp-{long_two.ticket_id}")
+    assert found is not None
+    assert found.order_id == long_two.order_id
+
+
+async def test_an_order_of_ours_is_found_in_the_list_if_it_is_marked_there(
+    watch: Watch, does, buy, sim: Simulator
+) -> None:
+    told = await does(buy(atm_strategy="Scalp 8x8"))
+    sim.faults.arm(Fault.BAD_GATEWAY, rpc="GetOrder")
+    sim.faults.arm(Fault.HTML_PAGE, rpc="GetOrderLifecycle")
+    found = await watch.find_once("Sim101", f"ctmcp-{told.ticket_id}")
+    assert found is not None
+    assert found.order_id == told.order_id
+
+
+@pytest.fixture
+def forgetful(clock: ManualClock) -> Simulator:
+    """An add-on that keeps our id for its lifecycle alone."""
+    return Simulator(seed=7, clock=clock, settings=Settings(habits=Habits(own_id_lookup=False)))
+
+
+async def test_an_order_of_ours_is_found_through_its_lifecycle(forgetful: Simulator, clock, pause, buy) -> None:
+    world = {"transport": forgetful.transport(), "clock": clock, "sleep": pause}
+    async with CrossTrade("https://simulator.invalid", forgetful.token, **world) as client:
+        taken = await client.place_order(buy(), "ctmcp-1")
+        clock.advance(1)
+        found = await Watch(client, pause).find_once("Sim101", "ctmcp-1")
+        missing = await Watch(client, pause).find_once("Sim101", "ctmcp-2")
+    assert found is not None
+    assert (found.order_id,) == taken.order_ids
+    assert missing is None
+
+
+async def test_what_is_not_there_is_looked_for_four_times(watch: Watch, sim: Simulator, clock: ManualClock) -> None:
+    began = clock()
+    assert await watch.find("Sim101", "ctmcp-never-sent") is None
+    assert len(sim.requests_of("GetOrderLifecycle")) == 4
+    assert (clock() - began).total_seconds() == pytest.approx(4.5)
+
+
+async def test_a_book_is_of_one_instrument_or_of_all(watch: Watch, long_two, does, buy, price, mes) -> None:
+    await does(buy(kind="LIMIT", limit_price=price(-40)))
+    other = type(mes)("MNQ", 2026, 9)
+    everything, one, none = [await watch.book_now("Sim101", name) for name in (None, mes, other)]
+    assert everything == one
+    assert (one.net, len(one.orders), one.is_flat) == (2, 1, False)
+    assert (none.positions, none.orders, none.is_flat) == ((), (), True)
+
+
+async def test_an_empty_list_is_believed_once_the_position_itself_says_flat(
+    watch: Watch, long_two, sim: Simulator, mes
+) -> None:
+    stood = Stood(instruments=(mes,))
+    sim.faults.arm(Fault.EMPTY_LISTS)
+    assert await watch.book("Sim101", mes, lambda book: book.is_flat, Stood()) is not None, "nothing stood"
+    assert await watch.book("Sim101", mes, lambda book: book.is_flat, stood) is None
+    sim.faults.arm(Fault.BAD_GATEWAY, rpc="GetPosition")
+    assert await watch.book("Sim101", mes, lambda book: book.is_flat, stood) is None, "not knowing is held"
+
+
+async def test_an_empty_list_is_believed_once_each_order_itself_is_over(
+    watch: Watch, does, buy, price, sim: Simulator, mes
+) -> None:
+    order_id = (await does(buy(kind="LIMIT", limit_price=price(-40)))).order_id
+    stood = Stood(order_ids=(order_id, "unknown-to-them"))
+    sim.faults.arm(Fault.EMPTY_LISTS)
+    assert await watch.book("Sim101", mes, lambda book: book.is_flat, stood) is None
+    sim.faults.arm(Fault.BAD_GATEWAY, rpc="GetOrder")
+    assert await watch.book("Sim101", mes, lambda book: book.is_flat, stood) is None
+    sim.faults.disarm(Fault.BAD_GATEWAY)
+    sim.exchange.cancel(sim.exchange.orders[0], sim.clock())
+    sim.advance(1)
+    read = await watch.book("Sim101", mes, lambda book: book.is_flat, stood)
+    assert read is not None
+    assert read.is_flat, "what they no longer know of is over too"
+
+
+async def test_of_many_orders_only_as_many_are_asked_for_as_an_exit_has_requests(
+    watch: Watch, sim: Simulator, mes
+) -> None:
+    stood = Stood(order_ids=tuple(f"gone-{number}" for number in range(30)))
+    assert await watch.book("Sim101", mes, lambda book: book.is_flat, stood) is not None
+    assert len(sim.requests_of("GetOrder")) == 6
+
+
+async def test_what_was_read_and_is_not_settled_is_kept(watch: Watch, long_two, sim: Simulator, mes) -> None:
+    read = await watch.book("Sim101", mes, lambda book: book.is_flat, Stood(instruments=(mes,)))
+    assert read is not None
+    assert read.net == 2
+
+
+async def test_no_row_and_a_position_by_its_name_is_not_known(watch: Watch, long_two, sim: Simulator, mes) -> None:
+    assert await watch.net_position("Sim101", mes) == 2
+    sim.faults.arm(Fault.EMPTY_LISTS)
+    assert await watch.net_position("Sim101", mes) is None
+    sim.faults.disarm()
+    assert await watch.net_position("Sim101", type(mes)("MNQ", 2026, 9)) == 0
