@@ -9,6 +9,7 @@ from mcp_types import ToolAnnotations
 from ct_mcp import __version__
 from ct_mcp.guard.policy import Mode
 from ct_mcp.server.icon import ICON
+from ct_mcp.server.prompts import written_prompts
 from ct_mcp.server.protocol import mended
 from ct_mcp.server.resources import add_resources
 from ct_mcp.server.strict import strict_tool
@@ -67,13 +68,18 @@ def build_server(wiring: Wiring) -> MCPServer[Wiring]:
         middleware=[mended(lambda: server)],
     )
     add_resources(server, wiring)
+    for prompt in written_prompts(trades=_may_trade(wiring)):
+        server.add_prompt(prompt)
     return server
 
 
 def listed_tools(wiring: Wiring) -> list[Tool]:
     """The tools that mode and toolsets allow; what may not be used is not listed."""
-    trades = "trade" in wiring.toolsets and wiring.policy.mode is not Mode.READ_ONLY
-    return list(_tools(trades=trades))
+    return list(_tools(trades=_may_trade(wiring)))
+
+
+def _may_trade(wiring: Wiring) -> bool:
+    return "trade" in wiring.toolsets and wiring.policy.mode is not Mode.READ_ONLY
 
 
 @cache

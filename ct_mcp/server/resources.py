@@ -7,6 +7,7 @@ from typing import ParamSpec
 
 from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
+from mcp.server.mcpserver.resources import FunctionResource
 from mcp_types import CallToolResult
 
 from ct_mcp.errors import BadRequest, CtMcpError, NotFound
@@ -94,14 +95,15 @@ def _add_reference(server: MCPServer[Wiring], shelf: Shelf, wanted: Reference) -
     async def read() -> str:
         return await shelf.reference(wanted)
 
-    listed = server.resource(
-        f"crosstrade://reference/{wanted.uri}",
+    listed = FunctionResource(
+        uri=f"crosstrade://reference/{wanted.uri}",
         name=wanted.uri,
         title=wanted.title,
         description=wanted.description,
         mime_type=wanted.mime_type,
+        fn=_told(in_time()(read)),
     )
-    listed(_told(in_time()(read)))
+    server.add_resource(listed)
 
 
 def _add(server: MCPServer[Wiring], path: str, mime_type: str, read: Callable[_P, Awaitable[str]]) -> None:
