@@ -1,0 +1,267 @@
+"""Propose, wait, commit: what the desk keeps, what it applies again, and whom it lets pass first."""
+
+from datetime import timedelta
+
+import anyio
+import pytest
+
+from ct_mcp.desk.desk import REVIEW_HOLDS_SECONDS, Desk
+from ct_mcp.desk.outcome import Outcome, Status
+from ct_mcp.domain.action import CancelOrder, CancelOrders, ClosePosition, Flatten
+from ct_mcp.domain.ticket import Approval, Ticket, TicketState
+from ct_mcp.errors import NotConfirmed
+from ct_mcp.guard.policy import Limits, Policy
+from ct_mcp.simulator.clock import ManualClock
+from ct_mcp.simulator.faults import Fault
+from ct_mcp.simulator.world import Simulator
+from ct_mcp.store.journal import EntryKind
+from ct_mcp.store.sqlite import SqliteStore
+
+REVIEWS = ("GetAccount", "ListPositions", "ListOrders", "GetQuote")
+
+
+async def test_a_preview_changes_nothing_and_leaves_no_trace(desk: Desk, buy, sim: Simulator, store, clock) -> None:
+    case = await desk.preview(buy(2))
+    assert case.review.passes
+    assert await store.entries(9) == ()
+    assert await store.open_tickets(clock()) == ()
+    assert {seen.method for seen in sim.requests} == {"GET"}
+
+
+async def test_a_proposal_is_journalled_once_with_the_reason_that_came_first(desk: Desk, buy, store) -> None:
+    first = await desk.propose(buy(), "first words")
+    second = await desk.propose(buy(), "other words")
+    assert isinstance(first, Ticket)
+    assert first == second
+    (entry,) = await store.entries(9)
+    assert (entry.kind, entry.reason, entry.detail) == (EntryKind.PROPOSED, "first words", {"approval": "form"})
+
+
+async def test_another_order_is_another_ticket(desk: Desk, buy) -> None:
+    first, second = await desk.propose(buy(1)), await desk.propose(buy(2))
+    assert isinstance(first, Ticket)
+    assert isinstance(second, Ticket)
+    assert first.ticket_id != second.ticket_id
+    assert first.own_id != second.own_id
+
+
+async def test_a_denial_draws_no_ticket_and_is_journalled_with_every_figure(desk: Desk, buy, store, clock) -> None:
+    denied = await desk.propose(buy(6), "why not")
+    assert isinstance(denied, Outcome)
+    assert (denied.status, denied.ticket_id) == (Status.DENIED, None)
+    assert await store.open_tickets(clock()) == ()
+    (entry,) = await store.entries(9)
+    assert (entry.kind, entry.reason) == (EntryKind.DENIED, "why not")
+    assert entry.detail["denials"] == ["QUANTITY_EXCEEDS_MAXIMUM: quantity=6, maximum=5"]
+
+
+async def test_a_ticket_without_its_yes_is_not_spent(desk: Desk, buy, sim: Simulator, store) -> None:
+    ticket = await desk.propose(buy())
+    with pytest.raises(NotConfirmed, match="the person has not said yes"):
+        await desk.commit(ticket.ticket_id)
+    found = await store.ticket(ticket.ticket_id)
+    assert found is not None
+    assert found.state is TicketState.OPEN
+    assert not sim.exchange.orders
+
+
+@pytest.mark.parametrize(
+    ("end", "why"), [("decline", "the person declined it"), ("lapse", "it lapsed before the person said yes")]
+)
+async def test_a_ticket_that_is_over_says_how_it_ended(desk: Desk, buy, sim, clock: ManualClock, end, why) -> None:
+    ticket = await desk.propose(buy())
+    await desk.decisions.approve(ticket, "terminal")
+    if end == "decline":
+        await desk.decisions.decline(ticket, "terminal")
+    else:
+        clock.advance(90)
+    with pytest.raises(NotConfirmed, match=why):
+        await desk.commit(ticket.ticket_id)
+    assert not sim.exchange.orders
+
+
+async def test_an_id_that_nobody_drew_is_shown_short_and_harmless(desk: Desk) -> None:
+    with pytest.raises(NotConfirmed) as refused:
+        await desk.ticket("x\u202e" * 100)
+    assert len(str(refused.value)) < 400
+    assert "\u202e" not in str(refused.value)
+
+
+async def test_a_fresh_review_holds_for_its_commit_and_an_old_one_is_made_again(
+    desk: Desk, buy, sim: Simulator, clock: ManualClock
+) -> None:
+    for seconds, again in ((REVIEW_HOLDS_SECONDS, 0), (REVIEW_HOLDS_SECONDS + 0.1, 1)):
+        ticket = await desk.propose(buy(instrument=(await desk.names.instrument("MES")), quantity=1 + again))
+        await desk.decisions.approve(ticket, "terminal")
+        clock.advance(seconds)
+        before = len(sim.requests_of("GetAccount"))
+        assert (await desk.commit(ticket.ticket_id)).status is Status.FILLED
+        assert len(sim.requests_of("GetAccount")) - before == again
+        sim.advance(20)
+
+
+async def test_a_review_does_not_hold_once_something_else_was_sent(desk: Desk, buy, sim: Simulator, policy) -> None:
+    first, second = await desk.propose(buy(5)), await desk.propose(buy(4))
+    third = await desk.propose(buy(3))
+    for ticket in (first, second, third):
+        await desk.decisions.approve(ticket, "terminal")
+    assert (await desk.commit(first.ticket_id)).status is Status.FILLED
+    assert (await desk.commit(second.ticket_id)).status is Status.FILLED
+    denied = await desk.commit(third.ticket_id)
+    assert (denied.status, denied.ticket_id) == (Status.DENIED, third.ticket_id)
+    assert "position after=12, maximum=10" in " ".join(denied.reasons)
+
+
+async def test_two_orders_that_pass_alone_and_not_together_are_not_both_sent(desk: Desk, buy, sim, price) -> None:
+    """Both are committed at the same moment; the second is reviewed with the first in the journal."""
+    tickets = [await desk.propose(buy(5)), await desk.propose(buy(5, kind="LIMIT", limit_price=price(8)))]
+    tickets.append(await desk.propose(buy(4)))
+    for ticket in tickets:
+        await desk.decisions.approve(ticket, "terminal")
+    told: list[Outcome] = []
+
+    async def commit(ticket_id: str) -> None:
+        told.append(await desk.commit(ticket_id))
+
+    async with anyio.create_task_group() as group:
+        for ticket in tickets:
+            group.start_soon(commit, ticket.ticket_id)
+    assert sum(outcome.status is Status.DENIED for outcome in told) == 1
+    assert sum(order.terms.quantity for order in sim.exchange.orders) <= 10
+
+
+async def test_an_exit_waits_for_no_order_that_is_being_reviewed(desk: Desk, long_two, buy, sim, clock, mes) -> None:
+    ticket = await desk.propose(buy())
+    await desk.decisions.approve(ticket, "terminal")
+    clock.advance(5)
+    sim.faults.arm(Fault.SLOW_ANSWER, rpc="GetQuote", times=1)
+    leaving = await desk.propose(Flatten("Sim101", mes))
+    async with anyio.create_task_group() as group:
+        group.start_soon(desk.commit, ticket.ticket_id)
+        with anyio.fail_after(5):
+            await sim.faults.slow_answer_waits()
+        with anyio.fail_after(5):
+            told = await desk.commit(leaving.ticket_id)
+        assert told.status is Status.FLAT
+        sim.faults.disarm()
+
+
+async def test_the_yes_is_taken_back_by_a_rule_that_fails_by_then(desk: Desk, buy, sim, store, clock) -> None:
+    ticket = await desk.propose(buy())
+    await desk.decisions.approve(ticket, "terminal")
+    clock.advance(5)
+    sim.faults.arm(Fault.SESSION_CLOSED)
+    sim.advance(60)
+    denied = await desk.commit(ticket.ticket_id)
+    assert denied.status is Status.DENIED
+    assert (await store.entries(1))[0].kind is EntryKind.DENIED
+    with pytest.raises(NotConfirmed, match="spent before"):
+        await desk.commit(ticket.ticket_id)
+    assert not sim.exchange.orders
+
+
+async def test_reviews_of_tickets_that_nobody_commits_are_let_go(desk: Desk, buy, clock: ManualClock) -> None:
+    for quantity in range(1, 6):
+        await desk.propose(buy(quantity))
+        clock.advance(3)
+    assert len(desk._reviews) == 1
+
+
+@pytest.mark.parametrize(
+    ("action", "looks"),
+    [
+        (lambda mes: Flatten("Sim101", None), False),
+        (lambda mes: ClosePosition("Sim101", mes), False),
+        (lambda mes: CancelOrders("Sim101", None), False),
+        (lambda mes: CancelOrder("Sim101", "x"), False),
+        (lambda mes: ClosePosition("Sim101", mes, 1), True),
+    ],
+    ids=["flatten", "close", "cancel orders", "cancel", "partial close"],
+)
+async def test_what_cannot_be_doubled_waits_for_no_settling(desk: Desk, does, buy, sim, mes, action, looks) -> None:
+    sim.faults.arm(Fault.REQUEST_LOST_BEFORE_ACCEPT, rpc="PlaceOrder", times=1)
+    assert (await does(buy())).status is Status.UNKNOWN
+    sim.advance(20)
+    before = len(sim.requests_of("GetOrderLifecycle"))
+    await desk.propose(action(mes))
+    assert (len(sim.requests_of("GetOrderLifecycle")) > before) == looks
+
+
+async def test_settling_before_a_partial_close_may_use_the_budgets_reserve(
+    desk: Desk, long_two, does, buy, crosstrade, sim: Simulator, clock, mes
+) -> None:
+    sim.faults.arm(Fault.REQUEST_LOST_BEFORE_ACCEPT, rpc="PlaceOrder", times=1)
+    await does(buy())
+    sim.advance(20)
+    await crosstrade._line.budget.penalise(clock(), 8.7)
+    before = len(sim.requests_of("GetOrderLifecycle"))
+    assert isinstance(await desk.propose(ClosePosition("Sim101", mes, 1)), Ticket)
+    assert len(sim.requests_of("GetOrderLifecycle")) > before
+
+
+@pytest.mark.parametrize("policy", [Policy(exits_simulated=Approval.PAGE)], ids=["exits by page"])
+async def test_a_channel_that_is_not_there_is_said_to_be_the_terminal(desk: Desk, long_two, mes) -> None:
+    ticket = await desk.propose(Flatten("Sim101", mes))
+    assert isinstance(ticket, Ticket)
+    told = desk.awaiting(ticket)
+    assert told.status is Status.NEEDS_APPROVAL
+    assert "run `ct-mcp approve` in a terminal of their own" in told.next_step
+    assert f"confirm_ticket with ticket_id {ticket.ticket_id}" in told.next_step
+
+
+async def test_a_ticket_that_needs_nobody_says_to_confirm_it(desk: Desk, long_two, mes) -> None:
+    ticket = await desk.propose(Flatten("Sim101", mes))
+    assert isinstance(ticket, Ticket)
+    assert desk.awaiting(ticket).next_step == f"call confirm_ticket with ticket_id {ticket.ticket_id}"
+
+
+async def test_what_waits_says_for_how_long_and_never_less_than_nothing(desk: Desk, buy, clock: ManualClock) -> None:
+    ticket = await desk.propose(buy())
+    clock.advance(30.6)
+    assert desk.awaiting(ticket).expires_in_seconds == 59
+    clock.advance(60)
+    assert (desk.awaiting(ticket).status, desk.awaiting(ticket).expires_in_seconds) == (Status.EXPIRED, None)
+
+
+async def test_the_phrase_stands_in_the_question_and_nowhere_else(desk: Desk, buy, store, clock: ManualClock) -> None:
+    ticket = await desk.propose(buy(), "a reason")
+    assert isinstance(ticket, Ticket)
+    await desk.decisions.take(ticket, "wrong", "form")
+    told = [desk.awaiting(await desk.ticket(ticket.ticket_id)), *await store.entries(9)]
+    clock.advance(20)
+    second = await desk.propose(buy())
+    assert isinstance(second, Ticket)
+    await desk.decisions.approve(second, "terminal")
+    told += [await desk.commit(second.ticket_id), *await store.entries(20)]
+    for phrase in (ticket.phrase, second.phrase):
+        assert not any(f"{phrase}" in repr(said) for said in told)
+    assert ticket.question.count(ticket.phrase) == 1
+
+
+async def test_following_a_ticket_ends_with_its_decision(desk: Desk, buy, clock: ManualClock) -> None:
+    ticket = await desk.propose(buy())
+    assert isinstance(ticket, Ticket)
+    steps = []
+    async for waited, now in desk.watch_ticket(ticket, 25):
+        steps.append((waited, now.state))
+        if waited >= 1:
+            await desk.decisions.decline(ticket, "terminal")
+    assert steps[0] == (0, TicketState.OPEN)
+    assert steps[-1] == (1.25, TicketState.DECLINED)
+
+
+async def test_following_a_ticket_ends_with_the_time_that_was_given(desk: Desk, buy, clock: ManualClock) -> None:
+    ticket = await desk.propose(buy())
+    assert isinstance(ticket, Ticket)
+    began = clock()
+    states = [now.state async for _, now in desk.watch_ticket(ticket, 2)]
+    assert clock() - began == timedelta(seconds=2)
+    assert set(states) == {TicketState.OPEN}
+
+
+@pytest.mark.parametrize("policy", [Policy(limits=Limits(max_order_contracts=1))], ids=["one at a time"])
+async def test_a_denial_at_the_commit_names_its_ticket(desk: Desk, buy, store: SqliteStore, sim) -> None:
+    denied = await desk.propose(buy(2))
+    assert isinstance(denied, Outcome)
+    assert denied.next_step == "tell the person the reasons; only they can change the policy"
+    assert denied.checks_not_run, "what was not looked at is told with the rest"
