@@ -21,7 +21,7 @@ _SETTINGS = (
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command and return its exit code: 0 done, 1 failed, 2 cannot start, 130 interrupted."""
+    """Run one command and return its exit code: 0 done, 1 failed, 2 cannot start, 3 drift found, 130 interrupted."""
     never_crash_on_letters()
     chosen = _parser().parse_args(arguments)
     try:
@@ -50,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     _serve(commands.add_parser("serve", help="the MCP server over stdio; what a client starts"))
     _demo(commands.add_parser("demo", help="a tour of half a minute on the embedded simulator"))
     _approve(commands.add_parser("approve", help="answer what the assistant proposes, at a terminal"))
+    _check(commands.add_parser("check", help="look at every link to the broker, and at the service's routes"))
     _simulate(commands.add_parser("simulate", help="run the simulator: a fake CrossTrade and NinjaTrader"))
     return parser
 
@@ -68,6 +69,14 @@ def _approve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--watch", action="store_true", help="stay, and ask for each proposal as it comes")
     parser.add_argument("--demo", action="store_true", help="for a server that was started with --demo")
     for name, value, meaning in _SETTINGS[:2]:
+        parser.add_argument(f"--{name}", metavar=value, help=meaning)
+
+
+def _check(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = "exit codes: 0 all well, 1 a link is broken, 2 cannot start, 3 the service's routes have changed"
+    parser.add_argument("--json", action="store_true", help="for scripts")
+    parser.add_argument("--demo", action="store_true", help="check the embedded simulator; needs no token")
+    for name, value, meaning in (_SETTINGS[0], _SETTINGS[2]):
         parser.add_argument(f"--{name}", metavar=value, help=meaning)
 
 
