@@ -13,7 +13,6 @@ from ct_mcp.desk.outcome import Status
 from ct_mcp.domain.ticket import Approval
 from ct_mcp.guard.policy import Mode, Policy
 from ct_mcp.server.app import build_server
-from ct_mcp.server.prompts import SCRIPTS
 from ct_mcp.server.wiring import Wiring
 
 NAMES = {"account": "Sim101", "instrument": "ES"}
@@ -32,7 +31,7 @@ HOSTILE = [
 
 
 async def _written(client: Client, name: str, **given: str) -> str:
-    wanted = next(script for script in SCRIPTS if script.name == name).arguments
+    (wanted,) = (prompt.arguments for prompt in (await client.list_prompts()).prompts if prompt.name == name)
     names = {each.name: NAMES[each.name] for each in wanted} | given
     (message,) = (await client.get_prompt(name, names)).messages
     assert message.role == "user"
