@@ -66,7 +66,9 @@ def _further(text: str, screen: Screen) -> None:
 def _verdict(report: Report, screen: Screen) -> None:
     drifted = len(report.drift.differences) if report.drift else 0
     if broken := len(report.broken):
-        screen.say(f"{counted(broken, 'link')} to mend, from the top" + _and_drift(drifted), "bad")
+        screen.say(
+            f"{counted(broken, 'link')} to mend{', from the top' if broken > 1 else ''}{_and_drift(drifted)}", "bad"
+        )
     elif drifted:
         screen.say(
             f"Every link holds, but {counted(drifted, 'route')} differ{'s' if drifted == 1 else ''}. "
