@@ -1,10 +1,14 @@
 """The add-on inside the fake NinjaTrader: what a call can see, at the moment of the call."""
 
+from collections.abc import Generator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from ct_mcp.simulator.clock import Clock
+import anyio
+from anyio.lowlevel import checkpoint
+
+from ct_mcp.simulator.clock import Clock, ManualClock
 from ct_mcp.simulator.exchange import Exchange
 from ct_mcp.simulator.faults import Faults
 from ct_mcp.simulator.ledger import Account
@@ -60,6 +64,28 @@ class AddOn:
         """Catch up with the clock."""
         self.now = max(self.clock().astimezone(UTC), self.now)
         self.exchange.advance(self.now)
+
+    async def pause(self, seconds: float) -> None:
+        """Let time pass while a call is worked on; others get their turn. A clock that stands still is moved."""
+        if isinstance(self.clock, ManualClock):
+            until = self.now + timedelta(seconds=seconds)
+            await checkpoint()
+            self.clock.move_to(max(until, self.clock()))
+        else:
+            await anyio.sleep(seconds)
+        self.wake()
+
+    async def finished(self, said: object) -> object:
+        """Give back what a call says, after all of its steps if it is made in steps."""
+        if not isinstance(said, Generator):
+            return said
+        try:
+            seconds = next(said)
+            while True:
+                await self.pause(seconds)
+                seconds = said.send(self.now)
+        except StopIteration as end:
+            return end.value
 
     def account(self, name: str) -> Account:
         """Find an account.

@@ -81,7 +81,7 @@ def _served(door: Door, endpoint: Endpoint) -> _Handler:
         door.log.append(Seen(request.method, request.url.path, rpc, accepted=early is None))
         if early is not None:
             return early
-        status, said = _asked(addon, endpoint, request, body)
+        status, said = await _asked(addon, endpoint, request, body)
         fault = addon.faults.first_due(AFTER, rpc)
         if fault is Fault.SLOW_ANSWER:
             await addon.faults.hold()
@@ -99,11 +99,11 @@ def _misbehave_before(addon: AddOn, endpoint: Endpoint) -> Response | None:
     return answer_of(fault) if fault else None
 
 
-def _asked(addon: AddOn, endpoint: Endpoint, request: Request, body: bytes) -> tuple[int, object]:
+async def _asked(addon: AddOn, endpoint: Endpoint, request: Request, body: bytes) -> tuple[int, object]:
     """Ask the add-on; the status and the body of its answer."""
     try:
         args = endpoint.takes.model_validate(_merged(endpoint, request, body))
-        return 200, endpoint.call(addon, args)
+        return 200, await addon.finished(endpoint.call(addon, args))
     except Refusal as refusal:
         return refusal.status, refusal.body
     except ValidationError:

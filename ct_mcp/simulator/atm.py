@@ -1,4 +1,9 @@
-"""ATM strategy templates: the brackets that NinjaTrader puts around an entry by itself."""
+"""ATM strategy templates: the brackets that NinjaTrader puts around an entry by itself.
+
+Ours, since nothing is documented: the two legs are placed at the first fill, in ticks from its price; each
+further fill makes them larger and leaves them where they are. They outlive a position that another order
+closes. A template that does not exist is rejected after the acknowledgement.
+"""
 
 from dataclasses import dataclass
 
@@ -24,13 +29,12 @@ TEMPLATES = {
 }
 
 
-def bracket(entry: Order, template: Template) -> dict[str, OrderTerms]:
-    """Work out the two exits around what an entry has filled, by name."""
+def bracket(entry: Order, template: Template, size: int, ticks: int) -> dict[str, OrderTerms]:
+    """Work out the two exits, by name, around so many contracts that an entry has filled at a price."""
     terms, product = entry.terms, entry.terms.contract.product
-    middle = round(entry.filled_ticks / entry.filled)
-    stop = product.price(middle - terms.action.sign * template.stop_ticks)
-    target = product.price(middle + terms.action.sign * template.target_ticks)
-    contract, action, size, gtc = terms.contract, terms.action.opposite, entry.filled, TimeInForce.GTC
+    stop = product.price(ticks - terms.action.sign * template.stop_ticks)
+    target = product.price(ticks + terms.action.sign * template.target_ticks)
+    contract, action, gtc = terms.contract, terms.action.opposite, TimeInForce.GTC
     return {
         "Stop1": OrderTerms(contract, action, size, OrderType.STOP_MARKET, gtc, stop_price=stop),
         "Target1": OrderTerms(contract, action, size, OrderType.LIMIT, gtc, limit_price=target),

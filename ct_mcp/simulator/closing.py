@@ -1,4 +1,4 @@
-"""Leaving positions: full closes, partial closes, flattening, and turning around."""
+"""Leaving positions: full closes, partial closes, and flattening."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime

@@ -17,6 +17,7 @@ from ct_mcp.simulator.ids import Mint
 from ct_mcp.simulator.ledger import Account, AccountSpec, opened
 from ct_mcp.simulator.market import Market
 from ct_mcp.simulator.matching import Touch, fill_ticks, first_touch
+from ct_mcp.simulator.oco import siblings, takes_the_others_along
 from ct_mcp.simulator.orders import Execution, Order, OrderLabels, OrderState, OrderTerms, OrderType, TimeInForce
 from ct_mcp.simulator.record import Record
 from ct_mcp.simulator.timetable import Timetable
@@ -47,8 +48,8 @@ class Exchange:
         self._open: list[Order] = []
         self.executions: list[Execution] = []
         self._pace = pace
-        self._timetable = Timetable()
-        self._mint = Mint(market.seed)
+        self.timetable = Timetable()
+        self.mint = Mint(market.seed)
         self._matched_until: datetime | None = None
 
     def begin(self, now: datetime) -> None:
@@ -60,7 +61,7 @@ class Exchange:
         """Work off everything that is due up to a moment."""
         self._let_go(now)
         while True:
-            due = self._timetable.due(now)
+            due = self.timetable.due(now)
             if touch := first_touch(self.market, self._live(), self._cursor, due or now):
                 self._matched_until = touch.at
                 self._touched(touch)
@@ -68,7 +69,7 @@ class Exchange:
             self._matched_until = max(due or now, self._cursor)
             if due is None:
                 break
-            self._timetable.run_next()
+            self.timetable.run_next()
         self._mark(now)
 
     def account(self, name: str) -> Account | None:
@@ -91,13 +92,14 @@ class Exchange:
 
     def submit(self, account: Account, terms: OrderTerms, labels: OrderLabels, now: datetime) -> Order:
         """Take an order; the broker's answer to it comes later."""
-        order = Order(self._mint.order(account.spec), account.spec.name, terms, labels, now)
+        order = Order(self.mint.order(account.spec), account.spec.name, terms, labels, now)
+        order.owner_id = labels.owner_id or (self.mint.strategy() if labels.template else None)
         order.hindrance = next((fault for fault in _HINDRANCES if self.faults.take(fault, labels.rpc)), None)
         doom = self._doom(order)
         self.orders.append(order)
         self._open.append(order)
         self._become(order, OrderState.SUBMITTED, now)
-        self._timetable.after(now, self._pace.acknowledgement_seconds, partial(self._acknowledge, order, doom))
+        self.timetable.after(now, self._pace.acknowledgement_seconds, partial(self._acknowledge, order, doom))
         return order
 
     def cancel(self, order: Order, now: datetime) -> None:
@@ -105,7 +107,7 @@ class Exchange:
         if order.hindrance is Fault.FROZEN_ORDERS or order.state is OrderState.CANCEL_PENDING:
             return
         self._become(order, OrderState.CANCEL_PENDING, now)
-        self._timetable.after(now, self._pace.acknowledgement_seconds, partial(self._cancelled, order))
+        self.timetable.after(now, self._pace.acknowledgement_seconds, partial(self._cancelled, order))
 
     def change(self, order: Order, terms: OrderTerms, now: datetime) -> None:
         """Ask for other terms; the exchange puts them in place a little later."""
@@ -113,7 +115,7 @@ class Exchange:
             order.terms = terms
             return
         self._become(order, OrderState.CHANGE_PENDING, now)
-        self._timetable.after(now, self._pace.acknowledgement_seconds, partial(self._changed, order, terms))
+        self.timetable.after(now, self._pace.acknowledgement_seconds, partial(self._changed, order, terms))
 
     @property
     def _cursor(self) -> datetime:
@@ -132,32 +134,20 @@ class Exchange:
             return _REJECTED_BY_FAULT
         if labels.template is not None and labels.template not in TEMPLATES:
             return f"ATM strategy template '{labels.template}' does not exist"
-        if any(not sibling.is_live for sibling in self._siblings(order)):
+        if any(not sibling.is_live for sibling in siblings(order, self.orders)):
             order.joins_oco = False
             return f"OCO ID '{labels.oco_id}' has already been used. Please use a new OCO ID."
         return None
 
-    def _siblings(self, order: Order) -> list[Order]:
-        """List the other orders of an OCO group; one that came too late to it belongs to none."""
-        if not order.labels.oco_id or not order.joins_oco:
-            return []
-        group = (order.account, order.labels.oco_id)
-        return [
-            other
-            for other in self.orders
-            if other is not order and other.joins_oco and (other.account, other.labels.oco_id) == group
-        ]
-
     def _become(self, order: Order, state: OrderState, at: datetime) -> None:
         order.state = state
         self.record.became(order, at)
-        if not order.is_live:
+        if takes_the_others_along(order):
             self._cancel_siblings(order, at)
-            self._place_bracket(order, at)
 
     def _cancel_siblings(self, order: Order, at: datetime) -> None:
         """One order of an OCO group has filled, if only in part, or is gone: so are the others."""
-        for sibling in self._siblings(order):
+        for sibling in siblings(order, self.orders):
             if sibling.is_live:
                 sibling.state = OrderState.CANCELLED
                 self.record.became(sibling, at)
@@ -235,8 +225,9 @@ class Exchange:
         product = order.terms.contract.product
         net = account.net(order.terms.contract)
         costs = (product.commission * size, product.fee * size)
-        self.executions.append(Execution(self._mint.guid("execution"), order, at, size, ticks, net, *costs))
+        self.executions.append(Execution(self.mint.guid("execution"), order, at, size, ticks, net, *costs))
         self._cancel_siblings(order, at)
+        self._protect(order, size, ticks, at)
         if not order.remaining:
             self._become(order, OrderState.FILLED, at)
         elif order.state in (OrderState.WORKING, OrderState.PART_FILLED):
@@ -247,16 +238,22 @@ class Exchange:
             return max(order.remaining // 2, 1)
         return min(order.remaining, self._pace.contracts_per_fill)
 
-    def _place_bracket(self, entry: Order, at: datetime) -> None:
-        """Protect what an entry has filled, if it named a template and is not being closed already."""
+    def _protect(self, entry: Order, size: int, ticks: int, at: datetime) -> None:
+        """Protect what an entry has just filled, if it named a template and is not being closed already."""
         template = TEMPLATES.get(entry.labels.template or "")
-        live = self.live_orders(entry.account, entry.terms.contract.name)
-        if template is None or not entry.filled or any(order.labels.closes for order in live):
+        live = self.live_orders(entry.account, entry.terms.contract.name) if template else []
+        if template is None or any(order.labels.closes for order in live):
             return
-        oco_id = self._mint.guid("oco")
-        for name, terms in bracket(entry, template).items():
-            labels = OrderLabels(rpc="ATM", name=name, oco_id=oco_id, owner=template.name)
-            self.submit(self.accounts[entry.account], terms, labels, at)
+        legs = [order for order in live if order.labels.entry is entry and order.state is not OrderState.CANCEL_PENDING]
+        for leg in legs:
+            leg.terms = replace(leg.terms, quantity=leg.terms.quantity + size)
+        if legs:
+            return
+        shared = OrderLabels(
+            "ATM", oco_id=self.mint.guid("oco"), owner=template.name, owner_id=entry.owner_id, entry=entry
+        )
+        for name, terms in bracket(entry, template, size, ticks).items():
+            self.submit(self.accounts[entry.account], terms, replace(shared, name=name), at)
 
     def _let_go(self, now: datetime) -> None:
         """Free the orders that a fault has held and holds no longer."""
@@ -266,7 +263,7 @@ class Exchange:
                 continue
             order.hindrance = None
             if held is Fault.FROZEN_ORDERS:
-                self._timetable.at(now, partial(self._acknowledge, order, None))
+                self.timetable.at(now, partial(self._acknowledge, order, None))
             elif held is Fault.PARTIAL_FILL_STUCK:
                 order.matches_from = now
 
@@ -276,14 +273,14 @@ class Exchange:
 
     def _plan_session(self, session: Session, now: datetime) -> None:
         if session.opens_at >= now:
-            self._timetable.at(session.opens_at, partial(self._session_begins, session))
+            self.timetable.at(session.opens_at, partial(self._session_begins, session))
         else:
-            self._timetable.at(session.closes_at, self._session_ends)
+            self.timetable.at(session.closes_at, self._session_ends)
 
     def _session_begins(self, session: Session, at: datetime) -> None:
         for account in self.accounts.values():
             account.begin_session(self.open_profit(account, at), new_week=session.day.weekday() == 0)
-        self._timetable.at(session.closes_at, self._session_ends)
+        self.timetable.at(session.closes_at, self._session_ends)
 
     def _session_ends(self, at: datetime) -> None:
         """Expire the orders of the day and put the next session on the calendar."""

@@ -5,6 +5,7 @@ from hashlib import blake2b
 from ct_mcp.simulator.ledger import AccountSpec
 
 _FIRST_BROKER_NUMBER = 676_173_541_000
+_FIRST_STRATEGY_NUMBER = 334_081_723
 
 
 class Mint:
@@ -14,6 +15,7 @@ class Mint:
         """Begin at the first."""
         self._seed = seed
         self._made = 0
+        self._strategies = 0
 
     def guid(self, kind: str) -> str:
         """Make an id of 32 hexadecimal digits."""
@@ -26,3 +28,8 @@ class Mint:
             return self.guid("order")
         self._made += 1
         return str(_FIRST_BROKER_NUMBER + self._made)
+
+    def strategy(self) -> int:
+        """Make the number of a strategy, or of one use of an ATM template."""
+        self._strategies += 1
+        return _FIRST_STRATEGY_NUMBER + self._strategies - 1

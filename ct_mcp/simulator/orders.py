@@ -96,7 +96,8 @@ class OrderTerms:
 class OrderLabels:
     """What travels with an order and does not concern the market; `rpc` is the call that it came with.
 
-    An entry names its ATM `template`; a leg of the bracket that follows names it as its `owner`.
+    An entry names its ATM `template`; a leg of the bracket that follows names it as its `owner`, with the
+    number of this use of it, and the `entry` that it protects. The orders of a strategy name it as their owner.
     `closes` marks the order of a flatten, which takes the size of what is held when its turn comes.
     """
 
@@ -106,6 +107,8 @@ class OrderLabels:
     oco_id: str | None = None
     template: str | None = None
     owner: str | None = None
+    owner_id: int | None = None
+    entry: "Order | None" = None
     closes: bool = False
 
 
@@ -126,6 +129,7 @@ class Order:
     error: str | None = None
     hindrance: Fault | None = None
     joins_oco: bool = True
+    owner_id: int | None = None
 
     @property
     def is_live(self) -> bool:

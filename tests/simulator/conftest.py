@@ -1,20 +1,24 @@
 """A world on a Wednesday morning in Chicago, and ways to talk to it."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
 
 import httpx
 import pytest
 from hypothesis import settings
 
 from ct_mcp.simulator.clock import ManualClock
+from ct_mcp.simulator.exchange import Exchange
+from ct_mcp.simulator.steps import Steps
 from ct_mcp.simulator.world import Settings, Simulator
 
 settings.register_profile("unhurried", deadline=None)  # the first example of a property builds the price path
 settings.load_profile("unhurried")
 TOKEN = "test-token"
+T = TypeVar("T")
 Call = Callable[..., Awaitable[httpx.Response]]
+CarryOut = Callable[[Exchange, Steps[T], datetime], tuple[T, datetime]]
 
 
 @pytest.fixture
@@ -66,3 +70,20 @@ def place(client: httpx.AsyncClient) -> Callable[..., Awaitable[str]]:
         return str(answer.json()["orderId"])
 
     return send
+
+
+@pytest.fixture(scope="session")
+def carry_out() -> CarryOut[Any]:
+    """Take the steps of a call, let time pass between them, and tell what came of it and when it was."""
+
+    def take(exchange: Exchange, steps: Steps[T], now: datetime) -> tuple[T, datetime]:
+        try:
+            seconds = next(steps)
+            while True:
+                now += timedelta(seconds=seconds)
+                exchange.advance(now)
+                seconds = steps.send(now)
+        except StopIteration as end:
+            return end.value, now
+
+    return take

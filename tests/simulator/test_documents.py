@@ -1,6 +1,7 @@
 """What the service says about itself, held against what it serves."""
 
 import json
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
@@ -37,10 +38,14 @@ async def test_the_description_and_the_catalogue_name_every_route_that_is_served
 
 
 @pytest.mark.parametrize(("method", "path"), sorted(SERVED))
-async def test_every_route_of_the_description_answers(client: httpx.AsyncClient, method: str, path: str) -> None:
-    filled = path.replace("{account}", "Sim101").replace("{orderId}", "x").replace("{executionId}", "x")
+async def test_every_route_of_the_description_answers(
+    client: httpx.AsyncClient, call: Call, method: str, path: str
+) -> None:
+    filled = re.sub("{(account|.*?)}", lambda match: "Sim101" if match[1] == "account" else "x", path)
     answer = await client.request(method, f"http://sim{filled}", json={} if method != "GET" else None)
+    described = (await call("GET", "/openapi.json"))["paths"][path][method.lower()]
     assert answer.status_code in (200, 400)
+    assert str(answer.status_code) in described["responses"]
 
 
 async def test_the_yaml_says_what_the_json_says(client: httpx.AsyncClient) -> None:
@@ -83,6 +88,9 @@ def _requests(order_id: str, execution_id: str) -> Iterator[tuple[str, str, str,
         "CancelReplace": order,
         "Change": {"quantity": 2},
         "ClosePosition": {"instrument": "ES"},
+        "Reverse": {"instrument": "ES"},
+        "ReversePosition": order,
+        "CancelAndBracket": {"instrument": "ES", "action": "BUY", "quantity": 1, "stopLoss": 5000.0},
         "GetBars": {"instrument": "ES", "limit": 3},
     }
     last = ("Change", "CancelReplace", "Cancel", "CancelOrders", "CancelAllOrders", "ClosePosition", "FlatPlace")

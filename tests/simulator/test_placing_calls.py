@@ -141,37 +141,6 @@ async def test_the_only_put_changes_an_order(sim: Simulator, call: Call, place: 
     await call("PUT", "/accounts/Sim101/orders/nothing/change", json={"quantity": 1}, status=400)
 
 
-async def test_a_replaced_order_is_cancelled_and_another_placed(sim: Simulator, call: Call, place: Place) -> None:
-    old = await place(**RESTING)
-    sim.advance(1)
-    body = ORDER | {"orderType": "LIMIT", "limitPrice": 5100.0}
-    new = (await call("POST", f"/accounts/Sim101/orders/{old}/replace", json=body))["orderId"]
-    sim.advance(1)
-    assert (await _status(call, old), await _status(call, new)) == ("Cancelled", "Working")
-
-
-async def test_nothing_is_placed_for_an_order_that_is_gone(sim: Simulator, call: Call, place: Place) -> None:
-    old = await place()
-    sim.advance(1)
-    answer = await call("POST", f"/accounts/Sim101/orders/{old}/replace", json=ORDER, status=400)
-    assert "not found or already terminal" in answer["error"]
-    assert len(sim.exchange.orders) == 1
-
-
-@pytest.mark.parametrize("held", [0, 3])
-async def test_flat_place_leaves_first_and_places_in_any_case(
-    sim: Simulator, call: Call, place: Place, held: int
-) -> None:
-    if held:
-        await place(quantity=held)
-        sim.advance(1)
-    placed = (await call("POST", "/accounts/Sim101/orders/flatplace", json=ORDER | {"action": "SELL"}))["orderId"]
-    sim.advance(1)
-    rows = (await call("GET", "/accounts/Sim101/positions"))["positions"]
-    assert [(row["marketPosition"], row["quantity"]) for row in rows] == [("Short", 1)]
-    assert await _status(call, placed) == "Filled"
-
-
 async def test_a_template_brings_its_bracket(sim: Simulator, call: Call, place: Place) -> None:
     await place(strategy="Swing 80x200", quantity=2)
     sim.advance(1)
@@ -180,6 +149,36 @@ async def test_a_template_brings_its_bracket(sim: Simulator, call: Call, place: 
         ("Stop1", "StopMarket", "Swing 80x200"),
         ("Target1", "Limit", "Swing 80x200"),
     ]
+
+
+async def test_the_legs_of_a_bracket_name_their_strategy_and_the_callers_id(
+    sim: Simulator, call: Call, place: Place
+) -> None:
+    placed = await place(strategy="Swing 80x200", orderId="mine-1")
+    sim.advance(1)
+    stop, target = (await call("GET", "/accounts/Sim101/orders"))["orders"]
+    entry = await call("GET", f"/accounts/Sim101/orders/{placed}")
+    assert stop["ownerStrategy"] == target["ownerStrategy"] == entry["ownerStrategy"]
+    assert isinstance(stop["ownerStrategy"]["id"], int)
+    assert stop["automatedTradingOrderId"] == "mine-1"
+    assert stop["userData"] == target["userData"] == entry["userData"]
+    assert "mine-1" in entry["userData"]
+    assert (await call("GET", "/accounts/Sim101/orders/mine-1"))["orderId"] == placed
+
+
+@pytest.mark.parametrize(("named", "status"), [("its own", 200), ("334081999", 400), ("", 200)])
+async def test_a_leg_is_changed_by_the_strategy_that_owns_it(
+    sim: Simulator, call: Call, place: Place, named: str, status: int
+) -> None:
+    await place(strategy="Swing 80x200")
+    sim.advance(1)
+    stop = (await call("GET", "/accounts/Sim101/orders"))["orders"][0]
+    owner = str(stop["ownerStrategy"]["id"]) if named == "its own" else named
+    path = f"/accounts/Sim101/orders/{stop['id']}/change"
+    await call("PUT", path, json={"stopPrice": stop["stopPrice"] - 1, "strategyId": owner}, status=status)
+    sim.advance(1)
+    after = (await call("GET", "/accounts/Sim101/orders"))["orders"][0]
+    assert (after["stopPrice"] < stop["stopPrice"]) is (status == 200)
 
 
 async def test_a_template_that_does_not_exist_is_rejected_after_the_acknowledgement(

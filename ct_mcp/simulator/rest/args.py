@@ -164,6 +164,16 @@ class ChangeArgs(OrderArgs):
     strategy_id: OptionalText = None
 
 
+class BracketArgs(AccountInstrumentArgs):
+    """What is to protect a position; at least one of the two prices. `action` is the one that opened the position."""
+
+    action: BuyOrSell
+    quantity: Contracts
+    take_profit: Price | None = None
+    stop_loss: Price | None = None
+    delay: Annotated[int, Field(ge=0, le=10_000, description="Milliseconds between cancelling and placing.")] = 250
+
+
 class CancelOrdersArgs(AccountArgs):
     """An account, and perhaps one instrument in it."""
 

@@ -15,6 +15,7 @@ from ct_mcp.simulator.rest import (
     order_shapes,
     placing_calls,
     position_calls,
+    turning_calls,
 )
 
 PREFIX = "/v1/api"
@@ -119,6 +120,20 @@ _POSITIONS = (
         position_calls.close_position,
         account_shapes.CloseAnswer,
     ),
+    _write(
+        "Reverse",
+        f"{_A}/positions/reverse",
+        args.AccountInstrumentArgs,
+        turning_calls.reverse,
+        order_shapes.OrderIdAnswer,
+    ),
+    _write(
+        "ReversePosition",
+        f"{_A}/positions/reverseposition",
+        args.TermsArgs,
+        turning_calls.reverse_position,
+        order_shapes.OrderIdAnswer,
+    ),
 )
 _ORDERS = (
     _read("GetAllOrders", "/orders", args.AllOrdersArgs, order_calls.list_all_orders, order_shapes.AllOrdersAnswer),
@@ -142,7 +157,7 @@ _ORDERS = (
         order_shapes.ExecutionsAnswer,
     ),
     _write("PlaceOrder", f"{_A}/orders/place", args.PlaceArgs, placing_calls.place_order, order_shapes.OrderIdAnswer),
-    _write("FlatPlace", f"{_A}/orders/flatplace", args.PlaceArgs, placing_calls.flat_place, order_shapes.OrderIdAnswer),
+    _write("FlatPlace", f"{_A}/orders/flatplace", args.PlaceArgs, turning_calls.flat_place, order_shapes.OrderIdAnswer),
     _write("Cancel", f"{_ORDER}/cancel", args.OrderArgs, placing_calls.cancel_order, order_shapes.OrderIdAnswer),
     _write(
         "CancelOrders",
@@ -160,7 +175,14 @@ _ORDERS = (
     ),
     _write("Change", f"{_ORDER}/change", args.ChangeArgs, placing_calls.change_order, order_shapes.OrderIdAnswer),
     _write(
-        "CancelReplace", f"{_ORDER}/replace", args.ReplaceArgs, placing_calls.replace_order, order_shapes.OrderIdAnswer
+        "CancelReplace", f"{_ORDER}/replace", args.ReplaceArgs, turning_calls.replace_order, order_shapes.OrderIdAnswer
+    ),
+    _write(
+        "CancelAndBracket",
+        f"{_A}/orders/cancel_and_bracket",
+        args.BracketArgs,
+        turning_calls.cancel_and_bracket,
+        order_shapes.OrderIdsAnswer,
     ),
 )
 _EXECUTIONS = (

@@ -36,7 +36,7 @@ def order_row(addon: AddOn, order: Order) -> OrderRow:
         "time": seven_digits(addon.local(order.placed_at)),
         "ownerStrategy": _owner(order),
         "userData": _user_data(order),
-        "automatedTradingOrderId": labels.own_id if labels.template else None,
+        "automatedTradingOrderId": _automated_id(order),
     }
 
 
@@ -155,14 +155,17 @@ def execution_event(addon: AddOn, execution: Execution, *, raw: bool) -> Lifecyc
 
 def _owner(order: Order) -> OwnerStrategy:
     name = order.labels.owner or order.labels.template
-    if name is None:
-        return {"id": None, "name": None, "displayName": None}
-    return {"id": 334_081_723, "name": name, "displayName": name}
+    return {"id": order.owner_id, "name": name, "displayName": name}
+
+
+def _automated_id(order: Order) -> str | None:
+    """Only an entry with a template and the legs of its bracket carry the id that the caller gave the entry."""
+    entry = order.labels.entry or order
+    return entry.labels.own_id if entry.labels.template is not None else None
 
 
 def _user_data(order: Order) -> str | None:
-    """Only an order with a template keeps the id that the caller gave it."""
-    own_id = order.labels.own_id
-    if own_id is None or order.labels.template is None:
+    own_id = _automated_id(order)
+    if own_id is None:
         return None
     return f"<NinjaTrader><AutomatedTradingOrderId>{escape(own_id)}</AutomatedTradingOrderId></NinjaTrader>"

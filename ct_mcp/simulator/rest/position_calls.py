@@ -1,4 +1,4 @@
-"""Calls about positions: look at them, leave them, turn them around."""
+"""Calls about positions: look at them and leave them."""
 
 from ct_mcp.simulator.addon import AddOn
 from ct_mcp.simulator.closing import Left, Scope, closing_order, flatten, leave, part_of, reduce

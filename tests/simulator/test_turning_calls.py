@@ -1,0 +1,167 @@
+"""What happens over the wire to what is turned around, flattened first, or replaced."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+import pytest
+
+from ct_mcp.simulator.clock import ManualClock
+from ct_mcp.simulator.faults import Fault
+from ct_mcp.simulator.world import Simulator
+
+Call = Callable[..., Awaitable[Any]]
+Place = Callable[..., Awaitable[str]]
+RESTING = {"orderType": "LIMIT", "limitPrice": 5000.0}
+ORDER = {"instrument": "ES 09-26", "action": "BUY", "quantity": 1, "orderType": "MARKET", "timeInForce": "DAY"}
+REVERSE = "/accounts/sim101/positions/reverse"
+REVERSE_POSITION = "/accounts/sim101/positions/reverseposition"
+
+
+async def _status(call: Call, order_id: str) -> str:
+    answer = await call("GET", f"/accounts/Sim101/orders/{order_id}/status")
+    return str(answer["status"])
+
+
+async def _held(sim: Simulator, call: Call) -> list[tuple[str, int]]:
+    sim.advance(1)
+    rows = (await call("GET", "/accounts/Sim101/positions"))["positions"]
+    return [(row["marketPosition"], row["quantity"]) for row in rows]
+
+
+async def test_a_position_is_turned_around_at_its_size(sim: Simulator, call: Call, place: Place) -> None:
+    await place(quantity=3)
+    sim.advance(1)
+    answer = await call("POST", REVERSE, json={"instrument": "ES"})
+    assert set(answer) == {"orderId", "success"}
+    assert await _held(sim, call) == [("Short", 3)]
+    order = await call("GET", f"/accounts/Sim101/orders/{answer['orderId']}")
+    assert (order["orderAction"], order["quantity"], order["orderState"]) == ("Sell", 3, "Filled")
+
+
+@pytest.mark.parametrize(("path", "body"), [(REVERSE, {"instrument": "ES 09-26"}), (REVERSE_POSITION, ORDER)])
+async def test_without_a_position_there_is_nothing_to_turn(
+    sim: Simulator, call: Call, place: Place, path: str, body: dict[str, Any]
+) -> None:
+    await place(**RESTING)
+    sim.advance(1)
+    answer = await call("POST", path, json=body, status=400)
+    assert answer == {"error": "No position found for instrument 'ES 09-26' in account 'sim101'"}
+    assert len(await _live(call)) == len(sim.exchange.orders) == 1
+
+
+async def _live(call: Call) -> list[dict[str, Any]]:
+    answer = await call("GET", "/accounts/Sim101/orders")
+    return list(answer["orders"])
+
+
+async def test_the_answer_to_a_reversal_comes_after_the_wait(
+    sim: Simulator, call: Call, place: Place, clock: ManualClock
+) -> None:
+    await place(quantity=3)
+    sim.advance(1)
+    before = clock()
+    order = ORDER | {"action": "SELL", "quantity": 1, "orderType": "STOPMARKET", "stopPrice": 5000.0}
+    placed = (await call("POST", REVERSE_POSITION, json=order))["orderId"]
+    assert 0.2 <= (clock() - before).total_seconds() < 1
+    assert (await call("GET", "/accounts/Sim101/positions"))["positions"] == []
+    assert [row["id"] for row in await _live(call)] == [placed]
+
+
+async def test_a_position_that_does_not_close_in_time_stands_beside_the_new_one(
+    sim: Simulator, call: Call, place: Place, clock: ManualClock
+) -> None:
+    await place(quantity=3)
+    sim.advance(1)
+    sim.faults.arm(Fault.NO_FILL, rpc="ReversePosition", times=1)
+    before = clock()
+    await call("POST", REVERSE_POSITION, json=ORDER | {"quantity": 2})
+    assert (clock() - before).total_seconds() == pytest.approx(5)
+    assert await _held(sim, call) == [("Long", 5)]
+    sim.faults.disarm()
+    assert await _held(sim, call) == [("Long", 2)]
+
+
+async def test_other_calls_are_answered_while_one_waits(sim: Simulator, call: Call, place: Place) -> None:
+    await place(quantity=3)
+    sim.advance(1)
+    seen: list[int] = []
+
+    async def turn() -> None:
+        await call("POST", REVERSE, json={"instrument": "ES"})
+
+    async def look() -> None:
+        rows = (await call("GET", "/accounts/Sim101/positions"))["positions"]
+        seen.append(len(rows))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(turn)
+        tasks.start_soon(look)
+    assert seen == [1]
+    assert await _held(sim, call) == [("Short", 3)]
+
+
+async def test_a_reversal_has_a_history(sim: Simulator, call: Call, place: Place) -> None:
+    await place()
+    sim.advance(1)
+    placed = (await call("POST", REVERSE_POSITION, json=ORDER | {"action": "SELL"}))["orderId"]
+    story = await call("GET", f"/accounts/Sim101/orders/{placed}/lifecycle")
+    assert [event["event"] for event in story["events"] if event["source"] == "api_received"] == ["ReversePosition"]
+
+
+@pytest.mark.parametrize(("held", "instrument"), [(0, "ES"), (3, "ES"), (-3, "ES 09-26")])
+async def test_flat_place_leaves_first_and_places_in_any_case(
+    sim: Simulator, call: Call, place: Place, held: int, instrument: str
+) -> None:
+    if held:
+        await place(quantity=abs(held), action="BUY" if held > 0 else "SELL")
+        sim.advance(1)
+    body = ORDER | {"action": "SELL", "instrument": instrument}
+    placed = (await call("POST", "/accounts/Sim101/orders/flatplace", json=body))["orderId"]
+    assert await _held(sim, call) == [("Short", 1)]
+    assert await _status(call, placed) == "Filled"
+
+
+async def test_flat_place_places_although_the_position_still_stands(sim: Simulator, call: Call, place: Place) -> None:
+    await place(quantity=3)
+    sim.advance(1)
+    sim.faults.arm(Fault.NO_FILL, rpc="FlatPlace", times=1)
+    await call("POST", "/accounts/Sim101/orders/flatplace", json=ORDER)
+    assert await _held(sim, call) == [("Long", 4)]
+
+
+async def test_a_replaced_order_is_cancelled_and_another_placed(sim: Simulator, call: Call, place: Place) -> None:
+    old = await place(**RESTING)
+    sim.advance(1)
+    body = ORDER | {"orderType": "LIMIT", "limitPrice": 5100.0}
+    new = (await call("POST", f"/accounts/Sim101/orders/{old}/replace", json=body))["orderId"]
+    sim.advance(1)
+    assert (await _status(call, old), await _status(call, new)) == ("Cancelled", "Working")
+
+
+async def test_nothing_is_placed_for_an_order_that_is_gone(sim: Simulator, call: Call, place: Place) -> None:
+    old = await place()
+    sim.advance(1)
+    answer = await call("POST", f"/accounts/Sim101/orders/{old}/replace", json=ORDER, status=400)
+    assert "not found or already terminal" in answer["error"]
+    assert len(sim.exchange.orders) == 1
+
+
+async def test_nothing_is_placed_for_an_order_that_fills_while_it_is_cancelled(
+    sim: Simulator, call: Call, place: Place
+) -> None:
+    old = await place()
+    sim.advance(0.19)
+    answer = await call("POST", f"/accounts/Sim101/orders/{old}/replace", json=ORDER, status=400)
+    assert answer == {"error": f"Order linked to '{old}' not found or already terminal."}
+    assert (len(sim.exchange.orders), await _status(call, old)) == (1, "Filled")
+
+
+async def test_nothing_is_placed_for_an_order_that_cannot_be_cancelled(
+    sim: Simulator, call: Call, place: Place
+) -> None:
+    sim.faults.arm(Fault.FROZEN_ORDERS, times=1)
+    old = await place(**RESTING)
+    answer = await call("POST", f"/accounts/Sim101/orders/{old}/replace", json=ORDER, status=400)
+    assert answer == {"error": f"Order '{old}' was not cancelled in time. The new order was not placed."}
+    assert len(sim.exchange.orders) == 1
