@@ -53,7 +53,7 @@ class Names:
         match parse_instrument(text, self._clock().date()):
             case Instrument() as dated:
                 return lambda instrument: instrument == dated
-            case FrontMonth(root):
+            case FrontMonth(root):  # pragma: no branch  # the set is closed
                 return lambda instrument: instrument.root == root
 
     async def instrument(self, text: str) -> Instrument:
@@ -66,7 +66,7 @@ class Names:
         match parse_instrument(text, self._clock().date()):
             case Instrument() as dated:
                 return dated
-            case FrontMonth(root):
+            case FrontMonth(root):  # pragma: no branch  # the set is closed
                 (quote,) = await self._upstream.quotes([root])
                 return quote.instrument
 
@@ -79,7 +79,7 @@ class Names:
         match parse_instrument(text, self._clock().date()):
             case Instrument() as dated:
                 return dated
-            case FrontMonth(root):
+            case FrontMonth(root):  # pragma: no branch  # the set is closed
                 months = await self._open_months(root, account)
         if len(months) > 1:
             listed = ", ".join(sorted(map(str, months)))

@@ -67,7 +67,7 @@ class Sender:
                 return await self._cancel_all(cancels, ticket, case)
             case ClosePosition() as close:
                 return await self._close(close, ticket, case)
-            case Flatten() as flatten:
+            case Flatten() as flatten:  # pragma: no branch  # the set is closed
                 return await self._flatten(flatten, ticket, case)
 
     async def _place(self, order: PlaceOrder, ticket: Ticket, case: Case) -> Outcome:

@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+import anyio
+
 from ct_mcp.desk.ports import Reads
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import CLOSED, Order, OrderState, OrderType
@@ -14,6 +16,8 @@ Pause = Callable[[float], Awaitable[None]]
 # The first look comes at once, the others after these pauses. A refusal by the broker may come a second after the
 # acknowledgement, so an order that is only ACCEPTED is looked at beyond that.
 _PAUSES_SECONDS = (0.15, 0.35, 0.7, 1.3, 2.5)
+# Of real time: a service that answers slowly must not hold an answer back until the client gives up and asks again.
+LONGEST_SECONDS = 12.0
 # So many requests are kept for exits; a list that leaves something out has so far left out everything.
 _ORDERS_ASKED_FOR = 6
 STANDS = frozenset({OrderState.WORKING, OrderState.PART_FILLED, OrderState.TRIGGER_PENDING})
@@ -52,18 +56,20 @@ class Watch:
     send would take it for one of the send.
     """
 
-    def __init__(self, upstream: Reads, pause: Pause) -> None:
+    def __init__(self, upstream: Reads, pause: Pause, longest_seconds: float = LONGEST_SECONDS) -> None:
         self._upstream = upstream
         self._pause = pause
+        self._longest_seconds = longest_seconds
 
     async def order(self, account: str, order_id: str, is_settled: Callable[[Order], bool]) -> Order | None:
         """The order once it is settled, or as it was last seen; None where it could not be read at all."""
         seen: Order | None = None
         for pause in (*_PAUSES_SECONDS, None):
             seen = await self.look(account, order_id) or seen
-            if (seen is not None and is_settled(seen)) or pause is None:
+            if seen is not None and is_settled(seen):
                 break
-            await self._pause(pause)
+            if pause is not None:
+                await self._pause(pause)
         return seen
 
     async def book(
@@ -74,15 +80,17 @@ class Watch:
         Settled is believed only once what stood before was also looked up by itself, and is gone.
         """
         seen: Book | None = None
-        for pause in (*_PAUSES_SECONDS, None):
-            read = await self.book_now(account, instrument)
-            if read is not None and is_settled(read):
-                if await self._are_gone(account, before, read):
-                    return read
-                read = None
-            seen = read or seen
-            if pause is not None:
-                await self._pause(pause)
+        with anyio.move_on_after(self._longest_seconds):
+            for pause in (*_PAUSES_SECONDS, None):
+                read = await self.book_now(account, instrument)
+                if read is not None and is_settled(read):
+                    if await self._are_gone(account, before, read):
+                        seen = read
+                        break
+                    read = None
+                seen = read or seen
+                if pause is not None:
+                    await self._pause(pause)
         return seen
 
     async def _are_gone(self, account: str, before: Stood, read: Book) -> bool:
@@ -137,12 +145,14 @@ class Watch:
 
         Never by price and size: somebody else's order would be taken for ours. None proves nothing.
         """
-        for pause in (*_PAUSES_SECONDS[-3:], None):
-            found = await self.find_once(account, own_id)
-            if found is not None or pause is None:
-                return found
-            await self._pause(pause)
-        return None
+        found: Order | None = None
+        with anyio.move_on_after(self._longest_seconds):
+            for pause in (*_PAUSES_SECONDS[-3:], None):
+                found = await self.find_once(account, own_id)
+                if found is not None or pause is None:
+                    break
+                await self._pause(pause)
+        return found
 
     async def find_once(self, account: str, own_id: str) -> Order | None:
         """One round of `find`."""

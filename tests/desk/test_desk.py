@@ -259,6 +259,12 @@ async def test_following_a_ticket_ends_with_the_time_that_was_given(desk: Desk, 
     assert set(states) == {TicketState.OPEN}
 
 
+async def test_a_ticket_that_was_spent_waits_for_nothing_and_was_not_declined(desk: Desk, does, buy) -> None:
+    told = await does(buy())
+    with pytest.raises(NotConfirmed, match="spent before: what it held was sent once, and is not sent again"):
+        desk.awaiting(await desk.ticket(str(told.ticket_id)))
+
+
 @pytest.mark.parametrize("policy", [Policy(limits=Limits(max_order_contracts=1))], ids=["one at a time"])
 async def test_a_denial_at_the_commit_names_its_ticket(desk: Desk, buy, store: SqliteStore, sim) -> None:
     denied = await desk.propose(buy(2))

@@ -187,6 +187,85 @@ async def test_a_change_that_the_broker_takes_back_is_not_called_done(
     assert order.terms.quantity == 1
 
 
+async def test_a_cancel_of_what_has_filled_in_part_tells_the_position_and_doubts_nothing(
+    does, long_two, buy, price, sim: Simulator
+) -> None:
+    sim.faults.arm(Fault.PARTIAL_FILL_STUCK, rpc="PlaceOrder")
+    order_id = (await does(buy(4, kind="LIMIT", limit_price=price(4)))).order_id
+    sim.advance(20)
+    told = await does(CancelOrder("Sim101", order_id))
+    assert (told.status, told.filled_quantity, told.position_after) == (Status.CANCELLED, 2, 4)
+    assert told.warnings == ("2 of 4 filled before the cancel",)
+
+
+@pytest.mark.parametrize("rpc", ["Change", "Cancel"])
+async def test_their_no_to_an_order_that_stands_is_rejected_and_it_stands(does, buy, price, sim, rpc) -> None:
+    order_id = (await does(buy(kind="LIMIT", limit_price=price(-40)))).order_id
+    sim.advance(20)
+    sim.faults.arm(Fault.REFUSED_WITH_200, rpc=rpc)
+    action = CancelOrder("Sim101", order_id) if rpc == "Cancel" else ChangeOrder("Sim101", order_id, quantity=2)
+    told = await does(action)
+    assert told.status is Status.REJECTED
+    assert 'CrossTrade said "The request was refused"' in told.reasons[0]
+    assert [order.id for order in sim.exchange.live_orders("Sim101")] == [order_id]
+
+
+async def test_a_flatten_cancels_what_it_left_and_writes_both_steps_down(does, buy, price, sim, store, mes) -> None:
+    await does(buy(kind="LIMIT", limit_price=price(-40)))
+    told = await does(Flatten("Sim101", mes))
+    assert told.status is Status.FLAT
+    steps = await story(store, told.ticket_id)
+    assert [kind for kind, _ in steps] == [
+        EntryKind.ACCEPTED,
+        EntryKind.INTENT,
+        EntryKind.ACCEPTED,
+        EntryKind.ANSWERED,
+    ]
+    assert [detail.get("step") for _, detail in steps] == ["flatten", None, "cancel", None]
+    assert await store.unsettled() == ()
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        (Fault.ADDON_OFFLINE, "the orders left standing were not cancelled: CancelOrders was answered with HTTP 408"),
+        (Fault.REFUSED_WITH_400, "CancelOrders was refused"),
+        (Fault.BAD_GATEWAY, "CancelOrders was answered with HTTP 502"),
+        (Fault.WARNING, 'CrossTrade warns: "Completed'),
+    ],
+)
+async def test_trouble_with_the_second_step_of_a_flatten_is_a_warning(
+    does, buy, price, sim: Simulator, mes, fault, says
+) -> None:
+    await does(buy(kind="LIMIT", limit_price=price(-40)))
+    sim.faults.arm(fault, rpc="CancelOrders")
+    told = await does(Flatten("Sim101", mes))
+    assert told.status is (Status.FLAT if fault is Fault.WARNING else Status.ACCEPTED)
+    assert says in " ".join(told.warnings)
+    assert told.status is Status.FLAT or "NOT FLAT" in told.next_step
+
+
+async def test_a_flatten_of_an_account_that_cannot_be_read_is_not_flat(does, long_two, sim: Simulator, mes) -> None:
+    sim.faults.arm(Fault.POSITIONS_WITHOUT_SUCCESS)
+    told = await does(Flatten("Sim101", mes))
+    assert (told.status, told.position_after) == (Status.ACCEPTED, None)
+    assert told.reasons == ("the account could not be read",)
+
+
+async def test_a_disk_that_fills_up_after_the_send_is_a_warning(odd, crosstrade, buy, store, tmp_path) -> None:
+    async def sends_and_fills_the_disk(order: Any, own_id: str) -> Acknowledged:
+        taken = await crosstrade.place_order(order, own_id)
+        await store.close()
+        (tmp_path / "state").rename(tmp_path / "gone")
+        (tmp_path / "state").write_text("", encoding="utf-8")
+        return taken
+
+    told = await committed(odd("place_order", sends_and_fills_the_disk), buy(2))
+    assert (told.status, told.position_after) == (Status.FILLED, 2)
+    assert all("the journal could not be written after sending" in warning for warning in told.warnings)
+    assert len(told.warnings) == 2
+
+
 async def test_cancelling_all_orders_lists_what_is_left(does, buy, price, sim: Simulator) -> None:
     sim.faults.arm(Fault.FROZEN_ORDERS, rpc="PlaceOrder")
     told = await does(buy(kind="LIMIT", limit_price=price(-40)))

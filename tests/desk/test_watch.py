@@ -1,5 +1,6 @@
 """Looking until the account says what became of an action, and believing no empty list by itself."""
 
+import anyio
 import pytest
 
 from ct_mcp.crosstrade.client import CrossTrade
@@ -109,6 +110,13 @@ async def test_an_order_of_ours_is_found_in_the_list_if_it_is_marked_there(
     assert found.order_id == told.order_id
 
 
+async def test_a_list_that_cannot_be_read_finds_nothing_and_proves_nothing(watch: Watch, long_two, sim) -> None:
+    sim.faults.arm(Fault.BAD_GATEWAY, rpc="GetOrder")
+    sim.faults.arm(Fault.HTML_PAGE, rpc="GetOrderLifecycle")
+    sim.faults.arm(Fault.CONNECT_REFUSED, rpc="ListOrders")
+    assert await watch.find_once("Sim101", f"ctmcp-{long_two.ticket_id}") is None
+
+
 @pytest.fixture
 def forgetful(clock: ManualClock) -> Simulator:
     """An add-on that keeps our id for its lifecycle alone."""
@@ -191,3 +199,14 @@ async def test_no_row_and_a_position_by_its_name_is_not_known(watch: Watch, long
     assert await watch.net_position("Sim101", mes) is None
     sim.faults.disarm()
     assert await watch.net_position("Sim101", type(mes)("MNQ", 2026, 9)) == 0
+
+
+async def test_a_service_that_does_not_answer_holds_no_answer_of_ours_back(
+    crosstrade: CrossTrade, pause, long_two, sim: Simulator
+) -> None:
+    hasty = Watch(crosstrade, pause, longest_seconds=0.05)
+    sim.faults.arm(Fault.SLOW_ANSWER)
+    with anyio.fail_after(5):
+        assert await hasty.order("Sim101", long_two.order_id, never) is None
+        assert await hasty.book("Sim101", None, never, Stood()) is None
+        assert await hasty.find("Sim101", "ctmcp-1") is None
