@@ -17,6 +17,7 @@ from ct_mcp.simulator.orders import Order
 from ct_mcp.simulator.products import Contract
 from ct_mcp.simulator.refusals import Refusal
 from ct_mcp.simulator.rest.account_shapes import SnapshotAnswer
+from ct_mcp.simulator.strategies import Strategies, Strategy
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class AddOn:
     exchange: Exchange
     clock: Clock
     habits: Habits
+    strategies: Strategies
     now: datetime
     cached_snapshot: tuple[datetime, SnapshotAnswer] | None = None
     stale_since: datetime | None = None
@@ -121,6 +123,21 @@ class AddOn:
             return True
         keeps_own_id = self.habits.own_id_lookup or order.labels.template is not None
         return keeps_own_id and order.labels.own_id == any_id
+
+    def strategy(self, account: str, strategy_id: str) -> Strategy:
+        """Find a strategy of an account.
+
+        Raises:
+            Refusal: There is none of that id, or it is of another account.
+        """
+        mine = self.account(account).spec.name
+        found = next((each for each in self.strategies.all if each.id == strategy_id), None)
+        if found is None:
+            raise Refusal(404, "strategy_not_found", detail=f"Strategy '{strategy_id}' not found")
+        if found.plan.account != mine:
+            detail = f"Strategy '{strategy_id}' is not in account '{mine}'"
+            raise Refusal(404, "strategy_not_in_account_collection", detail=detail)
+        return found
 
     def local(self, moment: datetime) -> datetime:
         """Tell a moment as the clock of the computer shows it."""

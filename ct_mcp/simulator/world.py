@@ -5,6 +5,7 @@
     client = httpx.AsyncClient(transport=simulator.transport(), base_url="http://simulator", headers=...)
 
 * `.exchange`   accounts, orders, executions, record; `.exchange.orders` is every order there ever was
+* `.strategies` the NinjaScript strategies; `.strategies.all` is every one there ever was
 * `.faults`     `.faults.arm(Fault.ANSWER_LOST_AFTER_ACCEPT, rpc="PlaceOrder", times=1)`
 * `.app`        the ASGI application, for a server or another transport
 * `.transport()` an httpx transport into the same process
@@ -29,6 +30,7 @@ from ct_mcp.simulator.faults import Faults
 from ct_mcp.simulator.hours import MarketHours
 from ct_mcp.simulator.ledger import LIVE, SIM, AccountSpec
 from ct_mcp.simulator.market import Market
+from ct_mcp.simulator.strategies import SEEDS, Seed, Strategies
 from ct_mcp.simulator.transport import InProcessTransport
 
 
@@ -39,6 +41,7 @@ class Settings:
     accounts: tuple[AccountSpec, ...] = (SIM, LIVE)
     pace: Pace = field(default_factory=Pace)
     habits: Habits = field(default_factory=Habits)
+    strategies: tuple[Seed, ...] = SEEDS
     rate_limit: RateLimit | None = field(default_factory=RateLimit)
 
 
@@ -64,7 +67,8 @@ class Simulator:
         self.requests: deque[Seen] = deque(maxlen=10_000)
         now = clock()
         self.exchange.begin(now)
-        self.addon = AddOn(self.exchange, clock, settings.habits, now)
+        self.strategies = Strategies(self.exchange, settings.strategies, now)
+        self.addon = AddOn(self.exchange, clock, settings.habits, self.strategies, now)
         self.app: ASGIApp = build_app(self.addon, token=token, limit=settings.rate_limit, log=self.requests)
 
     def transport(self) -> InProcessTransport:

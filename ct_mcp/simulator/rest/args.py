@@ -17,7 +17,7 @@ class Direction(StrEnum):
     SHORT = "short"
 
 
-def _in_any_case(kind: type[StrEnum]) -> BeforeValidator:
+def in_any_case(kind: type[StrEnum]) -> BeforeValidator:
     """Take the name of an enumeration in any case; the wire writes BUY and also Buy."""
     spellings = {member.lower(): member for member in kind}
     return BeforeValidator(lambda value: spellings.get(value.lower(), value) if isinstance(value, str) else value)
@@ -27,15 +27,16 @@ def _none_for_empty(value: object) -> object:
     return None if value == "" else value
 
 
-def _upper(*names: str) -> WithJsonSchema:
+def one_of(*names: str) -> WithJsonSchema:
+    """Describe an enumeration whose case does not matter."""
     return WithJsonSchema({"type": "string", "enum": list(names), "description": "In any case."})
 
 
-BuyOrSell = Annotated[Action, _in_any_case(Action), _upper("BUY", "SELL")]
-Kind = Annotated[OrderType, _in_any_case(OrderType), _upper("MARKET", "LIMIT", "STOPMARKET", "STOPLIMIT")]
-Standing = Annotated[TimeInForce, _in_any_case(TimeInForce), _upper("DAY", "GTC")]
-Period = Annotated[PeriodType, _in_any_case(PeriodType), _upper("minute", "day", "week", "month", "year")]
-Way = Annotated[Direction, _in_any_case(Direction), _upper("long", "short")]
+BuyOrSell = Annotated[Action, in_any_case(Action), one_of("BUY", "SELL")]
+Kind = Annotated[OrderType, in_any_case(OrderType), one_of("MARKET", "LIMIT", "STOPMARKET", "STOPLIMIT")]
+Standing = Annotated[TimeInForce, in_any_case(TimeInForce), one_of("DAY", "GTC")]
+Period = Annotated[PeriodType, in_any_case(PeriodType), one_of("minute", "day", "week", "month", "year")]
+Way = Annotated[Direction, in_any_case(Direction), one_of("long", "short")]
 Contracts = Annotated[int, Field(gt=0, le=1_000_000, description="Contracts.")]
 Price = Annotated[float, Field(gt=0, lt=1_000_000_000, description="A price of the instrument.")]
 AccountName = Annotated[str, Field(min_length=1, description="Account name, in any case.")]

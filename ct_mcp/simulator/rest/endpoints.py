@@ -15,6 +15,9 @@ from ct_mcp.simulator.rest import (
     order_shapes,
     placing_calls,
     position_calls,
+    strategy_args,
+    strategy_calls,
+    strategy_shapes,
     turning_calls,
 )
 
@@ -47,6 +50,7 @@ class Endpoint:
 
 _A = "/accounts/{account}"
 _ORDER = f"{_A}/orders/{{orderId}}"
+_STRATEGY = f"{_A}/strategies/{{strategyId}}"
 _Quotes = market_shapes.QuoteAnswer | list[market_shapes.QuoteAnswer]
 _LegacyQuotes = market_shapes.LegacyQuoteAnswer | list[market_shapes.LegacyQuoteAnswer]
 
@@ -216,5 +220,56 @@ _MARKET = (
         market_shapes.TemplatesAnswer,
     ),
 )
+_STRATEGIES = (
+    _read(
+        "ListAllStrategies",
+        "/strategies",
+        strategy_args.AllStrategiesArgs,
+        strategy_calls.list_all_strategies,
+        strategy_shapes.AllStrategiesAnswer,
+    ),
+    _read(
+        "ListStrategies",
+        f"{_A}/strategies",
+        strategy_args.StrategiesArgs,
+        strategy_calls.list_strategies,
+        strategy_shapes.StrategiesAnswer,
+    ),
+    _read(
+        "GetStrategy",
+        _STRATEGY,
+        strategy_args.StrategyArgs,
+        strategy_calls.get_strategy,
+        strategy_shapes.StrategyAnswer,
+    ),
+    _write(
+        "StartStrategy",
+        f"{_A}/strategies/start",
+        strategy_args.StartArgs,
+        strategy_calls.start_strategy,
+        strategy_shapes.StandingAnswer,
+    ),
+    _write(
+        "EnableStrategy",
+        f"{_STRATEGY}/enable",
+        strategy_args.StrategyArgs,
+        strategy_calls.enable_strategy,
+        strategy_shapes.SwitchedAnswer,
+    ),
+    _write(
+        "DisableStrategy",
+        f"{_STRATEGY}/disable",
+        strategy_args.StrategyArgs,
+        strategy_calls.disable_strategy,
+        strategy_shapes.SwitchedAnswer,
+    ),
+    _write(
+        "CloseStrategy",
+        f"{_STRATEGY}/close",
+        strategy_args.StrategyArgs,
+        strategy_calls.close_strategy,
+        strategy_shapes.ClosedStrategyAnswer,
+    ),
+)
 
-ENDPOINTS = (*_ACCOUNTS, *_POSITIONS, *_ORDERS, *_EXECUTIONS, *_MARKET)
+ENDPOINTS = (*_ACCOUNTS, *_POSITIONS, *_ORDERS, *_EXECUTIONS, *_MARKET, *_STRATEGIES)

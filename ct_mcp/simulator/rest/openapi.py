@@ -13,6 +13,7 @@ _REFUSALS = {
     400: "What was asked is not possible; nothing has been done.",
     401: "The token is missing or wrong.",
     403: "The plan does not include this.",
+    404: "There is no such strategy in this account; nothing has been done.",
     408: "The add-on is not connected or did not answer in time; what was sent to it may have been done.",
     409: "Something else is being done with the same thing.",
     429: "Too many requests; see `Retry-After`.",
@@ -74,7 +75,9 @@ def arguments(endpoint: Endpoint) -> tuple[list[Json], Json | None]:
 
 def _operation(endpoint: Endpoint, answer: Json, error: Json) -> Json:
     parameters, body = arguments(endpoint)
-    statuses = [status for status in _REFUSALS if status != 408 or endpoint.needs_addon]
+    never = {404} if "strategyId" not in endpoint.path_names else set()
+    never |= set() if endpoint.needs_addon else {408}
+    statuses = [status for status in _REFUSALS if status not in never]
     operation: Json = {
         "operationId": endpoint.rpc,
         "summary": endpoint.summary,
