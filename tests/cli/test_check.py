@@ -20,16 +20,10 @@ from ct_mcp.config.settings import Settings
 from ct_mcp.config.token import Secret
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.faults import Fault
-from ct_mcp.simulator.rest.endpoints import ENDPOINTS
 from ct_mcp.simulator.world import Simulator
 
 TOKEN = "a-token-that-must-never-be-seen"
 ACCOUNT = "/v1/api/accounts/{account}"
-# Until the simulator serves the last of these, a check of it rightly finds them missing.
-whole_simulator = pytest.mark.skipif(
-    not {"Reverse", "CancelAndBracket", "StartStrategy"} <= {endpoint.rpc for endpoint in ENDPOINTS},
-    reason="the simulator does not serve reversals, brackets and strategies yet",
-)
 UPSTREAM = ["CrossTrade", "token", "plan", "add-on", "NinjaTrader"]
 
 Json = Any
@@ -89,7 +83,6 @@ def shown(report: Report) -> str:
 # All well
 
 
-@whole_simulator
 async def test_against_the_simulator_every_link_holds_and_nothing_has_drifted(check: Check) -> None:
     report = await check()
     links = [*UPSTREAM, "broker of Sim101", "broker of APEX-482910", "market data", "clock", "request budget"]
@@ -140,7 +133,6 @@ def differences(report: Report) -> list[tuple[str, str, str, str]]:
     return [(each.kind, each.name, each.ours, each.theirs) for each in report.drift.differences]
 
 
-@whole_simulator
 async def test_three_planted_differences_are_found_and_no_more(check: Check, sim: Simulator) -> None:
     report = await check(Altered(sim, _endpoints=three_planted, openapi_json=three_described))
     assert differences(report) == PLANTED
@@ -149,7 +141,6 @@ async def test_three_planted_differences_are_found_and_no_more(check: Check, sim
     assert report.exit_code == 3
 
 
-@whole_simulator
 @pytest.mark.parametrize(
     ("document", "edit"), [("_endpoints", three_planted), ("openapi.json", three_described)], ids=["list", "openapi"]
 )
@@ -162,7 +153,6 @@ async def test_what_only_one_document_says_is_found_too(
     assert {each.seen_in for each in report.drift.differences} == {(document,)}
 
 
-@whole_simulator
 async def test_routes_of_other_products_are_counted_and_are_no_drift(check: Check, sim: Simulator) -> None:
     def with_others(listed: Json) -> Json:
         others = [("GET", "/v1/api/tv/accounts"), ("POST", "/v1/api/mcp")]
@@ -215,7 +205,6 @@ async def test_without_a_token_nothing_is_asked_and_the_token_is_what_is_missing
     assert "there is no token" in of(report, "token")[1]
 
 
-@whole_simulator
 async def test_a_broken_link_comes_before_drift_and_the_drift_is_told_all_the_same(
     check: Check, sim: Simulator
 ) -> None:
@@ -361,7 +350,6 @@ async def test_a_service_that_slows_us_down_although_we_keep_to_it_serves_somebo
     assert "stop what else uses this token" in of(report, "request budget")[2]
 
 
-@whole_simulator
 @pytest.mark.parametrize(
     ("name", "edit"), [("_endpoints", lambda _: {"endpoints": []}), ("openapi.json", lambda _: {"paths": {}})]
 )
@@ -432,7 +420,6 @@ async def test_a_warning_beside_success_is_told(check: Check, sim: Simulator) ->
 # As a process
 
 
-@whole_simulator
 def test_the_embedded_simulator_is_checked_without_a_token(ct_mcp: CtMcp) -> None:
     ended = ct_mcp("check", "--demo", COLUMNS="80", CROSSTRADE_TOKEN=TOKEN)
     assert (ended.returncode, ended.stderr) == (0, "")
@@ -440,7 +427,6 @@ def test_the_embedded_simulator_is_checked_without_a_token(ct_mcp: CtMcp) -> Non
     assert TOKEN not in ended.stdout
 
 
-@whole_simulator
 def test_the_check_of_the_demo_is_there_for_scripts(ct_mcp: CtMcp) -> None:
     ended = ct_mcp("check", "--demo", "--json")
     told = json.loads(ended.stdout)
