@@ -64,12 +64,13 @@ class Watch:
     async def order(self, account: str, order_id: str, is_settled: Callable[[Order], bool]) -> Order | None:
         """The order once it is settled, or as it was last seen; None where it could not be read at all."""
         seen: Order | None = None
-        for pause in (*_PAUSES_SECONDS, None):
-            seen = await self.look(account, order_id) or seen
-            if seen is not None and is_settled(seen):
-                break
-            if pause is not None:
-                await self._pause(pause)
+        with anyio.move_on_after(self._longest_seconds):
+            for pause in (*_PAUSES_SECONDS, None):
+                seen = await self.look(account, order_id) or seen
+                if seen is not None and is_settled(seen):
+                    break
+                if pause is not None:
+                    await self._pause(pause)
         return seen
 
     async def book(
