@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from ct_mcp.cli.check_clock import Sample
 from ct_mcp.cli.check_report import Finding
+from ct_mcp.crosstrade.answer_watch import Sample
 from ct_mcp.crosstrade.budget import Allowance
 from ct_mcp.domain.account import Account
 from ct_mcp.domain.market import Quote

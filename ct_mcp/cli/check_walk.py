@@ -6,9 +6,7 @@ from datetime import datetime
 from typing import TypeVar
 
 import anyio
-import httpx
 
-from ct_mcp.cli.check_clock import Sample, Watch
 from ct_mcp.cli.check_links import (
     CLOCK,
     DATA,
@@ -22,6 +20,7 @@ from ct_mcp.cli.check_links import (
 )
 from ct_mcp.cli.check_report import Finding, Report, hiding
 from ct_mcp.config.settings import Settings
+from ct_mcp.crosstrade.answer_watch import Sample, Transport, Watch
 from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.crosstrade.drift import Drift, drift_of, routes_described_in
 from ct_mcp.crosstrade.line import Timeouts, utc_now
@@ -42,7 +41,7 @@ _POINTLESS = (AuthFailed, BudgetExhausted, RateLimited, Unavailable)
 class Outside:
     """What a check meets outside, each with a default that is real."""
 
-    transport: httpx.AsyncBaseTransport | None = None
+    transport: Transport | None = None
     clock: Callable[[], datetime] = utc_now
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep
 
@@ -58,7 +57,7 @@ async def walked(settings: Settings, outside: Outside = _REAL) -> Report:
     """
     token, waits = settings.token.reveal() if settings.token else None, settings.timeouts
     timeouts = Timeouts(waits.connect_seconds, waits.read_seconds, waits.bars_seconds, waits.write_seconds)
-    watch = Watch(outside.transport or httpx.AsyncHTTPTransport(trust_env=False), outside.clock)
+    watch = Watch(outside.transport, outside.clock)
     notes: dict[str, None] = dict.fromkeys(settings.warnings)
     client = CrossTrade(settings.base_url, token, timeouts, transport=watch, clock=outside.clock, sleep=outside.sleep)
     async with client:

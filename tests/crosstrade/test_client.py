@@ -547,19 +547,19 @@ async def test_nothing_can_reach_accounts_that_nobody_named(world: World, client
     assert not world.sent
 
 
-async def test_fourteen_reads_leave_at_once_and_the_next_ones_wait(world: World, client: CrossTrade) -> None:
+async def test_thirteen_reads_leave_at_once_and_the_next_ones_wait(world: World, client: CrossTrade) -> None:
     world.will_answer({"success": True, "accounts": []})
-    for _ in range(14):
+    for _ in range(13):
         await client.accounts()
     assert world.slept == []
     await client.accounts()
-    assert world.slept == [pytest.approx(1 / 3, abs=0.001)]
+    assert world.slept == [pytest.approx(1 / 2.9, abs=0.001)]
     assert (await client.allowance()).requests_left == 0
 
 
 async def test_exits_use_the_reserve_without_waiting(world: World, client: CrossTrade) -> None:
     world.will_answer({"success": True, "accounts": [], "orderId": "a1"})
-    for _ in range(14):
+    for _ in range(13):
         await client.accounts()
     urgent = client.urgent()
     for _ in range(6):
@@ -571,17 +571,17 @@ async def test_exits_use_the_reserve_without_waiting(world: World, client: Cross
 async def test_a_wait_that_would_be_too_long_is_refused_with_its_length(world: World) -> None:
     client = client_of(world, timeouts=Timeouts(turn_seconds=0.2))
     world.will_answer({"success": True, "accounts": []})
-    for _ in range(14):
+    for _ in range(13):
         await client.accounts()
     with pytest.raises(BudgetExhausted, match=r"may leave in 0\.3 s"):
         await client.accounts()
-    assert len(world.sent) == 14
+    assert len(world.sent) == 13
 
 
 async def test_what_they_refuse_as_too_fast_slows_everything_down(world: World, client: CrossTrade) -> None:
     world.will_answer(said(429, "rate_limited", retryAfter=3), {"success": True, "accounts": []})
     assert await client.accounts() == ()
-    assert sum(world.slept) == pytest.approx(5.0, abs=0.01)
+    assert sum(world.slept) == pytest.approx(3 + 6 / 2.9, abs=0.01)
 
 
 async def test_a_read_that_would_wait_too_long_after_their_refusal_says_that_they_refused(

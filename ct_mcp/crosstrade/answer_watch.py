@@ -7,6 +7,7 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
+Transport = httpx.AsyncBaseTransport
 _WHOLE_SECOND = timedelta(seconds=1)
 
 
@@ -33,9 +34,9 @@ class Sample:
 class Watch(httpx.AsyncBaseTransport):
     """Passes requests on. ``sample`` is of the last answer that had a date, ``slowed`` counts answers of 429."""
 
-    def __init__(self, inner: httpx.AsyncBaseTransport, clock: Callable[[], datetime]) -> None:
-        """Watch a transport, which is closed with this one."""
-        self._inner = inner
+    def __init__(self, inner: Transport | None, clock: Callable[[], datetime]) -> None:
+        """Watch a transport, which is closed with this one; the real one where none is given."""
+        self._inner = inner or httpx.AsyncHTTPTransport(trust_env=False)
         self._clock = clock
         self.sample: Sample | None = None
         self.slowed = 0
