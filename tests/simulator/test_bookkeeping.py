@@ -1,26 +1,36 @@
 """Whatever is done, the books agree: orders with executions, executions with positions, positions with cash."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ct_mcp.simulator.bracketing import Bracket, bracketed
 from ct_mcp.simulator.closing import Scope, flatten
 from ct_mcp.simulator.exchange import Exchange, Pace
 from ct_mcp.simulator.faults import Faults
 from ct_mcp.simulator.hours import MarketHours
 from ct_mcp.simulator.ledger import LIVE, SIM
 from ct_mcp.simulator.market import Market
-from ct_mcp.simulator.orders import TERMINAL, Action, OrderLabels, OrderTerms, OrderType
+from ct_mcp.simulator.orders import TERMINAL, Action, OrderLabels, OrderState, OrderTerms, OrderType
 from ct_mcp.simulator.products import Contract
+from ct_mcp.simulator.steps import Steps
+from ct_mcp.simulator.strategies import COMPILED, SEEDS, Plan, Strategies
+from ct_mcp.simulator.turning import Entry, replaced, the_other_way, turned
 
 NOW = datetime(2026, 9, 9, 20, 30, tzinfo=UTC)  # half an hour before the close
 CONTRACTS = (Contract("ES", 2026, 9), Contract("MES", 2026, 9), Contract("CL", 2026, 10))
+CarryOut = Callable[..., tuple[Any, datetime]]
+DOINGS = ["place", "place", "place", "cancel", "change", "flatten", "wait"]
+IN_STEPS = ["reverse", "turn", "replace", "bracket", "bracket"]
+OF_STRATEGIES = ["start", "start", "disable", "close"]
 STEP = st.fixed_dictionaries(
     {
-        "do": st.sampled_from(["place", "place", "place", "cancel", "change", "flatten", "wait"]),
+        "do": st.sampled_from([*DOINGS, *IN_STEPS, *OF_STRATEGIES]),
         "account": st.sampled_from(["Sim101", "APEX-482910"]),
         "contract": st.sampled_from(CONTRACTS),
         "action": st.sampled_from(Action),
@@ -32,51 +42,93 @@ STEP = st.fixed_dictionaries(
         "seconds": st.sampled_from([0.01, 0.1, 1.0, 60.0, 900.0, 5000.0]),
     }
 )
+Step = dict[str, Any]
 
 
-def _place(exchange: Exchange, step: dict[str, object], now: datetime) -> None:
-    contract, action, away = step["contract"], step["action"], step["away"]
-    assert isinstance(contract, Contract)
-    assert isinstance(action, Action)
-    assert isinstance(away, int)
-    last = exchange.market.top(contract, now).last
-    limit, stop = contract.product.price(last + away), contract.product.price(last + action.sign * abs(away))
-    terms = OrderTerms(contract, action, int(str(step["quantity"])), OrderType(str(step["kind"])))
-    terms = OrderTerms(terms.contract, terms.action, terms.quantity, terms.order_type, terms.time_in_force, limit, stop)
-    group, template = (str(step[name]) if step[name] else None for name in ("group", "template"))
-    account = exchange.accounts[str(step["account"])]
-    exchange.submit(account, terms, OrderLabels(oco_id=group, template=template), now)
+class Floor:
+    """An exchange with strategies, and somebody who does one thing after another."""
+
+    def __init__(self, seed: int, carry_out: CarryOut) -> None:
+        faults = Faults()
+        self.exchange = Exchange(Market(seed, MarketHours.GLOBEX, faults), faults, Pace(), (SIM, LIVE))
+        self.now = NOW
+        self.exchange.begin(NOW)
+        self.strategies = Strategies(self.exchange, SEEDS, NOW)
+        self._carry_out = carry_out
+
+    def lives_through(self, steps: list[Step]) -> None:
+        for step in steps:
+            self._in_one_step(step)
+            self._in_several(step)
+            self._with_strategies(step)
+            self.now += timedelta(seconds=step["seconds"])
+            self.exchange.advance(self.now)
+
+    def _in_one_step(self, step: Step) -> None:
+        entry = self._entry(step)
+        live = self.exchange.live_orders(step["account"])
+        match step["do"]:
+            case "place":
+                self.exchange.submit(entry.account, entry.terms, entry.labels, self.now)
+            case "cancel" if live:
+                self.exchange.cancel(live[-1], self.now)
+            case "change" if live:
+                self.exchange.change(live[0], replace(live[0].terms, quantity=live[-1].terms.quantity), self.now)
+            case "flatten":
+                flatten(self.exchange, Scope("Flatten", entry.account), self.now)
+
+    def _in_several(self, step: Step) -> None:
+        entry = self._entry(step)
+        held = entry.account.positions.get(entry.terms.contract)
+        live = self.exchange.live_orders(step["account"])
+        match step["do"]:
+            case "reverse" if held and held.quantity:
+                self._take(turned(self.exchange, replace(entry, terms=the_other_way(held)), self.now))
+            case "turn":
+                self._take(turned(self.exchange, entry, self.now))
+            case "replace" if live:
+                self._take(replaced(self.exchange, live[0], entry, self.now))
+            case "bracket":
+                terms = entry.terms
+                prices = (terms.limit_price, terms.stop_price)
+                wanted = Bracket(entry.account, terms.contract, terms.action, terms.quantity, *prices, 0.25)
+                self._take(bracketed(self.exchange, wanted, self.now))
+
+    def _with_strategies(self, step: Step) -> None:
+        last = self.strategies.all[-1]
+        match step["do"]:
+            case "start":
+                sizes = {"Quantity": step["quantity"], "StopTicks": step["away"]}
+                plan = Plan(COMPILED["HoldLong"], step["account"], step["contract"], parameters=sizes)
+                self.strategies.start(plan, self.now)
+            case "disable":
+                self.strategies.disable(last, self.now)
+            case "close":
+                self.strategies.close(last, self.now)
+
+    def _entry(self, step: Step) -> Entry:
+        contract, action, away = step["contract"], step["action"], step["away"]
+        last = self.exchange.market.top(contract, self.now).last
+        limit, stop = contract.product.price(last + away), contract.product.price(last + action.sign * abs(away))
+        terms = OrderTerms(contract, action, step["quantity"], step["kind"], limit_price=limit, stop_price=stop)
+        labels = OrderLabels(oco_id=step["group"], template=step["template"])
+        return Entry(self.exchange.accounts[step["account"]], terms, labels)
+
+    def _take(self, steps: Steps[Any]) -> None:
+        _, self.now = self._carry_out(self.exchange, steps, self.now)
 
 
-def _do(exchange: Exchange, step: dict[str, object], now: datetime) -> None:
-    account = exchange.accounts[str(step["account"])]
-    live = exchange.live_orders(account.spec.name)
-    match step["do"]:
-        case "place":
-            _place(exchange, step, now)
-        case "cancel" if live:
-            exchange.cancel(live[-1], now)
-        case "change" if live:
-            exchange.change(live[0], replace(live[0].terms, quantity=live[-1].terms.quantity), now)
-        case "flatten":
-            flatten(exchange, Scope("Flatten", account), now)
-
-
-def _live_once(steps: list[dict[str, object]], seed: int) -> tuple[Exchange, datetime]:
-    faults = Faults()
-    exchange, now = Exchange(Market(seed, MarketHours.GLOBEX, faults), faults, Pace(), (SIM, LIVE)), NOW
-    exchange.begin(now)
-    for step in steps:
-        _do(exchange, step, now)
-        now += timedelta(seconds=float(str(step["seconds"])))
-        exchange.advance(now)
-    return exchange, now
+def _lived(steps: list[Step], seed: int, carry_out: CarryOut) -> Floor:
+    floor = Floor(seed, carry_out)
+    floor.lives_through(steps)
+    return floor
 
 
 @settings(max_examples=150)
 @given(st.lists(STEP, max_size=25), st.integers(1, 20))
-def test_the_books_agree_whatever_is_done(steps: list[dict[str, object]], seed: int) -> None:
-    exchange, now = _live_once(steps, seed)
+def test_the_books_agree_whatever_is_done(carry_out: CarryOut, steps: list[Step], seed: int) -> None:
+    floor = _lived(steps, seed, carry_out)
+    exchange, now = floor.exchange, floor.now
     for order in exchange.orders:
         fills = [each for each in exchange.executions if each.order is order]
         assert order.filled == sum(fill.quantity for fill in fills) <= order.terms.quantity
@@ -103,20 +155,44 @@ def test_the_books_agree_whatever_is_done(steps: list[dict[str, object]], seed: 
 
 @settings(max_examples=150)
 @given(st.lists(STEP, max_size=25), st.integers(1, 20))
-def test_only_one_order_of_a_group_ever_fills(steps: list[dict[str, object]], seed: int) -> None:
-    exchange, _ = _live_once(steps, seed)
+def test_only_one_order_of_a_group_ever_fills(carry_out: CarryOut, steps: list[Step], seed: int) -> None:
+    exchange = _lived(steps, seed, carry_out).exchange
     filled = [(order.account, order.labels.oco_id) for order in exchange.orders if order.filled and order.labels.oco_id]
     assert len(filled) == len(set(filled))
 
 
 @settings(max_examples=150)
 @given(st.lists(STEP.filter(lambda step: step["seconds"] <= 60), max_size=25), st.integers(1, 20))
-def test_flattening_twice_leaves_nothing(steps: list[dict[str, object]], seed: int) -> None:
+def test_flattening_twice_leaves_nothing(carry_out: CarryOut, steps: list[Step], seed: int) -> None:
     """Once is not enough: an entry on its way may fill before it is cancelled, when there was nothing to close yet."""
-    exchange, now = _live_once(steps, seed)
+    floor = _lived(steps, seed, carry_out)
+    exchange, now = floor.exchange, floor.now
     for _ in range(2):
         flatten(exchange, Scope("FlattenEverything"), now)
         now += timedelta(seconds=60)
         exchange.advance(now)
     assert [account.open_positions() for account in exchange.accounts.values()] == [[], []]
     assert [exchange.live_orders(name) for name in exchange.accounts] == [[], []]
+
+
+@settings(max_examples=150)
+@given(st.lists(STEP, max_size=25), st.integers(1, 20))
+def test_a_bracket_is_never_larger_than_its_entry_has_filled(carry_out: CarryOut, steps: list[Step], seed: int) -> None:
+    exchange = _lived([step for step in steps if step["do"] != "change"], seed, carry_out).exchange
+    legs = [order for order in exchange.orders if order.labels.entry]
+    for entry in {leg.labels.entry for leg in legs if leg.labels.entry}:
+        stops = [leg.terms.quantity for leg in legs if leg.labels.entry is entry and leg.labels.name == "Stop1"]
+        assert sum(stops) <= entry.filled
+
+
+@settings(max_examples=150)
+@given(st.lists(STEP, max_size=25), st.integers(1, 20))
+def test_what_a_strategy_owns_is_its_own(carry_out: CarryOut, steps: list[Step], seed: int) -> None:
+    floor = _lived(steps, seed, carry_out)
+    for strategy in floor.strategies.all:
+        orders = [order for order in floor.exchange.orders if order.owner_id == int(strategy.id)]
+        assert {order.account for order in orders} <= {strategy.plan.account}
+        assert {order.terms.contract for order in orders} <= {strategy.plan.contract}
+        if strategy.is_terminated:
+            standing = [order.labels.name for order in orders if order.state is OrderState.WORKING]
+            assert set(standing) <= {"Exit"}
