@@ -1,6 +1,6 @@
 """What the SDK leaves loose at the edge of the protocol, mended in one middleware.
 
-An unknown tool is an error of the protocol and no result of a tool; a cursor that we never gave is refused; discovery
+An unknown tool or prompt is an error of the protocol and no result; a cursor that we never gave is refused; discovery
 names the older revisions too, which this server speaks as well.
 """
 
@@ -15,21 +15,24 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
 _LISTS = frozenset({"tools/list", "resources/list", "resources/templates/list", "prompts/list"})
 
+_NAMED = {"tools/call": "tool", "prompts/get": "prompt"}
+
 
 def mended(server: Callable[[], MCPServer[Any]]) -> ServerMiddleware[Any]:
-    """The middleware of one server, which is asked for its tools when somebody names one."""
-    known: set[str] = set()
+    """The middleware of one server, which is asked for its tools and prompts when somebody names one."""
+    known: set[tuple[str, str]] = set()
 
-    async def refuse_unknown_tool(name: object) -> None:
-        if name not in known:
-            known.update(tool.name for tool in await server().list_tools())
-        if name not in known:
-            raise MCPError(INVALID_PARAMS, f"Unknown tool: {str(name)[:60]!a}")
+    async def refuse_unknown(kind: str, name: object) -> None:
+        if (kind, name) not in known:
+            listed = await (server().list_tools() if kind == "tool" else server().list_prompts())
+            known.update((kind, item.name) for item in listed)
+        if (kind, name) not in known:
+            raise MCPError(INVALID_PARAMS, f"Unknown {kind}: {str(name)[:60]!a}")
 
     async def mend(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         given = ctx.params or {}
-        if ctx.method == "tools/call":
-            await refuse_unknown_tool(given.get("name"))
+        if kind := _NAMED.get(ctx.method):
+            await refuse_unknown(kind, given.get("name"))
         if ctx.method in _LISTS and given.get("cursor"):
             raise MCPError(INVALID_PARAMS, "Invalid cursor: every list of this server has a single page")
         answer = await call_next(ctx)

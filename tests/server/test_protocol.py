@@ -20,6 +20,13 @@ async def test_a_tool_that_does_not_exist_is_an_error_of_the_protocol(connect) -
     assert refused.value.code == INVALID_PARAMS
 
 
+async def test_a_prompt_that_does_not_exist_is_an_error_of_the_protocol(connect) -> None:
+    async with connect() as client:
+        with pytest.raises(MCPError, match="Unknown prompt: 'get_rich'") as refused:
+            await client.get_prompt("get_rich", {})
+    assert refused.value.code == INVALID_PARAMS
+
+
 @pytest.mark.parametrize("policy", [Policy(mode=Mode.READ_ONLY)], ids=["read_only"])
 async def test_a_tool_that_is_not_listed_cannot_be_called_either(connect) -> None:
     async with connect() as client:
