@@ -37,7 +37,10 @@ class Habits:
 
 @dataclass(slots=True)
 class AddOn:
-    """The exchange as seen by one call; `now` is the moment at which the call arrived."""
+    """The exchange as seen by one call; `now` is the moment at which the call arrived.
+
+    While `closing` is set, calls that are made in steps wait for nothing any more.
+    """
 
     exchange: Exchange
     clock: Clock
@@ -46,6 +49,7 @@ class AddOn:
     now: datetime
     cached_snapshot: tuple[datetime, SnapshotAnswer] | None = None
     stale_since: datetime | None = None
+    closing: anyio.Event = field(default_factory=anyio.Event)
     zone: ZoneInfo = field(init=False)
 
     def __post_init__(self) -> None:
@@ -74,7 +78,8 @@ class AddOn:
             await checkpoint()
             self.clock.move_to(max(until, self.clock()))
         else:
-            await anyio.sleep(seconds)
+            with anyio.move_on_after(seconds):
+                await self.closing.wait()
         self.wake()
 
     async def finished(self, said: object) -> object:

@@ -78,12 +78,14 @@ async def served(simulator: Simulator, host: str = "127.0.0.1", port: int = 0) -
             await server.serve(sockets=[listener])
         finished.set()
 
+    simulator.addon.closing = anyio.Event()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(run)
         try:
             yield f"http://{host}:{listener.getsockname()[1]}"
         finally:
             simulator.faults.release()
+            simulator.addon.closing.set()
             server.should_exit = True
             with anyio.CancelScope(shield=True):
                 await finished.wait()

@@ -1,6 +1,7 @@
 """The simulator behind a real socket."""
 
 import anyio
+import anyio.lowlevel
 import httpx
 import pytest
 
@@ -80,6 +81,25 @@ async def test_it_stops_although_an_answer_is_held_back(sim: Simulator) -> None:
             tasks.start_soon(ask, url)
             await sim.faults.slow_answer_waits()
     assert answers == [200]
+
+
+async def test_it_stops_although_a_call_still_waits_for_a_position_to_close() -> None:
+    sim = Simulator(seed=7, token="test-token", market_hours="always")
+    sim.exchange.accounts["Sim101"].book(sim.market.front("ES", sim.addon.now), 2, 24_000)
+    sim.faults.arm(Fault.NO_FILL)
+    answers: list[int] = []
+
+    async def reverse(url: str) -> None:
+        async with httpx.AsyncClient(base_url=url, headers=HEADERS) as http:
+            answer = await http.post("/v1/api/accounts/Sim101/positions/reverse", json={"instrument": "ES"})
+            answers.append(answer.status_code)
+
+    with anyio.fail_after(4):
+        async with anyio.create_task_group() as tasks, served(sim) as url:
+            tasks.start_soon(reverse, url)
+            while not sim.exchange.orders:
+                await anyio.lowlevel.checkpoint()
+    assert (answers, len(sim.exchange.orders)) == ([200], 2)
 
 
 async def test_a_port_that_is_taken_is_an_error(sim: Simulator) -> None:
