@@ -143,15 +143,20 @@ class Line:
         timeout = self._timeout(call)
         try:
             with anyio.fail_after(self.timeouts.connect_seconds + (timeout.read or 0.0)):
-                async with self._client.stream(
+                request = httpx.Request(
                     call.endpoint.method,
                     self.base_url + address,
                     params=dict(call.query) or None,
+                    headers=self._headers,
                     content=_content(call),
-                    timeout=timeout,
-                ) as response:
+                    extensions={"timeout": timeout.as_dict()},
+                )
+                response = await self._client.handle_async_request(request)
+                try:
                     text = await _bounded_text(response)
-                    return Answer(response.status_code, text, response.headers.get("retry-after"))
+                finally:
+                    await response.aclose()
+                return Answer(response.status_code, text, response.headers.get("retry-after"))
         except Exception as error:  # noqa: BLE001 - whatever broke, the failures table must judge it: a write may be out
             return error
 
@@ -165,18 +170,20 @@ class Line:
         return value
 
     @cached_property
-    def _client(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(
-            headers={
-                "Authorization": f"Bearer {self.token}",
-                "Accept": "application/json, text/plain",
-                "User-Agent": f"ct-mcp/{__version__}",
-            },
-            transport=self.transport,
-            trust_env=False,
-            follow_redirects=False,
-            limits=httpx.Limits(max_connections=10, max_keepalive_connections=4, keepalive_expiry=5.0),
-        )
+    def _headers(self) -> dict[str, str]:
+        return {
+            "Authorization": f"Bearer {self.token}",
+            "Accept": "application/json, text/plain",
+            "Accept-Encoding": "gzip, deflate",
+            "Content-Type": "application/json",
+            "User-Agent": f"ct-mcp/{__version__}",
+        }
+
+    @cached_property
+    def _client(self) -> httpx.AsyncBaseTransport:
+        """A bare transport: it follows no redirect, keeps no cookie and asks no environment for a proxy."""
+        limits = httpx.Limits(max_connections=10, max_keepalive_connections=4, keepalive_expiry=5.0)
+        return self.transport or httpx.AsyncHTTPTransport(trust_env=False, limits=limits)
 
     def _timeout(self, call: Call) -> httpx.Timeout:
         times = self.timeouts

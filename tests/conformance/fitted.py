@@ -1,6 +1,7 @@
 """Our own server, whole and wired to a simulator, with what the conformance suite looks for added to it."""
 
 from collections.abc import Callable
+from inspect import getdoc
 from typing import Any
 
 import content
@@ -21,7 +22,7 @@ from mcp_types import (
     UnsubscribeRequestParams,
 )
 
-from ct_mcp.server.strict import strict_tool
+from ct_mcp.server.strict import StrictArguments, StrictMetadata, StrictTool
 
 HINTS = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
 EVERY_KEYWORD: dict[str, Any] = {
@@ -95,7 +96,17 @@ def fit(server: MCPServer[Any]) -> None:
 
 def add_tool(server: MCPServer[Any], function: Callable[..., Any]) -> Tool:
     """Add a tool that takes its arguments as strictly as ours."""
-    tool = strict_tool(function, function.__name__, HINTS)
+    tool = StrictTool.from_function(function, title=function.__name__, description=getdoc(function), annotations=HINTS)
+    loose = tool.fn_metadata.arg_model
+    config = StrictArguments.model_config
+    strict = type(loose.__name__, (loose,), {"model_config": config, "__module__": loose.__module__})
+    tool.fn_metadata = StrictMetadata(
+        arg_model=strict,
+        output_schema=tool.fn_metadata.output_schema,
+        output_model=tool.fn_metadata.output_model,
+        wrap_output=tool.fn_metadata.wrap_output,
+    )
+    tool.parameters = strict.model_json_schema(by_alias=True)
     server._tool_manager._tools[tool.name] = tool  # the public way takes functions only
     return tool
 

@@ -780,3 +780,13 @@ async def test_closing_the_client_closes_its_connections_and_costs_nothing_unuse
             for _ in range(uses):
                 await client.accounts()
         assert Closing.closed == uses
+
+
+async def test_every_request_carries_the_token_and_says_that_it_speaks_json(world: World, client: CrossTrade) -> None:
+    world.will_answer(YES)
+    await client.flatten("Sim101", None)
+    (sent,) = world.sent
+    assert sent.headers["authorization"] == f"Bearer {TOKEN}"
+    assert sent.headers["content-type"] == "application/json"
+    assert sent.headers["content-length"] == str(len(sent.content))
+    assert sent.headers["host"] == str(sent.url.netloc, "ascii")
