@@ -10,7 +10,7 @@ from ct_mcp.desk.ports import Reads, Store, Upstream
 from ct_mcp.domain.account import Account, AccountKind
 from ct_mcp.domain.action import Action, ChangeOrder, PlaceOrder, fingerprint
 from ct_mcp.domain.instrument import Instrument
-from ct_mcp.domain.market import Session, trading_day, trading_day_began
+from ct_mcp.domain.market import Session, trading_day
 from ct_mcp.domain.order import Order
 from ct_mcp.errors import UpstreamError
 from ct_mcp.guard.policy import PendingOrder, Policy, View
@@ -94,16 +94,17 @@ class Facts:
         return session
 
     async def _with_memory(self, view: View, account: str, action: Action) -> View:
-        identical = await self._store.last_intent(fingerprint(action))
+        memory = await self._store.recall(account, fingerprint(action), view.now)
+        last = memory.last_identical
         return replace(
             view,
-            halt=await self._store.halt(),
-            armed_until=await self._store.armed_until(account, view.now),
-            day_loss_reached=await self._store.day_loss(account, trading_day(view.now)),
-            orders_last_minute=await self._store.orders_sent(account, view.now - timedelta(minutes=1)),
-            orders_today=await self._store.orders_sent(account, trading_day_began(view.now)),
-            seconds_since_identical=None if identical is None else (view.now - identical.at).total_seconds(),
-            identical_is_unknown=identical is not None and not identical.settled,
+            halt=memory.halt,
+            armed_until=memory.armed_until,
+            day_loss_reached=memory.day_loss_reached,
+            orders_last_minute=memory.orders_last_minute,
+            orders_today=memory.orders_today,
+            seconds_since_identical=None if last is None else (view.now - last.at).total_seconds(),
+            identical_is_unknown=last is not None and not last.settled,
         )
 
     async def _remember_day_loss(self, view: View, account: Account, policy: Policy) -> None:

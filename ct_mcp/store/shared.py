@@ -1,13 +1,27 @@
 """What every process of this machine must agree on: the halt, the day's losses, which accounts are armed."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from sqlite3 import Connection
 
+from ct_mcp.domain.market import trading_day, trading_day_began
 from ct_mcp.domain.ticket import Halt
 from ct_mcp.store.codec import time_from_text, time_to_text
 from ct_mcp.store.journal import EntryKind, NewEntry
-from ct_mcp.store.ledger import append
+from ct_mcp.store.ledger import append, last_intent, orders_sent
+from ct_mcp.store.memory import Memory
+
+
+def recall(connection: Connection, account: str, fingerprint: str, now: datetime) -> Memory:
+    """All that a review asks the store about an account and an action."""
+    return Memory(
+        last_identical=last_intent(connection, fingerprint),
+        halt=halt(connection),
+        armed_until=armed_until(connection, account, now),
+        day_loss_reached=day_loss(connection, account, trading_day(now)),
+        orders_last_minute=orders_sent(connection, account, now - timedelta(minutes=1)),
+        orders_today=orders_sent(connection, account, trading_day_began(now)),
+    )
 
 
 def halt(connection: Connection) -> Halt | None:

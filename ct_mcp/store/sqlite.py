@@ -18,6 +18,7 @@ from ct_mcp.domain.ticket import Halt, Ticket
 from ct_mcp.store import ledger, shared, tickets
 from ct_mcp.store.database import Database
 from ct_mcp.store.journal import Entry, LastIntent, NewEntry, Verification
+from ct_mcp.store.memory import Memory
 
 FILE_NAME = "ct-mcp.sqlite3"
 
@@ -86,6 +87,10 @@ class SqliteStore:
     async def verify(self) -> Verification:
         """Check the whole journal, on a connection of its own: a long journal keeps nobody waiting."""
         return await to_thread.run_sync(self._verified)
+
+    async def recall(self, account: str, fingerprint: str, now: datetime) -> Memory:
+        """All that a review asks about an account and an action, as of one moment."""
+        return await self._read(shared.recall, account, fingerprint, now)
 
     async def halt(self) -> Halt | None:
         """The halt that stands."""

@@ -3,8 +3,10 @@
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
+from ct_mcp.domain.market import trading_day, trading_day_began
 from ct_mcp.domain.ticket import Halt
-from ct_mcp.store.journal import EntryKind
+from ct_mcp.store.journal import EntryKind, LastIntent, NewEntry
+from ct_mcp.store.memory import Memory
 from ct_mcp.store.sqlite import SqliteStore
 
 DAY = date(2026, 11, 23)
@@ -78,3 +80,23 @@ async def test_disarming_ends_it_and_is_journalled_once(store: SqliteStore, now:
     assert not await store.disarm("Live1", "the person", now)
     assert await store.armed_until("Live1", now) is None
     assert await kinds(store) == [EntryKind.ARMED, EntryKind.DISARMED]
+
+
+async def test_one_recall_tells_what_the_single_questions_tell(store: SqliteStore, now: datetime) -> None:
+    opens = NewEntry(EntryKind.INTENT, "BUY", account="Sim101", ticket_id="t", fingerprint="same", opens=True)
+    for earlier in (timedelta(hours=25), HOUR, timedelta()):
+        await store.append(opens, now - earlier)
+    halt = Halt("the person", now, "lunch")
+    await store.set_halt(halt)
+    await store.arm("Sim101", now + HOUR, "the person", now)
+    await store.mark_day_loss("Sim101", trading_day(now), Decimal(-501), now)
+    assert await store.recall("Sim101", "same", now) == Memory(
+        last_identical=LastIntent(now, settled=False),
+        halt=halt,
+        armed_until=now + HOUR,
+        day_loss_reached=True,
+        orders_last_minute=1,
+        orders_today=await store.orders_sent("Sim101", trading_day_began(now)),
+    )
+    other = await store.recall("Sim102", "other", now)
+    assert other == Memory(None, halt, None, day_loss_reached=False, orders_last_minute=0, orders_today=0)
