@@ -25,20 +25,22 @@ async def story(store: SqliteStore, ticket_id: str | None) -> list[tuple[EntryKi
     return [(entry.kind, dict(entry.detail)) for entry in entries[kinds.index(EntryKind.INTENT) + 1 :]]
 
 
+class Odd:
+    """An upstream that does one write in its own way, in all its views."""
+
+    def __init__(self, inner: Any, name: str, does: Any) -> None:
+        self.inner, self.name, self.does = inner, name, does
+
+    def __getattr__(self, asked: str) -> Any:
+        if asked in ("urgent", "checked_by"):
+            return lambda *given: Odd(getattr(self.inner, asked)(*given), self.name, self.does)
+        return self.does if asked == self.name else getattr(self.inner, asked)
+
+
 @pytest.fixture
 def odd(crosstrade, store, policy, clock, pause):
     """A desk whose upstream does one write in its own way."""
-
-    def made(name: str, does: Any) -> Desk:
-        class Odd:
-            def __getattr__(self, asked: str) -> Any:
-                if asked in ("urgent", "checked_by"):
-                    return lambda *_: self
-                return does if asked == name else getattr(crosstrade, asked)
-
-        return Desk(Odd(), store, policy, clock=clock, pause=pause)
-
-    return made
+    return lambda name, does: Desk(Odd(crosstrade, name, does), store, policy, clock=clock, pause=pause)
 
 
 async def committed(desk: Desk, action: Any) -> Any:
@@ -137,14 +139,35 @@ async def test_an_exit_is_never_too_old(desk: Desk, long_two, sim: Simulator, cl
     assert told.status is Status.FLAT
 
 
-async def test_an_exit_may_use_the_budgets_reserve(does, long_two, crosstrade, sim: Simulator, clock, mes) -> None:
-    """A budget that makes everything else wait longer than anybody may: the flatten leaves and is read back."""
+@pytest.mark.parametrize(
+    "action",
+    [
+        lambda mes: Flatten("Sim101", mes),
+        lambda mes: ClosePosition("Sim101", mes),
+        lambda mes: CancelOrders("Sim101", None),
+    ],
+    ids=["flatten", "close", "cancel orders"],
+)
+async def test_an_exit_may_use_the_budgets_reserve(
+    desk: Desk, long_two, crosstrade, sim: Simulator, clock, mes, action
+) -> None:
+    """A budget that makes everything else wait longer than anybody may, at the moment of the send and after it."""
+    case = await desk.preview(action(mes))
     await crosstrade._line.budget.penalise(clock(), 8.7)
     with pytest.raises(BudgetExhausted):
         await crosstrade.quotes(["MES"])
-    told = await does(Flatten("Sim101", mes))
+    told = await desk._sender.send(draw_ticket(case, ""), case)
+    assert told.status in (Status.FLAT, Status.CANCELLED)
+
+
+async def test_an_exit_is_read_back_from_the_budgets_reserve(odd, crosstrade, long_two, clock, mes) -> None:
+    async def flattens_and_is_told_to_slow_down(account: str, instrument: Any) -> Acknowledged:
+        taken = await crosstrade.urgent().flatten(account, instrument)
+        await crosstrade._line.budget.penalise(clock(), 13.7)  # only the last look of an exit comes in time
+        return taken
+
+    told = await committed(odd("flatten", flattens_and_is_told_to_slow_down), Flatten("Sim101", mes))
     assert told.status is Status.FLAT
-    assert sim.exchange.accounts["Sim101"].open_positions() == []
 
 
 @pytest.mark.parametrize("fault", [Fault.CONNECT_REFUSED, Fault.HTML_PAGE])

@@ -151,6 +151,26 @@ async def test_a_book_is_of_one_instrument_or_of_all(watch: Watch, long_two, doe
     assert (none.positions, none.orders, none.is_flat) == ((), (), True)
 
 
+async def test_what_is_over_or_flat_is_not_in_the_book_though_it_is_still_listed(standing, holding, pause, mes) -> None:
+    class Lists:
+        """What an account may list for a moment longer."""
+
+        async def positions(self, account: str) -> tuple:
+            return holding(0), holding(-2)
+
+        async def orders(self, account: str, *, active_only: bool) -> tuple:
+            return (
+                standing("over", state=OrderState.CANCELLED),
+                standing("open"),
+                standing("odd", state=OrderState.UNKNOWN),
+            )
+
+    book = await Watch(Lists(), pause).book_now("Sim101", mes)
+    assert book is not None
+    assert [order.order_id for order in book.orders] == ["open", "odd"]
+    assert [position.net for position in book.positions] == [-2]
+
+
 async def test_an_empty_list_is_believed_once_the_position_itself_says_flat(
     watch: Watch, long_two, sim: Simulator, mes
 ) -> None:
