@@ -107,9 +107,10 @@ def test_what_fills_after_its_bracket_was_cancelled_gets_another(exchange: Excha
 
 
 def test_what_is_being_closed_is_not_protected(exchange: Exchange) -> None:
-    _enter(exchange, 20)
-    flatten(exchange, Scope("Flatten"), _wait(exchange, 0.25))
+    entry = _enter(exchange, 20)
+    flatten(exchange, Scope("Flatten"), _wait(exchange, 0.32))
     _wait(exchange, 2)
+    assert entry.filled == 20, "it fills once more before it is cancelled"
     assert exchange.live_orders("Sim101") == []
 
 

@@ -121,13 +121,13 @@ def test_pausing_touches_nobody_elses_orders(floor: Floor) -> None:
     assert [order.owner_id for order in floor.exchange.live_orders("Sim101")] == [int(other.id)]
 
 
-@pytest.mark.parametrize("seconds", [0.5, 1.1])
-def test_a_strategy_that_is_paused_early_does_not_trade_or_not_protect_itself(floor: Floor, seconds: float) -> None:
+@pytest.mark.parametrize(("seconds", "held"), [(0.5, 0), (1.1, 0), (1.5, 1)])
+def test_a_strategy_that_is_paused_early_goes_no_further(floor: Floor, seconds: float, held: int) -> None:
     strategy = floor.start()
     floor.wait(seconds)
     floor.strategies.disable(strategy, floor.now)
     floor.wait(60)
-    assert floor.exchange.live_orders("Sim101") == []
+    assert (floor.held, floor.exchange.live_orders("Sim101")) == (held, [])
 
 
 def test_a_closed_strategy_leaves_with_its_position_and_its_orders(floor: Floor) -> None:

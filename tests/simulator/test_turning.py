@@ -90,6 +90,14 @@ def test_an_order_that_cannot_be_cancelled_is_not_waited_for_for_ever(carry_out:
     assert frozen.is_live
 
 
+def test_a_close_that_is_rejected_is_waited_for_as_long(carry_out: CarryOut) -> None:
+    exchange = _exchange(held=3)
+    exchange.faults.arm(Fault.LATE_REJECT, rpc="ReversePosition", times=1)
+    _, now = carry_out(exchange, turned(exchange, _entry(exchange, Action.SELL, 1), NOW), NOW)
+    assert (now - NOW).total_seconds() == pytest.approx(5)
+    assert _net_after(exchange, now) == 2
+
+
 def test_while_the_market_is_closed_both_orders_wait_for_the_open(carry_out: CarryOut) -> None:
     exchange = _exchange(held=2, now=CLOSED)
     entry = _entry(exchange, Action.SELL, 2)

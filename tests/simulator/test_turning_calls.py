@@ -130,6 +130,15 @@ async def test_flat_place_places_although_the_position_still_stands(sim: Simulat
     assert await _held(sim, call) == [("Long", 4)]
 
 
+async def test_flat_place_leaves_nothing_for_an_id_that_is_burnt(sim: Simulator, call: Call, place: Place) -> None:
+    await place(quantity=3, orderId="mine-1")
+    sim.advance(1)
+    body = ORDER | {"orderId": "mine-1"}
+    answer = await call("POST", "/accounts/Sim101/orders/flatplace", json=body, status=400)
+    assert "already been used" in answer["error"]
+    assert await _held(sim, call) == [("Long", 3)]
+
+
 async def test_a_replaced_order_is_cancelled_and_another_placed(sim: Simulator, call: Call, place: Place) -> None:
     old = await place(**RESTING)
     sim.advance(1)
