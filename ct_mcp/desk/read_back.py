@@ -114,11 +114,11 @@ def has_left(net: int, goal: int) -> bool:
 
 def from_close(outcome: Outcome, book: Book, goal: int) -> Outcome:
     """Say what a close left: ``goal`` is the largest position, signed, that it was to leave."""
-    outcome = replace(outcome, position_after=book.net)
+    outcome = replace(outcome, position_after=None if book.is_stale else book.net)
     if not has_left(book.net, goal):
         why = f"the position reads {book.net:+d} and was to be {goal:+d}" if goal else f"still held: {book.net:+d}"
         step = outcome.next_step or f"NOT done: {_MONEY_MAY_BE_AT_RISK}, look with get_positions and get_orders"
-        return replace(outcome, reasons=(*outcome.reasons, why), next_step=step)
+        return replace(outcome, reasons=(*outcome.reasons, why, *_age_of(book)), next_step=step)
     if book.is_flat:
         return replace(outcome, status=Status.FLAT, next_step="")
     return replace(
@@ -137,7 +137,7 @@ def from_flatten(outcome: Outcome, book: Book) -> Outcome:
     held = tuple(f"still held: {position_line(position)}" for position in book.positions)
     orders = tuple(f"still standing: {order_line(order)}" for order in book.orders)
     step = f"NOT FLAT: {_MONEY_MAY_BE_AT_RISK}, look with get_positions, then flatten again if it still stands"
-    return replace(outcome, reasons=(*outcome.reasons, *held, *orders), next_step=step)
+    return replace(outcome, reasons=(*outcome.reasons, *held, *orders, *_age_of(book)), next_step=step)
 
 
 def from_cancels(outcome: Outcome, book: Book) -> Outcome:
@@ -145,7 +145,11 @@ def from_cancels(outcome: Outcome, book: Book) -> Outcome:
     if not book.orders:
         return replace(outcome, status=Status.CANCELLED, next_step="")
     left = tuple(f"still standing: {order_line(order)}" for order in book.orders)
-    return replace(outcome, reasons=(*outcome.reasons, *left), next_step="look again with get_orders")
+    return replace(outcome, reasons=(*outcome.reasons, *left, *_age_of(book)), next_step="look again with get_orders")
+
+
+def _age_of(book: Book) -> tuple[str, ...]:
+    return ("so it was some seconds ago; what was looked at since could not be read",) if book.is_stale else ()
 
 
 def _leftovers(book: Book) -> tuple[str, ...]:

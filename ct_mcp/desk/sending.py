@@ -11,6 +11,7 @@ from ct_mcp.desk.ports import Upstream
 from ct_mcp.desk.record import Record
 from ct_mcp.desk.watch import Book, Pause, Stood, Watch, has_come_to_rest
 from ct_mcp.domain.action import CancelOrder, CancelOrders, ChangeOrder, ClosePosition, Flatten, PlaceOrder
+from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import Order
 from ct_mcp.domain.ticket import Ticket
 from ct_mcp.errors import BudgetExhausted, CtMcpError, NotFound, OrderRejected, OutcomeUnknown
@@ -237,13 +238,13 @@ def _expected(case: Case, seen: Order) -> int | None:
 
 
 def _stood(answer: Answer, case: Case) -> Stood:
-    """What the exit was to end: as it was read before, and as they named it when they took the request."""
-    instrument = getattr(case.action, "instrument", None)
+    """What the exit was to end: as it was asked for, as it was read before, and as they named it when they took it."""
+    instrument: Instrument | None = getattr(case.action, "instrument", None)
     taken = answer.acknowledged or Acknowledged()
-    held = {held.instrument for held in (*(case.view.positions or ()), *taken.closed)}
+    held = dict.fromkeys(held.instrument for held in (*(case.view.positions or ()), *taken.closed))
     orders = [order.order_id for order in case.view.orders or () if instrument in (None, order.instrument)]
     return Stood(
-        instruments=tuple(name for name in held if instrument in (None, name)),
+        instruments=tuple(held) if instrument is None else (instrument,),
         order_ids=tuple(dict.fromkeys((*orders, *taken.order_ids))),
     )
 

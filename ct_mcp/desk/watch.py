@@ -1,7 +1,7 @@
 """Looks until the account says what became of an action, and not one read longer than it must."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import anyio
 
@@ -29,6 +29,8 @@ class Book:
 
     positions: tuple[Position, ...]
     orders: tuple[Order, ...]
+    # It was read a while ago, and what was looked at since could not be read or believed.
+    is_stale: bool = False
 
     @property
     def is_flat(self) -> bool:
@@ -89,7 +91,7 @@ class Watch:
                         seen = read
                         break
                     read = None
-                seen = read or seen
+                seen = read or (replace(seen, is_stale=True) if seen else None)
                 if pause is not None:
                     await self._pause(pause)
         return seen

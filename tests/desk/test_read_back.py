@@ -168,6 +168,16 @@ def test_a_close_that_is_not_done_says_how_far_it_came(holding: Holds) -> None:
     assert from_close(LOST, Book((holding(3),), ()), 0).next_step == LOOK_AGAIN
 
 
+def test_what_was_seen_before_and_could_not_be_read_since_is_told_as_old(standing: Stands, holding: Holds) -> None:
+    old = Book((holding(2),), (standing(),), is_stale=True)
+    for told in (from_close(SENT, old, 0), from_flatten(SENT, old), from_cancels(SENT, old)):
+        assert told.status is Status.ACCEPTED
+        assert told.position_after is None
+        assert told.reasons[-1] == "so it was some seconds ago; what was looked at since could not be read"
+    fresh = Book((holding(2),), (standing(),))
+    assert not any("seconds ago" in reason for reason in from_close(SENT, fresh, 0).reasons)
+
+
 def test_what_they_refused_is_never_called_filled(standing: Stands, holding: Holds) -> None:
     refused = replace(SENT, status=Status.REJECTED, reasons=("refused",))
     assert from_close(refused, Book((holding(1),), ()), 1).status is Status.REJECTED

@@ -210,7 +210,17 @@ async def test_of_many_orders_only_as_many_are_asked_for_as_an_exit_has_requests
 async def test_what_was_read_and_is_not_settled_is_kept(watch: Watch, long_two, sim: Simulator, mes) -> None:
     read = await watch.book("Sim101", mes, lambda book: book.is_flat, Stood(instruments=(mes,)))
     assert read is not None
-    assert read.net == 2
+    assert (read.net, read.is_stale) == (2, False)
+
+
+async def test_what_was_read_and_could_not_be_read_since_is_kept_as_old(watch: Watch, long_two, sim, mes) -> None:
+    def blind_from_now_on(_: object) -> bool:
+        sim.faults.arm(Fault.HTML_PAGE, rpc="ListOrders")
+        return False
+
+    read = await watch.book("Sim101", mes, blind_from_now_on, Stood())
+    assert read is not None
+    assert (read.net, read.is_stale) == (2, True)
 
 
 async def test_no_row_and_a_position_by_its_name_is_not_known(watch: Watch, long_two, sim: Simulator, mes) -> None:

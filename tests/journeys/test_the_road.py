@@ -46,6 +46,11 @@ async def test_an_assistant_looks_previews_buys_sees_the_fill_and_gets_flat(assi
     assert (world.net(), world.live()) == (0, [])
     assert (await assistant.call("get_positions")).structure["positions"] == []
 
+    told = (await assistant.call("get_journal", account="Sim101")).structure["entries"]
+    assert [entry["ticket_id"] for entry in told][-1] == bought.ticket_id
+    assert {entry["ticket_id"] for entry in told} == {bought.ticket_id, flat.ticket_id}
+    assert "status: flat" in told[0]["details"]
+
 
 async def test_the_journal_tells_the_whole_story_in_its_order(assistant, store: SqliteStore) -> None:
     bought = await assistant.call("place_order", **ORDER, reason="trend day")

@@ -7,10 +7,12 @@ import pytest
 from mcp.shared.exceptions import MCPError
 from mcp_types import ElicitRequestFormParams, ElicitResult
 
+from ct_mcp.desk.desk import Desk
 from ct_mcp.domain.ticket import Approval, Halt
 from ct_mcp.guard.policy import AccountPolicy, Limits, Mode, Policy
 from ct_mcp.simulator.ledger import SIM, AccountSpec
 from ct_mcp.simulator.world import Settings
+from ct_mcp.store.sqlite import SqliteStore
 
 LIVE = "APEX-482910"
 TRADE_TOOLS = {
@@ -175,7 +177,9 @@ TIGHT = Policy(limits=Limits(max_day_loss=Decimal(1)))
 
 
 @pytest.mark.parametrize("policy", [TIGHT], ids=["one dollar a day"])
-async def test_the_days_loss_stays_reached_though_the_figure_recovers(assistant, world, store, clock) -> None:
+async def test_the_days_loss_stays_reached_though_the_figure_recovers_and_over_a_restart(
+    assistant, world, store, clock, crosstrade, policy, pause, converse, person
+) -> None:
     await assistant.buys(1)
     world.later()
     flat = await assistant.call("flatten", account="Sim101")
@@ -191,6 +195,12 @@ async def test_the_days_loss_stays_reached_though_the_figure_recovers(assistant,
     world.later()
     again = await assistant.buys(1)
     assert "DAY_LOSS_REACHED: reached earlier in this session" in again.reasons_text
+
+    reopened = SqliteStore(store._path.parent)
+    restarted = Desk(crosstrade, reopened, policy, clock=clock, pause=pause)
+    async with converse(person, over=restarted) as after_a_restart:
+        assert "reached earlier in this session" in (await after_a_restart.buys(1)).reasons_text
+    await reopened.close()
 
     world.sim.clock.advance(timedelta(days=1).total_seconds())
     world.later()
