@@ -11,7 +11,7 @@ from functools import partial
 
 from ct_mcp.simulator.atm import TEMPLATES, bracket
 from ct_mcp.simulator.broker import objection
-from ct_mcp.simulator.faults import Fault, Faults
+from ct_mcp.simulator.faults import AnyFault, Fault, Faults, Lag
 from ct_mcp.simulator.hours import Session
 from ct_mcp.simulator.ids import Mint
 from ct_mcp.simulator.ledger import Account, AccountSpec, opened
@@ -22,7 +22,8 @@ from ct_mcp.simulator.orders import Execution, Order, OrderLabels, OrderState, O
 from ct_mcp.simulator.record import Record
 from ct_mcp.simulator.timetable import Timetable
 
-_HINDRANCES = (Fault.LATE_REJECT, Fault.FROZEN_ORDERS, Fault.NO_FILL, Fault.PARTIAL_FILL_STUCK)
+_HINDRANCES: tuple[AnyFault, ...] = (Fault.LATE_REJECT, Fault.FROZEN_ORDERS, Fault.NO_FILL, Fault.PARTIAL_FILL_STUCK)
+_OF_A_CLOSE = (*_HINDRANCES, Lag.CLOSE_STUCK)
 _REJECTED_BY_FAULT = "Order rejected by the exchange"
 
 
@@ -94,7 +95,7 @@ class Exchange:
         """Take an order; the broker's answer to it comes later."""
         order = Order(self.mint.order(account.spec), account.spec.name, terms, labels, now)
         order.owner_id = labels.owner_id or (self.mint.strategy() if labels.template else None)
-        order.hindrance = next((fault for fault in _HINDRANCES if self.faults.take(fault, labels.rpc)), None)
+        order.hindrance = self.faults.first_due(_OF_A_CLOSE if labels.closes else _HINDRANCES, labels.rpc)
         doom = self._doom(order)
         self.orders.append(order)
         self._open.append(order)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeVar
 
 import anyio
 
@@ -54,6 +55,21 @@ class Fault(StrEnum):
         return member
 
 
+class Lag(StrEnum):
+    """One way for NinjaTrader to stay behind; it is armed like a fault, and the command line does not offer it.
+
+    `CLOSE_STUCK`: the order that is to close a whole position works and never fills.
+    `STALE_STRATEGY_LIST`: ListStrategies shows only the older half of what ListAllStrategies has.
+    """
+
+    CLOSE_STUCK = "close-stuck"
+    STALE_STRATEGY_LIST = "stale-strategy-list"
+
+
+AnyFault = Fault | Lag
+F = TypeVar("F", bound=AnyFault)
+
+
 @dataclass(slots=True)
 class _Arm:
     rpc: str | None
@@ -68,31 +84,31 @@ class Faults:
 
     def __init__(self) -> None:
         """Begin with a service that behaves."""
-        self._arms: dict[Fault, _Arm] = {}
+        self._arms: dict[AnyFault, _Arm] = {}
         self._reached = anyio.Event()
         self._released = anyio.Event()
 
-    def arm(self, fault: Fault, *, rpc: str | None = None, times: int | None = None) -> None:
+    def arm(self, fault: AnyFault, *, rpc: str | None = None, times: int | None = None) -> None:
         """Switch a fault on, for calls of one RPC or of all, for so many times or until it is disarmed."""
         self._arms[fault] = _Arm(rpc, times)
 
-    def disarm(self, fault: Fault | None = None) -> None:
+    def disarm(self, fault: AnyFault | None = None) -> None:
         """Switch one fault off, or all; orders that it held go on and slow answers are released."""
         for gone in [fault] if fault else list(self._arms):
             self._arms.pop(gone, None)
         if Fault.SLOW_ANSWER not in self._arms:
             self.release()
 
-    def armed(self) -> list[Fault]:
+    def armed(self) -> list[AnyFault]:
         """Name what is switched on and not used up."""
         return [fault for fault, arm in self._arms.items() if arm.times != 0]
 
-    def active(self, fault: Fault, rpc: str | None = None) -> bool:
+    def active(self, fault: AnyFault, rpc: str | None = None) -> bool:
         """Say whether a fault would strike now, without using it up; faults of the market ask for no RPC."""
         arm = self._arms.get(fault)
         return arm is not None and arm.fits(rpc) and arm.times != 0
 
-    def take(self, fault: Fault, rpc: str | None = None) -> bool:
+    def take(self, fault: AnyFault, rpc: str | None = None) -> bool:
         """Let a fault strike once, if it is due."""
         if not self.active(fault, rpc):
             return False
@@ -101,11 +117,11 @@ class Faults:
             arm.times -= 1
         return True
 
-    def first_due(self, candidates: "tuple[Fault, ...]", rpc: str) -> Fault | None:
+    def first_due(self, candidates: tuple[F, ...], rpc: str) -> F | None:
         """Let the first of several faults strike that is due."""
         return next((fault for fault in candidates if self.take(fault, rpc)), None)
 
-    def holds(self, fault: Fault) -> bool:
+    def holds(self, fault: AnyFault) -> bool:
         """Say whether what a fault has struck is still held: from its arming until it is disarmed."""
         return fault in self._arms
 

@@ -4,11 +4,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ct_mcp.simulator.faults import Fault
+from ct_mcp.simulator.faults import Fault, Lag
 from ct_mcp.simulator.market import Market, Top, Window
 from ct_mcp.simulator.orders import Action, Order, OrderState
 
 _ONE_SECOND = timedelta(seconds=1)
+_NEVER = (Fault.NO_FILL, Lag.CLOSE_STUCK)
 _MATCHABLE = frozenset(
     {
         OrderState.ACCEPTED,
@@ -59,7 +60,7 @@ def is_touched(order: Order, top: Top) -> bool:
 
 
 def _touch(market: Market, order: Order, start: datetime, end: datetime) -> Touch | None:
-    if order.matches_from is None or order.state not in _MATCHABLE or order.hindrance is Fault.NO_FILL:
+    if order.matches_from is None or order.state not in _MATCHABLE or order.hindrance in _NEVER:
         return None
     for window in market.windows(order.terms.contract, max(start, order.matches_from), end):
         if not (is_touched(order, window.lowest) or is_touched(order, window.highest)):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from ct_mcp.simulator.faults import Fault
+from ct_mcp.simulator.faults import AnyFault
 from ct_mcp.simulator.products import Contract
 
 
@@ -127,7 +127,7 @@ class Order:
     filled: int = 0
     filled_ticks: int = 0
     error: str | None = None
-    hindrance: Fault | None = None
+    hindrance: AnyFault | None = None
     joins_oco: bool = True
     owner_id: int | None = None
 

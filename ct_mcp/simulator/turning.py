@@ -1,9 +1,9 @@
 """Turning around: leave a position or an order, wait until it is gone, and place another order.
 
 Documented: ReversePosition and FlatPlace wait up to about five seconds for the position to close and
-its orders to clear, **and then place the order in any case**: both positions may stand together. Where
-the close does not fill (`Fault.NO_FILL` for the first order of such a call, a market that is closed), that
-happens here. CancelReplace places nothing unless the old order was cancelled.
+its orders to clear, **and then place the order in any case**: both positions may stand together. That
+happens here where the close does not fill (`Lag.CLOSE_STUCK`, or a market that is closed), or where an order
+cannot be cancelled (`Fault.FROZEN_ORDERS`). CancelReplace places nothing unless the old order was cancelled.
 
 Ours, since nothing is documented: Reverse goes the same way, with a market order for the size that stood
 at the beginning; the orders of the instrument are cancelled as NinjaTrader cancels them when it flattens;

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ct_mcp.simulator.closing import Scope, flatten, leave, part_of, reduce
 from ct_mcp.simulator.exchange import Exchange, Pace
-from ct_mcp.simulator.faults import Faults
+from ct_mcp.simulator.faults import Faults, Lag
 from ct_mcp.simulator.hours import MarketHours
 from ct_mcp.simulator.ledger import LIVE, SIM, Position
 from ct_mcp.simulator.market import Market
@@ -128,6 +128,23 @@ def test_a_close_that_comes_too_late_is_cancelled(exchange: Exchange) -> None:
     exchange.accounts["Sim101"].book(ES, -3, 24_000)
     assert _nets(exchange)[0] == 0
     assert left.order.state is OrderState.CANCELLED
+
+
+def test_a_close_that_is_stuck_leaves_the_position_until_it_is_let_go(exchange: Exchange) -> None:
+    position = _hold(exchange, ES, 3)
+    exchange.faults.arm(Lag.CLOSE_STUCK)
+    left = leave(exchange, exchange.accounts["Sim101"], position, "ClosePosition", LATER)
+    assert (_nets(exchange)[0], left.order.state) == (3, OrderState.WORKING)
+    exchange.faults.disarm()
+    exchange.advance(LATER + timedelta(seconds=10))
+    assert (position.quantity, left.order.state) == (0, OrderState.FILLED)
+
+
+def test_only_the_close_of_a_whole_position_is_ever_stuck(exchange: Exchange) -> None:
+    position = _hold(exchange, ES, 3)
+    exchange.faults.arm(Lag.CLOSE_STUCK)
+    reduce(exchange, exchange.accounts["Sim101"], position, 2, LATER)
+    assert _nets(exchange)[0] == 1
 
 
 def test_a_partial_close_leaves_the_orders_as_large_as_they_were(exchange: Exchange) -> None:

@@ -3,7 +3,7 @@
 import anyio
 import pytest
 
-from ct_mcp.simulator.faults import Fault, Faults
+from ct_mcp.simulator.faults import Fault, Faults, Lag
 
 
 @pytest.mark.parametrize("fault", Fault)
@@ -62,3 +62,11 @@ async def test_a_held_answer_waits_until_it_is_released() -> None:
             assert told == []
             faults.release()
     assert told == ["answered"]
+
+
+@pytest.mark.parametrize("lag", Lag)
+def test_what_stays_behind_is_armed_like_a_fault_and_is_none(lag: Lag) -> None:
+    faults = Faults()
+    faults.arm(lag, times=1)
+    assert lag.value not in {fault.value for fault in Fault}
+    assert (faults.armed(), faults.take(lag), faults.take(lag)) == ([lag], True, False)

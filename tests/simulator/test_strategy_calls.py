@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ct_mcp.simulator.faults import Fault
+from ct_mcp.simulator.faults import Fault, Lag
 from ct_mcp.simulator.rest.hostile import HOSTILE
 from ct_mcp.simulator.world import Simulator
 
@@ -54,6 +54,19 @@ async def test_strategies_that_are_over_are_listed_on_demand(
     assert [row["strategyId"] for row in answer["strategies"]] == ids
     assert answer["success"] is True
     assert answer.get("count", len(ids)) == len(ids)
+
+
+@pytest.mark.parametrize(("started", "shown"), [(0, 0), (1, 1), (3, 2)])
+async def test_the_list_of_an_account_can_be_stale(sim: Simulator, call: Call, started: int, shown: int) -> None:
+    for _ in range(started):
+        await call("POST", START, json=HOLD)
+    sim.faults.arm(Lag.STALE_STRATEGY_LIST)
+    stale = (await call("GET", "/accounts/Sim101/strategies"))["strategies"]
+    whole = (await call("GET", "/strategies"))["strategies"]
+    mine = [row for row in whole if row["account"] == "Sim101"]
+    assert (len(mine), stale) == (started + 1, mine[:shown])
+    sim.faults.disarm()
+    assert (await call("GET", "/accounts/Sim101/strategies"))["strategies"] == mine
 
 
 async def test_enabling_again_changes_nothing_and_says_so(call: Call) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ct_mcp.simulator.exchange import Exchange, Pace
-from ct_mcp.simulator.faults import Fault, Faults
+from ct_mcp.simulator.faults import Fault, Faults, Lag
 from ct_mcp.simulator.hours import MarketHours
 from ct_mcp.simulator.ledger import LIVE, SIM
 from ct_mcp.simulator.market import Market
@@ -73,7 +73,7 @@ def test_without_a_position_nothing_is_waited_for_and_resting_orders_stay(carry_
 
 def test_the_order_is_placed_even_if_the_old_position_still_stands(carry_out: CarryOut) -> None:
     exchange = _exchange(held=3)
-    exchange.faults.arm(Fault.NO_FILL, rpc="ReversePosition", times=1)
+    exchange.faults.arm(Lag.CLOSE_STUCK)
     order, now = carry_out(exchange, turned(exchange, _entry(exchange, Action.BUY, 2), NOW), NOW)
     assert (now - NOW).total_seconds() == pytest.approx(5)
     assert order.placed_at == now

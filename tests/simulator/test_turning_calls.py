@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from ct_mcp.simulator.clock import ManualClock
-from ct_mcp.simulator.faults import Fault
+from ct_mcp.simulator.faults import Fault, Lag
 from ct_mcp.simulator.world import Simulator
 
 Call = Callable[..., Awaitable[Any]]
@@ -73,7 +73,7 @@ async def test_a_position_that_does_not_close_in_time_stands_beside_the_new_one(
 ) -> None:
     await place(quantity=3)
     sim.advance(1)
-    sim.faults.arm(Fault.NO_FILL, rpc="ReversePosition", times=1)
+    sim.faults.arm(Lag.CLOSE_STUCK)
     before = clock()
     await call("POST", REVERSE_POSITION, json=ORDER | {"quantity": 2})
     assert (clock() - before).total_seconds() == pytest.approx(5)
@@ -125,7 +125,7 @@ async def test_flat_place_leaves_first_and_places_in_any_case(
 async def test_flat_place_places_although_the_position_still_stands(sim: Simulator, call: Call, place: Place) -> None:
     await place(quantity=3)
     sim.advance(1)
-    sim.faults.arm(Fault.NO_FILL, rpc="FlatPlace", times=1)
+    sim.faults.arm(Lag.CLOSE_STUCK)
     await call("POST", "/accounts/Sim101/orders/flatplace", json=ORDER)
     assert await _held(sim, call) == [("Long", 4)]
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from ct_mcp.simulator.addon import AddOn
+from ct_mcp.simulator.faults import Lag
 from ct_mcp.simulator.products import Contract
 from ct_mcp.simulator.refusals import Refusal
 from ct_mcp.simulator.rest.hostile import spoken
@@ -26,6 +27,8 @@ def list_strategies(addon: AddOn, args: StrategiesArgs) -> StrategiesAnswer:
     """List the strategies of an account; ListAllStrategies is the list to rely on."""
     name = addon.account(args.account).spec.name
     rows = [row for row in _rows(addon, terminal=args.include_terminal) if row["account"] == name]
+    if addon.faults.take(Lag.STALE_STRATEGY_LIST, "ListStrategies"):
+        rows = rows[: len(rows) // 2]
     return {"strategies": rows, "success": True}
 
 
