@@ -173,6 +173,17 @@ async def test_lists_that_were_empty_all_along_are_not_taken_for_flat_either(hol
     assert (told.status, told.position_after) == ("accepted", None)
 
 
+@pytest.mark.parametrize("tool", ["flatten", "close_position"])
+async def test_nor_where_the_answer_that_would_have_named_the_position_was_lost(holding, world, tool) -> None:
+    rpc = "Flatten" if tool == "flatten" else "ClosePosition"
+    world.sim.faults.arm(Fault.EMPTY_LISTS)
+    world.sim.faults.arm(Fault.FROZEN_ORDERS, rpc=rpc)
+    world.sim.faults.arm(Fault.ANSWER_LOST_AFTER_ACCEPT, rpc=rpc)
+    told = await holding.call(tool, account="Sim101", instrument="MES 09-26")
+    assert world.net() == 2
+    assert (told.status, told.position_after) == ("unknown", None)
+
+
 async def test_empty_lists_are_not_taken_for_cancelled(assistant, world) -> None:
     world.sim.faults.arm(Fault.FROZEN_ORDERS)
     told = await assistant.buys(1, order_type="LIMIT", limit_price=world.price(-40))
