@@ -30,7 +30,7 @@ def account_may_trade_in_this_mode(action: Action, view: View, policy: Policy) -
 
 
 def account_is_armed(action: Action, view: View, policy: Policy) -> Finding:
-    """Only the person arms, at a terminal, for a time. An exit waits for nothing but its approval."""
+    """Only the person arms, for a time; there is no way to do it yet. An exit waits for nothing but its approval."""
     if policy.mode is not Mode.LIVE:
         return NotApplicable("arming belongs to live mode")
     if not isinstance(action, PlaceOrder | ChangeOrder):
@@ -39,10 +39,8 @@ def account_is_armed(action: Action, view: View, policy: Policy) -> Finding:
     if until is not None and until > view.now:
         return Passed(f"armed until={stamped(until)}")
     last = "never" if until is None else stamped(until)
-    account = plain(action.account)
-    return Denial(
-        "ACCOUNT_NOT_ARMED", f"armed until={last}; the person must run at a terminal: ct-mcp arm {account} --for 8h"
-    )
+    why = "only the person can arm it, and this version has no way to: nothing opens in live mode yet"
+    return Denial("ACCOUNT_NOT_ARMED", f"armed until={last}; {why}")
 
 
 def account_is_connected(action: Action, view: View, _policy: Policy) -> Finding:

@@ -88,7 +88,7 @@ def test_a_live_account_must_be_armed_by_the_person(place: Place, view: Sees, po
     later = account_is_armed(order, view(armed_until=now + timedelta(hours=8)), live)
     never = account_is_armed(order, view(), live)
     over = account_is_armed(order, view(armed_until=now), live)
-    how = "the person must run at a terminal: ct-mcp arm EVAL-1 --for 8h"
+    how = "only the person can arm it, and this version has no way to: nothing opens in live mode yet"
     assert later == Passed("armed until=2026-11-23 23:30 UTC")
     assert never == Denial("ACCOUNT_NOT_ARMED", f"armed until=never; {how}")
     assert over == Denial("ACCOUNT_NOT_ARMED", f"armed until=2026-11-23 15:30 UTC; {how}")

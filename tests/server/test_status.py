@@ -149,7 +149,7 @@ async def test_a_toolset_that_was_left_out_is_named(desk: Desk) -> None:
 async def test_in_live_mode_an_account_must_be_armed_by_the_person(ask, store: SqliteStore, clock) -> None:
     before = await ask("get_status")
     assert before.data["tradable_accounts"] == []
-    assert "ct-mcp arm APEX-482910" in before.text
+    assert "nothing opens in live mode yet" in before.text
     assert "account APEX-482910: max position contracts: 3" in before.data["limits"]
     await store.arm("APEX-482910", clock() + timedelta(hours=8), "terminal", clock())
     assert (await ask("get_status")).data["tradable_accounts"] == ["APEX-482910"]
