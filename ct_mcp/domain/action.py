@@ -6,6 +6,7 @@ from hashlib import sha256
 
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import OrderAction, OrderType, TimeInForce
+from ct_mcp.domain.strategy import StartStrategy
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,18 +103,59 @@ class ProtectPosition:
     stop_loss_price: Decimal | None
 
 
-Action = PlaceOrder | ChangeOrder | CancelOrder | CancelOrders | ClosePosition | Flatten
-Exit = CancelOrder | CancelOrders | ClosePosition | Flatten
-# Not an Action before guard, desk and store know what to do with them.
-Unproposed = ReplaceOrder | ReversePosition | ProtectPosition
+@dataclass(frozen=True, slots=True)
+class FlattenEverything:
+    """Leave all positions and cancel all orders of several accounts, one account after the other."""
+
+    accounts: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse to flatten accounts that nobody named."""
+        if not self.accounts or len(set(self.accounts)) < len(self.accounts):
+            raise ValueError("name each account that is flattened, once")
+
+    @property
+    def account(self) -> str:
+        """All of their names, for the one line that a person reads."""
+        return ", ".join(self.accounts)
 
 
-def describe(action: Action | Unproposed) -> str:
+@dataclass(frozen=True, slots=True)
+class EnableStrategy:
+    """Let a strategy that was disabled trade on."""
+
+    account: str
+    strategy_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class DisableStrategy:
+    """Pause a strategy: its position stays, and NinjaTrader may cancel its orders."""
+
+    account: str
+    strategy_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CloseStrategy:
+    """End a strategy together with its position and its orders."""
+
+    account: str
+    strategy_id: str
+
+
+OrderAsked = PlaceOrder | ChangeOrder | ReplaceOrder
+PositionAsked = ClosePosition | Flatten | FlattenEverything | ReversePosition | ProtectPosition
+StrategyAsked = StartStrategy | EnableStrategy | DisableStrategy | CloseStrategy
+Action = OrderAsked | CancelOrder | CancelOrders | PositionAsked | StrategyAsked
+
+
+def describe(action: Action) -> str:
     """One line that a person can read, without the account's kind: ``Sim101  BUY 2 ES 12-26 MARKET``."""
     return f"{action.account}  {_words(action)}"
 
 
-def _words(action: Action | Unproposed) -> str:
+def _words(action: Action) -> str:
     match action:
         case PlaceOrder():
             return _order_words(action)
@@ -121,20 +163,36 @@ def _words(action: Action | Unproposed) -> str:
             return f"CHANGE {action.order_id} to {_change_words(action)}"
         case ReplaceOrder():
             return f"REPLACE {action.order_id} by {_order_words(action.order)}"
-        case CancelOrder():
-            return f"CANCEL {action.order_id}"
-        case CancelOrders():
-            return f"CANCEL all orders{_of(action.instrument)}"
+        case CancelOrder() | CancelOrders():
+            return f"CANCEL {action.order_id if isinstance(action, CancelOrder) else _all_orders(action.instrument)}"
+        case StartStrategy() | EnableStrategy() | DisableStrategy() | CloseStrategy():
+            return _strategy_words(action)
         case _:
             return _position_words(action)
 
 
-def _position_words(action: ClosePosition | Flatten | ReversePosition | ProtectPosition) -> str:
+def _strategy_words(action: StrategyAsked) -> str:
+    match action:
+        case StartStrategy():
+            bars = f"{action.period} {action.bar_type} bars"
+            given = "".join(f", {name}={value}" for name, value in action.parameters)
+            return f"START STRATEGY {action.strategy_class} on {action.instrument}, {bars}, on its {action.mode}{given}"
+        case EnableStrategy():
+            return f"ENABLE STRATEGY {action.strategy_id}"
+        case DisableStrategy():
+            return f"DISABLE STRATEGY {action.strategy_id}, its position stays"
+        case CloseStrategy():  # pragma: no branch  # the set is closed
+            return f"CLOSE STRATEGY {action.strategy_id} with its position and orders"
+
+
+def _position_words(action: PositionAsked) -> str:
     match action:
         case ClosePosition():
             return f"CLOSE {_how_much(action)} {action.instrument}"
         case Flatten():
             return f"FLATTEN {action.instrument or 'everything in this account'}"
+        case FlattenEverything():
+            return "FLATTEN everything in each of these accounts"
         case ReversePosition():
             return f"REVERSE {action.instrument}"
         case ProtectPosition():  # pragma: no branch  # the set is closed
@@ -183,11 +241,11 @@ def _number(value: int | Decimal) -> str:
     return str(value)[:40] if whole_or_absurd else f"{value:f}"
 
 
-def _of(instrument: Instrument | None) -> str:
-    return "" if instrument is None else f" of {instrument}"
+def _all_orders(instrument: Instrument | None) -> str:
+    return "all orders" if instrument is None else f"all orders of {instrument}"
 
 
-def fingerprint(action: Action | Unproposed) -> str:
+def fingerprint(action: Action) -> str:
     """Equal for identical actions and for nothing else; 6410.0 and 6410.00 are the same price."""
     parts = (f"{field.name}={_canonical(getattr(action, field.name))}" for field in fields(action))
     return sha256("\x1f".join((type(action).__name__, *parts)).encode()).hexdigest()

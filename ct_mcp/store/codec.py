@@ -7,9 +7,25 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from ct_mcp.domain.action import Action, CancelOrder, CancelOrders, ChangeOrder, ClosePosition, Flatten, PlaceOrder
+from ct_mcp.domain.action import (
+    Action,
+    CancelOrder,
+    CancelOrders,
+    ChangeOrder,
+    ClosePosition,
+    CloseStrategy,
+    DisableStrategy,
+    EnableStrategy,
+    Flatten,
+    FlattenEverything,
+    PlaceOrder,
+    ProtectPosition,
+    ReplaceOrder,
+    ReversePosition,
+)
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import OrderAction, OrderType, TimeInForce
+from ct_mcp.domain.strategy import BarType, HostMode, ParameterValue, StartStrategy
 from ct_mcp.errors import StoreFailed
 
 ACTIONS: Mapping[str, type[Action]] = {
@@ -19,6 +35,14 @@ ACTIONS: Mapping[str, type[Action]] = {
     "cancel_orders": CancelOrders,
     "close_position": ClosePosition,
     "flatten": Flatten,
+    "flatten_everything": FlattenEverything,
+    "replace_order": ReplaceOrder,
+    "reverse_position": ReversePosition,
+    "protect_position": ProtectPosition,
+    "start_strategy": StartStrategy,
+    "enable_strategy": EnableStrategy,
+    "disable_strategy": DisableStrategy,
+    "close_strategy": CloseStrategy,
 }
 _KINDS = {cls: kind for kind, cls in ACTIONS.items()}
 
@@ -31,18 +55,38 @@ _READERS: Mapping[str, Callable[[Any], object]] = {
     "limit_price": Decimal,
     "stop_price": Decimal,
     "percent": Decimal,
+    "take_profit_price": Decimal,
+    "stop_loss_price": Decimal,
+    "accounts": tuple,
+    "order": lambda fields: PlaceOrder(**_read_all(fields)),
+    "mode": HostMode,
+    "bar_type": BarType,
+    "parameters": lambda rows: tuple((name, _PARAMETERS[kind](text)) for name, kind, text in rows),
+}
+_PARAMETERS: Mapping[str, Callable[[str], ParameterValue]] = {
+    "str": str,
+    "int": int,
+    "bool": "True".__eq__,
+    "Decimal": Decimal,
 }
 
 
 def action_to_text(action: Action) -> str:
     """Write an action with its kind, so that `action_from_text` gives back exactly the same."""
-    return canonical([_KINDS[type(action)], asdict(action)])
+    fields = asdict(action)
+    if isinstance(action, StartStrategy):
+        fields["parameters"] = [[name, type(value).__name__, str(value)] for name, value in action.parameters]
+    return canonical([_KINDS[type(action)], fields])
 
 
 def action_from_text(text: str) -> Action:
     """Read what `action_to_text` wrote; anything else is a ValueError, TypeError, LookupError or ArithmeticError."""
     kind, fields = json.loads(text)
-    return ACTIONS[kind](**{name: _read(name, value) for name, value in fields.items()})
+    return ACTIONS[kind](**_read_all(fields))
+
+
+def _read_all(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _read(name, value) for name, value in fields.items()}
 
 
 def _read(name: str, value: Any) -> Any:

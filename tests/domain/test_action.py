@@ -11,17 +11,21 @@ from ct_mcp.domain.action import (
     CancelOrders,
     ChangeOrder,
     ClosePosition,
+    CloseStrategy,
+    DisableStrategy,
+    EnableStrategy,
     Flatten,
+    FlattenEverything,
     PlaceOrder,
     ProtectPosition,
     ReplaceOrder,
     ReversePosition,
-    Unproposed,
     describe,
     fingerprint,
 )
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import OrderAction, OrderType, TimeInForce
+from ct_mcp.domain.strategy import BarType, HostMode, StartStrategy
 
 ES = Instrument("ES", 2026, 12)
 MARKET = PlaceOrder("Sim101", ES, OrderAction.BUY, 2, OrderType.MARKET, None, None, TimeInForce.DAY)
@@ -62,9 +66,17 @@ STOP_LIMIT = replace(
             ProtectPosition("Sim101", ES, None, Decimal("6390.25")),
             "Sim101  PROTECT ES 12-26 with stop loss 6390.25, in place of its orders",
         ),
+        (FlattenEverything(("Sim101", "Sim102")), "Sim101, Sim102  FLATTEN everything in each of these accounts"),
+        (
+            StartStrategy("Sim101", "Momentum", ES, HostMode.ACCOUNT, BarType.MINUTE, 5, (("Quantity", 2),)),
+            "Sim101  START STRATEGY Momentum on ES 12-26, 5 minute bars, on its account, Quantity=2",
+        ),
+        (EnableStrategy("Sim101", "7"), "Sim101  ENABLE STRATEGY 7"),
+        (DisableStrategy("Sim101", "7"), "Sim101  DISABLE STRATEGY 7, its position stays"),
+        (CloseStrategy("Sim101", "7"), "Sim101  CLOSE STRATEGY 7 with its position and orders"),
     ],
 )
-def test_an_action_is_one_line_that_a_person_can_read(action: Action | Unproposed, line: str) -> None:
+def test_an_action_is_one_line_that_a_person_can_read(action: Action, line: str) -> None:
     assert describe(action) == line
 
 
@@ -131,3 +143,9 @@ def test_no_text_can_pass_for_another_field() -> None:
     forged = replace(MARKET, oco_id="x'\x1fatm_strategy='y")
     assert fingerprint(forged) != fingerprint(replace(MARKET, oco_id="x", atm_strategy="y"))
     assert fingerprint(CancelOrders("Sim101", None)) != fingerprint(Flatten("Sim101", None))
+
+
+@pytest.mark.parametrize("accounts", [(), ("Sim101", "Sim101")])
+def test_everything_is_flattened_only_in_accounts_that_are_named_once(accounts: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match="name each account"):
+        FlattenEverything(accounts)

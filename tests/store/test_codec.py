@@ -9,16 +9,29 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ct_mcp.domain.action import Action, CancelOrder
+from ct_mcp.domain.action import Action, CancelOrder, FlattenEverything, PlaceOrder, ReplaceOrder
+from ct_mcp.domain.strategy import StartStrategy
 from ct_mcp.errors import StoreFailed
 from ct_mcp.store.codec import ACTIONS, action_from_text, action_to_text, canonical, time_from_text, time_to_text
 
 prices = st.none() | st.decimals(allow_nan=False, allow_infinity=False)
-PRICED = {"limit_price", "stop_price", "percent"}
+PRICED = {"limit_price", "stop_price", "percent", "take_profit_price", "stop_loss_price"}
+figures = st.decimals(allow_nan=False, allow_infinity=False)
+SPECIAL = {
+    FlattenEverything: st.builds(FlattenEverything, st.lists(st.text(), min_size=1, unique=True).map(tuple)),
+    ReplaceOrder: st.builds(PlaceOrder, limit_price=prices, stop_price=prices, flatten_first=st.just(value=False)).map(
+        lambda order: ReplaceOrder(order.account, "7", order)
+    ),
+    StartStrategy: st.builds(
+        StartStrategy,
+        parameters=st.lists(st.tuples(st.text(), st.text() | st.integers() | st.booleans() | figures)).map(tuple),
+    ),
+}
 
 
 def actions_of(kind: type[Action]) -> st.SearchStrategy[Action]:
-    return st.builds(kind, **{field.name: prices for field in fields(kind) if field.name in PRICED})
+    priced = {field.name: prices for field in fields(kind) if field.name in PRICED}
+    return SPECIAL[kind] if kind in SPECIAL else st.builds(kind, **priced)
 
 
 actions = st.sampled_from(get_args(Action)).flatmap(actions_of)
