@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from ct_mcp import __version__
@@ -18,6 +18,9 @@ _SETTINGS = (
     ("toolsets", "LIST", "comma-separated: read, trade"),
     ("log-level", "LEVEL", "debug, info, warning or error; logs go to stderr"),
 )
+
+
+_AT_A_TERMINAL = "works only at a terminal that a person types at; exit codes"
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -42,17 +45,30 @@ def run(arguments: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ct-mcp",
-        description="Trade NinjaTrader 8 through an AI assistant and CrossTrade, behind limits and approvals "
-        "that the assistant cannot pass by itself. New here: ct-mcp demo",
+        usage="ct-mcp [-h] [--version] COMMAND ...",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Trade NinjaTrader 8 through an AI assistant and CrossTrade, behind limits and\n"
+        "approvals that the assistant cannot pass by itself. New here: ct-mcp demo",
+        epilog=_overview(),
     )
     parser.add_argument("--version", action="version", version=f"ct-mcp {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    _serve(commands.add_parser("serve", help="the MCP server over stdio; what a client starts"))
-    _demo(commands.add_parser("demo", help="a tour of half a minute on the embedded simulator"))
-    _approve(commands.add_parser("approve", help="answer what the assistant proposes, at a terminal"))
-    _check(commands.add_parser("check", help="look at every link to the broker, and at the service's routes"))
-    _simulate(commands.add_parser("simulate", help="run the simulator: a fake CrossTrade and NinjaTrader"))
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="COMMAND", prog="ct-mcp", help="one of those below"
+    )
+    for _, group in _GROUPS:
+        for name, (meaning, describe) in group.items():
+            described = f"{meaning[:1].upper()}{meaning[1:]}."
+            describe(commands.add_parser(name, description=described))
     return parser
+
+
+def _overview() -> str:
+    """All commands, by who needs them."""
+    blocks = (
+        "\n".join((f"{title}:", *(f"    {name:<9} {meaning}" for name, (meaning, _) in group.items())))
+        for title, group in _GROUPS
+    )
+    return "\n\n".join((*blocks, "ct-mcp COMMAND --help tells what each of them takes, and its exit codes."))
 
 
 def _serve(parser: argparse.ArgumentParser) -> None:
@@ -66,7 +82,104 @@ def _demo(parser: argparse.ArgumentParser) -> None:
 
 
 def _approve(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = "exit codes: 0 all were looked at, 1 failed, 2 without a terminal"
     parser.add_argument("--watch", action="store_true", help="stay, and ask for each proposal as it comes")
+    _places(parser)
+
+
+def _console(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = "exit codes: 0 ended, 1 failed, 2 cannot start"
+    parser.add_argument(
+        "--port", type=_port, default=0, metavar="PORT", help="where it listens on this machine; 0 for any free port"
+    )
+    parser.add_argument("--no-browser", action="store_true", help="tell the address instead of opening it")
+    _places(parser)
+
+
+def _arm(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = f"{_AT_A_TERMINAL}: 0 armed, 1 not armed, 2 without a terminal or with settings that forbid it"
+    parser.add_argument("account", metavar="ACCOUNT", help="its name, exactly as the settings have it")
+    parser.add_argument(
+        "--for",
+        dest="span",
+        required=True,
+        metavar="TIME",
+        help="how long from now on: 30m, 8h or 1d, which is the longest",
+    )
+    _places(parser)
+
+
+def _disarm(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = f"{_AT_A_TERMINAL}: 0 disarmed, or not armed before, 1 failed, 2 without a terminal"
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("account", metavar="ACCOUNT", nargs="?", help="its name, exactly as it was armed")
+    which.add_argument("--all", action="store_true", help="every account that is armed")
+    _places(parser)
+
+
+def _halt(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = f"{_AT_A_TERMINAL}: 0 halted, or halted before, 1 failed, 2 without a terminal"
+    parser.add_argument("--reason", default="", metavar="TEXT", help="kept in the journal, and told to the assistant")
+    _places(parser)
+
+
+def _resume(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = f"{_AT_A_TERMINAL}: 0 resumed, or not halted before, 1 still halted, 2 without a terminal"
+    _places(parser)
+
+
+def _pin(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = f"{_AT_A_TERMINAL}: 0 set, 1 not set, 2 without a terminal"
+    _places(parser)
+
+
+def _journal(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = (
+        "Without ASKED it lists, newest last. Exit codes: 0 done, 1 not found, broken or failed, 2 cannot start"
+    )
+    _filters(parser)
+    parser.add_argument("--limit", type=_count, default=20, metavar="N", help="so many of the newest; 20")
+    _places(parser)
+    asked = parser.add_subparsers(dest="asked", metavar="ASKED")
+    for name, (meaning, describe) in _OF_THE_JOURNAL.items():
+        described = f"{meaning[:1].upper()}{meaning[1:]}."
+        chosen = asked.add_parser(name, help=meaning, description=described, argument_default=argparse.SUPPRESS)
+        describe(chosen)
+        _places(chosen)
+
+
+def _why(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = "exit codes: 0 told, 1 nothing is known by this id, 2 cannot start"
+    parser.add_argument("id", metavar="ID", help="of the ticket, or of the order: ours or the service's")
+
+
+def _verify(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = "exit codes: 0 whole, 1 broken or unreadable, 2 cannot start"
+
+
+def _export(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = "exit codes: 0 written, 1 the file is there already or cannot be written, 2 cannot start"
+    _filters(parser)
+    parser.add_argument(
+        "--format", choices=("csv", "jsonl"), default="csv", help="csv for spreadsheets, which is usual"
+    )
+    parser.add_argument("--output", metavar="FILE", default=None, help="where to; without it to the terminal")
+    parser.add_argument("--force", action="store_true", default=False, help="overwrite the file")
+
+
+def _settle(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = f"{_AT_A_TERMINAL}: 0 settled, 1 left as it was, 2 without a terminal"
+    parser.add_argument("id", metavar="TICKET_ID", help="of the ticket whose outcome is unknown; see get_status")
+
+
+def _filters(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--account", metavar="NAME", help="of this account only")
+    parser.add_argument("--kind", metavar="KIND", help="of this kind only: proposed, denied, intent, answered ...")
+    parser.add_argument("--since", metavar="WHEN", help="30m, 8h or 7d ago, or a date such as 2026-11-20")
+
+
+def _places(parser: argparse.ArgumentParser) -> None:
+    """The flags that say whose tickets and journal are meant."""
     parser.add_argument("--demo", action="store_true", help="for a server that was started with --demo")
     for name, value, meaning in _SETTINGS[:2]:
         parser.add_argument(f"--{name}", metavar=value, help=meaning)
@@ -89,8 +202,51 @@ def _simulate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fault", action="append", default=[], metavar="NAME", help="misbehave; 'list' names them all")
 
 
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"found {count}, expected 1 or more")
+    return count
+
+
 def _port(text: str) -> int:
     port = int(text)
     if not 0 <= port <= 65535:
         raise argparse.ArgumentTypeError(f"found {port}, expected 0 to 65535")
     return port
+
+
+_Describe = Callable[[argparse.ArgumentParser], None]
+_OF_THE_JOURNAL: dict[str, tuple[str, _Describe]] = {
+    "why": ("tell the whole story of one order, from proposal to fill", _why),
+    "verify": ("check that nothing in it was rewritten, removed or added", _verify),
+    "export": ("write it for a spreadsheet or a program", _export),
+    "settle": ("say what became of an order that nobody could find out about", _settle),
+}
+_GROUPS: tuple[tuple[str, dict[str, tuple[str, _Describe]]], ...] = (
+    (
+        "what a client starts",
+        {"serve": ("the MCP server over stdio", _serve)},
+    ),
+    (
+        "what only you can do, at a terminal of your own",
+        {
+            "approve": ("answer what the assistant proposes", _approve),
+            "console": ("the same on a page in your browser, with positions and journal", _console),
+            "arm": ("let an account of live mode trade, for a time", _arm),
+            "disarm": ("end the arming of an account before its time", _disarm),
+            "halt": ("stop everything that opens or adds; exits go on", _halt),
+            "resume": ("lift a halt", _resume),
+            "pin": ("set or change the PIN that approvals may ask for", _pin),
+        },
+    ),
+    (
+        "looking around",
+        {
+            "journal": ("what was asked, decided, sent and answered; why, verify, export", _journal),
+            "demo": ("a tour of half a minute on the embedded simulator", _demo),
+            "check": ("look at every link to the broker, and at the service's routes", _check),
+            "simulate": ("run the simulator: a fake CrossTrade and NinjaTrader", _simulate),
+        },
+    ),
+)

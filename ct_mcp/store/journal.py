@@ -42,6 +42,8 @@ class EntryKind(StrEnum):
     DISARMED = "disarmed"
     DAY_LOSS = "day_loss"
     SUSPICIOUS = "suspicious"
+    PIN_SET = "pin_set"
+    PIN_WRONG = "pin_wrong"
     ERROR = "error"
 
 

@@ -69,6 +69,15 @@ CREATE TABLE day_losses (account TEXT NOT NULL, day TEXT NOT NULL, figure TEXT N
 """
 _ARMINGS = "CREATE TABLE armings (account TEXT PRIMARY KEY, until TEXT NOT NULL, by TEXT NOT NULL)"
 
+# The digest and what scrypt took to make it. AUTOINCREMENT: the order of the tries outlives a clock that is set back.
+_PIN = """
+CREATE TABLE pin (
+    one INTEGER PRIMARY KEY CHECK (one = 1), salt BLOB NOT NULL, cost INTEGER NOT NULL,
+    block_size INTEGER NOT NULL, parallel INTEGER NOT NULL, digest BLOB NOT NULL
+)
+"""
+_PIN_TRIES = "CREATE TABLE pin_tries (number INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL)"
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         _TICKETS,
@@ -88,6 +97,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         _DAY_LOSSES,
         _ARMINGS,
     ),
+    (_PIN, _PIN_TRIES),
 )
 """Each step leads from the version of its index to the next; a released step is never edited, a new one follows."""
 

@@ -15,10 +15,11 @@ from typing import TypeVar, TypeVarTuple
 from anyio import CapacityLimiter, to_thread
 
 from ct_mcp.domain.ticket import Halt, Ticket
-from ct_mcp.store import ledger, shared, tickets
+from ct_mcp.store import ledger, pins, shared, tickets
 from ct_mcp.store.database import Database
 from ct_mcp.store.journal import Entry, LastIntent, NewEntry, Verification
 from ct_mcp.store.memory import Memory
+from ct_mcp.store.pins import PinLocked, StoredPin
 
 FILE_NAME = "ct-mcp.sqlite3"
 
@@ -123,6 +124,22 @@ class SqliteStore:
     async def disarm(self, account: str, by: str, now: datetime) -> bool:
         """End the arming, and journal it; False if there was none."""
         return await self._write(shared.disarm, account, by, now)
+
+    async def pin(self) -> StoredPin | None:
+        """What is kept of the person's PIN; None if none was set."""
+        return await self._read(pins.find)
+
+    async def keep_pin(self, pin: StoredPin, now: datetime) -> None:
+        """Set the PIN, and journal that it was."""
+        return await self._write(pins.keep, pin, now)
+
+    async def count_pin_try(self, now: datetime) -> StoredPin | PinLocked | None:
+        """Count a try as wrong before it is compared; what to compare it with, or until when none counts."""
+        return await self._write(pins.count_try, now)
+
+    async def forgive_pin_tries(self) -> None:
+        """The PIN was right: the tries before it count no more."""
+        return await self._write(pins.forgive)
 
     async def close(self) -> None:
         """Close the file; a later call opens it again, so that a late answer is still written."""
