@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from hmac import compare_digest
 
+from ct_mcp.desk.halting import WRONG_TEXT, halt_if_due
 from ct_mcp.desk.ports import Store
 from ct_mcp.desk.record import Record
 from ct_mcp.domain.ticket import Ticket, TicketState
@@ -22,7 +23,7 @@ class Decisions:
         """Take what was typed; anything but the right text declines the ticket, and is written down as suspicious."""
         if is_right(ticket, text):
             return await self.approve(ticket, by) or await self._is_approved(ticket)
-        await self._record.ticket(EntryKind.SUSPICIOUS, ticket, {"by": by, "what": "accepted without the right text"})
+        await self._record.ticket(EntryKind.SUSPICIOUS, ticket, {"by": by, "what": WRONG_TEXT})
         await self.decline(ticket, by)
         return False
 
@@ -39,10 +40,14 @@ class Decisions:
         return now is not None and now.state_at(self._clock()) is TicketState.APPROVED
 
     async def decline(self, ticket: Ticket, by: str) -> bool:
-        """Decline it, so that it can never be spent; False where that was decided before."""
+        """Decline it, so that it can never be spent; False where that was decided before.
+
+        One declined too many halts trading: see `halt_if_due`.
+        """
         declined = await self._store.decline_ticket(ticket.ticket_id, by, self._clock())
         if declined:
             await self._record.ticket(EntryKind.DECLINED, ticket, {"by": by})
+        await halt_if_due(self._store, self._clock())
         return declined
 
 

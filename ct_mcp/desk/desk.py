@@ -76,8 +76,7 @@ class Desk:
         await self._settle_before(action)
         case = await self.facts.case(action)
         if not case.review.passes:
-            await self._record.denied(case, reason)
-            return _denied(case)
+            return _denied(await self._record.denied(case, reason))
         drawn = draw_ticket(case, reason)
         ticket = await self.store.open_ticket(drawn, self.clock())
         if ticket.ticket_id == drawn.ticket_id:
@@ -160,7 +159,7 @@ class Desk:
         if case.review.passes:
             await self._record.intent(ticket, case)
         else:
-            await self._record.denied(case, "", ticket)
+            case = await self._record.denied(case, "", ticket)
         return case
 
     async def _still_holds(self, case: Case) -> bool:

@@ -1,9 +1,11 @@
 """Writes the journal. Before the wire a failure stops everything; after it the order is out, and that is told."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from ct_mcp.desk.facts import Case
+from ct_mcp.desk.halting import halt_if_due, told
 from ct_mcp.desk.ports import Store
 from ct_mcp.desk.question import clean, summary_of
 from ct_mcp.desk.read_back import largest_left
@@ -22,8 +24,8 @@ class Record:
         self._store = store
         self.clock = clock
 
-    async def denied(self, case: Case, reason: str, ticket: Ticket | None = None) -> None:
-        """A rule said no; all reasons with their figures."""
+    async def denied(self, case: Case, reason: str, ticket: Ticket | None = None) -> Case:
+        """A rule said no; all reasons with their figures. Gives the case, noting it where this no halted trading."""
         entry = NewEntry(
             EntryKind.DENIED,
             summary_of(case),
@@ -33,6 +35,8 @@ class Record:
             detail={"denials": [str(denial) for denial in case.review.denials]},
         )
         await self._store.append(entry, self.clock())
+        halt = await halt_if_due(self._store, self.clock())
+        return case if halt is None else replace(case, notes=(*case.notes, told(halt)))
 
     async def ticket(self, kind: EntryKind, ticket: Ticket, detail: Mapping[str, object]) -> None:
         """A step in the life of a ticket: proposed, approved, declined, lapsed, suspicious."""

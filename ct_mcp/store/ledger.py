@@ -34,6 +34,10 @@ _OF_TICKET = """
 SELECT * FROM journal WHERE ticket_id = :ticket_id AND (:account IS NULL OR account = :account)
 ORDER BY sequence DESC LIMIT :limit
 """
+# As the index has it, letter for letter: SQLite takes a partial index only for its own condition.
+_NOES = """
+SELECT * FROM journal WHERE kind IN ('denied', 'declined', 'suspicious', 'resumed') ORDER BY sequence DESC LIMIT ?
+"""
 _UNSETTLED = "SELECT journal.* FROM outstanding JOIN journal USING (sequence) ORDER BY sequence"
 _ORDERS_SENT = "SELECT COUNT(*) FROM journal WHERE kind = 'intent' AND opens = 1 AND account = ? AND at >= ?"
 _LAST_INTENT = """
@@ -74,6 +78,11 @@ def newest(connection: Connection, limit: int, account: str | None, ticket_id: s
     query = _OF_TICKET if ticket_id is not None else _OF_ACCOUNT if account is not None else _NEWEST
     wanted = {"limit": limit, "account": account, "ticket_id": ticket_id}
     return tuple(entry_of(row) for row in connection.execute(query, wanted))
+
+
+def noes(connection: Connection, limit: int) -> tuple[Entry, ...]:
+    """The last of what was denied, declined, suspicious or resumed, newest first."""
+    return tuple(entry_of(row) for row in connection.execute(_NOES, (limit,)))
 
 
 def unsettled(connection: Connection) -> tuple[Entry, ...]:

@@ -39,6 +39,9 @@ _JOURNAL_BY_ACCOUNT = "CREATE INDEX journal_by_account ON journal (account)"
 _JOURNAL_BY_TICKET = "CREATE INDEX journal_by_ticket ON journal (ticket_id)"
 _INTENTS_THAT_OPEN = "CREATE INDEX intents_that_open ON journal (account, at) WHERE kind = 'intent' AND opens = 1"
 _INTENTS_BY_ACTION = "CREATE INDEX intents_by_action ON journal (fingerprint) WHERE kind = 'intent'"
+_NOES = """
+CREATE INDEX noes ON journal (sequence) WHERE kind IN ('denied', 'declined', 'suspicious', 'resumed')
+"""
 _JOURNAL_KEEPS_ITS_WORDS = """
 CREATE TRIGGER journal_keeps_its_words BEFORE UPDATE ON journal
 BEGIN SELECT RAISE(ABORT, 'the journal is never rewritten'); END
@@ -97,7 +100,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         _DAY_LOSSES,
         _ARMINGS,
     ),
-    (_PIN, _PIN_TRIES),
+    (_PIN, _PIN_TRIES, _NOES),
 )
 """Each step leads from the version of its index to the next; a released step is never edited, a new one follows."""
 

@@ -73,6 +73,10 @@ class SqliteStore:
         """The last entries, newest first."""
         return await self._read(ledger.newest, limit, account, ticket_id)
 
+    async def noes(self, limit: int) -> tuple[Entry, ...]:
+        """The last of what was denied, declined, suspicious or resumed, newest first."""
+        return await self._read(ledger.noes, limit)
+
     async def unsettled(self) -> tuple[Entry, ...]:
         """The intents of unknown fate, oldest first."""
         return await self._read(ledger.unsettled)

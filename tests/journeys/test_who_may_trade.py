@@ -205,6 +205,7 @@ async def test_the_days_loss_stays_reached_though_the_figure_recovers_and_over_a
         assert "reached earlier in this session" in (await after_a_restart.buys(1)).reasons_text
     await reopened.close()
 
+    assert await store.clear_halt("the person", clock()), "three denials have halted trading"
     world.sim.clock.advance(timedelta(days=1).total_seconds())
     world.later()
     tomorrow = await assistant.buys(1, instrument="MES 12-26")
