@@ -3,7 +3,7 @@
 from ct_mcp.domain.account import AccountKind
 from ct_mcp.domain.action import Action, ChangeOrder, PlaceOrder
 from ct_mcp.guard.policy import Denial, Mode, Policy, View
-from ct_mcp.guard.values import plain, stamped, written
+from ct_mcp.guard.values import as_argument, plain, stamped, written
 from ct_mcp.guard.verdict import EXIT, Finding, NotApplicable, Passed, on_risk
 
 
@@ -30,7 +30,7 @@ def account_may_trade_in_this_mode(action: Action, view: View, policy: Policy) -
 
 
 def account_is_armed(action: Action, view: View, policy: Policy) -> Finding:
-    """Only the person arms, for a time; there is no way to do it yet. An exit waits for nothing but its approval."""
+    """Only the person arms, for a time, at a terminal. An exit waits for nothing but its approval."""
     if policy.mode is not Mode.LIVE:
         return NotApplicable("arming belongs to live mode")
     if not isinstance(action, PlaceOrder | ChangeOrder):
@@ -39,8 +39,9 @@ def account_is_armed(action: Action, view: View, policy: Policy) -> Finding:
     if until is not None and until > view.now:
         return Passed(f"armed until={stamped(until)}")
     last = "never" if until is None else stamped(until)
-    why = "only the person can arm it, and this version has no way to: nothing opens in live mode yet"
-    return Denial("ACCOUNT_NOT_ARMED", f"armed until={last}; {why}")
+    command = f"ct-mcp arm {as_argument(action.account)} --for 8h"
+    how = f"only the person can arm it, at a terminal of their own: {command}"
+    return Denial("ACCOUNT_NOT_ARMED", f"armed until={last}; {how}")
 
 
 def account_is_connected(action: Action, view: View, _policy: Policy) -> Finding:
@@ -60,7 +61,9 @@ def trading_is_not_halted(_order: PlaceOrder, view: View, _policy: Policy) -> Fi
     if view.halt is None:
         return Passed("not halted")
     halt = view.halt
-    return Denial("TRADING_HALTED", f"by={plain(halt.by)}, at={stamped(halt.at)}, reason={plain(halt.reason)}")
+    who_and_why = f"by={plain(halt.by)}, at={stamped(halt.at)}, reason={plain(halt.reason, 200)}"
+    how = "exits still work; only the person lifts it, at a terminal of their own: ct-mcp resume"
+    return Denial("TRADING_HALTED", f"{who_and_why}; {how}")
 
 
 @on_risk

@@ -32,9 +32,15 @@ def written(price: Decimal | None) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def plain(text: str) -> str:
+def plain(text: str, longest: int = 60) -> str:
     """Make somebody else's words safe to quote in a figure: one short line without hidden characters."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text[:60])
+    return "".join(letter if letter.isprintable() else "?" for letter in text[:longest])
+
+
+def as_argument(name: str) -> str:
+    """Spell a name as a command takes it; one with other than letters, digits, ``-``, ``_`` and ``.`` is quoted."""
+    shown = plain(name).replace('"', "?")
+    return shown if shown and all(letter.isalnum() or letter in "-_." for letter in shown) else f'"{shown}"'
 
 
 def stamped(at: datetime) -> str:

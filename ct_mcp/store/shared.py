@@ -72,6 +72,13 @@ def armed_until(connection: Connection, account: str, now: datetime) -> datetime
     return until if until is not None and now < until else None
 
 
+def armings(connection: Connection, now: datetime) -> dict[str, datetime]:
+    """Every account that is armed, and until when."""
+    rows = connection.execute("SELECT account, until FROM armings ORDER BY account")
+    ends = {account: time_from_text(until) for account, until in rows}
+    return {account: until for account, until in ends.items() if now < until}
+
+
 def arm(connection: Connection, account: str, until: datetime, by: str, now: datetime) -> None:
     """Arm the account, or move the end of its arming."""
     end = time_to_text(until)

@@ -121,6 +121,10 @@ class SqliteStore:
         """When the arming of the account ends; None if it is not armed."""
         return await self._read(shared.armed_until, account, now)
 
+    async def armings(self, now: datetime) -> dict[str, datetime]:
+        """Every account that is armed, and until when."""
+        return await self._read(shared.armings, now)
+
     async def arm(self, account: str, until: datetime, by: str, now: datetime) -> None:
         """Arm the account, or move the end of its arming, and journal it."""
         return await self._write(shared.arm, account, until, by, now)

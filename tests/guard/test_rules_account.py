@@ -88,10 +88,20 @@ def test_a_live_account_must_be_armed_by_the_person(place: Place, view: Sees, po
     later = account_is_armed(order, view(armed_until=now + timedelta(hours=8)), live)
     never = account_is_armed(order, view(), live)
     over = account_is_armed(order, view(armed_until=now), live)
-    how = "only the person can arm it, and this version has no way to: nothing opens in live mode yet"
+    how = "only the person can arm it, at a terminal of their own: ct-mcp arm EVAL-1 --for 8h"
     assert later == Passed("armed until=2026-11-23 23:30 UTC")
     assert never == Denial("ACCOUNT_NOT_ARMED", f"armed until=never; {how}")
     assert over == Denial("ACCOUNT_NOT_ARMED", f"armed until=2026-11-23 15:30 UTC; {how}")
+
+
+@pytest.mark.parametrize(
+    ("name", "spelt"), [("My Eval", '"My Eval"'), ('a"; rm -r b', '"a?; rm -r b"'), ("x\ny", '"x?y"')]
+)
+def test_the_command_that_arms_takes_any_name_as_one(
+    place: Place, view: Sees, policy: Allows, name: str, spelt: str
+) -> None:
+    found = account_is_armed(place(account=name), view(), policy(Mode.LIVE, NAMED))
+    assert str(found).endswith(f"ct-mcp arm {spelt} --for 8h")
 
 
 def test_an_exit_needs_no_arming(view: Sees, policy: Allows, es: Instrument) -> None:
@@ -124,7 +134,8 @@ def test_a_connection_that_was_not_reported_is_said_not_to_have_been_checked(
 def test_a_halt_stops_what_opens_and_says_who_and_why(place: Place, view: Sees, policy: Allows) -> None:
     halt = Halt("person", view().now, "enough\nfor today")
     found = trading_is_not_halted(place(), view(halt=halt), policy())
-    assert found == Denial("TRADING_HALTED", "by=person, at=2026-11-23 15:30 UTC, reason=enough?for today")
+    how = "exits still work; only the person lifts it, at a terminal of their own: ct-mcp resume"
+    assert found == Denial("TRADING_HALTED", f"by=person, at=2026-11-23 15:30 UTC, reason=enough?for today; {how}")
     assert trading_is_not_halted(place(), view(), policy()) == Passed("not halted")
 
 

@@ -50,10 +50,8 @@ async def test_sim_mode_refuses_an_account_with_real_money_for_anything(assistan
 async def test_live_mode_refuses_an_account_that_is_not_armed_and_says_who_arms(assistant, world, person) -> None:
     told = await assistant.buys(1, account=LIVE)
     assert (told.status, told.sent) == ("denied", False)
-    assert (
-        "ACCOUNT_NOT_ARMED: armed until=never; only the person can arm it, and this version has no way to"
-        in told.reasons_text
-    )
+    how = "only the person can arm it, at a terminal of their own: ct-mcp arm APEX-482910 --for 8h"
+    assert f"ACCOUNT_NOT_ARMED: armed until=never; {how}" in told.reasons_text
     assert not person.asked
     assert world.writes() == 0
 

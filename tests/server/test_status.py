@@ -149,10 +149,15 @@ async def test_a_toolset_that_was_left_out_is_named(desk: Desk) -> None:
 async def test_in_live_mode_an_account_must_be_armed_by_the_person(ask, store: SqliteStore, clock) -> None:
     before = await ask("get_status")
     assert before.data["tradable_accounts"] == []
-    assert "nothing opens in live mode yet" in before.text
+    assert "ACCOUNT_NOT_ARMED" in before.text
+    assert "only the person can arm it, at a terminal of their own: ct-mcp arm APEX-482910 --for 8h" in before.text
+    assert [row["armed_until"] for row in before.data["accounts"]] == [None, None]
     assert "account APEX-482910: max position contracts: 3" in before.data["limits"]
     await store.arm("APEX-482910", clock() + timedelta(hours=8), "terminal", clock())
-    assert (await ask("get_status")).data["tradable_accounts"] == ["APEX-482910"]
+    after = await ask("get_status")
+    assert after.data["tradable_accounts"] == ["APEX-482910"]
+    assert [row["armed_until"] for row in after.data["accounts"]] == [None, "2026-09-09T22:30:00Z"]
+    assert "armed until 2026-09-09T22:30:00Z" in after.text
 
 
 async def test_a_halt_is_shown_with_who_when_and_why(ask, store: SqliteStore, clock) -> None:

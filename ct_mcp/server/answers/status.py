@@ -1,6 +1,6 @@
 """The whole state in one answer: every link, the mode, what may trade, the limits, what is waiting."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -32,6 +32,7 @@ class StatusAccountRow(Answer):
     may_trade: bool
     why_not: str
     connection: str | None
+    armed_until: str | None = Field(description="Only the person can arm it, with ct-mcp arm; null: not armed.")
 
 
 class TicketRow(Answer):
@@ -87,6 +88,7 @@ class Memory:
 
     halt: Halt | None
     tickets: tuple[Ticket, ...]
+    armings: Mapping[str, datetime]
     unsettled: tuple[Entry, ...]
 
 
@@ -107,7 +109,7 @@ class StatusReport:
 def status_answer(report: StatusReport, now: datetime) -> CallToolResult:
     """Both halves of the status."""
     memory, allowance = report.memory, report.allowance
-    accounts = None if report.standings is None else [_account(standing) for standing in report.standings]
+    accounts = None if report.standings is None else [_account(one, memory) for one in report.standings]
     structure = StatusAnswer(
         read_at=stamp(now) or "",
         notes=report.notes,
@@ -134,14 +136,16 @@ def _halt(halt: Halt) -> str:
     return f"by {theirs(halt.by)} at {stamp(halt.at)}: {theirs(halt.reason, 200)}"
 
 
-def _account(standing: Standing) -> StatusAccountRow:
+def _account(standing: Standing, memory: Memory | None) -> StatusAccountRow:
     account = standing.account
+    until = memory.armings.get(account.name) if memory else None
     return StatusAccountRow(
         account=theirs(account.name) or "",
         kind=account.kind,
         may_trade=standing.may_trade,
         why_not=standing.why_not,
         connection=account.connection_status,
+        armed_until=stamp(until),
     )
 
 
@@ -185,7 +189,8 @@ def _because(link: LinkRow) -> str:
 
 def _account_line(it: StatusAccountRow) -> str:
     trade = "may trade" if it.may_trade else f"may NOT trade ({it.why_not})"
-    return row((it.account, it.kind, f"connection {it.connection or 'unknown'}", trade))
+    armed = [f"armed until {it.armed_until}"] if it.armed_until else []
+    return row((it.account, it.kind, f"connection {it.connection or 'unknown'}", *armed, trade))
 
 
 def _ticket_line(it: TicketRow) -> str:

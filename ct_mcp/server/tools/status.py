@@ -52,7 +52,8 @@ async def look(
 async def _remembered(reading: Reading) -> tuple[Memory | None, CtMcpError | None]:
     store, now = reading.desk.store, reading.desk.clock()
     try:
-        return Memory(await store.halt(), await store.open_tickets(now), await store.unsettled()), None
+        tickets, armings = await store.open_tickets(now), await store.armings(now)
+        return Memory(await store.halt(), tickets, armings, await store.unsettled()), None
     except CtMcpError as error:
         return None, error
 
