@@ -6,8 +6,24 @@ called reducing, and what is not known is None, never a guess.
 
 from enum import StrEnum
 
-from ct_mcp.domain.action import Action, CancelOrder, CancelOrders, ChangeOrder, ClosePosition, Flatten, PlaceOrder
+from ct_mcp.domain.action import (
+    Action,
+    CancelOrder,
+    CancelOrders,
+    ChangeOrder,
+    ClosePosition,
+    CloseStrategy,
+    DisableStrategy,
+    EnableStrategy,
+    Flatten,
+    FlattenEverything,
+    PlaceOrder,
+    ProtectPosition,
+    ReplaceOrder,
+    ReversePosition,
+)
 from ct_mcp.domain.order import Order
+from ct_mcp.domain.strategy import StartStrategy
 from ct_mcp.guard.exposure import resulting_order, worst_case, worst_case_after, worst_case_now
 from ct_mcp.guard.policy import View
 from ct_mcp.guard.protection import cancelled_by, unprotects
@@ -27,8 +43,14 @@ class RiskDirection(StrEnum):
 
 
 def leaves_position(action: Action) -> bool:
-    """Say whether it is an exit that no value may stop: close and flatten."""
-    return isinstance(action, ClosePosition | Flatten)
+    """Say whether it is an exit that no value may stop: close and flatten, and closing a strategy."""
+    return isinstance(action, ClosePosition | Flatten | FlattenEverything | CloseStrategy)
+
+
+def sends_orders(action: Action) -> bool:
+    """Say whether an order comes of it, ours or a strategy's; cancels and exits are not meant."""
+    is_pause = isinstance(action, CancelOrder | CancelOrders | DisableStrategy)
+    return not is_pause and not leaves_position(action)
 
 
 def is_partial(close: ClosePosition) -> bool:
@@ -40,28 +62,36 @@ def is_partial(close: ClosePosition) -> bool:
 def only_reduces(action: Action, view: View) -> bool | None:
     """Say whether it can neither raise the worst case on either side nor take protection away; None if not known."""
     match action:
-        case ClosePosition() | Flatten():
+        case ClosePosition() | Flatten() | FlattenEverything() | CloseStrategy():
             return True
         case CancelOrder() | CancelOrders():
             lost = unprotects(action, view)
             return None if lost is None else not lost.is_any
         case PlaceOrder():
             return _order_reduces(action, action, action.quantity, view)
-        case ChangeOrder():  # pragma: no branch  # the set is closed
+        case ChangeOrder():
             return _change_reduces(action, view)
+        case ReplaceOrder() | ReversePosition() | ProtectPosition() | StartStrategy() | EnableStrategy():
+            return False
+        case DisableStrategy():  # pragma: no branch  # the set is closed
+            return False
 
 
 def risk_direction(action: Action, view: View) -> RiskDirection | None:
     """Name what it does to the risk; None where positions or orders were not read."""
     match action:
-        case Flatten():
+        case Flatten() | FlattenEverything() | CloseStrategy():
             return RiskDirection.CLOSES
         case ClosePosition():
             return RiskDirection.REDUCES if is_partial(action) else RiskDirection.CLOSES
         case CancelOrder() | CancelOrders():
             return _direction_of_cancel(action, view)
-        case PlaceOrder() | ChangeOrder():  # pragma: no branch  # the set is closed
+        case PlaceOrder() | ChangeOrder():
             return _direction_of_order(action, view)
+        case ReplaceOrder() | ReversePosition() | ProtectPosition() | StartStrategy() | EnableStrategy():
+            return RiskDirection.OPENS
+        case DisableStrategy():  # pragma: no branch  # the set is closed
+            return RiskDirection.UNPROTECTS
 
 
 def _order_reduces(action: PlaceOrder | ChangeOrder, order: PlaceOrder, may_fill: int, view: View) -> bool | None:

@@ -1,7 +1,8 @@
 """Rules on who may trade: account, mode, arming, connection, halt, the day's loss."""
 
 from ct_mcp.domain.account import AccountKind
-from ct_mcp.domain.action import Action, ChangeOrder, PlaceOrder
+from ct_mcp.domain.action import Action, PlaceOrder
+from ct_mcp.guard.direction import sends_orders
 from ct_mcp.guard.policy import Denial, Mode, Policy, View
 from ct_mcp.guard.values import as_argument, plain, stamped, written
 from ct_mcp.guard.verdict import EXIT, Finding, NotApplicable, Passed, on_risk
@@ -33,7 +34,7 @@ def account_is_armed(action: Action, view: View, policy: Policy) -> Finding:
     """Only the person arms, for a time, at a terminal. An exit waits for nothing but its approval."""
     if policy.mode is not Mode.LIVE:
         return NotApplicable("arming belongs to live mode")
-    if not isinstance(action, PlaceOrder | ChangeOrder):
+    if not sends_orders(action):
         return EXIT
     until = view.armed_until
     if until is not None and until > view.now:
@@ -46,7 +47,7 @@ def account_is_armed(action: Action, view: View, policy: Policy) -> Finding:
 
 def account_is_connected(action: Action, view: View, _policy: Policy) -> Finding:
     """An exit is tried even so."""
-    if not isinstance(action, PlaceOrder | ChangeOrder):
+    if not sends_orders(action):
         return EXIT
     status = None if view.account is None else view.account.connection_status
     if status is None:

@@ -1,6 +1,18 @@
 """Rules on how often: orders per minute and day, duplicates, and what was sent with an outcome nobody knows."""
 
-from ct_mcp.domain.action import Action, CancelOrder, CancelOrders, ChangeOrder, ClosePosition, PlaceOrder
+from ct_mcp.domain.action import (
+    Action,
+    CancelOrder,
+    CancelOrders,
+    ChangeOrder,
+    ClosePosition,
+    EnableStrategy,
+    PlaceOrder,
+    ProtectPosition,
+    ReplaceOrder,
+    ReversePosition,
+)
+from ct_mcp.domain.strategy import StartStrategy
 from ct_mcp.guard.direction import is_partial, leaves_position
 from ct_mcp.guard.policy import Denial, Policy, View
 from ct_mcp.guard.verdict import EXIT, Finding, Passed
@@ -49,7 +61,9 @@ def no_identical_action_is_unresolved(action: Action, view: View, _policy: Polic
 def _adds_up(action: Action) -> bool:
     """Say whether twice is more than once: true of orders and of partial closes, not of flattening or cancelling."""
     match action:
-        case PlaceOrder() | ChangeOrder():
+        case PlaceOrder() | ChangeOrder() | ReplaceOrder() | ReversePosition() | ProtectPosition():
+            return True
+        case StartStrategy() | EnableStrategy():
             return True
         case ClosePosition():
             return is_partial(action)
