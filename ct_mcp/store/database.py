@@ -20,6 +20,13 @@ Ts = TypeVarTuple("Ts")
 _PRAGMAS = ("PRAGMA synchronous = FULL", "PRAGMA fullfsync = ON")
 
 
+def lasting(connection: Connection) -> None:
+    """Prepare the file of what must outlive a power cut, with the tables of our version."""
+    for pragma in _PRAGMAS:
+        connection.execute(pragma)
+    migrate(connection)
+
+
 class Database:
     """One connection, used by one thread at a time.
 
@@ -27,9 +34,12 @@ class Database:
     the file anew: there is no other road back to a sound state, so this one is well trodden.
     """
 
-    def __init__(self, path: Path, busy_timeout_seconds: float) -> None:
-        """Remember the file; the first call opens it."""
+    def __init__(
+        self, path: Path, busy_timeout_seconds: float, prepare: Callable[[Connection], None] = lasting
+    ) -> None:
+        """Remember the file; the first call opens it, and lets ``prepare`` make what it needs."""
         self._path = path
+        self._prepare = prepare
         self._busy_timeout_seconds = busy_timeout_seconds
         self._turn = Lock()
         self._connection: Connection | None = None
@@ -66,7 +76,7 @@ class Database:
 
     def _opened(self) -> Connection:
         if self._connection is None:
-            self._connection = _open(self._path, self._busy_timeout_seconds)
+            self._connection = _open(self._path, self._busy_timeout_seconds, self._prepare)
         return self._connection
 
     def _drop(self) -> None:
@@ -76,15 +86,13 @@ class Database:
                 connection.close()
 
 
-def _open(path: Path, busy_timeout_seconds: float) -> Connection:
+def _open(path: Path, busy_timeout_seconds: float, prepare: Callable[[Connection], None]) -> Connection:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     _make_for_owner_only(path)
     connection = sqlite3.connect(path, timeout=busy_timeout_seconds, isolation_level=None, check_same_thread=False)
     try:
         _switch_to_wal(connection, monotonic() + busy_timeout_seconds)
-        for pragma in _PRAGMAS:
-            connection.execute(pragma)
-        migrate(connection)
+        prepare(connection)
     except BaseException:
         connection.close()
         raise

@@ -16,6 +16,7 @@ from ct_mcp.store.journal import (
     entry_of,
     seal,
 )
+from ct_mcp.store.memory import Outstanding
 
 _HEAD = """
 SELECT COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'journal'), 0),
@@ -39,6 +40,14 @@ _NOES = """
 SELECT * FROM journal WHERE kind IN ('denied', 'declined', 'suspicious', 'resumed') ORDER BY sequence DESC LIMIT ?
 """
 _UNSETTLED = "SELECT journal.* FROM outstanding JOIN journal USING (sequence) ORDER BY sequence"
+_UNSETTLED_IN = """
+SELECT journal.* FROM outstanding JOIN journal USING (sequence) WHERE account = ? ORDER BY sequence
+"""
+# What a review has to know of, and which another process, or another part of this one, may write meanwhile.
+_MOVED = """
+SELECT EXISTS (SELECT 1 FROM journal WHERE sequence > :seen
+AND (kind = 'halted' OR (account = :account AND kind IN ('intent', 'day_loss', 'disarmed'))))
+"""
 _ORDERS_SENT = "SELECT COUNT(*) FROM journal WHERE kind = 'intent' AND opens = 1 AND account = ? AND at >= ?"
 _LAST_INTENT = """
 SELECT at, NOT EXISTS (SELECT 1 FROM outstanding WHERE fingerprint = :fingerprint)
@@ -73,6 +82,12 @@ def append(connection: Connection, new: NewEntry, now: datetime) -> Entry:
     return entry_of(row)
 
 
+def append_intent(connection: Connection, new: NewEntry, now: datetime, seen: int) -> Entry | None:
+    """Write an intent, unless what its review read has moved since; the one look and the one stroke are one."""
+    moved = connection.execute(_MOVED, {"seen": seen, "account": new.account}).fetchone()[0]
+    return None if moved else append(connection, new, now)
+
+
 def newest(connection: Connection, limit: int, account: str | None, ticket_id: str | None) -> tuple[Entry, ...]:
     """The last entries, newest first."""
     query = _OF_TICKET if ticket_id is not None else _OF_ACCOUNT if account is not None else _NEWEST
@@ -88,6 +103,12 @@ def noes(connection: Connection, limit: int) -> tuple[Entry, ...]:
 def unsettled(connection: Connection) -> tuple[Entry, ...]:
     """The intents of unknown fate, oldest first."""
     return tuple(entry_of(row) for row in connection.execute(_UNSETTLED))
+
+
+def outstanding(connection: Connection, account: str) -> Outstanding:
+    """The intents of unknown fate in an account, with where the journal ends."""
+    entries = tuple(entry_of(row) for row in connection.execute(_UNSETTLED_IN, (account,)))
+    return Outstanding(connection.execute(_HEAD).fetchone()[0], entries)
 
 
 def orders_sent(connection: Connection, account: str, since: datetime) -> int:

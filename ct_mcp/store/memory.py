@@ -4,7 +4,18 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ct_mcp.domain.ticket import Halt
-from ct_mcp.store.journal import LastIntent
+from ct_mcp.store.journal import Entry, LastIntent
+
+
+@dataclass(frozen=True, slots=True)
+class Outstanding:
+    """The intents of unknown fate in an account, oldest first, and where the journal ended when they were read.
+
+    Whoever decides on what he reads from then on writes his intent with ``seen``; see `SqliteStore.append_intent`.
+    """
+
+    seen: int
+    entries: tuple[Entry, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,10 @@ CREATE TABLE pin (
 """
 _PIN_TRIES = "CREATE TABLE pin_tries (number INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL)"
 
+_LEASES = """
+CREATE TABLE leases (name TEXT PRIMARY KEY, holder TEXT NOT NULL, renewed_at TEXT NOT NULL, seconds REAL NOT NULL)
+"""
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         _TICKETS,
@@ -101,6 +105,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         _ARMINGS,
     ),
     (_PIN, _PIN_TRIES, _NOES),
+    (_LEASES,),
 )
 """Each step leads from the version of its index to the next; a released step is never edited, a new one follows."""
 

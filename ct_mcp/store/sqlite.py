@@ -5,7 +5,7 @@ Import it late: nothing on the way to the answer of ``initialize`` may load sqli
 
 from collections.abc import Callable
 from contextlib import closing
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -15,10 +15,10 @@ from typing import TypeVar, TypeVarTuple
 from anyio import CapacityLimiter, to_thread
 
 from ct_mcp.domain.ticket import Halt, Ticket
-from ct_mcp.store import ledger, pins, shared, tickets
+from ct_mcp.store import leases, ledger, pins, shared, tickets
 from ct_mcp.store.database import Database
 from ct_mcp.store.journal import Entry, LastIntent, NewEntry, Verification
-from ct_mcp.store.memory import Memory
+from ct_mcp.store.memory import Memory, Outstanding
 from ct_mcp.store.pins import PinLocked, StoredPin
 
 FILE_NAME = "ct-mcp.sqlite3"
@@ -69,6 +69,13 @@ class SqliteStore:
         """Write one entry at the end of the journal."""
         return await self._write(ledger.append, entry, now)
 
+    async def append_intent(self, entry: NewEntry, now: datetime, seen: int) -> Entry | None:
+        """Write an intent, unless the account's world has moved since ``seen``: then None, and nothing is written.
+
+        It has moved where anybody wrote an intent of the same account, its day's loss or its disarming, or a halt.
+        """
+        return await self._write(ledger.append_intent, entry, now, seen)
+
     async def entries(self, limit: int, account: str | None = None, ticket_id: str | None = None) -> tuple[Entry, ...]:
         """The last entries, newest first."""
         return await self._read(ledger.newest, limit, account, ticket_id)
@@ -80,6 +87,10 @@ class SqliteStore:
     async def unsettled(self) -> tuple[Entry, ...]:
         """The intents of unknown fate, oldest first."""
         return await self._read(ledger.unsettled)
+
+    async def outstanding(self, account: str) -> Outstanding:
+        """The intents of unknown fate in one account, and where the journal ended when they were read."""
+        return await self._read(ledger.outstanding, account)
 
     async def orders_sent(self, account: str, since: datetime) -> int:
         """How many intents that open or add were written at ``since`` or later."""
@@ -148,6 +159,22 @@ class SqliteStore:
     async def forgive_pin_tries(self) -> None:
         """The PIN was right: the tries before it count no more."""
         return await self._write(pins.forgive)
+
+    async def take_lease(self, name: str, holder: str, now: datetime, ttl: timedelta) -> bool:
+        """Take a lease that is free, has run out, or is ours; exactly one holder in the world is told True."""
+        return await self._write(leases.take, name, holder, now, ttl)
+
+    async def renew_lease(self, name: str, holder: str, now: datetime, ttl: timedelta) -> bool:
+        """Hold it for longer; False where it was lost, and then nothing may be done under it any more."""
+        return await self._write(leases.renew, name, holder, now, ttl)
+
+    async def release_lease(self, name: str, holder: str) -> bool:
+        """Give it back, so that the next one need not wait; False where it was not ours."""
+        return await self._write(leases.release, name, holder)
+
+    async def lease_holder(self, name: str, now: datetime) -> str | None:
+        """Who holds it."""
+        return await self._read(leases.holder_of, name, now)
 
     async def close(self) -> None:
         """Close the file; a later call opens it again, so that a late answer is still written."""
