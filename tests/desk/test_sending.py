@@ -6,9 +6,9 @@ import pytest
 
 from ct_mcp.crosstrade.wire import Acknowledged
 from ct_mcp.desk.desk import Desk
+from ct_mcp.desk.errand import STALE_AFTER_SECONDS, Answer
 from ct_mcp.desk.outcome import Status
 from ct_mcp.desk.question import draw_ticket
-from ct_mcp.desk.sending import STALE_AFTER_SECONDS, Answer
 from ct_mcp.domain.action import CancelOrder, CancelOrders, ChangeOrder, ClosePosition, Flatten
 from ct_mcp.errors import AddonOffline, BudgetExhausted, OrderRejected, OutcomeUnknown
 from ct_mcp.simulator.clock import ManualClock
