@@ -3,6 +3,7 @@
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
 import anyio
@@ -35,6 +36,18 @@ class Habits:
     computer: str = "DESKTOP-7Q2VK1D"
 
 
+class Stream(Protocol):
+    """What tells things by itself as time passes."""
+
+    def next_at(self, until: datetime) -> datetime | None:
+        """Name the next moment up to `until` at which something is to be told."""
+        ...
+
+    def beat(self) -> None:
+        """Tell what is due now."""
+        ...
+
+
 @dataclass(slots=True)
 class AddOn:
     """The exchange as seen by one call; `now` is the moment at which the call arrived.
@@ -50,6 +63,7 @@ class AddOn:
     cached_snapshot: tuple[datetime, SnapshotAnswer] | None = None
     stale_since: datetime | None = None
     closing: anyio.Event = field(default_factory=anyio.Event)
+    stream: Stream | None = None
     zone: ZoneInfo = field(init=False)
 
     def __post_init__(self) -> None:
@@ -67,9 +81,17 @@ class AddOn:
         return self.exchange.market
 
     def wake(self) -> None:
-        """Catch up with the clock."""
-        self.now = max(self.clock().astimezone(UTC), self.now)
+        """Catch up with the clock; on the way, stop wherever something is to be told."""
+        until = max(self.clock().astimezone(UTC), self.now)
+        while self.stream and (moment := self.stream.next_at(until)):
+            self._reach(moment)
+        self._reach(until)
+
+    def _reach(self, moment: datetime) -> None:
+        self.now = max(moment, self.now)
         self.exchange.advance(self.now)
+        if self.stream:
+            self.stream.beat()
 
     async def pause(self, seconds: float) -> None:
         """Let time pass while a call is worked on; others get their turn. A clock that stands still is moved."""

@@ -1,73 +1,42 @@
-"""The REST side of the fake service: authentication, rate limit, routes and envelopes."""
+"""The fake service: its routes, over REST and over the socket, and their envelopes."""
 
 import json
-from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from difflib import get_close_matches
-from hmac import compare_digest
+from functools import partial
 
-from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp
 
-from ct_mcp.simulator.addon import AddOn
-from ct_mcp.simulator.budget import Bucket, RateLimit
-from ct_mcp.simulator.faults import Fault
-from ct_mcp.simulator.misbehaviour import AFTER, BEFORE, answer_of, cutting, distorted, json_answer, rate_limited
-from ct_mcp.simulator.refusals import Refusal
+from ct_mcp.simulator.carrying import INVALID, carried_out, misbehave_before
+from ct_mcp.simulator.door import Door, Seen
+from ct_mcp.simulator.misbehaviour import cutting, json_answer
 from ct_mcp.simulator.rest.documents import DOCUMENTS, Document
 from ct_mcp.simulator.rest.endpoints import ENDPOINTS, PREFIX, Endpoint
+from ct_mcp.simulator.socket import socket_of
+from ct_mcp.simulator.stream.hub import Hub
+from ct_mcp.simulator.stream.session import PATH
 
 _Handler = Callable[[Request], Awaitable[Response]]
-_INVALID = Refusal(400, "Invalid request")
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """One request that arrived. `accepted` tells whether the add-on was asked to do it."""
-
-    method: str
-    path: str
-    rpc: str
-    accepted: bool
-
-
-@dataclass(slots=True)
-class Door:
-    """What every request passes: the token, the rate limit, the log."""
-
-    addon: AddOn
-    token: str
-    limit: RateLimit | None
-    log: deque[Seen] = field(default_factory=lambda: deque(maxlen=10_000))
-    bucket: Bucket | None = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Begin with a full bucket, if there is a limit."""
-        self.bucket = Bucket(self.limit) if self.limit else None
-
-    def admit(self, request: Request) -> Response | None:
-        """Let a request in, or answer it here."""
-        given = request.headers.get("authorization", "")
-        if not compare_digest(given.encode(), f"Bearer {self.token}".encode()):
-            return answer_of(Fault.UNAUTHORIZED)
-        wait = self.bucket.take(self.addon.now) if self.bucket else 0.0
-        return rate_limited(wait) if wait else None
-
-
-def build_app(addon: AddOn, *, token: str, limit: RateLimit | None, log: deque[Seen] | None = None) -> ASGIApp:
+def build_app(door: Door, hub: Hub) -> ASGIApp:
     """Build the ASGI application."""
-    door = Door(addon, token, limit, log if log is not None else deque(maxlen=10_000))
-    routes = [
+    routes: list[Route | WebSocketRoute] = [WebSocketRoute(PATH, socket_of(hub))]
+    routes += [
         Route(PREFIX + endpoint.path, _served(door, endpoint), methods=[endpoint.method]) for endpoint in ENDPOINTS
     ]
     routes += [Route(PREFIX + document.path, _shown(door, document), methods=["GET"]) for document in DOCUMENTS]
     return cutting(Starlette(routes=routes, exception_handlers={404: _not_found, 405: _not_allowed}))
+
+
+def _admitted(door: Door, request: Request) -> Response | None:
+    """Let a request in, or answer it here."""
+    return door.stranger(request.headers.get("authorization", "")) or door.too_many()
 
 
 def _served(door: Door, endpoint: Endpoint) -> _Handler:
@@ -75,39 +44,17 @@ def _served(door: Door, endpoint: Endpoint) -> _Handler:
 
     async def handle(request: Request) -> Response:
         body = await request.body()
-        addon, rpc = door.addon, endpoint.rpc
-        addon.wake()
-        early = door.admit(request) or _misbehave_before(addon, endpoint)
-        door.log.append(Seen(request.method, request.url.path, rpc, accepted=early is None))
+        door.addon.wake()
+        early = _admitted(door, request) or misbehave_before(door.addon, endpoint)
+        door.log.append(Seen(request.method, request.url.path, endpoint.rpc, accepted=early is None))
         if early is not None:
             return early
-        status, said = await _asked(addon, endpoint, request, body)
-        fault = addon.faults.first_due(AFTER, rpc)
-        if fault is Fault.SLOW_ANSWER:
-            await addon.faults.hold()
-        elif fault is not None:
-            return answer_of(fault)
-        return json_answer(status, distorted(addon.faults, rpc, status, said))
+        carried = await carried_out(door.addon, endpoint, partial(_merged, endpoint, request, body))
+        if carried.is_slow:
+            await door.addon.faults.hold()
+        return carried.response
 
     return handle
-
-
-def _misbehave_before(addon: AddOn, endpoint: Endpoint) -> Response | None:
-    fault = addon.faults.first_due(BEFORE, endpoint.rpc)
-    if fault is None and endpoint.needs_addon and addon.faults.take(Fault.ADDON_OFFLINE, endpoint.rpc):
-        fault = Fault.ADDON_OFFLINE
-    return answer_of(fault) if fault else None
-
-
-async def _asked(addon: AddOn, endpoint: Endpoint, request: Request, body: bytes) -> tuple[int, object]:
-    """Ask the add-on; the status and the body of its answer."""
-    try:
-        args = endpoint.takes.model_validate(_merged(endpoint, request, body))
-        return 200, await addon.finished(endpoint.call(addon, args))
-    except Refusal as refusal:
-        return refusal.status, refusal.body
-    except ValidationError:
-        return _INVALID.status, _INVALID.body
 
 
 def _merged(endpoint: Endpoint, request: Request, body: bytes) -> dict[str, object]:
@@ -117,9 +64,9 @@ def _merged(endpoint: Endpoint, request: Request, body: bytes) -> dict[str, obje
     try:
         said = json.loads(body or b"{}")
     except (ValueError, RecursionError):
-        raise _INVALID from None
+        raise INVALID from None
     if not isinstance(said, dict):
-        raise _INVALID
+        raise INVALID
     return {**said, **request.path_params}
 
 
@@ -128,7 +75,7 @@ def _shown(door: Door, document: Document) -> _Handler:
 
     async def handle(request: Request) -> Response:
         door.addon.wake()
-        early = door.admit(request)
+        early = _admitted(door, request)
         door.log.append(Seen(request.method, request.url.path, document.name, accepted=early is None))
         return early or Response(document.text(), media_type=document.media_type)
 

@@ -17,6 +17,7 @@ class ManualClock:
     def __init__(self, start: datetime) -> None:
         """Stand at `start`, an aware time."""
         self._now = start.astimezone(UTC)
+        self._watchers: list[Callable[[], None]] = []
 
     def __call__(self) -> datetime:
         """Tell the time, in UTC."""
@@ -31,4 +32,15 @@ class ManualClock:
         if moment < self._now:
             raise ValueError(f"the clock stands at {self._now}, {moment} is in its past")
         self._now = moment.astimezone(UTC)
+        for watcher in list(self._watchers):
+            watcher()
         return self._now
+
+    def watch(self, watcher: Callable[[], None]) -> None:
+        """Call somebody whenever the clock has moved; what pushes by itself needs that."""
+        self._watchers.append(watcher)
+
+    def unwatch(self, watcher: Callable[[], None]) -> None:
+        """Call somebody no more."""
+        if watcher in self._watchers:
+            self._watchers.remove(watcher)

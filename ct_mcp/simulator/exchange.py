@@ -114,6 +114,7 @@ class Exchange:
         """Ask for other terms; the exchange puts them in place a little later."""
         if order.state is OrderState.SUBMITTED:
             order.terms = terms
+            self.record.changed(order, now)
             return
         self._become(order, OrderState.CHANGE_PENDING, now)
         self.timetable.after(now, self._pace.acknowledgement_seconds, partial(self._changed, order, terms))
@@ -226,13 +227,17 @@ class Exchange:
         product = order.terms.contract.product
         net = account.net(order.terms.contract)
         costs = (product.commission * size, product.fee * size)
-        self.executions.append(Execution(self.mint.guid("execution"), order, at, size, ticks, net, *costs))
+        execution = Execution(self.mint.guid("execution"), order, at, size, ticks, net, *costs)
+        self.executions.append(execution)
         self._cancel_siblings(order, at)
         self._protect(order, size, ticks, at)
         if not order.remaining:
             self._become(order, OrderState.FILLED, at)
         elif order.state in (OrderState.WORKING, OrderState.PART_FILLED):
             self._become(order, OrderState.PART_FILLED, at)
+        else:
+            self.record.changed(order, at)
+        self.record.traded(execution)
 
     def _slice(self, order: Order) -> int:
         if order.hindrance is Fault.PARTIAL_FILL_STUCK:
@@ -248,6 +253,7 @@ class Exchange:
         legs = [order for order in live if order.labels.entry is entry and order.state is not OrderState.CANCEL_PENDING]
         for leg in legs:
             leg.terms = replace(leg.terms, quantity=leg.terms.quantity + size)
+            self.record.changed(leg, at)
         if legs:
             return
         shared = OrderLabels(

@@ -2,15 +2,26 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import anyio
 
 
-class Fault(StrEnum):
-    """One way to misbehave. "Accept" is the moment at which the add-on has taken what was asked."""
+class _Described(StrEnum):
+    """A name that carries its description."""
 
     description: str
+
+    def __new__(cls, value: str, description: str = "") -> Self:
+        """Make a string that carries its description."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.description = description
+        return member
+
+
+class Fault(_Described):
+    """One way to misbehave. "Accept" is the moment at which the add-on has taken what was asked."""
 
     ADDON_OFFLINE = "addon-offline", "408 Client not ready to everything that needs the add-on; nothing happens"
     TIMEOUT_AFTER_ACCEPT = "timeout-after-accept", "408 although the add-on has taken the request"
@@ -47,12 +58,38 @@ class Fault(StrEnum):
     NO_FILL = "no-fill", "an order works and never fills"
     PARTIAL_FILL_STUCK = "partial-fill-stuck", "an order fills by half and then no more"
 
-    def __new__(cls, value: str, description: str = "") -> "Fault":
-        """Make a string that carries its description."""
-        member = str.__new__(cls, value)
-        member._value_ = value
-        member.description = description
-        return member
+
+class Disturbance(_Described):
+    """One way in which the socket misbehaves; where it is armed for an RPC, pushes go by their `type`.
+
+    What closes the connection or tells its state strikes at the next beat: when the clock moves, and with
+    anything that arrives. States and silence last from their arming until they are disarmed.
+    """
+
+    SOCKET_REFUSED = "socket-refused", "the handshake is refused with 503"
+    SOCKET_SLOW = "socket-slow", "the handshake waits until it is released"
+    SOCKET_CUT = "socket-cut", "the connection is gone, without a close frame"
+    SOCKET_CLOSED = "socket-closed", "the service closes the socket: 1012, service restart"
+    SOCKET_BANNED = "socket-banned", "the socket is closed with 1008, as after ten violations"
+    SESSION_ELSEWHERE = "session-elsewhere", "another session of the same person takes the place of this one"
+    SOCKET_SILENT = "socket-silent", "nothing comes any more, though what is sent is taken"
+    STATUS_STALLED = "status-stalled", "status stalled: nothing is pushed, and what happens meanwhile is not told"
+    STATUS_STOPPED = "status-stopped", "status stopped: nothing is pushed, and what happens meanwhile is not told"
+    STATUS_DISCONNECTED = "status-disconnected", "status disconnected: nothing is pushed, nor told afterwards"
+    RESYNC = "resync", "the service says that what was told may be wrong; once a second while it is armed"
+    FRAME_LOST = "frame-lost", "a pushed frame takes its number and never comes"
+    FRAME_DROPPED = "frame-dropped", "a pushed frame is left out as for a slow reader, and counted in dropped"
+    FRAME_DOUBLED = "frame-doubled", "a pushed frame comes twice, with the same number"
+    FRAME_NOT_JSON = "frame-not-json", "before a pushed frame comes one that is not JSON"
+    FRAME_BROKEN_OFF = "frame-broken-off", "before a pushed frame comes JSON that breaks off"
+    FRAME_NO_OBJECT = "frame-no-object", "before a pushed frame comes JSON that is no object"
+    FRAME_UNKNOWN = "frame-unknown", "before a pushed frame comes one of a type that nobody knows"
+    FRAME_HUGE = "frame-huge", "before a pushed frame comes one of two megabytes"
+    RPC_LOST = "rpc-lost", "an RPC is lost on the way: nothing happens and no answer comes"
+    RPC_ANSWER_LOST = "rpc-answer-lost", "an RPC is carried out and its answer never comes"
+    RPC_ANSWER_LATE = "rpc-answer-late", "an RPC is carried out and its answer comes ten seconds later"
+    RPC_ANSWER_OVERTAKEN = "rpc-answer-overtaken", "an answer comes after the answer to the RPC that follows"
+    RPC_ANSWER_DOUBLED = "rpc-answer-doubled", "an answer comes twice"
 
 
 class Lag(StrEnum):
@@ -66,7 +103,7 @@ class Lag(StrEnum):
     STALE_STRATEGY_LIST = "stale-strategy-list"
 
 
-AnyFault = Fault | Lag
+AnyFault = Fault | Lag | Disturbance
 F = TypeVar("F", bound=AnyFault)
 
 
@@ -93,10 +130,10 @@ class Faults:
         self._arms[fault] = _Arm(rpc, times)
 
     def disarm(self, fault: AnyFault | None = None) -> None:
-        """Switch one fault off, or all; orders that it held go on and slow answers are released."""
+        """Switch one fault off, or all; orders that it held go on, slow answers and handshakes are released."""
         for gone in [fault] if fault else list(self._arms):
             self._arms.pop(gone, None)
-        if Fault.SLOW_ANSWER not in self._arms:
+        if not {Fault.SLOW_ANSWER, Disturbance.SOCKET_SLOW} & self._arms.keys():
             self.release()
 
     def armed(self) -> list[AnyFault]:
@@ -126,7 +163,7 @@ class Faults:
         return fault in self._arms
 
     async def slow_answer_waits(self) -> None:
-        """Wait until a request has been taken and its slow answer is held back."""
+        """Wait until a request has been taken and its slow answer is held back, or until a handshake waits."""
         await self._reached.wait()
 
     def release(self) -> None:

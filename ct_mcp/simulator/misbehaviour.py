@@ -6,7 +6,7 @@ from collections.abc import Callable
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ct_mcp.simulator.faults import Fault, Faults
+from ct_mcp.simulator.faults import AnyFault, Fault, Faults
 from ct_mcp.simulator.rest.hostile import spoken
 
 _PAGE = "<!doctype html><html><body><h1>{}</h1><p>The web server reported an error.</p></body></html>"
@@ -39,13 +39,13 @@ AFTER = (
 )
 
 
-_CUT = "ct_mcp.simulator.cut"
+CUT = "ct_mcp.simulator.cut"
 
 
 class ConnectionLost(Exception):
     """The connection is gone before an answer was sent; `fault` says how."""
 
-    def __init__(self, fault: Fault) -> None:
+    def __init__(self, fault: AnyFault) -> None:
         """Take the fault that cut it."""
         super().__init__(fault)
         self.fault = fault
@@ -57,11 +57,11 @@ class Silence(Response):
     def __init__(self, fault: Fault) -> None:
         """Take the fault that demands it."""
         super().__init__()
-        self._fault = fault
+        self.fault = fault
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send nothing, and leave a note for `cutting`."""
-        scope[_CUT] = self._fault
+        scope[CUT] = self.fault
 
 
 def cutting(app: ASGIApp) -> ASGIApp:
@@ -69,8 +69,8 @@ def cutting(app: ASGIApp) -> ASGIApp:
 
     async def served(scope: Scope, receive: Receive, send: Send) -> None:
         await app(scope, receive, send)
-        if _CUT in scope:
-            raise ConnectionLost(scope[_CUT])
+        if CUT in scope:
+            raise ConnectionLost(scope[CUT])
 
     return served
 

@@ -1,9 +1,10 @@
 """The add-on's own record of every order: what was asked, and each state that followed."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from ct_mcp.simulator.orders import Order, OrderState
+from ct_mcp.simulator.orders import Execution, Order, OrderState
 
 
 @dataclass(slots=True)
@@ -29,13 +30,21 @@ class Transition:
     error: str | None
 
 
+Happening = Transition | Execution
+
+
 class Record:
-    """Everything that the add-on has been asked and has seen, oldest first."""
+    """Everything that the add-on has been asked and has seen, oldest first.
+
+    Whoever listens is told each transition and each execution at once, while the order and the position
+    stand as they stood at that moment.
+    """
 
     def __init__(self) -> None:
         """Begin with nothing."""
         self.submissions: list[Submission] = []
         self.transitions: list[Transition] = []
+        self.listener: Callable[[Happening], None] | None = None
 
     def received(self, submission: Submission) -> Submission:
         """Write a call down, before anything is made of it."""
@@ -44,7 +53,17 @@ class Record:
 
     def became(self, order: Order, at: datetime) -> None:
         """Write down the state that an order is in now."""
-        self.transitions.append(Transition(at, order, order.state, order.filled, order.error))
+        transition = Transition(at, order, order.state, order.filled, order.error)
+        self.transitions.append(transition)
+        self._tell(transition)
+
+    def changed(self, order: Order, at: datetime) -> None:
+        """Tell that an order has other terms or has filled more, in the same state; it is not written down."""
+        self._tell(Transition(at, order, order.state, order.filled, order.error))
+
+    def traded(self, execution: Execution) -> None:
+        """Tell that an order has traded."""
+        self._tell(execution)
 
     def of(self, any_id: str, order: Order | None) -> "list[Submission | Transition]":
         """List what is known of an order, by the id of either side; a refused submission is known as well."""
@@ -55,3 +74,7 @@ class Record:
         ]
         entries += [transition for transition in self.transitions if transition.order is order]
         return sorted(entries, key=lambda entry: entry.at)
+
+    def _tell(self, happening: Happening) -> None:
+        if self.listener is not None:
+            self.listener(happening)

@@ -10,6 +10,7 @@ import anyio
 import uvicorn
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from ct_mcp.simulator.faults import Fault
 from ct_mcp.simulator.misbehaviour import ConnectionLost
@@ -30,6 +31,22 @@ class _CuttingProtocol(H11Protocol):
             if lost.fault is not Fault.READ_TIMEOUT_AFTER_ACCEPT:
                 self.transport.close()
             while (await receive())["type"] != "http.disconnect":
+                pass
+
+
+class _CuttingSocket(WebSocketsSansIOProtocol):
+    """A WebSocket that is torn down without a close frame where the application says so."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._inner, self.app = self.app, self._call
+
+    async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._inner(scope, receive, send)
+        except ConnectionLost:
+            self.transport.abort()
+            while (await receive())["type"] != "websocket.disconnect":
                 pass
 
 
@@ -63,7 +80,8 @@ async def served(simulator: Simulator, host: str = "127.0.0.1", port: int = 0) -
     config = uvicorn.Config(
         simulator.app,
         http=_CuttingProtocol,
-        ws="none",
+        ws=_CuttingSocket,
+        ws_ping_interval=None,
         lifespan="off",
         log_config=None,
         log_level="warning",

@@ -3,10 +3,10 @@
 import httpx
 from starlette.types import ASGIApp
 
-from ct_mcp.simulator.faults import Fault
+from ct_mcp.simulator.faults import AnyFault, Fault
 from ct_mcp.simulator.misbehaviour import ConnectionLost
 
-_ERRORS: dict[Fault, tuple[type[httpx.TransportError], str]] = {
+_ERRORS: dict[AnyFault, tuple[type[httpx.TransportError], str]] = {
     Fault.CONNECT_REFUSED: (httpx.ConnectError, "All connection attempts failed"),
     Fault.READ_TIMEOUT_AFTER_ACCEPT: (httpx.ReadTimeout, "The read operation timed out"),
     Fault.REQUEST_LOST_BEFORE_ACCEPT: (httpx.RemoteProtocolError, "Server disconnected without sending a response."),

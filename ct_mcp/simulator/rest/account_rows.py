@@ -1,5 +1,7 @@
 """Accounts and positions, written as the service writes them."""
 
+from datetime import datetime
+
 from ct_mcp.simulator.addon import AddOn
 from ct_mcp.simulator.ledger import Account, Position, margin_used
 from ct_mcp.simulator.rest.account_shapes import (
@@ -75,10 +77,10 @@ def account_item(addon: AddOn, account: Account) -> AccountItem:
     }
 
 
-def position_row(addon: AddOn, account: Account, position: Position) -> PositionRow:
-    """Write a position; its quantity has no sign."""
+def position_row(addon: AddOn, account: Account, position: Position, at: datetime | None = None) -> PositionRow:
+    """Write a position, as it is now or was at a moment; its quantity has no sign."""
     product = position.contract.product
-    last = addon.market.top(position.contract, addon.now).last
+    last = addon.market.top(position.contract, at or addon.now).last
     return {
         "type": "NinjaTrader.Cbi.Position",
         "account": account.spec.name,

@@ -96,7 +96,7 @@ def _operation(endpoint: Endpoint, answer: Json, error: Json) -> Json:
 
 
 def _document_operation(path: str, media_type: str, error: Json) -> Json:
-    schema: Json = {"type": "object"} if media_type == "application/json" else {"type": "string"}
+    schema: Json = {"type": "string" if media_type.startswith("text/") else "object"}
     return {
         "operationId": path.strip("/"),
         "summary": "A document about this API.",
