@@ -15,18 +15,27 @@ from mcp import Client
 from mcp_types import Tool
 
 from ct_mcp.guard.policy import Policy
-from ct_mcp.server.app import READ_TOOLS, TRADE_TOOLS, build_server
+from ct_mcp.server.app import (
+    READ_TOOLS,
+    STRATEGY_READ_TOOLS,
+    STRATEGY_TRADE_TOOLS,
+    TRADE_TOOLS,
+    build_server,
+    listed_tools,
+)
 from ct_mcp.server.wiring import Wiring
 
 SNAPSHOTS = Path(__file__).parent.parent / "snapshots"
-NAMES = [function.__name__ for function, *_ in (*READ_TOOLS, *TRADE_TOOLS)]
-MOST_TOKENS = 3100
+DEFAULT = [function.__name__ for function, *_ in (*READ_TOOLS, *TRADE_TOOLS)]
+STRATEGIES = [function.__name__ for function, *_ in (*STRATEGY_READ_TOOLS, *STRATEGY_TRADE_TOOLS)]
+NAMES = [*DEFAULT, *STRATEGIES]
+MOST_TOOLS, MOST_TOKENS = 25, 4000
 
 
 @pytest.fixture
 async def listed() -> dict[str, Tool]:
-    """Every tool as a client gets it."""
-    server = build_server(Wiring(lambda: None, Policy()))
+    """Every tool as a client gets it, those of toolsets that are off by default too."""
+    server = build_server(Wiring(lambda: None, Policy(), toolsets=frozenset({"read", "trade", "strategies"})))
     async with Client(server) as client:
         return {tool.name: tool for tool in (await client.list_tools()).tools}
 
@@ -58,13 +67,16 @@ def test_no_snapshot_is_of_a_tool_that_is_gone() -> None:
     assert sorted(file.stem for file in SNAPSHOTS.glob("*.json")) == sorted(NAMES)
 
 
-async def test_what_a_model_is_given_of_all_tools_stays_small(listed: dict[str, Tool], tokens) -> None:
+async def test_what_a_model_is_given_of_the_default_tools_stays_small(listed: dict[str, Tool], tokens) -> None:
     visible = (
         {"name": tool.name, "description": tool.description, "inputSchema": tool.input_schema}
         for tool in listed.values()
+        if tool.name in DEFAULT
     )
     counts = {each["name"]: tokens(json.dumps(each)) for each in visible}
     assert sum(counts.values()) <= MOST_TOKENS, counts
+    assert list(counts) == [tool.name for tool in listed_tools(Wiring(lambda: None, Policy()))]
+    assert len(counts) <= MOST_TOOLS
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -101,8 +113,10 @@ async def test_it_has_a_title_a_description_and_every_hint(listed: dict[str, Too
 
 async def test_only_true_reads_are_hinted_as_such(listed: dict[str, Tool]) -> None:
     reads = {name for name, tool in listed.items() if tool.annotations.read_only_hint}
-    assert reads == {function.__name__ for function, *_ in READ_TOOLS}
-    assert all(tool.annotations.destructive_hint for name, tool in listed.items() if name not in reads)
+    assert reads == {function.__name__ for function, *_ in (*READ_TOOLS, *STRATEGY_READ_TOOLS)}
+    harmless = {name for name, tool in listed.items() if name not in reads and not tool.annotations.destructive_hint}
+    assert harmless == {"halt_trading"}, "it reaches no market; everything else that is no read does"
+    assert not listed["halt_trading"].annotations.open_world_hint
     assert all(name.startswith(("get_", "preview_")) for name in reads)
 
 

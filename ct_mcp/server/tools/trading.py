@@ -1,4 +1,4 @@
-"""Tools that can reach the market. Each proposes; the desk decides, the person approves, the desk sends once."""
+"""Tools for orders. Each proposes; the desk decides, the person approves, the desk sends once."""
 
 from decimal import Decimal
 from typing import Annotated, Literal
@@ -7,7 +7,7 @@ from mcp_types import CallToolResult, InputRequiredResult
 from pydantic import Field
 
 from ct_mcp.desk.outcome import Outcome
-from ct_mcp.domain.action import CancelOrder, CancelOrders, ChangeOrder, ClosePosition, Flatten, PlaceOrder
+from ct_mcp.domain.action import CancelOrder, CancelOrders, ChangeOrder, PlaceOrder, ReplaceOrder
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import OrderAction, OrderType, TimeInForce
 from ct_mcp.server.answers.trade import TradeAnswer, trade_answer
@@ -27,6 +27,8 @@ LimitPrice = Annotated[float | None, Field(description="For LIMIT and STOP_LIMIT
 StopPrice = Annotated[float | None, Field(description="For STOP_MARKET and STOP_LIMIT only")]
 Validity = Annotated[Literal["DAY", "GTC"], Field(description="Time in force")]
 Reason = Annotated[str | None, Field(max_length=300, description="Why, for the journal")]
+OcoId = Annotated[str | None, Field(max_length=64, description="One cancels other: same new id on both")]
+AtmStrategy = Annotated[str | None, Field(max_length=64, description="ATM template: adds its own stop and target")]
 OrderId = Annotated[str, Field(min_length=1, max_length=64, description="From get_orders")]
 
 
@@ -40,9 +42,9 @@ async def place_order(
     limit_price: LimitPrice = None,
     stop_price: StopPrice = None,
     time_in_force: Validity = "DAY",
-    oco_id: Annotated[str | None, Field(max_length=64, description="One cancels other: same new id on both")] = None,
-    atm_strategy: Annotated[str | None, Field(max_length=64, description="NinjaTrader ATM template")] = None,
-    flatten_first: Annotated[bool, Field(description="Leave the position before")] = False,
+    oco_id: OcoId = None,
+    atm_strategy: AtmStrategy = None,
+    flatten_first: Annotated[bool, Field(description="Leave what is held in the instrument before")] = False,
     reason: Reason = None,
 ) -> Traded:
     """Place one order. Checks every limit, asks the person, sends once, reads back.
@@ -54,7 +56,7 @@ async def place_order(
         ctx, account, instrument, action, quantity, order_type, limit_price, stop_price, time_in_force, oco_id,
         atm_strategy, flatten_first,
     )  # fmt: skip
-    return _told(await propose_and_ask(ctx, order, reason or ""))
+    return told(await propose_and_ask(ctx, order, reason or ""))
 
 
 async def confirm_ticket(
@@ -65,7 +67,7 @@ async def confirm_ticket(
 
     It cannot approve; only the person can.
     """
-    return _told(await ask_again(ctx, ticket_id))
+    return told(await ask_again(ctx, ticket_id))
 
 
 async def change_order(
@@ -79,42 +81,45 @@ async def change_order(
     """Change quantity or prices of a working order; what is left out stays."""
     named = await desk_of(ctx).names.account(account)
     change = ChangeOrder(named.name, order_id, quantity, exact(limit_price), exact(stop_price))
-    return _told(await propose_and_ask(ctx, change))
+    return told(await propose_and_ask(ctx, change))
+
+
+async def replace_order(
+    ctx: ToolContext,
+    account: AccountName,
+    order_id: OrderId,
+    instrument: InstrumentName,
+    action: Action,
+    quantity: Quantity,
+    order_type: OrderKind,
+    limit_price: LimitPrice = None,
+    stop_price: StopPrice = None,
+    time_in_force: Validity = "DAY",
+    oco_id: OcoId = None,
+    atm_strategy: AtmStrategy = None,
+    reason: Reason = None,
+) -> Traded:
+    """Cancel a working order, then place another that gets a new id. For size and prices alone use change_order.
+
+    Places nothing unless the first is cancelled.
+    """
+    order = await order_from(
+        ctx, account, instrument, action, quantity, order_type, limit_price, stop_price, time_in_force, oco_id,
+        atm_strategy, False,
+    )  # fmt: skip
+    return told(await propose_and_ask(ctx, ReplaceOrder(order.account, order_id, order), reason or ""))
 
 
 async def cancel_order(ctx: ToolContext, account: AccountName, order_id: OrderId) -> Traded:
     """Cancel one working order. Asks the person only if it protects a position."""
     named = await desk_of(ctx).names.account(account)
-    return _told(await propose_and_ask(ctx, CancelOrder(named.name, order_id)))
+    return told(await propose_and_ask(ctx, CancelOrder(named.name, order_id)))
 
 
 async def cancel_orders(ctx: ToolContext, account: AccountName, instrument: OneInstrument = None) -> Traded:
     """Cancel all working orders of an account, or of one instrument in it. Positions stay."""
-    name, held = await _held(ctx, account, instrument)
-    return _told(await propose_and_ask(ctx, CancelOrders(name, held)))
-
-
-async def close_position(
-    ctx: ToolContext,
-    account: AccountName,
-    instrument: InstrumentName,
-    quantity: Annotated[int | None, Field(ge=1, description="Contracts; leave out for all")] = None,
-    percent: Annotated[float | None, Field(gt=0, le=100, description="Instead of quantity; rounds up")] = None,
-) -> Traded:
-    """Leave one position, whole or in part. A part leaves stops and targets working: see warnings."""
-    desk = desk_of(ctx)
-    name = (await desk.names.account(account)).name
-    held = await desk.names.instrument_held(instrument, name)
-    return _told(await propose_and_ask(ctx, ClosePosition(name, held, quantity, exact(percent))))
-
-
-async def flatten(ctx: ToolContext, account: AccountName, instrument: OneInstrument = None) -> Traded:
-    """Get flat: leave all positions and cancel all orders of an account, or of one instrument in it.
-
-    Says flat only when the account was read and was flat. Needs no quote, works while trading is halted.
-    """
-    name, held = await _held(ctx, account, instrument)
-    return _told(await propose_and_ask(ctx, Flatten(name, held)))
+    name, contract = await exit_from(ctx, account, instrument)
+    return told(await propose_and_ask(ctx, CancelOrders(name, contract)))
 
 
 async def order_from(
@@ -153,11 +158,13 @@ def exact(value: float | None) -> Decimal | None:
     return None if value is None else Decimal(repr(value))
 
 
-async def _held(ctx: ToolContext, account: str, instrument: str | None) -> tuple[str, Instrument | None]:
+async def exit_from(ctx: ToolContext, account: str, instrument: str | None) -> tuple[str, Instrument | None]:
+    """An account and, where one is named, the contract of an exit in it."""
     names = desk_of(ctx).names
     name = (await names.account(account)).name
     return name, None if instrument is None else await names.instrument_held(instrument, name)
 
 
-def _told(outcome: Outcome | InputRequiredResult) -> CallToolResult | InputRequiredResult:
+def told(outcome: Outcome | InputRequiredResult) -> CallToolResult | InputRequiredResult:
+    """What became of it, or the question that comes before."""
     return trade_answer(outcome) if isinstance(outcome, Outcome) else outcome

@@ -1,0 +1,87 @@
+"""What mode and toolsets allow is listed, what they do not is not, and somebody says why."""
+
+import logging
+
+import pytest
+from mcp import Client
+
+from ct_mcp.guard.policy import Mode, Policy
+from ct_mcp.server.app import READ_TOOLS, STRATEGY_READ_TOOLS, STRATEGY_TRADE_TOOLS, TRADE_TOOLS, build_server
+from ct_mcp.server.toolsets import toolsets_off
+from ct_mcp.server.wiring import Wiring
+
+LEFT_OUT = "not listed, because the operator left it out of the toolsets"
+NO_CHARTS = "charts: not part of this version"
+
+
+def _names(*toolsets: tuple) -> list[str]:
+    return [function.__name__ for toolset in toolsets for function, *_ in toolset]
+
+
+async def _listed(toolsets: str, mode: Mode = Mode.SIM) -> list[str]:
+    wiring = Wiring(lambda: pytest.fail("listing needs no desk"), Policy(mode=mode), toolsets=_set(toolsets))
+    async with Client(build_server(wiring)) as client:
+        return [tool.name for tool in (await client.list_tools()).tools]
+
+
+def _set(toolsets: str) -> frozenset[str]:
+    return frozenset(toolsets.split())
+
+
+CHOICES = {
+    "read trade": _names(READ_TOOLS, TRADE_TOOLS),
+    "read": _names(READ_TOOLS),
+    "trade": _names(READ_TOOLS, TRADE_TOOLS),
+    "read strategies": _names(READ_TOOLS, STRATEGY_READ_TOOLS),
+    "read trade strategies": _names(READ_TOOLS, TRADE_TOOLS, STRATEGY_READ_TOOLS, STRATEGY_TRADE_TOOLS),
+    "read trade charts": _names(READ_TOOLS, TRADE_TOOLS),
+}
+
+
+@pytest.mark.parametrize("toolsets", CHOICES)
+@pytest.mark.parametrize("mode", [Mode.SIM, Mode.LIVE])
+async def test_what_was_chosen_is_listed(toolsets: str, mode: Mode) -> None:
+    assert await _listed(toolsets, mode) == CHOICES[toolsets]
+
+
+@pytest.mark.parametrize(
+    ("toolsets", "listed"),
+    [
+        ("read trade", _names(READ_TOOLS)),
+        ("read trade strategies", _names(READ_TOOLS, STRATEGY_READ_TOOLS)),
+    ],
+)
+async def test_read_only_lists_nothing_that_trades_whatever_was_chosen(toolsets: str, listed: list[str]) -> None:
+    assert await _listed(toolsets, Mode.READ_ONLY) == listed
+
+
+OFF = {
+    ("read trade", Mode.SIM): [f"strategies: {LEFT_OUT}", NO_CHARTS],
+    ("read trade strategies", Mode.LIVE): [NO_CHARTS],
+    ("read trade strategies charts", Mode.SIM): [f"{NO_CHARTS}, though the settings ask for it"],
+    ("read", Mode.SIM): [f"trade: {LEFT_OUT}", f"strategies: {LEFT_OUT}", NO_CHARTS],
+    ("read strategies", Mode.SIM): [
+        f"trade: {LEFT_OUT}",
+        "strategies: what changes one is not listed, because toolset trade is off; reading them is on",
+        NO_CHARTS,
+    ],
+    ("read trade strategies", Mode.READ_ONLY): [
+        "trade: not listed, because the mode is read_only; only the operator can change it",
+        "strategies: what changes one is not listed, because the mode is read_only; only the operator can change it; "
+        "reading them is on",
+        NO_CHARTS,
+    ],
+}
+
+
+@pytest.mark.parametrize(("chosen", "mode"), OFF)
+def test_what_is_off_is_named_with_its_reason(chosen: str, mode: Mode) -> None:
+    assert toolsets_off(_set(chosen), mode) == OFF[chosen, mode]
+
+
+def test_a_toolset_that_this_version_has_not_is_told_to_the_operator(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, logger="ct_mcp"):
+        build_server(Wiring(lambda: pytest.fail("building needs no desk"), Policy(), toolsets=_set("read charts")))
+        assert caplog.messages == ["toolset charts is not part of this version: no tool of it is listed"]
+        build_server(Wiring(lambda: pytest.fail("building needs no desk"), Policy(), toolsets=_set("read trade")))
+    assert len(caplog.messages) == 1
