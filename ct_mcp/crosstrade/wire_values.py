@@ -34,7 +34,8 @@ def decimal_from(value: object) -> Decimal | None:
             number = Decimal(value.strip())
         case _:
             return None
-    return number if abs(number) < _LARGEST else None
+    # copy_abs: abs() would raise for what no context can hold, such as 1E+999999999999.
+    return number if number.copy_abs() < _LARGEST else None
 
 
 def price_from(value: object, tick_size: Decimal | None = None) -> Decimal | None:

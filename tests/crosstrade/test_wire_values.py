@@ -36,6 +36,7 @@ NOON = datetime(2026, 3, 18, 12, 0, tzinfo=UTC)
         ([], None),
         (10**14, None),
         (Decimal("1E+400"), None),
+        (Decimal("1E+999999999999"), None),
     ],
 )
 def test_numbers_are_exact_or_nothing(value: object, number: str | None) -> None:
