@@ -10,6 +10,14 @@ def somebody_types() -> bool:
     return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))
 
 
+def nobody_types(command: str) -> bool:
+    """Say so, and why that is the end of it, where no person sits in front of us."""
+    if somebody_types():
+        return False
+    print(f"ct-mcp {command} needs a terminal that a person types at; input from a pipe is not taken", file=sys.stderr)
+    return True
+
+
 def never_crash_on_letters() -> None:
     """Where the console cannot show a letter, show a mark instead: no name may stop a command."""
     for stream in (sys.stdout, sys.stderr):
@@ -38,6 +46,24 @@ async def typed(prompt: str = "> ") -> str:
 
     Thread(target=wait, name="the person's line", daemon=True).start()
     return await answer
+
+
+def typed_unseen(prompt: str) -> str:
+    """One line that is not shown while it is typed; the end of input counts as an empty one.
+
+    It waits in the main thread and Ctrl-C ends it: whoever left it to another thread would leave the person a
+    terminal that shows nothing any more.
+    """
+    import signal
+    from getpass import getpass
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return getpass(prompt)
+    except (EOFError, UnicodeDecodeError):
+        return ""
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _line(prompt: str) -> str:

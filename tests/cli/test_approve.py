@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from mcp import Client, StdioServerParameters
 
+from ct_mcp.desk.pin import set_pin, try_pin
 from ct_mcp.domain.action import PlaceOrder, describe, fingerprint
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import OrderAction, OrderType, TimeInForce
@@ -24,6 +25,7 @@ LONG_PAST = datetime(2026, 1, 2, tzinfo=UTC)
 # The command lives by the clock on the wall, which no test can move: tickets here last beyond it.
 FAR_AWAY = datetime(2999, 1, 1, tzinfo=UTC)
 PHRASE = "K7QM"
+PIN = "pin-4711"
 
 
 @pytest.fixture
@@ -183,14 +185,82 @@ async def test_what_was_decided_elsewhere_meanwhile_stays_decided(
     assert await state_of(store, "a") is TicketState.DECLINED
 
 
-async def test_a_ticket_that_needs_a_pin_stays_unapproved(
+async def test_a_ticket_that_needs_a_pin_is_approved_by_its_text_and_the_pin(
+    at_a_terminal: AtATerminal, folder: Path, store: SqliteStore
+) -> None:
+    await set_pin(store, PIN, BEFORE)
+    await store.open_ticket(proposal("a", approval=Approval.PAGE_PIN), BEFORE)
+    terminal = at_a_terminal("approve", "--state-dir", str(folder))
+    for typed, answered in (("0000", "That is not the PIN."), (PIN, "Approved.")):
+        terminal.until("> ")
+        terminal.types(PHRASE)
+        terminal.until("PIN: ")
+        assert await state_of(store, "a") is TicketState.OPEN
+        terminal.types(typed)
+        terminal.until(answered)
+        assert typed not in terminal.seen
+    assert terminal.ends() == 0
+    assert await state_of(store, "a") is TicketState.APPROVED
+
+
+async def test_the_pin_in_place_of_the_text_approves_nothing(
+    at_a_terminal: AtATerminal, folder: Path, store: SqliteStore
+) -> None:
+    await set_pin(store, PIN, BEFORE)
+    await store.open_ticket(proposal("a", approval=Approval.PAGE_PIN), BEFORE)
+    terminal = at_a_terminal("approve", "--state-dir", str(folder))
+    terminal.until("> ")
+    terminal.types(PIN)
+    terminal.until("That is not the text.")
+    assert await state_of(store, "a") is TicketState.OPEN
+
+
+async def test_a_locked_pin_leaves_the_ticket_open(
+    at_a_terminal: AtATerminal, folder: Path, store: SqliteStore
+) -> None:
+    await set_pin(store, PIN, BEFORE)
+    for _ in range(5):
+        await try_pin(store, "wrong", datetime.now(UTC))
+    await store.open_ticket(proposal("a", approval=Approval.PAGE_PIN), BEFORE)
+    terminal = at_a_terminal("approve", "--state-dir", str(folder))
+    terminal.until("> ")
+    terminal.types(PHRASE)
+    terminal.until("PIN: ")
+    terminal.types(PIN)
+    terminal.until("Too many wrong PINs")
+    terminal.until("Left open.")
+    assert terminal.ends() == 0
+    assert await state_of(store, "a") is TicketState.OPEN
+
+
+async def test_a_ticket_that_needs_a_pin_stays_open_while_none_is_set(
     at_a_terminal: AtATerminal, folder: Path, store: SqliteStore
 ) -> None:
     await store.open_ticket(proposal("a", approval=Approval.PAGE_PIN), BEFORE)
     terminal = at_a_terminal("approve", "--state-dir", str(folder))
-    terminal.until("asks for a PIN")
+    terminal.until("> ")
+    terminal.types(PHRASE)
+    terminal.until("set one with ct-mcp pin")
+    terminal.until("Left open.")
     assert terminal.ends() == 0
     assert await state_of(store, "a") is TicketState.OPEN
+
+
+async def test_the_second_no_halts_trading_and_says_so(
+    at_a_terminal: AtATerminal, folder: Path, store: SqliteStore
+) -> None:
+    for ticket_id in ("a", "bb"):
+        await store.open_ticket(proposal(ticket_id), BEFORE)
+    terminal = at_a_terminal("approve", "--state-dir", str(folder))
+    for _ in range(2):
+        terminal.until("> ")
+        terminal.types("no")
+        terminal.until("Declined.")
+    terminal.until("Trading is halted now: 2 proposals declined within")
+    assert terminal.ends() == 0
+    halt = await store.halt()
+    assert halt is not None
+    assert halt.by == "guard"
 
 
 async def test_the_terminal_for_a_demo_looks_where_the_demo_keeps_its_tickets(
