@@ -19,11 +19,22 @@ from ct_mcp.desk.record import Record
 from ct_mcp.desk.sending import Sender
 from ct_mcp.desk.settling import settle_outstanding
 from ct_mcp.desk.watch import Pause, Watch
-from ct_mcp.domain.action import Action, ChangeOrder, ClosePosition, PlaceOrder
+from ct_mcp.domain.action import (
+    Action,
+    CancelOrder,
+    CancelOrders,
+    ChangeOrder,
+    ClosePosition,
+    CloseStrategy,
+    DisableStrategy,
+    Flatten,
+    FlattenEverything,
+    PlaceOrder,
+)
 from ct_mcp.domain.ticket import Approval, Ticket, TicketState
 from ct_mcp.errors import NotConfirmed
 from ct_mcp.guard.direction import is_partial
-from ct_mcp.guard.policy import Policy
+from ct_mcp.guard.policy import Denial, Policy
 from ct_mcp.store.journal import EntryKind
 
 # A review younger than this still holds when its ticket is spent, if nothing was sent in between.
@@ -153,17 +164,19 @@ class Desk:
             return await self._reviewed_again(ticket)
 
     async def _reviewed_again(self, ticket: Ticket) -> Case:
-        case = self._reviews.pop(ticket.ticket_id, None)
-        if case is None or not await self._still_holds(case):
+        """Write the intent on a review that is still true when it is written: another process may send meanwhile."""
+        held = self._reviews.pop(ticket.ticket_id, None)
+        if held and self._is_recent(held) and await self._record.intent_if_still_true(ticket, held):
+            return held
+        for must_go in _attempts(ticket.action):
             case = await self.facts.case(ticket.action)
-        if case.review.passes:
-            await self._record.intent(ticket, case)
-        else:
-            case = await self._record.denied(case, "", ticket)
-        return case
-
-    async def _still_holds(self, case: Case) -> bool:
-        return self._is_recent(case) and not await self.store.orders_sent(case.account.name, case.view.now)
+            if not case.review.passes:
+                return await self._record.denied(case, "", ticket)
+            if must_go:
+                await self._record.intent(ticket, case)
+            if must_go or await self._record.intent_if_still_true(ticket, case):
+                return case
+        return await self._record.denied(_overtaken(case), "", ticket)
 
     def _is_recent(self, case: Case) -> bool:
         return 0 <= (self.clock() - case.view.now).total_seconds() <= REVIEW_HOLDS_SECONDS
@@ -186,6 +199,24 @@ class Desk:
             case _:
                 left = (ticket.expires_at - self.clock()).total_seconds()
                 return replace(outcome, expires_in_seconds=max(0, int(left)), next_step=_how_to_approve(ticket))
+
+
+def _attempts(action: Action) -> tuple[bool, ...]:
+    """How often it is reviewed until it is given up; True where it goes whatever others have sent meanwhile."""
+    match action:
+        case ClosePosition() if is_partial(action):
+            return (False, True)
+        case ClosePosition() | Flatten() | FlattenEverything() | CancelOrder() | CancelOrders():
+            return (True,)
+        case DisableStrategy() | CloseStrategy():
+            return (True,)
+        case _:
+            return (False, False, False)
+
+
+def _overtaken(case: Case) -> Case:
+    figures = f"reviews={len(_attempts(case.action))}, each overtaken by what was sent in account={case.account.name}"
+    return replace(case, review=replace(case.review, denials=(Denial("ACCOUNT_IS_BUSY", figures),)))
 
 
 def _cannot_be_used(ticket_id: str, state: TicketState) -> NotConfirmed:

@@ -23,7 +23,10 @@ _SESSION_IS_GOOD_FOR = timedelta(seconds=60)
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """An action with everything that was known when it was reviewed; ``notes`` say what could not be read."""
+    """An action with everything that was known when it was reviewed; ``notes`` say what could not be read.
+
+    ``seen`` is where the journal ended when the review began to read: what was written later, it may not know.
+    """
 
     action: Action
     account: Account
@@ -31,6 +34,7 @@ class Case:
     policy: Policy
     review: Review
     notes: tuple[str, ...]
+    seen: int = 0
 
     @property
     def simulated(self) -> bool:
@@ -59,10 +63,10 @@ class Facts:
         reads = _Attempts(self._upstream if risky else self._upstream.urgent())
         account = await self._account(action.account, reads, may_be_remembered=not risky)
         # In this order: what fills or settles while we read is then counted twice, never not at all.
-        unsettled = [entry for entry in await self._store.unsettled() if entry.account == account.name]
+        outstanding = await self._store.outstanding(account.name)
         orders = await reads.attempt("orders", reads.upstream.orders(account.name, active_only=True))
         positions = await reads.attempt("positions", reads.upstream.positions(account.name))
-        pending = _pending(unsettled, orders or ())
+        pending = _pending(outstanding.entries, orders or ())
         view = View(self._clock(), account, positions, orders, pending)
         instrument = _instrument_of(action, view)
         if risky and instrument is not None:
@@ -70,7 +74,8 @@ class Facts:
         view = await self._with_memory(view, account.name, action)
         policy = self._policy.for_(account.name, instrument.root if instrument else None)
         await self._remember_day_loss(view, account, policy)
-        return Case(action, account, view, policy, review(action, view, policy), tuple(reads.failures))
+        verdict, notes = review(action, view, policy), tuple(reads.failures)
+        return Case(action, account, view, policy, verdict, notes, outstanding.seen)
 
     async def _account(self, name: str, reads: "_Attempts", *, may_be_remembered: bool) -> Account:
         if may_be_remembered:

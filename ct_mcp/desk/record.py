@@ -49,17 +49,15 @@ class Record:
         Raises:
             StoreFailed: It could not be written, so nothing may be sent.
         """
-        entry = NewEntry(
-            EntryKind.INTENT,
-            ticket.summary,
-            account=ticket.action.account,
-            ticket_id=ticket.ticket_id,
-            own_id=ticket.own_id,
-            fingerprint=ticket.fingerprint,
-            opens=isinstance(ticket.action, PlaceOrder | ChangeOrder) and not only_reduces(case.action, case.view),
-            detail={"may_fill": [[f.root, f.year, f.month, signed] for f, signed in _may_fill(case)]},
-        )
-        await self._store.append(entry, self.clock())
+        await self._store.append(_intent(ticket, case), self.clock())
+
+    async def intent_if_still_true(self, ticket: Ticket, case: Case) -> bool:
+        """Like `intent`, unless somebody, in whatever process, has moved what the review read. Then False: not written.
+
+        Raises:
+            StoreFailed: It could not be written, so nothing may be sent.
+        """
+        return await self._store.append_intent(_intent(ticket, case), self.clock(), case.seen) is not None
 
     async def after_the_wire(self, kind: EntryKind, ticket: Ticket, detail: Mapping[str, object]) -> tuple[str, ...]:
         """What came back. A journal that fails now is a warning to the person, never a changed outcome."""
@@ -68,6 +66,19 @@ class Record:
         except StoreFailed as failure:
             return (f"the journal could not be written after sending: {failure.what}",)
         return ()
+
+
+def _intent(ticket: Ticket, case: Case) -> NewEntry:
+    return NewEntry(
+        EntryKind.INTENT,
+        ticket.summary,
+        account=ticket.action.account,
+        ticket_id=ticket.ticket_id,
+        own_id=ticket.own_id,
+        fingerprint=ticket.fingerprint,
+        opens=isinstance(ticket.action, PlaceOrder | ChangeOrder) and not only_reduces(case.action, case.view),
+        detail={"may_fill": [[f.root, f.year, f.month, signed] for f, signed in _may_fill(case)]},
+    )
 
 
 def _entry(kind: EntryKind, ticket: Ticket, detail: Mapping[str, object], reason: str = "") -> NewEntry:

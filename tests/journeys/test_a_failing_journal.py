@@ -23,6 +23,12 @@ class FailingStore(SqliteStore):
             raise StoreFailed("the journal cannot be written: database or disk is full")
         return await super().append(entry, now)
 
+    async def append_intent(self, entry: NewEntry, now: datetime, seen: int) -> Entry | None:
+        """Write it, unless the disk is full."""
+        if entry.kind in self.fails_on:
+            raise StoreFailed("the journal cannot be written: database or disk is full")
+        return await super().append_intent(entry, now, seen)
+
 
 AFTER_THE_WIRE = frozenset({EntryKind.ACCEPTED, EntryKind.ANSWERED, EntryKind.UNKNOWN, EntryKind.READ_BACK})
 
