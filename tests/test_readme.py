@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from mcp import Client
 
+from ct_mcp.crosstrade.catalogue import ENDPOINTS, PREFIX, REFERENCES
 from ct_mcp.guard.policy import Mode, Policy
 from ct_mcp.server.app import build_server, listed_tools
 from ct_mcp.server.wiring import Wiring
@@ -13,11 +14,47 @@ from ct_mcp.server.wiring import Wiring
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 NO_DESK = Wiring(lambda: pytest.fail("listing needs no desk"), Policy())
+EVERY_TOOLSET = Wiring(
+    lambda: pytest.fail("listing needs no desk"), Policy(), toolsets=frozenset({"read", "trade", "strategies"})
+)
+ALL_TOOLS = [tool.name for tool in listed_tools(EVERY_TOOLSET)]
 
 
-def test_the_tool_table_lists_exactly_the_tools_there_are_in_their_order() -> None:
-    table = README.split("## Tools")[1].split("\n## ")[0]
-    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == [tool.name for tool in listed_tools(NO_DESK)]
+def test_the_tool_tables_list_exactly_the_tools_there_are_in_their_order() -> None:
+    tables = README.split("## Tools")[1].split("\n## ")[0]
+    assert re.findall(r"^\| `(\w+)` \|", tables, re.MULTILINE) == ALL_TOOLS
+    default = tables.split("| toolset `strategies` |")[0]
+    assert re.findall(r"^\| `(\w+)` \|", default, re.MULTILINE) == [tool.name for tool in listed_tools(NO_DESK)]
+
+
+def test_every_endpoint_stands_in_its_table_as_the_catalogue_has_it_and_no_other() -> None:
+    written = [(rpc, method, f"{PREFIX}{path}") for rpc, method, path, _ in _endpoint_rows()]
+    assert written == [(endpoint.rpc, endpoint.method, endpoint.path) for endpoint in ENDPOINTS.values()]
+    assert f"<summary>{len(written)} endpoints</summary>" in README
+
+
+def test_every_endpoint_is_reached_by_something_there_is_or_says_why_nothing_does() -> None:
+    documents = {f"crosstrade://reference/{name.lstrip('_')}" for name in REFERENCES}
+    fields = {field for tool in listed_tools(EVERY_TOOLSET) for field in tool.parameters["properties"]}
+    for rpc, *_, reached_by in _endpoint_rows():
+        named = _named(reached_by)
+        assert named <= {*ALL_TOOLS, *documents, *fields}, rpc
+        assert named & {*ALL_TOOLS, *documents} or re.match(r"none: \w+", reached_by), rpc
+
+
+def test_every_tool_that_asks_crosstrade_has_an_endpoint() -> None:
+    reached = {name for *_, reached_by in _endpoint_rows() if reached_by[:4] != "none" for name in _named(reached_by)}
+    asks_nothing_of_its_own = {"preview_order", "get_journal", "confirm_ticket", "halt_trading"}
+    assert set(ALL_TOOLS) - reached == asks_nothing_of_its_own
+
+
+def _named(text: str) -> set[str]:
+    return set(re.findall(r"`([^`]+)`", text))
+
+
+def _endpoint_rows() -> list[tuple[str, str, str, str]]:
+    """RPC, method, path, and what reaches it."""
+    return re.findall(r"^\| (\S+) \| `([A-Z]+) (/\S+)` \| (.+) \|$", README, re.MULTILINE)
 
 
 async def test_the_resources_are_named() -> None:
