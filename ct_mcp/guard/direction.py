@@ -17,6 +17,7 @@ from ct_mcp.domain.action import (
     EnableStrategy,
     Flatten,
     FlattenEverything,
+    OrderAsked,
     PlaceOrder,
     ProtectPosition,
     ReplaceOrder,
@@ -24,7 +25,8 @@ from ct_mcp.domain.action import (
 )
 from ct_mcp.domain.order import Order
 from ct_mcp.domain.strategy import StartStrategy
-from ct_mcp.guard.exposure import resulting_order, worst_case, worst_case_after, worst_case_now
+from ct_mcp.guard.exposure import worst_case, worst_case_after, worst_case_now
+from ct_mcp.guard.legs import SendsOrder, bracket_of, resulting_order
 from ct_mcp.guard.policy import View
 from ct_mcp.guard.protection import cancelled_by, unprotects
 from ct_mcp.guard.values import is_whole_number
@@ -67,55 +69,75 @@ def only_reduces(action: Action, view: View) -> bool | None:
         case CancelOrder() | CancelOrders():
             lost = unprotects(action, view)
             return None if lost is None else not lost.is_any
-        case PlaceOrder():
-            return _order_reduces(action, action, action.quantity, view)
-        case ChangeOrder():
-            return _change_reduces(action, view)
-        case ReplaceOrder() | ReversePosition() | ProtectPosition() | StartStrategy() | EnableStrategy():
-            return False
-        case DisableStrategy():  # pragma: no branch  # the set is closed
+        case PlaceOrder() | ChangeOrder() | ReplaceOrder():
+            return _order_reduces(action, view)
+        case ProtectPosition():
+            return _bracket_reduces(action, view)
+        case DisableStrategy():
+            return None if view.positions is None else not _may_hold_anything(view)
+        case ReversePosition() | StartStrategy() | EnableStrategy():  # pragma: no branch  # the set is closed
             return False
 
 
 def risk_direction(action: Action, view: View) -> RiskDirection | None:
     """Name what it does to the risk; None where positions or orders were not read."""
     match action:
-        case Flatten() | FlattenEverything() | CloseStrategy():
-            return RiskDirection.CLOSES
-        case ClosePosition():
-            return RiskDirection.REDUCES if is_partial(action) else RiskDirection.CLOSES
+        case ClosePosition() | Flatten() | FlattenEverything() | CloseStrategy():
+            is_part = isinstance(action, ClosePosition) and is_partial(action)
+            return RiskDirection.REDUCES if is_part else RiskDirection.CLOSES
         case CancelOrder() | CancelOrders():
             return _direction_of_cancel(action, view)
-        case PlaceOrder() | ChangeOrder():
-            return _direction_of_order(action, view)
-        case ReplaceOrder() | ReversePosition() | ProtectPosition() | StartStrategy() | EnableStrategy():
+        case ProtectPosition():
+            return _direction_of_bracket(action, view)
+        case StartStrategy() | EnableStrategy():
             return RiskDirection.OPENS
-        case DisableStrategy():  # pragma: no branch  # the set is closed
-            return RiskDirection.UNPROTECTS
+        case DisableStrategy():
+            return _direction_of_pause(action, view)
+        case (
+            PlaceOrder() | ChangeOrder() | ReplaceOrder() | ReversePosition()
+        ):  # pragma: no branch  # the set is closed
+            return _direction_of_order(action, view)
 
 
-def _order_reduces(action: PlaceOrder | ChangeOrder, order: PlaceOrder, may_fill: int, view: View) -> bool | None:
-    """An order that brings an ATM strategy or flattens first opens; so does one that could pass through flat."""
-    net = view.net_position(order.instrument)
-    if net is None or view.orders is None:
+def _order_reduces(action: OrderAsked, view: View) -> bool | None:
+    """Asked of an order that is new, changed or put in another's place."""
+    order, lost = resulting_order(action, view), unprotects(action, view)
+    if order is None or lost is None:
         return None
-    if order.flatten_first or order.atm_strategy or not is_whole_number(order.quantity):
+    if view.positions is None or view.orders is None:
+        return None
+    if lost.is_any or not is_whole_number(order.quantity):
         return False
-    if net * order.action.sign >= 0 or may_fill > abs(net):
+    old = view.order(action.order_id) if isinstance(action, ChangeOrder) else None
+    if old is not None and isinstance(action, ChangeOrder) and _only_shrinks(action, old):
+        return True
+    return _stays_within(action, order, order.quantity - (old.filled if old else 0), view)
+
+
+def _stays_within(action: OrderAsked, order: PlaceOrder, may_fill: int, view: View) -> bool:
+    """An order that brings an ATM strategy or flattens first opens; so does one that could pass through flat."""
+    net = view.net_position(order.instrument) or 0
+    if order.flatten_first or order.atm_strategy or net * order.action.sign >= 0 or may_fill > abs(net):
         return False
+    return _is_not_beyond(action, view)
+
+
+def _bracket_reduces(protect: ProtectPosition, view: View) -> bool | None:
+    """Around a position that is held, at its size: one exit of the two fills, and no stop is lost or moves away."""
+    net, lost = view.net_position(protect.instrument), unprotects(protect, view)
+    if net is None or lost is None:
+        return None
+    return bool(bracket_of(protect, view)) and not lost.is_any and _is_not_beyond(protect, view)
+
+
+def _is_not_beyond(action: OrderAsked | ProtectPosition, view: View) -> bool:
     now, after = worst_case_now(action, view), worst_case_after(action, view)
     return now is not None and after is not None and not after.is_beyond(now)
 
 
-def _change_reduces(change: ChangeOrder, view: View) -> bool | None:
-    order, changed, lost = view.order(change.order_id), resulting_order(change, view), unprotects(change, view)
-    if order is None or changed is None or lost is None:
-        return None
-    if lost.is_any or not is_whole_number(changed.quantity):
-        return False
-    if _only_shrinks(change, order):
-        return True
-    return _order_reduces(change, changed, changed.quantity - order.filled, view)
+def _may_hold_anything(view: View) -> bool:
+    """An order of unknown outcome may have opened a position that is not listed yet."""
+    return bool(view.pending) or any(position.quantity for position in view.positions or ())
 
 
 def _only_shrinks(change: ChangeOrder, order: Order) -> bool:
@@ -142,7 +164,26 @@ def _reach_shrinks(gone: tuple[Order, ...], view: View) -> bool:
     return False
 
 
-def _direction_of_order(action: PlaceOrder | ChangeOrder, view: View) -> RiskDirection | None:
+def _direction_of_bracket(protect: ProtectPosition, view: View) -> RiskDirection | None:
+    """On a flat account CrossTrade would place it all the same, and either of its orders would open."""
+    reduces, lost = only_reduces(protect, view), unprotects(protect, view)
+    if reduces is None or lost is None:
+        return None
+    if lost.is_any:
+        return RiskDirection.UNPROTECTS
+    if not reduces:
+        return RiskDirection.OPENS
+    return RiskDirection.REDUCES if protect.stop_loss_price is None else RiskDirection.PROTECTS
+
+
+def _direction_of_pause(pause: DisableStrategy, view: View) -> RiskDirection | None:
+    reduces = only_reduces(pause, view)
+    if reduces is None:
+        return None
+    return RiskDirection.NEUTRAL if reduces else RiskDirection.UNPROTECTS
+
+
+def _direction_of_order(action: SendsOrder, view: View) -> RiskDirection | None:
     order, reduces, lost = resulting_order(action, view), only_reduces(action, view), unprotects(action, view)
     if order is None or reduces is None or lost is None:
         return None

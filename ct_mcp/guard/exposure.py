@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ct_mcp.domain.action import Action, ChangeOrder, PlaceOrder
-from ct_mcp.domain.order import Order, TimeInForce
+from ct_mcp.domain.action import ChangeOrder, PlaceOrder, ProtectPosition, ReplaceOrder, ReversePosition
+from ct_mcp.domain.order import Order
+from ct_mcp.guard.legs import SendsOrder, bracket_of, resulting_order
 from ct_mcp.guard.policy import PendingOrder, View
 
 
@@ -48,55 +49,74 @@ def worst_case(net: int, orders: Iterable[Order], pending: Iterable[PendingOrder
     return _worst(net, [*map(_leg, orders), *map(_pending_leg, pending)])
 
 
-def worst_case_now(action: PlaceOrder | ChangeOrder, view: View) -> WorstCase | None:
+def worst_case_now(action: SendsOrder | ProtectPosition, view: View) -> WorstCase | None:
     """How far the book reaches before the action; None where positions or orders were not read."""
-    order = resulting_order(action, view)
-    if order is None:
-        return None
-    net, orders = view.net_position(order.instrument), view.open_orders(order.instrument)
-    if net is None or orders is None:
-        return None
-    return worst_case(net, orders, view.pending_orders(order.instrument))
+    book = _book(action, view)
+    return None if book is None else _worst(book.net, book.standing)
 
 
-def worst_case_after(action: PlaceOrder | ChangeOrder, view: View) -> WorstCase | None:
+def worst_case_after(action: SendsOrder | ProtectPosition, view: View) -> WorstCase | None:
     """How far the book reaches once the action is sent; None where positions or orders were not read.
 
-    An order that is being changed may still fill as it was. A flatten that comes first may not have happened
-    when the order behind it fills: CrossTrade places that one either way.
+    An order that is being changed or replaced may still fill as it was. A flatten that comes first may not have
+    happened when the order behind it fills: CrossTrade places that one either way.
     """
-    order = resulting_order(action, view)
+    book, order = _book(action, view), resulting_order(action, view)
+    if book is None:
+        return None
+    if isinstance(action, ProtectPosition):
+        return _around(action, book, view)
     if order is None:
         return None
-    net, orders = view.net_position(order.instrument), view.open_orders(order.instrument)
+    if isinstance(action, ReversePosition):
+        # What fills before it is turned round as well, and what fills after it is not.
+        turned = [_Leg(-leg.signed, leg.oco_id) for leg in book.standing]
+        return _worst(book.net, [*book.standing, *turned, _Leg(-book.net), _Leg(-book.net)])
+    changed = view.order(action.order_id) if isinstance(action, ChangeOrder) else None
+    legs = [_leg(other) for other in book.orders if other is not changed] + book.pending
+    if order.flatten_first:
+        legs.append(_Leg(-book.net))
+    return _worst(book.net, [*legs, _new_leg(action, order, changed, view)])
+
+
+@dataclass(frozen=True, slots=True)
+class _Book:
+    """What is known of one instrument."""
+
+    net: int
+    orders: tuple[Order, ...]
+    pending: list[_Leg]
+
+    @property
+    def standing(self) -> list[_Leg]:
+        return [*map(_leg, self.orders), *self.pending]
+
+
+def _book(action: SendsOrder | ProtectPosition, view: View) -> _Book | None:
+    order = resulting_order(action, view)
+    instrument = action.instrument if isinstance(action, ReversePosition | ProtectPosition) else None
+    instrument = instrument or (order.instrument if order else None)
+    if instrument is None:
+        return None
+    net, orders = view.net_position(instrument), view.open_orders(instrument)
     if net is None or orders is None:
         return None
-    changed = view.order(action.order_id) if isinstance(action, ChangeOrder) else None
-    legs = [_leg(other) for other in orders if other is not changed]
-    legs += map(_pending_leg, view.pending_orders(order.instrument))
-    if order.flatten_first:
-        legs.append(_Leg(-net))
-    return _worst(net, [*legs, _Leg(order.action.sign * _may_fill(order, changed), order.oco_id)])
+    return _Book(net, orders, [*map(_pending_leg, view.pending_orders(instrument))])
 
 
-def resulting_order(action: Action, view: View) -> PlaceOrder | None:
-    """The order as it would stand: a new one itself, a changed one with its changes; None where there is none."""
-    if isinstance(action, PlaceOrder):
-        return action
-    order = view.order(action.order_id) if isinstance(action, ChangeOrder) else None
-    if not isinstance(action, ChangeOrder) or order is None or order.is_closed:
+def _around(protect: ProtectPosition, book: _Book, view: View) -> WorstCase | None:
+    """The orders of the instrument are cancelled first; what was sent with an unknown outcome may still come."""
+    legs = bracket_of(protect, view)
+    if legs is None:
         return None
-    return PlaceOrder(
-        account=order.account,
-        instrument=order.instrument,
-        action=order.action,
-        quantity=order.quantity if action.quantity is None else action.quantity,
-        order_type=order.order_type,
-        limit_price=order.limit_price if action.limit_price is None else action.limit_price,
-        stop_price=order.stop_price if action.stop_price is None else action.stop_price,
-        time_in_force=order.time_in_force or TimeInForce.DAY,
-        oco_id=order.oco_id,
-    )
+    return _worst(book.net, [*book.pending, *(_Leg(leg.action.sign * leg.quantity, leg.oco_id) for leg in legs)])
+
+
+def _new_leg(action: SendsOrder, order: PlaceOrder, changed: Order | None, view: View) -> _Leg:
+    """A replacement does not share the fate of the group that goes with the old order."""
+    replaced = view.order(action.order_id) if isinstance(action, ReplaceOrder) else None
+    is_alone = replaced is not None and replaced.oco_id == order.oco_id
+    return _Leg(order.action.sign * _may_fill(order, changed), None if is_alone else order.oco_id)
 
 
 def _worst(net: int, legs: Iterable[_Leg]) -> WorstCase:

@@ -6,7 +6,8 @@ from decimal import Decimal
 from ct_mcp.domain.action import Action, ChangeOrder, PlaceOrder
 from ct_mcp.domain.market import Contract, Quote
 from ct_mcp.domain.order import OrderType
-from ct_mcp.guard.exposure import resulting_order, worst_case_after
+from ct_mcp.guard.exposure import worst_case_after
+from ct_mcp.guard.legs import resulting_order
 from ct_mcp.guard.policy import Policy, View
 from ct_mcp.guard.values import is_price, is_whole_number
 

@@ -1,30 +1,34 @@
-"""What stands without a stop once an order is cancelled or changed."""
+"""What stands without a stop once orders are cancelled, changed, replaced or linked."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from ct_mcp.domain.action import Action, CancelOrder, CancelOrders, ChangeOrder
-from ct_mcp.domain.instrument import Instrument
-from ct_mcp.domain.order import Order, OrderAction, OrderState, OrderType
-from ct_mcp.guard.exposure import worst_case
+from ct_mcp.domain.action import (
+    Action,
+    CancelOrder,
+    CancelOrders,
+    ChangeOrder,
+    DisableStrategy,
+    PlaceOrder,
+    ProtectPosition,
+    ReplaceOrder,
+)
+from ct_mcp.domain.order import Order
+from ct_mcp.guard.legs import bracket_of
 from ct_mcp.guard.policy import View
+from ct_mcp.guard.stops import (
+    Bare,
+    as_row,
+    bare_once_filled,
+    bare_without,
+    covered_by,
+    held_each_way,
+    is_stop,
+    may_be_stop,
+    moves_away,
+    moves_away_from,
+)
 from ct_mcp.guard.values import is_price, is_whole_number, written
-
-# A stop in any other open state may be refused or not yet stand: it is not counted on, though losing it counts.
-_PROTECTING = frozenset({OrderState.SUBMITTED, OrderState.ACCEPTED, OrderState.WORKING, OrderState.PART_FILLED})
-
-
-@dataclass(frozen=True, slots=True)
-class Bare:
-    """Contracts of one position that no stop stands behind."""
-
-    instrument: Instrument
-    contracts: int
-    held: int
-
-    def __str__(self) -> str:
-        return f"{self.contracts} of {self.held} {self.instrument}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,7 @@ class LostProtection:
     bare: tuple[Bare, ...] = ()
     stop_moves_away: bool = False
     moves_away_by: Decimal | None = None
+    words: str = "without a stop afterwards"
 
     @property
     def is_any(self) -> bool:
@@ -48,7 +53,7 @@ class LostProtection:
     def __str__(self) -> str:
         parts = []
         if self.bare:
-            parts.append(f"without a stop afterwards: {', '.join(map(str, self.bare))}")
+            parts.append(f"{self.words}: {', '.join(map(str, self.bare))}")
         if self.stop_moves_away:
             away = self.moves_away_by
             parts.append("the stop moves away" if away is None else f"the stop moves away by {written(away)}")
@@ -56,17 +61,26 @@ class LostProtection:
 
 
 NOTHING_LOST = LostProtection()
+_ONCE_FILLED = "without a stop once it fills, because a fill cancels its OCO group"
 
 
 def unprotects(action: Action, view: View) -> LostProtection | None:
-    """Say what protection a cancel or change takes away; None where positions, orders or the order are not known."""
+    """Say what protection an action takes away; None where positions, orders or the order are not known."""
+    lost: LostProtection | None = NOTHING_LOST
     match action:
         case CancelOrder() | CancelOrders():
-            return _lost_by_cancelling(cancelled_by(action, view), view)
+            lost = _lost_by_cancelling(cancelled_by(action, view), view)
         case ChangeOrder():
-            return _lost_by_changing(action, view)
-        case _:
-            return NOTHING_LOST
+            lost = _lost_by_changing(action, view)
+        case PlaceOrder():
+            lost = _lost_by_joining(action, view)
+        case ReplaceOrder():
+            lost = _lost_by_replacing(action, view)
+        case ProtectPosition():
+            lost = _lost_to_bracket(action, view)
+        case DisableStrategy():
+            lost = _lost_by_pausing(view)
+    return lost
 
 
 def cancelled_by(action: CancelOrder | CancelOrders, view: View) -> tuple[Order, ...] | None:
@@ -86,73 +100,76 @@ def cancelled_by(action: CancelOrder | CancelOrders, view: View) -> tuple[Order,
     return None if isinstance(action, CancelOrder) and not gone else tuple(o for o in gone if not o.is_closed)
 
 
-def _lost_by_cancelling(gone: tuple[Order, ...] | None, view: View) -> LostProtection | None:
+def _lost_by_cancelling(gone: tuple[Order, ...] | None, view: View, new: Order | None = None) -> LostProtection | None:
+    """Compare with what is left and with the ``new`` order that comes in place of what goes."""
     if gone is None or view.orders is None or view.positions is None:
         return None
-    left = tuple(order for order in view.orders if order not in gone)
-    instruments = dict.fromkeys(order.instrument for order in gone if _may_be_stop(order))
-    return LostProtection(tuple(bare for name in instruments for bare in _bare(name, gone, left, view)))
+    left = [order for order in (*view.orders, new) if order is not None and order not in gone]
+    instruments = dict.fromkeys(order.instrument for order in gone if may_be_stop(order))
+    bare = tuple(bare for name in instruments for bare in bare_without(name, gone, left, view))
+    away = None if new is None else moves_away_from(gone, new, view)
+    return LostProtection(bare, away is not None, away or None)
 
 
-def _bare(instrument: Instrument, gone: Iterable[Order], left: Iterable[Order], view: View) -> Iterable[Bare]:
-    """Compare what may be held on each side with the stops that are left, where a stop of that side goes."""
-    for action, held in _held(instrument, view):
-        goes = any(_may_be_stop(order) and (order.instrument, order.action) == (instrument, action) for order in gone)
-        covered = sum(order.remaining for order in left if _protects(order, instrument, action))
-        if goes and held > covered:
-            yield Bare(instrument, held - covered, held)
+def _lost_by_replacing(action: ReplaceOrder, view: View) -> LostProtection | None:
+    gone = cancelled_by(CancelOrder(action.account, action.order_id), view)
+    lost, joined = _lost_by_cancelling(gone, view, as_row(action.order)), _lost_by_joining(action.order, view)
+    return joined if lost is not None and not lost.is_any else lost
 
 
-def _held(instrument: Instrument, view: View) -> tuple[tuple[OrderAction, int], ...]:
-    """Contracts that a SELL stop and a BUY stop protect; an order of unknown outcome may have made them."""
-    reach = worst_case(view.net_position(instrument) or 0, (), view.pending_orders(instrument))
-    return (OrderAction.SELL, reach.long), (OrderAction.BUY, reach.short)
+def _lost_to_bracket(protect: ProtectPosition, view: View) -> LostProtection | None:
+    """What goes are all orders of the instrument and the groups they are in; what comes is one stop, or none."""
+    net = view.net_position(protect.instrument)
+    gone = cancelled_by(CancelOrders(protect.account, protect.instrument), view)
+    if net is None:
+        return None
+    stops = [leg for leg in bracket_of(protect, view) or () if is_price(leg.stop_price)]
+    return _lost_by_cancelling(gone, view, as_row(stops[0]) if stops else None)
 
 
-def _is_stop(order: Order) -> bool:
-    return order.order_type.needs_stop_price and not order.is_closed
+def _lost_by_pausing(view: View) -> LostProtection | None:
+    """Nobody says which orders are the strategy's: it may be any of them."""
+    lost = _lost_by_cancelling(view.orders, view)
+    return lost and replace(lost, words="may stand without a stop afterwards")
 
 
-def _may_be_stop(order: Order) -> bool:
-    """An order of a type that we do not know is not counted on, but losing it may be losing a stop."""
-    return _is_stop(order) or (order.order_type is OrderType.OTHER and not order.is_closed)
-
-
-def _protects(order: Order, instrument: Instrument, action: OrderAction) -> bool:
-    return _is_stop(order) and order.state in _PROTECTING and (order.instrument, order.action) == (instrument, action)
+def _lost_by_joining(order: PlaceOrder, view: View) -> LostProtection | None:
+    """An order that fills cancels the rest of its group: a small exit takes a larger stop along."""
+    if not order.oco_id or order.flatten_first:
+        return NOTHING_LOST
+    if view.orders is None or view.positions is None:
+        return None
+    row = as_row(order)
+    return LostProtection(bare_once_filled(row, view), words=_ONCE_FILLED)
 
 
 def _lost_by_changing(change: ChangeOrder, view: View) -> LostProtection | None:
     order = view.order(change.order_id)
     if order is None or view.orders is None or view.positions is None:
         return None
-    held = dict(_held(order.instrument, view))[order.action]
-    if not _is_stop(order) or not held:
+    held = dict(held_each_way(order.instrument, view))[order.action]
+    if is_stop(order) and held:
+        away = moves_away(order, change.stop_price, change.limit_price)
+        lost = LostProtection(_bare_after(change, order, held, view), away is not None, away or None)
+        if lost.is_any:
+            return lost
+    return _lost_by_shrinking(change, order, view)
+
+
+def _lost_by_shrinking(change: ChangeOrder, order: Order, view: View) -> LostProtection:
+    """A target made smaller than the stop of its group takes that stop along all the same."""
+    if change.quantity is None:
         return NOTHING_LOST
-    away = _moves_away(order, change)
-    return LostProtection(_bare_after(change, order, held, view), away is not None, away or None)
-
-
-def _moves_away(order: Order, change: ChangeOrder) -> Decimal | None:
-    """How far the stop, or what it will accept once triggered, moves away; zero where it moves nobody knows how far."""
-    sign = order.action.sign
-    moves = (_moved(order.stop_price, change.stop_price, sign), _moved(order.limit_price, change.limit_price, -sign))
-    away = [move for move in moves if move is not None]
-    return max(away) if away else None
-
-
-def _moved(old: Decimal | None, new: Decimal | None, sign: int) -> Decimal | None:
-    if new is None:
-        return None
-    if old is None or not is_price(old) or not is_price(new):
-        return Decimal(0)
-    return (new - old) * sign if (new - old) * sign > 0 else None
+    quantity = change.quantity if is_whole_number(change.quantity) else 0
+    before, after = (bare_once_filled(row, view) for row in (order, replace(order, quantity=quantity)))
+    grows = sum(bare.contracts for bare in after) > sum(bare.contracts for bare in before)
+    return LostProtection(after, words=_ONCE_FILLED) if grows else NOTHING_LOST
 
 
 def _bare_after(change: ChangeOrder, order: Order, held: int, view: View) -> tuple[Bare, ...]:
     if change.quantity is None or (is_whole_number(change.quantity) and change.quantity >= order.quantity):
         return ()
-    kept = max(0, change.quantity - order.filled) if is_whole_number(change.quantity) else 0
-    others = (other for other in view.orders or () if other is not order)
-    covered = kept + sum(other.remaining for other in others if _protects(other, order.instrument, order.action))
+    kept = replace(order, quantity=change.quantity if is_whole_number(change.quantity) else 0)
+    rows = [kept if other is order else other for other in view.orders or ()]
+    covered = covered_by(rows, order.instrument, order.action)
     return (Bare(order.instrument, held - covered, held),) if held > covered else ()

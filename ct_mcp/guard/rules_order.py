@@ -5,8 +5,9 @@ from datetime import date, datetime, timedelta
 from ct_mcp.domain.action import ChangeOrder, PlaceOrder
 from ct_mcp.domain.market import trading_day
 from ct_mcp.domain.order import OrderAction
-from ct_mcp.guard.exposure import resulting_order, worst_case_after
+from ct_mcp.guard.exposure import worst_case_after
 from ct_mcp.guard.figures import quote_for
+from ct_mcp.guard.legs import resulting_order
 from ct_mcp.guard.policy import Denial, Policy, View
 from ct_mcp.guard.values import is_whole_number, plain, stamped
 from ct_mcp.guard.verdict import NO_ORDER, Finding, Passed, on_exposure, on_orders, on_risk

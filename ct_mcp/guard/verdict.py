@@ -6,7 +6,7 @@ from functools import wraps
 
 from ct_mcp.domain.action import Action, ChangeOrder, PlaceOrder
 from ct_mcp.guard.direction import only_reduces
-from ct_mcp.guard.exposure import resulting_order
+from ct_mcp.guard.legs import resulting_order
 from ct_mcp.guard.policy import Denial, Policy, View
 
 

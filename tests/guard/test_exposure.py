@@ -9,7 +9,8 @@ from ct_mcp.domain.action import CancelOrder, ChangeOrder, PlaceOrder
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import Order, OrderAction, OrderState, OrderType, TimeInForce
 from ct_mcp.domain.position import Position
-from ct_mcp.guard.exposure import WorstCase, resulting_order, worst_case, worst_case_after, worst_case_now
+from ct_mcp.guard.exposure import WorstCase, worst_case, worst_case_after, worst_case_now
+from ct_mcp.guard.legs import resulting_order
 from ct_mcp.guard.policy import PendingOrder, View
 
 ES, NQ = Instrument("ES", 2026, 12), Instrument("NQ", 2026, 12)
