@@ -22,51 +22,89 @@ _HAIR = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
+class Rate:
+    """So many at once, so many a second after that, and how many of them are kept for exits."""
+
+    capacity: float = CAPACITY
+    per_second: float = PER_SECOND
+    reserve: float = RESERVE
+
+
+WHOLE = Rate()
+THIRD = Rate(CAPACITY / 3, PER_SECOND / 3, RESERVE / 3)
+"""What a process allows itself that cannot ask the others: three of them stay within the whole."""
+
+
+@dataclass(frozen=True, slots=True)
 class Bucket:
     """The tokens left at one moment; below zero while the service asked us to wait. The state that processes share."""
 
     tokens: float = CAPACITY
     at: datetime | None = None
+    rate: Rate = WHOLE
 
     def refilled(self, now: datetime) -> "Bucket":
         """The bucket as it stands now. A clock that went back refills nothing, and is followed from there on."""
         passed = 0.0 if self.at is None else max(0.0, (now - self.at).total_seconds())
-        return Bucket(min(CAPACITY, self.tokens + passed * PER_SECOND), now)
+        tokens = min(self.rate.capacity, self.tokens + passed * self.rate.per_second)
+        return replace(self, tokens=tokens, at=now)
 
     def taken(self, now: datetime, *, urgent: bool) -> tuple["Bucket", float]:
         """Take one token, or take none and say how many seconds to wait before asking again."""
         bucket = self.refilled(now)
-        missing = (1.0 if urgent else 1.0 + RESERVE) - bucket.tokens
+        missing = (1.0 if urgent else 1.0 + self.rate.reserve) - bucket.tokens
         if missing <= _HAIR:
             return replace(bucket, tokens=bucket.tokens - 1.0), 0.0
         # In whole milliseconds, rounded up: a wait shorter than the clock can tell would be asked for again and again.
-        return bucket, ceil(missing / PER_SECOND * 1000) / 1000
+        return bucket, ceil(missing / self.rate.per_second * 1000) / 1000
 
     def penalised(self, now: datetime, retry_after_seconds: float) -> "Bucket":
         """They answered 429: nothing leaves before their time is up, and then exits first."""
         bucket = self.refilled(now)
         wait = min(max(0.0, retry_after_seconds), LONGEST_PENALTY_SECONDS)
-        return replace(bucket, tokens=min(bucket.tokens, 1.0 - wait * PER_SECOND))
+        return replace(bucket, tokens=min(bucket.tokens, 1.0 - wait * self.rate.per_second))
+
+    def alone(self) -> "Bucket":
+        """The bucket of a process that has lost the others: a third of the rate, and no more than was left.
+
+        What they asked us to wait is waited for as long as before.
+        """
+        tokens = self.tokens / 3 if self.tokens < 0 else min(self.tokens, THIRD.capacity)
+        return Bucket(tokens, self.at, THIRD)
+
+    def rejoined(self, now: datetime, alone: "Bucket") -> "Bucket":
+        """The common bucket, less what a process has sent alone and has not got back by now."""
+        here, there = self.refilled(now), alone.refilled(now)
+        sent = there.rate.capacity - max(0.0, there.tokens)
+        left = replace(here, tokens=here.tokens - sent)
+        return left.penalised(now, (1.0 - there.tokens) / there.rate.per_second) if there.tokens < 0 else left
 
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """The budget as a person reads it: requests that may leave at once, and when it is full again."""
+    """The budget as a person reads it: requests that may leave at once, and when it is full again.
+
+    ``note`` says what is wrong with it, if anything is.
+    """
 
     requests_left: int
     requests_left_for_exits: int
     full_in_seconds: float
     capacity: int = int(CAPACITY)
     per_second: float = PER_SECOND
+    note: str = ""
 
 
-def allowance(bucket: Bucket, now: datetime) -> Allowance:
+def allowance(bucket: Bucket, now: datetime, note: str = "") -> Allowance:
     """Say what a bucket allows at this moment."""
-    tokens = bucket.refilled(now).tokens
+    tokens, rate = bucket.refilled(now).tokens, bucket.rate
     return Allowance(
-        requests_left=max(0, int(tokens - RESERVE + _HAIR)),
+        requests_left=max(0, int(tokens - rate.reserve + _HAIR)),
         requests_left_for_exits=max(0, int(tokens + _HAIR)),
-        full_in_seconds=round((CAPACITY - tokens) / PER_SECOND, 3),
+        full_in_seconds=round((rate.capacity - tokens) / rate.per_second, 3),
+        capacity=int(rate.capacity),
+        per_second=round(rate.per_second, 2),
+        note=note,
     )
 
 
