@@ -9,7 +9,7 @@ from pydantic import Field
 from ct_mcp.domain.action import ClosePosition, Flatten, FlattenEverything, ProtectPosition, ReversePosition
 from ct_mcp.server.asking import propose_and_ask
 from ct_mcp.server.reading import Reading
-from ct_mcp.server.tools.trading import AccountName, InstrumentName, OneInstrument, Traded, exact, exit_from, told
+from ct_mcp.server.tools.trading import AccountName, HeldInstrument, OneInstrument, Traded, exact, exit_from, told
 from ct_mcp.server.wiring import ToolContext, desk_of
 from ct_mcp.server.within_reach import accounts_to_leave
 
@@ -17,7 +17,7 @@ from ct_mcp.server.within_reach import accounts_to_leave
 async def close_position(
     ctx: ToolContext,
     account: AccountName,
-    instrument: InstrumentName,
+    instrument: HeldInstrument,
     quantity: Annotated[int | None, Field(ge=1, description="Contracts; leave out for all")] = None,
     percent: Annotated[float | None, Field(gt=0, le=100, description="Instead of quantity; rounds up")] = None,
 ) -> Traded:
@@ -49,7 +49,7 @@ async def flatten_everything(ctx: ToolContext) -> Traded:
     return told(replace(outcome, warnings=(*outcome.warnings, *left_alone)))
 
 
-async def reverse_position(ctx: ToolContext, account: AccountName, instrument: InstrumentName) -> Traded:
+async def reverse_position(ctx: ToolContext, account: AccountName, instrument: HeldInstrument) -> Traded:
     """Stand the other way round in one instrument, at the same size. Needs a position.
 
     The orders around the old position go; the new one has no stop: use protect_position.
@@ -62,7 +62,7 @@ async def reverse_position(ctx: ToolContext, account: AccountName, instrument: I
 async def protect_position(
     ctx: ToolContext,
     account: AccountName,
-    instrument: InstrumentName,
+    instrument: HeldInstrument,
     take_profit_price: Annotated[float | None, Field(description="Limit on the winning side")] = None,
     stop_loss_price: Annotated[float | None, Field(description="Stop on the losing side")] = None,
 ) -> Traded:

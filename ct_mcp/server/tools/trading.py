@@ -19,6 +19,7 @@ Traded = Annotated[CallToolResult, TradeAnswer] | InputRequiredResult
 
 AccountName = Annotated[str, Field(description="Account name, e.g. Sim101")]
 InstrumentName = Annotated[str, Field(description="e.g. 'ES 12-26', ESZ26, or ES for the front month")]
+HeldInstrument = Annotated[str, Field(description="e.g. 'ES 12-26', ESZ26, or ES for the month that is held")]
 Action = Annotated[Literal["BUY", "SELL"], Field(description="What the person asked for")]
 Quantity = Annotated[int, Field(ge=1, description="Contracts")]
 OneInstrument = Annotated[str | None, Field(description="Leave out for the whole account")]
