@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     from ct_mcp.crosstrade.client import CrossTrade
     from ct_mcp.desk.desk import Desk
+    from ct_mcp.desk.shared_budget import SharedBudget
     from ct_mcp.store.sqlite import SqliteStore
 
 FLAGS = ("config", "state_dir", "base_url", "mode", "toolsets", "log_level")
@@ -61,9 +63,19 @@ class Furnishing:
         settings, waits = self._settings, self._settings.timeouts
         timeouts = Timeouts(waits.connect_seconds, waits.read_seconds, waits.bars_seconds, waits.write_seconds)
         token = settings.token.reveal() if settings.token else None
-        self._client = CrossTrade(settings.base_url, token, timeouts)
+        self._client = CrossTrade(settings.base_url, token, timeouts, budget=self.budget)
         self._store = SqliteStore(settings.state_dir)
         return Desk(self._client, self._store, settings.policy, clock=utc_now)
+
+    @cached_property
+    def budget(self) -> "SharedBudget":
+        """What every process with this token takes its requests from."""
+        from ct_mcp.crosstrade.line import utc_now
+        from ct_mcp.desk.shared_budget import SharedBudget
+        from ct_mcp.store.meters import Meters
+
+        token = self._settings.token
+        return SharedBudget(Meters(self._settings.state_dir), token.reveal() if token else "", utc_now)
 
     @property
     def is_used(self) -> bool:
@@ -74,5 +86,7 @@ class Furnishing:
         """Close connections and the store, as far as they were opened."""
         if self._client is not None:
             await self._client.__aexit__(None, None, None)
+        if "budget" in self.__dict__:
+            await self.budget.close()
         if self._store is not None:
             await self._store.close()
