@@ -9,11 +9,20 @@ from ct_mcp.desk.halting import halt_if_due, told
 from ct_mcp.desk.ports import Store
 from ct_mcp.desk.question import clean, summary_of
 from ct_mcp.desk.read_back import largest_left
-from ct_mcp.domain.action import ChangeOrder, ClosePosition, Flatten, PlaceOrder
+from ct_mcp.domain.action import (
+    ChangeOrder,
+    ClosePosition,
+    Flatten,
+    PlaceOrder,
+    ProtectPosition,
+    ReplaceOrder,
+    ReversePosition,
+)
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.ticket import Ticket
 from ct_mcp.errors import StoreFailed
-from ct_mcp.guard.direction import only_reduces
+from ct_mcp.guard.direction import only_reduces, sends_orders
+from ct_mcp.guard.rules import Result
 from ct_mcp.store.journal import EntryKind, NewEntry
 
 
@@ -76,8 +85,12 @@ def _intent(ticket: Ticket, case: Case) -> NewEntry:
         ticket_id=ticket.ticket_id,
         own_id=ticket.own_id,
         fingerprint=ticket.fingerprint,
-        opens=isinstance(ticket.action, PlaceOrder | ChangeOrder) and not only_reduces(case.action, case.view),
-        detail={"may_fill": [[f.root, f.year, f.month, signed] for f, signed in _may_fill(case)]},
+        opens=sends_orders(ticket.action) and not only_reduces(case.action, case.view),
+        detail={
+            "may_fill": [[f.root, f.year, f.month, signed] for f, signed in _may_fill(case)],
+            "rules": [f"{one.rule}: {one.figures}" for one in case.review.verdicts if one.result is Result.PASSED],
+            "not_checked": case.review.checks_not_run,
+        },
     )
 
 
@@ -98,6 +111,14 @@ def _may_fill(case: Case) -> Iterator[tuple[Instrument, int]]:
     match case.action:
         case PlaceOrder() as order:
             yield order.instrument, order.action.sign * order.quantity
+            if order.flatten_first:
+                yield order.instrument, -(case.view.net_position(order.instrument) or 0)
+        case ReplaceOrder(order=order):
+            yield order.instrument, order.action.sign * order.quantity
+        case ReversePosition(instrument=turned):
+            yield turned, -2 * (case.view.net_position(turned) or 0)
+        case ProtectPosition(instrument=protected):
+            yield protected, -(case.view.net_position(protected) or 0)
         case ChangeOrder(order_id=order_id, quantity=int(quantity)):
             changed = case.view.order(order_id)
             if changed is not None and quantity > changed.quantity:

@@ -15,11 +15,12 @@ from typing import TypeVar, TypeVarTuple
 from anyio import CapacityLimiter, to_thread
 
 from ct_mcp.domain.ticket import Halt, Ticket
-from ct_mcp.store import leases, ledger, pins, shared, tickets
+from ct_mcp.store import leases, ledger, pins, searching, shared, tickets
 from ct_mcp.store.database import Database
 from ct_mcp.store.journal import Entry, LastIntent, NewEntry, Verification
 from ct_mcp.store.memory import Memory, Outstanding
 from ct_mcp.store.pins import PinLocked, StoredPin
+from ct_mcp.store.searching import Wanted
 
 FILE_NAME = "ct-mcp.sqlite3"
 
@@ -83,6 +84,14 @@ class SqliteStore:
     async def noes(self, limit: int) -> tuple[Entry, ...]:
         """The last of what was denied, declined, suspicious or resumed, newest first."""
         return await self._read(ledger.noes, limit)
+
+    async def search(self, wanted: Wanted) -> tuple[Entry, ...]:
+        """The newest of those that are wanted, newest last."""
+        return await self._read(searching.search, wanted)
+
+    async def story(self, any_id: str) -> tuple[Entry, ...]:
+        """All that was written about one order, oldest first, by the id of a ticket or of the order, ours or theirs."""
+        return await self._read(searching.story, any_id)
 
     async def unsettled(self) -> tuple[Entry, ...]:
         """The intents of unknown fate, oldest first."""
