@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from ct_mcp.domain.action import Action, ChangeOrder, PlaceOrder
+from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.market import Contract, Quote
 from ct_mcp.domain.order import OrderType
 from ct_mcp.guard.exposure import worst_case_after
-from ct_mcp.guard.legs import resulting_order
+from ct_mcp.guard.legs import SendsOrder, resulting_order
 from ct_mcp.guard.policy import Policy, View
 from ct_mcp.guard.values import is_price, is_whole_number
 
@@ -32,9 +33,9 @@ class OrderFigures:
 
 
 def order_figures(action: Action, view: View, policy: Policy) -> OrderFigures | None:
-    """Reckon a new order, or a changed one as it will stand; None for actions that send no order."""
+    """Reckon a new order, a changed one as it will stand, or a reverse; None for actions that send no such order."""
     order = resulting_order(action, view)
-    if order is None or not isinstance(action, PlaceOrder | ChangeOrder):
+    if order is None or not isinstance(action, SendsOrder):
         return None
     quote = quote_for(order, view)
     sound = is_whole_number(order.quantity)
@@ -53,9 +54,14 @@ def order_figures(action: Action, view: View, policy: Policy) -> OrderFigures | 
 
 
 def quote_for(order: PlaceOrder, view: View) -> Quote | None:
+    """The quote of the order's very contract."""
+    return quote_of(order.instrument, view)
+
+
+def quote_of(instrument: Instrument, view: View) -> Quote | None:
     """The quote, if it is of this very contract and says what a tick and a point are worth."""
     quote = view.quote
-    if quote is None or quote.instrument != order.instrument or not _is_usable(quote.contract):
+    if quote is None or quote.instrument != instrument or not _is_usable(quote.contract):
         return None
     return quote
 
@@ -107,7 +113,7 @@ def risk_over_band(order: PlaceOrder, quote: Quote | None, band_ticks: int) -> D
     return quote.contract.money(quote.contract.tick_size * band_ticks, order.quantity)
 
 
-def position_after(action: PlaceOrder | ChangeOrder, view: View) -> int | None:
+def position_after(action: SendsOrder, view: View) -> int | None:
     """Signed contracts once all of it has filled and nothing else has."""
     order = resulting_order(action, view)
     net = None if order is None else view.net_position(order.instrument)

@@ -91,8 +91,11 @@ def prices_of(action: Action, view: View) -> Prices | None:
         bracket = (("take_profit_price", action.take_profit_price), ("stop_loss_price", action.stop_loss_price))
         return Prices(action.instrument, _given(bracket))
     order = resulting_order(action, view)
-    if order is None:
-        return None
+    return None if order is None else prices_of_order(order)
+
+
+def prices_of_order(order: PlaceOrder) -> Prices:
+    """Its limit and its stop, as far as they are given."""
     return Prices(order.instrument, _given((("limit_price", order.limit_price), ("stop_price", order.stop_price))))
 
 

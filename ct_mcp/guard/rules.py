@@ -15,11 +15,12 @@ from ct_mcp.guard.rules_account import (
 )
 from ct_mcp.guard.rules_fields import (
     change_changes_something,
-    change_names_an_open_order,
     close_says_how_much_once,
     limit_price_fits_the_order_type,
     names_are_plain_text,
+    order_named_is_open,
     order_type_can_be_sent,
+    replacement_can_take_the_place,
     stop_limit_prices_stand_in_order,
     stop_price_fits_the_order_type,
 )
@@ -36,6 +37,13 @@ from ct_mcp.guard.rules_pace import (
     orders_per_day_are_within_limit,
     orders_per_minute_are_within_limit,
 )
+from ct_mcp.guard.rules_position import (
+    bracket_has_a_price,
+    bracket_is_placed_on_a_fresh_quote,
+    position_to_turn_or_protect_is_held,
+    stop_loss_stands_clear_of_the_market,
+    take_profit_stands_on_its_side,
+)
 from ct_mcp.guard.rules_price import (
     limit_does_not_run_through_the_market,
     prices_are_near_the_market,
@@ -44,6 +52,10 @@ from ct_mcp.guard.rules_price import (
     prices_are_readable,
     quote_is_fresh,
     stop_stands_on_its_side,
+)
+from ct_mcp.guard.rules_strategy import (
+    strategy_is_started_with_readable_values,
+    what_a_strategy_sends_is_its_own,
 )
 from ct_mcp.guard.rules_time import session_is_open_or_order_may_wait, time_to_be_flat_by_has_not_passed
 from ct_mcp.guard.rules_value import notional_is_within_limit, risk_is_within_limit
@@ -95,8 +107,11 @@ RULES: tuple[Rule, ...] = (
     day_loss_is_within_limit,
     instrument_is_allowed,
     contract_has_not_expired,
-    change_names_an_open_order,
+    order_named_is_open,
     change_changes_something,
+    replacement_can_take_the_place,
+    position_to_turn_or_protect_is_held,
+    bracket_has_a_price,
     close_says_how_much_once,
     quantity_is_a_whole_number,
     quantity_is_within_limit,
@@ -113,6 +128,11 @@ RULES: tuple[Rule, ...] = (
     prices_are_near_the_market,
     limit_does_not_run_through_the_market,
     stop_stands_on_its_side,
+    bracket_is_placed_on_a_fresh_quote,
+    stop_loss_stands_clear_of_the_market,
+    take_profit_stands_on_its_side,
+    strategy_is_started_with_readable_values,
+    what_a_strategy_sends_is_its_own,
     notional_is_within_limit,
     risk_is_within_limit,
     session_is_open_or_order_may_wait,

@@ -2,13 +2,24 @@
 
 from decimal import Decimal
 
-from ct_mcp.domain.action import Action, ChangeOrder, ClosePosition, PlaceOrder
+from ct_mcp.domain.action import (
+    Action,
+    ChangeOrder,
+    ClosePosition,
+    CloseStrategy,
+    DisableStrategy,
+    EnableStrategy,
+    PlaceOrder,
+    ReplaceOrder,
+)
 from ct_mcp.domain.order import Order, OrderType
+from ct_mcp.domain.strategy import StartStrategy
+from ct_mcp.guard.legs import resulting_order
 from ct_mcp.guard.policy import Denial, Policy, View
 from ct_mcp.guard.values import is_price, is_whole_number, plain, written
-from ct_mcp.guard.verdict import Finding, NotApplicable, Passed, on_orders
+from ct_mcp.guard.verdict import NO_ORDER, Finding, NotApplicable, Passed, on_orders
 
-NO_CHANGE = NotApplicable("no change of an order")
+NO_CHANGE = NotApplicable("changes no order")
 NO_CLOSE = NotApplicable("no partial close")
 
 
@@ -43,17 +54,18 @@ def stop_limit_prices_stand_in_order(order: PlaceOrder, _view: View, _policy: Po
     return Denial("STOP_LIMIT_CROSSED", figures) if (limit - stop) * order.action.sign < 0 else Passed(figures)
 
 
-@on_orders
-def names_are_plain_text(order: PlaceOrder, _view: View, _policy: Policy) -> Finding:
-    """An OCO group and an ATM strategy are words that NinjaTrader knows, not carriers for anything else."""
-    given = (("oco_id", order.oco_id), ("atm_strategy", order.atm_strategy))
+def names_are_plain_text(action: Action, view: View, _policy: Policy) -> Finding:
+    """OCO groups, templates and strategies are words that NinjaTrader knows, not carriers for anything else."""
+    given = _names(action, view)
+    if given is None:
+        return NO_ORDER
     odd = [f"{field}={plain(name)!r}" for field, name in given if name is not None and not _is_plain(name)]
     return Denial("NAME_INVALID", ", ".join(odd)) if odd else Passed("plain")
 
 
-def change_names_an_open_order(action: Action, view: View, _policy: Policy) -> Finding:
-    """What is closed or not listed cannot be changed; it may have filled."""
-    if not isinstance(action, ChangeOrder):
+def order_named_is_open(action: Action, view: View, _policy: Policy) -> Finding:
+    """What is closed or not listed can be neither changed nor replaced; it may have filled."""
+    if not isinstance(action, ChangeOrder | ReplaceOrder):
         return NO_CHANGE
     order, figures = view.order(action.order_id), f"order={plain(action.order_id)}"
     if view.orders is None:
@@ -97,6 +109,34 @@ def _fits(order: PlaceOrder, price: Decimal | None, name: str, *, needed: bool) 
     if price is not None and not needed:
         return Denial(f"{name}_PRICE_SUPERFLUOUS", figures)
     return Passed(figures)
+
+
+def replacement_can_take_the_place(action: Action, view: View, _policy: Policy) -> Finding:
+    """In the same instrument, and in no OCO group that goes with the old order: NinjaTrader never takes one again."""
+    if not isinstance(action, ReplaceOrder):
+        return NotApplicable("replaces no order")
+    old, new = view.order(action.order_id), action.order
+    if old is None:
+        return NotApplicable("the order is not known")
+    figures = f"old={old.instrument}, new={new.instrument}"
+    if old.instrument != new.instrument:
+        return Denial("REPLACEMENT_ELSEWHERE", figures)
+    if new.oco_id and new.oco_id == old.oco_id:
+        return Denial("OCO_GROUP_SPENT", f"oco_id={plain(new.oco_id)} goes with order={plain(action.order_id)}")
+    return Passed(figures)
+
+
+def _names(action: Action, view: View) -> list[tuple[str, str | None]] | None:
+    match action:
+        case StartStrategy():
+            values = [(plain(name), value) for name, value in action.parameters if isinstance(value, str)]
+            parameters = [("parameter", name) for name, _ in action.parameters]
+            return [("strategy_class", action.strategy_class), *parameters, *values]
+        case EnableStrategy() | DisableStrategy() | CloseStrategy():
+            return [("strategy_id", action.strategy_id)]
+        case _:
+            order = resulting_order(action, view)
+            return None if order is None else [("oco_id", order.oco_id), ("atm_strategy", order.atm_strategy)]
 
 
 def _is_plain(name: str) -> bool:

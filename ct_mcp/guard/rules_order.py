@@ -2,35 +2,36 @@
 
 from datetime import date, datetime, timedelta
 
-from ct_mcp.domain.action import ChangeOrder, PlaceOrder
+from ct_mcp.domain.action import PlaceOrder
+from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.market import trading_day
 from ct_mcp.domain.order import OrderAction
 from ct_mcp.guard.exposure import worst_case_after
-from ct_mcp.guard.figures import quote_for
-from ct_mcp.guard.legs import resulting_order
+from ct_mcp.guard.figures import quote_of
+from ct_mcp.guard.legs import SendsOrder, resulting_order
 from ct_mcp.guard.policy import Denial, Policy, View
 from ct_mcp.guard.values import is_whole_number, plain, stamped
-from ct_mcp.guard.verdict import NO_ORDER, Finding, Passed, on_exposure, on_orders, on_risk
+from ct_mcp.guard.verdict import NO_ORDER, Finding, Passed, on_exposure, on_instruments, on_orders, on_risk
 
 
-@on_orders
-def instrument_is_allowed(order: PlaceOrder, _view: View, policy: Policy) -> Finding:
+@on_instruments
+def instrument_is_allowed(instrument: Instrument, _view: View, policy: Policy) -> Finding:
     """No list means any instrument; an empty list means none."""
     allowed = policy.limits.instruments
     names = "any" if allowed is None else ", ".join(sorted(allowed)) or "none"
-    figures = f"root={order.instrument.root}, allowed={names}"
-    if allowed is not None and order.instrument.root not in allowed:
+    figures = f"root={instrument.root}, allowed={names}"
+    if allowed is not None and instrument.root not in allowed:
         return Denial("INSTRUMENT_NOT_ALLOWED", figures)
     return Passed(figures)
 
 
-@on_orders
-def contract_has_not_expired(order: PlaceOrder, view: View, _policy: Policy) -> Finding:
+@on_instruments
+def contract_has_not_expired(contract: Instrument, view: View, _policy: Policy) -> Finding:
     """The month decides, and the day where the service knows one."""
-    contract, today = order.instrument, trading_day(view.now)
+    today = trading_day(view.now)
     if contract.is_past(today):
         return Denial("CONTRACT_EXPIRED", f"contract={contract.month_in_words}, today={today}")
-    quote = quote_for(order, view)
+    quote = quote_of(contract, view)
     ends_at = None if quote is None else _end_of(quote.contract.expires_at, date(contract.year, contract.month, 1))
     if ends_at is None:
         return Passed(f"contract={contract.month_in_words}, today={today}", "the day of expiry is not known")
@@ -63,7 +64,7 @@ def quantity_is_within_limit(order: PlaceOrder, _view: View, policy: Policy) -> 
 
 
 @on_exposure
-def position_stays_within_limit(action: PlaceOrder | ChangeOrder, view: View, policy: Policy) -> Finding:
+def position_stays_within_limit(action: SendsOrder, view: View, policy: Policy) -> Finding:
     """Count what is held, working, in flight and of unknown outcome as if all of it filled on the order's side."""
     order = resulting_order(action, view)
     if order is None:

@@ -6,6 +6,7 @@ from ct_mcp.domain.action import (
     CancelOrders,
     ChangeOrder,
     ClosePosition,
+    DisableStrategy,
     EnableStrategy,
     PlaceOrder,
     ProtectPosition,
@@ -13,14 +14,14 @@ from ct_mcp.domain.action import (
     ReversePosition,
 )
 from ct_mcp.domain.strategy import StartStrategy
-from ct_mcp.guard.direction import is_partial, leaves_position
+from ct_mcp.guard.direction import is_partial, leaves_position, only_reduces
 from ct_mcp.guard.policy import Denial, Policy, View
 from ct_mcp.guard.verdict import EXIT, Finding, Passed
 
 
 def orders_per_minute_are_within_limit(action: Action, view: View, policy: Policy) -> Finding:
-    """Cancels count too; closing and flattening never wait."""
-    if leaves_position(action):
+    """Cancels count too; closing, flattening, pausing a strategy and protecting never wait."""
+    if _never_waits(action, view):
         return EXIT
     figures = f"orders in the last minute={view.orders_last_minute}, maximum={policy.limits.max_orders_per_minute}"
     if view.orders_last_minute >= policy.limits.max_orders_per_minute:
@@ -30,7 +31,7 @@ def orders_per_minute_are_within_limit(action: Action, view: View, policy: Polic
 
 def orders_per_day_are_within_limit(action: Action, view: View, policy: Policy) -> Finding:
     """A day full of orders can still be cancelled and left."""
-    if leaves_position(action) or isinstance(action, CancelOrder | CancelOrders):
+    if _never_waits(action, view) or isinstance(action, CancelOrder | CancelOrders):
         return EXIT
     figures = f"orders today={view.orders_today}, maximum={policy.limits.max_orders_per_day}"
     if view.orders_today >= policy.limits.max_orders_per_day:
@@ -58,8 +59,17 @@ def no_identical_action_is_unresolved(action: Action, view: View, _policy: Polic
     return Passed("no identical action of unknown outcome")
 
 
+def _never_waits(action: Action, view: View) -> bool:
+    if isinstance(action, ProtectPosition):
+        return bool(only_reduces(action, view))
+    return leaves_position(action) or isinstance(action, DisableStrategy)
+
+
 def _adds_up(action: Action) -> bool:
-    """Say whether twice is more than once: true of orders and of partial closes, not of flattening or cancelling."""
+    """Say whether twice is more than once: true of orders and of partial closes, not of flattening or cancelling.
+
+    Two brackets on their way at once may both be placed, and then one of them opens the other side.
+    """
     match action:
         case PlaceOrder() | ChangeOrder() | ReplaceOrder() | ReversePosition() | ProtectPosition():
             return True

@@ -4,15 +4,16 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from ct_mcp.domain.action import PlaceOrder
+from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.market import trading_day_began
 from ct_mcp.domain.order import OrderType, TimeInForce
 from ct_mcp.guard.policy import FlatBy, View
 
 
-def session_is_open(order: PlaceOrder, view: View) -> bool | None:
+def session_is_open(instrument: Instrument, view: View) -> bool | None:
     """Say whether the session is open; None where the report is missing, of another contract or has run out."""
     session = view.session
-    if session is None or session.is_open is None or session.instrument != order.instrument:
+    if session is None or session.is_open is None or session.instrument != instrument:
         return None
     turns_at = session.closes_at if session.is_open else session.opens_at
     return None if turns_at is not None and turns_at <= view.now else session.is_open
@@ -21,7 +22,7 @@ def session_is_open(order: PlaceOrder, view: View) -> bool | None:
 def may_rest(order: PlaceOrder, view: View) -> bool:
     """Say whether it can wait for the open: a good-till-cancelled order with a price, while the session is closed."""
     waits = order.order_type is not OrderType.MARKET and order.time_in_force is TimeInForce.GTC
-    return waits and session_is_open(order, view) is False
+    return waits and session_is_open(order.instrument, view) is False
 
 
 def flat_by_moment(flat_by: FlatBy, now: datetime) -> datetime:

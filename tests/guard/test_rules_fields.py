@@ -13,10 +13,10 @@ from ct_mcp.guard.rules_fields import (
     NO_CHANGE,
     NO_CLOSE,
     change_changes_something,
-    change_names_an_open_order,
     close_says_how_much_once,
     limit_price_fits_the_order_type,
     names_are_plain_text,
+    order_named_is_open,
     order_type_can_be_sent,
     stop_limit_prices_stand_in_order,
     stop_price_fits_the_order_type,
@@ -121,22 +121,20 @@ def test_other_names_are_denied(place: Place, view: Sees, policy: Allows, name: 
         assert str(found).isprintable()
 
 
-def test_a_change_names_an_open_order(view: Sees, policy: Allows, resting: Rests) -> None:
+def test_a_order_named_is_open(view: Sees, policy: Allows, resting: Rests) -> None:
     change = ChangeOrder("Sim101", "1", quantity=2)
-    assert change_names_an_open_order(change, view(orders=(resting(),)), policy()) == Passed("order=1")
-    assert code(change_names_an_open_order(change, view(orders=None), policy())) == "ORDERS_UNKNOWN"
-    assert code(change_names_an_open_order(change, view(), policy())) == "ORDER_UNKNOWN"
-    assert (
-        code(change_names_an_open_order(change, view(orders=(resting(account="Sim102"),)), policy())) == "ORDER_UNKNOWN"
-    )
-    assert change_names_an_open_order(change, view(orders=(resting(state=OrderState.FILLED),)), policy()) == Denial(
+    assert order_named_is_open(change, view(orders=(resting(),)), policy()) == Passed("order=1")
+    assert code(order_named_is_open(change, view(orders=None), policy())) == "ORDERS_UNKNOWN"
+    assert code(order_named_is_open(change, view(), policy())) == "ORDER_UNKNOWN"
+    assert code(order_named_is_open(change, view(orders=(resting(account="Sim102"),)), policy())) == "ORDER_UNKNOWN"
+    assert order_named_is_open(change, view(orders=(resting(state=OrderState.FILLED),)), policy()) == Denial(
         "ORDER_CLOSED", "order=1, state=FILLED"
     )
 
 
 def test_a_change_may_name_our_own_id(view: Sees, policy: Allows, resting: Rests) -> None:
     change = ChangeOrder("Sim101", "ours", quantity=2)
-    assert change_names_an_open_order(change, view(orders=(resting(own_id="ours"),)), policy()) == Passed("order=ours")
+    assert order_named_is_open(change, view(orders=(resting(own_id="ours"),)), policy()) == Passed("order=ours")
 
 
 @pytest.mark.parametrize(
@@ -171,7 +169,7 @@ def test_a_change_of_an_unknown_order_is_left_to_the_rule_that_says_so(view: See
 
 
 def test_only_changes_are_asked_what_they_change(place: Place, view: Sees, policy: Allows) -> None:
-    assert change_names_an_open_order(place(), view(), policy()) == NO_CHANGE
+    assert order_named_is_open(place(), view(), policy()) == NO_CHANGE
     assert change_changes_something(place(), view(), policy()) == NO_CHANGE
     assert close_says_how_much_once(place(), view(), policy()) == NO_CLOSE
 
