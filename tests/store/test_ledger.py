@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from ct_mcp.errors import StoreFailed
 from ct_mcp.store import ledger
 from ct_mcp.store.journal import SETTLING, Entry, EntryKind, NewEntry
+from ct_mcp.store.memory import Outstanding
 from ct_mcp.store.schema import migrate
 
 NOW = datetime(2026, 11, 23, 15, 30, tzinfo=UTC)
@@ -244,3 +245,54 @@ def test_a_rewritten_kind_is_not_read_as_something_else(journal: Connection) -> 
     tamper(journal, "UPDATE journal SET kind = 'teleported'")
     with pytest.raises(StoreFailed, match="journal entry 1"):
         ledger.newest(journal, 1, None, None)
+
+
+def test_the_outstanding_of_an_account_come_with_the_end_of_the_journal(journal: Connection) -> None:
+    assert ledger.outstanding(journal, "Sim101") == Outstanding(0, ())
+    ledger.append(journal, intent("t1"), NOW)
+    ledger.append(journal, intent("t2", account="Sim102"), NOW)
+    ledger.append(journal, intent("t3"), NOW)
+    ledger.append(journal, NewEntry(EntryKind.ANSWERED, "done", ticket_id="t3"), NOW)
+    found = ledger.outstanding(journal, "Sim101")
+    assert (found.seen, [entry.ticket_id for entry in found.entries]) == (4, ["t1"])
+
+
+MOVES = {
+    "an intent of the same account": intent("t1"),
+    "an exit of the same account": intent("t1", opens=False),
+    "a halt": NewEntry(EntryKind.HALTED, "halted"),
+    "the day's loss of the same account": NewEntry(EntryKind.DAY_LOSS, "lost", account="Sim101"),
+    "the disarming of the same account": NewEntry(EntryKind.DISARMED, "disarmed", account="Sim101"),
+}
+LEAVES = {
+    "an intent of another account": intent("t1", account="Sim102"),
+    "the disarming of another account": NewEntry(EntryKind.DISARMED, "disarmed", account="Sim102"),
+    "a proposal": NewEntry(EntryKind.PROPOSED, "proposed", account="Sim101", ticket_id="t1"),
+    "an approval": NewEntry(EntryKind.APPROVED, "approved", account="Sim101", ticket_id="t1"),
+    "a denial": NewEntry(EntryKind.DENIED, "denied", account="Sim101"),
+    "an answer": NewEntry(EntryKind.ANSWERED, "filled", account="Sim101", ticket_id="t1"),
+    "the end of a halt": NewEntry(EntryKind.RESUMED, "resumed"),
+}
+
+
+@pytest.mark.parametrize("entry", MOVES.values(), ids=MOVES.keys())
+def test_an_intent_is_not_written_after_what_its_review_has_not_seen(journal: Connection, entry: NewEntry) -> None:
+    seen = ledger.append(journal, NewEntry(EntryKind.ASKED, "before"), NOW).sequence
+    last = ledger.append(journal, entry, NOW).sequence
+    assert ledger.append_intent(journal, intent("mine"), NOW, seen) is None
+    assert [each.summary for each in ledger.newest(journal, 9, None, None)] == [entry.summary, "before"]
+    written = ledger.append_intent(journal, intent("mine"), NOW, last)
+    assert written is not None
+    assert written.sequence in outstanding(journal)
+
+
+@pytest.mark.parametrize("entry", LEAVES.values(), ids=LEAVES.keys())
+def test_an_intent_is_written_after_what_moves_nothing(journal: Connection, entry: NewEntry) -> None:
+    ledger.append(journal, entry, NOW)
+    assert ledger.append_intent(journal, intent("mine"), NOW, 0) is not None
+
+
+def test_an_intent_on_a_review_of_an_empty_journal_is_written_once(journal: Connection) -> None:
+    seen = ledger.outstanding(journal, "Sim101").seen
+    assert ledger.append_intent(journal, intent("t1"), NOW, seen) is not None
+    assert ledger.append_intent(journal, intent("t2"), NOW, seen) is None
