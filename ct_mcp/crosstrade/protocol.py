@@ -92,6 +92,7 @@ class Protocol:
             _said("subscribe", events=["orders", "executions", "positions"]),
             _said("streamPnl", enabled=True, interval=PNL_EVERY_MILLISECONDS),
         ]
+        self._doubt("what came before this connection began was not heard")
 
     def disconnected(self, why: str, code: int | None = None) -> None:
         """The connection is over, or never came to be. Another program of the person's has it: then it stays so."""
@@ -153,9 +154,9 @@ class Protocol:
                 changed = news if len(self._changed) < MOST_ACCOUNTS else AccountNews(None)
                 self._changed[changed.account] = changed
             case State():
+                # READY too: what happened before it was not heard.
                 self.state = news.name
-                if news.name != READY:
-                    self._doubt(f"the service calls the stream {news.name}")
+                self._doubt(f"the service calls the stream {news.name}")
             case Resync():
                 self._doubt("the service asks to read everything again")
             case Refusal():

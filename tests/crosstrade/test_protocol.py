@@ -37,6 +37,7 @@ def connected(*wanted: Instrument) -> Protocol:
     protocol = Protocol()
     protocol.want(frozenset(wanted))
     protocol.connected(NOW)
+    assert doubts(protocol) == ["what came before this connection began was not heard"]
     return protocol
 
 
@@ -136,6 +137,7 @@ def test_a_connection_that_does_not_answer_is_dead() -> None:
         ([frame(1, dropped=2)], "the service dropped 2 frames"),
         ([frame(1, "resync")], "the service asks to read everything again"),
         ([frame(1, "status", state="stalled")], "the service calls the stream stalled"),
+        ([frame(1, "status", state="ready")], "the service calls the stream ready"),
         (["what"], "a frame of the stream is no JSON"),
         ([frame(error="rate limit")], "the service refused what we asked of the stream: rate limit"),
     ],
@@ -161,6 +163,7 @@ def test_their_numbers_begin_anew_with_each_connection() -> None:
     protocol.disconnected("", None)
     assert doubts(protocol) == ["the stream ended"]
     protocol.connected(NOW)
+    assert doubts(protocol)
     protocol.received(frame(1), NOW)
     assert doubts(protocol) == []
 
@@ -326,5 +329,5 @@ class Interleavings(RuleBasedStateMachine):
         assert not may_rely or self.lost or self.read == self.truth
 
 
-Interleavings.TestCase.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+Interleavings.TestCase.settings = settings(max_examples=300, stateful_step_count=30, deadline=None)
 test_no_interleaving_is_ever_wrong = Interleavings.TestCase
