@@ -1,9 +1,9 @@
-"""The figures of one order, finished: what it is worth, what it risks, how far it stands, where it leads."""
+"""The figures of an order or a bracket, finished: what it is worth, what it risks, where it stands and leads."""
 
 from dataclasses import dataclass
 from decimal import Decimal
 
-from ct_mcp.domain.action import Action, ChangeOrder, PlaceOrder
+from ct_mcp.domain.action import Action, ChangeOrder, PlaceOrder, ProtectPosition
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.market import Contract, Quote
 from ct_mcp.domain.order import OrderType
@@ -53,6 +53,46 @@ def order_figures(action: Action, view: View, policy: Policy) -> OrderFigures | 
     )
 
 
+@dataclass(frozen=True, slots=True)
+class BracketFigures:
+    """Money is account currency, from the last quote to the price, or from the average price of the position.
+
+    ``risk`` and ``reward`` are distances in money and never negative; the results carry their sign. None is what
+    cannot be said, or what a bracket of one leg has not.
+    """
+
+    position: int
+    reference_price: Decimal | None = None
+    stop_ticks: Decimal | None = None
+    risk: Decimal | None = None
+    result_at_stop: Decimal | None = None
+    target_ticks: Decimal | None = None
+    reward: Decimal | None = None
+    result_at_target: Decimal | None = None
+
+
+def bracket_figures(protect: ProtectPosition, view: View) -> BracketFigures | None:
+    """Reckon what stands at risk down to the stop and what is to gain up to the target; None without a position."""
+    net, quote = view.net_position(protect.instrument), quote_of(protect.instrument, view)
+    if not net:
+        return None
+    reference = reference_price(quote)
+    stop, target = (
+        price if is_price(price) else None for price in (protect.stop_loss_price, protect.take_profit_price)
+    )
+    average = _average_price(protect.instrument, view)
+    return BracketFigures(
+        position=net,
+        reference_price=reference,
+        stop_ticks=_ticks(stop, reference, quote),
+        risk=_distance(stop, reference, net, quote),
+        result_at_stop=_result(stop, average, net, quote),
+        target_ticks=_ticks(target, reference, quote),
+        reward=_distance(target, reference, net, quote),
+        result_at_target=_result(target, average, net, quote),
+    )
+
+
 def quote_for(order: PlaceOrder, view: View) -> Quote | None:
     """The quote of the order's very contract."""
     return quote_of(order.instrument, view)
@@ -89,10 +129,8 @@ def first_price(order: PlaceOrder) -> Decimal | None:
 
 def ticks_from_market(order: PlaceOrder, quote: Quote | None) -> Decimal | None:
     """How far its first price stands from the last quote, in ticks; None for a market order."""
-    price, reference = first_price(order), reference_price(quote)
-    if quote is None or price is None or reference is None or not is_price(price):
-        return None
-    return abs(quote.contract.ticks(price - reference))
+    price = first_price(order)
+    return _ticks(price, reference_price(quote), quote) if is_price(price) else None
 
 
 def notional(order: PlaceOrder, quote: Quote | None, band_ticks: int) -> Decimal | None:
@@ -122,6 +160,30 @@ def position_after(action: SendsOrder, view: View) -> int | None:
     changed = view.order(action.order_id) if isinstance(action, ChangeOrder) else None
     fills = order.quantity - (changed.filled if changed else 0)
     return (0 if order.flatten_first else net) + order.action.sign * fills
+
+
+def _ticks(price: Decimal | None, reference: Decimal | None, quote: Quote | None) -> Decimal | None:
+    if quote is None or price is None or reference is None:
+        return None
+    return abs(quote.contract.ticks(price - reference))
+
+
+def _distance(price: Decimal | None, reference: Decimal | None, net: int, quote: Quote | None) -> Decimal | None:
+    result = _result(price, reference, net, quote)
+    return None if result is None else abs(result)
+
+
+def _result(price: Decimal | None, since: Decimal | None, net: int, quote: Quote | None) -> Decimal | None:
+    """What a position of ``net`` contracts makes between two prices."""
+    if quote is None or price is None or since is None:
+        return None
+    return quote.contract.money(price - since, net)
+
+
+def _average_price(instrument: Instrument, view: View) -> Decimal | None:
+    """Of one row only: two rows of one instrument have no common price that we could name."""
+    rows = [row for row in view.positions or () if row.instrument == instrument and row.quantity]
+    return rows[0].average_price if len(rows) == 1 and is_price(rows[0].average_price) else None
 
 
 def _is_usable(contract: Contract) -> bool:

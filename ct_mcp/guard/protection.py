@@ -1,5 +1,6 @@
 """What stands without a stop once orders are cancelled, changed, replaced or linked."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -12,8 +13,11 @@ from ct_mcp.domain.action import (
     PlaceOrder,
     ProtectPosition,
     ReplaceOrder,
+    ReversePosition,
 )
+from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import Order
+from ct_mcp.guard.exposure import worst_case
 from ct_mcp.guard.legs import bracket_of
 from ct_mcp.guard.policy import View
 from ct_mcp.guard.stops import (
@@ -24,6 +28,7 @@ from ct_mcp.guard.stops import (
     covered_by,
     held_each_way,
     is_stop,
+    leaving,
     may_be_stop,
     moves_away,
     moves_away_from,
@@ -83,21 +88,47 @@ def unprotects(action: Action, view: View) -> LostProtection | None:
     return lost
 
 
-def cancelled_by(action: CancelOrder | CancelOrders, view: View) -> tuple[Order, ...] | None:
-    """Every open order that goes; None where it is not known.
+def protected_by(view: View, instrument: Instrument) -> int | None:
+    """Contracts of the position that a standing stop leaves; None where positions or orders were not read."""
+    net, orders = view.net_position(instrument), view.open_orders(instrument)
+    if net is None or orders is None:
+        return None
+    return min(abs(net), covered_by(orders, instrument, leaving(net)))
+
+
+def overhang(net: int, orders: Iterable[Order]) -> int:
+    """Contracts that the orders of one instrument would open on the other side of a position if they filled."""
+    reach = worst_case(net, orders, ())
+    return (reach.short if net >= 0 else 0) + (reach.long if net <= 0 else 0)
+
+
+def added_to_reversed(reverse: ReversePosition, view: View) -> tuple[Order, ...] | None:
+    """The exits of the old direction: should CrossTrade leave them standing, they add to the new position."""
+    net, orders = view.net_position(reverse.instrument), view.open_orders(reverse.instrument)
+    if net is None or orders is None:
+        return None
+    return tuple(order for order in orders if net and order.action is leaving(net))
+
+
+def cancelled_by(
+    action: CancelOrder | CancelOrders | ReplaceOrder | ProtectPosition, view: View
+) -> tuple[Order, ...] | None:
+    """Every open order that goes, before anything new comes; None where it is not known.
 
     NinjaTrader cancels the rest of an OCO group with any of its members, so cancelling a target takes its stop along.
     """
     if view.orders is None:
         return None
-    if isinstance(action, CancelOrders):
-        wanted = [order for order in view.orders if action.instrument in (None, order.instrument)]
-    else:
-        named = view.order(action.order_id)
-        wanted = [] if named is None else [named]
+    if isinstance(action, CancelOrders | ProtectPosition):
+        return _with_groups([o for o in view.orders if action.instrument in (None, o.instrument)], view.orders)
+    named = view.order(action.order_id)
+    return None if named is None else _with_groups([named], view.orders)
+
+
+def _with_groups(wanted: list[Order], orders: tuple[Order, ...]) -> tuple[Order, ...]:
     groups = {order.oco_id for order in wanted if order.oco_id}
-    gone = tuple(order for order in view.orders if order in wanted or order.oco_id in groups)
-    return None if isinstance(action, CancelOrder) and not gone else tuple(o for o in gone if not o.is_closed)
+    gone = (order for order in orders if order in wanted or order.oco_id in groups)
+    return tuple(order for order in gone if not order.is_closed)
 
 
 def _lost_by_cancelling(gone: tuple[Order, ...] | None, view: View, new: Order | None = None) -> LostProtection | None:
@@ -112,19 +143,20 @@ def _lost_by_cancelling(gone: tuple[Order, ...] | None, view: View, new: Order |
 
 
 def _lost_by_replacing(action: ReplaceOrder, view: View) -> LostProtection | None:
-    gone = cancelled_by(CancelOrder(action.account, action.order_id), view)
-    lost, joined = _lost_by_cancelling(gone, view, as_row(action.order)), _lost_by_joining(action.order, view)
+    lost, joined = (
+        _lost_by_cancelling(cancelled_by(action, view), view, as_row(action.order)),
+        _lost_by_joining(action.order, view),
+    )
     return joined if lost is not None and not lost.is_any else lost
 
 
 def _lost_to_bracket(protect: ProtectPosition, view: View) -> LostProtection | None:
     """What goes are all orders of the instrument and the groups they are in; what comes is one stop, or none."""
     net = view.net_position(protect.instrument)
-    gone = cancelled_by(CancelOrders(protect.account, protect.instrument), view)
     if net is None:
         return None
     stops = [leg for leg in bracket_of(protect, view) or () if is_price(leg.stop_price)]
-    return _lost_by_cancelling(gone, view, as_row(stops[0]) if stops else None)
+    return _lost_by_cancelling(cancelled_by(protect, view), view, as_row(stops[0]) if stops else None)
 
 
 def _lost_by_pausing(view: View) -> LostProtection | None:

@@ -11,8 +11,9 @@ from ct_mcp.domain.order import OrderAction
 from ct_mcp.guard.exposure import worst_case
 from ct_mcp.guard.figures import quote_of
 from ct_mcp.guard.policy import Denial, Policy, View
+from ct_mcp.guard.protection import added_to_reversed
 from ct_mcp.guard.rules_price import age_of, market_for, no_quote
-from ct_mcp.guard.stops import added_to_reversed
+from ct_mcp.guard.stops import leaving
 from ct_mcp.guard.values import is_price, written
 from ct_mcp.guard.verdict import Finding, NotApplicable, Passed, Rule
 
@@ -115,9 +116,8 @@ def _market_of(protect: ProtectPosition, view: View) -> _Market | Denial | NotAp
         return NotApplicable("no position is known to protect")
     if quote is None:
         return no_quote(protect.instrument)
-    leaving = OrderAction.SELL if net > 0 else OrderAction.BUY
-    name, price = market_for(leaving, quote)
-    return no_quote(protect.instrument) if price is None else _Market(leaving, name, price, quote.contract)
+    name, price = market_for(leaving(net), quote)
+    return no_quote(protect.instrument) if price is None else _Market(leaving(net), name, price, quote.contract)
 
 
 def _exits_that_would_add(reverse: ReversePosition, view: View) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from ct_mcp.domain.action import PlaceOrder, ReversePosition
+from ct_mcp.domain.action import PlaceOrder
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import Order, OrderAction, OrderState, OrderType
 from ct_mcp.guard.exposure import worst_case
@@ -25,28 +25,6 @@ class Bare:
 
     def __str__(self) -> str:
         return f"{self.contracts} of {self.held} {self.instrument}"
-
-
-def protected_by(view: View, instrument: Instrument) -> int | None:
-    """Contracts of the position that a standing stop leaves; None where positions or orders were not read."""
-    net, orders = view.net_position(instrument), view.open_orders(instrument)
-    if net is None or orders is None:
-        return None
-    return min(abs(net), covered_by(orders, instrument, _leaving(net)))
-
-
-def overhang(net: int, orders: Iterable[Order]) -> int:
-    """Contracts that the orders of one instrument would open on the other side of a position if they filled."""
-    reach = worst_case(net, orders, ())
-    return (reach.short if net >= 0 else 0) + (reach.long if net <= 0 else 0)
-
-
-def added_to_reversed(reverse: ReversePosition, view: View) -> tuple[Order, ...] | None:
-    """The exits of the old direction: should CrossTrade leave them standing, they add to the new position."""
-    net, orders = view.net_position(reverse.instrument), view.open_orders(reverse.instrument)
-    if net is None or orders is None:
-        return None
-    return tuple(order for order in orders if net and order.action is _leaving(net))
 
 
 def held_each_way(
@@ -157,5 +135,6 @@ def _moved(old: Decimal | None, new: Decimal | None, sign: int) -> Decimal | Non
     return (new - old) * sign if (new - old) * sign > 0 else None
 
 
-def _leaving(net: int) -> OrderAction:
+def leaving(net: int) -> OrderAction:
+    """What an order does that leaves a position."""
     return OrderAction.SELL if net > 0 else OrderAction.BUY
