@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ct_mcp.crosstrade.budget import Allowance, Bucket, OwnBudget, allowance
+from ct_mcp.crosstrade.budget import THIRD, Allowance, Bucket, OwnBudget, allowance
 
 START = datetime(2026, 3, 18, 21, 0, tzinfo=UTC)
 
@@ -136,3 +136,42 @@ def test_ordinary_requests_never_touch_the_reserve(asked: list[tuple[float, bool
 def test_waiting_as_told_is_always_enough(tokens: float, urgent: bool) -> None:
     bucket, wait = Bucket(tokens, START).taken(START, urgent=urgent)
     assert wait == 0.0 or bucket.taken(after(wait), urgent=urgent)[1] == 0.0
+
+
+def test_a_process_alone_goes_on_with_a_third_and_no_more_than_was_left() -> None:
+    assert taken_at_once(Bucket().alone(), urgent=False) == 4
+    assert taken_at_once(Bucket().alone(), urgent=True) == 6
+    assert Bucket(3.0, START).alone() == Bucket(3.0, START, THIRD)
+    assert Bucket(0.0, START).alone().refilled(after(3)).tokens == pytest.approx(2.9)
+
+
+def test_a_process_alone_waits_as_long_as_the_service_asked_all_to_wait() -> None:
+    alone = Bucket().penalised(START, 9.0).alone()
+    assert alone.taken(START, urgent=True)[1] == pytest.approx(9.0, abs=1.0)
+    assert alone.taken(after(8), urgent=True)[1] > 0
+
+
+def test_a_process_that_comes_back_pays_for_what_it_has_sent_alone() -> None:
+    alone = Bucket().alone()
+    for _ in range(4):
+        alone, _ = alone.taken(START, urgent=False)
+    assert Bucket(10.0, START).rejoined(START, alone).tokens == pytest.approx(6.0)
+    assert Bucket(10.0, START).rejoined(after(60), alone).tokens == 19.0, "by then it has got them back"
+
+
+def test_a_process_that_was_told_to_wait_alone_tells_the_others() -> None:
+    alone = Bucket().alone().penalised(START, 9.0)
+    assert Bucket().rejoined(START, alone).taken(START, urgent=True)[1] == pytest.approx(9.0, abs=0.001)
+    shared = Bucket().penalised(START, 20.0).rejoined(START, alone)
+    assert shared.taken(START, urgent=True)[1] >= 20.0
+
+
+def test_the_allowance_of_a_process_alone_says_its_rate_and_why() -> None:
+    assert allowance(Bucket(at=START).alone(), START, "alone") == Allowance(4, 6, 0.0, 6, 0.97, "alone")
+
+
+@given(st.floats(-900, 19, allow_nan=False), st.floats(0, 10, allow_nan=False))
+def test_whoever_lets_a_read_go_has_let_an_exit_go_before(tokens: float, seconds: float) -> None:
+    for bucket in (Bucket(tokens, START), Bucket(tokens, START).alone()):
+        read, exit_ = (bucket.taken(after(seconds), urgent=urgent)[1] for urgent in (False, True))
+        assert exit_ < read or read == exit_ == 0.0
