@@ -1,0 +1,91 @@
+"""The reads of one answer, served from the live view where it knows, with the age of the oldest of them."""
+
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from datetime import datetime
+from functools import partial
+from typing import TypeVar
+
+from ct_mcp.desk.live import LiveView
+from ct_mcp.desk.ports import Upstream
+from ct_mcp.domain.account import Account, AccountSnapshot, Watermarks
+from ct_mcp.domain.market import Quote
+from ct_mcp.domain.order import Order
+from ct_mcp.domain.position import Position
+
+T = TypeVar("T")
+
+
+class LiveReads:
+    """What tools read to show it. ``as_of`` is when the oldest of it was asked for; None before the first."""
+
+    def __init__(self, view: LiveView, upstream: Upstream, note: Callable[[str], None]) -> None:
+        self.as_of: datetime | None = None
+        self._view = view
+        self._upstream = upstream
+        self._note = note
+        self._fresh = view.freshness
+
+    async def positions(self, account: str) -> tuple[Position, ...]:
+        """Positions of one account."""
+        return await self._book("positions", account, lambda upstream: upstream.positions(account))
+
+    async def all_positions(self) -> tuple[Position, ...]:
+        """Positions of every account."""
+        return await self._book("positions", None, lambda upstream: upstream.all_positions())
+
+    async def orders(self, account: str, *, active_only: bool) -> tuple[Order, ...]:
+        """Orders of one account."""
+        kind = "active orders" if active_only else "orders"
+        return await self._book(kind, account, lambda upstream: upstream.orders(account, active_only=active_only))
+
+    async def all_orders(self, *, active_only: bool) -> tuple[Order, ...]:
+        """Orders of every account."""
+        kind = "active orders" if active_only else "orders"
+        return await self._book(kind, None, lambda upstream: upstream.all_orders(active_only=active_only))
+
+    async def snapshot(self) -> tuple[AccountSnapshot, ...]:
+        """Every account with its figures and positions."""
+        return await self._figures("snapshot", None, lambda upstream: upstream.snapshot())
+
+    async def accounts(self) -> tuple[Account, ...]:
+        """Every account."""
+        return await self._figures("accounts", None, lambda upstream: upstream.accounts())
+
+    async def account(self, name: str) -> Account:
+        """One account with its figures."""
+        return await self._figures("account", name, lambda upstream: upstream.account(name))
+
+    async def watermarks(self, name: str) -> Watermarks:
+        """The high-water marks of one account."""
+        return await self._figures("watermarks", name, lambda upstream: upstream.watermarks(name))
+
+    async def quotes(self, names: Sequence[str]) -> tuple[Quote, ...]:
+        """One quote for each name, in the order asked: from the stream where it is fresh, the rest in one request."""
+        pushed = {name: self._view.quote(name) for name in names}
+        missing = [name for name in names if pushed[name] is None]
+        if missing:
+            read = await self._read(("quotes", *missing), None, 0.0, lambda upstream: upstream.quotes(missing))
+            for name, quote in zip(missing, read, strict=True):
+                self._view.keep_quote(name, quote)
+                pushed[name] = quote
+        return tuple(quote for quote in map(pushed.get, names) if quote is not None)
+
+    async def _book(self, kind: str, account: str | None, ask: Callable[[Upstream], Awaitable[T]]) -> T:
+        return await self._read((kind, account and account.casefold()), account, self._fresh.book_seconds, ask)
+
+    async def _figures(self, kind: str, account: str | None, ask: Callable[[Upstream], Awaitable[T]]) -> T:
+        return await self._read((kind, account and account.casefold()), account, self._fresh.figures_seconds, ask)
+
+    async def _read(
+        self, key: Hashable, account: str | None, seconds: float, ask: Callable[[Upstream], Awaitable[T]]
+    ) -> T:
+        known = await self._view.read(key, account, seconds, partial(_asked, ask, self._upstream))
+        self.as_of = known.began_at if self.as_of is None else min(self.as_of, known.began_at)
+        for warning in known.warnings:
+            self._note(warning)
+        return known.value
+
+
+async def _asked(ask: Callable[[Upstream], Awaitable[T]], upstream: Upstream, hear: Callable[[str], None]) -> T:
+    """Ask so that the warnings beside the answer are kept with it: it may serve others too."""
+    return await ask(upstream.heard_by(hear))

@@ -1,0 +1,392 @@
+"""The live view: what is known serves while nothing can have changed it, and not a moment longer."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import anyio
+import pytest
+
+from ct_mcp.crosstrade.client import CrossTrade
+from ct_mcp.crosstrade.protocol import Doubt, Event
+from ct_mcp.crosstrade.wire_stream import AccountNews, PnlNews, Tick
+from ct_mcp.desk.live import JOINED_WITHIN_SECONDS, MOST_INSTRUMENTS, NAME_HOLDS_SECONDS, Freshness, LiveView
+from ct_mcp.desk.live_reads import LiveReads
+from ct_mcp.domain.instrument import Instrument
+from ct_mcp.errors import AddonOffline, CtMcpError
+from ct_mcp.simulator.clock import ManualClock
+from ct_mcp.simulator.faults import Fault
+from ct_mcp.simulator.world import Simulator
+
+ES = Instrument("ES", 2026, 9)
+FRESH = Freshness()
+
+
+@dataclass
+class Told:
+    """A stream as the view sees it."""
+
+    is_sound: bool = True
+    hears_accounts: bool = True
+    wanted: frozenset[Instrument] = frozenset()
+
+    def want(self, instruments: frozenset[Instrument]) -> None:
+        self.wanted = instruments
+
+
+@dataclass
+class Asked:
+    """A question that counts how often it had to be asked, and may be held up."""
+
+    value: int = 0
+    times: int = 0
+    failure: CtMcpError | None = None
+    gate: anyio.Event = field(default_factory=anyio.Event)
+
+    def __post_init__(self) -> None:
+        self.gate.set()
+
+    async def __call__(self, hear: Callable[[str], None]) -> int:
+        self.times += 1
+        value = self.value
+        await self.gate.wait()
+        if self.failure:
+            raise self.failure
+        hear("a warning")
+        return value
+
+
+@pytest.fixture
+def stream() -> Told:
+    return Told()
+
+
+@pytest.fixture
+def view(clock: ManualClock, stream: Told) -> LiveView:
+    return LiveView(clock, FRESH, stream)
+
+
+async def test_a_second_question_is_served_by_the_first_answer_and_says_how_old_it_is(
+    view: LiveView, clock: ManualClock
+) -> None:
+    asked = Asked(1)
+    began = clock()
+    first = await view.read("positions", "Sim101", 10.0, asked)
+    clock.advance(10)
+    assert await view.read("positions", "Sim101", 10.0, asked) is first
+    assert first.began_at == began
+    assert first.warnings == ("a warning",)
+    assert asked.times == 1
+
+
+async def test_an_answer_that_is_too_old_is_read_again(view: LiveView, clock: ManualClock) -> None:
+    asked = Asked()
+    await view.read("positions", "Sim101", 10.0, asked)
+    clock.advance(10.5)
+    await view.read("positions", "Sim101", 10.0, asked)
+    assert asked.times == 2
+
+
+@pytest.mark.parametrize("event", [AccountNews("SIM101"), AccountNews(None), Doubt("a gap")])
+async def test_word_of_a_change_or_a_doubt_ends_what_was_known(view: LiveView, event: Event) -> None:
+    asked = Asked()
+    await view.read("positions", "Sim101", 10.0, asked)
+    view.hear(event)
+    await view.read("positions", "Sim101", 10.0, asked)
+    assert asked.times == 2
+
+
+async def test_word_of_another_account_ends_only_what_is_about_all_of_them(view: LiveView, clock: ManualClock) -> None:
+    one, of_all = Asked(), Asked()
+    for event in (PnlNews("Sim102", None, None, clock()), AccountNews("Sim102")):
+        await view.read("of one", "Sim101", 10.0, one)
+        await view.read("of all", None, 10.0, of_all)
+        view.hear(event)
+    await view.read("of one", "Sim101", 10.0, one)
+    await view.read("of all", None, 10.0, of_all)
+    assert (one.times, of_all.times) == (1, 2)
+
+
+async def test_profit_and_loss_and_quotes_end_nothing(view: LiveView, clock: ManualClock) -> None:
+    asked = Asked()
+    await view.read("positions", "Sim101", 10.0, asked)
+    view.hear(PnlNews("Sim101", None, None, clock()))
+    view.hear(Tick(ES, None, None, None, None, clock()))
+    await view.read("positions", "Sim101", 10.0, asked)
+    assert asked.times == 1
+
+
+@pytest.mark.parametrize("lacking", ["is_sound", "hears_accounts"])
+async def test_nothing_serves_twice_while_the_stream_proves_nothing(view: LiveView, stream: Told, lacking: str) -> None:
+    setattr(stream, lacking, False)
+    asked = Asked()
+    await view.read("positions", "Sim101", 10.0, asked)
+    await view.read("positions", "Sim101", 10.0, asked)
+    assert asked.times == 2
+
+
+async def test_nothing_serves_twice_without_a_stream(clock: ManualClock) -> None:
+    view, asked = LiveView(clock), Asked()
+    await view.read("positions", "Sim101", 10.0, asked)
+    await view.read("positions", "Sim101", 10.0, asked)
+    assert asked.times == 2
+
+
+async def test_what_changed_while_it_was_read_is_read_again(view: LiveView) -> None:
+    asked = Asked(1)
+
+    async def with_news(hear: Callable[[str], None]) -> int:
+        view.hear(AccountNews("Sim101"))
+        return await asked(hear)
+
+    await view.read("positions", "Sim101", 10.0, with_news)
+    asked.value = 2
+    assert (await view.read("positions", "Sim101", 10.0, asked)).value == 2
+
+
+async def both(view: LiveView, asked: Asked, meanwhile: Callable[[], object] = lambda: None) -> list[int]:
+    """Ask the same twice while the first is under way."""
+    answers = list[int]()
+    asked.gate = anyio.Event()
+
+    async def ask() -> None:
+        answers.append((await view.read(id(asked), "Sim101", 10.0, asked)).value)
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(ask)
+            await anyio.wait_all_tasks_blocked()
+            meanwhile()
+            asked.value += 1
+            group.start_soon(ask)
+            await anyio.wait_all_tasks_blocked()
+            asked.gate.set()
+    return sorted(answers)
+
+
+async def test_equal_questions_under_way_at_once_are_one_request_even_without_a_stream(clock: ManualClock) -> None:
+    asked = Asked(1)
+    assert await both(LiveView(clock), asked) == [1, 1]
+    assert asked.times == 1
+
+
+async def test_a_request_that_may_tell_of_an_older_time_is_not_joined(view: LiveView, clock: ManualClock) -> None:
+    asked = Asked(1)
+    assert await both(view, asked, lambda: clock.advance(JOINED_WITHIN_SECONDS + 0.1)) == [1, 2]
+    asked = Asked(1)
+    assert await both(LiveView(clock), asked, lambda: None) == [1, 1]
+    asked = Asked(5)
+    assert await both(view, asked, lambda: view.hear(AccountNews("Sim101"))) == [5, 6]
+
+
+async def test_all_who_joined_a_request_that_fails_are_told_so(clock: ManualClock) -> None:
+    asked, view, failures = Asked(failure=AddonOffline("offline")), LiveView(clock), list[CtMcpError]()
+    asked.gate = anyio.Event()
+
+    async def ask() -> None:
+        with pytest.raises(AddonOffline) as failure:
+            await view.read("positions", "Sim101", 10.0, asked)
+        failures.append(failure.value)
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(ask)
+            group.start_soon(ask)
+            await anyio.wait_all_tasks_blocked()
+            asked.gate.set()
+    assert len(failures) == 2
+    assert asked.times == 1
+
+
+async def test_one_who_joined_a_request_that_was_given_up_asks_himself(clock: ManualClock) -> None:
+    asked, view, answers = Asked(7), LiveView(clock), list[int]()
+    asked.gate = anyio.Event()
+
+    async def ask(scope: anyio.CancelScope) -> None:
+        with scope:
+            answers.append((await view.read("positions", "Sim101", 10.0, asked)).value)
+
+    given_up = anyio.CancelScope()
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(ask, given_up)
+            await anyio.wait_all_tasks_blocked()
+            group.start_soon(ask, anyio.CancelScope())
+            await anyio.wait_all_tasks_blocked()
+            given_up.cancel()
+            await anyio.wait_all_tasks_blocked()
+            asked.gate.set()
+    assert answers == [7]
+    assert asked.times == 2
+
+
+async def test_what_is_kept_stays_bounded(view: LiveView) -> None:
+    asked = Asked()
+    for number in range(500):
+        await view.read(("orders", number), f"A{number}", 10.0, asked)
+        view.hear(AccountNews(f"B{number}"))
+    await view.read(("orders", 0), "A0", 10.0, asked)
+    assert asked.times == 501, "the oldest was forgotten"
+    await view.read(("orders", 499), "A499", 10.0, asked)
+    assert asked.times == 501 + 1, "names beyond any honest number end everything"
+
+
+async def ends_early(view: LiveView, meanwhile: Callable[[], None]) -> bool:
+    """Whether a pause was over once that had happened, and before its time was up."""
+    over, time_is_up = anyio.Event(), anyio.Event()
+
+    async def pause(_: float) -> None:
+        await time_is_up.wait()
+
+    async def wait() -> None:
+        await view.pause(60.0, pause)
+        over.set()
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(wait)
+            await anyio.wait_all_tasks_blocked()
+            meanwhile()
+            await anyio.wait_all_tasks_blocked()
+            early = over.is_set()
+            time_is_up.set()
+            await over.wait()
+    return early
+
+
+async def test_a_pause_ends_with_the_first_word_of_an_account(view: LiveView, clock: ManualClock) -> None:
+    assert await ends_early(view, lambda: view.hear(AccountNews("Sim101")))
+    assert await ends_early(view, lambda: view.hear(Doubt("a gap")))
+    assert not await ends_early(view, lambda: view.hear(Tick(ES, None, None, None, None, clock())))
+
+
+async def test_listeners_hear_every_event_until_they_leave(view: LiveView) -> None:
+    heard = list[Event]()
+    leave = view.on_news(heard.append)
+    view.hear(AccountNews("Sim101"))
+    leave()
+    view.hear(AccountNews("Sim102"))
+    assert heard == [AccountNews("Sim101")]
+
+
+@pytest.fixture
+def reads(view: LiveView, crosstrade: CrossTrade) -> LiveReads:
+    return LiveReads(view, crosstrade, lambda _: None)
+
+
+def tick(at: datetime, bid: str = "6410.250000001") -> Tick:
+    return Tick(ES, Decimal(bid), None, Decimal("6410.5"), None, at)
+
+
+async def test_a_quote_comes_from_the_stream_once_the_contract_is_known(
+    view: LiveView, reads: LiveReads, sim: Simulator, clock: ManualClock, stream: Told
+) -> None:
+    (read,) = await reads.quotes(["ES"])
+    assert stream.wanted == {ES}
+    clock.advance(1)
+    view.hear(tick(clock()))
+    before = len(sim.requests_of("GetQuote"))
+    (pushed,) = await reads.quotes(["ES"])
+    assert len(sim.requests_of("GetQuote")) == before
+    assert (pushed.bid, pushed.ask, pushed.last, pushed.at) == (Decimal("6410.25"), None, Decimal("6410.5"), clock())
+    assert (pushed.contract, pushed.volume) == (read.contract, read.volume)
+
+
+@pytest.mark.parametrize("why", ["old", "not sound", "another name", "name resolved long ago", "no tick"])
+async def test_a_quote_is_read_where_the_stream_does_not_know_it(
+    view: LiveView, reads: LiveReads, sim: Simulator, clock: ManualClock, stream: Told, why: str
+) -> None:
+    await reads.quotes(["ES"])
+    clock.advance(1)
+    if why == "name resolved long ago":
+        clock.advance(NAME_HOLDS_SECONDS + 1)
+    if why != "no tick":
+        view.hear(tick(clock()))
+    if why == "old":
+        clock.advance(FRESH.quote_seconds + 0.5)
+    stream.is_sound = why != "not sound"
+    before = len(sim.requests_of("GetQuote"))
+    (quote,) = await reads.quotes(["ESU26" if why == "another name" else "ES"])
+    assert len(sim.requests_of("GetQuote")) == before + 1
+    assert quote.instrument == ES
+
+
+async def test_an_older_tick_never_takes_the_place_of_a_newer_one(
+    view: LiveView, reads: LiveReads, clock: ManualClock
+) -> None:
+    await reads.quotes(["ES"])
+    view.hear(tick(clock(), "6411"))
+    view.hear(tick(clock() - timedelta(seconds=1), "6000"))
+    (quote,) = await reads.quotes(["ES"])
+    assert quote.bid == 6411
+
+
+async def test_several_names_keep_their_order_whatever_came_from_where(
+    view: LiveView, reads: LiveReads, clock: ManualClock
+) -> None:
+    await reads.quotes(["ES"])
+    view.hear(tick(clock()))
+    quotes = await reads.quotes(["NQ", "ES", "CL"])
+    assert [quote.instrument.root for quote in quotes] == ["NQ", "ES", "CL"]
+    assert quotes[1].bid == Decimal("6410.25")
+
+
+async def test_only_so_many_instruments_are_followed(view: LiveView, reads: LiveReads, stream: Told) -> None:
+    (read,) = await reads.quotes(["ES"])
+    for year in range(MOST_INSTRUMENTS):
+        view.keep_quote(f"ES {year}", replace(read, instrument=Instrument("ES", 2030 + year, 12)))
+    assert len(stream.wanted) == MOST_INSTRUMENTS
+    assert ES not in stream.wanted
+    assert view.quote("ES") is None
+
+
+async def test_every_read_of_an_answer_tells_the_age_of_the_oldest(
+    view: LiveView, crosstrade: CrossTrade, sim: Simulator, clock: ManualClock
+) -> None:
+    earlier = clock()
+    await LiveReads(view, crosstrade, lambda _: None).positions("Sim101")
+    clock.advance(5)
+    reads = LiveReads(view, crosstrade, lambda _: None)
+    assert reads.as_of is None
+    await reads.orders("Sim101", active_only=True)
+    assert reads.as_of == clock()
+    await reads.positions("sim101")
+    assert reads.as_of == earlier
+    assert len(sim.requests_of("ListPositions")) == 1
+
+
+READS: dict[str, Callable[[LiveReads], Awaitable[object]]] = {
+    "ListPositions": lambda reads: reads.positions("Sim101"),
+    "GetAllPositions": lambda reads: reads.all_positions(),
+    "ListOrders": lambda reads: reads.orders("Sim101", active_only=False),
+    "GetAllOrders": lambda reads: reads.all_orders(active_only=True),
+    "GetAccountSummary": lambda reads: reads.snapshot(),
+    "ListAccounts": lambda reads: reads.accounts(),
+    "GetAccount": lambda reads: reads.account("Sim101"),
+    "GetWatermarks": lambda reads: reads.watermarks("Sim101"),
+}
+
+
+@pytest.mark.parametrize("rpc", READS)
+async def test_each_read_is_asked_once_and_serves_twice(reads: LiveReads, sim: Simulator, rpc: str) -> None:
+    first, second = await READS[rpc](reads), await READS[rpc](reads)
+    assert first == second
+    assert len(sim.requests_of(rpc)) == 1
+
+
+async def test_orders_that_are_active_and_all_orders_are_two_questions(reads: LiveReads, sim: Simulator) -> None:
+    await reads.orders("Sim101", active_only=True)
+    await reads.orders("Sim101", active_only=False)
+    assert len(sim.requests_of("ListOrders")) == 2
+
+
+async def test_a_warning_beside_an_answer_is_told_to_everybody_whom_it_serves(
+    view: LiveView, crosstrade: CrossTrade, sim: Simulator
+) -> None:
+    sim.faults.arm(Fault.WARNING, times=1)
+    first, second = list[str](), list[str]()
+    await LiveReads(view, crosstrade, first.append).positions("Sim101")
+    await LiveReads(view, crosstrade, second.append).positions("Sim101")
+    assert first
+    assert first == second
