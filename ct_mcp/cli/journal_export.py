@@ -15,7 +15,7 @@ from ct_mcp.store.searching import Wanted
 from ct_mcp.store.sqlite import SqliteStore
 
 # A spreadsheet takes a cell that begins so for a formula, and would run what a hostile name says.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _NAMES = tuple("assistants_words" if field.name == "reason" else field.name for field in fields(Entry))
 
 

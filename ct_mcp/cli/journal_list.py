@@ -36,5 +36,10 @@ def _show(entry: Entry, screen: Screen) -> None:
     style = "bad" if entry.kind in _BAD else ""
     screen.say(f"  {clock_time(entry)}  {entry.kind:<10} {safe(entry.summary)}", style, hanging=_HANGING)
     named = [f"ticket: {entry.ticket_id}"] if entry.ticket_id else []
-    screen.say("; ".join((f"#{entry.sequence}", *named, *details(entry))), "quiet", indent=" " * _HANGING)
+    # What a rule or the service said gets a line of its own; the rest is short.
+    said = [line for line in details(entry) if line.startswith(("denied:", "reason:", "warning:"))]
+    short = [line for line in details(entry) if line not in said]
+    screen.say("; ".join((f"#{entry.sequence}", *named, *short)), "quiet", indent=" " * _HANGING)
+    for line in said:
+        screen.say(line, "quiet", indent=" " * _HANGING, hanging=2)
     show_assistants_words(entry, screen)

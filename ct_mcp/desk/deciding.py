@@ -7,8 +7,13 @@ from hmac import compare_digest
 from ct_mcp.desk.halting import WRONG_TEXT, halt_if_due
 from ct_mcp.desk.ports import Store
 from ct_mcp.desk.record import Record
-from ct_mcp.domain.ticket import Ticket, TicketState
+from ct_mcp.domain.ticket import Approval, Ticket, TicketState
 from ct_mcp.store.journal import EntryKind
+
+FORM = "form"
+"""The channel that runs through the assistant's own client; a page and a terminal are places of the person's own."""
+
+_BEYOND_A_FORM = frozenset({Approval.PAGE, Approval.PAGE_PIN})
 
 
 class Decisions:
@@ -28,7 +33,9 @@ class Decisions:
         return False
 
     async def approve(self, ticket: Ticket, by: str) -> bool:
-        """Approve it; False where it is no longer open."""
+        """Approve it; False where it is no longer open, or asks for more than this channel is."""
+        if by == FORM and ticket.approval in _BEYOND_A_FORM:
+            return False
         approved = await self._store.approve_ticket(ticket.ticket_id, by, self._clock())
         if approved:
             await self._record.ticket(EntryKind.APPROVED, ticket, {"by": by})

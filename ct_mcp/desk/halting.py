@@ -43,12 +43,13 @@ def reason_to_halt(newest_first: Sequence[Entry], now: datetime) -> str:
     denials = [entry for entry in since if entry.kind is EntryKind.DENIED and now - entry.at <= DENIALS_WITHIN]
     if len(denials) >= DENIALS:
         codes = ", ".join(dict.fromkeys(_code(entry) for entry in denials))
-        return f"{len(denials)} denials within {_ago(denials, now)}, {DENIALS} halt trading: {codes}"
+        return f"{len(denials)} denials within {_ago(denials, now)} ({DENIALS} within 5 min halt trading): {codes}"
     declined = [entry for entry in since if _was_declined(entry) and now - entry.at <= DECLINES_WITHIN]
     proposals = {entry.ticket_id: entry.summary for entry in declined}
     if len(proposals) >= DECLINES:
-        told = ", ".join(proposals.values())
-        return f"{len(proposals)} proposals declined within {_ago(declined, now)}, {DECLINES} halt trading: {told}"
+        summaries = ", ".join(proposals.values())
+        count = f"{len(proposals)} proposals declined within {_ago(declined, now)}"
+        return f"{count} ({DECLINES} within 10 min halt trading): {summaries}"
     return ""
 
 

@@ -1,10 +1,12 @@
 """What counts as the person's yes, and what is written down of it."""
 
+from dataclasses import replace
+
 import pytest
 
 from ct_mcp.desk.deciding import is_right
 from ct_mcp.desk.desk import Desk
-from ct_mcp.domain.ticket import Ticket, TicketState
+from ct_mcp.domain.ticket import Approval, Ticket, TicketState
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.store.journal import EntryKind
 from ct_mcp.store.sqlite import SqliteStore
@@ -87,3 +89,14 @@ async def test_a_yes_to_what_was_sent_already_counts_for_nothing(desk, ticket) -
     await desk.commit(ticket.ticket_id)
     assert not await desk.decisions.take(ticket, ticket.phrase, "form")
     assert not await desk.decisions.decline(ticket, "form")
+
+
+@pytest.mark.parametrize("approval", [Approval.PAGE, Approval.PAGE_PIN])
+async def test_a_form_is_no_yes_where_the_person_is_to_be_asked_in_a_place_of_their_own(
+    desk, ticket, store, clock, approval
+) -> None:
+    asked = replace(ticket, ticket_id="p-1", own_id="own-p", fingerprint="p", approval=approval)
+    await store.open_ticket(asked, clock())
+    assert not await desk.decisions.take(asked, asked.phrase, "form")
+    assert await state_of(store, asked) is TicketState.OPEN
+    assert await desk.decisions.approve(asked, "terminal")
