@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from ct_mcp.crosstrade.wire import Acknowledged
 from ct_mcp.crosstrade.wire_strategies import StrategyAcknowledged
+from ct_mcp.crosstrade.words import cleaned
 from ct_mcp.desk import read_back
 from ct_mcp.desk.facts import Case
 from ct_mcp.desk.outcome import Outcome, Status
@@ -112,8 +113,9 @@ class Errand:
 
     def after(self, answer: Answer) -> Outcome:
         """The outcome before anything was read back."""
-        blank = read_back.blank(self.ticket, self.case)
-        outcome = replace(blank, warnings=answer.warnings, reasons=answer.reasons)
+        ticket, unchecked = self.ticket, self.case.review.checks_not_run
+        outcome = Outcome(Status.ACCEPTED, ticket.summary, ticket.simulated, ticket.ticket_id, checks_not_run=unchecked)
+        outcome = replace(outcome, warnings=answer.warnings, reasons=answer.reasons)
         if answer.refusal:
             return replace(outcome, status=Status.REJECTED, next_step=answer.refusal.advice)
         if answer.unknown:
@@ -143,7 +145,9 @@ class Errand:
         detail = {"status": outcome.status, "order_id": outcome.order_id, "filled": outcome.filled_quantity}
         kind = EntryKind.ANSWERED if final else EntryKind.READ_BACK
         trouble = await self.record.after_the_wire(kind, self.ticket, detail)
-        return replace(outcome, warnings=(*outcome.warnings, *trouble))
+        # The journal keeps the id as they spell it, to look with; what is told is made harmless.
+        named = None if outcome.order_id is None else cleaned(outcome.order_id, longest=80)
+        return replace(outcome, order_id=named, warnings=(*outcome.warnings, *trouble))
 
     def stood(self, answer: Answer) -> Stood:
         """What the exit was to end: as it was asked, as it was read before, and as they named it when they took it."""

@@ -1,21 +1,31 @@
 """Gathers what is known before a decision: one read at a time, and what could not be read stays unknown."""
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
 from ct_mcp.desk.names import Names
+from ct_mcp.desk.pending import pending_orders
 from ct_mcp.desk.ports import Reads, Store, Upstream
 from ct_mcp.domain.account import Account, AccountKind
-from ct_mcp.domain.action import Action, ChangeOrder, PlaceOrder, fingerprint
+from ct_mcp.domain.action import (
+    Action,
+    ChangeOrder,
+    CloseStrategy,
+    DisableStrategy,
+    EnableStrategy,
+    ReplaceOrder,
+    fingerprint,
+)
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.market import Session, trading_day
-from ct_mcp.domain.order import Order
+from ct_mcp.domain.position import Position
+from ct_mcp.domain.strategy import Strategy
 from ct_mcp.errors import UpstreamError
-from ct_mcp.guard.policy import PendingOrder, Policy, View
+from ct_mcp.guard.direction import sends_orders
+from ct_mcp.guard.policy import Policy, View
 from ct_mcp.guard.rules import Review, review
-from ct_mcp.store.journal import Entry
 
 _T = TypeVar("_T")
 _SESSION_IS_GOOD_FOR = timedelta(seconds=60)
@@ -26,6 +36,7 @@ class Case:
     """An action with everything that was known when it was reviewed; ``notes`` say what could not be read.
 
     ``seen`` is where the journal ended when the review began to read: what was written later, it may not know.
+    ``strategy`` is the one that the action names, as it was read; None too where it could not be.
     """
 
     action: Action
@@ -35,6 +46,7 @@ class Case:
     review: Review
     notes: tuple[str, ...]
     seen: int = 0
+    strategy: Strategy | None = None
 
     @property
     def simulated(self) -> bool:
@@ -59,23 +71,26 @@ class Facts:
         Raises:
             UpstreamError: The account itself could not be read, and nothing is known of it from before.
         """
-        risky = isinstance(action, PlaceOrder | ChangeOrder)
+        risky = sends_orders(action)
         reads = _Attempts(self._upstream if risky else self._upstream.urgent())
         account = await self._account(action.account, reads, may_be_remembered=not risky)
         # In this order: what fills or settles while we read is then counted twice, never not at all.
         outstanding = await self._store.outstanding(account.name)
         orders = await reads.attempt("orders", reads.upstream.orders(account.name, active_only=True))
         positions = await reads.attempt("positions", reads.upstream.positions(account.name))
-        pending = _pending(outstanding.entries, orders or ())
+        pending = pending_orders(outstanding.entries, orders or ())
         view = View(self._clock(), account, positions, orders, pending)
-        instrument = _instrument_of(action, view)
+        strategy = await _strategy_of(action, reads)
+        instrument = _instrument_of(action, view, strategy)
+        if risky and instrument is not None and not view.net_position(instrument):
+            view = await _believed(view, instrument, reads)
         if risky and instrument is not None:
             view = await self._with_market(view, instrument, reads)
         view = await self._with_memory(view, account.name, action)
         policy = self._policy.for_(account.name, instrument.root if instrument else None)
         await self._remember_day_loss(view, account, policy)
         verdict, notes = review(action, view, policy), tuple(reads.failures)
-        return Case(action, account, view, policy, verdict, notes, outstanding.seen)
+        return Case(action, account, view, policy, verdict, notes, outstanding.seen, strategy)
 
     async def _account(self, name: str, reads: "_Attempts", *, may_be_remembered: bool) -> Account:
         if may_be_remembered:
@@ -133,26 +148,42 @@ class _Attempts:
             return None
 
 
-def _instrument_of(action: Action, view: View) -> Instrument | None:
+async def _believed(view: View, instrument: Instrument, reads: _Attempts) -> View:
+    """Where the list holds nothing of an instrument, ask for it by its name: lists have come back empty.
+
+    Positions that contradict each other, or the account's own figures, are not known.
+    """
+    if view.positions is None or view.account is None:
+        return view
+    named = await reads.attempt("position", reads.upstream.position(view.account.name, instrument))
+    if named is not None and not named.quantity and not _contradicts(view.account, view.positions):
+        return view
+    if named is not None:
+        reads.failures.append(f"positions contradict each other: the list holds no {instrument}, other reports do")
+    return replace(view, positions=None)
+
+
+def _contradicts(account: Account, positions: tuple[Position, ...]) -> bool:
+    """Say whether something must be held although the list is empty: only positions have an unrealised P&L."""
+    return not positions and bool(account.balances.unrealized_pnl)
+
+
+async def _strategy_of(action: Action, reads: _Attempts) -> Strategy | None:
     match action:
+        case EnableStrategy() | DisableStrategy() | CloseStrategy():
+            return await reads.attempt("strategy", reads.upstream.strategy(action.account, action.strategy_id))
+        case _:
+            return None
+
+
+def _instrument_of(action: Action, view: View, strategy: Strategy | None) -> Instrument | None:
+    if strategy is not None:
+        return strategy.instrument
+    match action:
+        case ReplaceOrder():
+            return action.order.instrument
         case ChangeOrder():
             order = view.order(action.order_id)
             return order.instrument if order else None
         case _:
             return getattr(action, "instrument", None)
-
-
-def _pending(unsettled: Iterable[Entry], orders: Iterable[Order]) -> tuple[PendingOrder, ...]:
-    """What may yet fill of all that was sent with an outcome nobody knows, where it does not stand in the list."""
-    unlisted = (entry for entry in unsettled if not any(_is_order_of(entry, order) for order in orders))
-    return tuple(fill for entry in unlisted for fill in _may_fill(entry))
-
-
-def _is_order_of(entry: Entry, order: Order) -> bool:
-    return entry.own_id is not None and entry.own_id in (order.own_id, order.order_id)
-
-
-def _may_fill(entry: Entry) -> Iterator[PendingOrder]:
-    fills = entry.detail.get("may_fill")
-    for root, year, month, quantity in fills if isinstance(fills, list) else ():
-        yield PendingOrder(Instrument(root, year, month), quantity)

@@ -54,3 +54,4 @@ class Outcome:
     reasons: tuple[str, ...] = ()
     checks_not_run: tuple[str, ...] = ()
     next_step: str = ""
+    strategy_id: str | None = None

@@ -1,52 +1,66 @@
 """Draws the ticket: what the person is shown, made here from the action and from nothing that the assistant wrote."""
 
 import unicodedata
+from collections.abc import Sequence
 from datetime import timedelta
-from decimal import Decimal
 from secrets import choice, token_hex
 
-from ct_mcp.crosstrade.words import cleaned
+from ct_mcp.desk.consequences import consequences, what_stands
 from ct_mcp.desk.facts import Case
 from ct_mcp.domain.account import AccountKind
 from ct_mcp.domain.action import (
+    Action,
     CancelOrder,
     CancelOrders,
-    ChangeOrder,
-    ClosePosition,
-    Flatten,
+    FlattenEverything,
     PlaceOrder,
+    ReplaceOrder,
+    ReversePosition,
     describe,
     fingerprint,
 )
-from ct_mcp.domain.order import Order
-from ct_mcp.domain.position import Position
 from ct_mcp.domain.ticket import Approval, Ticket
 from ct_mcp.guard.direction import only_reduces
-from ct_mcp.guard.figures import order_figures
-from ct_mcp.guard.protection import cancelled_by, unprotects
+from ct_mcp.guard.legs import resulting_order
 
 # No letters or digits that a person mistakes for another when reading them off a screen.
 _CODE_ALPHABET = "ACDEFGHJKMNPQRTUVWXY34679"
 _CODE_LENGTH = 4
+_STRICTER = (Approval.NONE, Approval.FORM, Approval.PAGE, Approval.PAGE_PIN)
 
 
 def draw_ticket(case: Case, reason: str) -> Ticket:
     """Make the ticket of a reviewed action: fresh ids, the channel that must bring the yes, the words to be shown."""
-    ticket_id = token_hex(8)
     phrase = _phrase(case)
+    lines = [describe(case.action), *consequences(case)]
+    return _drawn(case.action, (case,), reason, phrase, lines)
+
+
+def draw_ticket_for_all(action: FlattenEverything, cases: Sequence[Case], reason: str) -> Ticket:
+    """Make the one ticket of several accounts, whose cases are flattens: as strict as the strictest of them."""
+    lines = [describe(action)]
+    for case in cases:
+        lines += ["", f"{_kind(case)}  {case.account.name}", *(what_stands(case) or ["nothing held, no open orders"])]
+    return _drawn(action, cases, reason, _code(), lines)
+
+
+def _drawn(action: Action, cases: Sequence[Case], reason: str, phrase: str, lines: Sequence[str]) -> Ticket:
+    ticket_id = token_hex(8)
+    simulated = all(case.simulated for case in cases)
+    now = max(case.view.now for case in cases)
     return Ticket(
         ticket_id=ticket_id,
-        action=case.action,
-        fingerprint=fingerprint(case.action),
+        action=action,
+        fingerprint=fingerprint(action),
         own_id=f"ctmcp-{ticket_id}",
-        summary=summary_of(case),
-        question=_question(case, phrase),
+        summary=summary_of_action(action, simulated=simulated),
+        question=_question(lines, phrase, simulated=simulated),
         phrase=phrase,
-        approval=approval_of(case),
-        simulated=case.simulated,
+        approval=max(map(approval_of, cases), key=_STRICTER.index),
+        simulated=simulated,
         reason=reason,
-        created_at=case.view.now,
-        expires_at=case.view.now + timedelta(seconds=case.policy.ticket_seconds),
+        created_at=now,
+        expires_at=now + timedelta(seconds=cases[0].policy.ticket_seconds),
     )
 
 
@@ -63,7 +77,12 @@ def approval_of(case: Case) -> Approval:
 
 def summary_of(case: Case) -> str:
     """One line that a person can read, ``SIM  Sim101  BUY 2 ES 12-26 MARKET``."""
-    return clean(f"{'SIM' if case.simulated else 'LIVE'}  {describe(case.action)}")
+    return summary_of_action(case.action, simulated=case.simulated)
+
+
+def summary_of_action(action: Action, *, simulated: bool) -> str:
+    """The same line, where no single case stands for the whole action."""
+    return clean(f"{'SIM' if simulated else 'LIVE'}  {describe(action)}")
 
 
 def clean(text: str) -> str:
@@ -73,83 +92,23 @@ def clean(text: str) -> str:
 
 
 def _phrase(case: Case) -> str:
-    if case.account.kind is AccountKind.SIMULATED or not isinstance(case.action, PlaceOrder):
-        return "".join(choice(_CODE_ALPHABET) for _ in range(_CODE_LENGTH))
-    order = case.action
+    """On a live account the order itself is typed, a code for everything else."""
+    sends = isinstance(case.action, PlaceOrder | ReplaceOrder | ReversePosition)
+    order = resulting_order(case.action, case.view) if sends else None
+    if case.account.kind is AccountKind.SIMULATED or order is None:
+        return _code()
     return f"{order.action} {order.quantity} {order.instrument.root}"
 
 
-def _question(case: Case, phrase: str) -> str:
-    heading = "SIMULATED ACCOUNT - no real money can move" if case.simulated else "LIVE ACCOUNT - REAL MONEY"
-    lines = [heading, "", describe(case.action), *_consequences(case)]
-    lines += ["", f"To send it, type:  {phrase}", "Anything else sends nothing."]
-    return "\n".join(map(clean, lines))
+def _code() -> str:
+    return "".join(choice(_CODE_ALPHABET) for _ in range(_CODE_LENGTH))
 
 
-def _consequences(case: Case) -> list[str]:
-    lines = [*_orders_meant(case), *_order_lines(case)]
-    lost = unprotects(case.action, case.view)
-    if lost is None:
-        lines.append("CAUTION: what this leaves unprotected is not known")
-    elif lost.is_any:
-        lines.append(f"CAUTION: {lost}")
-    if isinstance(case.action, ClosePosition | Flatten):
-        lines += _what_stands(case)
-    return lines
+def _kind(case: Case) -> str:
+    return "SIM" if case.simulated else "LIVE"
 
 
-def _orders_meant(case: Case) -> list[str]:
-    """The orders that a cancel or change is about, in words: nobody knows an order by its id."""
-    match case.action:
-        case ChangeOrder(order_id=order_id):
-            meant = [order for order in (case.view.order(order_id),) if order is not None]
-        case CancelOrder() | CancelOrders() as cancel:
-            meant = list(cancelled_by(cancel, case.view) or ())
-        case _:
-            return []
-    return [f"As it stands: {order_line(order)}" for order in meant] or ["No open order is listed for this"]
-
-
-def _order_lines(case: Case) -> list[str]:
-    figures = order_figures(case.action, case.view, case.policy)
-    if figures is None:
-        return []
-    currency = case.account.currency or "account currency"
-    lines = [
-        f"Value {_money(figures.notional)}, risk {_money(figures.risk)} over {figures.risk_ticks} ticks ({currency})"
-    ]
-    if figures.reference_price is not None:
-        lines.append(f"Market at {figures.reference_price:f} when proposed")
-    lines.append(f"Position {_contracts(figures.position_now)} now, {_contracts(figures.position_after)} after")
-    if isinstance(case.action, PlaceOrder):
-        lines.append(f"Contract month {case.action.instrument.month_in_words}")
-    return lines
-
-
-def _what_stands(case: Case) -> list[str]:
-    instrument = getattr(case.action, "instrument", None)
-    positions = [p for p in case.view.positions or () if p.quantity and instrument in (None, p.instrument)]
-    orders = [order for order in case.view.orders or () if instrument in (None, order.instrument)]
-    if case.view.positions is None or case.view.orders is None:
-        return ["What stands now could not be read"]
-    return [*map(position_line, positions), *map(order_line, orders)]
-
-
-def position_line(position: Position) -> str:
-    """One position in words, ``LONG 2 ES 12-26 at 6410.25``."""
-    return f"{position.direction} {position.quantity} {position.instrument} at {position.average_price:f}"
-
-
-def order_line(order: Order) -> str:
-    """One open order in words, ``SELL 2 ES 12-26 STOP MARKET 6400 WORKING (id)``."""
-    prices = " ".join(f"{price:f}" for price in (order.limit_price, order.stop_price) if price is not None)
-    words = (order.action, order.remaining, order.instrument, order.order_type.replace("_", " "), prices, order.state)
-    return " ".join(str(word) for word in words if str(word)) + f" ({cleaned(order.order_id, longest=80)})"
-
-
-def _money(amount: Decimal | None) -> str:
-    return "unknown" if amount is None else f"{amount:,.2f}"
-
-
-def _contracts(net: int | None) -> str:
-    return "unknown" if net is None else f"{net:+d}" if net else "flat"
+def _question(lines: Sequence[str], phrase: str, *, simulated: bool) -> str:
+    heading = "SIMULATED ACCOUNT - no real money can move" if simulated else "LIVE ACCOUNT - REAL MONEY"
+    asked = ["", f"To send it, type:  {phrase}", "Anything else sends nothing."]
+    return "\n".join(map(clean, [heading, "", *lines, *asked]))

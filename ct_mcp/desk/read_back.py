@@ -3,29 +3,16 @@
 from dataclasses import replace
 from decimal import ROUND_CEILING, Decimal
 
-from ct_mcp.desk.facts import Case
+from ct_mcp.desk.in_words import order_line, position_line
 from ct_mcp.desk.outcome import Outcome, Status
-from ct_mcp.desk.question import order_line, position_line
 from ct_mcp.desk.watch import STANDS, Book
 from ct_mcp.domain.action import ChangeOrder, ClosePosition
 from ct_mcp.domain.order import Order, OrderState
-from ct_mcp.domain.ticket import Ticket
 from ct_mcp.guard.exposure import worst_case
 
 LOOK_AGAIN = "do NOT send it again; look with get_orders and get_positions until you see what became of it"
 CANCEL_LEFTOVERS = "orders are left that can open a position: cancel them with cancel_orders"
 _MONEY_MAY_BE_AT_RISK = "tell the person now"
-
-
-def blank(ticket: Ticket, case: Case) -> Outcome:
-    """The part of every answer that is known before anything is sent."""
-    return Outcome(
-        Status.ACCEPTED,
-        ticket.summary,
-        ticket.simulated,
-        ticket_id=ticket.ticket_id,
-        checks_not_run=case.review.checks_not_run,
-    )
 
 
 def unseen(outcome: Outcome, what: str) -> Outcome:
@@ -118,7 +105,7 @@ def from_close(outcome: Outcome, book: Book, goal: int) -> Outcome:
     if not has_left(book.net, goal):
         why = f"the position reads {book.net:+d} and was to be {goal:+d}" if goal else f"still held: {book.net:+d}"
         step = outcome.next_step or f"NOT done: {_MONEY_MAY_BE_AT_RISK}, look with get_positions and get_orders"
-        return replace(outcome, reasons=(*outcome.reasons, why, *_age_of(book)), next_step=step)
+        return replace(outcome, reasons=(*outcome.reasons, why, *age_of(book)), next_step=step)
     if book.is_flat:
         return replace(outcome, status=Status.FLAT, next_step="")
     return replace(
@@ -137,7 +124,7 @@ def from_flatten(outcome: Outcome, book: Book) -> Outcome:
     held = tuple(f"still held: {position_line(position)}" for position in book.positions)
     orders = tuple(f"still standing: {order_line(order)}" for order in book.orders)
     step = f"NOT FLAT: {_MONEY_MAY_BE_AT_RISK}, look with get_positions, then flatten again if it still stands"
-    return replace(outcome, reasons=(*outcome.reasons, *held, *orders, *_age_of(book)), next_step=step)
+    return replace(outcome, reasons=(*outcome.reasons, *held, *orders, *age_of(book)), next_step=step)
 
 
 def from_cancels(outcome: Outcome, book: Book) -> Outcome:
@@ -145,10 +132,11 @@ def from_cancels(outcome: Outcome, book: Book) -> Outcome:
     if not book.orders:
         return replace(outcome, status=Status.CANCELLED, next_step="")
     left = tuple(f"still standing: {order_line(order)}" for order in book.orders)
-    return replace(outcome, reasons=(*outcome.reasons, *left, *_age_of(book)), next_step="look again with get_orders")
+    return replace(outcome, reasons=(*outcome.reasons, *left, *age_of(book)), next_step="look again with get_orders")
 
 
-def _age_of(book: Book) -> tuple[str, ...]:
+def age_of(book: Book) -> tuple[str, ...]:
+    """Say so where what was read is old."""
     return ("so it was some seconds ago; what was looked at since could not be read",) if book.is_stale else ()
 
 

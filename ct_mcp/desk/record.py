@@ -1,24 +1,14 @@
 """Writes the journal. Before the wire a failure stops everything; after it the order is out, and that is told."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
 from ct_mcp.desk.facts import Case
 from ct_mcp.desk.halting import halt_if_due, told
+from ct_mcp.desk.pending import may_fill
 from ct_mcp.desk.ports import Store
 from ct_mcp.desk.question import clean, summary_of
-from ct_mcp.desk.read_back import largest_left
-from ct_mcp.domain.action import (
-    ChangeOrder,
-    ClosePosition,
-    Flatten,
-    PlaceOrder,
-    ProtectPosition,
-    ReplaceOrder,
-    ReversePosition,
-)
-from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.ticket import Ticket
 from ct_mcp.errors import StoreFailed
 from ct_mcp.guard.direction import only_reduces, sends_orders
@@ -87,7 +77,7 @@ def _intent(ticket: Ticket, case: Case) -> NewEntry:
         fingerprint=ticket.fingerprint,
         opens=sends_orders(ticket.action) and not only_reduces(case.action, case.view),
         detail={
-            "may_fill": [[f.root, f.year, f.month, signed] for f, signed in _may_fill(case)],
+            "may_fill": [[f.root, f.year, f.month, signed] for f, signed in may_fill(case.action, case.view)],
             "rules": [f"{one.rule}: {one.figures}" for one in case.review.verdicts if one.result is Result.PASSED],
             "not_checked": case.review.checks_not_run,
         },
@@ -104,29 +94,3 @@ def _entry(kind: EntryKind, ticket: Ticket, detail: Mapping[str, object], reason
         reason=clean(reason),
         detail=detail,
     )
-
-
-def _may_fill(case: Case) -> Iterator[tuple[Instrument, int]]:
-    """What it may add to the book, signed, while nobody knows what became of it. An exit may fill as well."""
-    match case.action:
-        case PlaceOrder() as order:
-            yield order.instrument, order.action.sign * order.quantity
-            if order.flatten_first:
-                yield order.instrument, -(case.view.net_position(order.instrument) or 0)
-        case ReplaceOrder(order=order):
-            yield order.instrument, order.action.sign * order.quantity
-        case ReversePosition(instrument=turned):
-            yield turned, -2 * (case.view.net_position(turned) or 0)
-        case ProtectPosition(instrument=protected):
-            yield protected, -(case.view.net_position(protected) or 0)
-        case ChangeOrder(order_id=order_id, quantity=int(quantity)):
-            changed = case.view.order(order_id)
-            if changed is not None and quantity > changed.quantity:
-                yield changed.instrument, changed.action.sign * (quantity - changed.quantity)
-        case ClosePosition() as close:
-            net = case.view.net_position(close.instrument) or 0
-            yield close.instrument, largest_left(close, net) - net
-        case Flatten(instrument=instrument):
-            for held in case.view.positions or ():
-                if instrument in (None, held.instrument):
-                    yield held.instrument, -held.net

@@ -8,19 +8,35 @@ from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.desk.watch import has_come_to_rest
 from ct_mcp.domain.action import ChangeOrder, PlaceOrder
 from ct_mcp.domain.order import Order
+from ct_mcp.domain.position import Direction
+from ct_mcp.guard.direction import only_reduces
 
 
 async def place(errand: Errand, order: PlaceOrder) -> Outcome:
     """Place one order under our own id, and find it by that id where its answer was lost."""
-    send = errand.while_fresh.flat_place if order.flatten_first else errand.while_fresh.place_order
-    answer = await errand.once("place", send(order, errand.ticket.own_id))
+    require = _that_must_stand(errand, order)
+    send = errand.while_fresh.place_order(order, errand.ticket.own_id, require=require)
+    answer = await errand.once("place", send)
     if answer.refusal:
         return errand.after(answer)
-    order_id, seen = await _found(errand, order, answer)
+    order_id, seen = await found(errand, order, answer)
     return await errand.told(replace(errand.after(answer), order_id=order_id), seen)
 
 
-async def _found(errand: Errand, order: PlaceOrder, answer: Answer) -> tuple[str | None, Order | None]:
+def _that_must_stand(errand: Errand, order: PlaceOrder) -> frozenset[Direction] | None:
+    """What CrossTrade is to check once more: an order that only reduces must find the position that it reduces.
+
+    Of an order that opens or adds nothing is required: a fill meanwhile may change what it finds, and the limits,
+    which count that fill, have allowed it. ``maxPositions`` is not sent, since no limit of ours says the same.
+    """
+    net = errand.case.view.net_position(order.instrument)
+    if not net or not only_reduces(order, errand.case.view):
+        return None
+    return frozenset({Direction.LONG if net > 0 else Direction.SHORT})
+
+
+async def found(errand: Errand, order: PlaceOrder, answer: Answer) -> tuple[str | None, Order | None]:
+    """The order that was placed: by the id that they named, or else by ours."""
     order_id = answer.order_id
     if order_id is None and (found := await errand.watch.find(order.account, errand.ticket.own_id)):
         order_id = found.order_id

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from ct_mcp.desk.in_words import order_line, position_line
 from ct_mcp.desk.ports import Store
-from ct_mcp.desk.question import order_line, position_line
 from ct_mcp.desk.read_back import is_changed
 from ct_mcp.desk.watch import Watch
 from ct_mcp.domain.action import CancelOrder, CancelOrders, ChangeOrder, ClosePosition, Flatten, PlaceOrder

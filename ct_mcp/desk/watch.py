@@ -15,7 +15,7 @@ Pause = Callable[[float], Awaitable[None]]
 
 # The first look comes at once, the others after these pauses. A refusal by the broker may come a second after the
 # acknowledgement, so an order that is only ACCEPTED is looked at beyond that.
-_PAUSES_SECONDS = (0.15, 0.35, 0.7, 1.3, 2.5)
+PAUSES_SECONDS = (0.15, 0.35, 0.7, 1.3, 2.5)
 # Of real time: a service that answers slowly must not hold an answer back until the client gives up and asks again.
 LONGEST_SECONDS = 12.0
 # So many requests are kept for exits; a list that leaves something out has so far left out everything.
@@ -67,7 +67,7 @@ class Watch:
         """The order once it is settled, or as it was last seen; None where it could not be read at all."""
         seen: Order | None = None
         with anyio.move_on_after(self._longest_seconds):
-            for pause in (*_PAUSES_SECONDS, None):
+            for pause in (*PAUSES_SECONDS, None):
                 seen = await self.look(account, order_id) or seen
                 if seen is not None and is_settled(seen):
                     break
@@ -84,7 +84,7 @@ class Watch:
         """
         seen: Book | None = None
         with anyio.move_on_after(self._longest_seconds):
-            for pause in (*_PAUSES_SECONDS, None):
+            for pause in (*PAUSES_SECONDS, None):
                 read = await self.book_now(account, instrument)
                 if read is not None and is_settled(read):
                     if await self._are_gone(account, before, read):
@@ -150,7 +150,7 @@ class Watch:
         """
         found: Order | None = None
         with anyio.move_on_after(self._longest_seconds):
-            for pause in (*_PAUSES_SECONDS[-3:], None):
+            for pause in (*PAUSES_SECONDS[-3:], None):
                 found = await self.find_once(account, own_id)
                 if found is not None or pause is None:
                     break

@@ -26,7 +26,7 @@ def asked(sim: Simulator) -> list[str]:
 
 async def test_an_order_is_reviewed_on_account_book_quote_and_session(desk: Desk, buy, sim: Simulator, mes) -> None:
     case = await desk.preview(buy())
-    assert sorted(asked(sim)) == ["GetAccount", "GetQuote", "ListOrders", "ListPositions", "MarketInfo"]
+    assert sorted(asked(sim)) == ["GetAccount", "GetPosition", "GetQuote", "ListOrders", "ListPositions", "MarketInfo"]
     assert case.view.account is not None
     assert case.view.quote is not None
     assert case.view.session is not None

@@ -8,7 +8,8 @@ from decimal import Decimal
 import pytest
 
 from ct_mcp.desk.facts import Case
-from ct_mcp.desk.question import approval_of, clean, draw_ticket, order_line, summary_of
+from ct_mcp.desk.in_words import order_line
+from ct_mcp.desk.question import approval_of, clean, draw_ticket, summary_of
 from ct_mcp.domain.account import Account, AccountKind, Balances
 from ct_mcp.domain.action import Action, CancelOrder, CancelOrders, ChangeOrder, ClosePosition, Flatten
 from ct_mcp.domain.instrument import Instrument

@@ -53,7 +53,7 @@ async def committed(desk: Desk, action: Any) -> Any:
 async def test_the_intent_is_on_disk_before_the_request_leaves(odd, crosstrade, buy, store) -> None:
     outstanding = []
 
-    async def looks_at_the_journal(order: Any, own_id: str) -> Acknowledged:
+    async def looks_at_the_journal(order: Any, own_id: str, require: Any = None) -> Acknowledged:
         outstanding.extend(entry.own_id == own_id for entry in await store.unsettled())
         return await crosstrade.place_order(order, own_id)
 
@@ -63,7 +63,7 @@ async def test_the_intent_is_on_disk_before_the_request_leaves(odd, crosstrade, 
 
 
 async def test_a_fault_of_our_own_after_the_send_is_unknown_and_looked_for(odd, crosstrade, buy, sim, store) -> None:
-    async def sends_and_breaks(order: Any, own_id: str) -> Acknowledged:
+    async def sends_and_breaks(order: Any, own_id: str, require: Any = None) -> Acknowledged:
         await crosstrade.place_order(order, own_id)
         return 1 / 0
 
@@ -74,7 +74,7 @@ async def test_a_fault_of_our_own_after_the_send_is_unknown_and_looked_for(odd, 
 
 
 async def test_a_fault_of_our_own_that_hid_nothing_stays_unknown(odd, buy, store) -> None:
-    async def breaks(order: Any, own_id: str) -> Acknowledged:
+    async def breaks(order: Any, own_id: str, require: Any = None) -> Acknowledged:
         raise KeyError(own_id)
 
     told = await committed(odd("place_order", breaks), buy())
@@ -276,7 +276,7 @@ async def test_a_flatten_of_an_account_that_cannot_be_read_is_not_flat(does, lon
 
 
 async def test_a_disk_that_fills_up_after_the_send_is_a_warning(odd, crosstrade, buy, store, tmp_path) -> None:
-    async def sends_and_fills_the_disk(order: Any, own_id: str) -> Acknowledged:
+    async def sends_and_fills_the_disk(order: Any, own_id: str, require: Any = None) -> Acknowledged:
         taken = await crosstrade.place_order(order, own_id)
         await store.close()
         (tmp_path / "state").rename(tmp_path / "gone")
