@@ -46,26 +46,34 @@ def _no_file() -> Path:
 
 
 class Furnishing:
-    """The desk of one process, built when it is first asked for."""
+    """The desk of one process and the store under it, each built when it is first asked for."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        self.settings = settings
         self._client: CrossTrade | None = None
-        self._store: SqliteStore | None = None
 
     def desk(self) -> "Desk":
         """Build the desk over the real client and store; this imports httpx and sqlite3, and opens neither."""
+        return self._desk
+
+    @cached_property
+    def _desk(self) -> "Desk":
         from ct_mcp.crosstrade.client import CrossTrade
         from ct_mcp.crosstrade.line import Timeouts, utc_now
         from ct_mcp.desk.desk import Desk
-        from ct_mcp.store.sqlite import SqliteStore
 
-        settings, waits = self._settings, self._settings.timeouts
+        settings, waits = self.settings, self.settings.timeouts
         timeouts = Timeouts(waits.connect_seconds, waits.read_seconds, waits.bars_seconds, waits.write_seconds)
         token = settings.token.reveal() if settings.token else None
         self._client = CrossTrade(settings.base_url, token, timeouts, budget=self.budget)
-        self._store = SqliteStore(settings.state_dir)
-        return Desk(self._client, self._store, settings.policy, clock=utc_now)
+        return Desk(self._client, self.store, settings.policy, clock=utc_now)
+
+    @cached_property
+    def store(self) -> "SqliteStore":
+        """The store that the desk writes to."""
+        from ct_mcp.store.sqlite import SqliteStore
+
+        return SqliteStore(self.settings.state_dir)
 
     @cached_property
     def budget(self) -> "SharedBudget":
@@ -74,8 +82,8 @@ class Furnishing:
         from ct_mcp.desk.shared_budget import SharedBudget
         from ct_mcp.store.meters import Meters
 
-        token = self._settings.token
-        return SharedBudget(Meters(self._settings.state_dir), token.reveal() if token else "", utc_now)
+        token = self.settings.token
+        return SharedBudget(Meters(self.settings.state_dir), token.reveal() if token else "", utc_now)
 
     @property
     def is_used(self) -> bool:
@@ -88,5 +96,5 @@ class Furnishing:
             await self._client.__aexit__(None, None, None)
         if "budget" in self.__dict__:
             await self.budget.close()
-        if self._store is not None:
-            await self._store.close()
+        if "store" in self.__dict__:
+            await self.store.close()

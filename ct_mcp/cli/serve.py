@@ -16,6 +16,7 @@ gc.disable()
 
 import anyio  # noqa: E402
 
+from ct_mcp.cli.approval_pages import ApprovalPages  # noqa: E402
 from ct_mcp.cli.compose import Furnishing, settings_for  # noqa: E402
 from ct_mcp.config.settings import Settings  # noqa: E402
 from ct_mcp.server.app import build_server  # noqa: E402
@@ -47,12 +48,24 @@ async def _serve(settings: Settings, demo: bool) -> None:  # noqa: FBT001  # as 
     async with AsyncExitStack() as stack:
         if demo:
             from ct_mcp.cli.embedded import simulated
+            from ct_mcp.cli.meeting import announced
 
             settings = await stack.enter_async_context(simulated(settings))
+            stack.enter_context(announced(settings))
         furnishing = Furnishing(settings)
         departure = Departure(furnishing)
-        wiring = Wiring(furnishing.desk, settings.policy, toolsets=settings.toolsets, close=departure.close)
-        server = build_server(wiring)
+        tasks = await stack.enter_async_context(anyio.create_task_group())
+        stack.callback(tasks.cancel_scope.cancel)
+        pages = ApprovalPages(furnishing, tasks)
+        server = build_server(
+            Wiring(
+                furnishing.desk,
+                settings.policy,
+                toolsets=settings.toolsets,
+                close=departure.close,
+                open_page=pages.open,
+            )
+        )
         gc.freeze()
         gc.enable()
         with anyio.CancelScope() as work:

@@ -1,4 +1,4 @@
-"""How the person is asked: by a form where the client can show one, otherwise at a terminal of their own.
+"""How the person is asked: by a form where the client can show one, on a page in their browser, or at a terminal.
 
 The answer travels beside the arguments, never in them, so that the assistant cannot forge it. A form has one required
 text whose right value stands only in the question. In the 2026 protocol the question is an answer of ours that the
@@ -11,7 +11,7 @@ error before it can be seen, declined and written down as suspicious.
 
 import json
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +20,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import ElicitRequest, ElicitRequestFormParams, ElicitResult, InputRequiredResult
 from mcp_types.version import is_version_at_least
 
-from ct_mcp.desk.outcome import Outcome
+from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.domain.action import Action, fingerprint
 from ct_mcp.domain.ticket import Approval, Ticket, TicketState
 from ct_mcp.errors import NotConfirmed
@@ -69,7 +69,7 @@ async def propose_and_ask(ctx: ToolContext, action: Action, reason: str = "") ->
 
 
 async def ask_again(ctx: ToolContext, ticket_id: str) -> Outcome | InputRequiredResult:
-    """Go on with a ticket that was proposed before: ask, or wait for the terminal, and commit it."""
+    """Go on with a ticket that was proposed before: ask, or wait for the page or the terminal, and commit it."""
     ticket = await desk_of(ctx).ticket(ticket_id)
     if (asked := _earlier_round(ctx)) is not None:
         return await _second_round(ctx, ticket, asked)
@@ -87,7 +87,7 @@ async def _ask(ctx: ToolContext, ticket: Ticket, *, wait: bool) -> Outcome | Inp
         return desk.awaiting(ticket)
     if ticket.approval is Approval.FORM and _can_show_forms(ctx):
         return await _ask_by_form(ctx, ticket)
-    return await _wait_for_terminal(ctx, ticket) if wait else desk.awaiting(ticket)
+    return await _ask_elsewhere(ctx, ticket, wait=wait)
 
 
 async def _ask_by_form(ctx: ToolContext, ticket: Ticket) -> Outcome | InputRequiredResult:
@@ -103,31 +103,66 @@ async def _ask_by_form(ctx: ToolContext, ticket: Ticket) -> Outcome | InputRequi
 
 
 async def _second_round(ctx: ToolContext, ticket: Ticket, asked: Asked) -> Outcome:
+    if ticket.approval is not Approval.FORM:
+        return await _ask_elsewhere(ctx, ticket, wait=False)  # no form's yes counts there, whoever brings it
     answer = (ctx.input_responses or {}).get(_QUESTION)
     return await _judge(ctx, ticket, asked, answer if isinstance(answer, ElicitResult) else None)
 
 
 async def _judge(ctx: ToolContext, ticket: Ticket, asked: Asked, answer: ElicitResult | None) -> Outcome:
-    """Only the right text is a yes. What was probably never shown leaves the ticket open for the terminal."""
+    """Only the right text is a yes. What was probably never shown leaves the ticket open for page and terminal."""
     desk = desk_of(ctx)
     if answer is not None and answer.action == "accept":
         if await desk.decisions.take(ticket, (answer.content or {}).get("answer"), "form"):
             return await desk.commit(ticket.ticket_id)
     elif answer is None or (desk.clock() - asked.at).total_seconds() < SHOWN_SECONDS:
         wiring_of(ctx).forms_never_shown.add(_connection(ctx))
+        # Silence has used up the time that a call may take; the page opens all the same.
+        return await _ask_elsewhere(ctx, ticket, wait=False, patient=answer is not None)
     else:
         await desk.decisions.decline(ticket, "form")
     return desk.awaiting(await desk.ticket(ticket.ticket_id))
 
 
-async def _wait_for_terminal(ctx: ToolContext, ticket: Ticket) -> Outcome:
+async def _ask_elsewhere(ctx: ToolContext, ticket: Ticket, *, wait: bool, patient: bool = True) -> Outcome:
+    """Open the page and wait for it; where there is none, wait for the terminal only if this call is meant to."""
     desk = desk_of(ctx)
-    longest = desk.policy.wait_seconds
+    began = desk.clock()
+    page = await _opened(ctx, ticket)
+    if not (wait or (page and patient)):
+        return _awaiting(ctx, await desk.ticket(ticket.ticket_id), page=page)
+    taken = (desk.clock() - began).total_seconds()
+    return await _wait_for_person(ctx, ticket, desk.policy.wait_seconds - taken, page=page)
+
+
+async def _opened(ctx: ToolContext, ticket: Ticket) -> bool:
+    """Open the ticket's page in the person's browser. Its address stays between the two: no answer ever holds it."""
+    open_page = wiring_of(ctx).open_page
+    return (
+        open_page is not None and ticket.state_at(desk_of(ctx).clock()) is TicketState.OPEN and await open_page(ticket)
+    )
+
+
+async def _wait_for_person(ctx: ToolContext, ticket: Ticket, longest: float, *, page: bool) -> Outcome:
+    desk = desk_of(ctx)
+    where = "on the page in their browser" if page else "at the terminal: ct-mcp approve"
     seen = ticket
     async for waited, now in desk.watch_ticket(ticket, longest):
-        await ctx.report_progress(waited, longest, "waiting for the person at the terminal: ct-mcp approve")
+        await ctx.report_progress(waited, longest, f"waiting for the person {where}")
         seen = now
-    return await desk.commit(seen.ticket_id) if seen.state is TicketState.APPROVED else desk.awaiting(seen)
+    approved = seen.state_at(desk.clock()) is TicketState.APPROVED
+    return await desk.commit(seen.ticket_id) if approved else _awaiting(ctx, seen, page=page)
+
+
+def _awaiting(ctx: ToolContext, ticket: Ticket, *, page: bool) -> Outcome:
+    outcome = desk_of(ctx).awaiting(ticket)
+    if not page or outcome.status is not Status.NEEDS_APPROVAL:
+        return outcome
+    told = (
+        "a page with this order was opened in the person's browser: ask them to answer there, or with `ct-mcp approve` "
+        f"in a terminal of their own, then call confirm_ticket with ticket_id {ticket.ticket_id}"
+    )
+    return replace(outcome, next_step=told)
 
 
 def _can_show_forms(ctx: ToolContext) -> bool:

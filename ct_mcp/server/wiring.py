@@ -9,9 +9,12 @@ from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
 
 from ct_mcp.desk.desk import Desk
+from ct_mcp.domain.ticket import Ticket
 from ct_mcp.guard.policy import Policy
 
 ToolContext = Context["Wiring", Any]
+OpenPage = Callable[[Ticket], Awaitable[bool]]
+"""Opens the approval page of a ticket in the person's browser, once; says whether the browser came to it."""
 
 
 class Wiring:
@@ -24,10 +27,15 @@ class Wiring:
         *,
         toolsets: frozenset[str] = frozenset({"read", "trade"}),
         close: Callable[[], Awaitable[None]] | None = None,
+        open_page: OpenPage | None = None,
     ) -> None:
-        """``furnish`` builds the desk when the first handler needs it; ``close`` lets go of what it opened."""
+        """``furnish`` builds the desk when the first handler needs it; ``close`` lets go of what it opened.
+
+        Without ``open_page`` no browser is ever opened, and the terminal is the way.
+        """
         self._furnish = furnish
         self._close = close
+        self.open_page = open_page
         self.policy = policy
         self.toolsets = toolsets
         self.forms_never_shown: set[str] = set()

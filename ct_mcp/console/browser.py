@@ -1,0 +1,109 @@
+"""Opens an address in the person's browser without showing it to anybody else.
+
+The address holds a one-time token, and the words that start a program can be read by every program of this machine:
+the browser is given a file that only its owner can read, which leads to the address.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from secrets import token_hex
+from time import time
+
+import anyio
+
+from ct_mcp.console.html import tag
+
+Browse = Callable[[str], Awaitable[bool]]
+"""Shows a file to the person, given as ``file:`` address; False where no browser could be started."""
+
+_OPEN = "import sys, webbrowser; sys.exit(not webbrowser.open(sys.argv[1]))"
+_STARTS_WITHIN_SECONDS = 15.0
+_LOOK_EVERY_SECONDS = 0.05
+_LEFT_OVER_SECONDS = 600.0
+
+
+def why_no_browser(environ: Mapping[str, str], platform: str = sys.platform) -> str:
+    """Why a browser cannot be opened from here; empty where it can."""
+    if chosen := environ.get("BROWSER"):
+        return "BROWSER=none says so" if chosen == "none" else ""
+    if environ.get("SSH_CONNECTION") and not environ.get("DISPLAY"):
+        return "this machine is reached over SSH"
+    if platform not in ("win32", "darwin") and not (environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY")):
+        return "there is no display here: neither DISPLAY nor WAYLAND_DISPLAY is set"
+    return ""
+
+
+async def browse(address: str) -> bool:
+    """Show a file in the browser that the person chose."""
+    try:
+        starter = _started(address)
+    except OSError:
+        return False
+    with anyio.move_on_after(_STARTS_WITHIN_SECONDS):
+        while starter.poll() is None:  # noqa: ASYNC110  # another program, which tells nobody when it ends
+            await anyio.sleep(_LOOK_EVERY_SECONDS)
+    return not starter.returncode  # some browsers stay in front of whoever started them
+
+
+def _started(address: str) -> subprocess.Popen[bytes]:
+    """Start whatever opens files here. Its output goes nowhere: ours may belong to the protocol."""
+    nowhere = subprocess.DEVNULL
+    return subprocess.Popen(  # noqa: S603  # our own interpreter, with an address of our own
+        [sys.executable, "-I", "-c", _OPEN, address],
+        stdin=nowhere,
+        stdout=nowhere,
+        stderr=nowhere,
+        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        start_new_session=True,
+    )
+
+
+@asynccontextmanager
+async def signpost(folder: Path, url: str) -> AsyncIterator[str]:
+    """A file that leads to an address while the block runs, for its owner's eyes; gives its ``file:`` address."""
+    file = _written(folder, _leading_to(url))
+    try:
+        yield file.as_uri()
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def _written(folder: Path, text: str) -> Path:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for left_over in folder.glob("open-*.html"):  # by a server that was ended at once; what they lead to is gone
+        if left_over.stat().st_mtime < time() - _LEFT_OVER_SECONDS:
+            left_over.unlink(missing_ok=True)
+    file = folder / f"open-{token_hex(8)}.html"
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as written:
+        written.write(text)
+    return file.absolute()
+
+
+def _leading_to(url: str) -> str:
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", name="referrer", content="no-referrer"),
+        tag("meta", http_equiv="refresh", content=f"0;url={url}"),
+        tag("title", "ct-mcp"),
+    )
+    return f"<!doctype html>{tag('html', head, tag('body', tag('p', tag('a', 'Go on to ct-mcp', href=url)))).text}"
+
+
+async def shown(file: str, browse: Browse, has_come: anyio.Event, within_seconds: float) -> bool:
+    """Show a file, and wait until the browser has come by its way, cannot be started, or takes too long."""
+
+    async def start(scope: anyio.CancelScope) -> None:
+        if not await browse(file):
+            scope.cancel()
+
+    with anyio.move_on_after(within_seconds):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(start, tasks.cancel_scope)
+            await has_come.wait()
+            tasks.cancel_scope.cancel()
+    return has_come.is_set()
