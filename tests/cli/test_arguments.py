@@ -10,6 +10,8 @@ from ct_mcp import __version__
 
 CtMcp = Callable[..., subprocess.CompletedProcess[str]]
 
+PERSONS = ("approve", "console", "arm", "disarm", "halt", "resume", "pin", "journal")
+
 
 def test_the_version_is_told(ct_mcp: CtMcp) -> None:
     told = ct_mcp("--version")
@@ -19,8 +21,18 @@ def test_the_version_is_told(ct_mcp: CtMcp) -> None:
 def test_help_names_every_command_and_where_to_begin(ct_mcp: CtMcp) -> None:
     told = ct_mcp("--help")
     assert told.returncode == 0
-    assert all(f"\n    {command} " in told.stdout for command in ("serve", "demo", "approve", "simulate"))
+    assert all(f"\n    {command} " in told.stdout for command in (*PERSONS, "serve", "demo", "check", "simulate"))
+    assert max(map(len, told.stdout.splitlines())) <= 80
     assert "New here: ct-mcp demo" in " ".join(told.stdout.split())
+
+
+@pytest.mark.parametrize("command", PERSONS)
+def test_the_help_of_what_a_person_does_tells_its_exit_codes(ct_mcp: CtMcp, command: str) -> None:
+    told = ct_mcp(command, "--help")
+    assert told.returncode == 0
+    assert told.stdout.startswith(f"usage: ct-mcp {command} ")
+    assert "exit codes: 0 " in " ".join(told.stdout.lower().split())
+    assert all(flag in told.stdout for flag in ("--demo", "--config", "--state-dir"))
 
 
 @pytest.mark.parametrize(
