@@ -15,6 +15,7 @@ _INTRODUCTION = """# CrossTrade API, simulated
 
 Every request carries `Authorization: Bearer <token>`. Bodies are JSON. 3 requests a second, 20 at once.
 An answer to an order means that the add-on has it, not that it works or has filled.
+Quotes, P&L and events are pushed over a WebSocket at `/ws/stream`, which also takes every call as an `rpc`.
 """
 
 

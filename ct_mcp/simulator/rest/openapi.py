@@ -22,6 +22,15 @@ _REFUSALS = {
     503: "The API is switched off for the moment.",
 }
 
+_DESCRIPTION = """A fake service in front of a fake NinjaTrader. No order reaches a market.
+
+The same calls can be made over a WebSocket at `/ws/stream`, which needs the same `Authorization` header; every
+message is an object with an `action`: `rpc`, `subscribe`, `unsubscribe`, `streamPnl` or `ping`. The arguments of an
+`rpc` are path, query and body in one object, `{"action":"rpc","id":"1","api":"GetAccount","args":{...}}`, and its
+answer is `{"id":"1","data":{...}}`. Pushed frames carry `seq`, `dropped` and `epoch`; a `resync` means that everything
+has to be read again. One connection per person: a second one closes the first. Calls draw on the same limit as
+requests do; subscriptions may change 20 times a minute, 5 times at once."""
+
 
 def describe(documents: dict[str, str]) -> Json:
     """Describe every endpoint, and every document by its path and media type."""
@@ -41,7 +50,7 @@ def describe(documents: dict[str, str]) -> Json:
         "info": {
             "title": "CrossTrade API, simulated",
             "version": "1",
-            "description": "A fake service in front of a fake NinjaTrader. No order reaches a market.",
+            "description": _DESCRIPTION,
         },
         "servers": [{"url": "/"}],
         "security": [{"bearer": []}],

@@ -85,13 +85,18 @@ async def connected(hub: Hub, authorization: str) -> AsyncIterator[InProcessSock
     if refusal is not None:
         headers, status = Headers(refusal.headers.items()), HTTPStatus(refusal.status_code)
         raise InvalidStatus(HandshakeResponse(status, status.phrase, headers, bytes(refusal.body)))
-    session = hub.open()
+    session, failure = hub.open(), None
     try:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(hub.tick)
-            yield InProcessSocket(session, tasks)
+            try:
+                yield InProcessSocket(session, tasks)
+            except Exception as error:  # noqa: BLE001 - raised again outside of the group, which would wrap it
+                failure = error
             await session.idle()
             tasks.cancel_scope.cancel()
     finally:
         session.outbox.close(Closing(1000))
         hub.leave(session)
+    if failure is not None:
+        raise failure

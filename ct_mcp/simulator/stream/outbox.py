@@ -43,7 +43,7 @@ class Outbox:
         self.closing: Closing | None = None
         self._faults, self._habits = faults, habits
         self._frames: deque[_Waiting] = deque()
-        self._pushes = self._seq = self._dropped = 0
+        self.dropped = self._pushes = self._seq = 0
         self._news, self._room = anyio.Event(), anyio.Event()
 
     def push(self, frame: Frame, at: datetime) -> None:
@@ -51,16 +51,16 @@ class Outbox:
         kind = str(frame["type"])
         full = self._pushes >= self._habits.queue_frames
         if self._faults.take(Disturbance.FRAME_DROPPED, kind) or full:
-            self._dropped += 1
+            self.dropped += 1
             return
         self._seq += 1
         if self._faults.take(Disturbance.FRAME_LOST, kind):
             return
         if garbage := self._faults.first_due(tuple(GARBAGE), kind):
             self._put(GARBAGE[garbage], is_push=True)
-        numbered = {**frame, "seq": self._seq, "dropped": self._dropped, "epoch": milliseconds(at)}
+        numbered = {**frame, "seq": self._seq, "dropped": self.dropped, "epoch": milliseconds(at)}
         if not self._habits.dropped_adds_up:
-            self._dropped = 0
+            self.dropped = 0
         for _ in range(2 if self._faults.take(Disturbance.FRAME_DOUBLED, kind) else 1):
             self._put(_written(numbered), is_push=True)
 

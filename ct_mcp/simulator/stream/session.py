@@ -178,6 +178,7 @@ class Session:
             self._stream_pnl(ask) if isinstance(ask, StreamPnl) else self._subscribe(ask)
         except Refusal as refusal:
             self.outbox.say(frames.failed(ask.id, ask.action, refusal.body))
+        self.beat()
 
     def _stream_pnl(self, ask: StreamPnl) -> None:
         self._wishes.stream_pnl(timedelta(milliseconds=ask.interval) if ask.enabled else None)
