@@ -35,6 +35,7 @@ class TradeAnswer(Answer):
     expires_in_seconds: int | None
     order_id: str | None
     order_state: str | None
+    strategy_id: str | None
     filled_quantity: int | None
     average_fill_price: float | None
     position_after: int | None = Field(description="Signed contracts, as read back.")
@@ -56,6 +57,7 @@ def trade_answer(outcome: Outcome) -> CallToolResult:
         expires_in_seconds=outcome.expires_in_seconds,
         order_id=outcome.order_id,
         order_state=outcome.order_state,
+        strategy_id=outcome.strategy_id,
         filled_quantity=outcome.filled_quantity,
         average_fill_price=number(outcome.average_fill_price),
         position_after=outcome.position_after,
@@ -75,6 +77,7 @@ def _text(outcome: Outcome) -> str:
         (
             f"{outcome.status.upper()} ({_SENT_WORDS[outcome.status.sent]}): {outcome.summary}",
             _order_text(outcome),
+            f"strategy {outcome.strategy_id}" if outcome.strategy_id else "",
             "" if outcome.position_after is None else f"position after: {_signed(outcome.position_after)}",
             f"ticket {outcome.ticket_id}{_expiry(outcome)}" if outcome.ticket_id else "",
             *(f"reason: {reason}" for reason in outcome.reasons),

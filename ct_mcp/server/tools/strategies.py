@@ -1,14 +1,13 @@
 """Tools for NinjaScript strategies and ATM templates. What changes a strategy proposes, as every order does."""
 
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol, cast
 
 from mcp_types import CallToolResult
 from pydantic import Field, WithJsonSchema
 
 from ct_mcp.domain.action import CloseStrategy, DisableStrategy, EnableStrategy
-from ct_mcp.domain.strategy import BarType, HostMode, ParameterValue, StartStrategy, Strategy
-from ct_mcp.errors import NotFound
+from ct_mcp.domain.strategy import BarType, HostMode, ParameterValue, StartStrategy
 from ct_mcp.server.answers.strategies import StrategiesAnswer, TemplatesAnswer, strategies_answer, templates_answer
 from ct_mcp.server.asking import propose_and_ask
 from ct_mcp.server.present import theirs
@@ -25,6 +24,12 @@ Parameters = Annotated[
 ]
 
 
+class Templates(Protocol):
+    """What the desk does not need of the client."""
+
+    async def atm_templates(self) -> tuple[str, ...]: ...
+
+
 @in_time()
 async def get_strategies(
     ctx: ToolContext, account: Annotated[str | None, Field(description="Leave out for all")] = None
@@ -32,15 +37,17 @@ async def get_strategies(
     """Strategies that are not over: id, class, instrument, enabled or not, state, parameters."""
     reading = Reading(desk_of(ctx))
     name = None if account is None else (await reading.desk.names.account(account)).name
-    strategies = await _strategies(reading, name)
-    return strategies_answer(strategies, theirs(name) or "all accounts", reading.notes, reading.desk.clock())
+    # The list of one account has left strategies out and shown old ones; the list of all is the reliable one.
+    listed = await reading.upstream.all_strategies(include_terminal=False)
+    shown = [one for one in listed if not one.is_over and name in (None, one.account)]
+    return strategies_answer(shown, theirs(name) or "all accounts", reading.notes, reading.desk.clock())
 
 
 @in_time()
 async def get_atm_templates(ctx: ToolContext) -> Annotated[CallToolResult, TemplatesAnswer]:
     """Names of the ATM templates in NinjaTrader, for atm_strategy of place_order; any other is rejected there."""
     reading = Reading(desk_of(ctx))
-    names = await reading.upstream.atm_templates()
+    names = await cast("Templates", reading.upstream).atm_templates()
     return templates_answer(names, reading.notes, reading.desk.clock())
 
 
@@ -89,23 +96,6 @@ async def close_strategy(ctx: ToolContext, account: AccountName, strategy_id: St
     """End a strategy for good, with its position and its orders."""
     name = (await desk_of(ctx).names.account(account)).name
     return told(await propose_and_ask(ctx, CloseStrategy(name, strategy_id)))
-
-
-async def _strategies(reading: Reading, account: str | None) -> list[Strategy]:
-    """From the list of all accounts, which is the reliable one; where there is none, from the account's own.
-
-    Raises:
-        UpstreamError: Neither could be read.
-    """
-    try:
-        listed = await reading.upstream.all_strategies(include_terminal=False)
-    except NotFound:
-        if account is None:
-            raise
-        listed = await reading.upstream.strategies(account, include_terminal=False)
-        reading.note("read from the account's own list, which has left strategies out before and shown old ones")
-    wanted = None if account is None else account.casefold()
-    return [one for one in listed if not one.is_over and wanted in (None, one.account.casefold())]
 
 
 def _value(value: str | bool | float) -> ParameterValue:

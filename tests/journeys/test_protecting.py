@@ -1,0 +1,213 @@
+"""Brackets: what stands around a position is read back, and a position without a stop is cried out."""
+
+import pytest
+from mcp_types import ElicitResult
+
+from ct_mcp.domain.ticket import Halt
+from ct_mcp.simulator.faults import Fault
+
+NEVER = [Fault.ADDON_OFFLINE, Fault.CONNECT_REFUSED, Fault.UNAUTHORIZED, Fault.RATE_LIMITED]
+LOST = [Fault.REQUEST_LOST_BEFORE_ACCEPT, Fault.ERROR_500_BEFORE_ACCEPT, Fault.BAD_GATEWAY]
+TAKEN = [Fault.ANSWER_LOST_AFTER_ACCEPT, Fault.TIMEOUT_AFTER_ACCEPT, Fault.HTML_PAGE]
+
+
+@pytest.fixture
+async def held(assistant, world) -> int:
+    """A position of two, long."""
+    await assistant.buys(2)
+    world.later()
+    return world.net()
+
+
+@pytest.fixture
+def protects(assistant, world):
+    """Put a stop below and a target above a long position, or what a test makes of them."""
+
+    async def done(**more: object):
+        prices = {"take_profit_price": world.price(60), "stop_loss_price": world.price(-60)}
+        return await assistant.call("protect_position", account="Sim101", instrument="MES", **{**prices, **more})
+
+    return done
+
+
+async def test_both_legs_stand_at_the_size_of_the_position_as_one_group(world, held, protects) -> None:
+    told = await protects()
+    assert (told.status, told.sent, told.is_error) == ("working", True, False)
+    assert told.position_after == world.net() == 2
+    target, stop = world.sim.exchange.live_orders("Sim101")
+    assert [str(order.terms.order_type) for order in (target, stop)] == ["Limit", "StopMarket"]
+    assert (target.terms.quantity, stop.terms.quantity) == (2, 2)
+    assert told.order_id in world.live()
+    assert "UNPROTECTED" not in told.text
+
+
+@pytest.mark.parametrize("leg", ["take_profit_price", "stop_loss_price"])
+async def test_one_leg_alone_is_possible_and_a_missing_stop_is_cried_out(world, held, protects, leg) -> None:
+    told = await protects(**{leg: None})
+    assert (told.status, len(world.live())) == ("working", 1)
+    without_stop = leg == "stop_loss_price"
+    assert ("UNPROTECTED: 2 of the 2 contracts held in MES 09-26" in told.warnings_text) is without_stop
+    assert ("tell the person now" in told.next_step) is without_stop
+
+
+async def test_a_short_position_is_protected_the_other_way_round(assistant, world, protects) -> None:
+    await assistant.buys(2, action="SELL")
+    world.later()
+    told = await protects(take_profit_price=world.price(-60), stop_loss_price=world.price(60))
+    assert (told.status, len(world.live())) == ("working", 2)
+
+
+async def test_the_orders_before_it_are_gone(assistant, world, held, protects) -> None:
+    old = await assistant.protects(world.price(-100), quantity=2)
+    told = await protects()
+    assert told.status == "working"
+    assert old not in world.live()
+    assert len(world.live()) == 2
+
+
+async def test_a_flat_account_is_refused_since_upstream_would_open(world, person, protects) -> None:
+    told = await protects()
+    assert (told.status, told.sent) == ("denied", False)
+    assert "POSITION_FLAT" in told.reasons_text
+    assert not person.asked
+    assert not world.sim.requests_of("CancelAndBracket")
+
+
+@pytest.mark.parametrize(
+    "prices",
+    [
+        {"take_profit_price": None, "stop_loss_price": None},
+        {"stop_loss_price": 60},
+        {"stop_loss_price": 0},
+        {"stop_loss_price": -1},
+        {"take_profit_price": -60},
+    ],
+    ids=["no price", "stop above", "stop at the market", "stop within the buffer", "target below"],
+)
+async def test_prices_on_the_wrong_side_are_a_no(world, held, protects, prices) -> None:
+    wanted = {name: None if ticks is None else world.price(ticks) for name, ticks in prices.items()}
+    told = await protects(**wanted)
+    assert (told.status, told.sent) == ("denied", False)
+    assert told.reasons
+    assert world.live() == []
+    assert not world.sim.requests_of("CancelAndBracket")
+
+
+async def test_a_price_off_the_tick_is_a_no(world, held, protects) -> None:
+    told = await protects(stop_loss_price=world.price(-60) + 0.1)
+    assert told.status == "denied"
+    assert "PRICE_OFF_TICK" in told.reasons_text
+
+
+async def test_a_real_account_is_not_touched_in_sim_mode(assistant, world) -> None:
+    told = await assistant.call(
+        "protect_position", account="APEX-482910", instrument="MES", stop_loss_price=world.price(-60)
+    )
+    assert told.status == "denied"
+    assert "ACCOUNT_NOT_SIMULATED" in told.reasons_text
+
+
+async def test_a_no_of_the_person_leaves_the_old_stop(assistant, world, person, held, protects) -> None:
+    old = await assistant.protects(world.price(-40), quantity=2)
+    person.answer = lambda _: ElicitResult(action="decline")
+    told = await protects(stop_loss_price=world.price(-80))
+    assert (told.status, world.live()) == ("declined", [old])
+
+
+async def test_a_first_stop_may_be_set_while_trading_is_halted(world, store, clock, held, protects) -> None:
+    """It only takes risk away: a halt that kept a position bare would do harm."""
+    await store.set_halt(Halt("person", clock(), "lunch"))
+    told = await protects()
+    assert (told.status, len(world.live())) == ("working", 2)
+
+
+async def test_a_refused_stop_leaves_a_bare_position_that_is_cried_out(world, held, protects) -> None:
+    world.sim.faults.arm(Fault.LATE_REJECT, rpc="CancelAndBracket")
+    told = await protects()
+    assert told.status != "working"
+    assert "UNPROTECTED: 2 of the 2 contracts held in MES 09-26 stand without a stop" in told.warnings_text
+    assert "tell the person now" in told.next_step
+    assert "place_order with account Sim101, instrument MES 09-26, action SELL, quantity 2" in told.next_step
+    assert "close_position with account Sim101, instrument MES 09-26" in told.next_step
+
+
+@pytest.mark.parametrize("fault", NEVER)
+async def test_what_never_happened_says_so(assistant, world, store, held, protects, fault) -> None:
+    old = await assistant.protects(world.price(-100), quantity=2)
+    world.later()
+    world.sim.faults.arm(fault, rpc="CancelAndBracket")
+    told = await protects()
+    assert told.is_error
+    assert "Nothing was changed in the account." in told.text
+    assert world.live() == [old]
+    assert await store.unsettled() == ()
+
+
+@pytest.mark.parametrize("fault", LOST)
+async def test_a_lost_bracket_is_never_sent_again_and_the_bare_position_is_cried_out(
+    world, held, protects, fault
+) -> None:
+    world.sim.faults.arm(fault, rpc="CancelAndBracket")
+    prices = {"take_profit_price": world.price(60), "stop_loss_price": world.price(-60)}
+    told = await protects(**prices)
+    assert (told.status, told.sent, told.is_error) == ("unknown", "unknown", True)
+    assert "UNPROTECTED: 2 of the 2 contracts" in told.warnings_text
+    assert "tell the person now" in told.next_step
+    world.later()
+    again = await protects(**prices)
+    assert (again.status, again.sent) == ("denied", False)
+    assert "OUTCOME_UNRESOLVED" in again.reasons_text
+    assert len(world.sim.requests_of("CancelAndBracket")) == 1
+
+
+@pytest.mark.parametrize("fault", TAKEN)
+async def test_a_bracket_without_an_answer_is_seen_standing(world, held, protects, fault) -> None:
+    world.sim.faults.arm(fault, rpc="CancelAndBracket")
+    told = await protects()
+    assert (told.status, told.sent) == ("working", True)
+    assert told.order_id in world.live()
+    assert len(world.sim.requests_of("CancelAndBracket")) == 1
+
+
+async def test_of_two_orders_of_one_group_the_second_goes_when_the_first_fills(assistant, world, held) -> None:
+    stop = await assistant.protects(world.price(-40), quantity=2, oco_id="way-out")
+    out = await assistant.buys(2, action="SELL", order_type="LIMIT", limit_price=world.price(-4), oco_id="way-out")
+    assert (out.status, world.net()) == ("filled", 0)
+    world.later(2)
+    assert stop not in world.live()
+    assert out.summary.endswith("in OCO group way-out")
+
+
+@pytest.mark.parametrize("name", ["a;b", "a=b", " a", "a\nb", "x" * 61])
+@pytest.mark.parametrize("field", ["oco_id", "atm_strategy"])
+async def test_a_name_that_carries_something_else_is_a_no(assistant, world, field, name) -> None:
+    told = await assistant.buys(1, **{field: name})
+    assert (told.status, told.sent) == ("denied", False)
+    assert "NAME_INVALID" in told.reasons_text
+    assert world.writes() == 0
+
+
+async def test_a_template_that_ninjatrader_does_not_know_is_rejected_after_it_was_taken(assistant, world) -> None:
+    told = await assistant.buys(1, atm_strategy="No such template")
+    assert (told.status, told.sent, told.is_error) == ("rejected", True, True)
+    assert "rejected it after it was accepted" in told.reasons_text
+    assert told.summary.endswith("with ATM strategy No such template")
+    assert (world.net(), world.live()) == (0, [])
+
+
+async def _mended(assistant, next_step: str):
+    """Do what the answer says, word by word."""
+    call = next_step.split("place_order with ")[1].split(";")[0]
+    said = dict(part.split(" ", 1) for part in call.split(", "))
+    said |= {"quantity": int(said["quantity"]), "stop_price": float(said["stop_price"])}
+    return await assistant.call("place_order", **said)
+
+
+@pytest.mark.parametrize("fault", [Fault.LATE_REJECT, *LOST])
+async def test_the_call_that_mends_a_bare_position_can_be_made_at_once(assistant, world, held, protects, fault) -> None:
+    world.sim.faults.arm(fault, rpc="CancelAndBracket")
+    told = await protects()
+    assert "UNPROTECTED" in told.warnings_text
+    mended = await _mended(assistant, told.next_step)
+    assert mended.status == "working", mended.text
+    assert world.live() == [mended.order_id]
