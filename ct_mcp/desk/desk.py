@@ -11,43 +11,35 @@ from datetime import datetime
 import anyio
 
 from ct_mcp.desk.deciding import Decisions
+from ct_mcp.desk.everything import Everything, together_denied
 from ct_mcp.desk.facts import Case, Facts
-from ct_mcp.desk.outcome import Outcome, Status
+from ct_mcp.desk.outcome import Outcome
 from ct_mcp.desk.ports import Store, Upstream
-from ct_mcp.desk.question import draw_ticket, summary_of
+from ct_mcp.desk.question import clean, draw_ticket, draw_ticket_for_all
 from ct_mcp.desk.record import Record
 from ct_mcp.desk.sending import Sender
 from ct_mcp.desk.settling import settle_outstanding
-from ct_mcp.desk.watch import Pause, Watch
+from ct_mcp.desk.waiting import awaiting, cannot_be_used, denied
+from ct_mcp.desk.watch import Pause
 from ct_mcp.domain.action import (
     Action,
     CancelOrder,
     CancelOrders,
-    ChangeOrder,
     ClosePosition,
     CloseStrategy,
     DisableStrategy,
     Flatten,
     FlattenEverything,
-    PlaceOrder,
 )
-from ct_mcp.domain.ticket import Approval, Ticket, TicketState
-from ct_mcp.errors import NotConfirmed
-from ct_mcp.guard.direction import is_partial
+from ct_mcp.domain.ticket import Halt, Ticket, TicketState
+from ct_mcp.errors import BadRequest, NotConfirmed
+from ct_mcp.guard.direction import is_partial, sends_orders
 from ct_mcp.guard.policy import Denial, Policy
 from ct_mcp.store.journal import EntryKind
 
 # A review younger than this still holds when its ticket is spent, if nothing was sent in between.
 REVIEW_HOLDS_SECONDS = 2.0
 _LOOK_EVERY_SECONDS = 0.25
-
-_WHY_NOT = {
-    TicketState.SPENT: "it was spent before: what it held was sent once, and is not sent again; see get_journal",
-    TicketState.DECLINED: "the person declined it",
-    TicketState.LAPSED: "it lapsed before the person said yes",
-    TicketState.OPEN: "the person has not said yes",
-    TicketState.APPROVED: "another call is just spending it",
-}
 
 
 class Desk:
@@ -72,11 +64,14 @@ class Desk:
         self.decisions = Decisions(store, clock)
         self._record = Record(store, clock)
         self._sender = Sender(upstream, self._record, pause)
+        self._everything = Everything(self.facts, self._record, self._sender)
         self._reviews: dict[str, Case] = {}
         self._one_at_a_time = anyio.Lock()
 
     async def preview(self, action: Action) -> Case:
         """Review an action and change nothing: no ticket, no journal, nothing sent."""
+        if isinstance(action, FlattenEverything):
+            raise BadRequest("accounts are reviewed one by one: preview the flatten of each")
         return await self.facts.case(action)
 
     async def propose(self, action: Action, reason: str = "") -> Ticket | Outcome:
@@ -85,27 +80,39 @@ class Desk:
         The same action within the life of its ticket gives the same ticket: two impatient calls are one proposal.
         """
         await self._settle_before(action)
+        if isinstance(action, FlattenEverything):
+            return await self._propose_everything(action, reason)
         case = await self.facts.case(action)
         if not case.review.passes:
-            return _denied(await self._record.denied(case, reason))
-        drawn = draw_ticket(case, reason)
+            return denied(await self._record.denied(case, reason))
+        ticket = await self._opened(draw_ticket(case, reason))
+        self._reviews = {known: old for known, old in self._reviews.items() if self._is_recent(old)}
+        self._reviews[ticket.ticket_id] = case
+        return ticket
+
+    async def _propose_everything(self, action: FlattenEverything, reason: str) -> Ticket | Outcome:
+        """One ticket for all accounts. A no of one is a no to the whole, so that the person can name fewer."""
+        cases = await self._everything.cases(action)
+        if not all(case.review.passes for case in cases):
+            return denied(await self._record.denied(together_denied(action, cases), reason))
+        return await self._opened(draw_ticket_for_all(action, cases, reason))
+
+    async def _opened(self, drawn: Ticket) -> Ticket:
         ticket = await self.store.open_ticket(drawn, self.clock())
         if ticket.ticket_id == drawn.ticket_id:
             await self._record.ticket(EntryKind.PROPOSED, ticket, {"approval": ticket.approval})
-        self._reviews = {known: old for known, old in self._reviews.items() if self._is_recent(old)}
-        self._reviews[ticket.ticket_id] = case
         return ticket
 
     async def _settle_before(self, action: Action) -> None:
         """Find out first what became of earlier sends, where that may decide. No other exit waits for a look-up."""
         match action:
-            case PlaceOrder() | ChangeOrder():
-                upstream = self.upstream
             case ClosePosition() if is_partial(action):
                 upstream = self.upstream.urgent()
+            case _ if sends_orders(action):
+                upstream = self.upstream
             case _:
                 return
-        await settle_outstanding(Watch(upstream, self.pause), self.store, self.clock, action.account)
+        await settle_outstanding(upstream, self.pause, self.store, self.clock, action.account)
 
     async def ticket(self, ticket_id: str) -> Ticket:
         """One ticket by its id.
@@ -147,10 +154,12 @@ class Desk:
     async def _spend_and_send(self, ticket_id: str) -> Outcome:
         ticket = await self.ticket(ticket_id)
         if not await self.store.spend_ticket(ticket_id, self.clock()):
-            raise _cannot_be_used(ticket_id, (await self.ticket(ticket_id)).state_at(self.clock()))
+            raise cannot_be_used(ticket_id, (await self.ticket(ticket_id)).state_at(self.clock()))
+        if isinstance(ticket.action, FlattenEverything):
+            return await self._everything.send(ticket, ticket.action)
         case = await self._cleared(ticket)
         if not case.review.passes:
-            return replace(_denied(case), ticket_id=ticket_id)
+            return replace(denied(case), ticket_id=ticket_id)
         return await self._sender.send(ticket, case)
 
     async def _cleared(self, ticket: Ticket) -> Case:
@@ -158,7 +167,7 @@ class Desk:
 
         Two orders that passed side by side could break a limit together. An exit waits for nobody.
         """
-        if not isinstance(ticket.action, PlaceOrder | ChangeOrder):
+        if not sends_orders(ticket.action):
             return await self._reviewed_again(ticket)
         async with self._one_at_a_time:
             return await self._reviewed_again(ticket)
@@ -187,18 +196,13 @@ class Desk:
         Raises:
             NotConfirmed: The ticket was spent before, so something was sent then.
         """
-        state = ticket.state_at(self.clock())
-        if state is TicketState.SPENT:
-            raise _cannot_be_used(ticket.ticket_id, state)
-        outcome = Outcome(_WAITING[state], ticket.summary, ticket.simulated, ticket.ticket_id)
-        match state:
-            case TicketState.LAPSED:
-                return replace(outcome, next_step="propose it again only if the person still wants it")
-            case TicketState.DECLINED:
-                return replace(outcome, next_step="the person said no: do not propose it again unless they ask for it")
-            case _:
-                left = (ticket.expires_at - self.clock()).total_seconds()
-                return replace(outcome, expires_in_seconds=max(0, int(left)), next_step=_how_to_approve(ticket))
+        return awaiting(ticket, self.clock())
+
+    async def halt(self, reason: str, by: str) -> Halt:
+        """Halt what opens or adds, until the person resumes; gives the halt that stands, which may be an older one."""
+        halt = Halt(clean(by), self.clock(), clean(reason))
+        await self.store.set_halt(halt)
+        return await self.store.halt() or halt
 
 
 def _attempts(action: Action) -> tuple[bool, ...]:
@@ -217,35 +221,3 @@ def _attempts(action: Action) -> tuple[bool, ...]:
 def _overtaken(case: Case) -> Case:
     figures = f"reviews={len(_attempts(case.action))}, each overtaken by what was sent in account={case.account.name}"
     return replace(case, review=replace(case.review, denials=(Denial("ACCOUNT_IS_BUSY", figures),)))
-
-
-def _cannot_be_used(ticket_id: str, state: TicketState) -> NotConfirmed:
-    return NotConfirmed(f"ticket {ticket_id} cannot be used: {_WHY_NOT[state]}")
-
-
-_WAITING = {
-    TicketState.OPEN: Status.NEEDS_APPROVAL,
-    TicketState.APPROVED: Status.NEEDS_APPROVAL,
-    TicketState.LAPSED: Status.EXPIRED,
-    TicketState.DECLINED: Status.DECLINED,
-}
-
-
-def _how_to_approve(ticket: Ticket) -> str:
-    if ticket.approval is Approval.NONE:
-        return f"call confirm_ticket with ticket_id {ticket.ticket_id}"
-    return (
-        "ask the person to run `ct-mcp approve` in a terminal of their own and to answer there, "
-        f"then call confirm_ticket with ticket_id {ticket.ticket_id}"
-    )
-
-
-def _denied(case: Case) -> Outcome:
-    return Outcome(
-        Status.DENIED,
-        summary_of(case),
-        case.simulated,
-        reasons=(*(str(denial) for denial in case.review.denials), *case.notes),
-        checks_not_run=case.review.checks_not_run,
-        next_step="tell the person the reasons; only they can change the policy",
-    )

@@ -158,6 +158,7 @@ class Errand:
         return Stood(
             instruments=tuple(held) if instrument is None else (instrument,),
             order_ids=tuple(dict.fromkeys((*orders, *answer.taken.order_ids))),
+            ask_account=instrument is None and not held and answer.acknowledged is None,
         )
 
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from decimal import ROUND_CEILING, Decimal
 
+from ct_mcp.desk import mending
 from ct_mcp.desk.in_words import order_line, position_line
 from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.desk.watch import STANDS, Book
@@ -113,7 +114,7 @@ def from_close(outcome: Outcome, book: Book, goal: int) -> Outcome:
         # What they refused was not filled, however small the position is by now.
         status=Status.REJECTED if outcome.status is Status.REJECTED else Status.FILLED,
         warnings=(*outcome.warnings, *_leftovers(book)),
-        next_step=CANCEL_LEFTOVERS if _too_many(book) else "",
+        next_step=_mended(book),
     )
 
 
@@ -142,9 +143,33 @@ def age_of(book: Book) -> tuple[str, ...]:
 
 def _leftovers(book: Book) -> tuple[str, ...]:
     orders = tuple(f"still standing: {order_line(order)}" for order in book.orders)
+    turning = tuple(f"TOO LARGE for what remains: {_turn(book, order)}" for order in oversized(book))
     if not _too_many(book):
         return orders
-    return (*orders, f"these orders are larger than the position of {abs(book.net)}: filled, they open the other side")
+    sum_of_them = f"these orders are larger than the position of {abs(book.net)}: filled, they open the other side"
+    return (*orders, *turning, sum_of_them)
+
+
+def _turn(book: Book, order: Order) -> str:
+    would_be = book.net + order.action.sign * order.remaining
+    return f"{order.action} {order.remaining} against {book.net:+d}; filled, it turns the position to {would_be:+d}"
+
+
+def oversized(book: Book) -> tuple[Order, ...]:
+    """Orders that leave the position and are each larger than what remains of it; none where nothing remains."""
+    return tuple(order for order in book.orders if 0 < abs(book.net) < order.remaining * _leaves(book, order))
+
+
+def _leaves(book: Book, order: Order) -> int:
+    return int(book.net * order.action.sign < 0)
+
+
+def _mended(book: Book) -> str:
+    """The calls that bring the orders down to what remains; a stop is made smaller rather than cancelled."""
+    if not _too_many(book):
+        return ""
+    smaller = "; ".join(mending.shrinking(order, abs(book.net)) for order in oversized(book))
+    return f"{smaller}; or, of what the person does not want, {CANCEL_LEFTOVERS}" if smaller else CANCEL_LEFTOVERS
 
 
 def _too_many(book: Book) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import anyio
 
 from ct_mcp.desk.ports import Reads
+from ct_mcp.domain.account import AccountSnapshot
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import CLOSED, Order, OrderState, OrderType
 from ct_mcp.domain.position import Position
@@ -49,6 +50,8 @@ class Stood:
 
     instruments: tuple[Instrument, ...] = ()
     order_ids: tuple[str, ...] = ()
+    # Nothing is known to have stood, and nobody said that there was nothing: the account's own report is asked.
+    ask_account: bool = False
 
 
 class Watch:
@@ -104,7 +107,25 @@ class Watch:
         ids = [order_id for order_id in before.order_ids if order_id not in listed]
         positions = [await self._holds(account, name) for name in names]
         orders = [await self._is_over(account, order_id) for order_id in ids[:_ORDERS_ASKED_FOR]]
-        return not any(positions) and all(orders)
+        is_gone = not any(positions) and all(orders)
+        return is_gone and (not before.ask_account or await self._reports_flat(account))
+
+    async def is_believable(self, account: str, instrument: Instrument | None, read: Book) -> bool:
+        """Say whether a book that holds nothing is borne out by another source than the lists."""
+        if read.positions:
+            return True
+        if instrument is None:
+            return await self._reports_flat(account)
+        return not await self._holds(account, instrument)
+
+    async def _reports_flat(self, account: str) -> bool:
+        """Ask the report of all accounts, which is another source than the lists. Not knowing is not flat."""
+        try:
+            reports = await self._upstream.snapshot()
+        except CtMcpError:
+            return False
+        mine = [report for report in reports if report.account.name == account]
+        return bool(mine) and not any(is_held_in(report) for report in mine)
 
     async def _holds(self, account: str, instrument: Instrument) -> bool:
         """Not knowing counts as held."""
@@ -182,6 +203,12 @@ class Watch:
             return await self._upstream.order(account, order_id)
         except CtMcpError:
             return None
+
+
+def is_held_in(report: AccountSnapshot) -> bool:
+    """Say whether a report speaks of anything that is held; only positions have an unrealised P&L."""
+    held = any(position.quantity for position in report.positions)
+    return held or report.is_flat is False or bool(report.account.balances.unrealized_pnl)
 
 
 def has_come_to_rest(order: Order) -> bool:

@@ -210,12 +210,13 @@ async def test_settling_before_a_partial_close_may_use_the_budgets_reserve(
 
 
 @pytest.mark.parametrize("policy", [Policy(exits_simulated=Approval.PAGE)], ids=["exits by page"])
-async def test_a_channel_that_is_not_there_is_said_to_be_the_terminal(desk: Desk, long_two, mes) -> None:
+async def test_a_channel_beyond_the_form_names_both_ways_and_no_address(desk: Desk, long_two, mes) -> None:
     ticket = await desk.propose(Flatten("Sim101", mes))
     assert isinstance(ticket, Ticket)
     told = desk.awaiting(ticket)
     assert told.status is Status.NEEDS_APPROVAL
-    assert "run `ct-mcp approve` in a terminal of their own" in told.next_step
+    assert "in the browser page that ct-mcp opens, or by `ct-mcp approve` in a terminal of their own" in told.next_step
+    assert "http" not in told.next_step
     assert f"confirm_ticket with ticket_id {ticket.ticket_id}" in told.next_step
 
 

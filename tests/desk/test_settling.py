@@ -5,7 +5,6 @@ import pytest
 from ct_mcp.desk.desk import Desk
 from ct_mcp.desk.outcome import Status
 from ct_mcp.desk.settling import settle_outstanding
-from ct_mcp.desk.watch import Watch
 from ct_mcp.domain.action import CancelOrder, CancelOrders, ChangeOrder, ClosePosition, Flatten
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.faults import Fault
@@ -20,7 +19,7 @@ def settle(desk: Desk, store: SqliteStore, clock: ManualClock):
 
     async def settled(account: str = "Sim101") -> list[Entry]:
         before = (await store.entries(1))[0].sequence
-        await settle_outstanding(Watch(desk.upstream, desk.pause), store, clock, account)
+        await settle_outstanding(desk.upstream, desk.pause, store, clock, account)
         return [entry for entry in await store.entries(50) if entry.sequence > before]
 
     return settled
