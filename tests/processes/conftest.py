@@ -1,0 +1,159 @@
+"""Real processes, one simulator that they all talk to, and a folder that they share."""
+
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from anyio import to_thread
+
+from ct_mcp.domain.action import Flatten, PlaceOrder
+from ct_mcp.domain.instrument import Instrument
+from ct_mcp.domain.order import OrderAction, OrderType, TimeInForce
+from ct_mcp.simulator.clock import ManualClock
+from ct_mcp.simulator.exchange import Pace
+from ct_mcp.simulator.server import served
+from ct_mcp.simulator.world import Settings, Simulator
+from ct_mcp.store.codec import action_to_text
+
+MES = Instrument("MES", 2026, 9)
+WORKER = Path(__file__).with_name("worker.py")
+TOKEN = "a-token-that-must-never-be-seen"
+AT_ONCE = Pace(acknowledgement_seconds=0.0, fill_seconds=0.0)
+LONGEST_SECONDS = 60
+
+
+class Process:
+    """One of them. A question that meets a stop is answered later, by `goes_on`."""
+
+    def __init__(self) -> None:
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen([sys.executable, str(WORKER)], stdin=pipe, stdout=pipe, encoding="utf-8")
+
+    async def asked(self, command: str, **given: object) -> Any:
+        """What it answers, or where it stops."""
+        return await self._answer(json.dumps([command, given]))
+
+    async def goes_on(self) -> Any:
+        """What it answers after the stop."""
+        return await self._answer("go on")
+
+    async def is_ready(self) -> None:
+        """Wait until it has loaded everything."""
+        assert await self._answer("") == "ready"
+
+    async def _answer(self, line: str) -> Any:
+        with anyio.fail_after(LONGEST_SECONDS):
+            told = json.loads(await to_thread.run_sync(partial(self._exchange, line), abandon_on_cancel=True))
+        return told["at"] if "at" in told else told["told"]
+
+    def _exchange(self, line: str) -> str:
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        if line:
+            stdin.write(f"{line}\n")
+            stdin.flush()
+        return stdout.readline()
+
+    def end(self) -> None:
+        """End it, and what it waits for."""
+        self._process.kill()
+        self._process.communicate(timeout=30)
+
+
+class Processes:
+    """All of them, asked at once; ``all[0]`` is one of them."""
+
+    def __init__(self) -> None:
+        self.all = [Process() for _ in range(3)]
+        self._are_ready = False
+
+    async def are_ready(self) -> None:
+        """Wait until each has loaded everything."""
+        if not self._are_ready:
+            await _gathered([each.is_ready for each in self.all])
+        self._are_ready = True
+
+    async def asked(self, command: str, *given: dict[str, object], **same: object) -> list[Any]:
+        """What each answers, or where it stops; ``given`` is for one after the other, ``same`` for all."""
+        own = given or ({},) * len(self.all)
+        return await _gathered([partial(p.asked, command, **same, **one) for p, one in zip(self.all, own, strict=True)])
+
+    async def go_on(self) -> list[Any]:
+        """What each answers after its stop."""
+        return await _gathered([each.goes_on for each in self.all])
+
+
+async def _gathered(calls: list[Callable[[], Awaitable[Any]]]) -> list[Any]:
+    """Await all at once; what each gave, in their order."""
+    answers: dict[int, Any] = {}
+
+    async def one(number: int, call: Callable[[], Awaitable[Any]]) -> None:
+        answers[number] = await call()
+
+    async with anyio.create_task_group() as tasks:
+        for number, call in enumerate(calls):
+            tasks.start_soon(one, number, call)
+    return [answers[number] for number in range(len(calls))]
+
+
+@pytest.fixture(scope="session")
+def _started() -> Iterator[Processes]:
+    """Started once for all tests: starting is what takes the time."""
+    processes = Processes()
+    yield processes
+    for process in processes.all:
+        process.end()
+
+
+@pytest.fixture
+def sim(clock: ManualClock) -> Simulator:
+    """A world whose clock stands, where every order fills at once and nobody counts requests."""
+    return Simulator(seed=7, clock=clock, token=TOKEN, settings=Settings(pace=AT_ONCE, rate_limit=None))
+
+
+@pytest.fixture
+async def opened(
+    _started: Processes, sim: Simulator, tmp_path: Path, clock: ManualClock
+) -> AsyncIterator[Callable[..., Awaitable[Processes]]]:
+    """Open a desk in each process, all over one folder and within these limits, at a standing clock or the real one."""
+    await _started.are_ready()
+
+    async with served(sim) as url:
+
+        async def opening(*, real_time: bool = False, **limits: object) -> Processes:
+            now = "" if real_time else clock().isoformat()
+            folder = str(tmp_path / "state")
+            await _started.asked("open", folder=folder, url=url, token=TOKEN, now=now, limits=limits)
+            return _started
+
+        yield opening
+        await _started.asked("close")
+
+
+@pytest.fixture
+def order(sim: Simulator, clock: ManualClock) -> Callable[..., str]:
+    """An order, as it is told to a process; of another quantity, side or price it is another action."""
+
+    def made(quantity: int, action: str = "BUY", ticks: int | None = None, account: str = "Sim101") -> str:
+        last = sim.market.top(sim.market.front("MES", clock()), clock()).last
+        kind = OrderType.MARKET if ticks is None else OrderType.LIMIT
+        price = None if ticks is None else (last + ticks) * Decimal("0.25")
+        return action_to_text(
+            PlaceOrder(account, MES, OrderAction(action), quantity, kind, price, None, TimeInForce.DAY)
+        )
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def flatten() -> str:
+    """Leaving the account, as it is told to a process."""
+    return action_to_text(Flatten("Sim101", None))

@@ -1,0 +1,169 @@
+"""A process with a desk of its own: reads a command in JSON from each line, and answers in one line.
+
+It can be told to stop right before a call of the store and to wait there for a line, so that several processes stand at
+the same place before any goes on.
+"""
+
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import anyio
+from anyio import to_thread
+
+from ct_mcp.crosstrade.budget import Allowance, Bucket, allowance
+from ct_mcp.crosstrade.client import CrossTrade
+from ct_mcp.crosstrade.line import Timeouts, utc_now
+from ct_mcp.desk.desk import Desk
+from ct_mcp.desk.outcome import Outcome
+from ct_mcp.desk.shared_budget import SharedBudget
+from ct_mcp.domain.ticket import Approval, Halt
+from ct_mcp.errors import CtMcpError
+from ct_mcp.guard.policy import AccountPolicy, Limits, Mode, Policy
+from ct_mcp.store.codec import action_from_text
+from ct_mcp.store.meters import Meters
+from ct_mcp.store.sqlite import SqliteStore
+
+LIMITS = Limits(max_orders_per_minute=1000, max_orders_per_day=1000, duplicate_window_seconds=0.0)
+
+
+def say(**told: object) -> None:
+    """Tell the test."""
+    sys.stdout.write(json.dumps(told, default=str) + "\n")
+    sys.stdout.flush()
+
+
+async def heard() -> str:
+    """The next line; empty where the test is over."""
+    return await to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True)
+
+
+class Unmetered:
+    """A budget that keeps nobody waiting, where another thing is looked at."""
+
+    async def wait(self, now: datetime, *, urgent: bool) -> float:
+        """Let it go."""
+        return 0.0
+
+    async def penalise(self, now: datetime, retry_after_seconds: float) -> None:
+        """Pass over it."""
+
+    async def snapshot(self, now: datetime) -> Allowance:
+        """Say that all is left."""
+        return allowance(Bucket(), now)
+
+
+class Stopping:
+    """A store that stops before one of its calls, once."""
+
+    def __init__(self, inner: SqliteStore) -> None:
+        self.inner, self.stops_at = inner, ""
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self.inner, name)
+        if name != self.stops_at:
+            return call
+        self.stops_at = ""
+
+        async def stopped(*given: Any) -> Any:
+            say(at=name)
+            await heard()
+            return await call(*given)
+
+        return stopped
+
+
+class Worker:
+    """What a test can ask of a process."""
+
+    def __init__(self) -> None:
+        self.now: datetime | None = None
+
+    async def open(self, folder: str, url: str, token: str, now: str, limits: dict[str, Any]) -> None:
+        """Put a desk together: at a standing clock and without a budget, or at the real one with the shared budget."""
+        self.now = datetime.fromisoformat(now) if now else None
+        accounts = {"APEX-482910": AccountPolicy(approval=Approval.NONE)}
+        mode = Mode(limits.pop("mode", Mode.SIM))
+        policy = Policy(mode, replace(LIMITS, **limits), simulated=Approval.NONE, accounts=accounts)
+        self.meters = Meters(Path(folder), busy_timeout_seconds=5)
+        budget = Unmetered() if now else SharedBudget(self.meters, token, utc_now)
+        pause = passed if now else anyio.sleep
+        self.store = Stopping(SqliteStore(Path(folder), busy_timeout_seconds=20))
+        self.client = CrossTrade(url, token, Timeouts(turn_seconds=25), clock=self.clock, budget=budget, sleep=pause)
+        self.desk = Desk(self.client, self.store, policy, clock=self.clock, pause=pause)
+
+    def clock(self) -> datetime:
+        """The time that stands still for a test, or the real one."""
+        return self.now or datetime.now(UTC)
+
+    async def propose(self, action: str, stop_at: str = "") -> object:
+        """Propose what `action_to_text` wrote; the ticket, or the reasons of the denial."""
+        self.store.stops_at = stop_at
+        proposed = await self.desk.propose(action_from_text(action))
+        return list(proposed.reasons) if isinstance(proposed, Outcome) else proposed.ticket_id
+
+    async def commit(self, ticket_id: str, stop_at: str = "") -> object:
+        """Commit a ticket; the status and the reasons."""
+        self.store.stops_at = stop_at
+        outcome = await self.desk.commit(ticket_id)
+        return [outcome.status, *outcome.reasons]
+
+    async def halt(self) -> bool:
+        """Halt trading."""
+        return await self.store.set_halt(Halt("the person", self.clock(), "lunch"))
+
+    async def arm(self, account: str) -> None:
+        """Arm an account for an hour."""
+        await self.store.arm(account, self.clock() + timedelta(hours=1), "the person", self.clock())
+
+    async def disarm(self, account: str) -> bool:
+        """Disarm it."""
+        return await self.store.disarm(account, "the person", self.clock())
+
+    async def read(self, count: int) -> int:
+        """Ask so many questions at once, and wait until each has its answer."""
+        answers: list[object] = []
+
+        async def ask() -> None:
+            answers.append(await self.client.quotes(["MES 09-26"]))
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(count):
+                tasks.start_soon(ask)
+        return len(answers)
+
+    async def take_lease(self, holder: str, stop_at: str = "") -> bool:
+        """Take the lease of the stream."""
+        self.store.stops_at = stop_at
+        return await self.store.take_lease("stream", holder, self.clock(), timedelta(seconds=15))
+
+    async def close(self) -> None:
+        """Close everything."""
+        await self.client.__aexit__(None, None, None)
+        await self.meters.close()
+        await self.store.close()
+
+
+async def passed(seconds: float) -> None:
+    """Let nothing pass: the clock stands, and the simulator fills at once."""
+
+
+async def main() -> None:
+    """Do what is asked until stdin closes."""
+    worker = Worker()
+    say(at="ready")
+    while line := await heard():
+        name, given = json.loads(line)
+        do: Callable[..., Awaitable[object]] = getattr(worker, name)
+        try:
+            say(told=await do(**given))
+        except CtMcpError as error:
+            say(told=[error.code, error.what])
+
+
+if __name__ == "__main__":
+    anyio.run(main)
