@@ -197,7 +197,7 @@ async def test_a_template_that_ninjatrader_does_not_know_is_rejected_after_it_wa
 
 async def _mended(assistant, next_step: str):
     """Do what the answer says, word by word."""
-    call = next_step.split("place_order with ")[1].split(";")[0]
+    call = next_step.split("place_order with ")[1].split(";", maxsplit=1)[0]
     said = dict(part.split(" ", 1) for part in call.split(", "))
     said |= {"quantity": int(said["quantity"]), "stop_price": float(said["stop_price"])}
     return await assistant.call("place_order", **said)
