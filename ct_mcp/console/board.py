@@ -1,7 +1,8 @@
 """The console's own pages: everything at once, each panel again for the script, and the halt."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from starlette.responses import RedirectResponse, Response
 
@@ -106,8 +107,12 @@ class Board:
 
     async def _holdings(self) -> Child:
         holdings = await self.looking.look()
-        now = self.room.clock()
-        names = [seen.account.name for seen in holdings.accounts or ()]
-        found = {name: await self.room.store.armed_until(name, now) for name in names}
-        arming = Arming(self.mode, {name: until for name, until in found.items() if until is not None})
-        return holdings_panel(holdings, arming, now)
+        arming = Arming(self.mode, await self._armed(seen.account.name for seen in holdings.accounts or ()))
+        return holdings_panel(holdings, arming, self.room.clock())
+
+    async def _armed(self, names: Iterable[str]) -> dict[str, datetime] | None:
+        try:
+            found = {name: await self.room.store.armed_until(name, self.room.clock()) for name in names}
+        except CtMcpError:
+            return None
+        return {name: until for name, until in found.items() if until is not None}

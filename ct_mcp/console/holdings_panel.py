@@ -25,13 +25,18 @@ _UNREAD = "Unknown: this could not be read. It does not mean that there is nothi
 
 @dataclass(frozen=True, slots=True)
 class Arming:
-    """Which accounts may open positions: in mode sim the simulated ones, in mode live those that are armed."""
+    """Which accounts may open positions: in mode sim the simulated ones, in mode live those that are armed.
+
+    ``until`` is by account name; None where it could not be read.
+    """
 
     mode: Mode
-    until: Mapping[str, datetime]
+    until: Mapping[str, datetime] | None
 
     def told(self, account: Account) -> str:
         """What stands in the column of one account."""
+        if self.until is None:
+            return "unknown"
         if self.mode is Mode.LIVE:
             until = self.until.get(account.name)
             return f"{until:%H:%M} UTC" if until else "not armed"

@@ -51,6 +51,7 @@ def _waiting(ticket: Ticket, session: Session, now: datetime) -> Html:
     )
     risk = next((f"Risk {fact.figure} {fact.aside}" for fact in words.facts if fact.name == "Risk"), "")
     decline = tag("button", "Decline", class_="decline", type="submit", aria_label=f"Decline {words.order}")
+    declining = (hidden("csrf", session.csrf), hidden("then", "list"))
     return tag(
         "li",
         tag(
@@ -65,7 +66,7 @@ def _waiting(ticket: Ticket, session: Session, now: datetime) -> Html:
         [tag("p", caution, class_="caution") for caution in words.cautions],
         tag(
             "div",
-            tag("form", hidden("csrf", session.csrf), decline, method="post", action=f"{path}/decline"),
+            tag("form", *declining, decline, method="post", action=f"{path}/decline"),
             tag("a", "Look and decide", class_="button", href=path, aria_label=f"Look at and decide {words.order}"),
             class_="buttons",
         ),

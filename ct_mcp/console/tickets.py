@@ -60,6 +60,8 @@ class Tickets:
         if ticket is None:
             return _no_such_ticket()
         await self.room.decisions.decline(ticket, BY)
+        if visit.session.ticket_id is None and visit.form.get("then") == "list":
+            return RedirectResponse(f"{visit.session.path}/", 303)
         return _back_to(visit, ticket_id)
 
     async def approve(self, visit: Visit, ticket_id: str) -> Response:

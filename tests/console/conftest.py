@@ -67,7 +67,8 @@ def propose(desk: Desk, store: SqliteStore, clock: ManualClock) -> Propose:
         assert isinstance(ticket, Ticket), ticket
         if approval is ticket.approval:
             return ticket
-        return await store.open_ticket(replace(ticket, ticket_id=token_hex(8), approval=approval), clock())
+        own = token_hex(8)
+        return await store.open_ticket(replace(ticket, ticket_id=own, own_id=own, approval=approval), clock())
 
     return proposed
 
@@ -143,8 +144,8 @@ async def enter(app: ASGIApp, keys: Keys, clock: ManualClock) -> AsyncIterator[E
     """Come with a fresh address: ``enter(ticket)`` to its page, ``enter()`` to the whole console."""
     async with AsyncExitStack() as stack:
 
-        async def entered(ticket: Ticket | None = None) -> Browser:
-            client = await stack.enter_async_context(client_of(app))
+        async def entered(ticket: Ticket | None = None, *, on: ASGIApp = app) -> Browser:
+            client = await stack.enter_async_context(client_of(on))
             answer = await client.get(
                 f"/open/{keys.issue(ticket and ticket.ticket_id, clock() + timedelta(minutes=1))}"
             )
@@ -167,7 +168,7 @@ class Chromium:
         self.complaints: list[str] = []
         self._said()
 
-    async def run(self, script: str, **fresh: object) -> Any:
+    async def run(self, script: str, /, **fresh: object) -> Any:
         """Run a script with ``page`` and ``context``; ``fresh`` begins anew, with a width, a scheme or no scripts."""
         return await anyio.to_thread.run_sync(partial(self._step, script, fresh or None))
 

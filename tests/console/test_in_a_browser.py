@@ -1,0 +1,443 @@
+"""The pages in a real Chromium: the road to a yes, the many ways that are none, and the people who look at them."""
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from secrets import token_hex
+
+import anyio
+import pytest
+from anyio.abc import TaskGroup, TaskStatus
+from mcp import Client
+
+from ct_mcp.console.app import console_app
+from ct_mcp.console.browser import signpost
+from ct_mcp.console.pages import Pages
+from ct_mcp.console.serving import served
+from ct_mcp.desk.desk import Desk
+from ct_mcp.desk.pin import set_pin
+from ct_mcp.domain.ticket import Approval, Ticket, TicketState
+from ct_mcp.errors import NotConfirmed
+from ct_mcp.guard.policy import AccountPolicy, Limits, Mode, Policy
+from ct_mcp.server.app import build_server
+from ct_mcp.server.wiring import Wiring
+from ct_mcp.simulator.world import Simulator
+from ct_mcp.store.sqlite import SqliteStore
+
+LIVE = "APEX-482910"
+ORDER = {"account": "Sim101", "instrument": "MES", "action": "BUY", "quantity": 1, "order_type": "MARKET"}
+TOKEN = "a-token-for-the-browser"
+FAINT = (Path(__file__).parent / "faint.js").read_text(encoding="utf-8")
+
+
+def press(name: str, kind: str = "button") -> str:
+    """Wait until a button listens, and press it."""
+    return f"await page.getByRole('{kind}', {{ name: '{name}' }}).last().click();"
+
+
+def says(text: str) -> str:
+    """Wait for words on the page."""
+    return f"await page.getByText('{text}').first().waitFor();"
+
+
+def types(field: str, text: str) -> str:
+    """Type something into a field."""
+    return f"await page.getByLabel('{field}').fill('{text}');"
+
+
+def key(name: str) -> str:
+    """Press a key."""
+    return f"await page.keyboard.press('{name}');"
+
+
+def lets(milliseconds: int) -> str:
+    """Let time pass, as a page needs it that changes by itself."""
+    return f"await page.waitForTimeout({milliseconds});"
+
+
+APPROVE, DECLINE, DECIDE = press("Approve"), press("Decline"), press("Look at and decide", "link")
+APPROVED, LISTENS = says("Approved, and not sent yet"), lets(1600)
+
+
+@pytest.fixture
+def clock() -> Callable[[], datetime]:
+    """A browser lives by the clock on the wall."""
+    return lambda: datetime.now(UTC)
+
+
+@pytest.fixture
+def pause() -> Callable[[float], Awaitable[None]]:
+    return anyio.sleep
+
+
+@pytest.fixture
+def sim() -> Simulator:
+    return Simulator(seed=7, token=TOKEN, market_hours="always")
+
+
+@pytest.fixture
+def policy() -> Policy:
+    named = {"Sim101": AccountPolicy(Approval.PAGE), LIVE: AccountPolicy(Approval.PAGE)}
+    limits = Limits(duplicate_window_seconds=0)
+    return Policy(mode=Mode.LIVE, accounts=named, wait_seconds=8.0, limits=limits)
+
+
+@pytest.fixture
+async def crosstrade(sim: Simulator) -> AsyncIterator[object]:
+    from ct_mcp.crosstrade.client import CrossTrade  # noqa: PLC0415
+
+    async with CrossTrade("https://simulator.invalid", TOKEN, transport=sim.transport()) as client:
+        yield client
+
+
+@dataclass
+class House:
+    """The pages of a server, before a browser that takes a moment to start and shows what it is given."""
+
+    pages: Pages
+    stop: Callable[[], None]
+    opened: list[str]
+    is_open: anyio.Event
+
+
+@pytest.fixture
+async def house(chromium, desk: Desk, store: SqliteStore, tmp_path: Path) -> AsyncIterator[House]:
+    opened: list[str] = []
+    is_open = anyio.Event()
+
+    async def browse(file: str) -> bool:
+        opened.append(file)
+        script = f"await page.goto({file!r}); await page.locator('#order').waitFor();"
+        await chromium.run(script, width=1000, height=800)
+        is_open.set()
+        return True
+
+    async with anyio.create_task_group() as tasks:
+        inner = await tasks.start(_group)
+        pages = Pages(desk, store, browse, tmp_path / "pages", inner)
+        yield House(pages, inner.cancel_scope.cancel, opened, is_open)
+        tasks.cancel_scope.cancel()
+
+
+async def _group(*, task_status: TaskStatus[TaskGroup]) -> None:
+    async with anyio.create_task_group() as tasks:
+        task_status.started(tasks)
+        await anyio.sleep_forever()
+
+
+@pytest.fixture
+async def assistant(desk: Desk, store: SqliteStore, policy: Policy, house: House, clock) -> AsyncIterator[Client]:
+    """A client that can show no form, at a server that opens pages."""
+    await store.arm("Sim101", clock() + timedelta(hours=1), "test", clock())
+    server = build_server(Wiring(lambda: desk, policy, open_page=house.pages.open))
+    async with Client(server) as client:
+        yield client
+
+
+async def test_an_order_is_approved_on_the_page_and_fills(
+    assistant: Client, chromium, house: House, sim: Simulator
+) -> None:
+    answers = []
+
+    async def place() -> None:
+        answers.append(await assistant.call_tool("place_order", ORDER))
+
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(place)
+            await house.is_open.wait()
+            await chromium.run(APPROVE)
+            await chromium.run(says("Read back"))
+    (answer,) = answers
+    assert answer.structured_content["status"] == "filled"
+    (order,) = sim.exchange.orders
+    assert order.filled == 1
+    assert all(url.startswith(("http://127.0.0.1:", "file:///")) for url in chromium.asked)
+    assert chromium.complaints == []
+    assert "/open/" not in answer.model_dump_json()
+    assert not list(house.pages.folder.iterdir()), "the file that led to the page is gone"
+
+
+async def test_an_order_is_declined_on_the_page(assistant: Client, chromium, house: House, sim: Simulator) -> None:
+    answers = []
+
+    async def place() -> None:
+        answers.append(await assistant.call_tool("place_order", ORDER))
+
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(place)
+            await house.is_open.wait()
+            await chromium.run(DECLINE)
+    assert answers[0].structured_content["status"] == "declined"
+    assert not sim.exchange.orders
+
+
+async def test_a_second_call_opens_no_second_window_and_sends_what_was_approved_meanwhile(
+    chromium, desk: Desk, policy: Policy, house: House, store: SqliteStore, clock, sim: Simulator
+) -> None:
+    await store.arm("Sim101", clock() + timedelta(hours=1), "test", clock())
+    impatient = replace(policy, wait_seconds=0.2)
+    desk.policy = impatient
+    async with Client(build_server(Wiring(lambda: desk, impatient, open_page=house.pages.open))) as assistant:
+        first = await assistant.call_tool("place_order", ORDER)
+        ticket_id = first.structured_content["ticket_id"]
+        second = await assistant.call_tool("confirm_ticket", {"ticket_id": ticket_id})
+        assert [first.structured_content["status"], second.structured_content["status"]] == ["needs_approval"] * 2
+        assert "in the person's browser" in second.structured_content["next_step"]
+        assert "127.0.0.1" not in first.model_dump_json() + second.model_dump_json()
+        await chromium.run(APPROVE + APPROVED)
+        assert not sim.exchange.orders, "a yes alone sends nothing"
+        third = await assistant.call_tool("confirm_ticket", {"ticket_id": ticket_id})
+    assert third.structured_content["status"] == "filled"
+    assert len(house.opened) == 1
+
+
+OpenA = Callable[[str], Awaitable[Ticket]]
+
+
+@pytest.fixture
+def open_a(house: House, propose, store: SqliteStore, clock) -> OpenA:
+    """Propose an order and open its page: of a simulated or a live account, with a PIN, or for a short time."""
+
+    async def opened(kind: str) -> Ticket:
+        await set_pin(store, "4711", clock()) if kind == "pin" else None
+        wanted = Approval.PAGE_PIN if kind == "pin" else Approval.PAGE
+        ticket = await propose(account=LIVE if kind == "live" else "Sim101", approval=wanted)
+        if kind == "short":
+            own = token_hex(8)
+            soon = clock() + timedelta(seconds=2.5)
+            await store.decline_ticket(ticket.ticket_id, "test", clock())
+            ticket = await store.open_ticket(replace(ticket, ticket_id=own, own_id=own, expires_at=soon), clock())
+        assert await house.pages.open(ticket)
+        return ticket
+
+    return opened
+
+
+FORGED = """
+    const url = page.url();
+    const body = BODY.replaceAll('URL', url);
+    await context.route('ORIGIN/**', (route) => route.fulfill({ contentType: 'text/html', body }));
+    await page.waitForTimeout(1600);
+    const evil = await context.newPage();
+    await evil.goto('ORIGIN/');
+    await evil.waitForTimeout(300);
+    if (evil.frames().some((frame) => frame.url() === url)) throw new Error('it was framed');
+"""
+POSTS = "<form method=post action='URL/approve'></form><script>document.forms[0].submit()</script>"
+FETCHES = "<script>fetch('URL/approve', { method: 'POST', mode: 'no-cors', credentials: 'include' })</script>"
+FRAMES = "<iframe src='URL'></iframe>"
+
+
+def forged(origin: str, body: str) -> str:
+    """What a page of another origin tries, which has got hold of the address."""
+    return FORGED.replace("ORIGIN", origin).replace("BODY", json.dumps(body))
+
+
+SUBMITS = "await page.evaluate(() => document.querySelector('form:not(#decline)').submit());"
+FORCES = "await page.getByRole('button', { name: 'Approve' }).dispatchEvent('click');"
+SPOILS = "await page.locator('[name=csrf]').evaluateAll((all) => all.forEach((one) => (one.value = 'x')));"
+ELSEWHERE, NEXT_DOOR = "http://evil.example", "http://127.0.0.1:9"
+
+# Each is done on the page of an open ticket. First the kind of it: simulated, live, with a PIN, or open for a moment.
+NOT_A_YES = {
+    "doing nothing": ("sim", ""),
+    "closing the page": ("sim", "await page.close();"),
+    "declining": ("sim", DECLINE),
+    "pressing Enter at once": ("sim", key("Enter") + says("Nothing was sent")),
+    "pressing the space bar at once": ("sim", key("Space") + says("Nothing was sent")),
+    "clicking before the button listens": ("sim", FORCES + lets(200)),
+    "sending the form before anybody could read": ("sim", SUBMITS + says("quicker than anybody reads")),
+    "reloading": ("sim", "await page.reload(); await page.reload();"),
+    "going back and forth": ("sim", "await page.goBack().catch(() => {}); await page.goForward().catch(() => {});"),
+    "typing nothing": ("live", APPROVE + lets(200)),
+    "typing something else": ("live", types("To approve", "yes") + APPROVE + says("That is not the text")),
+    "typing the other side": ("live", types("To approve", "SELL 1 MES") + APPROVE + says("That is not the text")),
+    "typing the phrase and declining": ("live", types("To approve", "BUY 1 MES") + DECLINE),
+    "typing the phrase and nothing more": ("live", types("To approve", "BUY 1 MES") + LISTENS),
+    "a wrong PIN": ("pin", types("Your PIN", "0000") + APPROVE + says("That is not your PIN")),
+    "no PIN": ("pin", APPROVE + lets(200)),
+    "a page that lost its cookie": ("sim", LISTENS + "await context.clearCookies();" + APPROVE + says("has ended")),
+    "a form with another token": ("sim", SPOILS + APPROVE + says("Not taken")),
+    "coming too late": ("short", says("Its time ran out")),
+    "a form of another site": ("sim", forged(ELSEWHERE, POSTS)),
+    "a form of another program on this machine": ("sim", forged(NEXT_DOOR, POSTS)),
+    "a request of another site": ("sim", forged(ELSEWHERE, FETCHES)),
+    "a request of another program on this machine": ("sim", forged(NEXT_DOOR, FETCHES)),
+    "a frame of another site": ("sim", forged(ELSEWHERE, FRAMES)),
+    "a frame of another program on this machine": ("sim", forged(NEXT_DOOR, FRAMES)),
+}
+
+
+@pytest.mark.parametrize(("kind", "script"), NOT_A_YES.values(), ids=NOT_A_YES.keys())
+async def test_nothing_is_approved_and_nothing_can_be_sent_by(
+    chromium, house: House, open_a, desk: Desk, sim: Simulator, kind: str, script: str
+) -> None:
+    ticket = await open_a(kind)
+    await chromium.run(script)
+    with pytest.raises(NotConfirmed):
+        await desk.commit(ticket.ticket_id)
+    assert not sim.exchange.orders
+
+
+@pytest.mark.parametrize(
+    ("kind", "script"),
+    [
+        ("sim", APPROVE),
+        ("live", types("To approve", "buy 1 mes") + APPROVE),
+        ("pin", types("Your PIN", "4711") + APPROVE),
+    ],
+)
+async def test_the_same_pages_take_the_yes_of_a_person(
+    chromium, open_a, desk: Desk, sim: Simulator, kind: str, script: str
+) -> None:
+    ticket = await open_a(kind)
+    await chromium.run(script + APPROVED)
+    outcome = await desk.commit(ticket.ticket_id)
+    assert outcome.status == "filled"
+    assert len(sim.exchange.orders) == 1
+
+
+async def test_a_second_browser_with_the_same_address_kills_the_ticket(
+    chromium, house: House, open_a, store: SqliteStore, clock
+) -> None:
+    ticket = await open_a("sim")
+    (address,) = [url for url in chromium.asked if "/open/" in url]
+    told = await chromium.run(f"await page.goto({address!r}); return page.innerText('body');", width=800)
+    assert "used before" in told
+    died = await store.ticket(ticket.ticket_id)
+    assert died is not None
+    assert died.state_at(clock()) is TicketState.DECLINED
+
+
+async def test_the_no_has_the_focus_and_the_yes_does_not_listen_at_first(chromium, open_a) -> None:
+    await open_a("live")
+    focused, listens = await chromium.run(
+        "return [await page.evaluate(() => document.activeElement.textContent),"
+        " await page.getByRole('button', { name: 'Approve' }).isEnabled()];"
+    )
+    assert (focused, listens) == ("Decline", False)
+
+
+async def test_a_live_order_is_approved_with_the_keyboard_alone(chromium, open_a) -> None:
+    await open_a("live")
+    typed = "await page.keyboard.type('BUY 1 MES');"
+    await chromium.run(LISTENS + key("Shift+Tab") + typed + key("Tab") + key("Tab") + key("Enter") + APPROVED)
+
+
+async def test_what_was_decided_elsewhere_shows_by_itself(chromium, open_a, desk: Desk) -> None:
+    ticket = await open_a("sim")
+    await desk.decisions.decline(ticket, "terminal")
+    await chromium.run("await page.getByRole('heading', { name: 'Declined' }).waitFor();")
+
+
+async def test_a_page_whose_server_is_gone_says_so_and_approves_nothing(
+    chromium, house: House, open_a, store: SqliteStore, clock
+) -> None:
+    ticket = await open_a("sim")
+    house.stop()
+    await chromium.run(says("does not answer any more"))
+    assert not await chromium.run("return await page.getByRole('button', { name: 'Approve' }).isEnabled();")
+    found = await store.ticket(ticket.ticket_id)
+    assert found is not None
+    assert found.state is TicketState.OPEN
+
+
+ConsoleAt = Callable[..., Awaitable[None]]
+
+
+@pytest.fixture
+async def console(chromium, desk: Desk, store: SqliteStore, keys, clock, tmp_path: Path) -> AsyncIterator[ConsoleAt]:
+    """Open the console in the browser, as wide and in such colours as wanted."""
+    async with AsyncExitStack() as stack:
+        authority = await stack.enter_async_context(served(partial(console_app, desk, store, keys)))
+
+        async def opened(**fresh: object) -> None:
+            token = keys.issue(None, clock() + timedelta(minutes=1))
+            file = await stack.enter_async_context(signpost(tmp_path / "pages", f"http://{authority}/open/{token}"))
+            script = f"await page.goto({file!r}); await page.getByRole('heading', {{ name: 'Journal' }}).waitFor();"
+            await chromium.run(script, **(fresh or {"width": 1280}))
+
+        yield opened
+
+
+async def test_what_comes_to_wait_appears_and_is_announced_without_a_reload(chromium, console, propose) -> None:
+    await console()
+    await propose(quantity=2)
+    await chromium.run("await page.locator('.waiting').getByText('2 MES').waitFor();")
+    news = await chromium.run("return page.locator('[aria-live=polite]').textContent();")
+    assert "Waiting for you" in news
+    assert "BUY 2 MES" in news
+    await chromium.run(DECLINE + says("Nothing waits for you"))
+    assert chromium.complaints == []
+
+
+async def test_an_order_is_approved_from_the_console(chromium, console, propose, desk: Desk, sim: Simulator) -> None:
+    ticket = await propose()
+    await console()
+    await chromium.run(DECIDE + APPROVE + APPROVED)
+    assert (await desk.commit(ticket.ticket_id)).status == "filled"
+    assert len(sim.exchange.orders) == 1
+
+
+async def test_trading_is_halted_and_resumed_from_the_console(chromium, console, store: SqliteStore) -> None:
+    await console()
+    await chromium.run(
+        types("Reason", "lunch") + press("Halt") + says("TRADING IS HALTED") + press("Resume") + lets(100)
+    )
+    halt = await store.halt()
+    assert halt is not None, "the box was not ticked"
+    assert halt.reason == "lunch"
+    tick = "await page.getByLabel('I want trading to go on').check();"
+    await chromium.run(tick + press("Resume") + says("Trading is on"))
+    assert await store.halt() is None
+
+
+async def test_what_is_typed_into_the_console_is_left_alone_while_it_refreshes(chromium, console, propose) -> None:
+    await console()
+    await chromium.run(types("Reason", "half a word"))
+    await propose()
+    refreshed = "await page.locator('.waiting').waitFor();" + lets(3200)
+    kept = await chromium.run(refreshed + "return page.getByLabel('Reason').inputValue();")
+    assert kept == "half a word"
+
+
+async def test_everything_works_without_a_script_by_reloading(chromium, console, propose, desk: Desk) -> None:
+    await console(script=False)
+    ticket = await propose()
+    await chromium.run("await page.reload();" + DECIDE + LISTENS + APPROVE + APPROVED)
+    assert (await desk.commit(ticket.ticket_id)).status == "filled"
+
+
+@pytest.mark.parametrize("width", [390, 320])
+async def test_on_a_phone_nothing_is_cut_off_and_buttons_are_large_enough_for_a_thumb(
+    chromium, console, propose, width: int
+) -> None:
+    await propose(quantity=2)
+    await propose(account=LIVE)
+    await console(width=width, height=844)
+    script = """
+        const wide = () => document.documentElement.scrollWidth - document.documentElement.clientWidth;
+        const low = () => [...document.querySelectorAll('button, .button')].filter((it) => it.offsetHeight < 44).length;
+        const list = [await page.evaluate(wide), await page.evaluate(low)];
+        await page.getByRole('link', { name: 'Look at and decide' }).last().click();
+        await page.getByRole('button', { name: 'Approve' }).waitFor();
+        return [...list, await page.evaluate(wide), await page.evaluate(low)];
+    """
+    assert await chromium.run(script) == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_all_text_can_be_read_and_every_field_has_a_name(chromium, console, propose, scheme: str) -> None:
+    await propose(quantity=2, reason="because")
+    await propose(account=LIVE, approval=Approval.PAGE_PIN)
+    await console(width=1280, height=900, scheme=scheme)
+    look = f"return page.evaluate({json.dumps(f'({FAINT})()')});"
+    assert await chromium.run(look) == []
+    assert await chromium.run(DECIDE + LISTENS + look) == []
+    assert await chromium.run("return page.getByRole('main').count();") == 1
