@@ -64,7 +64,7 @@ async def test_exits_by_order_in_several_processes_do_not_turn_the_position(open
     processes = await opened(max_position_contracts=2)
     ticket = await processes.all[0].asked("propose", action=order(2))
     assert (await processes.all[0].asked("commit", ticket_id=ticket))[0] == "filled"
-    orders = order(2, "SELL"), order(2, "SELL", ticks=20), order(2, "SELL", ticks=24)
+    orders = order(2, "SELL", ticks=20), order(2, "SELL", ticks=24), order(2, "SELL", ticks=28)
     await committed_at_once(processes, *orders)
     assert sum(sent(sim)[1:]) <= 4, "from long two to short two, at the most"
 
