@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from ct_mcp.simulator.clock import ManualClock
+from ct_mcp.simulator.exchange import Pace
 from ct_mcp.simulator.faults import Fault
 from ct_mcp.simulator.stream.habits import Events, Rows, StreamHabits
 from ct_mcp.simulator.stream.session import Session
@@ -292,6 +293,40 @@ async def test_who_believes_the_events_knows_what_rest_knows(
     for row in positions:
         names = ("account", "marketPosition", "quantity", "averagePrice")
         assert {name: held[row["instrument"]][name] for name in names} == {name: row[name] for name in names}
+
+
+def orders_told(session: Session) -> list[tuple[Any, ...]]:
+    """Read the events of orders: name, state, quantity and what has filled."""
+    rows = heard(session, "orderUpdate")
+    return [(row["name"], row["orderState"], row["quantity"], row["filled"]) for row in rows]
+
+
+async def test_a_change_before_the_acknowledgement_is_told(sim: Simulator) -> None:
+    session = await wishing(sim, {"action": "subscribe", "events": ["orders"]})
+    await called(session, "PlaceOrder", **ORDER | {"orderType": "Limit", "limitPrice": 5000.0})
+    (order,) = sim.exchange.orders
+    await called(session, "Change", account="Sim101", orderId=order.id, quantity=7)
+    assert orders_told(session) == [("Entry", "Submitted", 1, 0), ("Entry", "Submitted", 7, 0)]
+
+
+async def test_legs_that_grow_with_their_entry_are_told(sim: Simulator) -> None:
+    session = await wishing(sim, {"action": "subscribe", "events": ["orders"]})
+    await called(session, "PlaceOrder", **ORDER | {"quantity": 25, "strategy": "Day 20x40"})
+    sim.advance(1)
+    told = {name: (quantity, filled) for name, _, quantity, filled in orders_told(session)}
+    assert told == {"Entry": (25, 25), "Stop1": (25, 0), "Target1": (25, 0)}
+
+
+async def test_a_fill_while_a_cancel_is_pending_is_told(clock: ManualClock) -> None:
+    settings = Settings(pace=Pace(acknowledgement_seconds=1.0, fill_seconds=0.3), rate_limit=None)
+    sim = Simulator(seed=7, clock=clock, settings=settings)
+    session = await wishing(sim, {"action": "subscribe", "events": ["orders"]})
+    await called(session, "PlaceOrder", **ORDER | {"quantity": 25})
+    clock.advance(1.31)
+    await called(session, "Cancel", account="Sim101", orderId=sim.exchange.orders[0].id)
+    session.texts()
+    clock.advance(0.3)
+    assert orders_told(session) == [("Entry", "CancelPending", 25, 20)]
 
 
 async def test_it_does_not_matter_in_how_many_steps_the_clock_moves(clock: ManualClock) -> None:

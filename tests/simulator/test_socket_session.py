@@ -331,7 +331,7 @@ async def test_ten_violations_in_a_row_close_the_connection(clock: ManualClock) 
     for _ in range(9):
         await called(session, "ListAccounts")
     assert session.outbox.closing is None
-    await session.received('{"action":"rpc","id":"last","api":"ListAccounts"}')
+    assert (await called(session, "ListAccounts"))["error"] == "rate_limited"
     assert session.outbox.closing is not None
     assert session.outbox.closing.code == 1008
     assert await said(session, action="ping") == []

@@ -8,7 +8,7 @@ row of P&L look) and here:
 * The budget for subscriptions belongs to the person and outlives the connection; `streamPnl` draws on it as well.
 * While the state is not `ready` nothing is pushed but `status` and `resync`, and nothing is told afterwards.
 * A quote is pushed once a second if it has changed; the first one comes at once.
-* P&L is pushed at its interval, whether it has changed or not; intervals under 100 ms are made 100 ms.
+* P&L is pushed at its interval, whether it has changed or not.
 * Frames that come ten minutes late or more, because the clock has jumped, are never made.
 """
 
@@ -40,6 +40,7 @@ class StreamHabits:
 
     `pnl_by_account`: accounts of a P&L frame are an object instead of a list.
     `dropped_adds_up`: `dropped` counts since the connection began, not since the last frame.
+    `shortest_interval_seconds`: P&L comes no more often than that, whatever is asked for.
     `queue_frames`: how many pushed frames may wait for a slow reader.
     `elsewhere_code`: the code of "Session active elsewhere"; only its reason is known.
     """
@@ -50,6 +51,7 @@ class StreamHabits:
     dropped_adds_up: bool = False
     subscription_limit: RateLimit | None = field(default_factory=lambda: RateLimit(5, 20 / 60))
     violations: int = 10
+    shortest_interval_seconds: float = 0.1
     queue_frames: int = 2_000
     late_seconds: float = 10.0
     elsewhere_code: int = 4000

@@ -15,7 +15,6 @@ from ct_mcp.simulator.stream.habits import Events, StreamHabits
 from ct_mcp.simulator.stream.timing import Timer
 
 _QUOTES_EVERY = timedelta(seconds=1)
-_SHORTEST_INTERVAL = timedelta(milliseconds=100)
 
 
 @dataclass(slots=True)
@@ -44,7 +43,8 @@ class Wishes:
 
     def stream_pnl(self, interval: timedelta | None) -> None:
         """Tell the P&L so often, or no more."""
-        every = max(interval, _SHORTEST_INTERVAL) if interval else None
+        shortest = timedelta(seconds=self.habits.shortest_interval_seconds)
+        every = max(interval, shortest) if interval else None
         self.pnl = Timer(self.addon.now + every, every) if every else None
 
     def next_at(self, until: datetime) -> datetime | None:

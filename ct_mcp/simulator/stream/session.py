@@ -131,17 +131,17 @@ class Session:
         """Carry an RPC out and answer it, with the budget, the faults and the body of REST."""
         if self._faults.take(Disturbance.RPC_LOST, ask.api):
             return
-        response = self._door.too_many()
-        self._count_violation(over=response is not None)
-        if response is None:
-            response = await self._carried(ask)
-        else:
+        too_many = self._door.too_many()
+        if too_many is not None:
             self._log(ask.api, accepted=False)
-        if isinstance(response, Silence):
-            if response.fault is not Fault.READ_TIMEOUT_AFTER_ACCEPT:
-                self.outbox.close(CUT)
+            self._over(frames.answer(ask.id, too_many))
             return
-        self._answers.give(ask.api, frames.answer(ask.id, response))
+        self._violations = 0
+        response = await self._carried(ask)
+        if not isinstance(response, Silence):
+            self._answers.give(ask.api, frames.answer(ask.id, response))
+        elif response.fault is not Fault.READ_TIMEOUT_AFTER_ACCEPT:
+            self.outbox.close(CUT)
 
     async def _carried(self, ask: Rpc) -> Response:
         try:
@@ -170,10 +170,10 @@ class Session:
     def _change(self, ask: Subscription | StreamPnl) -> None:
         """Change what is told, as the budget for that allows."""
         wait = self._changes.take(self._addon.now) if self._changes else 0.0
-        self._count_violation(over=wait > 0)
         if wait:
-            self.outbox.say(frames.failed(ask.id, ask.action, json.loads(bytes(rate_limited(wait).body))))
+            self._over(frames.failed(ask.id, ask.action, json.loads(bytes(rate_limited(wait).body))))
             return
+        self._violations = 0
         try:
             self._stream_pnl(ask) if isinstance(ask, StreamPnl) else self._subscribe(ask)
         except Refusal as refusal:
@@ -203,8 +203,9 @@ class Session:
         status = f"{ask.action}d"
         self.outbox.say(frames.acknowledged(ask.id, status, {name: value for name, value in told.items() if value}))
 
-    def _count_violation(self, *, over: bool) -> None:
-        """Count what is over a limit; so many in a row end the connection."""
-        self._violations = self._violations + 1 if over else 0
+    def _over(self, frame: frames.Frame) -> None:
+        """Answer what is over a limit; so many in a row end the connection."""
+        self.outbox.say(frame)
+        self._violations += 1
         if self._violations == self._habits.violations:
             self.outbox.close(TOO_MANY_VIOLATIONS)
