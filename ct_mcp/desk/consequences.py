@@ -87,7 +87,8 @@ def _legs(case: Case) -> list[str]:
 
 def _leaving(case: Case, instrument: Instrument) -> list[str]:
     held = [held for held in case.view.positions or () if held.quantity and held.instrument == instrument]
-    words = " and ".join(map(position_line, held)) or f"nothing: {instrument} reads flat"
+    words = " and ".join(f"{position_line(position)}, at the market" for position in held)
+    words = words or f"nothing: {instrument} reads flat"
     orders = (
         f"These may be cancelled, or stay and work on: {order_line(order)}" for order in _orders(case, instrument)
     )

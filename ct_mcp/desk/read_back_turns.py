@@ -74,9 +74,9 @@ def with_leftovers(outcome: Outcome, orders: Iterable[Order], net: int) -> Outco
     if not left:
         return outcome
     reach = worst_case(net, left, ())
-    where = f"; filled, they lead to between {_signed(reach.most_short)} and {_signed(reach.most_long)}"
-    listed = tuple(f"still standing from before: {order_line(order)}" for order in left)
-    warnings = (*outcome.warnings, *listed, f"these orders work on the position as it is now{where}")
+    ends = f"{_signed(reach.most_short)} and {_signed(reach.most_long)}"
+    listed = tuple(f"still standing: {order_line(order)}" for order in left)
+    warnings = (*outcome.warnings, *listed, f"as these orders fill, the position comes to between {ends}")
     cancels = f"if the person does not want them: {mending.cancelling_all(left)}"
     return replace(outcome, warnings=warnings, next_step="; ".join(filter(None, (outcome.next_step, cancels))))
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
+from functools import partial
+from typing import Any
 
 import pytest
 
@@ -87,6 +89,35 @@ def does(desk: Desk) -> Callable[[Action], Awaitable[Outcome]]:
         return await desk.commit(proposed.ticket_id)
 
     return done
+
+
+class Odd:
+    """An upstream that does one write in a way of its own, in all its views; that way is handed the view it is in."""
+
+    def __init__(self, inner: Any, name: str, way: Any) -> None:
+        self.inner, self.name, self.way = inner, name, way
+
+    def __getattr__(self, asked: str) -> Any:
+        if asked in ("urgent", "checked_by"):
+            return lambda *given: Odd(getattr(self.inner, asked)(*given), self.name, self.way)
+        return partial(self.way, self.inner) if asked == self.name else getattr(self.inner, asked)
+
+
+@pytest.fixture
+def odd(crosstrade, store, policy, clock, pause):
+    """Propose, approve and commit at a desk whose upstream does one write in a way of its own."""
+
+    def at_a_desk(name: str, way: Any) -> Callable[[Action], Awaitable[Outcome]]:
+        desk = Desk(Odd(crosstrade, name, way), store, policy, clock=clock, pause=pause)
+
+        async def done(action: Action) -> Outcome:
+            ticket = await desk.propose(action)
+            await desk.decisions.approve(ticket, "terminal")
+            return await desk.commit(ticket.ticket_id)
+
+        return done
+
+    return at_a_desk
 
 
 @pytest.fixture

@@ -1,0 +1,304 @@
+"""Reverse, flatten first, replace: both legs are read back, and what is not seen is not said."""
+
+from typing import Any
+
+import pytest
+
+from ct_mcp.crosstrade.wire import Acknowledged
+from ct_mcp.desk.desk import Desk
+from ct_mcp.desk.outcome import Outcome, Status
+from ct_mcp.domain.action import ClosePosition, ReplaceOrder, ReversePosition
+from ct_mcp.domain.order import OrderState
+from ct_mcp.errors import AddonOffline, OutcomeUnknown
+from ct_mcp.simulator.faults import Fault, Lag
+from ct_mcp.simulator.world import Simulator
+
+BOTH = "THE FIRST LEG IS NOT SEEN CLOSED"
+
+
+@pytest.fixture
+def turn(mes) -> ReversePosition:
+    """Turn the position of most tests round."""
+    return ReversePosition("Sim101", mes)
+
+
+def net(sim: Simulator) -> int:
+    """What the simulator's account really holds."""
+    sim.advance(2)
+    return sum(held.quantity for held in sim.exchange.accounts["Sim101"].open_positions())
+
+
+async def test_a_position_is_turned_and_told_as_read(does, long_two, turn, sim: Simulator, store) -> None:
+    told = await does(turn)
+    assert (told.status, told.position_after, told.warnings) == (Status.FILLED, -2, ())
+    assert told.order_state is OrderState.FILLED
+    assert net(sim) == -2
+    assert await store.unsettled() == ()
+
+
+async def test_the_person_is_shown_both_legs(desk: Desk, long_two, does, buy, price, turn) -> None:
+    await does(buy(kind="LIMIT", limit_price=price(-40)))
+    ticket = await desk.propose(turn)
+    assert not isinstance(ticket, Outcome), ticket
+    assert "First: close LONG 2 MES 09-26 at 6050.5, at the market" in ticket.question
+    assert "Then: SELL 2 MES 09-26 MARKET" in ticket.question
+    assert "both may stand together" in ticket.question
+    assert "These may be cancelled, or stay and work on: BUY 1 MES 09-26 LIMIT" in ticket.question
+
+
+async def test_nothing_is_turned_where_nothing_is_held(does, turn, sim: Simulator) -> None:
+    told = await does(turn)
+    assert told.status is Status.DENIED
+    assert sim.requests_of("Reverse") == []
+
+
+async def test_a_position_that_went_in_between_is_rejected_in_their_words(
+    desk: Desk, long_two, turn, crosstrade, sim: Simulator, mes
+) -> None:
+    ticket = await desk.propose(turn)
+    await desk.decisions.approve(ticket, "terminal")
+    await crosstrade.close_position(ClosePosition("Sim101", mes))
+    sim.advance(1)
+    told = await desk.commit(ticket.ticket_id)
+    assert told.status is Status.REJECTED
+    assert "No position found for instrument 'MES 09-26'" in told.reasons[0]
+    assert net(sim) == 0
+
+
+@pytest.mark.parametrize("fault", [Fault.READ_TIMEOUT_AFTER_ACCEPT, Fault.HTML_PAGE, Fault.TIMEOUT_AFTER_ACCEPT])
+async def test_a_lost_answer_to_a_turn_that_worked_is_settled_by_what_stands(
+    does, long_two, turn, sim: Simulator, store, fault
+) -> None:
+    sim.faults.arm(fault, rpc="Reverse")
+    told = await does(turn)
+    assert (told.status, told.position_after) == (Status.FILLED, -2)
+    assert "Reverse" in told.reasons[0], "that its answer was lost stays told"
+    assert await store.unsettled() == ()
+    assert len(sim.requests_of("Reverse")) == 1
+
+
+async def test_a_turn_that_never_arrived_stays_unknown_and_invents_no_leg(
+    does, long_two, turn, sim: Simulator, store
+) -> None:
+    sim.faults.arm(Fault.REQUEST_LOST_BEFORE_ACCEPT, rpc="Reverse")
+    told = await does(turn)
+    assert (told.status, told.position_after) == (Status.UNKNOWN, 2)
+    assert "neither leg is seen, and both may still come" in told.warnings[0]
+    assert "do NOT send it again" in told.next_step
+    assert len(await store.unsettled()) == 1
+    denied = await does(turn)
+    assert denied.status is Status.DENIED
+    assert len(sim.requests_of("Reverse")) == 1
+
+
+async def test_an_unknown_after_the_first_leg_is_reported_as_such(odd, long_two, turn, sim: Simulator, mes) -> None:
+    async def closes_and_goes_silent(inner: Any, account: str, instrument: Any) -> Acknowledged:
+        await inner.close_position(ClosePosition(account, instrument))
+        raise OutcomeUnknown("Reverse got no answer")
+
+    told = await odd("reverse", closes_and_goes_silent)(turn)
+    assert (told.status, told.position_after) == (Status.UNKNOWN, 0)
+    assert told.warnings[0].startswith("only the first leg is seen: the old position is closed")
+
+
+async def test_orders_of_a_turn_that_neither_fill_nor_fail_are_listed(does, long_two, turn, sim: Simulator) -> None:
+    sim.faults.arm(Fault.FROZEN_ORDERS, rpc="Reverse")
+    told = await does(turn)
+    assert (told.status, told.position_after) == (Status.ACCEPTED, 2)
+    assert len([line for line in told.warnings if line.startswith("still standing: SELL 2")]) == 2
+
+
+async def test_a_first_leg_that_does_not_close_is_cried_out(does, long_two, turn, sim: Simulator) -> None:
+    sim.faults.arm(Lag.CLOSE_STUCK, rpc="Reverse")
+    told = await does(turn)
+    assert told.status is Status.ACCEPTED
+    assert BOTH in told.warnings[0]
+    assert told.next_step.startswith("NOT turned as asked: tell the person now")
+    assert "cancel_order with account Sim101, order_id " in told.next_step
+
+
+async def test_orders_that_outlive_the_turn_are_listed_with_the_call_that_cancels_them(
+    does, long_two, turn, buy, price, sim: Simulator
+) -> None:
+    sim.faults.arm(Fault.FROZEN_ORDERS, rpc="PlaceOrder", times=1)
+    left = await does(buy(action="SELL", kind="LIMIT", limit_price=price(40)))
+    sim.advance(20)
+    told = await does(turn)
+    assert (told.status, told.position_after) == (Status.FILLED, -2)
+    assert "still standing: SELL 1 MES 09-26 LIMIT" in " ".join(told.warnings)
+    assert f"cancel_order with account Sim101, order_id {left.order_id}" in told.next_step
+
+
+async def test_an_account_that_cannot_be_read_after_a_turn_is_only_accepted(does, long_two, turn, sim, odd) -> None:
+    async def turns_and_goes_blind(inner: Any, account: str, instrument: Any) -> Acknowledged:
+        taken = await inner.reverse(account, instrument)
+        sim.faults.arm(Fault.HTML_PAGE, rpc="ListPositions")
+        return taken
+
+    told = await odd("reverse", turns_and_goes_blind)(turn)
+    assert (told.status, told.position_after) == (Status.ACCEPTED, None)
+    assert told.reasons == ("the account could not be read",)
+
+
+async def test_an_offline_addon_turns_nothing(does, long_two, turn, sim: Simulator, store) -> None:
+    sim.faults.arm(Fault.ADDON_OFFLINE, rpc="Reverse")
+    with pytest.raises(AddonOffline):
+        await does(turn)
+    assert await store.unsettled() == ()
+
+
+async def test_an_order_that_flattens_first_tells_the_new_position(does, long_two, buy, sim: Simulator) -> None:
+    told = await does(buy(1, action="SELL", flatten_first=True))
+    assert (told.status, told.position_after, told.warnings) == (Status.FILLED, -1, ())
+    assert net(sim) == -1
+
+
+async def test_an_order_that_flattens_first_and_rests_says_that_it_is_flat(does, long_two, buy, price, sim) -> None:
+    told = await does(buy(1, kind="LIMIT", limit_price=price(-40), flatten_first=True))
+    assert (told.status, told.position_after, told.warnings) == (Status.WORKING, 0, ())
+
+
+async def test_a_flatten_first_that_leaves_the_old_position_is_cried_out(does, long_two, buy, price, sim) -> None:
+    sim.faults.arm(Lag.CLOSE_STUCK, rpc="FlatPlace")
+    told = await does(buy(1, kind="LIMIT", limit_price=price(-40), flatten_first=True))
+    assert told.position_after == 2
+    assert f"{BOTH}: the old position and the new order may stand together" in told.warnings[0]
+    assert "the position reads +2 and was to be flat" in told.warnings[0]
+    assert told.next_step.startswith("tell the person now")
+
+
+async def test_a_flatten_first_of_lost_answer_is_found_by_our_id_with_its_position(does, long_two, buy, sim) -> None:
+    sim.faults.arm(Fault.READ_TIMEOUT_AFTER_ACCEPT, rpc="FlatPlace")
+    told = await does(buy(1, action="SELL", flatten_first=True))
+    assert (told.status, told.position_after) == (Status.FILLED, -1)
+
+
+async def test_a_flatten_first_that_never_arrived_is_unknown(does, long_two, buy, sim) -> None:
+    sim.faults.arm(Fault.REQUEST_LOST_BEFORE_ACCEPT, rpc="FlatPlace")
+    told = await does(buy(1, action="SELL", flatten_first=True))
+    assert (told.status, told.position_after) == (Status.UNKNOWN, 2)
+    assert "the new order could not be seen in the account yet" in told.reasons
+
+
+async def test_the_person_is_shown_what_is_flattened_first(desk: Desk, long_two, buy) -> None:
+    ticket = await desk.propose(buy(1, action="SELL", flatten_first=True))
+    assert "First: close LONG 2 MES 09-26 at " in ticket.question
+    assert "Then: SELL 1 MES 09-26 MARKET" in ticket.question
+
+
+@pytest.fixture
+async def resting(does, buy, price, sim: Simulator) -> str:
+    """An order to buy one that rests below the market; its id."""
+    told = await does(buy(kind="LIMIT", limit_price=price(-40)))
+    assert told.status is Status.WORKING
+    sim.advance(20)
+    return told.order_id
+
+
+@pytest.fixture
+def swap(resting, buy, price) -> ReplaceOrder:
+    """Put another order in place of the one that rests."""
+    return ReplaceOrder("Sim101", resting, buy(2, kind="LIMIT", limit_price=price(-60)))
+
+
+async def test_a_replacement_stands_and_the_old_order_is_gone(does, swap, sim: Simulator, store) -> None:
+    told = await does(swap)
+    assert (told.status, told.warnings) == (Status.WORKING, ())
+    (live,) = sim.exchange.live_orders("Sim101")
+    assert (live.id, live.terms.quantity) == (told.order_id, 2)
+    assert await store.unsettled() == ()
+
+
+async def test_the_person_is_shown_what_goes_and_what_comes(desk: Desk, swap) -> None:
+    ticket = await desk.propose(swap)
+    assert f"First: cancel BUY 1 MES 09-26 LIMIT {ticket.action.order.limit_price + 5:f} WORKING" in ticket.question
+    assert "Then: BUY 2 MES 09-26 LIMIT limit " in ticket.question
+
+
+@pytest.mark.parametrize("fault", [Fault.READ_TIMEOUT_AFTER_ACCEPT, Fault.UNREADABLE_JSON])
+async def test_a_lost_answer_to_a_replacement_invents_neither_order(does, swap, sim: Simulator, store, fault) -> None:
+    sim.faults.arm(fault, rpc="CancelReplace")
+    told = await does(swap)
+    assert (told.status, told.order_id) == (Status.UNKNOWN, None)
+    assert "the old order reads CANCELLED, 0 of 1 filled" in told.reasons
+    assert "not there before, perhaps the new one: BUY 2 MES 09-26 LIMIT" in told.reasons[-1]
+    assert len(await store.unsettled()) == 1
+
+
+async def test_a_replacement_that_never_arrived_says_that_the_old_order_works(does, swap, sim: Simulator) -> None:
+    sim.faults.arm(Fault.REQUEST_LOST_BEFORE_ACCEPT, rpc="CancelReplace")
+    told = await does(swap)
+    assert told.status is Status.UNKNOWN
+    assert "the old order reads WORKING, 0 of 1 filled" in told.reasons
+    assert "no order is listed that was not there before" in told.reasons
+
+
+async def test_a_replacement_of_what_is_gone_by_then_is_refused_and_nothing_new_is_placed(
+    odd, swap, sim: Simulator
+) -> None:
+    async def too_late(inner: Any, account: str, order_id: str, order: Any) -> Acknowledged:
+        await inner.cancel_order(account, order_id)
+        sim.advance(1)
+        return await inner.replace_order(account, order_id, order)
+
+    told = await odd("replace_order", too_late)(swap)
+    assert told.status is Status.REJECTED
+    assert "the old order reads CANCELLED, 0 of 1 filled; the new one was not placed" in told.reasons
+    assert sim.exchange.live_orders("Sim101") == []
+
+
+async def test_both_filled_is_said_with_figures_and_the_call_that_mends_it(odd, crosstrade, swap, sim, clock) -> None:
+    """The old order filled in part before it was cancelled; nothing of that is taken off the new one."""
+    old = sim.exchange.live_orders("Sim101")[0]
+
+    async def replaces(inner: Any, account: str, order_id: str, order: Any) -> Acknowledged:
+        taken = await inner.replace_order(account, order_id, order)
+        old.filled, old.filled_ticks = 1, 20000
+        return taken
+
+    told = await odd("replace_order", replaces)(swap)
+    assert told.warnings[0] == (
+        "THE OLD ORDER FILLED 1 of 1 before its cancel, and the new one is for 2: together they make +3"
+    )
+    assert f"cancel_order with account Sim101, order_id {told.order_id}" in told.next_step
+
+
+async def test_an_old_order_that_still_stands_is_cried_out(odd, swap, buy, crosstrade, sim: Simulator) -> None:
+    async def places_without_cancelling(inner: Any, account: str, order_id: str, order: Any) -> Acknowledged:
+        return await inner.place_order(order, "by-itself")
+
+    told = await odd("replace_order", places_without_cancelling)(swap)
+    assert told.status is Status.WORKING
+    assert told.warnings[0].startswith("THE OLD ORDER STILL STANDS: BUY 1 MES 09-26 LIMIT")
+    assert f"cancel_order with account Sim101, order_id {swap.order_id}" in told.next_step
+
+
+async def test_an_order_that_only_reduces_requires_the_position_that_it_reduces(
+    does, long_two, buy, price, odd, sim: Simulator
+) -> None:
+    """CrossTrade checks it once more, at the moment of the order."""
+    asked = []
+
+    async def listens(inner: Any, order: Any, own_id: str, require: Any = None) -> Acknowledged:
+        asked.append(require)
+        return await inner.place_order(order, own_id, require=require)
+
+    act = odd("place_order", listens)
+    await act(buy(action="SELL", kind="STOP_MARKET", stop_price=price(-40)))
+    sim.advance(20)
+    await act(buy(kind="LIMIT", limit_price=price(-40)))
+    assert [require and {way.value for way in require} for require in asked] == [{"LONG"}, None]
+
+
+async def test_their_refusal_of_a_position_that_is_not_there_is_rejected_in_their_words(
+    odd, long_two, crosstrade, buy, sim: Simulator, mes
+) -> None:
+    async def closes_just_before(inner: Any, order: Any, own_id: str, require: Any = None) -> Acknowledged:
+        await inner.close_position(ClosePosition("Sim101", mes))
+        sim.advance(1)
+        return await inner.place_order(order, own_id, require=require)
+
+    told = await odd("place_order", closes_just_before)(buy(2, action="SELL"))
+    assert told.status is Status.REJECTED
+    assert "CrossTrade said" in told.reasons[0]
+    assert net(sim) == 0, "without the second net it would be short"
