@@ -103,8 +103,6 @@ async def _ask_by_form(ctx: ToolContext, ticket: Ticket) -> Outcome | InputRequi
 
 
 async def _second_round(ctx: ToolContext, ticket: Ticket, asked: Asked) -> Outcome:
-    if ticket.approval is not Approval.FORM:
-        return await _ask_elsewhere(ctx, ticket, wait=False)  # no form's yes counts there, whoever brings it
     answer = (ctx.input_responses or {}).get(_QUESTION)
     return await _judge(ctx, ticket, asked, answer if isinstance(answer, ElicitResult) else None)
 

@@ -1,6 +1,8 @@
 """Only the person's own answer is a yes, in every client and in both protocol eras."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import anyio
@@ -10,6 +12,8 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import ElicitRequestFormParams, ElicitResult, InputRequiredResult
 
 from ct_mcp.desk.desk import Desk
+from ct_mcp.desk.facts import Facts
+from ct_mcp.domain.ticket import Approval, Ticket
 from ct_mcp.guard.policy import Policy
 from ct_mcp.server.app import build_server
 from ct_mcp.server.wiring import Wiring
@@ -251,3 +255,136 @@ async def test_two_impatient_calls_are_one_proposal(by_hand: Client, store: Sqli
     first, second = await first_round(by_hand, ORDER), await first_round(by_hand, ORDER)
     assert answer_to(first) == answer_to(second)
     assert len(await store.open_tickets(clock())) == 1
+
+
+@dataclass
+class Page:
+    """A page that opens in the person's browser, or does not; what the person does there is the test's."""
+
+    opens: bool = True
+    answer: Callable[[Ticket], Awaitable[bool]] | None = None
+    opened: list[str] = field(default_factory=list)
+
+    async def __call__(self, ticket: Ticket) -> bool:
+        """Open it, and let the person answer."""
+        self.opened.append(ticket.ticket_id)
+        if self.opens and self.answer is not None:
+            await self.answer(ticket)
+        return self.opens
+
+
+@pytest.fixture
+def page(desk: Desk) -> Page:
+    return Page(answer=lambda ticket: desk.decisions.approve(ticket, "page"))
+
+
+AtAPage = Callable[..., AbstractAsyncContextManager[Client]]
+
+
+@pytest.fixture
+def at_a_page(desk: Desk, policy: Policy, era: str, page: Page) -> AtAPage:
+    """Connect a client to a server that opens pages; all approvals are of the kind that is asked for."""
+
+    @asynccontextmanager
+    async def connected(approval: Approval, person: Callable[..., object] | None = None) -> AsyncIterator[Client]:
+        desk.facts = Facts(desk.upstream, desk.store, replace(policy, simulated=approval), desk.clock)
+        server = build_server(Wiring(lambda: desk, policy, open_page=page))
+        async with Client(server, mode=era, elicitation_callback=person) as client:
+            yield client
+
+    return connected
+
+
+@pytest.mark.parametrize("approval", [Approval.FORM, Approval.PAGE, Approval.PAGE_PIN])
+async def test_a_client_without_forms_has_its_order_approved_on_the_page_and_sent(
+    at_a_page: AtAPage, page: Page, sim: Simulator, approval: Approval
+) -> None:
+    async with at_a_page(approval) as client:
+        result = await client.call_tool("place_order", ORDER)
+    assert result.structured_content["status"] == "filled"
+    assert len(page.opened) == len(sim.exchange.orders) == 1
+
+
+@pytest.mark.parametrize("approval", [Approval.PAGE, Approval.PAGE_PIN])
+async def test_where_a_page_is_asked_for_no_form_is_shown_and_none_would_count(
+    at_a_page: AtAPage, page: Page, person, sim: Simulator, approval: Approval
+) -> None:
+    page.answer = None
+    async with at_a_page(approval, person) as client:
+        result = await client.call_tool("place_order", ORDER)
+    assert result.structured_content["status"] == "needs_approval"
+    assert person.asked == []
+    assert not sim.exchange.orders
+
+
+async def test_a_client_that_only_pretends_to_show_forms_gets_the_page(
+    at_a_page: AtAPage, page: Page, person, sim: Simulator
+) -> None:
+    person.answer, person.takes_seconds = says("decline"), 0.01
+    async with at_a_page(Approval.FORM, person) as client:
+        first = await client.call_tool("place_order", ORDER)
+        second = await client.call_tool("place_order", {**ORDER, "quantity": 2})
+    assert [first.structured_content["status"], second.structured_content["status"]] == ["filled", "filled"]
+    assert len(person.asked) == 1
+    assert len(page.opened) == len(sim.exchange.orders) == 2
+
+
+async def test_a_client_that_shows_forms_opens_no_page(at_a_page: AtAPage, page: Page, person) -> None:
+    async with at_a_page(Approval.FORM, person) as client:
+        result = await client.call_tool("place_order", ORDER)
+    assert result.structured_content["status"] == "filled"
+    assert page.opened == []
+
+
+async def test_an_open_page_is_waited_for_and_then_told_of_without_its_address(
+    at_a_page: AtAPage, page: Page, sim: Simulator
+) -> None:
+    page.answer = None
+    async with at_a_page(Approval.PAGE) as client:
+        placed = await client.call_tool("place_order", ORDER)
+        waited = await client.call_tool("confirm_ticket", {"ticket_id": placed.structured_content["ticket_id"]})
+    for result in (placed, waited):
+        assert result.structured_content["status"] == "needs_approval"
+        assert "in the person's browser" in result.structured_content["next_step"]
+        assert "ct-mcp approve" in result.structured_content["next_step"]
+        assert "http" not in result.model_dump_json()
+    assert not sim.exchange.orders
+
+
+async def test_where_no_page_opens_the_terminal_is_the_way_at_once(
+    at_a_page: AtAPage, page: Page, clock: ManualClock
+) -> None:
+    page.opens = False
+    began = clock()
+    async with at_a_page(Approval.PAGE) as client:
+        result = await client.call_tool("place_order", ORDER)
+    assert result.structured_content["status"] == "needs_approval"
+    assert "in the person's browser" not in result.structured_content["next_step"]
+    assert "ct-mcp approve" in result.structured_content["next_step"]
+    assert (clock() - began).total_seconds() < 0.5
+
+
+async def test_a_no_on_the_page_ends_the_ticket(at_a_page: AtAPage, page: Page, desk: Desk, sim: Simulator) -> None:
+    page.answer = lambda ticket: desk.decisions.decline(ticket, "page")
+    async with at_a_page(Approval.PAGE) as client:
+        result = await client.call_tool("place_order", ORDER)
+    assert result.structured_content["status"] == "declined"
+    assert not sim.exchange.orders
+
+
+async def test_silence_in_a_form_opens_the_page_and_waits_no_longer(
+    desk: Desk, policy: Policy, page: Page, sim: Simulator
+) -> None:
+    page.answer = None
+
+    async def silent(_: object, __: ElicitRequestFormParams) -> ElicitResult:
+        await anyio.sleep_forever()
+        raise AssertionError("never reached")
+
+    server = build_server(Wiring(lambda: desk, policy, open_page=page))
+    async with Client(server, mode="legacy", elicitation_callback=silent) as client:
+        result = await client.call_tool("place_order", ORDER)
+    assert result.structured_content["status"] == "needs_approval"
+    assert "in the person's browser" in result.structured_content["next_step"]
+    assert len(page.opened) == 1
+    assert not sim.exchange.orders
