@@ -5,6 +5,7 @@ import logging
 import pytest
 from mcp import Client
 
+from ct_mcp.desk.desk import Desk
 from ct_mcp.guard.policy import Mode, Policy
 from ct_mcp.server.app import READ_TOOLS, STRATEGY_READ_TOOLS, STRATEGY_TRADE_TOOLS, TRADE_TOOLS, build_server
 from ct_mcp.server.toolsets import toolsets_off
@@ -85,3 +86,12 @@ def test_a_toolset_that_this_version_has_not_is_told_to_the_operator(caplog: pyt
         assert caplog.messages == ["toolset charts is not part of this version: no tool of it is listed"]
         build_server(Wiring(lambda: pytest.fail("building needs no desk"), Policy(), toolsets=_set("read trade")))
     assert len(caplog.messages) == 1
+
+
+@pytest.mark.parametrize("chosen", ["read trade", "read trade strategies charts", "read strategies"])
+async def test_the_status_says_the_same_in_both_halves(desk: Desk, chosen: str) -> None:
+    async with Client(build_server(Wiring(lambda: desk, desk.policy, toolsets=_set(chosen)))) as client:
+        told = await client.call_tool("get_status", {})
+    off = OFF[chosen, Mode.SIM]
+    assert told.structured_content["toolsets_off"] == off
+    assert f"toolsets off: {'; '.join(off)}" in told.content[0].text

@@ -6,12 +6,12 @@ import anyio
 from mcp_types import CallToolResult
 
 from ct_mcp.errors import CtMcpError, Unavailable
-from ct_mcp.guard.policy import Mode
 from ct_mcp.server.answers.status import Link, Memory, StatusAnswer, StatusReport, status_answer
 from ct_mcp.server.links import broker_links, next_step, upstream_links
 from ct_mcp.server.reading import Reading, in_time
 from ct_mcp.server.standing import Standing, read_accounts
-from ct_mcp.server.wiring import ToolContext, Wiring, desk_of, wiring_of
+from ct_mcp.server.toolsets import toolsets_off
+from ct_mcp.server.wiring import ToolContext, desk_of, wiring_of
 
 LONGEST_LOOK_SECONDS = 20.0
 _STREAM = Link("stream", "off", "not part of this version: everything is read by request")
@@ -31,7 +31,7 @@ async def get_status(ctx: ToolContext) -> Annotated[CallToolResult, StatusAnswer
         standings=standings,
         memory=memory,
         allowance=await reading.attempt("the request budget", reading.upstream.allowance()),
-        toolsets_off=_toolsets_off(wiring),
+        toolsets_off=toolsets_off(wiring.toolsets, wiring.policy.mode),
         notes=reading.notes,
     )
     return status_answer(report, reading.desk.clock())
@@ -56,13 +56,3 @@ async def _remembered(reading: Reading) -> tuple[Memory | None, CtMcpError | Non
         return Memory(await store.halt(), tickets, armings, await store.unsettled()), None
     except CtMcpError as error:
         return None, error
-
-
-def _toolsets_off(wiring: Wiring) -> list[str]:
-    """What is not listed, and why."""
-    later = [f"{name}: not part of this version" for name in ("strategies", "charts")]
-    if wiring.policy.mode is Mode.READ_ONLY:
-        return ["trade: not listed, because the mode is read_only; only the operator can change it", *later]
-    if "trade" not in wiring.toolsets:
-        return ["trade: not listed, because the operator left it out of the toolsets", *later]
-    return later
