@@ -70,6 +70,19 @@ def speaks(answer: Any, words: str) -> None:
         raise Differs(f"an error that says {words!r}", repr(answer["error"]))
 
 
+def succeeds(answer: Any) -> None:
+    """Expect an object that says `success: true`."""
+    if not isinstance(answer, dict) or answer.get("success") is not True:
+        raise Differs("an object with success: true", str(answer)[:200])
+
+
+def must(rows: list[Any], what: str) -> Any:
+    """Expect a row, and take the first."""
+    if not rows:
+        raise Differs(f"a {what}", "none")
+    return rows[0]
+
+
 def some(rows: list[Any], what: str) -> Any:
     """Take the first row, or say that there is nothing to look at."""
     if not rows:
@@ -115,7 +128,8 @@ async def prices(http: Http, at: At) -> tuple[float, float]:
     """Two prices on the grid of ticks, a good way below and above the market."""
     quote = await get(http, "/market/quote", instrument=at.instrument)
     tick = quote["tickSize"]
-    return tuple(round(round(quote["last"] * away / tick) * tick, 10) for away in (0.97, 1.03))  # type: ignore[return-value]
+    low, high = (round(round(quote["last"] * away / tick) * tick, 10) for away in (0.97, 1.03))
+    return low, high
 
 
 def market(at: At, **more: Any) -> dict[str, Any]:

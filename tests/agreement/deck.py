@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 
@@ -49,7 +50,7 @@ class At:
     @property
     def home(self) -> str:
         """The path of the account."""
-        return f"/accounts/{self.account}"
+        return f"/accounts/{quote(self.account, safe='')}"
 
     @property
     def root(self) -> str:

@@ -1,5 +1,6 @@
 """What a card may send by hand: slowly, and never to an account that nobody has named."""
 
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -47,5 +48,5 @@ class Fence:
             raise Outside(f"{request.method} {path} from a card that only reads")
         if f"/accounts/{self.account}/" in path or self.everywhere:
             return
-        if b'"account":"' + self.account.encode() + b'"' not in request.content.replace(b": ", b":"):
+        if json.loads(request.content or b"{}").get("account") != self.account:
             raise Outside(f"{request.method} {path} reaches other accounts than {self.account}")

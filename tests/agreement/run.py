@@ -20,6 +20,8 @@ from tests.agreement.fence import Fence, Outside
 
 AGREES, DIFFERS, UNSEEN = "agrees", "differs", "not observable"
 ALL_AGREE, SOME_DIFFER, NOT_STARTED, NOT_FLAT = 0, 1, 2, 3
+_SECONDS_FOR_A_CARD = 180
+_ODD = (httpx.HTTPError, ValueError, LookupError, TypeError, AttributeError, TimeoutError)
 BASE_URL = "https://app.crosstrade.io"
 
 
@@ -70,13 +72,8 @@ class Run:
         except (CannotStart, httpx.HTTPError) as error:
             self.write(f"Not started: {str(error) or type(error).__name__}")
             return NOT_STARTED
-        flat = True
         try:
-            for card in filter(self.wish.wants, deck()):
-                self.found.append(await self._look(card, at))
-                flat = not card.trades or await self._tidied(at)
-                if not flat:
-                    break
+            flat = await self._look_at_all(at)
         finally:
             self._show()
         if not flat:
@@ -85,6 +82,20 @@ class Run:
         if self.wish.trading:
             self.write(f"{at.account} was read after the last card: no position and no working order.")
         return SOME_DIFFER if any(each.verdict == DIFFERS for each in self.found) else ALL_AGREE
+
+    async def _look_at_all(self, at: At) -> bool:
+        """Look at the cards that are wanted; after each that trades the account is left flat, whatever happened."""
+        for card in filter(self.wish.wants, deck()):
+            flat = True
+            try:
+                self.found.append(await self._look(card, at))
+            finally:
+                if card.trades:
+                    with anyio.CancelScope(shield=True):
+                        flat = await self._tidied(at)
+            if not flat:
+                return False
+        return True
 
     async def _read(self, path: str, **query: str) -> dict[str, object]:
         answer = await self.http.get(path, params=query or None)
@@ -114,23 +125,25 @@ class Run:
         return At(account, instrument, self.fence.pause, lambda: f"card-{uuid4().hex[:12]}")
 
     async def _look(self, card: Card, at: At) -> Found:
-        if card.when not in (When.ORDINARY, When.OFFLINE):
-            return Found(card, UNSEEN, f"only while {card.when}")
-        if card.everywhere and not await self._all_is_play_money():
-            return Found(card, UNSEEN, "it would reach accounts that are not simulated")
-        self.fence.trades, self.fence.everywhere = card.trades, card.everywhere
+        """Look at one card, unless what it needs cannot be had."""
         try:
-            with anyio.fail_after(180):
-                await card.look(self.http, at)
+            if card.when not in (When.ORDINARY, When.OFFLINE):
+                raise NotObservable(f"only while {card.when}")
+            if card.everywhere and not await self._all_is_play_money():
+                raise NotObservable("it would reach accounts that are not simulated")
+            await self._send(card, at)
         except NotObservable as nothing:
             return Found(card, UNSEEN, str(nothing))
-        except Differs as differs:
+        except (Differs, Outside) as differs:
             return Found(card, DIFFERS, str(differs))
-        except Outside as outside:
-            return Found(card, DIFFERS, f"held back: {outside}")
-        except (httpx.HTTPError, ValueError, LookupError, TypeError, AttributeError, TimeoutError) as error:
+        except _ODD as error:
             return Found(card, DIFFERS, f"expected {card.belief!r}; came {type(error).__name__} {error}")
         return Found(card, AGREES)
+
+    async def _send(self, card: Card, at: At) -> None:
+        self.fence.trades, self.fence.everywhere = card.trades, card.everywhere
+        with anyio.fail_after(_SECONDS_FOR_A_CARD):
+            await card.look(self.http, at)
 
     async def _all_is_play_money(self) -> bool:
         rows = (await self.http.get("/accounts")).json().get("accounts", [])

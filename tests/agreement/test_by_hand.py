@@ -1,6 +1,7 @@
 """The run by hand, over a real socket to a simulator whose clock its pauses move."""
 
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import httpx
 import pytest
@@ -153,7 +154,7 @@ async def test_requests_are_more_than_a_second_apart() -> None:
         await fence(httpx.Request("GET", "https://x/v1/api/accounts"))
         sent.append(clock[0])
         clock[0] += 0.3
-    assert [round(after - before, 9) for before, after in zip(sent, sent[1:], strict=False)] == [SPACING_SECONDS] * 4
+    assert [round(after - before, 9) for before, after in pairwise(sent)] == [SPACING_SECONDS] * 4
     assert SPACING_SECONDS > 1
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.agreement.asking import Http, fits, get, has, holds, lacks, same, some, speaks
+from tests.agreement.asking import Http, fits, get, has, holds, lacks, same, some, speaks, succeeds
 from tests.agreement.deck import At, NotObservable, card
 
 FIELDS = (
@@ -33,7 +33,7 @@ async def _in_snapshot(http: Http, at: At) -> Any:
 async def accounts_come_in_an_object(http: Http, _: At) -> None:
     """The list of accounts stands under `accounts`, beside `success: true`, and its rows have a name."""
     answer = await get(http, "/accounts")
-    same(answer.get("success"), True, "success")
+    succeeds(answer)
     has(some(answer["accounts"], "account"), "name")
 
 
@@ -48,7 +48,7 @@ async def an_account_stands_flat_beside_success(http: Http, at: At) -> None:
     """One account comes flat, with its documented fields and `success: true`."""
     answer = await _account(http, at)
     has(answer, *FIELDS)
-    same(answer.get("success"), True, "success")
+    succeeds(answer)
     lacks(answer, "data")
 
 
@@ -161,7 +161,7 @@ async def the_snapshot_is_cached(http: Http, at: At) -> None:
 async def watermarks_are_wrapped(http: Http, at: At) -> None:
     """Watermarks stand under `data`, with account, watermarks and stats."""
     answer = await get(http, f"{at.home}/watermarks")
-    same(answer.get("success"), True, "success")
+    succeeds(answer)
     has(answer["data"], "account", "watermarks", "stats")
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.agreement.asking import TERMINAL, Http, fits, get, has, holds, lacks, same, some, speaks
+from tests.agreement.asking import TERMINAL, Http, fits, get, has, holds, lacks, same, some, speaks, succeeds
 from tests.agreement.deck import At, Differs, card
 
 ROW = (
@@ -29,7 +29,7 @@ async def _filled(http: Http, at: At) -> Any:
 async def orders_come_in_an_object(http: Http, at: At) -> None:
     """The orders of an account stand under `orders`, beside `success: true`."""
     answer = await get(http, f"{at.home}/orders")
-    same(answer.get("success"), True, "success")
+    succeeds(answer)
     holds(fact=isinstance(answer.get("orders"), list), expected="a list under orders", came=answer)
 
 
@@ -185,7 +185,7 @@ async def fills_can_be_left_out_of_a_lifecycle(http: Http, at: At) -> None:
 async def executions_come_in_an_object(http: Http, at: At) -> None:
     """The executions of an account stand under `executions`, beside `success: true`."""
     answer = await get(http, f"{at.home}/executions")
-    same(answer.get("success"), True, "success")
+    succeeds(answer)
     holds(fact=isinstance(answer.get("executions"), list), expected="a list under executions", came=answer)
 
 

@@ -1,6 +1,6 @@
 """Cards about positions, for those who only look."""
 
-from tests.agreement.asking import Http, get, has, holds, lacks, positions, same, some, speaks
+from tests.agreement.asking import Http, get, has, holds, lacks, positions, same, some, speaks, succeeds
 from tests.agreement.deck import At, NotObservable, card
 
 FIELDS = (
@@ -13,7 +13,7 @@ FIELDS = (
 async def positions_come_in_an_object(http: Http, at: At) -> None:
     """The positions of an account stand under `positions`, beside `success: true`."""
     answer = await get(http, f"{at.home}/positions")
-    same(answer.get("success"), True, "success")
+    succeeds(answer)
     holds(fact=isinstance(answer.get("positions"), list), expected="a list under positions", came=answer)
 
 

@@ -1,6 +1,6 @@
 """Cards about the service itself: its documents, its refusals, its limits, and an add-on that is away."""
 
-from tests.agreement.asking import Http, ask, fits, get, has, holds, lacks, same, some
+from tests.agreement.asking import Http, ask, fits, get, has, holds, lacks, same, some, succeeds
 from tests.agreement.deck import At, Differs, When, card
 
 CALLED = (
@@ -126,6 +126,6 @@ async def three_requests_a_second_come_back(http: Http, at: At) -> None:
 async def a_warning_stands_beside_success(http: Http, at: At) -> None:
     """An answer may say `success: true` and carry a text under `warning`."""
     answer = await get(http, f"{at.home}/positions")
-    same(answer.get("success"), True, "success")
+    succeeds(answer)
     if not isinstance(answer.get("warning"), str):
         raise Differs("a text under warning", answer)

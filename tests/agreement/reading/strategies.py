@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.agreement.asking import Http, fits, get, has, holds, same, some
+from tests.agreement.asking import Http, fits, get, has, holds, same, some, succeeds
 from tests.agreement.deck import At, NotObservable, card
 
 
@@ -15,7 +15,7 @@ async def _mine(http: Http, at: At, *, terminal: bool = True) -> list[Any]:
 async def strategies_of_all_accounts_are_listed(http: Http, _: At) -> None:
     """`/strategies` lists the strategies of all accounts under `strategies`, beside `success: true`."""
     answer = await get(http, "/strategies")
-    same(answer.get("success"), True, "success")
+    succeeds(answer)
     holds(fact=isinstance(answer.get("strategies"), list), expected="a list under strategies", came=answer)
 
 

@@ -21,8 +21,10 @@ from tests.agreement.deck import At, When, card
 
 async def _bracket(http: Http, at: At, **more: Any) -> Any:
     low, high = await prices(http, at)
-    body = {"instrument": at.instrument, "action": "BUY", "quantity": 1, "takeProfit": high, "stopLoss": low} | more
-    wanted = {name: value for name, value in body.items() if value is not None}
+    body: dict[str, Any] = (
+        {"instrument": at.instrument, "action": "BUY", "quantity": 1} | {"takeProfit": high, "stopLoss": low} | more
+    )
+    wanted: dict[str, Any] = {name: value for name, value in body.items() if value is not None}
     return await post(http, f"{at.home}/orders/cancel_and_bracket", **wanted)
 
 

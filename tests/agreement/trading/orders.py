@@ -14,6 +14,7 @@ from tests.agreement.asking import (
     holds,
     lacks,
     market,
+    must,
     orders,
     place,
     positions,
@@ -24,6 +25,7 @@ from tests.agreement.asking import (
     some,
     speaks,
     state,
+    succeeds,
     until,
 )
 from tests.agreement.deck import At, NotObservable, card
@@ -32,7 +34,7 @@ GONE = "not found or already terminal"
 
 
 async def _row(http: Http, at: At, order_id: str) -> Any:
-    return some([row for row in await orders(http, at, active=False) if row["id"] == order_id], "such order")
+    return must([row for row in await orders(http, at, active=False) if row["id"] == order_id], "such order")
 
 
 async def _refused(http: Http, at: At, order: dict[str, Any]) -> Any:
@@ -51,7 +53,7 @@ async def a_placed_order_is_acknowledged_by_its_id(http: Http, at: At) -> None:
     order = market(at, orderType="LIMIT", limitPrice=low)
     answer = await post(http, f"{at.home}/orders/place", **order)
     has(answer, "orderId")
-    same(answer.get("success"), True, "success")
+    succeeds(answer)
     lacks(answer, "filled", "averageFillPrice", "orderState")
 
 
@@ -61,8 +63,8 @@ async def the_acknowledgement_comes_before_the_fill(http: Http, at: At) -> None:
     order_id = await place(http, at)
     await until(at, "the order to be", lambda: state(http, at, order_id), "Filled")
     events = (await get(http, f"{at.home}/orders/{order_id}/lifecycle"))["events"]
-    received = some([event for event in events if event["source"] == "api_received"], "event of the call")
-    filled = some([event for event in events if event["orderState"] == "Filled"], "event of the fill")
+    received = must([event for event in events if event["source"] == "api_received"], "event of the call")
+    filled = must([event for event in events if event["orderState"] == "Filled"], "event of the fill")
     holds(fact=received["epoch"] <= filled["epoch"], expected="the call first", came=events)
 
 
@@ -242,7 +244,7 @@ async def legs_of_a_template_carry_our_own_id(http: Http, at: At) -> None:
     """Where a template is used, `userData` holds our own id in a piece of XML."""
     own = at.fresh()
     legs = await _with_template(http, at, own)
-    some(legs, "leg")
+    must(legs, "leg")
     expected = f"<AutomatedTradingOrderId>{own}</AutomatedTradingOrderId>"
     holds(fact=expected in str(legs[0]["userData"]), expected=expected, came=legs[0]["userData"])
 
@@ -302,7 +304,7 @@ async def an_order_is_changed_by_put(http: Http, at: At) -> None:
     tick = (await get(http, "/market/quote", instrument=at.instrument))["tickSize"]
     answer = await ask(http, "PUT", f"{at.home}/orders/{order_id}/change", json={"limitPrice": low - 4 * tick})
     has(answer, "orderId")
-    same(answer.get("success"), True, "success")
+    succeeds(answer)
 
     async def price() -> object:
         rows = [row for row in await orders(http, at) if row["orderState"] == "Working"]

@@ -10,6 +10,7 @@ from tests.agreement.asking import (
     hold,
     lacks,
     market,
+    must,
     orders,
     place,
     positions,
@@ -17,9 +18,9 @@ from tests.agreement.asking import (
     prices,
     rest,
     same,
-    some,
     speaks,
     state,
+    succeeds,
     until,
 )
 from tests.agreement.deck import At, NotObservable, When, card
@@ -38,8 +39,8 @@ async def a_close_answers_what_it_closes(http: Http, at: At) -> None:
     """A close answers the position as it was, under `closedPositions`; it is flat after that."""
     await hold(http, at, 2)
     answer = await _close(http, at)
-    same(answer.get("success"), True, "success")
-    row = some(answer["closedPositions"], "row")
+    succeeds(answer)
+    row = must(answer["closedPositions"], "row")
     same((row["instrument"], row["marketPosition"], row["quantity"]), (at.instrument, "Long", 2), "the position:")
     await _flat(http, at)
 
@@ -239,6 +240,6 @@ async def an_execution_names_the_order_and_what_it_made(http: Http, at: At) -> N
     """After a fill, an execution names the order, and the position that it left."""
     await hold(http, at, 1)
     rows = (await get(http, f"{at.home}/executions"))["executions"]
-    mine = some([row for row in rows if row["instrument"] == at.instrument][-1:], "execution")
+    mine = must([row for row in rows if row["instrument"] == at.instrument][-1:], "execution")
     same((mine["marketPosition"], mine["quantity"], mine["position"]), ("Long", 1, 1), "the fill:")
     same(await state(http, at, mine["orderId"]), "Filled", "state")

@@ -13,7 +13,11 @@ SAMPLE = "SampleMACrossOver"
 @asynccontextmanager
 async def _started(http: Http, at: At) -> AsyncIterator[str]:
     """Run the sample that comes with NinjaTrader, over periods so long that it does not trade."""
-    body = {"strategyClass": SAMPLE, "instrument": at.instrument, "parameters": {"Fast": 400, "Slow": 500}}
+    body: dict[str, Any] = {
+        "strategyClass": SAMPLE,
+        "instrument": at.instrument,
+        "parameters": {"Fast": 400, "Slow": 500},
+    }
     answer = await post(http, f"{at.home}/strategies/start", **body)
     try:
         await at.pause(3)
