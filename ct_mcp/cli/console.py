@@ -9,12 +9,17 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING
 
 import anyio
 
 from ct_mcp.cli.compose import Furnishing, settings_for
 from ct_mcp.cli.terminal import somebody_types
 from ct_mcp.config.settings import Settings
+
+if TYPE_CHECKING:
+    from socket import socket
 
 OPENS_FOR = timedelta(minutes=5)
 _COMES_WITHIN_SECONDS = 20.0
@@ -25,17 +30,22 @@ def run(chosen: argparse.Namespace) -> int:
     if not somebody_types():
         print("ct-mcp console needs a terminal that a person types at; whoever opens it can approve", file=sys.stderr)
         return 2
+    from ct_mcp.console.serving import listening
+
+    settings = settings_for(chosen)
     try:
-        anyio.run(_console, settings_for(chosen), chosen)
-    except KeyboardInterrupt:
-        print("\nThe console has ended; its page shows nothing new any more.")
+        listener = listening(chosen.port)
     except OSError as error:
         print(f"port {chosen.port} cannot be used: {error.strerror}", file=sys.stderr)
         return 2
+    try:
+        anyio.run(_console, settings, chosen, listener)
+    except KeyboardInterrupt:
+        print("\nThe console has ended; its page shows nothing new any more.")
     return 0
 
 
-async def _console(settings: Settings, chosen: argparse.Namespace) -> None:
+async def _console(settings: Settings, chosen: argparse.Namespace, listener: "socket") -> None:
     from ct_mcp.console.app import console_app
     from ct_mcp.console.keys import Keys
     from ct_mcp.console.serving import served
@@ -45,9 +55,8 @@ async def _console(settings: Settings, chosen: argparse.Namespace) -> None:
         desk = furnishing.desk()
         keys = Keys(desk.clock)
         try:
-            async with served(
-                lambda authority: console_app(desk, furnishing.store, keys, authority, notice), chosen.port
-            ) as authority:
+            pages = partial(console_app, desk, furnishing.store, keys, notice=notice)
+            async with served(pages, listener) as authority:
                 token = keys.issue(None, desk.clock() + OPENS_FOR)
                 await _show(f"http://{authority}/open/{token}", keys.has_come(token), settings, chosen)
                 print("The console is served on this machine alone, until Ctrl-C.", flush=True)

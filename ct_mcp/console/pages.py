@@ -11,7 +11,7 @@ from ct_mcp.console.app import console_app
 from ct_mcp.console.browser import Browse, shown, signpost
 from ct_mcp.console.keys import Keys
 from ct_mcp.console.ports import ConsoleStore
-from ct_mcp.console.serving import served
+from ct_mcp.console.serving import listening, served
 from ct_mcp.desk.desk import Desk
 from ct_mcp.domain.ticket import Ticket
 
@@ -57,6 +57,6 @@ class Pages:
         done.set()
 
     async def _serve(self, *, task_status: TaskStatus[str]) -> None:
-        async with served(partial(console_app, self.desk, self.store, self.keys)) as authority:
+        async with served(partial(console_app, self.desk, self.store, self.keys), listening()) as authority:
             task_status.started(authority)
             await anyio.sleep_forever()

@@ -22,9 +22,8 @@ class _QuietServer(uvicorn.Server):
 
 
 @asynccontextmanager
-async def served(build: Callable[[str], ASGIApp], port: int = 0) -> AsyncIterator[str]:
+async def served(build: Callable[[str], ASGIApp], listener: socket.socket) -> AsyncIterator[str]:
     """Serve what ``build`` makes for an authority while the block runs; gives the authority, ``127.0.0.1:49152``."""
-    listener = _listener(port)
     authority = f"{HOST}:{listener.getsockname()[1]}"
     config = uvicorn.Config(
         build(authority),
@@ -54,7 +53,12 @@ async def served(build: Callable[[str], ASGIApp], port: int = 0) -> AsyncIterato
                 await finished.wait()
 
 
-def _listener(port: int) -> socket.socket:
+def listening(port: int = 0) -> socket.socket:
+    """A socket of this machine for this machine; port 0 is any free one.
+
+    Raises:
+        OSError: Another program has the port.
+    """
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     if sys.platform == "win32":
         # There, without this, another program could listen on the very same port.

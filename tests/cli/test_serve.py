@@ -171,3 +171,43 @@ def test_a_demo_reads_neither_token_nor_settings_of_the_person(
     process, ask = served("--demo", **theirs)
     assert "place_order" in {tool["name"] for tool in ask("tools/list")["tools"]}
     assert rest_of(process) == (0, "", "")
+
+
+ORDER = {"account": "Sim101", "instrument": "MES", "action": "BUY", "quantity": 1, "order_type": "MARKET"}
+
+
+def test_where_no_browser_can_be_opened_it_says_so_once_and_the_terminal_stays_the_way(
+    served: Callable[..., Server],
+) -> None:
+    process, ask = served("--demo", BROWSER="none")
+    for quantity in (1, 2):
+        answer = ask("tools/call", name="place_order", arguments={**ORDER, "quantity": quantity})
+        assert answer["structuredContent"]["status"] == "needs_approval"
+        assert "ct-mcp approve" in answer["structuredContent"]["next_step"]
+    code, out, err = rest_of(process)
+    assert (code, out) == (0, "")
+    assert err.count("No browser can be opened: BROWSER=none says so. Approve in a terminal: ct-mcp approve") == 1
+
+
+def test_a_browser_that_never_comes_is_told_of_once(served: Callable[..., Server]) -> None:
+    process, ask = served("--demo", BROWSER="/there/is/no/such/browser %s")
+    answer = ask("tools/call", name="place_order", arguments=ORDER)
+    assert answer["structuredContent"]["status"] == "needs_approval"
+    assert "in the person's browser" not in answer["structuredContent"]["next_step"]
+    code, out, err = rest_of(process)
+    assert (code, out, err.count("No browser has come to the approval page")) == (0, "", 1)
+
+
+def test_nothing_of_the_pages_is_loaded_before_the_first_is_needed(environ: Mapping[str, str]) -> None:
+    told = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "ct_mcp", "serve", "--demo", "--mode", "read_only"],
+        input=json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": HELLO}) + "\n",
+        capture_output=True,
+        encoding="utf-8",
+        env=environ,
+        timeout=60,
+        check=True,
+    )
+    loaded = {line.rpartition("|")[2].strip() for line in told.stderr.splitlines()}
+    assert "ct_mcp.server.app" in loaded
+    assert not [name for name in loaded if name.startswith("ct_mcp.console")]

@@ -17,7 +17,7 @@ from mcp import Client
 from ct_mcp.console.app import console_app
 from ct_mcp.console.browser import signpost
 from ct_mcp.console.pages import Pages
-from ct_mcp.console.serving import served
+from ct_mcp.console.serving import listening, served
 from ct_mcp.desk.desk import Desk
 from ct_mcp.desk.pin import set_pin
 from ct_mcp.domain.ticket import Approval, Ticket, TicketState
@@ -355,7 +355,7 @@ ConsoleAt = Callable[..., Awaitable[None]]
 async def console(chromium, desk: Desk, store: SqliteStore, keys, clock, tmp_path: Path) -> AsyncIterator[ConsoleAt]:
     """Open the console in the browser, as wide and in such colours as wanted."""
     async with AsyncExitStack() as stack:
-        authority = await stack.enter_async_context(served(partial(console_app, desk, store, keys)))
+        authority = await stack.enter_async_context(served(partial(console_app, desk, store, keys), listening()))
 
         async def opened(**fresh: object) -> None:
             token = keys.issue(None, clock() + timedelta(minutes=1))
