@@ -14,9 +14,10 @@ from ct_mcp.desk.read_back_strategies import (
     newly_started,
 )
 from ct_mcp.desk.strategy_watch import StrategyWatch
-from ct_mcp.desk.watch import Stood
+from ct_mcp.desk.watch import Book, Stood
 from ct_mcp.domain.action import CloseStrategy, DisableStrategy, EnableStrategy
 from ct_mcp.domain.instrument import Instrument
+from ct_mcp.domain.order import IN_FLIGHT
 from ct_mcp.domain.strategy import StartStrategy, Strategy
 from ct_mcp.errors import Unavailable, UpstreamError
 
@@ -79,8 +80,13 @@ async def disable(errand: Errand, wanted: DisableStrategy) -> Outcome:
     seen = await _read(errand, wanted, is_done)
     outcome = from_switched(errand.after(answer), seen, is_so=seen is not None and is_done(seen))
     instrument = _instrument(errand, seen)
-    book = await errand.urgent_watch.book_now(wanted.account, instrument)
+    book = await errand.urgent_watch.book(wanted.account, instrument, _is_at_rest, Stood())
     return await errand.written(from_paused(outcome, book, errand.case.view.orders or (), instrument))
+
+
+def _is_at_rest(book: Book) -> bool:
+    """A strategy that is paused may have its orders cancelled, and a cancel takes a moment."""
+    return not any(order.state in IN_FLIGHT for order in book.orders)
 
 
 async def end(errand: Errand, wanted: CloseStrategy) -> Outcome:
