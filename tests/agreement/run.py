@@ -69,7 +69,7 @@ class Run:
         """Look at every card that is wanted, show the table, and give the exit code."""
         try:
             at = await self._begin()
-        except (CannotStart, httpx.HTTPError) as error:
+        except (CannotStart, *_ODD) as error:
             self.write(f"Not started: {str(error) or type(error).__name__}")
             return NOT_STARTED
         try:
@@ -77,7 +77,7 @@ class Run:
         finally:
             self._show()
         if not flat:
-            self.write(f"LOOK AT {at.account}: IT COULD NOT BE READ AS FLAT. Flatten it in NinjaTrader now.")
+            self._shout(at)
             return NOT_FLAT
         if self.wish.trading:
             self.write(f"{at.account} was read after the last card: no position and no working order.")
@@ -93,9 +93,14 @@ class Run:
                 if card.trades:
                     with anyio.CancelScope(shield=True):
                         flat = await self._tidied(at)
+                if not flat:
+                    self._shout(at)
             if not flat:
                 return False
         return True
+
+    def _shout(self, at: At) -> None:
+        self.write(f"LOOK AT {at.account}: IT COULD NOT BE READ AS FLAT. Flatten it in NinjaTrader now.")
 
     async def _read(self, path: str, **query: str) -> dict[str, object]:
         answer = await self.http.get(path, params=query or None)
