@@ -14,7 +14,7 @@ from uuid import uuid4
 import anyio
 import httpx
 
-from tests.agreement.asking import TERMINAL
+from tests.agreement.asking import TERMINAL, hold, rest
 from tests.agreement.deck import At, Card, Differs, NotObservable, When, deck
 from tests.agreement.fence import Fence, Outside
 
@@ -84,20 +84,42 @@ class Run:
         return SOME_DIFFER if any(each.verdict == DIFFERS for each in self.found) else ALL_AGREE
 
     async def _look_at_all(self, at: At) -> bool:
-        """Look at the cards that are wanted; after each that trades the account is left flat, whatever happened."""
-        for card in filter(self.wish.wants, deck()):
-            flat = True
-            try:
-                self.found.append(await self._look(card, at))
-            finally:
-                if card.trades:
-                    with anyio.CancelScope(shield=True):
-                        flat = await self._tidied(at)
-                if not flat:
-                    self._shout(at)
-            if not flat:
+        """Look at the cards that trade, each followed by a clean account, and then at those that read.
+
+        Where trading is allowed, those that read get something to look at.
+        """
+        wanted = [card for card in deck() if self.wish.wants(card)]
+        for card in (each for each in wanted if each.trades):
+            if not await self._look_and_tidy([card], at):
                 return False
+        reading = [each for each in wanted if not each.trades]
+        if self.wish.trading and reading:
+            return await self._look_and_tidy(reading, at, furnished=True)
+        self.found += [await self._look(card, at) for card in reading]
         return True
+
+    async def _look_and_tidy(self, cards: list[Card], at: At, *, furnished: bool = False) -> bool:
+        """Look at some cards and leave the account flat, whatever happened; say whether it is."""
+        flat = False
+        try:
+            if furnished:
+                await self._furnish(at)
+            self.found += [await self._look(card, at) for card in cards]
+        finally:
+            with anyio.CancelScope(shield=True):
+                flat = await self._tidied(at)
+            if not flat:
+                self._shout(at)
+        return flat
+
+    async def _furnish(self, at: At) -> None:
+        """Hold two contracts and let an order rest, so that there is something to look at."""
+        self.fence.trades = True
+        try:
+            await hold(self.http, at, 2)
+            await rest(self.http, at)
+        except (Differs, *_ODD) as error:
+            self.write(f"There is less to look at, because the account could not be furnished: {error}")
 
     def _shout(self, at: At) -> None:
         self.write(f"LOOK AT {at.account}: IT COULD NOT BE READ AS FLAT. Flatten it in NinjaTrader now.")
@@ -178,7 +200,7 @@ class Run:
         return False
 
     def _show(self) -> None:
-        for each in self.found:
+        for each in sorted(self.found, key=lambda each: each.card.number):
             card = each.card
             self.write(f"{card.number:>4}  {each.verdict:<14}  {card.source} [{card.mark}]  {card.belief}")
             if each.why:
