@@ -2,10 +2,23 @@
 
 import pytest
 
+from ct_mcp.crosstrade.wire_strategies import StrategyAcknowledged
 from ct_mcp.desk.desk import Desk
 from ct_mcp.desk.outcome import Status
 from ct_mcp.desk.settling import settle_outstanding
-from ct_mcp.domain.action import CancelOrder, CancelOrders, ChangeOrder, ClosePosition, Flatten
+from ct_mcp.domain.action import (
+    CancelOrder,
+    CancelOrders,
+    ChangeOrder,
+    ClosePosition,
+    CloseStrategy,
+    DisableStrategy,
+    Flatten,
+    ProtectPosition,
+    ReplaceOrder,
+    ReversePosition,
+)
+from ct_mcp.domain.strategy import BarType, HostMode, StartStrategy
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.faults import Fault
 from ct_mcp.simulator.world import Simulator
@@ -138,3 +151,115 @@ async def test_an_intent_without_its_ticket_stays_outstanding(settle, store: Sql
     await store.append(entry, clock())
     assert await settle() == []
     assert len(await store.unsettled()) == 1
+
+
+async def test_a_turn_is_settled_by_what_stands_once_it_cannot_be_under_way(
+    settle, long_two, lost_turn, clock, store
+) -> None:
+    clock.advance(50)
+    assert await settle() == []
+    clock.advance(10)
+    (settled,) = await settle()
+    assert settled.detail["positions"][0].startswith("LONG 2 MES 09-26")
+    assert await store.unsettled() == ()
+
+
+@pytest.fixture
+async def lost_turn(does, long_two, sim: Simulator, mes) -> None:
+    """A reverse that never arrived, and got no answer."""
+    await lost(does, sim, ReversePosition("Sim101", mes), "Reverse")
+
+
+async def test_a_lost_turn_counts_both_ways_until_it_is_settled(desk: Desk, lost_turn, buy, mes) -> None:
+    case = await desk.preview(buy())
+    assert [(fill.instrument, fill.signed_quantity) for fill in case.view.pending] == [(mes, -4)]
+
+
+async def test_a_lost_replacement_is_settled_by_what_stands_and_says_how_the_old_order_reads(
+    settle, does, buy, price, sim, clock, store
+) -> None:
+    old = (await does(buy(kind="LIMIT", limit_price=price(-40)))).order_id
+    sim.advance(20)
+    sim.faults.arm(Fault.READ_TIMEOUT_AFTER_ACCEPT, rpc="CancelReplace", times=1)
+    new = buy(2, kind="LIMIT", limit_price=price(-60))
+    assert (await does(ReplaceOrder("Sim101", old, new))).status is Status.UNKNOWN
+    assert await settle() == [], "what is there and was not before may be somebody else's"
+    clock.advance(61)
+    sim.faults.arm(Fault.HTML_PAGE, rpc="GetOrder")
+    assert await settle() == []
+    sim.faults.disarm()
+    (settled,) = await settle()
+    assert "CANCELLED" in settled.detail["old_order"]
+    (stands,) = settled.detail["orders"]
+    assert stands.startswith("BUY 2 MES 09-26 LIMIT")
+
+
+async def test_a_replacement_is_settled_by_the_id_that_they_acknowledged(
+    settle, does, buy, price, sim, odd, crosstrade
+) -> None:
+    old = (await does(buy(kind="LIMIT", limit_price=price(-40)))).order_id
+    sim.advance(20)
+    sim.faults.arm(Fault.FROZEN_ORDERS, rpc="CancelReplace")
+    told = await does(ReplaceOrder("Sim101", old, buy(2, kind="LIMIT", limit_price=price(-60))))
+    assert told.status is Status.ACCEPTED
+    (settled,) = await settle()
+    assert settled.detail["order_id"] == told.order_id
+
+
+async def test_a_lost_bracket_is_settled_by_what_stands(settle, does, long_two, price, sim, mes, clock) -> None:
+    guarded = ProtectPosition("Sim101", mes, price(60), price(-60))
+    await lost(does, sim, guarded, "CancelAndBracket")
+    clock.advance(61)
+    (settled,) = await settle()
+    assert len(settled.detail["positions"]) == 1
+
+
+async def test_an_empty_list_settles_nothing_while_another_report_speaks_of_a_position(
+    settle, does, long_two, sim, clock, mes, store
+) -> None:
+    for action in (Flatten("Sim101", mes), Flatten("Sim101", None)):
+        await lost(does, sim, action, "Flatten")
+        clock.advance(61)
+        sim.faults.arm(Fault.EMPTY_LISTS)
+        assert await settle() == []
+        sim.faults.disarm()
+        assert len(await settle()) == 1
+
+
+@pytest.mark.parametrize(
+    ("rpc", "action"), [("DisableStrategy", DisableStrategy), ("CloseStrategy", CloseStrategy)], ids=["pause", "end"]
+)
+async def test_a_strategy_is_settled_once_it_reads_as_asked(settle, does, sim, mes, clock, store, rpc, action) -> None:
+    started = await does(StartStrategy("Sim101", "HoldLong", mes, HostMode.ACCOUNT, BarType.MINUTE, 5))
+    sim.advance(20)
+    await lost(does, sim, action("Sim101", started.strategy_id), rpc)
+    clock.advance(600)
+    assert await settle() == [], "it does not read as asked, and was perhaps never asked"
+    (ours,) = [each for each in sim.strategies.all if each.id == started.strategy_id]
+    sim.strategies.close(ours, clock())
+    (settled,) = await settle()
+    assert "FINALIZED" in settled.detail["strategy"]
+
+
+async def test_a_start_of_unknown_outcome_stays_outstanding_and_is_never_guessed(
+    settle, does, sim, mes, clock, store
+) -> None:
+    start = StartStrategy("Sim101", "HoldLong", mes, HostMode.ACCOUNT, BarType.MINUTE, 5)
+    await lost(does, sim, start, "StartStrategy")
+    clock.advance(7 * 86_400)
+    assert await settle() == []
+    assert len(await store.unsettled()) == 1
+
+
+async def test_a_start_is_settled_by_the_id_that_they_named(settle, odd, sim, mes, store) -> None:
+    async def starts_and_goes_blind(inner, wanted) -> StrategyAcknowledged:
+        taken = await inner.start_strategy(wanted)
+        sim.faults.arm(Fault.HTML_PAGE)
+        return taken
+
+    start = StartStrategy("Sim101", "HoldLong", mes, HostMode.ACCOUNT, BarType.MINUTE, 5)
+    assert (await odd("start_strategy", starts_and_goes_blind)(start)).status is Status.ACCEPTED
+    sim.faults.disarm()
+    (settled,) = await settle()
+    assert settled.detail["strategy"].startswith("HoldLong on MES 09-26")
+    assert await store.unsettled() == ()
