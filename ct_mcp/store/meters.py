@@ -53,6 +53,10 @@ class Meters:
         Raises:
             StoreFailed: The file cannot be used, or another process holds it for too long. Nothing was changed.
         """
+        # Fifteen microseconds, where another thread would be ten times that; with every request it is worth it.
+        told = self._database.write_at_once(_changed, name, change)
+        if told is not None:
+            return told[0]
         return await to_thread.run_sync(self._database.write, _changed, name, change, limiter=self._turn)
 
     async def close(self) -> None:

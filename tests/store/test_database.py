@@ -244,3 +244,49 @@ def test_a_failure_of_the_operating_system_has_words_too() -> None:
     failure = str(in_words(PermissionError(13, os.strerror(13), "state.sqlite3"), Path("state.sqlite3")))
     assert "Permission denied" in failure
     assert "mend the state folder" in failure
+
+
+def append_at_once(database: Database, text: str = "x") -> bool:
+    return database.write_at_once(ledger.append, NewEntry(EntryKind.ASKED, text), NOW) is not None
+
+
+def test_what_is_written_at_once_is_written(database: Database) -> None:
+    write(database)
+    assert append_at_once(database)
+    assert count(database) == 2
+
+
+def test_a_file_that_is_not_open_is_not_opened_at_once(database: Database, path: Path) -> None:
+    assert not append_at_once(database)
+    assert not path.parent.exists()
+
+
+def test_nothing_is_written_at_once_while_another_program_writes(database: Database, path: Path) -> None:
+    write(database)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert not append_at_once(database)
+        other.execute("ROLLBACK")
+    assert database.read(pragma, "busy_timeout") == 50, "the next one that can wait waits as before"
+    assert append_at_once(database)
+    assert count(database) == 2
+
+
+def test_nothing_is_written_at_once_while_another_thread_writes(database: Database) -> None:
+    write(database)
+    assert database.write(lambda _: append_at_once(database)) is False
+    assert count(database) == 1
+
+
+def test_a_fault_while_writing_at_once_leaves_nothing_behind(database: Database) -> None:
+    def breaks(connection: Connection) -> None:
+        ledger.append(connection, NewEntry(EntryKind.ASKED, "half"), NOW)
+        raise KeyError("ours")
+
+    write(database)
+    with pytest.raises(KeyError):
+        database.write_at_once(breaks)
+    write(database)
+    with pytest.raises(StoreFailed, match="cannot be used"):
+        database.write_at_once(lambda connection: connection.execute("no such statement"))
+    assert count(database) == 2
