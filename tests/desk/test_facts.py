@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from ct_mcp.desk.desk import Desk
-from ct_mcp.domain.action import CancelOrder, ChangeOrder, ClosePosition, Flatten
+from ct_mcp.domain.action import CancelOrder, ChangeOrder, ClosePosition, EnableStrategy, Flatten
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.ticket import Halt
 from ct_mcp.errors import BadReply, BudgetExhausted, Unavailable
@@ -217,3 +217,59 @@ async def test_an_enlargement_of_unknown_outcome_adds_what_it_adds(desk: Desk, d
     sim.faults.arm(Fault.REQUEST_LOST_BEFORE_ACCEPT, rpc="Change", times=1)
     await does(ChangeOrder("Sim101", order_id, quantity=5))
     assert (await desk.preview(buy())).view.pending == (PendingOrder(mes, 3),)
+
+
+async def test_an_empty_list_is_not_believed_before_an_order_that_may_add(desk: Desk, long_two, buy, sim) -> None:
+    sim.faults.arm(Fault.EMPTY_LISTS)
+    case = await desk.preview(buy())
+    assert case.view.positions is None
+    assert "positions contradict each other: the list holds no MES 09-26, other reports do" in case.notes
+    assert any(denial.code == "POSITION_UNKNOWN" for denial in case.review.denials)
+
+
+async def test_a_position_that_the_list_shows_is_not_asked_for_again(desk: Desk, long_two, buy, sim) -> None:
+    asked_before = len(sim.requests_of("GetPosition"))
+    assert (await desk.preview(buy())).view.net_position(buy().instrument) == 2
+    assert len(sim.requests_of("GetPosition")) == asked_before
+
+
+async def test_an_exit_asks_for_no_position_by_its_name(desk: Desk, sim: Simulator, mes) -> None:
+    await desk.preview(Flatten("Sim101", mes))
+    assert sim.requests_of("GetPosition") == []
+
+
+async def test_a_flat_position_that_cannot_be_asked_for_is_unknown(desk: Desk, buy, sim: Simulator) -> None:
+    sim.faults.arm(Fault.HTML_PAGE, rpc="GetPosition")
+    case = await desk.preview(buy())
+    assert case.view.positions is None
+    assert case.notes[0].startswith("position could not be read")
+    assert not case.review.passes
+
+
+async def test_a_list_that_is_empty_while_the_account_has_open_profit_is_unknown(
+    desk: Desk, long_two, buy, sim: Simulator
+) -> None:
+    """Another instrument is asked about, so that only the account's own figures contradict."""
+    sim.faults.arm(Fault.EMPTY_LISTS)
+    sim.market.top(sim.market.front("MES", sim.clock()), sim.clock())
+    sim.advance(60)
+    account = await desk.upstream.account("Sim101")
+    assert account.balances.unrealized_pnl
+    case = await desk.preview(buy(instrument=Instrument("MNQ", 2026, 9)))
+    assert case.view.positions is None
+
+
+async def test_a_list_without_the_instrument_beside_other_positions_is_believed(desk: Desk, long_two, buy, sim) -> None:
+    case = await desk.preview(buy(instrument=Instrument("MNQ", 2026, 9)))
+    assert case.view.net_position(Instrument("MNQ", 2026, 9)) == 0
+
+
+async def test_a_strategy_is_read_with_its_instrument(desk: Desk, sim: Simulator) -> None:
+    ours = next(each for each in sim.strategies.all if each.plan.account == "Sim101")
+    case = await desk.preview(EnableStrategy("Sim101", ours.id))
+    assert case.strategy is not None
+    assert case.strategy.class_name == ours.plan.kind.name
+    assert case.view.quote is not None
+    unread = await desk.preview(EnableStrategy("Sim101", "999999"))
+    assert unread.strategy is None
+    assert unread.notes[0].startswith("strategy could not be read")
