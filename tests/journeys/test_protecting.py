@@ -25,7 +25,7 @@ def protects(assistant, world):
 
     async def done(**more: object):
         prices = {"take_profit_price": world.price(60), "stop_loss_price": world.price(-60)}
-        return await assistant.call("protect_position", account="Sim101", instrument="MES", **{**prices, **more})
+        return await assistant.call("protect_position", **{"account": "Sim101", "instrument": "MES", **prices, **more})
 
     return done
 
@@ -97,6 +97,24 @@ async def test_a_price_off_the_tick_is_a_no(world, held, protects) -> None:
     told = await protects(stop_loss_price=world.price(-60) + 0.1)
     assert told.status == "denied"
     assert "PRICE_OFF_TICK" in told.reasons_text
+
+
+@pytest.mark.parametrize("rpc", ["ListPositions", "ListOrders"])
+async def test_what_cannot_be_read_is_not_bracketed(world, held, protects, rpc) -> None:
+    world.sim.faults.arm(Fault.ERROR_500_BEFORE_ACCEPT, rpc=rpc)
+    told = await protects(instrument="MES 09-26")
+    assert (told.status, told.sent) == ("denied", False)
+    assert "UNKNOWN" in told.reasons_text
+    assert not world.sim.requests_of("CancelAndBracket")
+
+
+async def test_the_same_bracket_at_once_again_is_sent_once(world, held, protects) -> None:
+    prices = {"take_profit_price": world.price(60), "stop_loss_price": world.price(-60)}
+    await protects(**prices)
+    again = await protects(**prices)
+    assert (again.status, again.sent) == ("denied", False)
+    assert "DUPLICATE_WITHIN_WINDOW" in again.reasons_text
+    assert len(world.live()) == 2
 
 
 async def test_a_real_account_is_not_touched_in_sim_mode(assistant, world) -> None:

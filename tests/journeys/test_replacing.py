@@ -4,6 +4,7 @@ import pytest
 from mcp_types import ElicitResult
 
 from ct_mcp.domain.ticket import Halt
+from ct_mcp.guard.policy import Limits, Policy
 from ct_mcp.simulator.faults import Fault
 
 NEVER = [Fault.ADDON_OFFLINE, Fault.CONNECT_REFUSED, Fault.FORBIDDEN, Fault.RATE_LIMITED]
@@ -26,7 +27,7 @@ def replaces(assistant, world):
     async def done(order_id: str, **more: object):
         order = {"instrument": "MES", "action": "BUY", "quantity": 2, "order_type": "LIMIT"}
         wanted = {**order, "limit_price": world.price(-44), **more}
-        return await assistant.call("replace_order", account="Sim101", order_id=order_id, **wanted)
+        return await assistant.call("replace_order", **{"account": "Sim101", "order_id": order_id, **wanted})
 
     return done
 
@@ -72,6 +73,28 @@ async def test_an_order_that_is_not_there_is_not_replaced(world, resting, replac
     assert (told.status, told.sent) == ("denied", False)
     assert "ORDER_UNKNOWN" in told.reasons_text
     assert world.live() == [resting]
+
+
+async def test_what_cannot_be_read_is_not_replaced(world, resting, replaces) -> None:
+    world.sim.faults.arm(Fault.ERROR_500_BEFORE_ACCEPT, rpc="ListOrders")
+    told = await replaces(resting)
+    assert (told.status, told.sent) == ("denied", False)
+    assert "UNKNOWN" in told.reasons_text
+    assert world.live() == [resting]
+
+
+async def test_a_real_account_is_not_touched_in_sim_mode(replaces, world) -> None:
+    told = await replaces("1", account="APEX-482910")
+    assert (told.status, told.sent) == ("denied", False)
+    assert "ACCOUNT_NOT_SIMULATED" in told.reasons_text
+
+
+@pytest.mark.parametrize("policy", [Policy(limits=Limits(max_orders_per_minute=1))], ids=["one a minute"])
+async def test_a_replacement_counts_as_an_order(assistant, world, replaces) -> None:
+    order_id = await assistant.rests(world.price(-40))
+    told = await replaces(order_id)
+    assert (told.status, world.live()) == ("denied", [order_id])
+    assert "ORDERS_PER_MINUTE" in told.reasons_text
 
 
 async def test_a_halt_stops_it(world, store, clock, resting, replaces) -> None:

@@ -7,7 +7,7 @@ from mcp import Client
 from mcp_types import ElicitResult
 
 from ct_mcp.domain.ticket import Halt
-from ct_mcp.guard.policy import Policy
+from ct_mcp.guard.policy import Limits, Policy
 from ct_mcp.server.app import build_server
 from ct_mcp.server.wiring import Wiring
 from ct_mcp.simulator.faults import Fault
@@ -117,6 +117,42 @@ async def test_a_real_account_is_not_touched_in_sim_mode(assistant, world) -> No
     assert told.status == "denied"
     assert "ACCOUNT_NOT_SIMULATED" in told.reasons_text
     assert len(world.sim.strategies.all) == before
+
+
+@pytest.mark.parametrize("policy", [Policy(limits=Limits(instruments=frozenset({"ES"})))], ids=["only ES"])
+async def test_a_strategy_is_not_started_on_what_may_not_be_traded(assistant, world) -> None:
+    told = await assistant.call("start_strategy", **HOLD)
+    assert told.status == "denied"
+    assert "INSTRUMENT_NOT_ALLOWED" in told.reasons_text
+    assert not world.sim.requests_of("StartStrategy")
+
+
+async def test_a_strategy_is_not_started_on_an_expired_contract(assistant, world) -> None:
+    told = await assistant.call("start_strategy", **{**HOLD, "instrument": "MES 06-26"})
+    assert told.is_error
+    assert "EXPIRED" in told.text
+    assert not world.sim.requests_of("StartStrategy")
+
+
+async def test_started_twice_in_a_row_is_started_once(assistant, world) -> None:
+    await assistant.call("start_strategy", **HOLD)
+    again = await assistant.call("start_strategy", **HOLD)
+    assert (again.status, again.sent) == ("denied", False)
+    assert "DUPLICATE_WITHIN_WINDOW" in again.reasons_text
+    assert len(world.sim.requests_of("StartStrategy")) == 1
+
+
+@pytest.mark.parametrize("tool", SWITCHES)
+async def test_a_no_of_the_person_changes_no_strategy(assistant, world, person, running, tool) -> None:
+    """Ending one is an exit, and on a simulated account nobody is asked about it."""
+    before = (_of(world, running).is_enabled, _of(world, running).state)
+    person.answer = lambda _: ElicitResult(action="decline")
+    told = await assistant.call(tool, account="Sim101", strategy_id=running)
+    if tool == "close_strategy":
+        assert (told.status, world.net()) == ("changed", 0)
+    else:
+        assert (told.status, told.sent) == ("declined", False)
+        assert (_of(world, running).is_enabled, _of(world, running).state) == before
 
 
 async def test_a_class_that_is_not_compiled_is_rejected_in_their_words(assistant) -> None:

@@ -89,6 +89,40 @@ async def test_a_stale_quote_is_a_no(assistant, world, held) -> None:
     assert "QUOTE_STALE" in told.reasons_text
 
 
+@pytest.mark.parametrize("policy", [Policy(limits=Limits(max_order_contracts=2))], ids=["two an order"])
+async def test_what_was_built_up_in_parts_is_not_turned_in_one_order_that_is_too_large(assistant, world) -> None:
+    await assistant.buys(2)
+    world.later(60)
+    await assistant.buys(1)
+    world.later()
+    told = await assistant.call("reverse_position", **MES)
+    assert (told.status, world.net()) == ("denied", 3)
+    assert "QUANTITY_EXCEEDS_MAXIMUM: quantity=3, maximum=2" in told.reasons_text
+
+
+async def test_a_closed_session_is_a_no(assistant, world, held) -> None:
+    world.sim.faults.arm(Fault.SESSION_CLOSED)
+    world.later(61)
+    told = await assistant.call("reverse_position", **MES)
+    assert (told.status, world.net()) == ("denied", 2)
+    assert "SESSION_CLOSED" in told.reasons_text
+
+
+@pytest.mark.parametrize("rpc", ["ListPositions", "ListOrders"])
+async def test_what_cannot_be_read_is_not_turned(assistant, world, held, rpc) -> None:
+    world.sim.faults.arm(Fault.ERROR_500_BEFORE_ACCEPT, rpc=rpc)
+    told = await assistant.call("reverse_position", account="Sim101", instrument="MES 09-26")
+    assert (told.status, told.sent, world.net()) == ("denied", False, 2)
+    assert "UNKNOWN" in told.reasons_text
+
+
+async def test_turned_twice_in_a_row_is_turned_once(assistant, world, held) -> None:
+    await assistant.call("reverse_position", **MES)
+    again = await assistant.call("reverse_position", **MES)
+    assert (again.status, world.net()) == ("denied", -2)
+    assert "DUPLICATE_WITHIN_WINDOW" in again.reasons_text
+
+
 async def test_a_real_account_is_not_turned_in_sim_mode(assistant, world) -> None:
     told = await assistant.call("reverse_position", account="APEX-482910", instrument="MES")
     assert told.status == "denied"
