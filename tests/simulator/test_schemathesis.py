@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 import schemathesis
@@ -20,10 +21,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, OrderType, TimeInForce
-from ct_mcp.simulator.rest.documents import DOCUMENTS
-from ct_mcp.simulator.rest.openapi import describe
 from ct_mcp.simulator.world import Settings, Simulator
 
+Case = schemathesis.Case[Any]
 AUTHORIZED = {"Authorization": "Bearer t"}
 CHECKS = [
     not_a_server_error,
@@ -33,11 +33,9 @@ CHECKS = [
     response_headers_conformance,
     unsupported_method,
 ]
-DESCRIPTION = describe({each.path: each.media_type for each in DOCUMENTS})
 BOUNDED = settings(
     max_examples=5, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
 )
-schema = schemathesis.openapi.from_dict(DESCRIPTION)
 
 
 def _world() -> Simulator:
@@ -61,10 +59,11 @@ def _known() -> dict[str, str]:
 
 
 KNOWN = _known()
+schema = schemathesis.openapi.from_asgi("/v1/api/openapi.json", _world().app, headers=AUTHORIZED)
 SENSE = {"instrument": "ES 09-26", "strategyClass": "HoldLong", "mode": "account", "parameters": None}
 
 
-def _led(case: schemathesis.Case) -> schemathesis.Case:
+def _led(case: Case) -> Case:
     """Lead most requests to what exists; a request is led or not by what it says alone."""
     case.path_parameters = {
         name: KNOWN[name] if len(str(value)) < 6 else value for name, value in case.path_parameters.items()
@@ -74,7 +73,7 @@ def _led(case: schemathesis.Case) -> schemathesis.Case:
     return case
 
 
-def _expect_kept(case: schemathesis.Case, app: ASGIApp) -> None:
+def _expect_kept(case: Case, app: ASGIApp) -> None:
     """Send a request and hold the answer against the description."""
     answer = case.call(app=app, base_url="http://simulator", headers=AUTHORIZED)
     case.validate_response(answer, checks=CHECKS, headers=AUTHORIZED)
@@ -82,7 +81,7 @@ def _expect_kept(case: schemathesis.Case, app: ASGIApp) -> None:
 
 @schema.parametrize()
 @BOUNDED
-def test_every_answer_is_one_that_the_description_promises(case: schemathesis.Case) -> None:
+def test_every_answer_is_one_that_the_description_promises(case: Case) -> None:
     _expect_kept(_led(case), _world().app)
 
 
@@ -110,7 +109,7 @@ def test_a_status_that_is_planted_is_found(status: int, found: str) -> None:
 
     @settings(BOUNDED, max_examples=100)
     @given(schema["/v1/api/market/bars"]["POST"].as_strategy())
-    def search(case: schemathesis.Case) -> None:
+    def search(case: Case) -> None:
         _expect_kept(_led(case), planted)
 
     with pytest.raises(FailureGroup, match=found):
