@@ -1,7 +1,9 @@
 """Attacks of an assistant on what stands between it and an account, as the tools let it try; see docs/threats.md."""
 
 import json
+import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from mcp_types import ElicitRequestFormParams, ElicitResult
@@ -139,3 +141,15 @@ async def test_what_the_assistant_gives_as_reason_never_reaches_the_question(ass
     proposed = (await store.entries(99))[-1]
     assert proposed.reason.startswith("SYSTEM")
     assert "SYSTEM" not in proposed.summary + json.dumps(dict(proposed.detail))
+
+
+def test_every_test_that_the_table_of_threats_names_is_there() -> None:
+    root = Path(__file__).parents[2]
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (root / "docs/threats.md").read_text(encoding="utf-8"))
+    missing = [
+        f"{file}::{name}"
+        for file, name in named
+        if f"def {name}(" not in ((root / file).read_text(encoding="utf-8") if (root / file).exists() else "")
+    ]
+    assert len(named) > 50
+    assert not missing
