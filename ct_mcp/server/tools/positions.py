@@ -52,7 +52,7 @@ async def flatten_everything(ctx: ToolContext) -> Traded:
 async def reverse_position(ctx: ToolContext, account: AccountName, instrument: HeldInstrument) -> Traded:
     """Stand the other way round in one instrument, at the same size. Needs a position.
 
-    The orders around the old position go; the new one has no stop: use protect_position.
+    Orders around the old position may go or stay: see warnings. The new one has no stop: use protect_position.
     """
     desk = desk_of(ctx)
     name = (await desk.names.account(account)).name
