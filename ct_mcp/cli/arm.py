@@ -79,7 +79,7 @@ async def _armed(settings: Settings, name: str, span: timedelta, demo: bool) -> 
             return 1
         now = utc_now()
         await store.arm(account.name, now + span, BY, now)
-        print(f"Armed until {here_and_utc(now + span)}. End it sooner with ct-mcp disarm.")
+        print(f"Armed until {here_and_utc(now + span)}.\nEnd it sooner with ct-mcp disarm.")
         return 0
 
 

@@ -48,7 +48,8 @@ async def _changed(store: PinStore) -> bool:
         f"The PIN is {'changed' if known else 'set'}. Only its scrypt digest is kept; nobody can tell you what it was."
     )
     if not known:
-        print('It is asked for by ct-mcp arm and ct-mcp resume, and where the settings say approval = "page_pin".')
+        print("It is asked for by ct-mcp arm, resume and journal settle, and for each order")
+        print('where the settings say approval = "page_pin".')
     return True
 
 

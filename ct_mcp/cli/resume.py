@@ -31,7 +31,8 @@ async def _resume(store: SqliteStore) -> int:
             return 0
         await _show(halt, store)
         if await _wanted(store) and await _lifted(halt, store):
-            print("Trading goes on, within the limits as before. What was denied or declined so far counts no more.")
+            print("Trading goes on, within the limits as before.")
+            print("What was denied or declined so far no longer counts towards a halt.")
             return 0
         print("Still halted.")
         return 1
