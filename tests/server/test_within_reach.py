@@ -1,4 +1,4 @@
-"""Which accounts are flattened when none is named: a kind that is not listed is asked for, and unknown is not simulated."""
+"""Which accounts are flattened when none is named: a kind that is not listed is asked for; unknown is not simulated."""
 
 import json
 from collections.abc import AsyncIterator
