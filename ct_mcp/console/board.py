@@ -18,7 +18,7 @@ from ct_mcp.errors import CtMcpError
 from ct_mcp.guard.policy import Mode
 
 BY = "person at the console"
-_EVERY_SECONDS = {"tickets": 1, "halt": 3, "holdings": 5, "journal": 4}
+_EVERY_SECONDS = {"tickets": 1, "halt": 2, "holdings": 5, "journal": 4}
 
 
 @dataclass(frozen=True, slots=True)

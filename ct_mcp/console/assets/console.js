@@ -9,10 +9,13 @@ const began = performance.now();
 const passed = () => (performance.now() - began) / 1000;
 
 // Nobody reads an order in less: until then the button does not listen. The server counts as well.
-for (const button of document.querySelectorAll("[data-approve]")) {
-  button.disabled = true;
-  setTimeout(() => (button.disabled = false), READ_MS);
+let read = false;
+let gone = false;
+function listen() {
+  for (const button of document.querySelectorAll("[data-approve]")) button.disabled = !read || gone;
 }
+listen();
+setTimeout(() => listen((read = true)), READ_MS);
 
 function tick() {
   for (const shown of document.querySelectorAll("[data-left]")) {
@@ -32,7 +35,8 @@ function lost(is) {
   if (line.hidden !== is) return;
   line.hidden = !is;
   line.textContent = is ? "ct-mcp does not answer any more. What you see is old, and nothing can be approved here." : "";
-  for (const button of document.querySelectorAll("[data-approve]")) button.disabled = is;
+  gone = is;
+  listen();
 }
 
 async function fetched(url) {
