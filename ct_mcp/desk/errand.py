@@ -139,9 +139,12 @@ class Errand:
             return await self.written(judge(outcome, book))
         return await self.written(read_back.unseen(outcome, "the account could not be read"))
 
-    async def written(self, outcome: Outcome) -> Outcome:
-        """Write down what is going to be said. What was only accepted, or is unknown, stays outstanding."""
-        final = outcome.status not in (Status.ACCEPTED, Status.UNKNOWN)
+    async def written(self, outcome: Outcome, *, is_known: bool = False) -> Outcome:
+        """Write down what is going to be said. What was only accepted, or is unknown, stays outstanding.
+
+        ``is_known`` says that all of it was read all the same, and nothing of it can come any more.
+        """
+        final = is_known or outcome.status not in (Status.ACCEPTED, Status.UNKNOWN)
         detail = {"status": outcome.status, "order_id": outcome.order_id, "filled": outcome.filled_quantity}
         kind = EntryKind.ANSWERED if final else EntryKind.READ_BACK
         trouble = await self.record.after_the_wire(kind, self.ticket, detail)

@@ -6,6 +6,7 @@ from decimal import Decimal
 from ct_mcp.crosstrade.words import cleaned
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import Order, OrderAction
+from ct_mcp.domain.position import Position
 from ct_mcp.guard.values import written
 
 TELL_NOW = "tell the person now"
@@ -32,12 +33,12 @@ def closing(account: str, instrument: Instrument) -> str:
     return f"close_position with account {named(account)}, instrument {instrument}"
 
 
-def stopping(account: str, instrument: Instrument, net: int, contracts: int, price: Decimal) -> str:
+def stopping(held: Position, contracts: int, price: Decimal) -> str:
     """Put a stop behind so many contracts of a position."""
-    action = OrderAction.SELL if net > 0 else OrderAction.BUY
+    action = OrderAction.SELL if held.net > 0 else OrderAction.BUY
     return (
-        f"place_order with account {named(account)}, instrument {instrument}, action {action}, quantity {contracts}, "
-        f"order_type STOP_MARKET, stop_price {written(price)}, time_in_force GTC"
+        f"place_order with account {named(held.account)}, instrument {held.instrument}, action {action}, "
+        f"quantity {contracts}, order_type STOP_MARKET, stop_price {written(price)}, time_in_force GTC"
     )
 
 

@@ -83,14 +83,14 @@ def from_bracket(outcome: Outcome, book: Book, bracket: Bracket) -> Outcome:
     missing = tuple(f"the {name} is not seen standing for {abs(book.net)}" for name, leg in legs.items() if leg is None)
     cry = (unprotected(book),) if uncovered(book) else ()
     outcome = replace(outcome, warnings=(*cry, *outcome.warnings, *_strays(book, legs)))
+    step = _mend(outcome, book, bracket.wanted)
     if missing or book.is_stale:
-        return replace(outcome, reasons=(*outcome.reasons, *missing), next_step=_mend(outcome, book, bracket.wanted))
+        return replace(outcome, reasons=(*outcome.reasons, *missing), next_step=step)
     stop = legs.get("stop loss") or next(iter(legs.values()))
     outcome = replace(outcome, order_id=stop.order_id if stop else None, order_state=stop.state if stop else None)
     if outcome.status is Status.REJECTED:
         return outcome
-    step = _mend(outcome, book, bracket.wanted) if cry else ""
-    return replace(outcome, status=Status.WORKING, next_step=step)
+    return replace(outcome, status=Status.WORKING, next_step=step if cry else "")
 
 
 def from_refused_bracket(outcome: Outcome, book: Book | None) -> Outcome:
@@ -125,11 +125,17 @@ def _strays(book: Book, legs: dict[str, Order | None]) -> tuple[str, ...]:
 
 
 def _mend(outcome: Outcome, book: Book, wanted: ProtectPosition) -> str:
+    """A stop cannot join the group of a target whose own stop was refused, so that target goes first."""
     bare, price = uncovered(book), wanted.stop_loss_price
     if not bare:
         return outcome.next_step or LOOK_AGAIN
     leaving = mending.closing(wanted.account, wanted.instrument)
+    tell = (
+        f"{mending.TELL_NOW}; do NOT send the bracket again" if outcome.status is Status.UNKNOWN else mending.TELL_NOW
+    )
     if price is None:
-        return f"{mending.TELL_NOW}; protect it with protect_position and a stop_loss_price, or {leaving}"
-    stop = mending.stopping(wanted.account, wanted.instrument, book.net, bare, price)
-    return f"{mending.TELL_NOW}; {stop}; where the market has passed that price, {leaving}"
+        return f"{tell}; protect it with protect_position and a stop_loss_price, or {leaving}"
+    stop = mending.stopping(book.positions[0], bare, price)
+    if targets := [order for order in book.orders if order.action is exit_of(book.net) and not order.stop_price]:
+        stop = f"{mending.cancelling_all(targets)}; then {stop}"
+    return f"{tell}; {stop}; where the market has passed that price, {leaving}"

@@ -17,14 +17,22 @@ def from_reverse(outcome: Outcome, book: Book, held: int, leg: Order | None) -> 
     """``held`` is what was to be turned round; ``leg`` is the order of the new position, where it was seen."""
     outcome = with_order(outcome, leg) if leg is not None else outcome
     outcome = replace(outcome, position_after=None if book.is_stale else book.net)
-    if held and book.net == -held and not book.is_stale:
-        outcome = replace(outcome, status=Status.FILLED, next_step="")
+    if is_turned(book, held, leg) and not book.is_stale:
+        size = f"the position was not {held:+d} any more when it was turned: it is {book.net:+d} now"
+        odd = () if book.net == -held else (size,)
+        outcome = replace(outcome, status=Status.FILLED, warnings=(*odd, *outcome.warnings), next_step="")
         return with_leftovers(outcome, book.orders, book.net)
     reason = f"the position reads {_signed(book.net)} and was to be {-held:+d}"
     warnings = (*_half_way(book, held, leg), *outcome.warnings)
     step = f"NOT turned as asked: {mending.TELL_NOW}; {LOOK_AGAIN}"
     outcome = replace(outcome, reasons=(*outcome.reasons, reason, *age_of(book)), warnings=warnings, next_step=step)
     return with_leftovers(outcome, book.orders, book.net)
+
+
+def is_turned(book: Book, held: int, leg: Order | None) -> bool:
+    """Say whether the other side is held: at the size that was reviewed, or at the size that the new order filled."""
+    at_its_size = leg is not None and leg.is_closed and book.net == signed_fill(leg)
+    return book.net * held < 0 and (book.net == -held or at_its_size)
 
 
 def _half_way(book: Book, held: int, leg: Order | None) -> tuple[str, ...]:
@@ -81,14 +89,17 @@ def with_leftovers(outcome: Outcome, orders: Iterable[Order], net: int) -> Outco
     return replace(outcome, warnings=warnings, next_step="; ".join(filter(None, (outcome.next_step, cancels))))
 
 
-def from_replace(outcome: Outcome, wanted: ReplaceOrder, old: Order | None, new: Order | None) -> Outcome:
-    """Say what became of the new order, and loudly where the old one was not cancelled whole."""
+def from_replace(outcome: Outcome, wanted: ReplaceOrder, old: Order | None, new: Order | None, filled: int) -> Outcome:
+    """Say what became of the new order, and loudly where the old one was not cancelled whole.
+
+    ``filled`` is what the old one had filled when it was reviewed, which the person knew of.
+    """
     told = unseen(outcome, "the new order could not be seen in the account yet")
     told = told if new is None else from_order(outcome, new)
     if old is None:
         cry = f"whether the old order {mending.named(wanted.order_id)} is gone could not be read: both may stand"
         return replace(told, warnings=(cry, *told.warnings), next_step=LOOK_AGAIN)
-    if old.filled:
+    if old.filled > filled:
         return _filled_before(told, wanted, old, new)
     if old.is_closed:
         return told

@@ -4,7 +4,7 @@ from ct_mcp.crosstrade.wire import Acknowledged
 from ct_mcp.desk.errand import Errand
 from ct_mcp.desk.outcome import Outcome
 from ct_mcp.desk.read_back_brackets import Bracket, from_bracket, from_refused_bracket, unread
-from ct_mcp.desk.watch import Stood
+from ct_mcp.desk.watch import Book, Stood
 from ct_mcp.domain.action import ProtectPosition
 from ct_mcp.domain.position import Direction, Position
 from ct_mcp.errors import BadRequest, Unavailable, UpstreamError
@@ -21,7 +21,21 @@ async def protect(errand: Errand, wanted: ProtectPosition) -> Outcome:
         wanted.account, wanted.instrument, bracket.is_done, Stood(instruments=(wanted.instrument,))
     )
     outcome = errand.after(answer)
-    return await errand.written(unread(outcome) if book is None else from_bracket(outcome, book, bracket))
+    if book is None:
+        return await errand.written(unread(outcome))
+    is_known = not book.is_stale and await _are_known(errand, wanted, answer.taken.order_ids, book)
+    return await errand.written(from_bracket(outcome, book, bracket), is_known=is_known)
+
+
+async def _are_known(errand: Errand, wanted: ProtectPosition, named: tuple[str, ...], book: Book) -> bool:
+    """Say whether every leg that they named stands or is over: what is known must not count as one that may come.
+
+    A position that stands bare is mended by another stop, and the limits would count a lost one against it.
+    """
+    listed = {order.order_id for order in book.orders}
+    unlisted = [order_id for order_id in named if order_id not in listed]
+    seen = [await errand.urgent_watch.look(wanted.account, order_id) for order_id in unlisted]
+    return bool(named) and all(order is not None and order.is_closed for order in seen)
 
 
 async def _sent(errand: Errand, wanted: ProtectPosition) -> Acknowledged:

@@ -11,6 +11,7 @@ from ct_mcp.desk.read_back_turns import (
     from_refused_replace,
     from_replace,
     from_reverse,
+    is_turned,
     signed_fill,
     strays,
 )
@@ -29,7 +30,7 @@ async def reverse(errand: Errand, wanted: ReversePosition) -> Outcome:
         return errand.after(answer)
     leg = await _seen(errand, wanted.account, answer.order_id)
     book = await errand.urgent_watch.book(
-        wanted.account, wanted.instrument, lambda book: bool(held) and book.net == -held, Stood()
+        wanted.account, wanted.instrument, lambda book: is_turned(book, held, leg), Stood()
     )
     return await errand.settled(lambda outcome, read: from_reverse(outcome, read, held, leg), answer, book)
 
@@ -59,7 +60,8 @@ async def replace_order(errand: Errand, wanted: ReplaceOrder) -> Outcome:
     new = await errand.watch.order(wanted.account, answer.order_id, has_come_to_rest)
     old = await errand.watch.order(wanted.account, wanted.order_id, lambda order: order.is_closed)
     outcome = replace(errand.after(answer), order_id=answer.order_id)
-    told = from_replace(outcome, wanted, old, new)
+    reviewed = errand.case.view.order(wanted.order_id)
+    told = from_replace(outcome, wanted, old, new, filled=reviewed.filled if reviewed else 0)
     return await errand.written(await _with_position(errand, told, wanted, (old, new)))
 
 

@@ -1,5 +1,6 @@
 """Protecting a position over a call that is not atomic: what stands is said, and what stands bare is cried out."""
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -8,8 +9,8 @@ import pytest
 from ct_mcp.crosstrade.wire import Acknowledged
 from ct_mcp.desk.desk import Desk
 from ct_mcp.desk.outcome import Status
-from ct_mcp.domain.action import ClosePosition, ProtectPosition
-from ct_mcp.domain.order import OrderState
+from ct_mcp.domain.action import CancelOrder, ClosePosition, ProtectPosition
+from ct_mcp.domain.order import OrderState, TimeInForce
 from ct_mcp.errors import AddonOffline, BadRequest, OutcomeUnknown, Unavailable
 from ct_mcp.simulator.faults import Fault
 from ct_mcp.simulator.world import Simulator
@@ -140,7 +141,7 @@ async def test_a_bracket_that_never_arrived_is_unknown_and_the_position_is_said_
 
 
 async def test_a_stop_that_the_broker_refuses_after_the_old_one_is_gone_is_cried_out(
-    odd, does, long_two, buy, price, guarded, sim: Simulator
+    odd, does, long_two, buy, price, guarded, sim: Simulator, store
 ) -> None:
     """What happened to a user: price had passed the new stop, and only the target stood."""
     await does(buy(2, action="SELL", kind="STOP_MARKET", stop_price=price(-80)))
@@ -152,8 +153,9 @@ async def test_a_stop_that_the_broker_refuses_after_the_old_one_is_gone_is_cried
 
     told = await odd("cancel_and_bracket", with_the_stop_passed)(guarded)
     assert (told.status, told.warnings[0]) == (Status.ACCEPTED, BARE)
+    assert await store.unsettled() == (), "what was refused must not count against the stop that mends it"
     assert "the stop loss is not seen standing for 2" in told.reasons
-    assert told.next_step.startswith("tell the person now; place_order with account Sim101")
+    assert told.next_step.startswith("tell the person now; cancel_order with account Sim101")
 
 
 async def test_a_call_that_stops_after_the_cancel_leaves_a_bare_position_and_says_so(
@@ -240,3 +242,26 @@ async def test_legs_of_another_size_are_not_called_working(odd, long_two, guarde
     assert told.status is Status.ACCEPTED
     assert told.warnings[0] == "UNPROTECTED: 1 of the 2 contracts held in MES 09-26 stand without a stop"
     assert "quantity 1, order_type STOP_MARKET" in told.next_step
+
+
+async def test_the_stop_that_is_named_as_the_mend_passes_the_limits_and_mends_it(
+    odd, does, buy, price, mes, sim: Simulator
+) -> None:
+    """At the largest position that is allowed, with a target that stands by itself."""
+    for _ in range(2):
+        await does(buy(5))
+        sim.advance(20)
+    guarded = ProtectPosition("Sim101", mes, price(60), price(-60))
+
+    async def with_the_stop_passed(inner: Any, protect: Any, position: Any, fields: Any) -> Acknowledged:
+        passed = ProtectPosition(protect.account, protect.instrument, protect.take_profit_price, price(40))
+        return await inner.cancel_and_bracket(passed, position, fields)
+
+    told = await odd("cancel_and_bracket", with_the_stop_passed)(guarded)
+    (target,) = sim.exchange.live_orders("Sim101")
+    assert f"cancel_order with account Sim101, order_id {target.id}; then place_order" in told.next_step
+    assert "quantity 10, order_type STOP_MARKET" in told.next_step
+    sim.advance(20)
+    assert (await does(CancelOrder("Sim101", target.id))).status is Status.CANCELLED
+    stop = buy(10, action="SELL", kind="STOP_MARKET", stop_price=guarded.stop_loss_price)
+    assert (await does(replace(stop, time_in_force=TimeInForce.GTC))).status is Status.WORKING

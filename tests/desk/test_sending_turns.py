@@ -108,6 +108,19 @@ async def test_orders_of_a_turn_that_neither_fill_nor_fail_are_listed(does, long
     assert len([line for line in told.warnings if line.startswith("still standing: SELL 2")]) == 2
 
 
+async def test_a_position_that_grew_meanwhile_is_turned_at_its_new_size_and_that_is_said(
+    odd, long_two, turn, buy, sim: Simulator
+) -> None:
+    async def somebody_buys_one_more(inner: Any, account: str, instrument: Any) -> Acknowledged:
+        await inner.place_order(buy(1), "somebody-else")
+        sim.advance(1)
+        return await inner.reverse(account, instrument)
+
+    told = await odd("reverse", somebody_buys_one_more)(turn)
+    assert (told.status, told.position_after) == (Status.FILLED, -3)
+    assert told.warnings == ("the position was not +2 any more when it was turned: it is -3 now",)
+
+
 async def test_a_first_leg_that_does_not_close_is_cried_out(does, long_two, turn, sim: Simulator) -> None:
     sim.faults.arm(Lag.CLOSE_STUCK, rpc="Reverse")
     told = await does(turn)
