@@ -48,7 +48,7 @@ class Board:
             self._section(visit, "tickets", "Waiting for you", panels["tickets"]),
             self._section(visit, "halt", "Trading", panels["halt"]),
             self._section(visit, "holdings", "Accounts, positions, orders", panels["holdings"]),
-            self._section(visit, "journal", "Journal", panels["journal"], wanted),
+            self._section(visit, "journal", "Journal (times are UTC)", panels["journal"], wanted),
         )
         return page("ct-mcp console", header, main, kind="board")
 

@@ -188,7 +188,13 @@ def _story(story: Sequence[Entry]) -> Html | None:
         tag("li", tag("time", entry.at.strftime("%H:%M:%S"), datetime=entry.at.isoformat()), " ", _step(entry))
         for entry in reversed(story)
     ]
-    return tag("section", tag("h2", "What happened"), tag("ol", steps), class_="story", aria_label="What happened")
+    return tag(
+        "section",
+        tag("h2", "What happened (times are UTC)"),
+        tag("ol", steps),
+        class_="story",
+        aria_label="What happened",
+    )
 
 
 def _step(entry: Entry) -> str:
