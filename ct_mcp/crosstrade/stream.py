@@ -29,7 +29,7 @@ _REFUSED = frozenset({401, 403})
 class Socket(Shape):
     """As much of a WebSocket as is used here."""
 
-    async def recv(self, decode: bool | None = None) -> str | bytes: ...  # noqa: FBT001  # as websockets has it
+    async def recv(self) -> str | bytes: ...
     async def send(self, message: str) -> None: ...
 
 
@@ -99,7 +99,9 @@ class Stream:
             for text in self.protocol.to_send(self._clock()):
                 await socket.send(text)
             with anyio.move_on_after(self._look_every_seconds):
-                self.protocol.received(str(await socket.recv(decode=True)), self._clock())
+                came = await socket.recv()
+                text = came if isinstance(came, str) else came.decode("utf-8", "replace")
+                self.protocol.received(text, self._clock())
             self._tell(hear)
         return "nothing came for too long"
 

@@ -27,7 +27,7 @@ ELSEWHERE = ConnectionClosedError(Close(1000, "Session active elsewhere"), None)
 class Script:
     """Connections one after the other, each a list of what its reading gives; the test ends when they are used up."""
 
-    def __init__(self, clock: ManualClock, *connections: list[str | Exception]) -> None:
+    def __init__(self, clock: ManualClock, *connections: list[str | bytes | Exception]) -> None:
         self.clock, self.connections, self.sent, self.pauses = clock, list(connections), list[str](), list[float]()
         self.heard: list[Event] = []
 
@@ -61,14 +61,14 @@ class Script:
 class Reader:
     """A socket that reads its frames, then stays silent while time passes."""
 
-    def __init__(self, script: Script, frames: list[str | Exception]) -> None:
+    def __init__(self, script: Script, frames: list[str | bytes | Exception]) -> None:
         self.script, self.frames = script, frames
 
-    async def recv(self, decode: bool | None = None) -> str:
+    async def recv(self) -> str | bytes:
         if self.frames:
             match self.frames.pop(0):
-                case str() as text:
-                    return text
+                case str() | bytes() as frame:
+                    return frame
                 case failure:
                     raise failure
         self.script.clock.advance(5)
@@ -106,6 +106,13 @@ async def test_silence_is_asked_and_then_given_up(clock: ManualClock) -> None:
     await script.run(always)
     assert json.loads(script.sent[-1]) == {"action": "ping"}
     assert script.doubts == ["the stream ended: nothing came for too long"]
+
+
+async def test_a_frame_of_bytes_is_read_as_text(clock: ManualClock) -> None:
+    script = Script(clock, [(NEWS % 1).encode(), b"\xff", GOING])
+    await script.run(always)
+    assert AccountNews("Sim101") in script.heard
+    assert script.doubts == ["a frame of the stream is no JSON", "the stream ended: going away"]
 
 
 async def test_a_connection_that_breaks_off_says_so(clock: ManualClock) -> None:

@@ -5,12 +5,12 @@ from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
-from ct_mcp.desk.live import LiveView
 from ct_mcp.desk.ports import Upstream
 from ct_mcp.domain.account import Account, AccountSnapshot, Watermarks
 from ct_mcp.domain.market import Quote
 from ct_mcp.domain.order import Order
 from ct_mcp.domain.position import Position
+from ct_mcp.live.view import LiveView
 
 T = TypeVar("T")
 

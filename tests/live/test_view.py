@@ -11,10 +11,10 @@ import pytest
 from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.crosstrade.protocol import Doubt, Event
 from ct_mcp.crosstrade.wire_stream import AccountNews, PnlNews, Tick
-from ct_mcp.desk.live import JOINED_WITHIN_SECONDS, MOST_INSTRUMENTS, NAME_HOLDS_SECONDS, Freshness, LiveView
-from ct_mcp.desk.live_reads import LiveReads
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.errors import AddonOffline, CtMcpError
+from ct_mcp.live.reads import LiveReads
+from ct_mcp.live.view import JOINED_WITHIN_SECONDS, MOST_INSTRUMENTS, NAME_HOLDS_SECONDS, Freshness, LiveView
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.faults import Fault
 from ct_mcp.simulator.world import Simulator
@@ -64,7 +64,9 @@ def stream() -> Told:
 
 @pytest.fixture
 def view(clock: ManualClock, stream: Told) -> LiveView:
-    return LiveView(clock, FRESH, stream)
+    view = LiveView(clock, FRESH)
+    view.follow(stream)
+    return view
 
 
 async def test_a_second_question_is_served_by_the_first_answer_and_says_how_old_it_is(
@@ -148,10 +150,10 @@ async def test_what_changed_while_it_was_read_is_read_again(view: LiveView) -> N
 async def both(view: LiveView, asked: Asked, meanwhile: Callable[[], object] = lambda: None) -> list[int]:
     """Ask the same twice while the first is under way."""
     answers = list[int]()
-    asked.gate = anyio.Event()
+    key, asked.gate = object(), anyio.Event()
 
     async def ask() -> None:
-        answers.append((await view.read(id(asked), "Sim101", 10.0, asked)).value)
+        answers.append((await view.read(key, "Sim101", 10.0, asked)).value)
 
     with anyio.fail_after(5):
         async with anyio.create_task_group() as group:

@@ -62,11 +62,9 @@ class _Flight:
 class LiveView:
     """What one process knows. Without a stream it only joins equal questions that are under way at once."""
 
-    def __init__(
-        self, clock: Callable[[], datetime], freshness: Freshness | None = None, stream: Protocol | None = None
-    ) -> None:
+    def __init__(self, clock: Callable[[], datetime], freshness: Freshness | None = None) -> None:
         self.freshness = freshness or Freshness()
-        self.stream = stream
+        self.stream: Protocol | None = None
         self._clock = clock
         self._known: dict[Hashable, Known[Any]] = {}
         self._flights: dict[Hashable, _Flight] = {}
@@ -77,6 +75,11 @@ class LiveView:
         self._heard_of_all = 0
         self._news = anyio.Event()
         self._listeners: list[Callable[[Event], None]] = []
+
+    def follow(self, stream: Protocol) -> None:
+        """Rely on this stream from now on, as far as it is sound; somebody hands what it tells to `hear`."""
+        self.stream = stream
+        stream.want(frozenset(self._quotes))
 
     @property
     def is_trusted(self) -> bool:
