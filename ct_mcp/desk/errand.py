@@ -12,11 +12,12 @@ from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.desk.ports import Upstream
 from ct_mcp.desk.record import Record
 from ct_mcp.desk.watch import Book, Pause, Stood, Watch
-from ct_mcp.domain.action import PlaceOrder
+from ct_mcp.domain.action import ClosePosition, PlaceOrder
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import Order
 from ct_mcp.domain.ticket import Ticket
 from ct_mcp.errors import BudgetExhausted, CtMcpError, NotFound, OrderRejected, OutcomeUnknown
+from ct_mcp.guard.direction import is_partial
 from ct_mcp.store.journal import EntryKind
 
 STALE_AFTER_SECONDS = 5.0
@@ -158,9 +159,12 @@ class Errand:
         instrument: Instrument | None = getattr(self.case.action, "instrument", None)
         held = dict.fromkeys(held.instrument for held in (*(view.positions or ()), *answer.taken.closed))
         orders = [order.order_id for order in view.orders or () if instrument in (None, order.instrument)]
+        leaves_part = isinstance(self.case.action, ClosePosition) and is_partial(self.case.action)
         return Stood(
             instruments=tuple(held) if instrument is None else (instrument,),
             order_ids=tuple(dict.fromkeys((*orders, *answer.taken.order_ids))),
+            ask_all_orders=not orders and not leaves_part,
+            of=instrument,
             ask_account=instrument is None and not held and answer.acknowledged is None,
         )
 

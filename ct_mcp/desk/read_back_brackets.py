@@ -95,7 +95,8 @@ def from_bracket(outcome: Outcome, book: Book, bracket: Bracket) -> Outcome:
 
 def from_refused_bracket(outcome: Outcome, book: Book | None) -> Outcome:
     """Their no came before anything was cancelled; whether the position is protected is said all the same."""
-    cry = unprotected(book) if book else ""
+    unknown = "it is NOT KNOWN whether the position stands protected as it is: its orders could not be read"
+    cry = unknown if book is None else unprotected(book)
     return replace(outcome, warnings=(cry, *outcome.warnings)) if cry else outcome
 
 

@@ -52,6 +52,9 @@ class Stood:
     order_ids: tuple[str, ...] = ()
     # Nothing is known to have stood, and nobody said that there was nothing: the account's own report is asked.
     ask_account: bool = False
+    # No order is known to have stood, so there is none to be asked for by its id: the list of all accounts is asked.
+    ask_all_orders: bool = False
+    of: Instrument | None = None
 
 
 class Watch:
@@ -108,7 +111,18 @@ class Watch:
         positions = [await self._holds(account, name) for name in names]
         orders = [await self._is_over(account, order_id) for order_id in ids[:_ORDERS_ASKED_FOR]]
         is_gone = not any(positions) and all(orders)
+        if is_gone and before.ask_all_orders and not read.orders and await self._has_orders(account, before):
+            return False
         return is_gone and (not before.ask_account or await self._reports_flat(account))
+
+    async def _has_orders(self, account: str, before: Stood) -> bool:
+        """Ask the list of all accounts. Where it cannot be read nothing is proven: not every add-on has it."""
+        try:
+            rows = await self._upstream.all_orders(active_only=True)
+        except CtMcpError:
+            return False
+        mine = (order for order in rows if order.account == account and not order.is_closed)
+        return any(before.of is None or order.instrument == before.of for order in mine)
 
     async def is_believable(self, account: str, instrument: Instrument | None, read: Book) -> bool:
         """Say whether a book that holds nothing is borne out by another source than the lists."""

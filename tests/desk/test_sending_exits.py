@@ -92,3 +92,26 @@ async def test_the_first_halt_stands_and_is_given_back(desk: Desk, buy, store) -
     assert any(denial.code == "TRADING_HALTED" for denial in case.review.denials)
     halted = [entry for entry in await store.entries(9) if entry.kind == "halted"]
     assert len(halted) == 1
+
+
+async def test_an_order_that_one_list_leaves_out_all_along_keeps_a_flatten_from_being_called_flat(
+    does, buy, price, sim: Simulator, mes
+) -> None:
+    await does(buy(kind="LIMIT", limit_price=price(-40)))
+    sim.advance(20)
+    sim.faults.arm(Fault.EMPTY_LISTS, rpc="ListOrders")
+    told = await does(Flatten("Sim101", mes))
+    assert told.status is Status.ACCEPTED
+    assert sim.exchange.live_orders("Sim101")
+
+
+async def test_a_list_of_all_accounts_that_is_not_there_proves_nothing(does, long_two, sim: Simulator, mes) -> None:
+    sim.faults.arm(Fault.REFUSED_WITH_400, rpc="GetAllOrders")
+    assert (await does(Flatten("Sim101", mes))).status is Status.FLAT
+
+
+async def test_a_flatten_that_knows_of_orders_asks_for_them_by_their_ids(does, buy, price, sim, mes) -> None:
+    await does(buy(kind="LIMIT", limit_price=price(-40)))
+    sim.advance(20)
+    assert (await does(Flatten("Sim101", mes))).status is Status.FLAT
+    assert sim.requests_of("GetAllOrders") == []
