@@ -54,11 +54,12 @@ def _stands(order: Order) -> bool:
 
 def bare_without(instrument: Instrument, gone: Iterable[Order], left: Iterable[Order], view: View) -> Iterable[Bare]:
     """Compare what may be held on each side with the stops that are left, where a stop of that side goes."""
-    left = tuple(left)
+    gone, left = tuple(gone), tuple(left)
     for action, held in held_each_way(instrument, view):
         goes = any(may_be_stop(order) and (order.instrument, order.action) == (instrument, action) for order in gone)
+        before = covered_by(view.orders or (), instrument, action, counts=may_be_stop)
         covered = covered_by(left, instrument, action)
-        if goes and held > covered:
+        if goes and covered < min(held, before):
             yield Bare(instrument, held - covered, held)
 
 
