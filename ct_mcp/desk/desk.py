@@ -65,6 +65,7 @@ class Desk:
         self._record = Record(store, clock)
         self._sender = Sender(upstream, self._record, pause)
         self._everything = Everything(self.facts, self._record, self._sender)
+        self.on_sent: list[Callable[[Action], None]] = []
         self._reviews: dict[str, Case] = {}
         self._one_at_a_time = anyio.Lock()
 
@@ -155,11 +156,18 @@ class Desk:
         ticket = await self.ticket(ticket_id)
         if not await self.store.spend_ticket(ticket_id, self.clock()):
             raise cannot_be_used(ticket_id, (await self.ticket(ticket_id)).state_at(self.clock()))
+        try:
+            return await self._send(ticket)
+        finally:
+            for hear in self.on_sent:
+                hear(ticket.action)
+
+    async def _send(self, ticket: Ticket) -> Outcome:
         if isinstance(ticket.action, FlattenEverything):
             return await self._everything.send(ticket, ticket.action)
         case = await self._cleared(ticket)
         if not case.review.passes:
-            return replace(denied(case), ticket_id=ticket_id)
+            return replace(denied(case), ticket_id=ticket.ticket_id)
         return await self._sender.send(ticket, case)
 
     async def _cleared(self, ticket: Ticket) -> Case:

@@ -16,10 +16,11 @@ T = TypeVar("T")
 
 
 class LiveReads:
-    """What tools read to show it. ``as_of`` is when the oldest of it was asked for; None before the first."""
+    """What tools read to show it. ``as_of`` is when the oldest of it was read, if it was known before."""
 
     def __init__(self, view: LiveView, upstream: Upstream, note: Callable[[str], None]) -> None:
         self.as_of: datetime | None = None
+        self._began = view.clock()
         self._view = view
         self._upstream = upstream
         self._note = note
@@ -80,7 +81,8 @@ class LiveReads:
         self, key: Hashable, account: str | None, seconds: float, ask: Callable[[Upstream], Awaitable[T]]
     ) -> T:
         known = await self._view.read(key, account, seconds, partial(_asked, ask, self._upstream))
-        self.as_of = known.began_at if self.as_of is None else min(self.as_of, known.began_at)
+        if known.began_at < self._began:
+            self.as_of = min(self.as_of or known.began_at, known.began_at)
         for warning in known.warnings:
             self._note(warning)
         return known.value

@@ -15,6 +15,7 @@ import anyio
 
 from ct_mcp.crosstrade.protocol import Doubt, Event, Protocol
 from ct_mcp.crosstrade.wire_stream import AccountNews, PnlNews, Tick
+from ct_mcp.domain.action import Action, FlattenEverything
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.market import Quote
 from ct_mcp.errors import CtMcpError
@@ -65,7 +66,7 @@ class LiveView:
     def __init__(self, clock: Callable[[], datetime], freshness: Freshness | None = None) -> None:
         self.freshness = freshness or Freshness()
         self.stream: Protocol | None = None
-        self._clock = clock
+        self.clock = clock
         self._known: dict[Hashable, Known[Any]] = {}
         self._flights: dict[Hashable, _Flight] = {}
         self._ticks: dict[Instrument, Tick] = {}
@@ -101,6 +102,10 @@ class LiveView:
                 pass
         self._tell(event)
 
+    def sent(self, action: Action) -> None:
+        """We changed something ourselves, or may have."""
+        self.hear(AccountNews(None if isinstance(action, FlattenEverything) else action.account))
+
     def on_news(self, listener: Callable[[Event], None]) -> Callable[[], None]:
         """Tell the listener every event from now on; the answer ends that."""
         self._listeners.append(listener)
@@ -124,7 +129,7 @@ class LiveView:
         ``name`` must have been resolved by a read not long ago: which contract a root stands for is theirs to say.
         """
         instrument, resolved_at = self._names.get(name, (None, None))
-        now = self._clock()
+        now = self.clock()
         if instrument is None or resolved_at is None or (now - resolved_at).total_seconds() > NAME_HOLDS_SECONDS:
             return None
         read, tick = self._quotes.get(instrument), self._ticks.get(instrument)
@@ -137,7 +142,7 @@ class LiveView:
         """Remember a quote that was read, and ask the stream for the ones that follow it."""
         self._quotes.pop(quote.instrument, None)
         self._quotes[quote.instrument] = quote
-        self._names[name] = quote.instrument, self._clock()
+        self._names[name] = quote.instrument, self.clock()
         for forgotten in [*self._quotes][:-MOST_INSTRUMENTS]:
             del self._quotes[forgotten]
             self._ticks.pop(forgotten, None)
@@ -168,7 +173,7 @@ class LiveView:
         return await self._flown(key, account, ask)
 
     async def _flown(self, key: Hashable, account: str | None, ask: Callable[[Hear], Awaitable[T]]) -> Known[T]:
-        flight = _Flight(self._clock(), self._heard_about(account))
+        flight = _Flight(self.clock(), self._heard_about(account))
         self._flights[key] = flight
         warnings: list[str] = []
         try:
@@ -187,11 +192,11 @@ class LiveView:
         return known
 
     def _still_stands(self, known: Known[Any], account: str | None, seconds: float) -> bool:
-        age = (self._clock() - known.began_at).total_seconds()
+        age = (self.clock() - known.began_at).total_seconds()
         return self.is_trusted and known.heard == self._heard_about(account) and 0 <= age <= seconds
 
     def _may_be_joined(self, flight: _Flight, account: str | None) -> bool:
-        age = (self._clock() - flight.began_at).total_seconds()
+        age = (self.clock() - flight.began_at).total_seconds()
         return flight.heard == self._heard_about(account) and 0 <= age <= JOINED_WITHIN_SECONDS
 
     def _heard_about(self, account: str | None) -> int:

@@ -18,11 +18,11 @@ async def read_positions(reading: Reading, account: str | None) -> list[Position
     Raises:
         UpstreamError: They could not be read, or the answers contradict each other: then nothing is known.
     """
-    upstream = reading.upstream
-    listed = await (upstream.all_positions() if account is None else upstream.positions(account))
+    live = reading.live
+    listed = await (live.all_positions() if account is None else live.positions(account))
     if listed:
         return list(listed)
-    summary = await reading.attempt("a second report, to confirm that this is flat,", upstream.snapshot())
+    summary = await reading.attempt("a second report, to confirm that this is flat,", live.snapshot())
     doubts = [await _looked_up(reading, seen) for seen in _of(account, summary or ())]
     return [position for held in doubts for position in held]
 

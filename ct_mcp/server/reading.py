@@ -1,6 +1,7 @@
 """One tool's reads: what must be read raises, what may be missing is noted, and warnings beside success are heard."""
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
@@ -8,6 +9,8 @@ import anyio
 
 from ct_mcp.desk.desk import Desk
 from ct_mcp.errors import CtMcpError, Unavailable
+from ct_mcp.live.reads import LiveReads
+from ct_mcp.live.view import LiveView
 
 LONGEST_READ_SECONDS = 25.0
 
@@ -16,17 +19,28 @@ _P = ParamSpec("_P")
 
 
 class Reading:
-    """The desk's client for one answer, and the notes that belong beside the answer."""
+    """The desk's client for one answer, and the notes that belong beside the answer.
 
-    def __init__(self, desk: Desk) -> None:
+    ``live`` may answer from what is known already; without a view, and for whatever decides, everything is read anew.
+    """
+
+    def __init__(self, desk: Desk, view: LiveView | None = None) -> None:
         self.desk = desk
         self._heard: dict[str, None] = {}
         self.upstream = desk.upstream.heard_by(self.note)
+        self.live = LiveReads(view or LiveView(desk.clock), desk.upstream, self.note)
 
     @property
     def notes(self) -> list[str]:
-        """What could not be read and what was warned of, each once."""
-        return list(self._heard)
+        """What could not be read and what was warned of, each once, and how old what is known is."""
+        age = (self.desk.clock() - self.read_at).total_seconds()
+        known = [f"known for {age:.0f} s, and nothing was heard to change since"] if age >= 1 else []
+        return [*self._heard, *known]
+
+    @property
+    def read_at(self) -> datetime:
+        """When the oldest of what the live view gave was read; now where it gave nothing."""
+        return self.live.as_of or self.desk.clock()
 
     def note(self, what: str) -> None:
         """Keep something that the assistant must be told."""

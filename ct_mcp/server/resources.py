@@ -19,11 +19,11 @@ from ct_mcp.server.answers.policy import policy_text
 from ct_mcp.server.answers.positions import positions_answer
 from ct_mcp.server.answers.quotes import quotes_answer
 from ct_mcp.server.holdings import read_positions
-from ct_mcp.server.reading import Reading, in_time
+from ct_mcp.server.reading import in_time
 from ct_mcp.server.references import REFERENCES, Library, Reference
 from ct_mcp.server.standing import read_accounts
 from ct_mcp.server.tools.account import read_account
-from ct_mcp.server.wiring import Wiring
+from ct_mcp.server.wiring import Wiring, reading_in
 
 JOURNAL_LINES = 20
 _P = ParamSpec("_P")
@@ -39,18 +39,18 @@ class Shelf:
 
     async def accounts(self) -> str:
         """All accounts: kind, whether each may trade, balances, P&L of the day."""
-        reading = Reading(self._wiring.desk)
+        reading = reading_in(self._wiring)
         standings = await read_accounts(reading)
-        return _json(accounts_answer(standings, reading.notes, reading.desk.clock()))
+        return _json(accounts_answer(standings, reading.notes, reading.read_at))
 
     async def snapshot(self, account: str) -> str:
         """One account: balances, open positions and working orders."""
-        reading = Reading(self._wiring.desk)
+        reading = reading_in(self._wiring)
         report = await read_account(reading, account)
         name = report.account.name
         positions = await read_positions(reading, name)
-        orders = await reading.upstream.orders(name, active_only=True)
-        now, notes = reading.desk.clock(), reading.notes
+        orders = await reading.live.orders(name, active_only=True)
+        now, notes = reading.read_at, reading.notes
         parts = {
             "account": account_answer(report, notes, now),
             "positions": positions_answer(positions, now, name),
@@ -64,8 +64,8 @@ class Shelf:
 
     async def quotes(self, instrument: str) -> str:
         """One instrument: bid, ask, last, change, age of the quote, tick and point value."""
-        reading = Reading(self._wiring.desk)
-        quotes = await reading.upstream.quotes([instrument])
+        reading = reading_in(self._wiring)
+        quotes = await reading.live.quotes([instrument])
         stale_after = reading.desk.policy.limits.quote_max_age_seconds
         return _json(quotes_answer([instrument], quotes, stale_after, reading.notes, reading.desk.clock()))
 

@@ -38,9 +38,9 @@ async def read_accounts(reading: Reading) -> list[Standing]:
     Raises:
         UpstreamError: The accounts could not be listed.
     """
-    listed = await reading.upstream.accounts()
+    listed = await reading.live.accounts()
     reading.desk.names.remember(listed)
-    summary = await reading.attempt("balances and positions", reading.upstream.snapshot()) or ()
+    summary = await reading.attempt("balances and positions", reading.live.snapshot()) or ()
     return [await _standing(reading, account, _of(account, summary)) for account in listed]
 
 

@@ -11,6 +11,8 @@ from mcp.server.mcpserver import Context
 from ct_mcp.desk.desk import Desk
 from ct_mcp.domain.ticket import Ticket
 from ct_mcp.guard.policy import Policy
+from ct_mcp.live.view import LiveView
+from ct_mcp.server.reading import Reading
 
 ToolContext = Context["Wiring", Any]
 OpenPage = Callable[[Ticket], Awaitable[bool]]
@@ -35,6 +37,7 @@ class Wiring:
         """
         self._furnish = furnish
         self._close = close
+        self._live: Callable[[], LiveView] | None = None
         self.open_page = open_page
         self.policy = policy
         self.toolsets = toolsets
@@ -44,6 +47,18 @@ class Wiring:
     def desk(self) -> Desk:
         """The one desk of this process."""
         return self._furnish()
+
+    def fed_by(self, live: Callable[[], LiveView]) -> "Wiring":
+        """Let a stream feed what is known; without one everything is read by request."""
+        self._live = live
+        return self
+
+    @cached_property
+    def live(self) -> LiveView:
+        """What is known between two reads. What we send ends what was known of that account at once."""
+        view = self._live() if self._live else LiveView(self.desk.clock)
+        self.desk.on_sent.append(view.sent)
+        return view
 
     async def close(self) -> None:
         """Let go of connections and files, if any were opened."""
@@ -67,3 +82,13 @@ def wiring_of(ctx: ToolContext) -> Wiring:
 def desk_of(ctx: ToolContext) -> Desk:
     """The desk, for a handler."""
     return wiring_of(ctx).desk
+
+
+def reading_of(ctx: ToolContext) -> Reading:
+    """The reads of one answer, for a handler."""
+    return reading_in(wiring_of(ctx))
+
+
+def reading_in(wiring: Wiring) -> Reading:
+    """The reads of one answer that is only shown, served from the live view where it knows."""
+    return Reading(wiring.desk, wiring.live)

@@ -24,7 +24,7 @@ from ct_mcp.server.present import theirs
 from ct_mcp.server.reading import Reading, in_time
 from ct_mcp.server.standing import read_accounts, why_not
 from ct_mcp.server.tools.trading import AccountName, OrderId
-from ct_mcp.server.wiring import ToolContext, desk_of
+from ct_mcp.server.wiring import ToolContext, reading_of
 
 AnyAccount = Annotated[str | None, Field(description="Leave out for all")]
 AnyInstrument = Annotated[str | None, Field(description="Only this; ES means every month of it")]
@@ -36,17 +36,17 @@ LONGEST_LOOKBACK_MINUTES = 15
 @in_time()
 async def get_accounts(ctx: ToolContext) -> Annotated[CallToolResult, AccountsAnswer]:
     """All accounts: kind, whether each may trade, net liquidation, P&L of the day."""
-    reading = Reading(desk_of(ctx))
+    reading = reading_of(ctx)
     standings = await read_accounts(reading)
-    return accounts_answer(standings, reading.notes, reading.desk.clock())
+    return accounts_answer(standings, reading.notes, reading.read_at)
 
 
 @in_time()
 async def get_account(ctx: ToolContext, account: AccountName) -> Annotated[CallToolResult, AccountAnswer]:
     """One account: balances, margins, session P&L, high-water marks, drawdown, room to the loss limits."""
-    reading = Reading(desk_of(ctx))
+    reading = reading_of(ctx)
     report = await read_account(reading, account)
-    return account_answer(report, reading.notes, reading.desk.clock())
+    return account_answer(report, reading.notes, reading.read_at)
 
 
 @in_time()
@@ -54,10 +54,10 @@ async def get_positions(
     ctx: ToolContext, account: AnyAccount = None, instrument: AnyInstrument = None
 ) -> Annotated[CallToolResult, PositionsAnswer]:
     """Open positions with average price and P&L. No rows means flat, as read now."""
-    reading = Reading(desk_of(ctx))
+    reading = reading_of(ctx)
     wanted, name = await _wanted(reading, account, instrument)
     shown = [position for position in await read_positions(reading, name) if wanted(position.instrument)]
-    return positions_answer(shown, reading.desk.clock(), _scope(name, instrument), reading.notes)
+    return positions_answer(shown, reading.read_at, _scope(name, instrument), reading.notes)
 
 
 @in_time()
@@ -68,14 +68,14 @@ async def get_orders(
     working_only: Annotated[bool, Field(description="false: also closed ones, as far as still kept")] = True,
 ) -> Annotated[CallToolResult, OrdersAnswer]:
     """Orders with prices, fills and state. That a closed one is missing proves nothing."""
-    reading = Reading(desk_of(ctx))
+    reading = reading_of(ctx)
     wanted, name = await _wanted(reading, account, instrument)
-    upstream = reading.upstream
-    read = upstream.all_orders if name is None else partial(upstream.orders, name)
+    live = reading.live
+    read = live.all_orders if name is None else partial(live.orders, name)
     orders = await read(active_only=working_only)
     shown = [order for order in orders if wanted(order.instrument) and not (working_only and order.is_closed)]
     scope = f"{_scope(name, instrument)}, {'working only' if working_only else 'closed ones too'}"
-    return orders_answer(shown, scope, reading.notes, reading.desk.clock())
+    return orders_answer(shown, scope, reading.notes, reading.read_at)
 
 
 @in_time(35.0)
@@ -86,7 +86,7 @@ async def get_order(
     wait_seconds: Annotated[int, Field(ge=0, le=25, description="Wait so long for a change")] = 0,
 ) -> Annotated[CallToolResult, OrderAnswer]:
     """One order with its fills and history, by its id or ours. Can wait until it changes."""
-    reading = Reading(desk_of(ctx))
+    reading = reading_of(ctx)
     name = (await reading.desk.names.account(account)).name
     followed = await _found(reading, name, order_id)
     if followed.order is not None and wait_seconds:
@@ -103,7 +103,7 @@ async def get_executions(
     minutes: Annotated[int, Field(ge=1, le=15, description="How far back, without order_id")] = 15,
 ) -> Annotated[CallToolResult, ExecutionsAnswer]:
     """Executions of the last minutes, or of one order, with totals for each instrument."""
-    reading = Reading(desk_of(ctx))
+    reading = reading_of(ctx)
     name = (await reading.desk.names.account(account)).name
     if order_id is not None:
         executions, scope = await _executions_of(reading, name, order_id), f"order {theirs(order_id)}"
@@ -114,13 +114,13 @@ async def get_executions(
 
 async def read_account(reading: Reading, account: str) -> AccountReport:
     """Read one account; its high-water marks and what our store knows of the day may be missing."""
-    desk, upstream = reading.desk, reading.upstream
-    found = await upstream.account((await desk.names.account(account)).name)
+    desk, live = reading.desk, reading.live
+    found = await live.account((await desk.names.account(account)).name)
     desk.names.remember([found])
     today = trading_day(desk.clock())
     return AccountReport(
         account=found,
-        marks=await reading.attempt("high-water marks", upstream.watermarks(found.name)),
+        marks=await reading.attempt("high-water marks", live.watermarks(found.name)),
         why_not=await why_not(reading, found),
         max_day_loss=desk.policy.for_(found.name, None).limits.max_day_loss,
         day_loss_reached=await reading.attempt("the day's loss", desk.store.day_loss(found.name, today)),

@@ -11,9 +11,9 @@ from ct_mcp.errors import BadRequest
 from ct_mcp.server.answers.bars import BarsAnswer, bars_answer
 from ct_mcp.server.answers.quotes import QuotesAnswer, quotes_answer
 from ct_mcp.server.answers.session import SessionAnswer, session_answer
-from ct_mcp.server.reading import Reading, in_time
+from ct_mcp.server.reading import in_time
 from ct_mcp.server.tools.trading import InstrumentName
-from ct_mcp.server.wiring import ToolContext, desk_of
+from ct_mcp.server.wiring import ToolContext, reading_of
 
 Instruments = Annotated[
     list[Annotated[str, Field(max_length=40)]],
@@ -26,8 +26,8 @@ Count = Annotated[int, Field(ge=1, le=1000, description="The newest so many")]
 @in_time()
 async def get_quotes(ctx: ToolContext, instruments: Instruments) -> Annotated[CallToolResult, QuotesAnswer]:
     """Bid, ask, last, change, age of the quote, tick size and what a tick and a point are worth."""
-    reading = Reading(desk_of(ctx))
-    quotes = await reading.upstream.quotes(instruments)
+    reading = reading_of(ctx)
+    quotes = await reading.live.quotes(instruments)
     stale_after = reading.desk.policy.limits.quote_max_age_seconds
     return quotes_answer(instruments, quotes, stale_after, reading.notes, reading.desk.clock())
 
@@ -42,7 +42,7 @@ async def get_bars(
     end: When = None,
 ) -> Annotated[CallToolResult, BarsAnswer]:
     """Open, high, low, close and volume as a table, newest last, with range and change."""
-    reading = Reading(desk_of(ctx))
+    reading = reading_of(ctx)
     length, since, until = parse_period(period), _moment("start", start), _moment("end", end)
     found, bars = await reading.upstream.bars(instrument, length, count=count, start=since, end=until)
     if since is not None and len(bars) == count:
@@ -53,7 +53,7 @@ async def get_bars(
 @in_time()
 async def get_session(ctx: ToolContext, instrument: InstrumentName) -> Annotated[CallToolResult, SessionAnswer]:
     """Whether the market is open, when it closes or opens, and the session after."""
-    reading = Reading(desk_of(ctx))
+    reading = reading_of(ctx)
     session = await reading.upstream.session(instrument)
     return session_answer(session, reading.notes, reading.desk.clock())
 

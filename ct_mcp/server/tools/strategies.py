@@ -11,9 +11,9 @@ from ct_mcp.domain.strategy import BarType, HostMode, ParameterValue, StartStrat
 from ct_mcp.server.answers.strategies import StrategiesAnswer, TemplatesAnswer, strategies_answer, templates_answer
 from ct_mcp.server.asking import propose_and_ask
 from ct_mcp.server.present import theirs
-from ct_mcp.server.reading import Reading, in_time
+from ct_mcp.server.reading import in_time
 from ct_mcp.server.tools.trading import AccountName, InstrumentName, Traded, told
-from ct_mcp.server.wiring import ToolContext, desk_of
+from ct_mcp.server.wiring import ToolContext, desk_of, reading_of
 
 StrategyId = Annotated[str, Field(min_length=1, max_length=64, description="From get_strategies")]
 _VALUES = {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}}
@@ -35,7 +35,7 @@ async def get_strategies(
     ctx: ToolContext, account: Annotated[str | None, Field(description="Leave out for all")] = None
 ) -> Annotated[CallToolResult, StrategiesAnswer]:
     """Strategies that are not over: id, class, instrument, enabled or not, state, parameters."""
-    reading = Reading(desk_of(ctx))
+    reading = reading_of(ctx)
     name = None if account is None else (await reading.desk.names.account(account)).name
     # The list of one account has left strategies out and shown old ones; the list of all is the reliable one.
     listed = await reading.upstream.all_strategies(include_terminal=False)
@@ -46,7 +46,7 @@ async def get_strategies(
 @in_time()
 async def get_atm_templates(ctx: ToolContext) -> Annotated[CallToolResult, TemplatesAnswer]:
     """Names of the ATM templates in NinjaTrader, for atm_strategy of place_order; any other is rejected there."""
-    reading = Reading(desk_of(ctx))
+    reading = reading_of(ctx)
     names = await cast("Templates", reading.upstream).atm_templates()
     return templates_answer(names, reading.notes, reading.desk.clock())
 
