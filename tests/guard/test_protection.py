@@ -6,12 +6,32 @@ from decimal import Decimal
 
 import pytest
 
-from ct_mcp.domain.action import Action, CancelOrder, CancelOrders, ChangeOrder, ClosePosition, Flatten, PlaceOrder
+from ct_mcp.domain.action import (
+    Action,
+    CancelOrder,
+    CancelOrders,
+    ChangeOrder,
+    ClosePosition,
+    DisableStrategy,
+    Flatten,
+    PlaceOrder,
+    ProtectPosition,
+    ReplaceOrder,
+    ReversePosition,
+)
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import Order, OrderAction, OrderState, OrderType
 from ct_mcp.domain.position import Position
 from ct_mcp.guard.policy import PendingOrder, View
-from ct_mcp.guard.protection import NOTHING_LOST, LostProtection, cancelled_by, unprotects
+from ct_mcp.guard.protection import (
+    NOTHING_LOST,
+    LostProtection,
+    added_to_reversed,
+    cancelled_by,
+    overhang,
+    protected_by,
+    unprotects,
+)
 
 ES, NQ = Instrument("ES", 2026, 12), Instrument("NQ", 2026, 12)
 SELL, BUY = OrderAction.SELL, OrderAction.BUY
@@ -193,3 +213,174 @@ def test_an_order_nobody_knows_is_not_known_to_protect_nothing(view: Sees) -> No
 def test_orders_and_exits_take_no_stop_away(place: Place, view: Sees) -> None:
     for action in (place(), Flatten("Sim101", None), ClosePosition("Sim101", ES)):
         assert lost(action, view()) == NOTHING_LOST
+
+
+def test_a_small_exit_takes_the_larger_stop_of_its_group_along(
+    place: Place, view: Sees, held: Holds, stop: Rests
+) -> None:
+    book = view(positions=held(3), orders=(stop(quantity=3, oco_id="exit"),))
+    target = place(action=SELL, order_type=OrderType.LIMIT, limit_price="6420", oco_id="exit")
+    assert str(lost(target, book)) == (
+        "without a stop once it fills, because a fill cancels its OCO group: 2 of 2 ES 12-26"
+    )
+    assert lost(replace(target, quantity=3), book) == replace(NOTHING_LOST, words=lost(target, book).words)
+    assert not lost(replace(target, oco_id="other"), book).is_any
+    assert lost(replace(target, quantity=True), book).contracts == 3
+
+
+def test_an_entry_in_the_group_of_a_stop_takes_it_along(place: Place, view: Sees, held: Holds, stop: Rests) -> None:
+    book = view(positions=held(1), orders=(stop(oco_id="exit"),))
+    assert lost(place(oco_id="exit"), book).contracts == 2
+    assert not lost(place(oco_id="exit", flatten_first=True), book).is_any
+
+
+def test_a_stop_in_another_instrument_of_the_group_goes_as_well(
+    place: Place, view: Sees, held: Holds, stop: Rests
+) -> None:
+    book = view(positions=held(-2, NQ), orders=(stop(instrument=NQ, action=BUY, quantity=2, oco_id="x"),))
+    assert str(lost(place(oco_id="x"), book)).endswith("2 of 2 NQ 12-26")
+
+
+def test_another_stop_that_covers_the_rest_keeps_a_small_exit_harmless(
+    place: Place, view: Sees, held: Holds, stop: Rests
+) -> None:
+    orders = (stop("1", oco_id="exit"), stop("2"))
+    assert not lost(place(action=SELL, oco_id="exit"), view(positions=held(2), orders=orders)).is_any
+
+
+def test_contracts_that_were_bare_before_are_not_lost_by_joining(
+    place: Place, view: Sees, held: Holds, stop: Rests
+) -> None:
+    book = view(positions=held(4), orders=(stop(quantity=2, oco_id="exit"),))
+    assert not lost(place(action=SELL, quantity=2, oco_id="exit"), book).is_any
+    assert lost(place(action=SELL, oco_id="exit"), book).contracts == 3
+
+
+def test_a_target_made_smaller_than_the_stop_of_its_group_takes_it_along(
+    view: Sees, held: Holds, stop: Rests, resting: Rests
+) -> None:
+    target = resting("target", action=SELL, quantity=2, oco_id="exit", limit_price=Decimal(6420))
+    book = view(positions=held(2), orders=(target, stop(quantity=2, oco_id="exit")))
+    assert lost(ChangeOrder("Sim101", "target", quantity=1), book).contracts == 1
+    assert lost(ChangeOrder("Sim101", "target", quantity=True), book).contracts == 2
+    assert lost(ChangeOrder("Sim101", "target", limit_price=Decimal(6425)), book) == NOTHING_LOST
+
+
+def test_of_two_stops_in_one_group_only_the_larger_is_counted_on(view: Sees, held: Holds, stop: Rests) -> None:
+    pair = (stop("1", quantity=2, oco_id="x"), stop("2", quantity=1, oco_id="x"))
+    book = view(positions=held(3), orders=(*pair, stop("3")))
+    assert protected_by(book, ES) == 3
+    assert protected_by(replace(book, orders=pair), ES) == 2
+
+
+@pytest.mark.parametrize(("net", "covered"), [(3, 2), (1, 1), (0, 0), (-2, 0)])
+def test_a_position_is_protected_by_the_stops_that_leave_it(
+    view: Sees, held: Holds, stop: Rests, net: int, *, covered: int
+) -> None:
+    assert protected_by(view(positions=held(net), orders=(stop(quantity=2),)), ES) == covered
+
+
+def test_what_was_not_read_protects_nobody_knows_how_much(view: Sees, held: Holds) -> None:
+    for book in (view(positions=None), view(positions=held(1), orders=None)):
+        assert protected_by(book, ES) is None
+        assert added_to_reversed(ReversePosition("Sim101", ES), book) is None
+
+
+@pytest.mark.parametrize(("net", "contracts"), [(3, 0), (1, 1), (0, 2), (-1, 0)])
+def test_a_stop_larger_than_what_is_left_hangs_over(stop: Rests, net: int, contracts: int) -> None:
+    assert overhang(net, (stop(quantity=2),)) == contracts
+
+
+def test_the_exits_of_the_old_direction_add_to_a_reversed_position(
+    view: Sees, held: Holds, stop: Rests, resting: Rests
+) -> None:
+    entry, exit_ = resting("entry"), stop(quantity=2)
+    reverse = ReversePosition("Sim101", ES)
+    assert added_to_reversed(reverse, view(positions=held(2), orders=(entry, exit_))) == (exit_,)
+    assert added_to_reversed(reverse, view(positions=held(-2), orders=(entry, exit_))) == (entry,)
+    assert added_to_reversed(reverse, view(orders=(entry, exit_))) == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "contracts", "away"),
+    [
+        ({"order_type": OrderType.LIMIT, "limit_price": "6420"}, 2, None),
+        ({"order_type": OrderType.STOP_MARKET, "stop_price": "6380"}, 0, None),
+        ({"order_type": OrderType.STOP_MARKET, "stop_price": "6390"}, 0, None),
+        ({"order_type": OrderType.STOP_MARKET, "stop_price": "6370"}, 0, Decimal(10)),
+        ({"order_type": OrderType.STOP_MARKET, "stop_price": "6390", "quantity": 1}, 1, None),
+        ({"order_type": OrderType.STOP_MARKET, "stop_price": "6410", "action": BUY}, 2, None),
+    ],
+)
+def test_a_stop_is_replaced_by_one_that_protects_as_well_or_something_is_lost(
+    *,
+    place: Place,
+    view: Sees,
+    held: Holds,
+    stop: Rests,
+    changes: dict[str, object],
+    contracts: int,
+    away: Decimal | None,
+) -> None:
+    book = view(positions=held(2), orders=(stop(quantity=2),))
+    order = place(**{"action": SELL, "quantity": 2, **changes})
+    found = lost(ReplaceOrder("Sim101", "stop", order), book)
+    assert (found.contracts, found.moves_away_by, found.stop_moves_away) == (contracts, away, away is not None)
+
+
+def test_a_stop_limit_in_place_of_a_stop_protects_less_nobody_knows_how_much(
+    place: Place, view: Sees, held: Holds, stop: Rests
+) -> None:
+    book = view(positions=held(1), orders=(stop(),))
+    order = place(action=SELL, order_type=OrderType.STOP_LIMIT, limit_price="6375", stop_price="6385")
+    assert lost(ReplaceOrder("Sim101", "stop", order), book).stop_moves_away
+
+
+def test_a_replacement_that_joins_a_group_is_judged_by_that_as_well(
+    place: Place, view: Sees, held: Holds, stop: Rests, resting: Rests
+) -> None:
+    target = resting("target", action=SELL, quantity=2)
+    book = view(positions=held(2), orders=(target, stop(quantity=2, oco_id="exit")))
+    assert lost(ReplaceOrder("Sim101", "target", place(action=SELL, oco_id="exit")), book).contracts == 1
+
+
+def test_a_bracket_says_what_it_takes_away(view: Sees, held: Holds, stop: Rests) -> None:
+    book = view(positions=held(3), orders=(stop("near", stop_price=Decimal(6390)), stop("far", quantity=2)))
+    assert str(lost(ProtectPosition("Sim101", ES, Decimal(6420), None), book)) == (
+        "without a stop afterwards: 3 of 3 ES 12-26"
+    )
+    assert str(lost(ProtectPosition("Sim101", ES, None, Decimal(6385)), book)) == "the stop moves away by 5"
+    assert lost(ProtectPosition("Sim101", ES, None, Decimal(6390)), book) == NOTHING_LOST
+
+
+def test_a_bracket_in_place_of_an_order_of_a_type_we_do_not_know_may_be_less(
+    view: Sees, held: Holds, stop: Rests
+) -> None:
+    strange = stop(quantity=2, order_type=OrderType.OTHER)
+    found = lost(ProtectPosition("Sim101", ES, None, Decimal(6390)), view(positions=held(2), orders=(strange,)))
+    assert (found.stop_moves_away, found.moves_away_by) == (True, None)
+
+
+def test_a_bracket_takes_the_stop_of_another_instrument_along_with_its_group(
+    view: Sees, held: Holds, stop: Rests, resting: Rests
+) -> None:
+    orders = (resting("1", oco_id="x"), stop("2", instrument=NQ, oco_id="x"))
+    book = view(positions=(*held(1), *held(1, NQ)), orders=orders)
+    assert str(lost(ProtectPosition("Sim101", ES, None, Decimal(6390)), book)).endswith("1 of 1 NQ 12-26")
+
+
+def test_a_paused_strategy_may_take_any_stop_along(view: Sees, held: Holds, stop: Rests) -> None:
+    found = unprotects(DisableStrategy("Sim101", "77"), view(positions=held(1), orders=(stop(),)))
+    assert str(found) == "may stand without a stop afterwards: 1 of 1 ES 12-26"
+    assert unprotects(DisableStrategy("Sim101", "77"), view(orders=None)) is None
+
+
+@pytest.mark.parametrize("unread", ["positions", "orders"])
+def test_what_was_not_read_is_not_known_to_be_kept(place: Place, view: Sees, resting: Rests, unread: str) -> None:
+    book = view(**{"orders": (resting(),), unread: None})
+    for action in (
+        place(oco_id="x"),
+        ReplaceOrder("Sim101", "1", place()),
+        ProtectPosition("Sim101", ES, None, Decimal(6390)),
+    ):
+        assert unprotects(action, book) is None
