@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from secrets import token_hex
 
 import anyio
 import pytest
@@ -59,14 +58,27 @@ def lets(milliseconds: int) -> str:
     return f"await page.waitForTimeout({milliseconds});"
 
 
-APPROVE, DECLINE, DECIDE = press("Approve"), press("Decline"), press("Look at and decide", "link")
+CLICK, DECLINE, DECIDE = press("Approve"), press("Decline"), press("Look at and decide", "link")
+# By the keyboard, once the page was read: a pointer would have to wait all the same.
+APPROVE = "await page.getByRole('button', { name: 'Approve' }).press('Enter');"
 APPROVED, LISTENS = says("Approved, and not sent yet"), lets(1600)
+READ = "await page.clock.fastForward(1600);"
+
+
+@dataclass
+class WallClock:
+    """A browser lives by the clock on the wall; ours may run ahead of it, so that nobody waits for what must pass."""
+
+    ahead_seconds: float = 0.0
+
+    def __call__(self) -> datetime:
+        """What time it is."""
+        return datetime.now(UTC) + timedelta(seconds=self.ahead_seconds)
 
 
 @pytest.fixture
-def clock() -> Callable[[], datetime]:
-    """A browser lives by the clock on the wall."""
-    return lambda: datetime.now(UTC)
+def clock() -> WallClock:
+    return WallClock()
 
 
 @pytest.fixture
@@ -111,7 +123,7 @@ async def house(chromium, desk: Desk, store: SqliteStore, tmp_path: Path) -> Asy
 
     async def browse(file: str) -> bool:
         opened.append(file)
-        script = f"await page.goto({file!r}); await page.locator('#order').waitFor();"
+        script = f"await page.clock.install(); await page.goto({file!r}); await page.locator('#order').waitFor();"
         await chromium.run(script, width=1000, height=800)
         is_open.set()
         return True
@@ -150,7 +162,7 @@ async def test_an_order_is_approved_on_the_page_and_fills(
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(place)
             await house.is_open.wait()
-            await chromium.run(APPROVE)
+            await chromium.run(CLICK)
             await chromium.run(says("Read back"))
     (answer,) = answers
     assert answer.structured_content["status"] == "filled"
@@ -190,7 +202,7 @@ async def test_a_second_call_opens_no_second_window_and_sends_what_was_approved_
         assert [first.structured_content["status"], second.structured_content["status"]] == ["needs_approval"] * 2
         assert "in the person's browser" in second.structured_content["next_step"]
         assert "127.0.0.1" not in first.model_dump_json() + second.model_dump_json()
-        await chromium.run(APPROVE + APPROVED)
+        await chromium.run(CLICK + APPROVED)
         assert not sim.exchange.orders, "a yes alone sends nothing"
         third = await assistant.call_tool("confirm_ticket", {"ticket_id": ticket_id})
     assert third.structured_content["status"] == "filled"
@@ -201,19 +213,20 @@ OpenA = Callable[[str], Awaitable[Ticket]]
 
 
 @pytest.fixture
-def open_a(house: House, propose, store: SqliteStore, clock) -> OpenA:
-    """Propose an order and open its page: of a simulated or a live account, with a PIN, or for a short time."""
+def open_a(chromium, house: House, propose, store: SqliteStore, clock: WallClock) -> OpenA:
+    """Propose an order, open its page and read it: of a simulated or a live account, or with a PIN.
+
+    Or be there at once, before anybody could have read it, or late, when it has lapsed.
+    """
 
     async def opened(kind: str) -> Ticket:
         await set_pin(store, "4711", clock()) if kind == "pin" else None
         wanted = Approval.PAGE_PIN if kind == "pin" else Approval.PAGE
         ticket = await propose(account=LIVE if kind == "live" else "Sim101", approval=wanted)
-        if kind == "short":
-            own = token_hex(8)
-            soon = clock() + timedelta(seconds=2.5)
-            await store.decline_ticket(ticket.ticket_id, "test", clock())
-            ticket = await store.open_ticket(replace(ticket, ticket_id=own, own_id=own, expires_at=soon), clock())
         assert await house.pages.open(ticket)
+        if kind != "at once":
+            clock.ahead_seconds += 90 if kind == "late" else 1.6
+            await chromium.run(READ)
         return ticket
 
     return opened
@@ -222,7 +235,6 @@ def open_a(house: House, propose, store: SqliteStore, clock) -> OpenA:
 FORGED = """
     const url = page.url();
     const csrf = await page.locator('[name=csrf]').first().inputValue();
-    await page.waitForTimeout(1600);
     for (const body of BODIES.map((body) => body.replaceAll('@page', url).replaceAll('@csrf', csrf))) {
         const evil = await context.newPage();
         await evil.route('ORIGIN/**', (route) => route.fulfill({ contentType: 'text/html', body }));
@@ -249,27 +261,27 @@ SPOILS = "await page.locator('[name=csrf]').evaluateAll((all) => all.forEach((on
 FOCUSED = "await page.locator('button.decline:focus').waitFor();"
 ELSEWHERE, NEXT_DOOR = "http://evil.example", "http://127.0.0.1:9"
 
-# Each is done on the page of an open ticket. First the kind of it: simulated, live, with a PIN, or open for a moment.
+# Each is done on the page of an open ticket. First what kind of page: see `open_a`.
 NOT_A_YES = {
     "doing nothing": ("sim", ""),
     "closing the page": ("sim", "await page.close();"),
     "declining": ("sim", DECLINE),
-    "pressing Enter at once": ("sim", FOCUSED + key("Enter") + says("Nothing was sent")),
-    "pressing the space bar at once": ("sim", FOCUSED + key("Space") + says("Nothing was sent")),
-    "clicking before the button listens": ("sim", FORCES + lets(200)),
-    "sending the form before anybody could read": ("sim", SUBMITS + says("quicker than anybody reads")),
+    "pressing Enter at once": ("at once", FOCUSED + key("Enter") + says("Nothing was sent")),
+    "pressing the space bar at once": ("at once", FOCUSED + key("Space") + says("Nothing was sent")),
+    "clicking before the button listens": ("at once", FORCES + lets(200)),
+    "sending the form before anybody could read": ("at once", SUBMITS + says("quicker than anybody reads")),
     "reloading": ("sim", "await page.reload(); await page.reload();"),
     "going back and forth": ("sim", "await page.goBack().catch(() => {}); await page.goForward().catch(() => {});"),
     "typing nothing": ("live", APPROVE + lets(200)),
     "typing something else": ("live", types("To approve", "yes") + APPROVE + says("That is not the text")),
     "typing the other side": ("live", types("To approve", "SELL 1 MES") + APPROVE + says("That is not the text")),
     "typing the phrase and declining": ("live", types("To approve", "BUY 1 MES") + DECLINE),
-    "typing the phrase and nothing more": ("live", types("To approve", "BUY 1 MES") + LISTENS),
+    "typing the phrase and nothing more": ("live", types("To approve", "BUY 1 MES") + lets(200)),
     "a wrong PIN": ("pin", types("Your PIN", "0000") + APPROVE + says("That is not your PIN")),
     "no PIN": ("pin", APPROVE + lets(200)),
-    "a page that lost its cookie": ("sim", LISTENS + "await context.clearCookies();" + APPROVE + says("has ended")),
+    "a page that lost its cookie": ("sim", "await context.clearCookies();" + SUBMITS + says("has ended")),
     "a form with another token": ("sim", SPOILS + APPROVE + says("Not taken")),
-    "coming too late": ("short", says("Its time ran out")),
+    "coming too late": ("late", says("Its time ran out")),
     "a form, a request and a frame of another site": ("sim", forged(ELSEWHERE)),
     "a form, a request and a frame of another program on this machine": ("sim", forged(NEXT_DOOR)),
 }
@@ -317,7 +329,7 @@ async def test_a_second_browser_with_the_same_address_kills_the_ticket(
 
 
 async def test_the_no_has_the_focus_and_the_yes_does_not_listen_at_first(chromium, open_a) -> None:
-    await open_a("live")
+    await open_a("at once")
     focused, listens = await chromium.run(
         "return [await page.evaluate(() => document.activeElement.textContent),"
         " await page.getByRole('button', { name: 'Approve' }).isEnabled()];"
@@ -328,7 +340,7 @@ async def test_the_no_has_the_focus_and_the_yes_does_not_listen_at_first(chromiu
 async def test_a_live_order_is_approved_with_the_keyboard_alone(chromium, open_a) -> None:
     await open_a("live")
     typed = "await page.keyboard.type('BUY 1 MES');"
-    await chromium.run(LISTENS + key("Shift+Tab") + typed + key("Tab") + key("Tab") + key("Enter") + APPROVED)
+    await chromium.run(FOCUSED + key("Shift+Tab") + typed + key("Tab") + key("Tab") + key("Enter") + APPROVED)
 
 
 async def test_what_was_decided_elsewhere_shows_by_itself(chromium, open_a, desk: Desk) -> None:
@@ -381,7 +393,7 @@ async def test_what_comes_to_wait_appears_and_is_announced_without_a_reload(chro
 async def test_an_order_is_approved_from_the_console(chromium, console, propose, desk: Desk, sim: Simulator) -> None:
     ticket = await propose()
     await console()
-    await chromium.run(DECIDE + APPROVE + APPROVED)
+    await chromium.run(DECIDE + CLICK + APPROVED)
     assert (await desk.commit(ticket.ticket_id)).status == "filled"
     assert len(sim.exchange.orders) == 1
 
@@ -411,7 +423,7 @@ async def test_what_is_typed_into_the_console_is_left_alone_while_it_refreshes(c
 async def test_everything_works_without_a_script_by_reloading(chromium, console, propose, desk: Desk) -> None:
     await console(script=False)
     ticket = await propose()
-    await chromium.run("await page.reload();" + DECIDE + LISTENS + APPROVE + APPROVED)
+    await chromium.run("await page.reload();" + DECIDE + LISTENS + CLICK + APPROVED)
     assert (await desk.commit(ticket.ticket_id)).status == "filled"
 
 
