@@ -125,7 +125,7 @@ def test_a_bracket_says_what_stands_at_risk(view: Sees, held: Holds) -> None:
 def test_a_short_position_loses_upwards(view: Sees, held: Holds) -> None:
     figures = bracket_figures(ProtectPosition("Sim101", ES, None, Decimal(6410)), view(positions=held(-1)))
     assert figures is not None
-    assert (figures.risk, figures.result_at_stop, figures.reward) == (500, -750, None)
+    assert (figures.risk, figures.result_at_stop, figures.reward) == (Decimal(500), Decimal(-750), None)
 
 
 def test_a_bracket_says_nothing_of_what_is_not_known(view: Sees, held: Holds) -> None:
@@ -134,7 +134,7 @@ def test_a_bracket_says_nothing_of_what_is_not_known(view: Sees, held: Holds) ->
     assert bracket_figures(BRACKET, view(positions=held(2), quote=None)) == BracketFigures(position=2)
     torn = bracket_figures(BRACKET, view(positions=(*held(1), *held(1))))
     assert torn is not None
-    assert (torn.risk, torn.result_at_stop) == (1000, None)
+    assert (torn.risk, torn.result_at_stop) == (Decimal(1000), None)
     odd = bracket_figures(replace(BRACKET, stop_loss_price=Decimal("NaN")), view(positions=held(2)))
     assert odd is not None
-    assert (odd.stop_ticks, odd.risk, odd.reward) == (None, None, 2000)
+    assert (odd.stop_ticks, odd.risk, odd.reward) == (None, None, Decimal(2000))
