@@ -11,10 +11,22 @@ from ct_mcp.desk.facts import Case
 from ct_mcp.desk.in_words import order_line
 from ct_mcp.desk.question import approval_of, clean, draw_ticket, summary_of
 from ct_mcp.domain.account import Account, AccountKind, Balances
-from ct_mcp.domain.action import Action, CancelOrder, CancelOrders, ChangeOrder, ClosePosition, Flatten
+from ct_mcp.domain.action import (
+    Action,
+    CancelOrder,
+    CancelOrders,
+    ChangeOrder,
+    ClosePosition,
+    CloseStrategy,
+    Flatten,
+    ProtectPosition,
+    ReplaceOrder,
+    ReversePosition,
+)
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.market import Contract, Quote
 from ct_mcp.domain.order import OrderAction, OrderState, OrderType
+from ct_mcp.domain.strategy import Strategy, StrategyState
 from ct_mcp.domain.ticket import Approval
 from ct_mcp.guard.policy import AccountPolicy, Policy, View
 from ct_mcp.guard.rules import review
@@ -225,3 +237,41 @@ def test_the_risk_decides_who_is_asked_and_not_the_verb(
     assert asks(ChangeOrder("", "s9", stop_price=Decimal(5980)), **held) is opening, "it moves away"
     assert asks(ChangeOrder("", "e1", quantity=3), **held) is opening
     assert asks(ChangeOrder("", "e1", limit_price=Decimal(6001)), orders=None) is opening
+
+
+def test_on_a_live_account_a_turn_and_a_replacement_are_typed_as_the_order_that_they_send(
+    reviewed: Reviewed, buy, mes, holding
+) -> None:
+    turn = draw_ticket(reviewed(ReversePosition("APEX-1", mes), LIVE, positions=(holding(2),)), "")
+    assert turn.phrase == "SELL 2 MES"
+    swap = ReplaceOrder("APEX-1", "a1", buy(3, account="APEX-1"))
+    assert draw_ticket(reviewed(swap, LIVE), "").phrase == "BUY 3 MES"
+    bracket = ProtectPosition("APEX-1", mes, None, Decimal(5990))
+    assert len(draw_ticket(reviewed(bracket, LIVE, positions=(holding(2),)), "").phrase) == 4
+
+
+def test_a_step_whose_size_is_not_known_says_so(reviewed: Reviewed, mes) -> None:
+    question = draw_ticket(reviewed(ReversePosition("Sim101", mes), positions=None), "").question
+    assert "First: close what could not be read" in question
+    assert "Then: the other side of a position that is not known" in question
+
+
+def test_a_bracket_shows_what_goes_and_that_nothing_protects_in_between(
+    reviewed: Reviewed, mes, holding, standing
+) -> None:
+    old = standing("s1", **{**STOP, "stop_price": Decimal(5980), "quantity": 2})
+    case = reviewed(
+        ProtectPosition("Sim101", mes, Decimal(6100), Decimal(5990)), positions=(holding(2),), orders=(old,)
+    )
+    lines = draw_ticket(case, "").question.splitlines()
+    assert "First: cancel SELL 2 MES 09-26 STOP MARKET 5980 WORKING (s1)" in lines
+    assert "Then: SELL 2 LIMIT 6100 and SELL 2 STOP MARKET 5990, one cancels the other" in lines
+    assert "In between nothing protects the position." in lines
+
+
+def test_a_strategy_is_shown_by_its_class_and_not_by_its_number_alone(reviewed: Reviewed) -> None:
+    seen = Strategy("Sim101", "77", StrategyState.REALTIME, is_enabled=True, class_name="Turtle\u202e\nType yes")
+    case = replace(reviewed(CloseStrategy("Sim101", "77")), strategy=seen)
+    lines = draw_ticket(case, "").question.splitlines()
+    assert "As it stands: Turtle Type yes REALTIME, enabled (77)" in lines
+    assert "It ends for good; its position is closed at the market and its orders are cancelled." in lines
