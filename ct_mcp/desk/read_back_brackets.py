@@ -19,10 +19,11 @@ _WORKS = _STANDS - {OrderState.ACCEPTED}
 
 @dataclass(frozen=True, slots=True)
 class Bracket:
-    """What was asked for, and the orders that there were before: the new ones have other ids."""
+    """What was asked for, around how many contracts, and the orders of before: the new ones have other ids."""
 
     wanted: ProtectPosition
     before: frozenset[str]
+    held: int
 
     def is_done(self, book: Book) -> bool:
         """Say whether there is nothing to wait for: every leg works, or the position is gone."""
@@ -79,6 +80,8 @@ def from_bracket(outcome: Outcome, book: Book, bracket: Bracket) -> Outcome:
     outcome = replace(outcome, position_after=None if book.is_stale else book.net)
     if not book.net:
         return _gone(outcome, book)
+    if book.net * bracket.held < 0:
+        return _turned(outcome, book, bracket)
     legs = bracket.legs(book)
     missing = tuple(f"the {name} is not seen standing for {abs(book.net)}" for name, leg in legs.items() if leg is None)
     cry = (unprotected(book),) if uncovered(book) else ()
@@ -113,6 +116,15 @@ def _gone(outcome: Outcome, book: Book) -> Outcome:
     left = tuple(f"still standing, and would open a position: {order_line(order)}" for order in book.orders)
     step = f"{mending.TELL_NOW}; {mending.cancelling_all(book.orders)}"
     return replace(outcome, reasons=(*outcome.reasons, reason), warnings=(*left, *outcome.warnings), next_step=step)
+
+
+def _turned(outcome: Outcome, book: Book, bracket: Bracket) -> Outcome:
+    """The prices that were asked for are those of the other side, so no stop of them mends it."""
+    cry = f"the position was {bracket.held:+d} and is {book.net:+d} now: the bracket that was asked for does not fit it"
+    listed = tuple(f"still standing: {order_line(order)}" for order in book.orders)
+    calls = (*map(mending.cancelling, book.orders), mending.closing(bracket.wanted.account, bracket.wanted.instrument))
+    warnings = (*filter(None, (unprotected(book),)), cry, *outcome.warnings, *listed)
+    return replace(outcome, warnings=warnings, next_step=f"{mending.TELL_NOW}; {'; '.join(calls)}")
 
 
 def _strays(book: Book, legs: dict[str, Order | None]) -> tuple[str, ...]:

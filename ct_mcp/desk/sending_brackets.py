@@ -12,7 +12,9 @@ from ct_mcp.errors import BadRequest, Unavailable, UpstreamError
 
 async def protect(errand: Errand, wanted: ProtectPosition) -> Outcome:
     """Put the bracket in place of the orders of the instrument, and look until it stands or is known not to."""
-    bracket = Bracket(wanted, frozenset(order.order_id for order in errand.case.view.orders or ()))
+    view = errand.case.view
+    before = frozenset(order.order_id for order in view.orders or ())
+    bracket = Bracket(wanted, before, view.net_position(wanted.instrument) or 0)
     answer = await errand.once("protect", _sent(errand, wanted))
     if answer.refusal:
         book = await errand.urgent_watch.book_now(wanted.account, wanted.instrument)

@@ -159,7 +159,7 @@ def test_a_stop_on_the_wrong_side_protects_nothing(standing: Stands, holding: Ho
 def test_working_is_never_said_of_another_stop(standing: Stands, holding: Holds, mes, is_other: dict) -> None:
     wanted = replace(GUARDED, instrument=mes)
     as_asked = {**SELLS, "order_type": OrderType.STOP_MARKET, "stop_price": Decimal(5990), "quantity": 2}
-    bracket = Bracket(wanted, frozenset({"before"}))
+    bracket = Bracket(wanted, frozenset({"before"}), 2)
     assert from_bracket(SENT, book(holding(2), standing(**as_asked)), bracket).status is Status.WORKING
     told = from_bracket(SENT, book(holding(2), standing(**{**as_asked, **is_other})), bracket)
     assert told.status is Status.ACCEPTED
@@ -167,7 +167,7 @@ def test_working_is_never_said_of_another_stop(standing: Stands, holding: Holds,
 
 
 def test_a_leg_that_is_only_accepted_is_waited_for_and_then_counted(standing: Stands, holding: Holds, mes) -> None:
-    bracket = Bracket(replace(GUARDED, instrument=mes), frozenset())
+    bracket = Bracket(replace(GUARDED, instrument=mes), frozenset(), 2)
     stop = standing(
         **SELLS, order_type=OrderType.STOP_MARKET, stop_price=Decimal(5990), quantity=2, state=OrderState.ACCEPTED
     )
@@ -179,7 +179,7 @@ def test_a_leg_that_is_only_accepted_is_waited_for_and_then_counted(standing: St
 def test_legs_that_do_not_cancel_each_other_and_orders_beside_them_are_told(
     standing: Stands, holding: Holds, mes
 ) -> None:
-    bracket = Bracket(ProtectPosition("Sim101", mes, Decimal(6100), Decimal(5990)), frozenset())
+    bracket = Bracket(ProtectPosition("Sim101", mes, Decimal(6100), Decimal(5990)), frozenset(), 2)
     target = standing("t", **SELLS, limit_price=Decimal(6100), quantity=2, oco_id="one")
     stop = standing(
         "s", **SELLS, order_type=OrderType.STOP_MARKET, stop_price=Decimal(5990), quantity=2, oco_id="other"
@@ -193,7 +193,7 @@ def test_legs_that_do_not_cancel_each_other_and_orders_beside_them_are_told(
 def test_an_old_reading_is_never_called_protected(standing: Stands, holding: Holds, mes) -> None:
     stop = standing(**SELLS, order_type=OrderType.STOP_MARKET, stop_price=Decimal(5990), quantity=2)
     read = book(holding(2), stop, is_stale=True)
-    told = from_bracket(SENT, read, Bracket(replace(GUARDED, instrument=mes), frozenset()))
+    told = from_bracket(SENT, read, Bracket(replace(GUARDED, instrument=mes), frozenset(), 2))
     assert (told.status, told.position_after) == (Status.ACCEPTED, None)
     assert told.next_step == LOOK_AGAIN
 
@@ -227,3 +227,18 @@ def test_what_may_fill_while_nobody_knows(mes, buy, holding: Holds, clock: Manua
     assert may_fill(ReplaceOrder("Sim101", "a1", buy(2)), view) == ((mes, 2),)
     assert may_fill(buy(2, flatten_first=True), view) == ((mes, 2), (mes, -3))
     assert may_fill(Flatten("Sim101", None), view) == ((mes, -3),)
+
+
+def test_a_position_that_turned_in_the_gap_is_not_mended_with_prices_of_the_other_side(
+    standing: Stands, holding: Holds, mes
+) -> None:
+    target = standing("t", **SELLS, limit_price=Decimal(6100), quantity=2)
+    bracket = Bracket(ProtectPosition("Sim101", mes, Decimal(6100), Decimal(5990)), frozenset(), 2)
+    told = from_bracket(SENT, book(holding(-2), target), bracket)
+    assert told.status is Status.ACCEPTED
+    assert told.warnings[:2] == (
+        "UNPROTECTED: 2 of the 2 contracts held in MES 09-26 stand without a stop",
+        "the position was +2 and is -2 now: the bracket that was asked for does not fit it",
+    )
+    assert "place_order" not in told.next_step
+    assert told.next_step.endswith("close_position with account Sim101, instrument MES 09-26")
