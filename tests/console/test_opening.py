@@ -76,7 +76,8 @@ async def test_the_browser_of_the_person_is_started_with_the_file_and_says_nothi
     note = tmp_path / "note"
     script = tmp_path / "browser.py"
     keeps = f"pathlib.Path({str(note)!r}).write_text(sys.argv[1])"
-    script.write_text(f"import pathlib, sys; print('loud'); {keeps}; sys.exit(print('loud', file=sys.stderr))", "utf-8")
+    text = f"import pathlib, sys; print('loud'); {keeps}; sys.exit(print('loud', file=sys.stderr))"
+    script.write_text(text, encoding="utf-8")
     monkeypatch.setenv("BROWSER", f"{sys.executable} {script} %s")
     assert await browse("file:///somewhere.html")
     assert note.read_text(encoding="utf-8") == "file:///somewhere.html"
