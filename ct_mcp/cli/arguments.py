@@ -75,6 +75,13 @@ def _serve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--demo", action="store_true", help="trade the embedded simulator; needs no token")
     for name, value, meaning in _SETTINGS:
         parser.add_argument(f"--{name}", metavar=value, help=meaning)
+    parser.add_argument("--http", action="store_true", help="one server for all clients of this machine, over HTTP")
+    over_http = parser.add_argument_group("with --http")
+    over_http.add_argument("--host", metavar="ADDRESS", help="where it listens; 127.0.0.1, this machine alone")
+    over_http.add_argument("--port", type=_port, metavar="PORT", help="8421; 0 for any free one")
+    over_http.add_argument("--name", action="append", default=[], metavar="NAME", help="what clients may call it too")
+    over_http.add_argument("--tls-cert", metavar="FILE", help="certificate; needed to be reached from other machines")
+    over_http.add_argument("--tls-key", metavar="FILE", help="the key of the certificate")
 
 
 def _demo(parser: argparse.ArgumentParser) -> None:
