@@ -1,11 +1,14 @@
 """Puts the parts together: settings → client, store and desk. Nothing is opened before it is first used."""
 
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import anyio
 
 from ct_mcp.config.settings import Settings, load
 
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
     from ct_mcp.crosstrade.client import CrossTrade
     from ct_mcp.desk.desk import Desk
     from ct_mcp.desk.shared_budget import SharedBudget
+    from ct_mcp.live.view import LiveView
     from ct_mcp.store.sqlite import SqliteStore
 
 FLAGS = ("config", "state_dir", "base_url", "mode", "toolsets", "log_level")
@@ -66,7 +70,35 @@ class Furnishing:
         timeouts = Timeouts(waits.connect_seconds, waits.read_seconds, waits.bars_seconds, waits.write_seconds)
         token = settings.token.reveal() if settings.token else None
         self._client = CrossTrade(settings.base_url, token, timeouts, budget=self.budget)
-        return Desk(self._client, self.store, settings.policy, clock=utc_now)
+        return Desk(self._client, self.store, settings.policy, clock=utc_now, pause=self._pause)
+
+    async def _pause(self, seconds: float) -> bool:
+        """Wait, but no longer than until there is word of an account; says whether there was."""
+        return await self.live.pause(seconds, anyio.sleep)
+
+    @cached_property
+    def live(self) -> "LiveView":
+        """What is known between two reads; `feed` keeps it fresh."""
+        from ct_mcp.crosstrade.line import utc_now
+        from ct_mcp.live.view import LiveView
+
+        return LiveView(utc_now, self.settings.freshness)
+
+    async def feed(self) -> None:
+        """Feed what is known from the stream, until this is cancelled; at once over where there is to be none."""
+        token = self.settings.token
+        if not self.settings.stream or token is None:
+            return
+        from ct_mcp.crosstrade.line import utc_now
+        from ct_mcp.crosstrade.stream import Stream, over_websocket
+        from ct_mcp.live.feed import Feed
+
+        stream = Stream(over_websocket(self.settings.base_url, token.reveal()))
+        try:
+            await Feed(stream, self.live, self.store, utc_now).run()
+        except Exception:  # the server goes on by request: what is only shown must not end what trades
+            logging.getLogger("ct_mcp").exception("The stream has failed; everything is read by request")
+            self.live.unfollow()
 
     @cached_property
     def store(self) -> "SqliteStore":

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from types import FrameType
+from typing import TYPE_CHECKING
 
 # Collecting while a thousand classes are made costs a tenth of the start, and finds nothing.
 gc.disable()
@@ -21,6 +22,9 @@ from ct_mcp.cli.compose import Furnishing, settings_for  # noqa: E402
 from ct_mcp.config.settings import Settings  # noqa: E402
 from ct_mcp.server.app import build_server  # noqa: E402
 from ct_mcp.server.wiring import Wiring  # noqa: E402
+
+if TYPE_CHECKING:
+    from ct_mcp.desk.desk import Desk
 
 
 def run(chosen: argparse.Namespace) -> int:
@@ -57,15 +61,15 @@ async def _serve(settings: Settings, demo: bool) -> None:  # noqa: FBT001  # as 
         tasks = await stack.enter_async_context(anyio.create_task_group())
         stack.callback(tasks.cancel_scope.cancel)
         pages = ApprovalPages(furnishing, tasks)
-        server = build_server(
-            Wiring(
-                furnishing.desk,
-                settings.policy,
-                toolsets=settings.toolsets,
-                close=departure.close,
-                open_page=pages.open,
-            )
+
+        def furnish() -> "Desk":
+            tasks.start_soon(furnishing.feed)
+            return furnishing.desk()
+
+        wiring = Wiring(
+            furnish, settings.policy, toolsets=settings.toolsets, close=departure.close, open_page=pages.open
         )
+        server = build_server(wiring.fed_by(lambda: furnishing.live))
         gc.freeze()
         gc.enable()
         with anyio.CancelScope() as work:

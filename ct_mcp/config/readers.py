@@ -160,7 +160,7 @@ def _listed(text: str) -> frozenset[str]:
 
 TOOLSETS = ("read", "trade", "strategies", "charts")
 LOG_LEVELS = ("debug", "info", "warning", "error")
-TABLES = ("upstream", "approval", "limits", "accounts", "instruments")
+TABLES = ("upstream", "fresh", "approval", "limits", "accounts", "instruments")
 
 TOP: dict[str, Reader] = {
     "mode": _word(Mode),
@@ -177,6 +177,11 @@ UPSTREAM: dict[str, Reader] = {
     "write_timeout_seconds": _seconds("0.1", "300"),
 }
 TIMEOUTS = {key: key.replace("_timeout", "") for key in UPSTREAM if "_timeout_" in key}
+FRESH: dict[str, Reader] = {
+    "quote_seconds": _seconds("0", "60"),
+    "book_seconds": _seconds("0", "60"),
+    "figures_seconds": _seconds("0", "60"),
+}
 APPROVAL: dict[str, Reader] = {
     "simulated": _word(Approval),
     "live": _word(Approval),

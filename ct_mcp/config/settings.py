@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ct_mcp.config.policy import read_policy
-from ct_mcp.config.readers import TABLES, TEXTS, TIMEOUTS, TOP, UPSTREAM
+from ct_mcp.config.readers import FRESH, TABLES, TEXTS, TIMEOUTS, TOP, UPSTREAM
 from ct_mcp.config.sources import read_file, usual_file, usual_state_dir, variables
 from ct_mcp.config.table import Table, not_blank
 from ct_mcp.config.token import Secret, read_token, token_from_keyring
 from ct_mcp.domain.ticket import Approval
 from ct_mcp.errors import ConfigError
 from ct_mcp.guard.policy import Mode, Policy
+from ct_mcp.live.view import Freshness
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Settings:
     policy: Policy = field(default_factory=Policy)
     base_url: str = "https://app.crosstrade.io"
     stream: bool = True
+    freshness: Freshness = field(default_factory=Freshness)
     timeouts: Timeouts = Timeouts()
     toolsets: frozenset[str] = frozenset({"read", "trade"})
     log_level: str = "info"
@@ -66,12 +68,14 @@ def load(
     file, values = read_file(by_flag.get("config") or by_variable.get("config"), default_file, faults)
     table = Table("", values, faults)
     chosen = table.read(TOP, TABLES) | table.section("upstream").read(UPSTREAM) | by_variable | by_flag
+    freshness = Freshness(**table.section("fresh").read(FRESH))
     policy = read_policy(table, chosen.get("mode", Mode.SIM))
     if faults:
         raise ConfigError(_told(faults, token))
     return Settings(
         state_dir=chosen.get("state_dir") or usual_state_dir(),
         policy=policy,
+        freshness=freshness,
         timeouts=Timeouts(**{field: chosen[key] for key, field in TIMEOUTS.items() if key in chosen}),
         token=token,
         warnings=(*warnings, *_warnings(policy)),

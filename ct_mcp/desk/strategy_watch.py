@@ -5,7 +5,7 @@ from collections.abc import Callable
 import anyio
 
 from ct_mcp.desk.ports import Reads
-from ct_mcp.desk.watch import LONGEST_SECONDS, PAUSES_SECONDS, Pause
+from ct_mcp.desk.watch import LONGEST_SECONDS, Pause, moments
 from ct_mcp.domain.strategy import Strategy
 from ct_mcp.errors import CtMcpError
 
@@ -21,11 +21,10 @@ class StrategyWatch:
         """The strategy once it is settled, or as it was last seen; None where it could not be read at all."""
         seen: Strategy | None = None
         with anyio.move_on_after(LONGEST_SECONDS):
-            for pause in (*PAUSES_SECONDS, None):
+            async for _ in moments(self._pause):
                 seen = await self.look(account, strategy_id) or seen
-                if pause is None or (seen is not None and is_settled(seen)):
+                if seen is not None and is_settled(seen):
                     break
-                await self._pause(pause)
         return seen
 
     async def listed(
@@ -34,12 +33,11 @@ class StrategyWatch:
         """The strategies of an account, those that are over too; None where they could not be listed at all."""
         seen: tuple[Strategy, ...] | None = None
         with anyio.move_on_after(LONGEST_SECONDS):
-            for pause in (*PAUSES_SECONDS, None):
+            async for _ in moments(self._pause):
                 read = await self.list_once(account)
                 seen = seen if read is None else read
-                if pause is None or (seen is not None and is_settled(seen)):
+                if seen is not None and is_settled(seen):
                     break
-                await self._pause(pause)
         return seen
 
     async def look(self, account: str, strategy_id: str) -> Strategy | None:

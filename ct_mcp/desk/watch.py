@@ -1,6 +1,6 @@
 """Looks until the account says what became of an action, and not one read longer than it must."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 import anyio
@@ -12,11 +12,14 @@ from ct_mcp.domain.order import CLOSED, Order, OrderState, OrderType
 from ct_mcp.domain.position import Position
 from ct_mcp.errors import CtMcpError, NotFound
 
-Pause = Callable[[float], Awaitable[None]]
+# Waits; true where it ended early, because there was word that something may have changed.
+Pause = Callable[[float], Awaitable[bool | None]]
 
 # The first look comes at once, the others after these pauses. A refusal by the broker may come a second after the
 # acknowledgement, so an order that is only ACCEPTED is looked at beyond that.
 PAUSES_SECONDS = (0.15, 0.35, 0.7, 1.3, 2.5)
+# A look costs two requests of the few that are kept for exits, so not each of many words is worth one.
+_MOST_WORDS = 4
 # Of real time: a service that answers slowly must not hold an answer back until the client gives up and asks again.
 LONGEST_SECONDS = 12.0
 # So many requests are kept for exits; a list that leaves something out has so far left out everything.
@@ -57,6 +60,17 @@ class Stood:
     of: Instrument | None = None
 
 
+async def moments(pause: Pause, pauses: Sequence[float] = PAUSES_SECONDS) -> AsyncIterator[None]:
+    """The moments to look: at once, after each pause, and at word of a change, which shortens no later pause."""
+    yield
+    words = 0
+    for seconds in pauses:
+        while await pause(seconds) and words < _MOST_WORDS:
+            words += 1
+            yield
+        yield
+
+
 class Watch:
     """Reads back, with pauses in between.
 
@@ -73,12 +87,10 @@ class Watch:
         """The order once it is settled, or as it was last seen; None where it could not be read at all."""
         seen: Order | None = None
         with anyio.move_on_after(self._longest_seconds):
-            for pause in (*PAUSES_SECONDS, None):
+            async for _ in moments(self._pause):
                 seen = await self.look(account, order_id) or seen
                 if seen is not None and is_settled(seen):
                     break
-                if pause is not None:
-                    await self._pause(pause)
         return seen
 
     async def book(
@@ -90,7 +102,7 @@ class Watch:
         """
         seen: Book | None = None
         with anyio.move_on_after(self._longest_seconds):
-            for pause in (*PAUSES_SECONDS, None):
+            async for _ in moments(self._pause):
                 read = await self.book_now(account, instrument)
                 if read is not None and is_settled(read):
                     if await self._are_gone(account, before, read):
@@ -98,8 +110,6 @@ class Watch:
                         break
                     read = None
                 seen = read or (replace(seen, is_stale=True) if seen else None)
-                if pause is not None:
-                    await self._pause(pause)
         return seen
 
     async def _are_gone(self, account: str, before: Stood, read: Book) -> bool:
@@ -185,11 +195,10 @@ class Watch:
         """
         found: Order | None = None
         with anyio.move_on_after(self._longest_seconds):
-            for pause in (*PAUSES_SECONDS[-3:], None):
+            async for _ in moments(self._pause, PAUSES_SECONDS[-3:]):
                 found = await self.find_once(account, own_id)
-                if found is not None or pause is None:
+                if found is not None:
                     break
-                await self._pause(pause)
         return found
 
     async def find_once(self, account: str, own_id: str) -> Order | None:

@@ -33,7 +33,8 @@ class Feed:
         self._clock = clock
         self._holder = token_hex(8)
         self._held_since: datetime | None = None
-        view.follow(stream.protocol)
+        self._has_asked = False
+        view.follow(stream.protocol, lambda: self.condition)
 
     async def run(self) -> None:
         """Keep the view fed until this is cancelled, or the stream is given up for good."""
@@ -49,7 +50,7 @@ class Feed:
         if self._held_since is not None and timedelta(0) <= now - self._held_since < _RENEWED_AFTER:
             return True
         ask = self._leases.take_lease if self._held_since is None else self._leases.renew_lease
-        self._held_since = now if await self._granted(ask, now) else None
+        self._held_since, self._has_asked = now if await self._granted(ask, now) else None, True
         return self._held_since is not None
 
     async def _granted(self, ask: Callable[[str, str, datetime, timedelta], Awaitable[bool]], now: datetime) -> bool:
@@ -74,6 +75,8 @@ class Feed:
             return "off", "another program of the person's has the one stream of this token: everything is read anew"
         if self._stream.refused:
             return "broken", f"{self._stream.refused}: everything is read anew"
+        if not self._has_asked:
+            return "off", "it is only just beginning"
         if self._held_since is None:
             return "off", "another ct-mcp on this machine has the one stream of this token: everything is read anew"
         if not protocol.is_sound:

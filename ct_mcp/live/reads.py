@@ -26,6 +26,11 @@ class LiveReads:
         self._note = note
         self._fresh = view.freshness
 
+    @property
+    def hears_changes(self) -> bool:
+        """Whether a change in an account would be heard."""
+        return self._view.is_trusted
+
     async def positions(self, account: str) -> tuple[Position, ...]:
         """Positions of one account."""
         return await self._book("positions", account, lambda upstream: upstream.positions(account))

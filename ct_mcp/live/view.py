@@ -66,6 +66,7 @@ class LiveView:
     def __init__(self, clock: Callable[[], datetime], freshness: Freshness | None = None) -> None:
         self.freshness = freshness or Freshness()
         self.stream: Protocol | None = None
+        self.condition: Callable[[], tuple[str, str]] = lambda: ("off", "everything is read by request")
         self.clock = clock
         self._known: dict[Hashable, Known[Any]] = {}
         self._flights: dict[Hashable, _Flight] = {}
@@ -77,10 +78,17 @@ class LiveView:
         self._news = anyio.Event()
         self._listeners: list[Callable[[Event], None]] = []
 
-    def follow(self, stream: Protocol) -> None:
-        """Rely on this stream from now on, as far as it is sound; somebody hands what it tells to `hear`."""
-        self.stream = stream
+    def follow(self, stream: Protocol, condition: Callable[[], tuple[str, str]]) -> None:
+        """Rely on this stream from now on, as far as it is sound; somebody hands what it tells to `hear`.
+
+        ``condition`` tells the state of it, and what that means, for the status.
+        """
+        self.stream, self.condition = stream, condition
         stream.want(frozenset(self._quotes))
+
+    def unfollow(self) -> None:
+        """There is no stream any more."""
+        self.stream, self.condition = None, lambda: ("broken", "it has failed: everything is read by request")
 
     @property
     def is_trusted(self) -> bool:
@@ -111,17 +119,21 @@ class LiveView:
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
-    async def pause(self, seconds: float, pause: Callable[[float], Awaitable[None]]) -> None:
-        """Wait so long, or until there is word of any account."""
+    async def pause(self, seconds: float, pause: Callable[[float], Awaitable[None]]) -> bool:
+        """Wait so long, or until there is word of any account; says whether there was."""
+        heard = False
         async with anyio.create_task_group() as waiting:
 
             async def until_news() -> None:
+                nonlocal heard
                 await self._news.wait()
+                heard = True
                 waiting.cancel_scope.cancel()
 
             waiting.start_soon(until_news)
             await pause(seconds)
             waiting.cancel_scope.cancel()
+        return heard
 
     def quote(self, name: str) -> Quote | None:
         """The newest quote that the stream told, if it is fresh; what a contract is worth comes from a read before.

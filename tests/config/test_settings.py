@@ -34,9 +34,10 @@ def test_the_default_file_says_what_holds_without_it(read: Loader) -> None:
 
 def test_the_default_file_names_every_setting() -> None:
     said = tomllib.loads((EXAMPLES / "default.toml").read_text(encoding="utf-8"))
-    tables = {name: said.pop(name) for name in ("upstream", "approval", "limits")}
+    tables = {name: said.pop(name) for name in ("upstream", "fresh", "approval", "limits")}
     assert set(said) == set(readers.TOP)
     assert set(tables["upstream"]) == set(readers.UPSTREAM)
+    assert set(tables["fresh"]) == set(readers.FRESH)
     assert set(tables["approval"]) == set(readers.APPROVAL)
     assert set(tables["limits"]) == set(readers.LIMITS)
 

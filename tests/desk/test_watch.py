@@ -240,3 +240,37 @@ async def test_a_service_that_does_not_answer_holds_no_answer_of_ours_back(
         assert await hasty.order("Sim101", long_two.order_id, never) is None
         assert await hasty.book("Sim101", None, never, Stood()) is None
         assert await hasty.find("Sim101", "ctmcp-1") is None
+
+
+async def test_word_of_a_change_is_looked_at_once_and_takes_nothing_from_the_time_that_is_left(
+    crosstrade: CrossTrade, does, buy, sim: Simulator, clock: ManualClock
+) -> None:
+    sim.faults.arm(Fault.FROZEN_ORDERS)
+    await does(buy())
+    (order,) = sim.exchange.orders
+    words = iter([True, False, True, *[False] * 9])
+
+    async def pause(seconds: float) -> bool:
+        early = next(words)
+        clock.advance(0 if early else seconds)
+        return early
+
+    began, looks = clock(), len(sim.requests_of("GetOrder"))
+    await Watch(crosstrade, pause).order("Sim101", order.id, never)
+    assert (clock() - began).total_seconds() == pytest.approx(5)
+    assert len(sim.requests_of("GetOrder")) - looks == 6 + 2
+
+
+async def test_a_flood_of_words_does_not_use_up_the_requests_that_are_kept_for_exits(
+    crosstrade: CrossTrade, does, buy, sim: Simulator
+) -> None:
+    sim.faults.arm(Fault.FROZEN_ORDERS)
+    await does(buy())
+    (order,) = sim.exchange.orders
+
+    async def pause(_: float) -> bool:
+        return True
+
+    looks = len(sim.requests_of("GetOrder"))
+    await Watch(crosstrade, pause).order("Sim101", order.id, never)
+    assert len(sim.requests_of("GetOrder")) - looks == 6 + 4

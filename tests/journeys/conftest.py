@@ -199,6 +199,7 @@ class Servers:
         for known, wiring, server in self.kept:
             if known == policy:
                 vars(wiring).pop("desk", None)
+                vars(wiring).pop("live", None)
                 wiring.forms_never_shown.clear()
                 return server
         wiring = Wiring(self._now, policy)

@@ -49,7 +49,7 @@ async def test_every_link_holds_and_the_simulated_account_may_trade(ask) -> None
     assert told.data["halted"] is False
     assert told.data["tradable_accounts"] == ["Sim101"]
     assert "ACCOUNT_NOT_SIMULATED" in told.data["accounts"][1]["why_not"]
-    assert "stream off (not part of this version" in told.text
+    assert "stream off (everything is read by request" in told.text
     assert "may NOT trade (ACCOUNT_NOT_SIMULATED" in told.text
     assert "max order contracts: 5" in told.data["limits"]
     assert "max order contracts: 5" in told.text

@@ -30,6 +30,7 @@ AnyAccount = Annotated[str | None, Field(description="Leave out for all")]
 AnyInstrument = Annotated[str | None, Field(description="Only this; ES means every month of it")]
 
 LOOK_EVERY_SECONDS = 1.0
+LOOK_SELDOM_SECONDS = 5.0
 LONGEST_LOOKBACK_MINUTES = 15
 
 
@@ -160,16 +161,23 @@ async def _found(reading: Reading, account: str, order_id: str) -> Followed:
 
 
 async def _waited(ctx: ToolContext, reading: Reading, first: Order, seconds: int) -> Followed:
-    """Look once a second until the order is another than it was, is closed, or the time is up."""
+    """Look until the order is another than it was, is closed, or the time is up.
+
+    Once a second; where word of accounts comes by the stream, at each word, and seldom in between.
+    """
     clock, began = reading.desk.clock, reading.desk.clock()
     seen, waited = first, 0.0
     while waited < seconds and seen == first and not seen.is_closed:
         words = f"{seen.state}, {seen.filled} of {seen.quantity} filled"
         await ctx.report_progress(waited, float(seconds), words)
-        await reading.desk.pause(min(LOOK_EVERY_SECONDS, seconds - waited))
+        await reading.desk.pause(min(_look_every(reading), seconds - waited))
         seen = await reading.attempt("the order", reading.upstream.order(first.account, first.order_id)) or seen
         waited = (clock() - began).total_seconds()
     return Followed(seen, changed=seen != first, waited_seconds=waited)
+
+
+def _look_every(reading: Reading) -> float:
+    return LOOK_SELDOM_SECONDS if reading.live.hears_changes else LOOK_EVERY_SECONDS
 
 
 async def _told(reading: Reading, account: str, order_id: str, followed: Followed) -> Followed:

@@ -14,7 +14,6 @@ from ct_mcp.server.toolsets import toolsets_off
 from ct_mcp.server.wiring import ToolContext, desk_of, wiring_of
 
 LONGEST_LOOK_SECONDS = 20.0
-_STREAM = Link("stream", "off", "not part of this version: everything is read by request")
 
 
 @in_time()
@@ -26,7 +25,12 @@ async def get_status(ctx: ToolContext) -> Annotated[CallToolResult, StatusAnswer
     journal = Link("journal", "broken", str(broken_store.what)) if broken_store else Link("journal", "ok")
     report = StatusReport(
         policy=wiring.policy,
-        links=(*upstream_links(failure), *broker_links(standings or ()), journal, _STREAM),
+        links=(
+            *upstream_links(failure),
+            *broker_links(standings or ()),
+            journal,
+            Link("stream", *wiring.live.condition()),
+        ),
         next_step=next_step(failure or broken_store, standings or ()),
         standings=standings,
         memory=memory,
