@@ -82,7 +82,7 @@ async def listening(
 
     async def step(seconds: float) -> None:
         await pause(seconds)
-        await anyio.sleep(0.001)
+        await anyio.lowlevel.checkpoint()
 
     view = LiveView(clock)
     stream = Stream(world.sim.connect, clock=clock, pause=step, look_every_seconds=0.002)

@@ -65,7 +65,7 @@ def stream() -> Told:
 @pytest.fixture
 def view(clock: ManualClock, stream: Told) -> LiveView:
     view = LiveView(clock, FRESH)
-    view.follow(stream)
+    view.follow(stream, lambda: ("ok", ""))
     return view
 
 
