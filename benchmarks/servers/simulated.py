@@ -24,7 +24,10 @@ class Recorder:
         self._requests: deque[dict[str, str]] = deque(maxlen=100)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass it on, and keep what arrived."""
+        """Pass it on, and keep what arrived; what is no request, like a socket, is none of ours."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
         request = {"method": scope["method"], "path": scope["raw_path"].decode(), "body": ""}
         if scope["query_string"]:
             request["path"] += "?" + scope["query_string"].decode()

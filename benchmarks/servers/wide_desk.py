@@ -3,12 +3,18 @@
 from datetime import datetime
 from pathlib import Path
 
+import httpx
+
 from ct_mcp.crosstrade.budget import Allowance, Bucket, allowance
 from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.crosstrade.line import utc_now
 from ct_mcp.desk.desk import Desk
+from ct_mcp.desk.outcome import Outcome
 from ct_mcp.guard.policy import Policy
 from ct_mcp.store.sqlite import SqliteStore
+
+# The port of a service that no machine runs any more.
+_DISCARD = 9
 
 
 class Unmetered:
@@ -24,6 +30,51 @@ class Unmetered:
     async def snapshot(self, now: datetime) -> Allowance:
         """Say that all is left."""
         return allowance(Bucket(), now)
+
+
+class NobodyListens(httpx.AsyncBaseTransport):
+    """The real transport, but some requests go to a port where nobody listens: they never leave.
+
+    Its file says which: how many are let through before, and how many are not.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._inner = httpx.AsyncHTTPTransport(trust_env=False)
+        self._file = file
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send it, here or there."""
+        through, lost = map(int, self._file.read_text(encoding="utf-8").split()) if self._file.exists() else (0, 0)
+        if lost:
+            self._file.write_text(f"{max(through - 1, 0)} {lost if through else lost - 1}", encoding="utf-8")
+        if lost and not through:
+            request.url = request.url.copy_with(port=_DISCARD)
+        return await self._inner.handle_async_request(request)
+
+
+class Watched(Desk):
+    """The same desk, telling in a file how many tickets are being spent at the moment."""
+
+    _under_way = 0
+    _file: Path | None = None
+
+    def tell_in(self, file: Path) -> None:
+        """Tell it there from now on."""
+        self._file = file
+        self._tell(0)
+
+    async def commit(self, ticket_id: str) -> Outcome:
+        """As the desk does; what the client cancels meanwhile is counted until it has come to its end."""
+        self._tell(1)
+        try:
+            return await super().commit(ticket_id)
+        finally:
+            self._tell(-1)
+
+    def _tell(self, more: int) -> None:
+        self._under_way += more
+        if self._file is not None:
+            self._file.write_text(str(self._under_way), encoding="utf-8")
 
 
 def wide_desk(url: str, token: str, state_dir: str, policy: Policy) -> Desk:

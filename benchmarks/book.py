@@ -1,0 +1,118 @@
+"""The journal of one state folder, read beside the server: written before the wire, and ending as the truth does?"""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing
+from datetime import datetime
+from pathlib import Path
+
+from deeds import Truth
+from judge import Found
+
+from ct_mcp.store import ledger, shared
+from ct_mcp.store.database import Database
+from ct_mcp.store.journal import Entry, EntryKind, NewEntry, Verification
+from ct_mcp.store.sqlite import FILE_NAME
+
+PERSON = "the person of the campaign"
+_LOST = frozenset({EntryKind.UNKNOWN, EntryKind.READ_BACK})
+
+
+class Book:
+    """The state file of a server that runs, or was killed a moment ago."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = Database(folder / FILE_NAME, 5.0)
+
+    def opened(self) -> AbstractContextManager[Database]:
+        """Close the file at the end."""
+        return closing(self._file)
+
+    def last(self) -> int:
+        """Where the journal ends."""
+        newest = self._file.read(ledger.newest, 1, None, None)
+        return newest[0].sequence if newest else 0
+
+    def since(self, sequence: int) -> list[Entry]:
+        """What was written later, oldest first."""
+        ahead = self.last() - sequence
+        return [*reversed(self._file.read(ledger.newest, ahead, None, None))] if ahead else []
+
+    def unsettled(self) -> tuple[Entry, ...]:
+        """The intents of unknown fate."""
+        return self._file.read(ledger.unsettled)
+
+    def resume(self, now: datetime) -> bool:
+        """Lift the halt as the person does, who alone can; says whether there was one."""
+        return self._file.read(shared.halt) is not None and self._file.write(shared.clear_halt, PERSON, now)
+
+    def settle_by_hand(self, older_than: datetime, now: datetime) -> list[Entry]:
+        """Settle as `ct-mcp journal settle` does what nobody could find out about; gives the intents."""
+        left = [entry for entry in self.unsettled() if entry.at <= older_than]
+        for entry in left:
+            settled = NewEntry(EntryKind.SETTLED, entry.summary, entry.account, entry.ticket_id, detail={"by": PERSON})
+            self._file.write(ledger.append, settled, now)
+        return left
+
+    def verified(self) -> Verification:
+        """Check the whole chain."""
+        return self._file.read(ledger.verify)
+
+
+def losses_in(entries: list[Entry], writes: int, after: Truth) -> Found:
+    """What was sent without a journal, and whose end in the journal is not what stands."""
+    intents = [entry for entry in entries if entry.kind is EntryKind.INTENT]
+    if writes > len(intents):
+        yield "loss", f"{writes} writes left, {len(intents)} were written down before"
+    own_ids = {entry.own_id for entry in intents}
+    by_own_id = {order["own_id"]: order for order in after["orders"] if order["own_id"] in own_ids}
+    for own_id, order in by_own_id.items():
+        yield from _wrong_end([entry for entry in entries if entry.own_id == own_id], order)
+
+
+def _wrong_end(story: list[Entry], order: dict[str, object]) -> Found:
+    """An order that stands, and whose story ends as if it did not; a rejected one never stood."""
+    end = next((entry for entry in reversed(story) if entry.kind in (EntryKind.ANSWERED, EntryKind.SETTLED)), None)
+    if end is None or end.detail.get("by") or order["state"] == "Rejected":
+        return
+    named = end.detail.get("order_id")
+    if named not in (order["id"], order["own_id"]):
+        yield "false rejected", f"the journal ends with {dict(end.detail)}, and there is {order}"
+
+
+def settled_wrongly(entries: list[Entry], after: Truth) -> Found:
+    """What was found out later must be so: the state and the fill of the order that was found."""
+    for entry in entries:
+        found = entry.detail
+        if entry.kind is not EntryKind.SETTLED or "state" not in found:
+            continue
+        order = next((each for each in after["orders"] if found["order_id"] in (each["id"], each["own_id"])), None)
+        if order is None:
+            yield "loss", f"settled as {dict(found)}, and there is no such order"
+        elif found["state"] == "FILLED" and order["state"] != "Filled":
+            yield "false filled", f"settled as {dict(found)}: {order}"
+        elif found["state"] in ("CANCELLED", "REJECTED") and order["is_live"]:
+            yield "false rejected", f"settled as {dict(found)}: {order}"
+
+
+def lost_and_found(entries: list[Entry]) -> Iterator[tuple[str, float]]:
+    """Each intent whose answer was lost, or not seen: who found out what became of it, and after how many seconds.
+
+    ``itself`` is the call that sent it, ``later`` a look before another action, ``person`` by hand, ``left`` nobody.
+    """
+    for index, intent in enumerate(entries):
+        if intent.kind is not EntryKind.INTENT:
+            continue
+        story = [one for one in entries[index + 1 :] if one.ticket_id == intent.ticket_id]
+        story = [one for one in story if None in (one.own_id, intent.own_id) or one.own_id == intent.own_id]
+        end = next((one for one in story if one.kind in (EntryKind.ANSWERED, EntryKind.SETTLED)), None)
+        was_lost = any(one.kind in _LOST for one in story) or not story
+        if was_lost or (end is not None and end.kind is EntryKind.SETTLED):
+            yield _finder(end), 0.0 if end is None else (end.at - intent.at).total_seconds()
+
+
+def _finder(end: Entry | None) -> str:
+    if end is None:
+        return "left"
+    if end.kind is EntryKind.ANSWERED:
+        return "itself"
+    return "person" if end.detail.get("by") == PERSON else "later"

@@ -1,0 +1,74 @@
+"""What goes wrong meanwhile: zero to four faults, each for some calls or all, on the write or on what is read back."""
+
+from random import Random
+
+from deeds import WRITES, Deed
+
+from ct_mcp.simulator.faults import AnyFault, Fault, Lag
+from ct_mcp.simulator.misbehaviour import AFTER, BEFORE
+
+Arm = tuple[str, str | None, int]
+"""A fault, the call that it is armed for or any, and how often it strikes."""
+
+NOBODY_LISTENS = "nobody-listens"
+"""Not the simulator's: the connection itself is refused. It is armed for no call, but after some of them."""
+
+READS = (
+    None,
+    "GetAccount",
+    "GetAccountSummary",
+    "ListPositions",
+    "GetPosition",
+    "ListOrders",
+    "GetOrder",
+    "GetOrderLifecycle",
+    "GetQuote",
+    "MarketInfo",
+    "GetStrategy",
+    "ListAllStrategies",
+)
+# Each of these takes as long as a call may take, so that one that never ends would be all that is seen.
+_HANGING = frozenset({Fault.READ_TIMEOUT_AFTER_ACCEPT, Fault.SLOW_ANSWER})
+_FOR_GOOD = 10_000
+_ANY_CALL: tuple[AnyFault, ...] = (*BEFORE, *AFTER, Fault.ADDON_OFFLINE, Fault.WARNING)
+_OF_THE_MARKET = (
+    Fault.LATE_REJECT,
+    Fault.FROZEN_ORDERS,
+    Fault.NO_FILL,
+    Fault.PARTIAL_FILL_STUCK,
+    Lag.CLOSE_STUCK,
+)
+_OF_READS = (
+    *3 * (Fault.EMPTY_LISTS,),
+    *2 * (Fault.POSITIONS_WITHOUT_SUCCESS,),
+    Fault.STALE_QUOTE,
+    Fault.SESSION_CLOSED,
+    Lag.STALE_STRATEGY_LIST,
+)
+ON_WRITES: tuple[AnyFault, ...] = (*_ANY_CALL, *2 * _OF_THE_MARKET, Fault.HOSTILE_TEXT)
+ON_READS: tuple[AnyFault, ...] = (*_ANY_CALL, *_OF_READS, Fault.HOSTILE_TEXT)
+
+
+def troubles(rng: Random, deed: Deed) -> list[Arm]:
+    """Draw what misbehaves during one deed; half of what is armed strikes the write itself."""
+    count = rng.choices(range(5), weights=(18, 36, 26, 13, 7))[0]
+    return [_refused(rng) if rng.random() < 0.08 else _armed(rng, deed) for _ in range(count)]
+
+
+def _refused(rng: Random) -> Arm:
+    """After up to ten calls, for one or more."""
+    return NOBODY_LISTENS, str(rng.randint(0, 10)), rng.choice([1, 1, 2, 20])
+
+
+def _armed(rng: Random, deed: Deed) -> Arm:
+    return _on_a_write(rng, deed) if rng.random() < 0.6 else _on_a_read(rng)
+
+
+def _on_a_write(rng: Random, deed: Deed) -> Arm:
+    return rng.choice(ON_WRITES).value, rng.choice([*WRITES[deed.tool]]), rng.choice([1, 1, 1, 2, _FOR_GOOD])
+
+
+def _on_a_read(rng: Random) -> Arm:
+    fault = rng.choice(ON_READS)
+    often = [1, 2] if fault in _HANGING else [1, 2, 3, 6, _FOR_GOOD]
+    return fault.value, rng.choice(READS), rng.choice(often)
