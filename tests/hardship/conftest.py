@@ -200,12 +200,12 @@ class Successor:
 
 
 @pytest.fixture
-def succeeded(url: str, folder: Path, clock: ManualClock) -> Callable[[], AbstractAsyncContextManager[Successor]]:
+def succeeded(url: str, folder: Path, clock: ManualClock) -> Callable[..., AbstractAsyncContextManager[Successor]]:
     """Serve over the same folder in this process, at the clock that the test moves."""
 
     @asynccontextmanager
-    async def connected() -> AsyncIterator[Successor]:
-        furniture = furnish(url, TOKEN, str(folder), clock)
+    async def connected(store: SqliteStore | None = None) -> AsyncIterator[Successor]:
+        furniture = furnish(url, TOKEN, store or SqliteStore(folder, busy_timeout_seconds=0.1), clock)
         try:
             async with Client(build_server(Wiring(lambda: furniture.desk, POLICY, toolsets=TOOLSETS))) as client:
                 yield Successor(client)

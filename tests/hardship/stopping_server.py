@@ -95,10 +95,9 @@ class Furniture:
         await self.store.close()
 
 
-def furnish(url: str, token: str, folder: str, clock: Callable[[], datetime], place: str = "") -> Furniture:
+def furnish(url: str, token: str, store: SqliteStore, clock: Callable[[], datetime], place: str = "") -> Furniture:
     """Put a desk together that stops at this place."""
     client = CrossTrade(url, token, clock=clock, budget=Unmetered(), sleep=passed)
-    store = SqliteStore(Path(folder), busy_timeout_seconds=0.2)
     return Furniture(Desk(client, Stopping(store, place), POLICY, clock=clock, pause=passed), client, store)
 
 
@@ -116,7 +115,8 @@ def main() -> None:
     now = datetime.fromisoformat(told["now"])
 
     def desk() -> Desk:
-        return furnish(told["url"], told["token"], told["folder"], lambda: now, told["place"]).desk
+        store = SqliteStore(Path(told["folder"]))
+        return furnish(told["url"], told["token"], store, lambda: now, told["place"]).desk
 
     build_server(Wiring(desk, POLICY, toolsets=TOOLSETS)).run("stdio")
 

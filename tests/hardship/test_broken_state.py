@@ -1,0 +1,171 @@
+"""A state file that cannot be used: nothing is sent, everybody is told why, and the repair that is told works."""
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from sqlite3 import Connection
+
+import pytest
+
+from ct_mcp.errors import StoreFailed
+from ct_mcp.store.database import Database, lasting
+from ct_mcp.store.journal import EntryKind, NewEntry
+from ct_mcp.store.sqlite import FILE_NAME, SqliteStore
+
+BUY = {"account": "Sim101", "instrument": "MES", "action": "BUY", "quantity": 1, "order_type": "MARKET"}
+BUSY = "another program holds it", "close or wait for the program that holds it"
+DAMAGED = "it is damaged", "the person must move the file aside, keep it as evidence, check the account's orders"
+FULL = "the disk is full", "the person must free disk space, then try again"
+UNUSABLE = "it cannot be used", "the person must mend the state folder (disk space, rights), then try again"
+
+
+@contextmanager
+def locked(file: Path) -> Iterator[None]:
+    """Another program holds the file, and does not let go."""
+    with closing(sqlite3.connect(file, isolation_level=None)) as holder:
+        holder.execute("BEGIN IMMEDIATE")
+        yield
+
+
+@contextmanager
+def no_database(file: Path) -> Iterator[None]:
+    """Somebody has written over the file."""
+    file.write_bytes(b"this is no database any more " * 1000)
+    yield
+
+
+@contextmanager
+def torn(file: Path) -> Iterator[None]:
+    """A part of the disk has died: all pages but the first hold nonsense."""
+    whole = file.read_bytes()
+    file.write_bytes(whole[:4096] + b"\x55" * (len(whole) - 4096))
+    yield
+
+
+@contextmanager
+def cut_off(file: Path) -> Iterator[None]:
+    """The file has lost its end."""
+    file.write_bytes(file.read_bytes()[:4096])
+    yield
+
+
+@contextmanager
+def in_the_way(file: Path) -> Iterator[None]:
+    """A folder stands where the file should be."""
+    file.rename(file.with_suffix(".aside"))
+    file.mkdir()
+    yield
+
+
+class FullStore(SqliteStore):
+    """A store whose file cannot grow any more."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._database = Database(folder / FILE_NAME, 0.2, _as_large_as_it_is)
+
+
+def _as_large_as_it_is(connection: Connection) -> None:
+    lasting(connection)
+    connection.execute(f"PRAGMA max_page_count = {connection.execute('PRAGMA page_count').fetchone()[0]}")
+
+
+async def fill(store: SqliteStore, now: object) -> None:
+    """Write until nothing fits."""
+    for size in (3000, 300, 1):
+        with pytest.raises(StoreFailed, match="the disk is full"):
+            for _ in range(1000):
+                await store.append(NewEntry(EntryKind.ASKED, "x" * size), now)
+
+
+def writes(sim) -> list[str]:
+    """All that arrived and could change something."""
+    return [seen.rpc for seen in sim.requests if seen.method != "GET" and seen.rpc != "GetBars"]
+
+
+async def all_is_told_and_nothing_sent(successor, sim, why: str, next_step: str) -> None:
+    """An order, an exit and the status say what is wrong and what to do; reading goes on."""
+    before = writes(sim)
+    for tool, arguments in {"place_order": BUY, "flatten": {"account": "Sim101"}}.items():
+        told = await successor.call(tool, **arguments)
+        assert told["text"].startswith("JOURNAL_UNAVAILABLE: state file "), told["text"]
+        assert FILE_NAME in told["text"]
+        assert why in told["text"]
+        assert "Nothing was sent to the market." in told["text"]
+        assert next_step in told["text"]
+    assert writes(sim) == before
+    assert (await successor.call("get_positions", account="Sim101"))["positions"]
+
+
+async def the_status_says_it(successor, why: str, next_step: str) -> None:
+    """The journal is a broken link, with what to mend."""
+    status = await successor.call("get_status")
+    (journal,) = (link for link in status["links"] if link["link"] == "journal")
+    assert journal["state"] == "broken"
+    assert why in journal["why"]
+    assert next_step in status["next_step"]
+
+
+@pytest.fixture
+async def file(succeeded, folder: Path) -> Path:
+    """A state file that has seen a trade, and that nobody holds open."""
+    async with succeeded() as server:
+        assert (await server.call("place_order", **BUY))["status"] == "filled"
+    return folder / FILE_NAME
+
+
+@pytest.mark.parametrize(
+    ("broken", "words"), [(locked, BUSY), (no_database, DAMAGED), (torn, DAMAGED), (in_the_way, UNUSABLE)]
+)
+async def test_a_state_file_that_cannot_be_used_sends_nothing_and_says_what_to_do(
+    file, succeeded, sim, broken, words
+) -> None:
+    with broken(file):
+        async with succeeded() as successor:
+            await all_is_told_and_nothing_sent(successor, sim, *words)
+            if broken is not locked:  # a held file can still be read
+                await the_status_says_it(successor, *words)
+    assert writes(sim) == ["PlaceOrder"]
+
+
+async def test_a_file_that_was_locked_serves_again_once_it_is_let_go(file, succeeded, sim) -> None:
+    async with succeeded() as successor:
+        with locked(file):
+            assert (await successor.call("flatten", account="Sim101"))["text"].startswith("JOURNAL_UNAVAILABLE")
+        assert (await successor.call("flatten", account="Sim101"))["status"] == "flat"
+
+
+async def test_a_full_disk_sends_nothing_and_says_what_to_do(file, succeeded, sim, clock) -> None:
+    async with succeeded(FullStore(file.parent)) as successor:
+        await fill(FullStore(file.parent), clock())
+        await all_is_told_and_nothing_sent(successor, sim, *FULL)
+
+
+@pytest.mark.parametrize("damaged", [no_database, torn, cut_off])
+async def test_a_damaged_file_that_was_moved_aside_makes_room_for_a_new_one(file, succeeded, sim, damaged) -> None:
+    """As the words say: the file alone is moved, whatever SQLite has left beside it, and nothing else is done."""
+    with damaged(file):
+        async with succeeded() as successor:
+            assert (await successor.call("place_order", **BUY))["text"].startswith("JOURNAL_UNAVAILABLE")
+            file.rename(file.with_suffix(".damaged"))
+            told = await successor.call("place_order", **BUY)
+            assert told["status"] == "filled", told["text"]
+    store = SqliteStore(file.parent)
+    found = await store.verify()
+    await store.close()
+    assert (found.ok, found.count) == (True, 4), "proposed, intent, accepted, answered"
+
+
+@pytest.mark.parametrize(
+    "command", [["journal"], ["journal", "verify"], ["journal", "why", "x"], ["journal", "export"]]
+)
+def test_the_terminal_says_the_same_of_a_damaged_file(tmp_path: Path, command: list[str]) -> None:
+    (tmp_path / FILE_NAME).write_bytes(b"this is no database any more " * 1000)
+    run = [sys.executable, "-m", "ct_mcp", *command, "--state-dir", str(tmp_path)]
+    done = subprocess.run(run, capture_output=True, encoding="utf-8", timeout=60, check=False)
+    assert done.returncode == 1
+    assert "it is damaged" in done.stdout + done.stderr
+    assert "move the file aside" in done.stdout + done.stderr
