@@ -32,6 +32,11 @@ class Name:
     mutations: int
 
     @property
+    def has_stream(self) -> bool:
+        """Every second one listens to the stream as well, which then has faults of its own."""
+        return self.number % 2 == 1
+
+    @property
     def rng(self) -> Random:
         """All chance in it."""
         return Random(f"{self.seed}/{self.number}")
@@ -41,7 +46,7 @@ def played(name: Name, home: Path) -> Tally:
     """Play one episode, and count."""
     began, tally, rng = time.perf_counter(), Tally(), name.rng
     with ExitStack() as stack:
-        stage = Stage(home, name.seed * 1_000 + name.number, stack)
+        stage = Stage(home, name.seed * 1_000 + name.number, stack, stream=name.has_stream)
         for number in range(name.mutations):
             _one(stage, rng, tally, Finding(name.seed, name.number, number, "", ""))
             if number % _THE_PERSON_LOOKS_EVERY == _THE_PERSON_LOOKS_EVERY - 1:
@@ -58,7 +63,7 @@ def _one(stage: Stage, rng: Random, tally: Tally, place: Finding) -> None:
     before = stage.told(truth=root)
     deed = drawn(rng, before)
     way = rng.choices([*WAYS], [often for _, often in WAYS.values()])[0]
-    arms = troubles(rng, deed)
+    arms = troubles(rng, deed, stream=stage.has_stream)
     stage.arm(arms)
     began = time.perf_counter()
     said = WAYS[way][0](stage.seat, deed, Random(rng.random()))

@@ -23,7 +23,8 @@ _LONGEST_SECONDS = 30.0
 class Stage:
     """The simulator, the clock that everybody shares, and who sits at the assistant's place."""
 
-    def __init__(self, home: Path, seed: int, stack: ExitStack) -> None:
+    def __init__(self, home: Path, seed: int, stack: ExitStack, *, stream: bool) -> None:
+        self.has_stream = stream
         self.state_dir = home / "state"
         self.state_dir.mkdir(parents=True)
         self._clock = home / "clock"
@@ -32,7 +33,8 @@ class Stage:
         self._refuse("0 0")
         self._simulator = stack.enter_context(Child(script("counting.py", str(seed), str(self._clock)), home))
         door = json.loads(self._simulator.hear())
-        server = script("hasty.py", door["url"], door["token"], str(self.state_dir), str(self._clock))
+        rest = [str(self.state_dir), str(self._clock), "stream" if stream else "no stream"]
+        server = script("hasty.py", door["url"], door["token"], *rest)
         self.seat = stack.enter_context(Seat.taken(partial(Assistant, server, home)))
         self.book = Book(self.state_dir)
         stack.enter_context(self.book.opened())

@@ -4,7 +4,7 @@ from random import Random
 
 from deeds import WRITES, Deed
 
-from ct_mcp.simulator.faults import AnyFault, Fault, Lag
+from ct_mcp.simulator.faults import AnyFault, Disturbance, Fault, Lag
 from ct_mcp.simulator.misbehaviour import AFTER, BEFORE
 
 Arm = tuple[str, str | None, int]
@@ -49,10 +49,15 @@ ON_WRITES: tuple[AnyFault, ...] = (*_ANY_CALL, *2 * _OF_THE_MARKET, Fault.HOSTIL
 ON_READS: tuple[AnyFault, ...] = (*_ANY_CALL, *_OF_READS, Fault.HOSTILE_TEXT)
 
 
-def troubles(rng: Random, deed: Deed) -> list[Arm]:
+def troubles(rng: Random, deed: Deed, *, stream: bool) -> list[Arm]:
     """Draw what misbehaves during one deed; half of what is armed strikes the write itself."""
     count = rng.choices(range(5), weights=(18, 36, 26, 13, 7))[0]
-    return [_refused(rng) if rng.random() < 0.08 else _armed(rng, deed) for _ in range(count)]
+    arms = [_refused(rng) if rng.random() < 0.08 else _armed(rng, deed) for _ in range(count)]
+    return [*arms, _of_the_socket(rng)] if stream and rng.random() < 0.3 else arms
+
+
+def _of_the_socket(rng: Random) -> Arm:
+    return rng.choice([*Disturbance]).value, None, rng.choice([1, 2, 5])
 
 
 def _refused(rng: Random) -> Arm:

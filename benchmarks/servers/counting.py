@@ -18,7 +18,7 @@ from shifted import Shifted
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ct_mcp.simulator.exchange import Pace
-from ct_mcp.simulator.faults import AnyFault, Fault, Lag
+from ct_mcp.simulator.faults import AnyFault, Disturbance, Fault, Lag
 from ct_mcp.simulator.orders import Order
 from ct_mcp.simulator.server import served
 from ct_mcp.simulator.world import Settings, Simulator
@@ -36,7 +36,10 @@ class Busy:
         self.under_way = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass it on."""
+        """Pass it on; a socket stays open and is not waited for."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
         self.under_way += 1
         try:
             await self._app(scope, receive, send)
@@ -125,7 +128,8 @@ def _told(order: Order) -> dict[str, Any]:
 
 
 def _fault(name: str) -> AnyFault:
-    return Lag(name) if name in set(Lag) else Fault(name)
+    kinds: tuple[type[AnyFault], ...] = (Fault, Lag, Disturbance)
+    return next(kind(name) for kind in kinds if name in set(kind))
 
 
 class Hurry:

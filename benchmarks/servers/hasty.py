@@ -8,6 +8,7 @@ import gc
 import sys
 from dataclasses import replace
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,14 +16,17 @@ import anyio
 from shifted import Shifted
 from unmetered import WIDE
 
+from ct_mcp.crosstrade.client import CrossTrade, World
 from ct_mcp.crosstrade.line import Timeouts
 from ct_mcp.domain.ticket import Approval
 from ct_mcp.guard.policy import Policy
+from ct_mcp.live.view import LiveView
 from ct_mcp.server.app import build_server
 from ct_mcp.server.wiring import Wiring
 
 if TYPE_CHECKING:
     from ct_mcp.desk.desk import Desk
+    from ct_mcp.store.sqlite import SqliteStore
 
 SHORTER = 100
 WAITS = Timeouts(connect_seconds=1.0, read_seconds=0.25, bars_seconds=0.25, write_seconds=0.25, turn_seconds=1.0)
@@ -35,6 +39,7 @@ LIMITS = replace(
     price_band_ticks=100_000,
     duplicate_window_seconds=10.0,
 )
+POLICY = Policy(limits=LIMITS, simulated=Approval.NONE, exits_simulated=Approval.NONE)
 
 
 async def hurried(seconds: float) -> None:
@@ -42,26 +47,58 @@ async def hurried(seconds: float) -> None:
     await anyio.sleep(seconds / SHORTER)
 
 
-def main(url: str, token: str, state_dir: str, clock_file: str) -> None:
-    """Serve over stdio until stdin closes."""
-    policy = Policy(limits=LIMITS, simulated=Approval.NONE, exits_simulated=Approval.NONE)
-    clock = Shifted(Path(clock_file))
+class Parts:
+    """The parts of `ct-mcp serve`, with a clock, waits, limits and a budget of the campaign's own."""
 
-    def furnish() -> "Desk":
+    def __init__(self, url: str, token: str, folder: Path, clock: Shifted) -> None:
+        self.live = LiveView(clock)
+        self._address, self._folder, self._clock = (url, token), folder, clock
+
+    def desk(self) -> "Desk":
+        """Build the desk over a real client and a real store."""
         from wide_desk import NobodyListens, Unmetered, Watched  # noqa: PLC0415  # late, as in serve
 
-        from ct_mcp.crosstrade.client import CrossTrade  # noqa: PLC0415
-        from ct_mcp.store.sqlite import SqliteStore  # noqa: PLC0415
-
-        line = NobodyListens(Path(state_dir) / "unreachable")
-        client = CrossTrade(url, token, WAITS, transport=line, budget=Unmetered(), sleep=hurried, clock=clock)
-        desk = Watched(client, SqliteStore(Path(state_dir)), policy, clock=clock, pause=hurried)
-        desk.tell_in(Path(state_dir) / "under-way")
+        line = NobodyListens(self._folder / "unreachable")
+        world = World(transport=line, budget=Unmetered(), sleep=hurried, clock=self._clock)
+        client = CrossTrade(*self._address, WAITS, **world)
+        desk = Watched(client, self._store, POLICY, clock=self._clock, pause=self._pause)
+        desk.tell_in(self._folder / "under-way")
         return desk
 
-    gc.freeze()
-    build_server(Wiring(furnish, policy, toolsets=frozenset({"read", "trade", "strategies"}))).run("stdio")
+    async def feed(self) -> None:
+        """Feed what is known from the stream, until this is cancelled."""
+        from ct_mcp.crosstrade.stream import Stream, over_websocket  # noqa: PLC0415
+        from ct_mcp.live.feed import Feed  # noqa: PLC0415
+
+        stream = Stream(over_websocket(*self._address), pause=hurried, look_every_seconds=0.1)
+        await Feed(stream, self.live, self._store, self._clock).run()
+
+    async def _pause(self, seconds: float) -> bool:
+        return await self.live.pause(seconds, hurried)
+
+    @cached_property
+    def _store(self) -> "SqliteStore":
+        from ct_mcp.store.sqlite import SqliteStore  # noqa: PLC0415
+
+        return SqliteStore(self._folder)
+
+
+async def serve(url: str, token: str, state_dir: str, clock_file: str, stream: str) -> None:
+    """Serve over stdio until stdin closes."""
+    parts = Parts(url, token, Path(state_dir), Shifted(Path(clock_file)))
+    async with anyio.create_task_group() as tasks:
+
+        def furnish() -> "Desk":
+            if stream == "stream":
+                tasks.start_soon(parts.feed)
+            return parts.desk()
+
+        wiring = Wiring(furnish, POLICY, toolsets=frozenset({"read", "trade", "strategies"}))
+        await build_server(wiring.fed_by(lambda: parts.live)).run_stdio_async()
+        tasks.cancel_scope.cancel()
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    gc.freeze()
+    url, token, state_dir, clock_file, stream = sys.argv[1:]
+    anyio.run(serve, url, token, state_dir, clock_file, stream)

@@ -46,7 +46,7 @@ class NobodyListens(httpx.AsyncBaseTransport):
         """Send it, here or there."""
         through, lost = map(int, self._file.read_text(encoding="utf-8").split()) if self._file.exists() else (0, 0)
         if lost:
-            self._file.write_text(f"{max(through - 1, 0)} {lost if through else lost - 1}", encoding="utf-8")
+            write_whole(self._file, f"{max(through - 1, 0)} {lost if through else lost - 1}")
         if lost and not through:
             request.url = request.url.copy_with(port=_DISCARD)
         return await self._inner.handle_async_request(request)
@@ -74,7 +74,14 @@ class Watched(Desk):
     def _tell(self, more: int) -> None:
         self._under_way += more
         if self._file is not None:
-            self._file.write_text(str(self._under_way), encoding="utf-8")
+            write_whole(self._file, str(self._under_way))
+
+
+def write_whole(file: Path, text: str) -> None:
+    """In one stroke: a process that is killed meanwhile leaves the old or the new."""
+    fresh = file.with_suffix(".new")
+    fresh.write_text(text, encoding="utf-8")
+    fresh.replace(file)
 
 
 def wide_desk(url: str, token: str, state_dir: str, policy: Policy) -> Desk:
