@@ -5,6 +5,7 @@ was known. Between two reads that are the same question, and while nothing can h
 first serves both. Everything that decides a trade reads for itself: the guard never looks here.
 """
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -18,7 +19,7 @@ from ct_mcp.crosstrade.wire_stream import AccountNews, PnlNews, Tick
 from ct_mcp.domain.action import Action, FlattenEverything
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.market import Quote
-from ct_mcp.errors import CtMcpError
+from ct_mcp.errors import BadRequest, CtMcpError
 
 T = TypeVar("T")
 Hear = Callable[[str], None]
@@ -26,6 +27,7 @@ Hear = Callable[[str], None]
 # A read that began longer ago is not joined by another question: it may tell of a time before that was asked.
 JOINED_WITHIN_SECONDS = 1.0
 MOST_INSTRUMENTS = 20
+MOST_HELD = 15
 NAME_HOLDS_SECONDS = 600.0
 _MOST_KEPT = 200
 
@@ -73,6 +75,7 @@ class LiveView:
         self._ticks: dict[Instrument, Tick] = {}
         self._quotes: dict[Instrument, Quote] = {}
         self._names: dict[str, tuple[Instrument, datetime]] = {}
+        self._held: Counter[str] = Counter()
         self._heard: dict[str, int] = {}
         self._heard_of_all = 0
         self._news = anyio.Event()
@@ -155,13 +158,44 @@ class LiveView:
         self._quotes.pop(quote.instrument, None)
         self._quotes[quote.instrument] = quote
         self._names[name] = quote.instrument, self.clock()
-        for forgotten in [*self._quotes][:-MOST_INSTRUMENTS]:
+        self._forget_the_oldest()
+        if self.stream is not None:
+            self.stream.want(frozenset(self._quotes))
+
+    def hold(self, name: str) -> Callable[[], None]:
+        """Follow what this name stands for longer than what nobody holds; the answer, called once, ends that.
+
+        Raises:
+            BadRequest: The name was not read, or so many other instruments are held already.
+        """
+        instrument, held = self.stands_for(name), self._held_instruments
+        if instrument is None:
+            raise BadRequest(f"instrument {name[:40]!r} has to be read before it is followed")
+        if len(self._held) >= _MOST_KEPT // 2 or (instrument not in held and len(held) >= MOST_HELD):
+            raise BadRequest(f"{MOST_HELD} instruments are followed already: {', '.join(sorted(map(str, held)))}")
+        self._held[name] += 1
+
+        def let_go() -> None:
+            self._held -= Counter({name: 1})
+
+        return let_go
+
+    def stands_for(self, name: str) -> Instrument | None:
+        """The contract that this name stood for when it was last read."""
+        instrument, _ = self._names.get(name, (None, None))
+        return instrument
+
+    @property
+    def _held_instruments(self) -> set[Instrument]:
+        return {self._names[name][0] for name in self._held if name in self._names}
+
+    def _forget_the_oldest(self) -> None:
+        held = self._held_instruments
+        for forgotten in sorted(self._quotes, key=held.__contains__)[:-MOST_INSTRUMENTS]:
             del self._quotes[forgotten]
             self._ticks.pop(forgotten, None)
         kept = [(known, named) for known, named in self._names.items() if named[0] in self._quotes]
-        self._names = dict(kept[-_MOST_KEPT:])
-        if self.stream is not None:
-            self.stream.want(frozenset(self._quotes))
+        self._names = dict(sorted(kept, key=lambda each: each[0] in self._held)[-_MOST_KEPT:])
 
     async def read(
         self, key: Hashable, account: str | None, seconds: float, ask: Callable[[Hear], Awaitable[T]]
