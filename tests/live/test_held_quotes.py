@@ -56,7 +56,7 @@ def others(count: int) -> list[Instrument]:
     return [Instrument("ES", 2030 + number, 12) for number in range(count)]
 
 
-def test_what_is_held_outlives_whatever_is_read_after_it(
+async def test_what_is_held_outlives_whatever_is_read_after_it(
     view: LiveView, reads: Callable[[Instrument], str], stream: Told
 ) -> None:
     view.hold(reads(ES))
@@ -67,7 +67,7 @@ def test_what_is_held_outlives_whatever_is_read_after_it(
     assert view.stands_for(str(ES)) == ES
 
 
-def test_what_is_let_go_by_all_is_forgotten_like_others(
+async def test_what_is_let_go_by_all_is_forgotten_like_others(
     view: LiveView, reads: Callable[[Instrument], str], stream: Told
 ) -> None:
     first, second = view.hold(reads(ES)), view.hold(str(ES))
@@ -82,7 +82,7 @@ def test_what_is_let_go_by_all_is_forgotten_like_others(
     assert view.stands_for(str(ES)) is None
 
 
-def test_only_so_many_instruments_may_be_held_and_the_rest_is_refused_by_name(
+async def test_only_so_many_instruments_may_be_held_and_the_rest_is_refused_by_name(
     view: LiveView, reads: Callable[[Instrument], str]
 ) -> None:
     for other in others(MOST_HELD):
@@ -93,12 +93,14 @@ def test_only_so_many_instruments_may_be_held_and_the_rest_is_refused_by_name(
     view.hold(str(others(1)[0]))
 
 
-def test_what_was_never_read_cannot_be_held(view: LiveView) -> None:
+async def test_what_was_never_read_cannot_be_held(view: LiveView) -> None:
     with pytest.raises(BadRequest, match="'ES' has to be read before"):
         view.hold("ES")
 
 
-def test_names_of_one_instrument_are_bounded_too(view: LiveView, reads: Callable[[Instrument], str], clock) -> None:
+async def test_names_of_one_instrument_are_bounded_too(
+    view: LiveView, reads: Callable[[Instrument], str], clock
+) -> None:
     reads(ES)
     quote = view._quotes[ES]
     for number in range(100):
