@@ -5,12 +5,12 @@ from contextlib import AbstractContextManager, closing
 from datetime import datetime
 from pathlib import Path
 
-from deeds import Truth
-from judge import Found
+from deeds import Order, Truth
+from judge import Case, Found, effects
 
 from ct_mcp.store import ledger, shared
 from ct_mcp.store.database import Database
-from ct_mcp.store.journal import Entry, EntryKind, NewEntry, Verification
+from ct_mcp.store.journal import SETTLING, Entry, EntryKind, NewEntry, Verification
 from ct_mcp.store.sqlite import FILE_NAME
 
 PERSON = "the person of the campaign"
@@ -58,20 +58,35 @@ class Book:
         return self._file.read(ledger.verify)
 
 
-def losses_in(entries: list[Entry], writes: int, after: Truth) -> Found:
+def losses_in(entries: list[Entry], case: Case) -> Found:
     """What was sent without a journal, and whose end in the journal is not what stands."""
     intents = [entry for entry in entries if entry.kind is EntryKind.INTENT]
-    if writes > len(intents):
-        yield "loss", f"{writes} writes left, {len(intents)} were written down before"
+    if case.writes.total() > len(intents):
+        yield "loss", f"{case.writes.total()} writes left, {len(intents)} were written down before"
     own_ids = {entry.own_id for entry in intents}
-    by_own_id = {order["own_id"]: order for order in after["orders"] if order["own_id"] in own_ids}
+    by_own_id = {order["own_id"]: order for order in case.after["orders"] if order["own_id"] in own_ids}
     for own_id, order in by_own_id.items():
         yield from _wrong_end([entry for entry in entries if entry.own_id == own_id], order)
+    ends = [_end_of(intent, entries) for intent in intents]
+    if ends and all(end is not None and _is_no(end) for end in ends) and (changed := effects(case)):
+        yield "false rejected", f"the journal says that nothing was sent or all was refused, and: {changed}"
 
 
-def _wrong_end(story: list[Entry], order: dict[str, object]) -> Found:
+def _end_of(intent: Entry, entries: list[Entry]) -> Entry | None:
+    """What settled an intent, if anything did so far."""
+    later = (one for one in entries if one.sequence > intent.sequence and one.ticket_id == intent.ticket_id)
+    mine = (one for one in later if None in (one.own_id, intent.own_id) or one.own_id == intent.own_id)
+    return next((one for one in mine if one.kind in SETTLING), None)
+
+
+def _is_no(end: Entry) -> bool:
+    """Not sent, or refused by them: what was read back has a status, what was refused has none."""
+    return "not_sent" in end.detail or ("step" in end.detail and "status" not in end.detail)
+
+
+def _wrong_end(story: list[Entry], order: Order) -> Found:
     """An order that stands, and whose story ends as if it did not; a rejected one never stood."""
-    end = next((entry for entry in reversed(story) if entry.kind in (EntryKind.ANSWERED, EntryKind.SETTLED)), None)
+    end = next((entry for entry in reversed(story) if entry.kind in SETTLING), None)
     if end is None or end.detail.get("by") or order["state"] == "Rejected":
         return
     named = end.detail.get("order_id")
@@ -103,8 +118,7 @@ def lost_and_found(entries: list[Entry]) -> Iterator[tuple[str, float]]:
         if intent.kind is not EntryKind.INTENT:
             continue
         story = [one for one in entries[index + 1 :] if one.ticket_id == intent.ticket_id]
-        story = [one for one in story if None in (one.own_id, intent.own_id) or one.own_id == intent.own_id]
-        end = next((one for one in story if one.kind in (EntryKind.ANSWERED, EntryKind.SETTLED)), None)
+        end = _end_of(intent, entries[index:])
         was_lost = any(one.kind in _LOST for one in story) or not story
         if was_lost or (end is not None and end.kind is EntryKind.SETTLED):
             yield _finder(end), 0.0 if end is None else (end.at - intent.at).total_seconds()

@@ -7,6 +7,7 @@ from typing import Any
 
 Truth = dict[str, Any]
 Arguments = dict[str, Any]
+Order = dict[str, Any]
 
 ACCOUNT = "Sim101"
 ROOTS = ("MES", "MES", "MNQ")
@@ -158,11 +159,11 @@ def _flatten(rng: Random, truth: Truth) -> Deed:
     return Deed("flatten", {"account": ACCOUNT, **instrument})
 
 
-def _live(truth: Truth) -> list[dict[str, Any]]:
+def _live(truth: Truth) -> list[Order]:
     return [order for order in truth["orders"] if order["is_live"]]
 
 
-def _resting(rng: Random, truth: Truth) -> dict[str, Any] | None:
+def _resting(rng: Random, truth: Truth) -> Order | None:
     own = [order for order in _live(truth) if order["rpc"] in ("PlaceOrder", "FlatPlace", "CancelReplace")]
     mine = [order for order in own if order["instrument"] == truth["price"][2]]
     return rng.choice(mine) if mine else None

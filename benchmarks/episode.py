@@ -80,7 +80,7 @@ def _one(stage: Stage, rng: Random, tally: Tally, place: Finding) -> None:
 
 def _found(case: Case, entries: list[Any], *, is_quiet: bool) -> Iterator[tuple[str, str]]:
     yield from faults_in(case)
-    yield from losses_in(entries, case.writes.total(), case.after)
+    yield from losses_in(entries, case)
     yield from settled_wrongly(entries, case.after)
     if not is_quiet:
         yield "loss", "it never came to an end"
@@ -94,6 +94,9 @@ def _end(stage: Stage, tally: Tally, place: Finding) -> None:
         stage.seat.assistant.answer(stage.seat.assistant.begin(nothing))
         stage.book.resume(stage.now)
     entries, chain = stage.book.since(0), stage.book.verified()
+    shown = stage.seat.assistant.answer(stage.seat.assistant.begin(Deed("get_status", {}))).structure
+    if len(shown["unknown_outcomes"]) != (left := len(stage.book.unsettled())):
+        tally.findings.append(place.of("loss", f"{left} are unsettled, get_status shows {shown['unknown_outcomes']}"))
     tally.found_out(lost_and_found(entries))
     tally.left_over([entry.summary for entry in stage.book.unsettled()])
     if not chain.ok:

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -37,7 +37,8 @@ def main() -> int:
     told["took"] = f"{time.perf_counter() - began:.0f} s with {chosen.workers} workers, seed {chosen.seed}"
     print("\n".join(f"{name:<9} {value}" for name, value in told.items()), whole.table(), sep="\n\n")
     if chosen.json:
-        kept = {"machine": told, **asdict(whole)}
+        figures = {each.name: getattr(whole, each.name) for each in fields(whole)}
+        kept = {"machine": told, **figures, "findings": [asdict(finding) for finding in whole.findings]}
         chosen.json.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
     return 1 if whole.findings else 0
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from deeds import WRITES, Deed, Truth
+from deeds import WRITES, Deed, Order, Truth
 
 KINDS = ("duplicate", "loss", "false flat", "false filled", "false rejected")
 """Each of them must never happen. A claim of success that is not so, whatever its words, is a loss."""
@@ -56,7 +56,7 @@ class Case:
         return Counter(rpc for truth in (self.when, self.after) for rpc, taken in truth["writes"] if taken)
 
     @property
-    def new_orders(self) -> list[dict[str, Any]]:
+    def new_orders(self) -> list[Order]:
         """The orders that were not there before."""
         known = {order["id"] for order in self.before["orders"]}
         return [order for order in self.after["orders"] if order["id"] not in known]
@@ -65,7 +65,7 @@ class Case:
 def faults_in(case: Case) -> Found:
     """Every lie and every loss, by its kind; several answers are those of a client that asked again."""
     yield from _duplicates(case)
-    changed = _effects(case)
+    changed = effects(case)
     if changed and all(answer.is_no for answer in case.said):
         yield "false rejected", f"said that nothing changed, and: {changed}"
     if (last := _last_claim(case.said)) is not None:
@@ -128,7 +128,7 @@ def _is_flat(case: Case) -> bool:
     return not _held(case) and not _live(case)
 
 
-def _is_filled(case: Case, order: dict[str, Any] | None) -> bool:
+def _is_filled(case: Case, order: Order | None) -> bool:
     """Of a close it means that so much is left as was asked for, of a turn that the other side is held."""
     instrument = case.deed.arguments.get("instrument", "")
     held, before = case.when["held"].get(instrument, 0), case.before["held"].get(instrument, 0)
@@ -141,13 +141,13 @@ def _is_filled(case: Case, order: dict[str, Any] | None) -> bool:
     return order is not None and bool(order["state"] == "Filled")
 
 
-def _is_working(case: Case, order: dict[str, Any] | None) -> bool:
+def _is_working(case: Case, order: Order | None) -> bool:
     if order is None or not order["is_live"]:
         return False
     return case.deed.tool != "protect_position" or _is_protected(case)
 
 
-def _is_cancelled(case: Case, order: dict[str, Any] | None) -> bool:
+def _is_cancelled(case: Case, order: Order | None) -> bool:
     if case.deed.tool == "cancel_orders":
         return not _live(case)
     return order is not None and bool(order["state"] == "Cancelled")
@@ -168,7 +168,7 @@ def _is_changed(case: Case) -> bool:
     return bool(state == "Finalized")
 
 
-def _has_terms(order: dict[str, Any] | None, asked: dict[str, Any]) -> bool:
+def _has_terms(order: Order | None, asked: dict[str, Any]) -> bool:
     if order is None:
         return False
     stands = {"quantity": abs(order["signed"]), "limit_price": order["prices"][0], "stop_price": order["prices"][1]}
@@ -183,7 +183,7 @@ def _is_protected(case: Case) -> bool:
     return bool(sum(abs(order["signed"]) for order in stops) >= abs(net))
 
 
-def _effects(case: Case) -> str:
+def effects(case: Case) -> str:
     """What a write has done since; nothing else does anything, so far away do orders rest."""
     known = {order["id"]: order for order in case.before["orders"]}
     # An order that the broker rejected was there, and changed nothing.
@@ -206,7 +206,7 @@ def _is_other(before: Sequence[Any] | None, now: Sequence[Any]) -> bool:
     return bool((before[0] == "Finalized") != (now[0] == "Finalized"))
 
 
-def _order(named: str | None, truth: Truth) -> dict[str, Any] | None:
+def _order(named: str | None, truth: Truth) -> Order | None:
     return (
         next((order for order in truth["orders"] if named in (order["id"], order["own_id"])), None) if named else None
     )
@@ -217,7 +217,7 @@ def _held(case: Case) -> dict[str, int]:
     return {name: net for name, net in case.when["held"].items() if instrument in (None, name)}
 
 
-def _live(case: Case) -> list[dict[str, Any]]:
+def _live(case: Case) -> list[Order]:
     instrument = case.deed.arguments.get("instrument")
     orders = case.when["orders"]
     return [order for order in orders if order["is_live"] and instrument in (None, order["instrument"])]

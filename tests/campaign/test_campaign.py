@@ -1,0 +1,34 @@
+"""A short campaign: one server by request alone, one that listens to the stream, both in processes of their own."""
+
+from pathlib import Path
+
+import pytest
+from episode import Name, played
+from judge import KINDS
+from tally import Tally
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["by request", "with the stream"])
+def test_nothing_twice_nothing_lost_nothing_claimed(tmp_path: Path, number: int) -> None:
+    tally = played(Name(seed=20, number=number, mutations=60), tmp_path)
+
+    assert not [str(finding) for finding in tally.findings]
+    assert tally.mutations == 60
+    assert len(tally.struck) >= 10, "faults of many kinds have really struck"
+    assert tally.answers["unknown"] >= 3, "outcomes were really unknown"
+    assert tally.writes.total() >= 30, "most of it really reached the simulator"
+    assert tally.ways["killed and asked again"] + tally.ways["cancelled and asked again"] >= 3
+
+
+def test_an_episode_is_the_same_deeds_whenever_it_is_drawn() -> None:
+    one, same, other = (Name(seed, 3, 60).rng.random() for seed in (1, 1, 2))
+
+    assert one == same != other
+
+
+def test_the_table_names_every_kind_of_lie() -> None:
+    table = Tally().table()
+
+    assert all(kind in table for kind in KINDS if kind not in ("duplicate", "loss"))
+    assert "duplicates" in table
+    assert "losses" in table
