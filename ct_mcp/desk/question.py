@@ -47,6 +47,8 @@ def draw_ticket_for_all(action: FlattenEverything, cases: Sequence[Case], reason
 def _drawn(action: Action, cases: Sequence[Case], reason: str, phrase: str, lines: Sequence[str]) -> Ticket:
     ticket_id = token_hex(8)
     simulated = all(case.simulated for case in cases)
+    unchecked = dict.fromkeys(check for case in cases for check in case.review.checks_not_run)
+    lines = [*lines, *(f"Not checked: {check}" for check in unchecked)]
     now = max(case.view.now for case in cases)
     return Ticket(
         ticket_id=ticket_id,

@@ -9,7 +9,7 @@ import pytest
 
 from ct_mcp.desk.facts import Case
 from ct_mcp.desk.in_words import order_line
-from ct_mcp.desk.question import approval_of, clean, draw_ticket, summary_of
+from ct_mcp.desk.question import approval_of, clean, draw_ticket, draw_ticket_for_all, summary_of
 from ct_mcp.domain.account import Account, AccountKind, Balances
 from ct_mcp.domain.action import (
     Action,
@@ -19,6 +19,7 @@ from ct_mcp.domain.action import (
     ClosePosition,
     CloseStrategy,
     Flatten,
+    FlattenEverything,
     ProtectPosition,
     ReplaceOrder,
     ReversePosition,
@@ -68,10 +69,29 @@ def test_the_question_says_all_that_the_person_must_know_of_an_order(reviewed: R
         "Market at 6000 when proposed",
         "Position flat now, +2 after",
         "Contract month SEP 2026",
+        "Not checked: account is connected: the service did not say whether the account is connected",
+        "Not checked: contract has not expired: the day of expiry is not known",
+        "Not checked: risk is within limit: no stop stands with this order, so its risk is taken over 80 ticks",
         "",
         f"To send it, type:  {ticket.phrase}",
         "Anything else sends nothing.",
     ]
+
+
+def test_the_person_reads_each_check_that_was_not_run_right_before_they_are_asked(reviewed: Reviewed, buy) -> None:
+    told = "Not checked: account is connected: the service did not say whether the account is connected"
+    one = draw_ticket(reviewed(buy()), "").question
+    assert one.count(told) == 1
+    assert one.index(told) < one.index("To send it, type:")
+    connected = replace(SIM, connection_status="Connected")
+    assert told not in draw_ticket(reviewed(buy(), connected), "").question
+    assert "Not checked" not in draw_ticket(reviewed(Flatten("Sim101", None), connected), "").question
+
+    flattens = [reviewed(Flatten(name, None), replace(SIM, name=name)) for name in ("Sim101", "Sim102")]
+    cases = [replace(case, review=reviewed(buy()).review) for case in flattens]
+    everything = draw_ticket_for_all(FlattenEverything(("Sim101", "Sim102")), cases, "").question
+    assert everything.splitlines().count(told) == 1, "what holds for all is said once"
+    assert everything.index("Sim102") < everything.index(told) < everything.index("To send it, type:")
 
 
 def test_what_the_assistant_wrote_as_its_reason_is_not_in_the_question(reviewed: Reviewed, buy) -> None:
