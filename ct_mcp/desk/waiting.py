@@ -62,10 +62,10 @@ def awaiting(ticket: Ticket, now: datetime) -> Outcome:
 
 
 def _how_to_approve(ticket: Ticket) -> str:
-    """Both ways of the person, and no address: what opens the page must not come through the assistant."""
+    """The person's own places, and no address: what opens a page must not come through the assistant."""
     if ticket.approval is Approval.NONE:
         return f"call confirm_ticket with ticket_id {ticket.ticket_id}"
     return (
-        "the person approves in the browser page that ct-mcp opens, or by `ct-mcp approve` in a terminal of their own; "
-        f"then call confirm_ticket with ticket_id {ticket.ticket_id}"
+        "ask the person to run `ct-mcp approve` in a terminal of their own, or to look at `ct-mcp console`, and to "
+        f"answer there, then call confirm_ticket with ticket_id {ticket.ticket_id}"
     )

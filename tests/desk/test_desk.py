@@ -215,7 +215,7 @@ async def test_a_channel_beyond_the_form_names_both_ways_and_no_address(desk: De
     assert isinstance(ticket, Ticket)
     told = desk.awaiting(ticket)
     assert told.status is Status.NEEDS_APPROVAL
-    assert "in the browser page that ct-mcp opens, or by `ct-mcp approve` in a terminal of their own" in told.next_step
+    assert "run `ct-mcp approve` in a terminal of their own, or to look at `ct-mcp console`" in told.next_step
     assert "http" not in told.next_step
     assert f"confirm_ticket with ticket_id {ticket.ticket_id}" in told.next_step
 
