@@ -16,7 +16,7 @@ MODES = {
 _CHANNELS = {
     Approval.NONE: "nobody is asked",
     Approval.FORM: "the person types a text that only they were shown, in a form of the client or with ct-mcp approve",
-    Approval.PAGE: "the person decides in a place of their own: ct-mcp approve",
+    Approval.PAGE: "the person decides in a place of their own: a page in their browser, or ct-mcp approve",
     Approval.PAGE_PIN: "the person decides in a place of their own, with their PIN",
 }
 

@@ -29,7 +29,7 @@ from ct_mcp.server.present import (
 _APPROVALS = {
     Approval.NONE: "none: the policy lets it go without the person",
     Approval.FORM: "the person's typed answer, in a form of the client or at a terminal (ct-mcp approve)",
-    Approval.PAGE: "the person's, at a terminal (ct-mcp approve)",
+    Approval.PAGE: "the person's, on a page in their browser, or at a terminal (ct-mcp approve)",
     Approval.PAGE_PIN: "the person's, with their PIN",
 }
 _SIGNS = {Result.PASSED: "pass", Result.DENIED: "DENY", Result.NOT_APPLICABLE: "n/a"}
