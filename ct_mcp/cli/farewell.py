@@ -42,7 +42,8 @@ def _your_assistant(screen: Screen, command: Sequence[str], home: Path) -> None:
 def _your_yes(screen: Screen) -> None:
     _heading(screen, "Your yes")
     screen.say(
-        "Claude Desktop and Continue cannot show the question. For them, keep this open in a terminal of your own:"
+        "Claude Desktop and Continue cannot show the question: for them a page opens in your browser. Where none "
+        "opens, keep this open in a terminal of your own:"
     )
     screen.say()
     screen.verbatim("ct-mcp approve --demo --watch")
