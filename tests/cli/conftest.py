@@ -26,7 +26,7 @@ Start = Callable[..., subprocess.Popen[str]]
 
 @pytest.fixture
 def environ(tmp_path: Path) -> Mapping[str, str]:
-    """The environment without anything of ours in it, and with a home of its own."""
+    """The environment without anything of ours in it, with a home of its own, and where no window opens."""
     theirs = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
     for name in ("home", "temp"):
         (tmp_path / name).mkdir()
@@ -34,7 +34,7 @@ def environ(tmp_path: Path) -> Mapping[str, str]:
     temps = {name: str(tmp_path / "temp") for name in ("TMPDIR", "TEMP", "TMP")}
     dropped = {"XDG_CONFIG_HOME", "XDG_STATE_HOME", "UV"}
     kept = {name: value for name, value in theirs.items() if name not in dropped}
-    return kept | homes | temps | {"TERM": "xterm", "PYTHONIOENCODING": "utf-8"}
+    return kept | homes | temps | {"TERM": "xterm", "PYTHONIOENCODING": "utf-8", "BROWSER": "none"}
 
 
 @pytest.fixture

@@ -185,7 +185,7 @@ def connect(packages: Path, server: Callable[..., list[str]], generation: str) -
     async def connected(*, forms: bool = True, wait: float = 5.0) -> AsyncIterator[Driven]:
         script, era, processes = CLIENTS[generation]
         told = {"server": server(wait=wait), "forms": forms, "era": era, "processes": processes}
-        told["env"] = {"CROSSTRADE_TOKEN": TOKEN}
+        told["env"] = {"CROSSTRADE_TOKEN": TOKEN, "BROWSER": "none"}
         command = [str(NODE), str(packages / script), json.dumps(told)]
         with anyio.fail_after(60):
             async with await anyio.open_process(command, stderr=None) as process:
