@@ -20,6 +20,7 @@ import anyio  # noqa: E402
 from ct_mcp.cli.approval_pages import ApprovalPages  # noqa: E402
 from ct_mcp.cli.compose import Furnishing, settings_for  # noqa: E402
 from ct_mcp.config.settings import Settings  # noqa: E402
+from ct_mcp.errors import ConfigError  # noqa: E402
 from ct_mcp.server.app import build_server  # noqa: E402
 from ct_mcp.server.wiring import Wiring  # noqa: E402
 
@@ -28,13 +29,23 @@ if TYPE_CHECKING:
 
 
 def run(chosen: argparse.Namespace) -> int:
-    """Serve until stdin closes."""
+    """Serve until stdin closes; over HTTP, until a signal comes."""
     settings = settings_for(chosen)
     log_to_stderr(settings)
+    if chosen.http:
+        from ct_mcp.cli import serve_http
+
+        return serve_http.run(settings, chosen)
+    _nothing_is_meant_for_http(chosen)
     if sys.stdin.isatty():
         print("An MCP client starts this, and speaks JSON to it. To see it work: ct-mcp demo", file=sys.stderr)
     anyio.run(_serve, settings, chosen.demo)
     return 0
+
+
+def _nothing_is_meant_for_http(chosen: argparse.Namespace) -> None:
+    if (chosen.host, chosen.port, chosen.name, chosen.tls_cert, chosen.tls_key) != (None, None, [], None, None):
+        raise ConfigError("--host, --port, --name, --tls-cert and --tls-key belong to --http")
 
 
 def log_to_stderr(settings: Settings) -> None:

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import anyio
 import uvicorn
@@ -26,6 +27,9 @@ from ct_mcp.server.app import build_server
 from ct_mcp.server.http import HttpServer
 from ct_mcp.server.http_gate import MCP_PATH, Entrance
 from ct_mcp.server.wiring import Wiring
+
+if TYPE_CHECKING:
+    from ct_mcp.desk.desk import Desk
 
 
 def run(settings: Settings, chosen: argparse.Namespace) -> int:
@@ -72,7 +76,13 @@ async def _wired(settings: Settings, *, demo: bool) -> AsyncIterator[Wiring]:
         tasks = await stack.enter_async_context(anyio.create_task_group())
         stack.callback(tasks.cancel_scope.cancel)
         pages = ApprovalPages(furnishing, tasks)
-        yield Wiring(furnishing.desk, settings.policy, toolsets=settings.toolsets, open_page=pages.open)
+
+        def furnish() -> "Desk":
+            tasks.start_soon(furnishing.feed)
+            return furnishing.desk()
+
+        wiring = Wiring(furnish, settings.policy, toolsets=settings.toolsets, open_page=pages.open)
+        yield wiring.fed_by(lambda: furnishing.live)
 
 
 async def _closed(furnishing: Furnishing) -> None:

@@ -1,9 +1,19 @@
 """The requests that are being answered, so that a server can end without breaking one off in the middle of a send."""
 
+from enum import Enum, auto
+
 import anyio
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+
+class Kind(Enum):
+    """What ends a request: nothing but news that do not come, the end of its conversation, or its own end."""
+
+    LISTENING = auto()
+    IN_A_CONVERSATION = auto()
+    ALONE = auto()
 
 
 class Flights:
@@ -13,7 +23,7 @@ class Flights:
     """
 
     def __init__(self) -> None:
-        self._out: dict[anyio.CancelScope, bool] = {}
+        self._out: dict[anyio.CancelScope, Kind] = {}
         self._landed = anyio.Event()
 
     async def carry(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
@@ -26,38 +36,47 @@ class Flights:
             await send(message)
 
         with anyio.CancelScope() as flight:
-            self._out[flight] = _never_ends_by_itself(scope)
+            self._out[flight] = _kind(scope)
             try:
                 await app(scope, receive, watched)
             finally:
                 del self._out[flight]
+                self._landed.set()
         if flight.cancelled_caught:
             await _end_early(scope, receive, send, begun=begun)
-        if not self._out:
-            self._landed.set()
 
-    async def land(self, grace_seconds: float) -> None:
-        """Wait until nothing is out any more."""
-        self._call_back(only_streams=True)
+    async def finish(self, grace_seconds: float) -> None:
+        """Let go of those who listen, let the others finish for a while, and call back what stands alone.
+
+        What belongs to a conversation stays out: its call runs elsewhere, and wants to say its last here.
+        """
+        self._call_back(Kind.LISTENING)
         with anyio.move_on_after(grace_seconds):
-            await self._all_landed()
-        self._call_back(only_streams=False)
-        await self._all_landed()
+            await self._until_none_is(*Kind)
+        self._call_back(Kind.ALONE)
+        await self._until_none_is(Kind.LISTENING, Kind.ALONE)
 
-    async def _all_landed(self) -> None:
-        while self._out:
+    async def end(self) -> None:
+        """Call back whatever is left; afterwards nothing is out any more."""
+        self._call_back(*Kind)
+        await self._until_none_is(*Kind)
+
+    async def _until_none_is(self, *kinds: Kind) -> None:
+        while any(kind in kinds for kind in self._out.values()):
             self._landed = anyio.Event()
             await self._landed.wait()
 
-    def _call_back(self, *, only_streams: bool) -> None:
-        for flight, is_stream in list(self._out.items()):
-            if is_stream or not only_streams:
+    def _call_back(self, *kinds: Kind) -> None:
+        for flight, kind in list(self._out.items()):
+            if kind in kinds:
                 flight.cancel()
 
 
-def _never_ends_by_itself(scope: Scope) -> bool:
-    """Whether it waits for news: the GET of the older protocol, the listening of the newer."""
-    return scope["method"] == "GET" or Headers(scope=scope).get("mcp-method") == "subscriptions/listen"
+def _kind(scope: Scope) -> Kind:
+    headers = Headers(scope=scope)
+    if scope["method"] == "GET" or headers.get("mcp-method") == "subscriptions/listen":
+        return Kind.LISTENING
+    return Kind.IN_A_CONVERSATION if "mcp-session-id" in headers else Kind.ALONE
 
 
 async def _end_early(scope: Scope, receive: Receive, send: Send, *, begun: bool) -> None:

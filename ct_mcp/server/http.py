@@ -56,14 +56,18 @@ class HttpServer:
     @asynccontextmanager
     async def opened(self, grace_seconds: float = GRACE_SECONDS) -> AsyncIterator[None]:
         """Answer while the block runs; at its end take nothing new, and finish what is being sent."""
-        async with self._server.session_manager.run():
-            self._opened_at = self._clock()
-            try:
-                yield
-            finally:
-                self._opened_at = None
-                with anyio.CancelScope(shield=True):
-                    await self._flights.land(grace_seconds)
+        try:
+            async with self._server.session_manager.run():
+                self._opened_at = self._clock()
+                try:
+                    yield
+                finally:
+                    self._opened_at = None
+                    with anyio.CancelScope(shield=True):
+                        await self._flights.finish(grace_seconds)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._flights.end()
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._opened_at is None:
