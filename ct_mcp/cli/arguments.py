@@ -15,7 +15,7 @@ _SETTINGS = (
     ("state-dir", "DIR", "where tickets and the journal are kept"),
     ("base-url", "URL", "the service; https, or this machine"),
     ("mode", "MODE", "read_only, sim or live"),
-    ("toolsets", "LIST", "comma-separated: read, trade"),
+    ("toolsets", "LIST", "comma-separated: read, trade, strategies"),
     ("log-level", "LEVEL", "debug, info, warning or error; logs go to stderr"),
 )
 
@@ -100,7 +100,7 @@ def _console(parser: argparse.ArgumentParser) -> None:
         "--port", type=_port, default=0, metavar="PORT", help="where it listens on this machine; 0 for any free port"
     )
     parser.add_argument("--no-browser", action="store_true", help="tell the address instead of opening it")
-    _places(parser)
+    _places(parser, "show the simulator of a server that runs with --demo, or one of its own")
 
 
 def _arm(parser: argparse.ArgumentParser) -> None:
@@ -185,9 +185,9 @@ def _filters(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--since", metavar="WHEN", help="30m, 8h or 7d ago, or a date such as 2026-11-20")
 
 
-def _places(parser: argparse.ArgumentParser) -> None:
+def _places(parser: argparse.ArgumentParser, of_a_demo: str = "for a server that was started with --demo") -> None:
     """The flags that say whose tickets and journal are meant."""
-    parser.add_argument("--demo", action="store_true", help="for a server that was started with --demo")
+    parser.add_argument("--demo", action="store_true", help=of_a_demo)
     for name, value, meaning in _SETTINGS[:2]:
         parser.add_argument(f"--{name}", metavar=value, help=meaning)
 
