@@ -5,16 +5,18 @@ import sys
 
 import anyio
 
-from ct_mcp.simulator.faults import Fault
+from ct_mcp.simulator.faults import Disturbance, Fault
 from ct_mcp.simulator.server import serve
 from ct_mcp.simulator.world import Simulator
+
+_OFFERED: tuple[Fault | Disturbance, ...] = (*Fault, *Disturbance)
 
 
 def run(chosen: argparse.Namespace) -> int:
     """Serve until interrupted."""
     if "list" in chosen.fault:
         return _list_faults()
-    faults = {fault.value: fault for fault in Fault}
+    faults = {fault.value: fault for fault in _OFFERED}
     unknown = [name for name in chosen.fault if name not in faults]
     if unknown:
         print(f"no such fault: {', '.join(unknown)}; ct-mcp simulate --fault list names them all", file=sys.stderr)
@@ -35,8 +37,8 @@ def run(chosen: argparse.Namespace) -> int:
 
 
 def _list_faults() -> int:
-    width = max(len(fault.value) for fault in Fault)
-    for fault in Fault:
+    width = max(len(fault.value) for fault in _OFFERED)
+    for fault in _OFFERED:
         print(f"{fault.value:<{width}}  {fault.description}")
     return 0
 

@@ -6,8 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
-from ct_mcp.simulator.faults import Fault
+from ct_mcp.simulator.faults import Disturbance, Fault
 
 CtMcp = Callable[..., subprocess.CompletedProcess[str]]
 Start = Callable[..., subprocess.Popen[str]]
@@ -43,11 +46,20 @@ def test_it_misbehaves_as_it_was_told(started: Start) -> None:
         assert client.get("/v1/api/accounts", headers={"Authorization": f"Bearer {token}"}).status_code == 408
 
 
+async def test_its_socket_misbehaves_as_it_was_told(started: Start) -> None:
+    told = told_by(started("simulate", "--port", "0", "--fault", "socket-refused"))
+    assert told["faults"] == "socket-refused"
+    url, token = told["url"].replace("http", "ws", 1), told["token"].split()[0]
+    with pytest.raises(InvalidStatus) as refused:
+        await connect(f"{url}/ws/stream", additional_headers={"Authorization": f"Bearer {token}"}, proxy=None)
+    assert refused.value.response.status_code == 503
+
+
 def test_the_faults_are_listed_with_what_they_do(ct_mcp: CtMcp) -> None:
     listed = ct_mcp("simulate", "--fault", "list")
     assert listed.returncode == 0
-    assert [line.split()[0] for line in listed.stdout.splitlines()] == [fault.value for fault in Fault]
-    assert all(fault.description in listed.stdout for fault in Fault)
+    assert [line.split()[0] for line in listed.stdout.splitlines()] == [fault.value for fault in (*Fault, *Disturbance)]
+    assert all(fault.description in listed.stdout for fault in (*Fault, *Disturbance))
 
 
 def test_a_fault_that_does_not_exist_is_named(ct_mcp: CtMcp) -> None:
