@@ -22,6 +22,7 @@ from ct_mcp.cli.compose import Furnishing, settings_for  # noqa: E402
 from ct_mcp.config.settings import Settings  # noqa: E402
 from ct_mcp.errors import ConfigError  # noqa: E402
 from ct_mcp.server.app import build_server  # noqa: E402
+from ct_mcp.server.stdio import serve_stdio  # noqa: E402
 from ct_mcp.server.wiring import Wiring  # noqa: E402
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ async def _serve(settings: Settings, demo: bool) -> None:  # noqa: FBT001  # as 
         gc.enable()
         with anyio.CancelScope() as work:
             departure.on_signals(work.cancel)
-            await server.run_stdio_async()
+            await serve_stdio(server)
 
 
 class Departure:
