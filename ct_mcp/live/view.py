@@ -238,8 +238,10 @@ class LiveView:
         return known
 
     def _still_stands(self, known: Known[Any], account: str | None, seconds: float) -> bool:
+        """An empty list never stands: flat, and no order left, are said only when they were read for the answer."""
         age = (self.clock() - known.began_at).total_seconds()
-        return self.is_trusted and known.heard == self._heard_about(account) and 0 <= age <= seconds
+        is_something = known.value != ()
+        return is_something and self.is_trusted and known.heard == self._heard_about(account) and 0 <= age <= seconds
 
     def _may_be_joined(self, flight: _Flight, account: str | None) -> bool:
         age = (self.clock() - flight.began_at).total_seconds()

@@ -1,7 +1,8 @@
 """A conversation beside a living stream: fewer requests, the same truth, and no claim that nothing backs."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import timedelta
 
 import anyio
 import pytest
@@ -55,7 +56,7 @@ class Listening:
 
     async def hears(self) -> None:
         """Let everything that was sent arrive."""
-        for _ in range(5):
+        for _ in range(3):
             await anyio.wait_all_tasks_blocked()
 
     async def passes(self, seconds: float) -> None:
@@ -75,17 +76,23 @@ class Listening:
 
 
 @pytest.fixture
-async def listening(
-    world, store, clock: ManualClock, pause: Callable[[float], Awaitable[None]], desk: Desk
-) -> AsyncIterator[Listening]:
+async def listening(world, store, clock: ManualClock, desk: Desk) -> AsyncIterator[Listening]:
     """A stream that feeds a view, as ``ct-mcp serve`` has it."""
 
-    async def step(seconds: float) -> None:
-        await pause(seconds)
-        await anyio.lowlevel.checkpoint()
+    async def until(seconds: float) -> None:
+        """Wait until the conversation has let so much time pass."""
+        end, reached = clock() + timedelta(seconds=seconds), anyio.Event()
+
+        def look() -> None:
+            if clock() >= end:
+                reached.set()
+
+        clock.watch(look)
+        await reached.wait()
+        clock.unwatch(look)
 
     view = LiveView(clock)
-    stream = Stream(world.sim.connect, clock=clock, pause=step, look_every_seconds=0.002)
+    stream = Stream(world.sim.connect, clock=clock, pause=until, look_every_seconds=0.002)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(Feed(stream, view, store, clock).run)
         listening = Listening(world, view, stream)

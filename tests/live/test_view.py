@@ -11,7 +11,9 @@ import pytest
 from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.crosstrade.protocol import Doubt, Event
 from ct_mcp.crosstrade.wire_stream import AccountNews, PnlNews, Tick
+from ct_mcp.domain.action import PlaceOrder
 from ct_mcp.domain.instrument import Instrument
+from ct_mcp.domain.order import OrderAction, OrderType, TimeInForce
 from ct_mcp.errors import AddonOffline, CtMcpError
 from ct_mcp.live.reads import LiveReads
 from ct_mcp.live.view import JOINED_WITHIN_SECONDS, MOST_INSTRUMENTS, NAME_HOLDS_SECONDS, Freshness, LiveView
@@ -88,6 +90,18 @@ async def test_an_answer_that_is_too_old_is_read_again(view: LiveView, clock: Ma
     clock.advance(10.5)
     await view.read("positions", "Sim101", 10.0, asked)
     assert asked.times == 2
+
+
+async def test_that_there_is_nothing_is_never_known_without_reading(view: LiveView) -> None:
+    times = list[int]()
+
+    async def nothing(_: Callable[[str], None]) -> tuple[()]:
+        times.append(1)
+        return ()
+
+    await view.read("positions", "Sim101", 10.0, nothing)
+    await view.read("positions", "Sim101", 10.0, nothing)
+    assert len(times) == 2
 
 
 @pytest.mark.parametrize("event", [AccountNews("SIM101"), AccountNews(None), Doubt("a gap")])
@@ -273,6 +287,16 @@ async def test_listeners_hear_every_event_until_they_leave(view: LiveView) -> No
 
 
 @pytest.fixture
+async def a_book(crosstrade: CrossTrade, sim: Simulator) -> None:
+    """A position and an order that works, so that there is something to know."""
+    market = PlaceOrder("Sim101", ES, OrderAction.BUY, 1, OrderType.MARKET, None, None, TimeInForce.DAY)
+    resting = replace(market, order_type=OrderType.LIMIT, limit_price=Decimal(5900))
+    await crosstrade.place_order(market, "own-1")
+    await crosstrade.place_order(resting, "own-2")
+    sim.advance(2)
+
+
+@pytest.fixture
 def reads(view: LiveView, crosstrade: CrossTrade) -> LiveReads:
     return LiveReads(view, crosstrade, lambda _: None)
 
@@ -343,6 +367,7 @@ async def test_only_so_many_instruments_are_followed(view: LiveView, reads: Live
     assert view.quote("ES") is None
 
 
+@pytest.mark.usefixtures("a_book")
 async def test_what_was_known_before_tells_its_age(
     view: LiveView, crosstrade: CrossTrade, sim: Simulator, clock: ManualClock
 ) -> None:
@@ -370,6 +395,7 @@ READS: dict[str, Callable[[LiveReads], Awaitable[object]]] = {
 }
 
 
+@pytest.mark.usefixtures("a_book")
 @pytest.mark.parametrize("rpc", READS)
 async def test_each_read_is_asked_once_and_serves_twice(reads: LiveReads, sim: Simulator, rpc: str) -> None:
     first, second = await READS[rpc](reads), await READS[rpc](reads)
@@ -383,6 +409,7 @@ async def test_orders_that_are_active_and_all_orders_are_two_questions(reads: Li
     assert len(sim.requests_of("ListOrders")) == 2
 
 
+@pytest.mark.usefixtures("a_book")
 async def test_a_warning_beside_an_answer_is_told_to_everybody_whom_it_serves(
     view: LiveView, crosstrade: CrossTrade, sim: Simulator
 ) -> None:
