@@ -15,7 +15,7 @@ from ct_mcp.server.present import aged, price, theirs
 from ct_mcp.server.standing import Standing
 
 CLOCK_TOLERANCE_SECONDS = 5.0
-DATA, CLOCK, BUDGET = "market data", "clock", "request budget"
+DATA, CLOCK, BUDGET, STREAM = "market data", "clock", "request budget", "stream"
 
 _NOT_REACHED = "not looked at: a link before it does not hold"
 _AGAIN = "then run ct-mcp check again"
@@ -30,6 +30,7 @@ _NEWER = "run ct-mcp check again; if this stays, look for a newer version of ct-
 _DATA_STEP = "run ct-mcp check again; if this stays, connect a feed with futures data in NinjaTrader"
 _CLOCK_STEP = f"let this computer set its clock by the internet, {_AGAIN}"
 _BUDGET_STEP = "stop what else uses this token, or let it ask less often"
+_FOLDER_STEP = f"let the state folder be written to, {_AGAIN}: without it nothing is sent"
 # NinjaTrader has these of its own, and they are connected only while it replays or tests.
 _OF_REPLAYS = frozenset({"playback101", "backtest"})
 
@@ -104,7 +105,16 @@ def budget_finding(allowance: Allowance, slowed: int) -> Finding:
     left = f"{allowance.requests_left} requests left after this check, {allowance.per_second:g} more each second"
     if slowed:
         return Finding(Link(BUDGET, "broken", f"CrossTrade slowed us down ({slowed} times HTTP 429)"), _BUDGET_STEP)
+    if allowance.note:
+        return Finding(Link(BUDGET, "broken", f"{left}; {allowance.note}"), _FOLDER_STEP)
     return Finding(Link(BUDGET, "ok", left))
+
+
+def stream_finding(*, is_on: bool) -> Finding:
+    """Whether a server would open the stream. It is not tried: there is one per token, and another may be using it."""
+    if is_on:
+        return Finding(Link(STREAM, "unknown", "on; not tried here, since it would end the stream of another program"))
+    return Finding(Link(STREAM, "off", "switched off in the settings: everything is read by request"))
 
 
 def list_finding(name: str, read: Sequence[object] | CtMcpError) -> Finding:

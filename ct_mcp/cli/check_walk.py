@@ -17,17 +17,20 @@ from ct_mcp.cli.check_links import (
     data_finding,
     list_finding,
     not_reached,
+    stream_finding,
 )
 from ct_mcp.cli.check_report import Finding, Report, hiding
 from ct_mcp.config.settings import Settings
 from ct_mcp.crosstrade.answer_watch import Sample, Transport, Watch
-from ct_mcp.crosstrade.client import CrossTrade
+from ct_mcp.crosstrade.client import CrossTrade, World
 from ct_mcp.crosstrade.drift import Drift, drift_of, routes_described_in
 from ct_mcp.crosstrade.line import Timeouts, utc_now
 from ct_mcp.crosstrade.routes import Route
+from ct_mcp.desk.shared_budget import SharedBudget
 from ct_mcp.domain.account import Account
 from ct_mcp.domain.market import Quote
 from ct_mcp.errors import AuthFailed, BudgetExhausted, CtMcpError, RateLimited, Unavailable
+from ct_mcp.store.meters import Meters
 
 LONGEST_LOOK_SECONDS = 20.0
 PROBE = "ES"  # trades nearly around the clock, so that an old quote says something
@@ -59,10 +62,14 @@ async def walked(settings: Settings, outside: Outside = _REAL) -> Report:
     timeouts = Timeouts(waits.connect_seconds, waits.read_seconds, waits.bars_seconds, waits.write_seconds)
     watch = Watch(outside.transport, outside.clock)
     notes: dict[str, None] = dict.fromkeys(settings.warnings)
-    client = CrossTrade(settings.base_url, token, timeouts, transport=watch, clock=outside.clock, sleep=outside.sleep)
-    async with client:
-        walk = _Walk(client.heard_by(lambda note: notes.update({note: None})), watch, settings, outside.clock)
-        findings, drift = await walk.whole()
+    budget = SharedBudget(Meters(settings.state_dir), token or "", outside.clock)
+    world: World = {"transport": watch, "clock": outside.clock, "sleep": outside.sleep, "budget": budget}
+    try:
+        async with CrossTrade(settings.base_url, token, timeouts, **world) as client:
+            walk = _Walk(client.heard_by(lambda note: notes.update({note: None})), watch, settings, outside.clock)
+            findings, drift = await walk.whole()
+    finally:
+        await budget.close()
     return hiding(Report(settings.base_url, tuple(findings), drift, tuple(notes)), (token or "",))
 
 
@@ -81,7 +88,8 @@ class _Walk:
         documents = [] if isinstance(failure, _POINTLESS) else await self._documents()
         clock = not_reached(CLOCK) if isinstance(failure, _POINTLESS) else clock_finding(await self._sample(failure))
         budget = budget_finding(await self.client.allowance(), self.watch.slowed)
-        return [*links, clock, budget, *documents], drift_of(self.lists) if self.lists else None
+        stream = stream_finding(is_on=self.settings.stream)
+        return [*links, clock, budget, stream, *documents], drift_of(self.lists) if self.lists else None
 
     async def _behind_the_add_on(self, accounts: tuple[Account, ...] | CtMcpError) -> list[Finding]:
         if isinstance(accounts, CtMcpError):

@@ -12,15 +12,18 @@ from typing import Any
 import httpx
 import pytest
 
+from ct_mcp.cli.check_links import stream_finding
 from ct_mcp.cli.check_report import Report, as_json
 from ct_mcp.cli.check_screen import show
 from ct_mcp.cli.check_walk import Outside, walked
 from ct_mcp.cli.screen import Screen
 from ct_mcp.config.settings import Settings
 from ct_mcp.config.token import Secret
+from ct_mcp.desk.shared_budget import SharedBudget
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.faults import Fault
 from ct_mcp.simulator.world import Simulator
+from ct_mcp.store.meters import FILE_NAME, Meters
 
 TOKEN = "a-token-that-must-never-be-seen"
 ACCOUNT = "/v1/api/accounts/{account}"
@@ -86,13 +89,16 @@ def shown(report: Report) -> str:
 async def test_against_the_simulator_every_link_holds_and_nothing_has_drifted(check: Check) -> None:
     report = await check()
     links = [*UPSTREAM, "broker of Sim101", "broker of APEX-482910", "market data", "clock", "request budget"]
-    assert states(report) == dict.fromkeys([*links, "_endpoints", "openapi.json"], "ok")
+    assert states(report) == {**dict.fromkeys([*links, "_endpoints", "openapi.json"], "ok"), "stream": "unknown"}
     assert report.drift is not None
     assert (report.drift.differences, report.exit_code) == ((), 0)
 
 
-async def test_a_check_only_reads(check: Check, sim: Simulator) -> None:
-    await check()
+async def test_a_check_only_reads_and_opens_no_stream(check: Check, sim: Simulator) -> None:
+    assert of(await check(), "stream")[1:] == (
+        "on; not tried here, since it would end the stream of another program",
+        "",
+    )
     assert {request.method for request in sim.requests} == {"GET"}
 
 
@@ -350,6 +356,29 @@ async def test_a_service_that_slows_us_down_although_we_keep_to_it_serves_somebo
     assert "stop what else uses this token" in of(report, "request budget")[2]
 
 
+async def test_a_check_asks_within_the_budget_that_all_processes_share(
+    check: Check, sim: Simulator, clock: ManualClock, tmp_path: Path
+) -> None:
+    other = SharedBudget(Meters(tmp_path), TOKEN, clock)
+    before = await other.snapshot(clock())
+    await check()
+    after = await other.snapshot(clock())
+    await other.close()
+    assert before.requests_left_for_exits - after.requests_left_for_exits == len(sim.requests)
+
+
+async def test_a_state_folder_that_cannot_be_used_is_a_broken_link(check: Check, tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).mkdir()
+    state, why, step = of(await check(), "request budget")
+    assert (state, "not shared with other processes" in why) == ("broken", True)
+    assert "state folder" in step
+
+
+def test_a_stream_that_is_left_to_another_program_is_off_and_nothing_to_mend() -> None:
+    found = stream_finding(is_on=False)
+    assert (found.link.state, found.next_step) == ("off", "")
+
+
 @pytest.mark.parametrize(
     ("name", "edit"), [("_endpoints", lambda _: {"endpoints": []}), ("openapi.json", lambda _: {"paths": {}})]
 )
@@ -431,7 +460,7 @@ def test_the_check_of_the_demo_is_there_for_scripts(ct_mcp: CtMcp) -> None:
     ended = ct_mcp("check", "--demo", "--json")
     told = json.loads(ended.stdout)
     assert (ended.returncode, told["exit_code"]) == (0, 0)
-    assert {link["state"] for link in told["links"]} == {"ok"}
+    assert {link["link"] for link in told["links"] if link["state"] != "ok"} == {"stream"}
 
 
 def test_a_person_without_a_token_is_told_to_set_one(ct_mcp: CtMcp) -> None:
