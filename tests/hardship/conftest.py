@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from threading import Timer
@@ -105,8 +105,23 @@ class Server:
     def is_killed(self) -> None:
         """End it without a word: SIGKILL, and TerminateProcess on Windows."""
         self._process.kill()
-        self._process.communicate()
         self._watchdog.cancel()
+        with suppress(OSError), self._process:  # closes its pipes, and waits
+            pass
+
+    def closes_stdin(self) -> int:
+        """Close stdin, read nothing, and wait for the end; the exit code."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        code = self._process.wait(LONGEST_SECONDS)
+        self._watchdog.cancel()
+        return code
+
+    def leftovers(self) -> list[str]:
+        """What is still on stdout of a server that has ended; the last line may have been broken off."""
+        assert self._process.stdout is not None
+        *lines, _ = self._process.stdout.read().split("\n")
+        return lines
 
     def leave(self) -> tuple[int, str, str]:
         """Close stdin and wait for the end; the exit code, what was still on stdout, and all of stderr."""

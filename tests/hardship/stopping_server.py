@@ -22,6 +22,7 @@ from ct_mcp.desk.desk import Desk
 from ct_mcp.domain.ticket import Approval
 from ct_mcp.guard.policy import Limits, Policy
 from ct_mcp.server.app import build_server
+from ct_mcp.server.stdio import serve_stdio
 from ct_mcp.server.wiring import Wiring
 from ct_mcp.store.journal import Entry, NewEntry
 from ct_mcp.store.sqlite import SqliteStore
@@ -118,7 +119,7 @@ def main() -> None:
         store = SqliteStore(Path(told["folder"]))
         return furnish(told["url"], told["token"], store, lambda: now, told["place"]).desk
 
-    build_server(Wiring(desk, POLICY, toolsets=TOOLSETS)).run("stdio")
+    anyio.run(serve_stdio, build_server(Wiring(desk, POLICY, toolsets=TOOLSETS)))
 
 
 if __name__ == "__main__":
