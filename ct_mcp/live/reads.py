@@ -10,7 +10,8 @@ from ct_mcp.domain.account import Account, AccountSnapshot, Watermarks
 from ct_mcp.domain.market import Quote
 from ct_mcp.domain.order import Order
 from ct_mcp.domain.position import Position
-from ct_mcp.live.view import LiveView
+from ct_mcp.errors import BudgetExhausted, RateLimited
+from ct_mcp.live.view import Known, LiveView
 
 T = TypeVar("T")
 
@@ -20,6 +21,7 @@ class LiveReads:
 
     def __init__(self, view: LiveView, upstream: Upstream, note: Callable[[str], None]) -> None:
         self.as_of: datetime | None = None
+        self.may_have_changed = False
         self._began = view.clock()
         self._view = view
         self._upstream = upstream
@@ -85,12 +87,26 @@ class LiveReads:
     async def _read(
         self, key: Hashable, account: str | None, seconds: float, ask: Callable[[Upstream], Awaitable[T]]
     ) -> T:
-        known = await self._view.read(key, account, seconds, partial(_asked, ask, self._upstream))
+        known = await self._known(key, account, seconds, ask)
         if known.began_at < self._began:
             self.as_of = min(self.as_of or known.began_at, known.began_at)
         for warning in known.warnings:
             self._note(warning)
         return known.value
+
+    async def _known(
+        self, key: Hashable, account: str | None, seconds: float, ask: Callable[[Upstream], Awaitable[T]]
+    ) -> Known[T]:
+        """What stands or is read now; where no request may be made, what was read last, and that it is old."""
+        try:
+            return await self._view.read(key, account, seconds, partial(_asked, ask, self._upstream))
+        except (BudgetExhausted, RateLimited) as limited:
+            known = self._view.last_known(key)
+            if known is None:
+                raise
+            self._note(f"part of this is old and may have changed, since it could not be read anew: {limited.what}")
+            self.may_have_changed = True
+            return known
 
 
 async def _asked(ask: Callable[[Upstream], Awaitable[T]], upstream: Upstream, hear: Callable[[str], None]) -> T:

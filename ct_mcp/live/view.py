@@ -29,6 +29,8 @@ JOINED_WITHIN_SECONDS = 1.0
 MOST_INSTRUMENTS = 20
 MOST_HELD = 15
 NAME_HOLDS_SECONDS = 600.0
+# What may have changed is shown for so long, and called so, where no request may be made.
+STALE_SERVES_SECONDS = 60.0
 _MOST_KEPT = 200
 
 
@@ -196,6 +198,13 @@ class LiveView:
             self._ticks.pop(forgotten, None)
         kept = [(known, named) for known, named in self._names.items() if named[0] in self._quotes]
         self._names = dict(sorted(kept, key=lambda each: each[0] in self._held)[-_MOST_KEPT:])
+
+    def last_known(self, key: Hashable) -> Known[Any] | None:
+        """What was read last, though it may have changed since; what was nothing then is not known now."""
+        known = self._known.get(key)
+        if known is None or known.value == ():
+            return None
+        return known if (self.clock() - known.began_at).total_seconds() <= STALE_SERVES_SECONDS else None
 
     async def read(
         self, key: Hashable, account: str | None, seconds: float, ask: Callable[[Hear], Awaitable[T]]

@@ -34,7 +34,8 @@ class Reading:
     def notes(self) -> list[str]:
         """What could not be read and what was warned of, each once, and how old what is known is."""
         age = (self.desk.clock() - self.read_at).total_seconds()
-        known = [f"known for {age:.0f} s, and nothing was heard to change since"] if age >= 1 else []
+        since = "and it may have changed" if self.live.may_have_changed else "and nothing was heard to change since"
+        known = [f"known for {age:.0f} s, {since}"] if age >= 1 else []
         return [*self._heard, *known]
 
     @property

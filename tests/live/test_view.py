@@ -14,9 +14,16 @@ from ct_mcp.crosstrade.wire_stream import AccountNews, PnlNews, Tick
 from ct_mcp.domain.action import PlaceOrder
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import OrderAction, OrderType, TimeInForce
-from ct_mcp.errors import AddonOffline, CtMcpError
+from ct_mcp.errors import AddonOffline, CtMcpError, RateLimited
 from ct_mcp.live.reads import LiveReads
-from ct_mcp.live.view import JOINED_WITHIN_SECONDS, MOST_INSTRUMENTS, NAME_HOLDS_SECONDS, Freshness, LiveView
+from ct_mcp.live.view import (
+    JOINED_WITHIN_SECONDS,
+    MOST_INSTRUMENTS,
+    NAME_HOLDS_SECONDS,
+    STALE_SERVES_SECONDS,
+    Freshness,
+    LiveView,
+)
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.faults import Fault
 from ct_mcp.simulator.world import Simulator
@@ -407,6 +414,37 @@ async def test_orders_that_are_active_and_all_orders_are_two_questions(reads: Li
     await reads.orders("Sim101", active_only=True)
     await reads.orders("Sim101", active_only=False)
     assert len(sim.requests_of("ListOrders")) == 2
+
+
+@pytest.mark.usefixtures("a_book")
+@pytest.mark.parametrize("fault", [Fault.RATE_LIMITED, Fault.RATE_LIMITED_OLD_BODY])
+async def test_where_no_request_may_be_made_what_was_read_last_is_shown_and_called_old(
+    crosstrade: CrossTrade, sim: Simulator, clock: ManualClock, fault: Fault
+) -> None:
+    view, notes = LiveView(clock), list[str]()
+    first = await LiveReads(view, crosstrade, notes.append).positions("Sim101")
+    read_at = clock()
+    clock.advance(5)
+    sim.faults.arm(fault)
+    reads = LiveReads(view, crosstrade, notes.append)
+    assert await reads.positions("Sim101") == first
+    assert reads.may_have_changed
+    assert reads.as_of is not None
+    assert reads.as_of <= read_at
+    assert "may have changed" in notes[0]
+    clock.advance(STALE_SERVES_SECONDS + 300)
+    with pytest.raises(RateLimited):
+        await LiveReads(view, crosstrade, notes.append).positions("Sim101")
+
+
+async def test_where_no_request_may_be_made_nothing_is_called_flat(
+    crosstrade: CrossTrade, sim: Simulator, clock: ManualClock
+) -> None:
+    view = LiveView(clock)
+    assert await LiveReads(view, crosstrade, print).positions("Sim101") == ()
+    sim.faults.arm(Fault.RATE_LIMITED)
+    with pytest.raises(RateLimited):
+        await LiveReads(view, crosstrade, print).positions("Sim101")
 
 
 @pytest.mark.usefixtures("a_book")
