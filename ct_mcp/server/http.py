@@ -50,24 +50,21 @@ class HttpServer:
             ),
         )
         self._flights = Flights()
+        server.middleware.append(self._flights.call)
         self._opened_at: float | None = None
         self.app = gated(self._answer, entrance)
 
     @asynccontextmanager
     async def opened(self, grace_seconds: float = GRACE_SECONDS) -> AsyncIterator[None]:
         """Answer while the block runs; at its end take nothing new, and finish what is being sent."""
-        try:
-            async with self._server.session_manager.run():
-                self._opened_at = self._clock()
-                try:
-                    yield
-                finally:
-                    self._opened_at = None
-                    with anyio.CancelScope(shield=True):
-                        await self._flights.finish(grace_seconds)
-        finally:
-            with anyio.CancelScope(shield=True):
-                await self._flights.end()
+        async with self._server.session_manager.run():
+            self._opened_at = self._clock()
+            try:
+                yield
+            finally:
+                self._opened_at = None
+                with anyio.CancelScope(shield=True):
+                    await self._flights.land(grace_seconds)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._opened_at is None:
@@ -75,7 +72,7 @@ class HttpServer:
         elif scope["path"] == HEALTH_PATH:
             await self._health(scope, self._clock() - self._opened_at)(scope, receive, send)
         else:
-            await self._flights.carry(self._speak, scope, receive, send)
+            await self._flights.request(self._speak, scope, receive, send)
 
     def _health(self, scope: Scope, uptime: float) -> Response:
         if scope["method"] not in ("GET", "HEAD"):
