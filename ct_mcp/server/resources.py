@@ -23,9 +23,17 @@ from ct_mcp.server.reading import in_time
 from ct_mcp.server.references import REFERENCES, Library, Reference
 from ct_mcp.server.standing import read_accounts
 from ct_mcp.server.tools.account import read_account
+from ct_mcp.server.topics import Kind
 from ct_mcp.server.wiring import Wiring, reading_in
 
 JOURNAL_LINES = 20
+_OURS_ALWAYS = "what we send ourselves always, changes by others only while the stream is up, which get_status tells"
+NOTICES: dict[str, str] = {
+    Kind.ACCOUNTS: f"Can be subscribed to: {_OURS_ALWAYS}; not the P&L, that is told of the snapshot.",
+    Kind.SNAPSHOT: f"Can be subscribed to: {_OURS_ALWAYS}; at most one notice a second.",
+    Kind.QUOTE: "Can be subscribed to while the stream is up, which get_status tells; at most one notice a second.",
+    Kind.JOURNAL: "Can be subscribed to: what this server writes to it, not what the person's own commands do.",
+}
 _P = ParamSpec("_P")
 
 
@@ -82,11 +90,11 @@ class Shelf:
 def add_resources(server: MCPServer[Wiring], wiring: Wiring) -> None:
     """List what can be attached. Nothing is read before somebody asks for it."""
     shelf = Shelf(wiring)
-    _add(server, "accounts", "application/json", shelf.accounts)
-    _add(server, "accounts/{account}/snapshot", "application/json", shelf.snapshot)
-    _add(server, "quotes/{instrument}", "application/json", shelf.quotes)
-    _add(server, "policy", "text/markdown", shelf.policy)
-    _add(server, "journal", "application/json", shelf.journal)
+    _add(server, Kind.ACCOUNTS, "application/json", shelf.accounts)
+    _add(server, Kind.SNAPSHOT, "application/json", shelf.snapshot)
+    _add(server, Kind.QUOTE, "application/json", shelf.quotes)
+    _add(server, "crosstrade://policy", "text/markdown", shelf.policy)
+    _add(server, Kind.JOURNAL, "application/json", shelf.journal)
     for reference in REFERENCES:
         _add_reference(server, shelf, reference)
 
@@ -106,11 +114,10 @@ def _add_reference(server: MCPServer[Wiring], shelf: Shelf, wanted: Reference) -
     server.add_resource(listed)
 
 
-def _add(server: MCPServer[Wiring], path: str, mime_type: str, read: Callable[_P, Awaitable[str]]) -> None:
-    name = read.__name__
-    listed = server.resource(
-        f"crosstrade://{path}", name=name, title=name.title(), description=read.__doc__, mime_type=mime_type
-    )
+def _add(server: MCPServer[Wiring], uri: str, mime_type: str, read: Callable[_P, Awaitable[str]]) -> None:
+    name, notices = read.__name__, NOTICES.get(uri, "")
+    described = " ".join(filter(None, (read.__doc__, notices)))
+    listed = server.resource(str(uri), name=name, title=name.title(), description=described, mime_type=mime_type)
     listed(_told(in_time()(read)))
 
 
