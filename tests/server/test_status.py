@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 from mcp import Client
 
+from ct_mcp.crosstrade.budget import Allowance
 from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.desk.desk import Desk
 from ct_mcp.domain.market import trading_day
@@ -193,7 +194,9 @@ async def test_what_was_sent_and_never_answered_is_shown_with_its_age(ask, store
     clock.advance(300)
     told = await ask("get_status")
     (lost,) = told.data["unknown_outcomes"]
-    assert lost["our_order_id"] == "ctmcp-t-1"
+    assert (lost["ticket_id"], lost["our_order_id"]) == ("t-1", "ctmcp-t-1")
+    assert "ct-mcp journal settle" in told.text
+    assert "\nt-1  " in told.text
     assert lost["age_seconds"] == 300
     assert "never send again" in told.text
     assert "5 min old" in told.text
@@ -205,6 +208,16 @@ async def test_the_request_budget_goes_down_as_it_is_used(ask, clock) -> None:
     second = (await ask("get_status")).data
     assert second["requests_left"] < first["requests_left"]
     assert second["requests_left_for_exits"] == second["requests_left"] + 6
+
+
+@pytest.mark.parametrize("note", ["", "not shared with other processes, so a third of the rate: it is read-only"])
+def test_what_is_wrong_with_the_request_budget_is_noted_and_nothing_else(note: str) -> None:
+    allowed = Allowance(3, 6, 1.5, note=note)
+    answer = status_answer(
+        StatusReport(Policy(), [], "", None, None, allowed, [], []), datetime(2026, 9, 9, 14, 30, tzinfo=UTC)
+    )
+    assert answer.structured_content["notes"] == ([f"request budget: {note}"] if note else [])
+    assert ("note: request budget: not shared" in answer.content[0].text) == bool(note)
 
 
 async def test_a_service_that_does_not_answer_is_not_waited_for(desk: Desk) -> None:

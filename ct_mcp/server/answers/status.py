@@ -15,6 +15,8 @@ from ct_mcp.server.present import Answer, ReadAnswer, age, aged, answered, lines
 from ct_mcp.server.standing import Standing
 from ct_mcp.store.journal import Entry
 
+_TO_SETTLE = "if looking does not tell, the person settles it at a terminal: ct-mcp journal settle TICKET_ID"
+
 
 class LinkRow(Answer):
     """One link of the chain from here to the broker."""
@@ -46,6 +48,9 @@ class TicketRow(Answer):
 class UnsettledRow(Answer):
     """Something sent whose outcome is not known: it counts against every limit."""
 
+    ticket_id: str | None = Field(
+        description="If looking does not tell, the person settles it at a terminal: ct-mcp journal settle TICKET_ID."
+    )
     summary: str
     account: str | None
     our_order_id: str | None
@@ -112,7 +117,7 @@ def status_answer(report: StatusReport, now: datetime) -> CallToolResult:
     accounts = None if report.standings is None else [_account(one, memory) for one in report.standings]
     structure = StatusAnswer(
         read_at=stamp(now) or "",
-        notes=report.notes,
+        notes=[*report.notes, *([f"request budget: {allowance.note}"] if allowance and allowance.note else ())],
         next_step=report.next_step,
         links=[LinkRow(link=link.name, state=link.state, why=link.why) for link in report.links],
         mode=report.policy.mode,
@@ -156,6 +161,7 @@ def _ticket(ticket: Ticket, now: datetime) -> TicketRow:
 
 def _unsettled(entry: Entry, now: datetime) -> UnsettledRow:
     return UnsettledRow(
+        ticket_id=entry.ticket_id,
         summary=theirs(entry.summary, 200) or "",
         account=theirs(entry.account),
         our_order_id=entry.own_id,
@@ -177,6 +183,7 @@ def _text(it: StatusAnswer, policy: Policy) -> str:
             _budget(it),
             *listed("open tickets", it.open_tickets, _ticket_line),
             *listed("sent, outcome unknown (never send again)", it.unknown_outcomes, _unsettled_line),
+            _TO_SETTLE if it.unknown_outcomes else "",
             *noted(it.notes),
             f"next: {it.next_step}" if it.next_step else "",
         )
@@ -198,7 +205,8 @@ def _ticket_line(it: TicketRow) -> str:
 
 
 def _unsettled_line(it: UnsettledRow) -> str:
-    return row((it.summary, f"our order id {it.our_order_id or 'none'}", f"sent {it.sent_at}", aged(it.age_seconds)))
+    own_id = f"our order id {it.our_order_id or 'none'}"
+    return row((it.ticket_id or "no ticket", it.summary, own_id, f"sent {it.sent_at}", aged(it.age_seconds)))
 
 
 def _budget(it: StatusAnswer) -> str:
