@@ -1,7 +1,7 @@
 """Tools for NinjaScript strategies and ATM templates. What changes a strategy proposes, as every order does."""
 
 from decimal import Decimal
-from typing import Annotated, Literal, Protocol, cast
+from typing import Annotated, Literal
 
 from mcp_types import CallToolResult
 from pydantic import Field, WithJsonSchema
@@ -24,12 +24,6 @@ Parameters = Annotated[
 ]
 
 
-class Templates(Protocol):
-    """What the desk does not need of the client."""
-
-    async def atm_templates(self) -> tuple[str, ...]: ...
-
-
 @in_time()
 async def get_strategies(
     ctx: ToolContext, account: Annotated[str | None, Field(description="Leave out for all")] = None
@@ -47,7 +41,7 @@ async def get_strategies(
 async def get_atm_templates(ctx: ToolContext) -> Annotated[CallToolResult, TemplatesAnswer]:
     """Names of the ATM templates in NinjaTrader, for atm_strategy of place_order; any other is rejected there."""
     reading = reading_of(ctx)
-    names = await cast("Templates", reading.upstream).atm_templates()
+    names = await reading.upstream.atm_templates()
     return templates_answer(names, reading.notes, reading.desk.clock())
 
 
