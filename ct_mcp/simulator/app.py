@@ -6,7 +6,6 @@ from difflib import get_close_matches
 from functools import partial
 
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route, WebSocketRoute
@@ -92,8 +91,10 @@ async def _not_found(request: Request, _: Exception) -> Response:
     return json_answer(404, body)
 
 
-async def _not_allowed(request: Request, error: Exception) -> Response:
-    headers = error.headers if isinstance(error, HTTPException) else None
+async def _not_allowed(request: Request, _: Exception) -> Response:
+    """Say what is allowed by every route of this path, and not by the first one alone, as Starlette would."""
+    routes = (route for route in request.app.routes if isinstance(route, Route))
+    fitting = (route.methods or set() for route in routes if route.path_regex.match(request.url.path))
     answer = json_answer(405, {"success": False, "error": "method_not_allowed", "detail": request.method})
-    answer.headers.update(headers or {})
+    answer.headers["Allow"] = ", ".join(sorted(set().union(*fitting)))
     return answer

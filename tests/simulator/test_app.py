@@ -55,8 +55,16 @@ async def test_outside_the_api_a_web_page_answers(client: httpx.AsyncClient) -> 
 async def test_a_wrong_method_is_told_the_right_one(client: httpx.AsyncClient) -> None:
     answer = await client.delete("/accounts")
     assert answer.status_code == 405
-    assert "GET" in answer.headers["Allow"]
+    assert answer.headers["Allow"] == "GET, HEAD"
     assert answer.json()["error"] == "method_not_allowed"
+
+
+@pytest.mark.parametrize("path", ["/accounts/Sim101/orders/place", "/accounts/Sim101/strategies/start"])
+async def test_a_wrong_method_where_two_routes_meet_is_told_what_both_allow(
+    client: httpx.AsyncClient, path: str
+) -> None:
+    answer = await client.put(path, json={})
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, HEAD, POST")
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b'"text"', b"\xff\xfe"])
