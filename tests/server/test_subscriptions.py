@@ -1,0 +1,506 @@
+"""Subscriptions: who is told of what and how often, in both eras; and that nothing of it outlives who asked for it."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any
+
+import anyio
+import pytest
+from mcp import Client
+from mcp.shared.exceptions import MCPError
+from mcp.shared.subscriptions import ResourceUpdated
+from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, InitializedNotification, ResourceUpdatedNotification
+
+from ct_mcp.crosstrade.protocol import Doubt, Event
+from ct_mcp.crosstrade.wire_stream import AccountNews, PnlNews, Tick
+from ct_mcp.desk.desk import Desk
+from ct_mcp.domain.instrument import Instrument
+from ct_mcp.domain.ticket import Approval
+from ct_mcp.guard.policy import Policy
+from ct_mcp.live.view import MOST_HELD, LiveView
+from ct_mcp.server.app import build_server
+from ct_mcp.server.notices import Notices, Pace
+from ct_mcp.server.subscriptions import MOST_ADDRESSES, MOST_STREAMS
+from ct_mcp.server.wiring import Wiring
+from ct_mcp.simulator.clock import ManualClock
+from ct_mcp.simulator.faults import Fault
+from ct_mcp.simulator.world import Simulator
+
+ACCOUNTS, JOURNAL = "crosstrade://accounts", "crosstrade://journal"
+SIM101, APEX = "crosstrade://accounts/Sim101/snapshot", "crosstrade://accounts/APEX-482910/snapshot"
+ES, NQ = "crosstrade://quotes/ES", "crosstrade://quotes/NQ%2009-26"
+pytestmark = pytest.mark.filterwarnings("ignore:resources/:mcp.shared.exceptions.MCPDeprecationWarning")  # older era
+BUY = {"account": "Sim101", "instrument": "MES", "action": "BUY", "quantity": 1, "order_type": "MARKET"}
+
+
+@dataclass
+class Time:
+    """Seconds that pass only when a test says so."""
+
+    now: float = 0.0
+    waits: dict[anyio.Event, float] = field(default_factory=dict)
+
+    def __call__(self) -> float:
+        return self.now
+
+    async def pause(self, seconds: float) -> None:
+        """Wait until the test has let so much time pass."""
+        over = anyio.Event()
+        self.waits[over] = self.now + seconds
+        try:
+            await over.wait()
+        finally:
+            del self.waits[over]
+
+    async def passes(self, seconds: float) -> None:
+        """Let it pass, and everybody do what is due by then."""
+        self.now += seconds
+        for over, at in self.waits.items():
+            if at <= self.now:
+                over.set()
+        await anyio.wait_all_tasks_blocked()
+
+    @property
+    def pace(self) -> Pace:
+        return Pace(1.0, self, self.pause)
+
+
+@dataclass
+class Listener:
+    """A client of either era that keeps the addresses it was told of."""
+
+    client: Client
+    era: str
+    heard: list[str]
+    stack: AsyncExitStack
+
+    async def subscribes(self, *uris: str) -> list[str]:
+        """Subscribe; gives what was honoured."""
+        if self.era == "legacy":
+            for uri in uris:
+                await self.client.subscribe_resource(uri)
+            return list(uris)
+        told = await self.stack.enter_async_context(self.client.listen(resource_subscriptions=uris))
+        tasks = await self.stack.enter_async_context(anyio.create_task_group())
+        self.stack.callback(tasks.cancel_scope.cancel)
+        tasks.start_soon(self._follow, told)
+        return list(told.honored.resource_subscriptions or ())
+
+    async def _follow(self, told: Any) -> None:
+        async for event in told:
+            self.heard.append(event.uri)
+
+    async def leaves(self, *uris: str) -> None:
+        """Unsubscribe: from these, or from what the one request was about."""
+        if self.era == "legacy":
+            for uri in uris:
+                await self.client.unsubscribe_resource(uri)
+        else:
+            await self.stack.aclose()
+        await anyio.wait_all_tasks_blocked()
+
+    def hears(self) -> list[str]:
+        """What it was told since it was last asked."""
+        told, self.heard[:] = list(self.heard), []
+        return told
+
+
+@dataclass
+class House:
+    """One server with its view, and time."""
+
+    wiring: Wiring
+    view: LiveView
+    time: Time
+    era: str
+    server: Any
+
+    @asynccontextmanager
+    async def joined(self) -> AsyncIterator[Listener]:
+        """Connect a client."""
+        heard = list[str]()
+
+        async def take(message: object) -> None:
+            if isinstance(message, ResourceUpdatedNotification):
+                heard.append(str(message.params.uri))
+
+        handler = {"message_handler": take} if self.era == "legacy" else {}
+        async with Client(self.server, mode=self.era, **handler) as client, AsyncExitStack() as stack:
+            yield Listener(client, self.era, heard, stack)
+
+    async def happens(self, *events: Event) -> None:
+        """Let the stream tell this, and everybody do what is due."""
+        for event in events:
+            self.view.hear(event)
+        await anyio.wait_all_tasks_blocked()
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nobody listens to anything, and nothing waits."""
+        kept = (self.view._listeners, self.view._held, self.time.waits)
+        return not any(kept) and self.wiring.desk.on_sent == [self.view.sent]
+
+
+@pytest.fixture
+def policy() -> Policy:
+    return Policy(simulated=Approval.NONE)
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+async def house(desk: Desk, policy: Policy, clock: ManualClock, era: str, time: Time) -> House:
+    view = LiveView(clock)
+    wiring = Wiring(lambda: desk, policy).fed_by(lambda: view)
+    return House(wiring, wiring.live, time, era, build_server(wiring, time.pace))
+
+
+@pytest.fixture
+async def listener(house: House) -> AsyncIterator[Listener]:
+    async with house.joined() as joined:
+        yield joined
+
+
+# Who is told of what
+
+
+def tick(clock: ManualClock, root: str = "ES") -> Tick:
+    return Tick(Instrument(root, 2026, 9), Decimal(6400), None, None, None, clock())
+
+
+def pnl(clock: ManualClock, unrealized: int = 5, account: str = "SIM101") -> PnlNews:
+    return PnlNews(account, Decimal(0), Decimal(unrealized), clock())
+
+
+EVENTS: dict[str, tuple[Callable[[ManualClock], Event], set[str]]] = {
+    "word of one account": (lambda _: AccountNews("sim101"), {ACCOUNTS, SIM101}),
+    "word of an account without a name": (lambda _: AccountNews(None), {ACCOUNTS, SIM101, APEX}),
+    "word of an account that nobody watches": (lambda _: AccountNews("Sim999"), {ACCOUNTS}),
+    "a doubt": (lambda _: Doubt("a gap"), {ACCOUNTS, SIM101, APEX}),
+    "profit and loss": (pnl, {SIM101}),
+    "profit and loss of an account that nobody watches": (lambda clock: pnl(clock, account="Sim999"), set()),
+    "a quote": (tick, {ES}),
+    "a quote of another instrument": (lambda clock: tick(clock, "NQ"), {NQ}),
+    "a quote that nobody watches": (lambda clock: tick(clock, "CL"), set()),
+}
+
+
+@pytest.mark.parametrize("what", EVENTS)
+async def test_each_event_is_told_to_those_whom_it_concerns(
+    house: House, listener: Listener, clock: ManualClock, what: str
+) -> None:
+    asked = [ACCOUNTS, SIM101, APEX, ES, NQ, JOURNAL]
+    assert await listener.subscribes(*asked) == asked
+    event, concerned = EVENTS[what]
+    await house.happens(event(clock))
+    told = listener.hears()
+    assert set(told) == concerned
+    assert len(told) == len(concerned)
+
+
+async def test_what_we_do_ourselves_is_told_without_any_stream(house: House, listener: Listener) -> None:
+    await listener.subscribes(SIM101, APEX, JOURNAL)
+    told = await listener.client.call_tool("place_order", BUY)
+    assert told.structured_content["status"] == "filled", told.content
+    await house.time.passes(0)
+    assert sorted(listener.hears()) == [SIM101, JOURNAL]
+
+
+async def test_a_denial_is_told_of_the_journal_alone(house: House, listener: Listener) -> None:
+    await listener.subscribes(SIM101, JOURNAL)
+    await listener.client.call_tool("place_order", {**BUY, "quantity": 5000})
+    await house.time.passes(0)
+    assert listener.hears() == [JOURNAL]
+
+
+async def test_a_tool_that_only_reads_is_told_nobody(house: House, listener: Listener) -> None:
+    await listener.subscribes(ACCOUNTS, SIM101, ES, JOURNAL)
+    for tool in ("get_journal", "get_accounts"):
+        await listener.client.call_tool(tool, {})
+    await house.time.passes(5)
+    assert listener.hears() == []
+
+
+async def test_the_address_that_is_told_is_the_one_that_was_asked(
+    house: House, listener: Listener, clock: ManualClock
+) -> None:
+    asked = ["crosstrade://quotes/ES1!", "crosstrade://quotes/ESU26", "crosstrade://accounts/sIm101/snapshot"]
+    assert await listener.subscribes(*asked) == asked
+    await house.happens(tick(clock), AccountNews("Sim101"))
+    assert sorted(listener.hears()) == sorted(asked)
+
+
+async def test_a_subscribed_quote_is_asked_of_the_stream(house: House, listener: Listener) -> None:
+    class Told:
+        wanted: frozenset[Instrument] = frozenset()
+
+        def want(self, instruments: frozenset[Instrument]) -> None:
+            self.wanted = instruments
+
+    house.view.stream = stream = Told()  # type: ignore[assignment]
+    await listener.subscribes(ES)
+    assert stream.wanted == {Instrument("ES", 2026, 9)}
+
+
+async def test_profit_and_loss_that_rests_is_told_until_a_read_must_show_it(
+    house: House, listener: Listener, clock: ManualClock
+) -> None:
+    await listener.subscribes(SIM101)
+    told = 0
+    for _ in range(10):
+        clock.advance(1)
+        await house.happens(pnl(clock, 7))
+        await house.time.passes(1)
+        told += len(listener.hears())
+    assert told == 1 + house.view.freshness.figures_seconds + 1
+    await house.happens(pnl(clock, 8))
+    assert listener.hears() == [SIM101]
+
+
+# How often
+
+
+async def test_one_notice_a_second_and_the_last_change_is_never_lost(
+    house: House, listener: Listener, clock: ManualClock
+) -> None:
+    await listener.subscribes(ES)
+    await house.happens(tick(clock))
+    assert listener.hears() == [ES], "the first comes at once"
+    for _ in range(4):
+        await house.time.passes(0.2)
+        await house.happens(tick(clock), tick(clock))
+    assert listener.hears() == []
+    await house.time.passes(0.2)
+    assert listener.hears() == [ES], "the rest of that second is one notice"
+    await house.time.passes(60)
+    assert listener.hears() == []
+    await house.happens(tick(clock))
+    assert listener.hears() == [ES]
+
+
+async def test_what_waits_for_its_second_holds_up_nothing_else(
+    house: House, listener: Listener, clock: ManualClock
+) -> None:
+    await listener.subscribes(ES, SIM101)
+    await house.happens(tick(clock))
+    await house.happens(tick(clock))
+    await house.happens(AccountNews("Sim101"))
+    assert listener.hears() == [ES, SIM101]
+
+
+async def test_each_client_has_a_pace_of_its_own(house: House, listener: Listener, clock: ManualClock) -> None:
+    await listener.subscribes(ES)
+    await house.happens(tick(clock))
+    async with house.joined() as other:
+        await other.subscribes(ES)
+        await house.happens(tick(clock))
+        assert other.hears() == [ES]
+        assert listener.hears() == [ES]
+        await house.time.passes(1)
+        assert (listener.hears(), other.hears()) == ([ES], [])
+
+
+async def test_a_thousand_changes_that_nobody_fetches_are_one_notice(time: Time) -> None:
+    notices = Notices(time.pace)
+    for _ in range(1000):
+        notices.add(ResourceUpdated(ES))
+    assert await notices.next() == ResourceUpdated(ES)
+    assert not notices._due_at
+
+
+async def test_a_change_while_a_notice_is_being_sent_is_told_again(time: Time) -> None:
+    notices = Notices(time.pace)
+    notices.add(ResourceUpdated(ES))
+    await notices.next()
+    notices.add(ResourceUpdated(ES))
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(notices.next)
+            await anyio.wait_all_tasks_blocked()
+            await time.passes(0.999)
+            assert time.waits
+            await time.passes(0.001)
+    assert not time.waits
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("uri", "words"),
+    [
+        ("crosstrade://accounts/Nobody/snapshot", "the accounts are: APEX-482910, Sim101"),
+        ("crosstrade://quotes/QQQQ%2012-26", "QQQQ"),
+        ("crosstrade://quotes/not-an-instrument", "none of the known spellings"),
+        ("crosstrade://nothing", "does not exist: resources/list names"),
+        ("https://example.org/", "does not exist"),
+        ("crosstrade://accounts/" + "x" * 5000, "does not exist"),
+    ],
+)
+async def test_what_does_not_exist_is_refused_in_words_and_leaves_nothing_behind(
+    house: House, listener: Listener, uri: str, words: str
+) -> None:
+    with pytest.raises(MCPError, match=words) as refused:
+        await listener.subscribes(uri)
+    assert refused.value.code == INVALID_PARAMS
+    assert house.is_quiet
+
+
+async def test_what_cannot_be_looked_up_now_is_refused_in_words(
+    house: House, listener: Listener, sim: Simulator
+) -> None:
+    sim.faults.arm(Fault.ADDON_OFFLINE)
+    with pytest.raises(MCPError, match="start NinjaTrader 8") as refused:
+        await listener.subscribes(ES)
+    assert refused.value.code == INTERNAL_ERROR
+    assert house.is_quiet
+
+
+async def test_a_failure_of_our_own_making_stays_hidden(house: House, listener: Listener) -> None:
+    house.wiring.desk.names = None  # type: ignore[assignment]
+    with pytest.raises(MCPError) as refused:
+        await listener.subscribes(SIM101)
+    assert (refused.value.code, refused.value.message) == (INTERNAL_ERROR, "Internal error")
+
+
+async def test_what_never_changes_may_be_subscribed_to_and_is_never_told(house: House, listener: Listener) -> None:
+    assert await listener.subscribes("crosstrade://policy") == ["crosstrade://policy"]
+    await house.happens(AccountNews(None))
+    assert listener.hears() == []
+
+
+@pytest.mark.parametrize("era", ["auto"])
+async def test_since_2026_what_is_refused_is_left_out_of_what_is_honoured(house: House, listener: Listener) -> None:
+    assert await listener.subscribes(SIM101, "crosstrade://nothing", SIM101) == [SIM101]
+
+
+async def test_a_client_may_subscribe_to_so_many_addresses_and_no_more(era: str, listener: Listener) -> None:
+    same = [f"crosstrade://quotes/{'%20' * number}ES" for number in range(MOST_ADDRESSES)]
+    honoured = await listener.subscribes(*same)
+    assert len(honoured) == MOST_ADDRESSES
+    if era == "legacy":
+        with pytest.raises(MCPError, match=f"{MOST_ADDRESSES} resources are subscribed to already"):
+            await listener.subscribes(SIM101)
+        await listener.client.subscribe_resource(same[0])
+        await listener.leaves(same[0])
+        await listener.subscribes(SIM101)
+
+
+async def test_so_many_instruments_may_be_followed_and_no_more(house: House, listener: Listener) -> None:
+    (read,) = await house.wiring.desk.upstream.quotes(["ES"])
+    for year in range(MOST_HELD):
+        house.view.keep_quote(str(year), replace(read, instrument=Instrument("ES", 2030 + year, 12)))
+        house.view.hold(str(year))
+    with pytest.raises(MCPError, match=f"{MOST_HELD} instruments are followed already"):
+        await listener.subscribes(ES)
+    assert not house.view._listeners
+
+
+@pytest.mark.parametrize("era", ["auto"])
+async def test_so_many_clients_may_listen_and_no_more(house: House, listener: Listener) -> None:
+    async with AsyncExitStack() as stack:
+        for _ in range(MOST_STREAMS):
+            await stack.enter_async_context(listener.client.listen(resource_subscriptions=[SIM101]))
+        with pytest.raises(MCPError, match=f"{MOST_STREAMS} clients listen already"):
+            await listener.subscribes(SIM101)
+    await anyio.wait_all_tasks_blocked()
+    await listener.subscribes(SIM101)
+
+
+# How it ends
+
+
+async def test_unsubscribing_lets_go_of_everything(house: House, listener: Listener, clock: ManualClock) -> None:
+    everything = [ACCOUNTS, SIM101, ES, JOURNAL, "crosstrade://policy"]
+    await listener.subscribes(*everything)
+    assert not house.is_quiet
+    await house.happens(tick(clock), tick(clock), AccountNews("Sim101"))
+    listener.hears()
+    await listener.leaves(*everything, "crosstrade://quotes/never-subscribed")
+    await house.happens(tick(clock), AccountNews("Sim101"))
+    await house.time.passes(5)
+    assert listener.hears() == []
+    assert house.is_quiet
+
+
+async def test_a_client_that_hangs_up_leaves_nothing_behind(house: House, clock: ManualClock) -> None:
+    for _ in range(3):
+        async with house.joined() as gone:
+            await gone.subscribes(ACCOUNTS, SIM101, ES, JOURNAL)
+            await house.happens(tick(clock), AccountNews("Sim101"))
+            await house.happens(tick(clock), AccountNews("Sim101"))
+            assert house.time.waits
+        await anyio.wait_all_tasks_blocked()
+        assert house.is_quiet
+
+
+async def test_one_that_leaves_takes_nothing_from_the_others(
+    house: House, listener: Listener, clock: ManualClock
+) -> None:
+    await listener.subscribes(ES, SIM101)
+    async with house.joined() as gone:
+        await gone.subscribes(ES, SIM101, JOURNAL)
+    await anyio.wait_all_tasks_blocked()
+    await house.happens(tick(clock), AccountNews("Sim101"))
+    assert sorted(listener.hears()) == sorted([ES, SIM101])
+    assert house.view._held
+
+
+@pytest.mark.parametrize("era", ["legacy"])
+async def test_until_2025_subscribing_twice_is_one_notice_and_unsubscribing_once_ends_it(
+    house: House, listener: Listener
+) -> None:
+    await listener.subscribes(SIM101, SIM101)
+    await house.happens(AccountNews("Sim101"))
+    assert listener.hears() == [SIM101]
+    await listener.leaves(SIM101)
+    assert house.is_quiet
+
+
+@pytest.mark.parametrize("era", ["legacy"])
+async def test_a_client_that_calls_itself_initialized_twice_is_told_once(house: House, listener: Listener) -> None:
+    await listener.client.session.send_notification(InitializedNotification())
+    await listener.subscribes(SIM101)
+    await house.happens(AccountNews("Sim101"))
+    assert listener.hears() == [SIM101]
+
+
+async def test_a_client_that_never_reads_holds_up_nobody(house: House, clock: ManualClock) -> None:
+    stuck = anyio.Event()
+
+    async def reads_no_more(_: object) -> None:
+        await stuck.wait()
+
+    deaf = Client(house.server, mode=house.era, message_handler=reads_no_more)
+    async with deaf, house.joined() as other, AsyncExitStack() as stack:
+        await Listener(deaf, house.era, [], stack).subscribes(SIM101, ACCOUNTS)
+        await other.subscribes(SIM101)
+        for _ in range(200):
+            await house.happens(AccountNews("Sim101"))
+            await house.time.passes(1)
+            assert other.hears() == [SIM101]
+        stuck.set()
+        await anyio.wait_all_tasks_blocked()
+        await stack.aclose()
+
+
+# What is advertised
+
+
+async def test_subscribing_is_advertised(listener: Listener) -> None:
+    assert listener.client.server_capabilities.resources.subscribe is True
+
+
+async def test_what_can_be_subscribed_to_says_what_is_noticed(listener: Listener) -> None:
+    listed = (await listener.client.list_resources()).resources
+    templates = (await listener.client.list_resource_templates()).resource_templates
+    told = {str(each.uri): each.description for each in listed}
+    told |= {each.uri_template: each.description for each in templates}
+    said = {uri for uri, words in told.items() if "Can be subscribed to" in words}
+    assert said == {ACCOUNTS, JOURNAL, "crosstrade://accounts/{account}/snapshot", "crosstrade://quotes/{instrument}"}
+    assert all("stream is up, which get_status tells" in told[uri] for uri in said - {JOURNAL})
