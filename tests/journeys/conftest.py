@@ -18,13 +18,11 @@ from ct_mcp.guard.policy import Policy
 from ct_mcp.server.app import build_server
 from ct_mcp.server.wiring import Wiring
 from ct_mcp.simulator.clock import ManualClock
+from ct_mcp.simulator.rest.endpoints import ENDPOINTS
 from ct_mcp.simulator.world import Settings, Simulator
 from ct_mcp.store.sqlite import SqliteStore
 
-WRITES = (
-    "PlaceOrder", "FlatPlace", "Change", "CancelReplace", "Cancel", "CancelOrders", "CancelAllOrders",
-    "ClosePosition", "Flatten", "FlattenEverything", "Reverse",
-)  # fmt: skip
+WRITES = tuple(endpoint.rpc for endpoint in ENDPOINTS if endpoint.writes)
 MES, ES = "MES 09-26", "ES 09-26"
 
 

@@ -10,14 +10,13 @@ from mcp_types import ElicitRequestFormParams, ElicitResult
 from ct_mcp.desk.desk import Desk
 from ct_mcp.domain.ticket import Approval, Halt
 from ct_mcp.guard.policy import AccountPolicy, Limits, Mode, Policy
+from ct_mcp.server.app import STRATEGY_TRADE_TOOLS, TRADE_TOOLS
 from ct_mcp.simulator.ledger import SIM, AccountSpec
 from ct_mcp.simulator.world import Settings
 from ct_mcp.store.sqlite import SqliteStore
 
 LIVE = "APEX-482910"
-TRADE_TOOLS = {
-    "place_order", "confirm_ticket", "change_order", "cancel_order", "cancel_orders", "close_position", "flatten",
-}  # fmt: skip
+THAT_TRADE = {function.__name__ for function, *_ in (*TRADE_TOOLS, *STRATEGY_TRADE_TOOLS)}
 LIVE_POLICY = Policy(mode=Mode.LIVE, accounts={LIVE: AccountPolicy()}, live=Approval.FORM)
 
 
@@ -25,7 +24,8 @@ LIVE_POLICY = Policy(mode=Mode.LIVE, accounts={LIVE: AccountPolicy()}, live=Appr
 async def test_read_only_lists_no_tool_that_trades(converse) -> None:
     async with converse() as assistant:
         listed = {tool.name for tool in (await assistant.client.list_tools()).tools}
-        assert not listed & TRADE_TOOLS
+        assert not listed & THAT_TRADE
+        assert {"place_order", "flatten", "start_strategy"} <= THAT_TRADE
         assert "get_positions" in listed
         with pytest.raises(MCPError, match="Unknown tool"):
             await assistant.call("place_order", account="Sim101")
