@@ -60,7 +60,7 @@ The person wants account "{account}" flat: no position and no working order. Cal
    the person can flatten in NinjaTrader itself.
 2. `get_positions` and `get_orders` for the account: tell the person what is held and working. If there is nothing, say
    so and stop.
-3. `flatten` with the account alone, once.
+3. `flatten` with the account alone, once, and nothing that reaches another account.
 4. Where it answers needs_approval, nothing is sent yet: tell the person how they are being asked, then call
    `confirm_ticket` with its ticket_id.
 5. `get_positions` and `get_orders` again: say flat only if both were read and both are empty. Name whatever remains,
