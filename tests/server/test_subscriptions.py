@@ -9,9 +9,17 @@ from typing import Any
 import anyio
 import pytest
 from mcp import Client
+from mcp.client._memory import InMemoryTransport
 from mcp.shared.exceptions import MCPError
+from mcp.shared.message import SessionMessage
 from mcp.shared.subscriptions import ResourceUpdated
-from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, InitializedNotification, ResourceUpdatedNotification
+from mcp_types import (
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    InitializedNotification,
+    ResourceUpdatedNotification,
+    jsonrpc_message_adapter,
+)
 
 from ct_mcp.crosstrade.protocol import Doubt, Event
 from ct_mcp.crosstrade.wire_stream import AccountNews, PnlNews, Tick
@@ -470,23 +478,59 @@ async def test_a_client_that_calls_itself_initialized_twice_is_told_once(house: 
     assert listener.hears() == [SIM101]
 
 
-async def test_a_client_that_never_reads_holds_up_nobody(house: House, clock: ManualClock) -> None:
-    stuck = anyio.Event()
+@dataclass
+class Deaf:
+    """A client at the other end of a pipe, that reads only when a test makes it."""
 
-    async def reads_no_more(_: object) -> None:
-        await stuck.wait()
+    read: Any
+    write: Any
 
-    deaf = Client(house.server, mode=house.era, message_handler=reads_no_more)
-    async with deaf, house.joined() as other, AsyncExitStack() as stack:
-        await Listener(deaf, house.era, [], stack).subscribes(SIM101, ACCOUNTS)
+    async def says(self, method: str, number: int | None = None, **params: Any) -> None:
+        """Send a request, or without a number a notification."""
+        message = {"jsonrpc": "2.0", "method": method, "params": params} | ({"id": number} if number else {})
+        await self.write.send(SessionMessage(jsonrpc_message_adapter.validate_python(message)))
+
+    async def fetches(self) -> dict[str, Any]:
+        """Read one message."""
+        with anyio.fail_after(5):
+            message = (await self.read.receive()).message
+        return dict(message.model_dump(by_alias=True, exclude_none=True))
+
+    async def subscribes(self, era: str, uri: str) -> None:
+        """Subscribe, and read up to the answer to that."""
+        if era == "legacy":
+            me = {"name": "deaf", "version": "1"}
+            await self.says("initialize", 1, protocolVersion="2025-11-25", capabilities={}, clientInfo=me)
+            assert (await self.fetches())["result"]["capabilities"]["resources"]["subscribe"] is True
+            await self.says("notifications/initialized")
+            await self.says("resources/subscribe", 2, uri=uri)
+            assert (await self.fetches())["id"] == 2
+            return
+        meta = {
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": {},
+        }
+        await self.says("subscriptions/listen", 1, _meta=meta, notifications={"resourceSubscriptions": [uri]})
+        acknowledged = await self.fetches()
+        assert acknowledged["method"] == "notifications/subscriptions/acknowledged"
+        assert acknowledged["params"]["notifications"] == {"resourceSubscriptions": [uri]}
+
+
+async def test_a_client_that_never_reads_holds_up_nobody_and_its_backlog_does_not_grow(house: House) -> None:
+    async with InMemoryTransport(house.server) as (read, write), house.joined() as other:
+        deaf = Deaf(read, write)
+        await deaf.subscribes(house.era, SIM101)
         await other.subscribes(SIM101)
-        for _ in range(200):
+        for _ in range(10):
             await house.happens(AccountNews("Sim101"))
             await house.time.passes(1)
             assert other.hears() == [SIM101]
-        stuck.set()
-        await anyio.wait_all_tasks_blocked()
-        await stack.aclose()
+        for _ in range(3):  # one in the pipe, one on its way into it, and all the others
+            told = await deaf.fetches()
+            assert (told["method"], told["params"]["uri"]) == ("notifications/resources/updated", SIM101)
+            await house.time.passes(1)
+        await deaf.says("ping", 9)
+        assert (await deaf.fetches())["id"] == 9, "there was no other notice"
 
 
 # What is advertised
