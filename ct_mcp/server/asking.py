@@ -177,9 +177,13 @@ def _asks_by_answering(ctx: ToolContext) -> bool:
 
 
 def _connection(ctx: ToolContext) -> str:
-    """The client by the name it gives; newer connections last for one request, so they cannot be told apart."""
-    client = ctx.request_context.session.client_params
-    return f"{client.client_info.name} {client.client_info.version}" if client else ""
+    """The client by the name it gives; newer connections last for one request, so they cannot be told apart.
+
+    Older ones can, where one server has many of them: over HTTP each has an id of its own.
+    """
+    client, request = ctx.request_context.session.client_params, ctx.request_context.request
+    kept = request.headers.get("mcp-session-id", "") if request is not None and not _asks_by_answering(ctx) else ""
+    return f"{client.client_info.name} {client.client_info.version} {kept}" if client else ""
 
 
 def _earlier_round(ctx: ToolContext) -> Asked | None:

@@ -37,6 +37,8 @@ class Flights:
             finally:
                 del self._calls[flight]
                 self._landed.set()
+        if ctx.request_id is None:  # a notice, which nobody waits for
+            return None
         raise MCPError(INTERNAL_ERROR, _ENDING)
 
     async def request(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:

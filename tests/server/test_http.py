@@ -13,6 +13,7 @@ import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
+from mcp_types import ElicitResult
 
 from ct_mcp import __version__
 from ct_mcp.console.serving import listening, served
@@ -347,6 +348,20 @@ async def test_each_client_is_asked_its_own_questions(house: House, person: Any,
         await one.call_tool("place_order", {**BUY, "instrument": "ES"})
     assert [len(asked[name]) for name in ("one", "other")] == [1, 1]
     assert "MES" in asked["other"][0]
+
+
+async def test_a_client_that_shows_no_forms_spoils_them_for_no_other_of_its_name(
+    house: House, person: Any, clock: ManualClock
+) -> None:
+    """Two windows of one program: one declines by itself before anybody can have read, the other has a person."""
+
+    async def declines(_: object, __: object) -> ElicitResult:
+        return ElicitResult(action="decline")
+
+    async with house.joined("legacy", declines) as one, house.joined("legacy", person) as other:
+        declined = structure(await one.call_tool("place_order", BUY))
+        sent = structure(await other.call_tool("place_order", {**BUY, "instrument": "ES"}))
+    assert (declined["status"], sent["status"]) == ("needs_approval", "filled")
 
 
 # How it ends
