@@ -15,7 +15,7 @@ from ct_mcp.desk.everything import Everything, together_denied
 from ct_mcp.desk.facts import Case, Facts
 from ct_mcp.desk.outcome import Outcome
 from ct_mcp.desk.ports import Store, Upstream
-from ct_mcp.desk.question import clean, draw_ticket, draw_ticket_for_all
+from ct_mcp.desk.question import approval_of, clean, draw_ticket, draw_ticket_for_all
 from ct_mcp.desk.record import Record
 from ct_mcp.desk.sending import Sender
 from ct_mcp.desk.settling import settle_outstanding
@@ -31,15 +31,16 @@ from ct_mcp.domain.action import (
     Flatten,
     FlattenEverything,
 )
-from ct_mcp.domain.ticket import Halt, Ticket, TicketState
+from ct_mcp.domain.ticket import Approval, Halt, Ticket, TicketState
 from ct_mcp.errors import BadRequest, NotConfirmed
-from ct_mcp.guard.direction import is_partial, sends_orders
+from ct_mcp.guard.direction import is_partial, leaves_position, sends_orders
 from ct_mcp.guard.policy import Denial, Policy
 from ct_mcp.store.journal import EntryKind
 
 # A review younger than this still holds when its ticket is spent, if nothing was sent in between.
 REVIEW_HOLDS_SECONDS = 2.0
 _LOOK_EVERY_SECONDS = 0.25
+_STRICTNESS = tuple(Approval)
 
 
 class Desk:
@@ -186,7 +187,7 @@ class Desk:
         if held and self._is_recent(held) and await self._record.intent_if_still_true(ticket, held):
             return held
         for must_go in _attempts(ticket.action):
-            case = await self.facts.case(ticket.action)
+            case = _still_approved(await self.facts.case(ticket.action), ticket)
             if not case.review.passes:
                 return await self._record.denied(case, "", ticket)
             if must_go:
@@ -224,6 +225,18 @@ def _attempts(action: Action) -> tuple[bool, ...]:
             return (True,)
         case _:
             return (False, False, False)
+
+
+def _still_approved(case: Case, ticket: Ticket) -> Case:
+    """Deny what its ticket's approval does not cover any more: the book has moved, and it opens or unprotects now.
+
+    Close and flatten go, whatever the book has become.
+    """
+    due, given = approval_of(case), ticket.approval
+    if leaves_position(case.action) or _STRICTNESS.index(due) <= _STRICTNESS.index(given):
+        return case
+    denial = Denial("APPROVAL_OUTGROWN", f"proposed under approval={given}, due now={due}; propose it again")
+    return replace(case, review=replace(case.review, denials=(*case.review.denials, denial)))
 
 
 def _overtaken(case: Case) -> Case:
