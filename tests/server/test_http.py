@@ -436,12 +436,14 @@ async def test_a_wait_for_the_person_does_not_hold_up_the_end(build: Build, sim:
     assert sim.exchange.orders == []
 
 
-async def test_whoever_listens_is_let_go(build: Build) -> None:
+async def test_whoever_listens_is_let_go_without_a_complaint(build: Build, caplog: pytest.LogCaptureFixture) -> None:
     async with build() as house, house.raw() as raw, ending(house, 20.0) as end:
         kept = {"mcp-session-id": (await raw.post("/mcp", json=HELLO)).headers["mcp-session-id"]}
+        await raw.post("/mcp", json={"jsonrpc": "2.0", "method": "notifications/initialized"}, headers=kept)
         async with raw.stream("GET", "/mcp", headers=kept) as stream:
             await end()
             assert [line async for line in stream.aiter_lines() if line.startswith("data")] == []
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 async def test_before_it_opens_and_after_it_ended_it_says_so(build: Build) -> None:
