@@ -13,6 +13,8 @@ from ct_mcp.server.wiring import Wiring
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = ["README.md", "benchmarks/README.md", *(f"docs/{file.name}" for file in sorted((ROOT / "docs").glob("*.md")))]
+THAT_LINK = ("README.md", "docs/console.md")
 NO_DESK = Wiring(lambda: pytest.fail("listing needs no desk"), Policy())
 EVERY_TOOLSET = Wiring(
     lambda: pytest.fail("listing needs no desk"), Policy(), toolsets=frozenset({"read", "trade", "strategies"})
@@ -75,7 +77,14 @@ def test_each_of_the_two_commands_stands_alone_in_a_block(command: str) -> None:
     assert f"```sh\n{command}\n```" in README
 
 
-def test_every_link_into_the_project_leads_to_a_file() -> None:
-    linked = re.findall(r"\]\((?!https?://)([^)#]+)\)", README)
-    assert [path for path in linked if not (ROOT / path).exists()] == []
-    assert linked
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_into_the_project_leads_to_a_file(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    linked = [one or other for one, other in re.findall(r'\]\((?!https?://)([^)#]+)|src="([^"]+)"', text)]
+    assert [path for path in linked if not (ROOT / page).parent.joinpath(path).exists()] == []
+    assert linked or page not in THAT_LINK
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.startswith("docs/")])
+def test_every_page_of_the_documents_is_linked_from_the_readme(page: str) -> None:
+    assert f"]({page})" in README
