@@ -21,6 +21,8 @@ Browse = Callable[[str], Awaitable[bool]]
 """Shows a file to the person, given as ``file:`` address; False where no browser could be started."""
 
 _OPEN = "import sys, webbrowser; sys.exit(not webbrowser.open(sys.argv[1]))"
+# A browser hands its environment on to whatever it starts.
+_NOT_FOR_OTHERS = frozenset({"CROSSTRADE_TOKEN", "XTRADE_TOKEN"})
 _STARTS_WITHIN_SECONDS = 15.0
 _LOOK_EVERY_SECONDS = 0.05
 _LEFT_OVER_SECONDS = 600.0
@@ -57,6 +59,7 @@ def _started(address: str) -> subprocess.Popen[bytes]:
         stdin=nowhere,
         stdout=nowhere,
         stderr=nowhere,
+        env={name: value for name, value in os.environ.items() if name not in _NOT_FOR_OTHERS},
         creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         start_new_session=True,
     )

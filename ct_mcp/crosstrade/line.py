@@ -21,7 +21,7 @@ from ct_mcp.crosstrade.budget import Budget, OwnBudget
 from ct_mcp.crosstrade.call import Call
 from ct_mcp.crosstrade.failures import Answer, Request, failure_of, retry_after_seconds
 from ct_mcp.crosstrade.wire_row import Reply
-from ct_mcp.crosstrade.words import redacted
+from ct_mcp.crosstrade.words import hidden, redacted
 from ct_mcp.errors import (
     AddonOffline,
     AuthFailed,
@@ -156,6 +156,7 @@ class Line:
                     text = await _bounded_text(response)
                 finally:
                     await response.aclose()
+                text = None if text is None else hidden(text, self.token)
                 return Answer(response.status_code, text, response.headers.get("retry-after"))
         except Exception as error:  # noqa: BLE001 - whatever broke, the failures table must judge it: a write may be out
             return error

@@ -18,7 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 from ct_mcp.crosstrade.line import utc_now
 from ct_mcp.crosstrade.protocol import Event, Protocol
 from ct_mcp.crosstrade.wire_stream import LONGEST_FRAME_CHARACTERS
-from ct_mcp.crosstrade.words import cleaned
+from ct_mcp.crosstrade.words import cleaned, hidden
 from ct_mcp.domain.instrument import Instrument
 
 LOOK_EVERY_SECONDS = 1.0
@@ -117,6 +117,20 @@ class _Direct(connect):
         return exc
 
 
+class _Discreet:
+    """A socket from which nobody reads the token, whatever the service echoes."""
+
+    def __init__(self, inner: Socket, token: str) -> None:
+        self._inner, self._token = inner, token
+
+    async def recv(self) -> str:
+        came = await self._inner.recv()
+        return hidden(came if isinstance(came, str) else came.decode("utf-8", "replace"), self._token)
+
+    async def send(self, message: str) -> None:
+        await self._inner.send(message)
+
+
 def over_websocket(base_url: str, token: str) -> Opener:
     """Open the service's stream with the token; without a proxy, as everything else."""
     parts = urlsplit(base_url)
@@ -133,6 +147,6 @@ def over_websocket(base_url: str, token: str) -> Opener:
             open_timeout=_CONNECT_SECONDS,
             ping_interval=None,  # the protocol pings in their own words, and hears silence
         ) as socket:
-            yield socket
+            yield _Discreet(socket, token)
 
     return opened

@@ -2,11 +2,16 @@
 
 import re
 import unicodedata
+from base64 import b64encode
 from collections.abc import Iterable
+from functools import cache
+from urllib.parse import quote
 
 LONGEST = 300
 
 _HIDDEN = "[hidden]"
+# So many characters of a secret in a row are taken for it; fewer may stand in any text.
+_PIECE = 12
 _SECRETS = re.compile(
     r"(?i)(\bbearer\s+|/v1/send/"
     r"|\b[\w-]{0,20}(?:key|token|secret|authorization)'?\s*[=:]\s*'?(?:bearer\s+)?)[^\s,;&'}]+"
@@ -39,6 +44,28 @@ def redacted(text: str, secrets: Iterable[str] = ()) -> str:
     for secret in filter(None, secrets):
         text = re.sub(re.escape(secret), _HIDDEN, text, flags=re.IGNORECASE)
     return _SECRETS.sub(rf"\1{_HIDDEN}", text)
+
+
+def hidden(text: str, secret: str | None) -> str:
+    """Hide a secret wherever it stands in an answer: whole, in pieces that could give it away, or encoded.
+
+    For every answer as it came, before anything is read from it, since a service may echo what it was sent anywhere.
+    """
+    if not secret or len(secret) < _PIECE:
+        return text
+    probes, traces = _traces(secret)
+    folded_text = text.casefold()
+    return traces.sub(_HIDDEN, text) if any(probe in folded_text for probe in probes) else text
+
+
+@cache
+def _traces(secret: str) -> tuple[tuple[str, ...], re.Pattern[str]]:
+    """What is looked for first, since it is fast, and everything that is hidden once any of that is there."""
+    encoded = [b64encode(text.encode()).decode().rstrip("=") for text in (f"Bearer {secret}", secret)]
+    whole = [secret, quote(secret, safe=""), *encoded]
+    pieces = [secret[start : start + _PIECE] for start in range(len(secret) - _PIECE + 1)]
+    probes = {piece.casefold() for text in whole for piece in (text[:_PIECE], text[-_PIECE:])}
+    return tuple(probes), re.compile("|".join(map(re.escape, [*whole, *pieces])), re.IGNORECASE)
 
 
 def _seen(character: str) -> str:
