@@ -1,15 +1,19 @@
 """Subscriptions: who is told of what and how often, in both eras; and that nothing of it outlives who asked for it."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
 import anyio
+import httpx2
 import pytest
+from anyio.abc import TaskStatus
 from mcp import Client
 from mcp.client._memory import InMemoryTransport
+from mcp.client.streamable_http import streamable_http_client
+from mcp.client.subscriptions import SubscriptionLost
 from mcp.shared.exceptions import MCPError
 from mcp.shared.message import SessionMessage
 from mcp.shared.subscriptions import ResourceUpdated
@@ -21,6 +25,7 @@ from mcp_types import (
     jsonrpc_message_adapter,
 )
 
+from ct_mcp.console.serving import listening, served
 from ct_mcp.crosstrade.protocol import Doubt, Event
 from ct_mcp.crosstrade.wire_stream import AccountNews, PnlNews, Tick
 from ct_mcp.desk.desk import Desk
@@ -29,6 +34,8 @@ from ct_mcp.domain.ticket import Approval
 from ct_mcp.guard.policy import Policy
 from ct_mcp.live.view import MOST_HELD, LiveView
 from ct_mcp.server.app import build_server
+from ct_mcp.server.http import HttpServer
+from ct_mcp.server.http_gate import Entrance
 from ct_mcp.server.notices import Notices, Pace
 from ct_mcp.server.subscriptions import MOST_ADDRESSES, MOST_STREAMS
 from ct_mcp.server.wiring import Wiring
@@ -97,8 +104,9 @@ class Listener:
         return list(told.honored.resource_subscriptions or ())
 
     async def _follow(self, told: Any) -> None:
-        async for event in told:
-            self.heard.append(event.uri)
+        with suppress(SubscriptionLost):
+            async for event in told:
+                self.heard.append(event.uri)
 
     async def leaves(self, *uris: str) -> None:
         """Unsubscribe: from these, or from what the one request was about."""
@@ -548,3 +556,70 @@ async def test_what_can_be_subscribed_to_says_what_is_noticed(listener: Listener
     said = {uri for uri, words in told.items() if "Can be subscribed to" in words}
     assert said == {ACCOUNTS, JOURNAL, "crosstrade://accounts/{account}/snapshot", "crosstrade://quotes/{instrument}"}
     assert all("stream is up, which get_status tells" in told[uri] for uri in said - {JOURNAL})
+
+
+# Over HTTP
+
+
+async def until(happened: Callable[[], bool]) -> None:
+    """Let the socket carry what is on its way."""
+    with anyio.fail_after(10):
+        while not happened():
+            await anyio.wait_all_tasks_blocked()
+
+
+@asynccontextmanager
+async def over_http(house: House) -> AsyncIterator[tuple[str, anyio.Event]]:
+    """Put the server on a socket of this machine; it ends with the event."""
+    made, ending = list[HttpServer](), anyio.Event()
+
+    def app(authority: str) -> Any:
+        made.append(HttpServer(house.server, house.wiring, Entrance(frozenset({authority}), "a-token-of-clients")))
+        return made[0].app
+
+    async def answers(*, task_status: TaskStatus[None]) -> None:
+        async with made[0].opened():
+            task_status.started()
+            await ending.wait()
+
+    async with served(app, listening()) as authority, anyio.create_task_group() as tasks:
+        await tasks.start(answers)
+        yield f"http://{authority}/mcp", ending
+        ending.set()
+
+
+@asynccontextmanager
+async def joined_over_http(house: House, url: str) -> AsyncIterator[Listener]:
+    heard = list[str]()
+
+    async def take(message: object) -> None:
+        if isinstance(message, ResourceUpdatedNotification):
+            heard.append(str(message.params.uri))
+
+    handler = {"message_handler": take} if house.era == "legacy" else {}
+    async with (
+        httpx2.AsyncClient(headers={"Authorization": "Bearer a-token-of-clients"}, timeout=20) as wire,
+        Client(streamable_http_client(url, http_client=wire), mode=house.era, **handler) as client,
+        AsyncExitStack() as stack,
+    ):
+        yield Listener(client, house.era, heard, stack)
+
+
+async def test_over_http_a_client_is_told_and_leaves_nothing_behind(house: House) -> None:
+    async with over_http(house) as (url, _):
+        async with joined_over_http(house, url) as listener:
+            await listener.subscribes(SIM101, ES)
+            async with joined_over_http(house, url) as other:
+                await other.subscribes(APEX)
+                house.view.hear(AccountNews("Sim101"))
+                await until(lambda: listener.heard == [SIM101])
+                assert other.heard == []
+        await until(lambda: house.is_quiet)
+
+
+async def test_over_http_the_end_of_the_server_lets_go_of_whoever_still_listens(house: House) -> None:
+    async with over_http(house) as (url, ending), joined_over_http(house, url) as listener:
+        await listener.subscribes(SIM101)
+        assert not house.is_quiet
+        ending.set()
+        await until(lambda: house.is_quiet)
