@@ -1,5 +1,6 @@
 """The journal on disk: appended, looked up, checked."""
 
+import json
 from datetime import datetime
 from sqlite3 import Connection
 
@@ -49,10 +50,18 @@ SELECT EXISTS (SELECT 1 FROM journal WHERE sequence > :seen
 AND (kind = 'halted' OR (account = :account AND kind IN ('intent', 'day_loss', 'disarmed'))))
 """
 _ORDERS_SENT = "SELECT COUNT(*) FROM journal WHERE kind = 'intent' AND opens = 1 AND account = ? AND at >= ?"
-_LAST_INTENT = """
-SELECT at, NOT EXISTS (SELECT 1 FROM outstanding WHERE fingerprint = :fingerprint)
-FROM journal WHERE kind = 'intent' AND fingerprint = :fingerprint ORDER BY sequence DESC LIMIT 1
+_IS_UNKNOWN = "SELECT EXISTS (SELECT 1 FROM outstanding WHERE fingerprint = ?)"
+_INTENTS_OF_ACTION = """
+SELECT at, sequence, ticket_id, own_id FROM journal WHERE kind = 'intent' AND fingerprint = ?
+ORDER BY sequence DESC LIMIT ?
 """
+_CAME_OF_IT = """
+SELECT kind, detail FROM journal
+WHERE ticket_id = :ticket_id AND sequence > :sequence AND (own_id IS NULL OR :own_id IS NULL OR own_id = :own_id)
+AND kind IN ('accepted', 'answered', 'unknown', 'read_back', 'settled')
+"""
+# So many in a row that never left are passed over, and the next one counts: more would be somebody going in circles.
+_PASSED_OVER = 50
 _ALL = "SELECT * FROM journal ORDER BY sequence"
 _MISCOUNTED = """
 WITH due AS (
@@ -118,9 +127,23 @@ def orders_sent(connection: Connection, account: str, since: datetime) -> int:
 
 
 def last_intent(connection: Connection, fingerprint: str) -> LastIntent | None:
-    """When this very action was last about to be sent; settled only if no such one is outstanding."""
-    row = connection.execute(_LAST_INTENT, {"fingerprint": fingerprint}).fetchone()
-    return None if row is None else LastIntent(time_from_text(row[0]), bool(row[1]))
+    """When this very action was last sent, or may have been; settled only if no such one is outstanding.
+
+    What certainly never left is passed over, but never while the fate of one like it is unknown.
+    """
+    is_unknown = bool(connection.execute(_IS_UNKNOWN, (fingerprint,)).fetchone()[0])
+    newest_first = connection.execute(_INTENTS_OF_ACTION, (fingerprint, _PASSED_OVER + 1)).fetchall()
+    for passed, (at, *intent) in enumerate(newest_first):
+        if is_unknown or passed == _PASSED_OVER or not _never_left(connection, *intent):
+            return LastIntent(time_from_text(at), not is_unknown)
+    return None
+
+
+def _never_left(connection: Connection, sequence: int, ticket_id: str, own_id: str | None) -> bool:
+    """Say whether all that came of an intent is the certainty that it was not sent; no word of it is none."""
+    intent = {"sequence": sequence, "ticket_id": ticket_id, "own_id": own_id}
+    came = connection.execute(_CAME_OF_IT, intent).fetchall()
+    return bool(came) and all(kind == EntryKind.ANSWERED and "not_sent" in json.loads(detail) for kind, detail in came)
 
 
 def verify(connection: Connection) -> Verification:

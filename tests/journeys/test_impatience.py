@@ -39,6 +39,19 @@ async def test_a_call_that_is_cancelled_in_the_middle_of_a_send_is_sent_and_jour
     assert world.net() == 2
 
 
+@pytest.mark.parametrize("fault", [Fault.ADDON_OFFLINE, Fault.CONNECT_REFUSED, Fault.RATE_LIMITED])
+async def test_what_certainly_never_left_may_be_asked_for_again_at_once(assistant, world, person, fault) -> None:
+    world.sim.faults.arm(fault, rpc="PlaceOrder")
+    failed = await assistant.buys(2)
+    assert failed.is_error
+    world.sim.faults.disarm()
+    again = await assistant.buys(2)
+    assert (again.status, world.net()) == ("filled", 2), again.text
+    assert len(person.asked) == 2, "the first yes was spent"
+    twice = await assistant.buys(2)
+    assert "DUPLICATE_WITHIN_WINDOW" in twice.reasons_text
+
+
 async def test_a_call_that_is_repeated_while_the_first_is_still_sending_sends_nothing(assistant, world, store) -> None:
     world.sim.faults.arm(Fault.SLOW_ANSWER, rpc="PlaceOrder")
     answers = []

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from sqlite3 import Connection
 
@@ -199,6 +200,74 @@ def test_the_last_intent_is_settled_by_an_answer(journal: Connection) -> None:
     ledger.append(journal, intent("t"), NOW)
     ledger.append(journal, NewEntry(EntryKind.ANSWERED, "rejected", ticket_id="t"), NOW + SECOND)
     assert ledger.last_intent(journal, "action of t") == (NOW, True)
+
+
+NOT_SENT = {"step": "place", "not_sent": "CrossTrade could not be reached"}
+
+
+def test_what_certainly_never_left_is_passed_over(journal: Connection) -> None:
+    ledger.append(journal, intent("sent"), NOW)
+    ledger.append(journal, NewEntry(EntryKind.ANSWERED, "filled", ticket_id="sent"), NOW)
+    ledger.append(journal, replace(intent("t"), fingerprint="action of sent"), NOW + SECOND)
+    ledger.append(journal, NewEntry(EntryKind.ANSWERED, "offline", ticket_id="t", detail=NOT_SENT), NOW + SECOND)
+    assert ledger.last_intent(journal, "action of sent") == (NOW, True)
+
+
+def test_where_nothing_else_was_ever_sent_there_is_no_last_intent(journal: Connection) -> None:
+    ledger.append(journal, intent("t"), NOW)
+    ledger.append(journal, NewEntry(EntryKind.ANSWERED, "offline", ticket_id="t", detail=NOT_SENT), NOW)
+    assert ledger.last_intent(journal, "action of t") is None
+
+
+@pytest.mark.parametrize("kind", [EntryKind.ACCEPTED, EntryKind.UNKNOWN, EntryKind.READ_BACK, EntryKind.ANSWERED])
+@pytest.mark.parametrize("first", [True, False], ids=["before", "after"])
+def test_what_left_in_one_of_its_steps_is_not_passed_over(journal: Connection, kind: EntryKind, first: bool) -> None:
+    ledger.append(journal, intent("t"), NOW)
+    entries = [
+        NewEntry(kind, "one step left", ticket_id="t", detail={"step": "flatten"}),
+        NewEntry(EntryKind.ANSWERED, "the other did not", ticket_id="t", detail=NOT_SENT),
+    ]
+    for entry in entries if first else reversed(entries):
+        ledger.append(journal, entry, NOW)
+    found = ledger.last_intent(journal, "action of t")
+    assert found is not None
+    assert found.at == NOW
+
+
+def test_an_error_that_says_not_sent_is_no_answer(journal: Connection) -> None:
+    ledger.append(journal, intent("t"), NOW)
+    ledger.append(journal, NewEntry(EntryKind.ERROR, "offline", ticket_id="t", detail=NOT_SENT), NOW)
+    assert ledger.last_intent(journal, "action of t") == (NOW, False)
+
+
+def test_many_that_never_left_do_not_go_on_for_ever(journal: Connection) -> None:
+    for number in range(51):
+        ledger.append(journal, replace(intent(f"t{number}"), fingerprint="f"), NOW + number * SECOND)
+        ledger.append(journal, NewEntry(EntryKind.ANSWERED, "x", ticket_id=f"t{number}", detail=NOT_SENT), NOW)
+    assert ledger.last_intent(journal, "f") == (NOW, True)
+
+
+WHAT_CAME = {
+    "nothing": None,
+    "not sent": NewEntry(EntryKind.ANSWERED, "x", detail=NOT_SENT),
+    "rejected": NewEntry(EntryKind.ANSWERED, "x", detail={"step": "place", "reasons": ["not_sent"]}),
+    "unknown": NewEntry(EntryKind.UNKNOWN, "x", detail={"step": "place", "not_sent": "it was not known"}),
+    "accepted": NewEntry(EntryKind.ACCEPTED, "x"),
+    "settled": NewEntry(EntryKind.SETTLED, "x", detail={"not_sent": "so they say"}),
+}
+
+
+@given(came=st.lists(st.sampled_from(sorted(WHAT_CAME)), max_size=12))
+def test_what_may_have_left_is_never_passed_over(came: list[str]) -> None:
+    with memory() as journal:
+        for number, what in enumerate(came):
+            ledger.append(journal, replace(intent(f"t{number}"), fingerprint="f"), NOW + number * SECOND)
+            if (entry := WHAT_CAME[what]) is not None:
+                ledger.append(journal, replace(entry, ticket_id=f"t{number}"), NOW + number * SECOND)
+        found = ledger.last_intent(journal, "f")
+    unknown = {"nothing", "unknown", "accepted"} & set(came)
+    may_have_left = [number for number, what in enumerate(came) if what != "not sent" or unknown]
+    assert found == ((NOW + may_have_left[-1] * SECOND, not unknown) if may_have_left else None)
 
 
 def test_an_action_is_not_settled_while_an_older_one_like_it_is_unknown(journal: Connection) -> None:
