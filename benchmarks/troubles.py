@@ -49,11 +49,53 @@ ON_WRITES: tuple[AnyFault, ...] = (*_ANY_CALL, *2 * _OF_THE_MARKET, Fault.HOSTIL
 ON_READS: tuple[AnyFault, ...] = (*_ANY_CALL, *_OF_READS, Fault.HOSTILE_TEXT)
 
 
+_LOST_BEFORE = (
+    Fault.REQUEST_LOST_BEFORE_ACCEPT,
+    Fault.ERROR_500_BEFORE_ACCEPT,
+    Fault.BAD_GATEWAY,
+    Fault.TEMPORARILY_DISABLED,
+)
+_LOST_AFTER = (
+    Fault.ANSWER_LOST_AFTER_ACCEPT,
+    Fault.TIMEOUT_AFTER_ACCEPT,
+    Fault.READ_TIMEOUT_AFTER_ACCEPT,
+    Fault.ERROR_500_AFTER_ACCEPT,
+    Fault.UNREADABLE_JSON,
+)
+_BLIND = (Fault.ERROR_500_BEFORE_ACCEPT, Fault.ADDON_OFFLINE, Fault.RATE_LIMITED)
+_EMPTY = (Fault.EMPTY_LISTS, Fault.EMPTY_LISTS, Fault.POSITIONS_WITHOUT_SUCCESS)
+_WRITE = "the write"
+PREDICAMENTS: tuple[tuple[tuple[tuple[AnyFault, ...], str | None], ...], ...] = (
+    ((_LOST_BEFORE, _WRITE), (_EMPTY, None)),
+    ((_LOST_AFTER, _WRITE), (_EMPTY, None)),
+    ((_LOST_AFTER, _WRITE), (_BLIND, "GetOrder"), (_BLIND, "GetOrderLifecycle")),
+    ((_LOST_AFTER, _WRITE), (_BLIND, "ListOrders")),
+    ((_LOST_BEFORE, _WRITE), (_BLIND, "GetPosition")),
+    ((_OF_THE_MARKET, _WRITE), (_EMPTY, None)),
+    ((_OF_THE_MARKET, _WRITE), (_LOST_AFTER, _WRITE)),
+    ((_OF_THE_MARKET, _WRITE), (_BLIND, "ListPositions")),
+    ((_OF_THE_MARKET, _WRITE),),
+)
+"""What is worst together: the write is lost, and what would tell is empty or gone."""
+
+
 def troubles(rng: Random, deed: Deed, *, stream: bool) -> list[Arm]:
-    """Draw what misbehaves during one deed; half of what is armed strikes the write itself."""
-    count = rng.choices(range(5), weights=(18, 36, 26, 13, 7))[0]
-    arms = [_refused(rng) if rng.random() < 0.08 else _armed(rng, deed) for _ in range(count)]
+    """Draw what misbehaves during one deed: any faults at all, or those that are worst together."""
+    if rng.random() < 0.4:
+        arms = _predicament(rng, deed)
+    else:
+        count = rng.choices(range(5), weights=(20, 37, 25, 12, 6))[0]
+        arms = [_refused(rng) if rng.random() < 0.08 else _armed(rng, deed) for _ in range(count)]
     return [*arms, _of_the_socket(rng)] if stream and rng.random() < 0.3 else arms
+
+
+def _predicament(rng: Random, deed: Deed) -> list[Arm]:
+    write = rng.choice([*WRITES[deed.tool]])
+    often = rng.choice([1, 3, _FOR_GOOD, _FOR_GOOD])
+    return [
+        (rng.choice(faults).value, write if where == _WRITE else where, 1 if where == _WRITE else often)
+        for faults, where in rng.choice(PREDICAMENTS)
+    ]
 
 
 def _of_the_socket(rng: Random) -> Arm:
