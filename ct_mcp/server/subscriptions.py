@@ -229,8 +229,6 @@ def _one_door() -> Iterator[None]:
         raise MCPError(INVALID_PARAMS, str(error)) from error
     except CtMcpError as error:
         raise MCPError(INTERNAL_ERROR, str(error)) from error
-    except MCPError:
-        raise
     except Exception as error:
         logging.getLogger("ct_mcp").exception("A subscription failed")
         raise MCPError(INTERNAL_ERROR, "Internal error") from error

@@ -81,7 +81,7 @@ class Subscribed:
         while seconds > 0:
             self.world.sim.advance(min(1.0, seconds))
             seconds -= 1.0
-            for _ in range(5):
+            for _ in range(3):
                 await anyio.wait_all_tasks_blocked()
         return list(self.heard)
 

@@ -14,9 +14,10 @@ from mcp import Client
 from mcp.client._memory import InMemoryTransport
 from mcp.client.streamable_http import streamable_http_client
 from mcp.client.subscriptions import SubscriptionLost
+from mcp.server.mcpserver import Context
 from mcp.shared.exceptions import MCPError
 from mcp.shared.message import SessionMessage
-from mcp.shared.subscriptions import ResourceUpdated
+from mcp.shared.subscriptions import ResourceUpdated, ToolsListChanged
 from mcp_types import (
     INTERNAL_ERROR,
     INVALID_PARAMS,
@@ -37,7 +38,7 @@ from ct_mcp.server.app import build_server
 from ct_mcp.server.http import HttpServer
 from ct_mcp.server.http_gate import Entrance
 from ct_mcp.server.notices import Notices, Pace
-from ct_mcp.server.subscriptions import MOST_ADDRESSES, MOST_STREAMS
+from ct_mcp.server.subscriptions import MOST_ADDRESSES, MOST_STREAMS, Subscriber
 from ct_mcp.server.wiring import Wiring
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.faults import Fault
@@ -278,6 +279,26 @@ async def test_profit_and_loss_that_rests_is_told_until_a_read_must_show_it(
     assert listener.hears() == [SIM101]
 
 
+@pytest.mark.parametrize("era", ["auto"])
+async def test_since_2026_what_the_server_itself_publishes_is_told_to_whom_it_was_promised(
+    house: House, listener: Listener
+) -> None:
+    async def change(ctx: Context[Any, Any]) -> str:
+        """Publish that something changed."""
+        await ctx.notify_tools_changed()
+        await ctx.notify_resource_updated(SIM101)
+        await ctx.notify_resource_updated(APEX)
+        return "changed"
+
+    house.server.add_tool(change)
+    async with listener.client.listen(tools_list_changed=True, resource_subscriptions=[SIM101]) as told:
+        await listener.client.call_tool("change", {})
+        with anyio.fail_after(5):
+            assert [await anext(told), await anext(told)] == [ToolsListChanged(), ResourceUpdated(SIM101)]
+        await anyio.wait_all_tasks_blocked()
+        assert not told._route._pending
+
+
 # How often
 
 
@@ -465,6 +486,15 @@ async def test_one_that_leaves_takes_nothing_from_the_others(
     await house.happens(tick(clock), AccountNews("Sim101"))
     assert sorted(listener.hears()) == sorted([ES, SIM101])
     assert house.view._held
+
+
+def test_what_is_found_only_after_its_client_has_left_is_let_go_at_once(time: Time) -> None:
+    subscriber, left = Subscriber(time.pace), list[str]()
+    assert subscriber.reserve(ES)
+    assert not subscriber.reserve(ES)
+    subscriber.leave()
+    subscriber.keep(ES, lambda: left.append(ES))
+    assert left == [ES]
 
 
 @pytest.mark.parametrize("era", ["legacy"])
