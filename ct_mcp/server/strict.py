@@ -18,8 +18,10 @@ from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetad
 from mcp_types import ToolAnnotations
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
+from ct_mcp.crosstrade.words import cleaned
 from ct_mcp.errors import CtMcpError
 
+_MOST_FAULTS = 12
 _NOTHING_SENT = "REQUEST_INVALID: {faults}. Nothing was sent to the market. Next: correct the arguments and call again."
 _HIDDEN = (
     "INTERNAL_FAULT: something in ct-mcp itself went wrong and was written to its log. "
@@ -147,11 +149,13 @@ def _is_noise(key: str, value: Any) -> bool:
 
 
 def _faults(error: ValidationError) -> str:
-    return "; ".join(_fault(dict(fault)) for fault in error.errors(include_url=False))
+    found = error.errors(include_url=False)
+    more = [f"and {len(found) - _MOST_FAULTS} more"] if len(found) > _MOST_FAULTS else []
+    return "; ".join([*(_fault(dict(fault)) for fault in found[:_MOST_FAULTS]), *more])
 
 
 def _fault(fault: dict[str, Any]) -> str:
-    place = ".".join(str(part) for part in fault["loc"]) or "arguments"
+    place = cleaned(".".join(str(part) for part in fault["loc"]), longest=60) or "arguments"
     match fault["type"]:
         case "missing":
             return f"{place} is missing"

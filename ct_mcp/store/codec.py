@@ -81,8 +81,11 @@ def action_to_text(action: Action) -> str:
 
 def action_from_text(text: str) -> Action:
     """Read what `action_to_text` wrote; anything else is a ValueError, TypeError, LookupError or ArithmeticError."""
-    kind, fields = json.loads(text)
-    return ACTIONS[kind](**_read_all(fields))
+    try:
+        kind, fields = json.loads(text)
+        return ACTIONS[kind](**_read_all(fields))
+    except (AttributeError, RecursionError) as error:
+        raise ValueError(f"it was not written as an action: {error}") from error
 
 
 def _read_all(fields: Mapping[str, Any]) -> dict[str, Any]:
