@@ -3,9 +3,8 @@
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from datetime import datetime
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from ct_mcp.desk.ports import Upstream
 from ct_mcp.domain.account import Account, AccountSnapshot, Watermarks
 from ct_mcp.domain.market import Quote
 from ct_mcp.domain.order import Order
@@ -13,13 +12,16 @@ from ct_mcp.domain.position import Position
 from ct_mcp.errors import BudgetExhausted, RateLimited
 from ct_mcp.live.view import Known, LiveView
 
+if TYPE_CHECKING:  # the desk is loaded by the first call, not by the start
+    from ct_mcp.desk.ports import Upstream
+
 T = TypeVar("T")
 
 
 class LiveReads:
     """What tools read to show it. ``as_of`` is when the oldest of it was read, if it was known before."""
 
-    def __init__(self, view: LiveView, upstream: Upstream, note: Callable[[str], None]) -> None:
+    def __init__(self, view: LiveView, upstream: "Upstream", note: Callable[[str], None]) -> None:
         self.as_of: datetime | None = None
         self.may_have_changed = False
         self._began = view.clock()
@@ -78,14 +80,14 @@ class LiveReads:
                 pushed[name] = quote
         return tuple(quote for quote in map(pushed.get, names) if quote is not None)
 
-    async def _book(self, kind: str, account: str | None, ask: Callable[[Upstream], Awaitable[T]]) -> T:
+    async def _book(self, kind: str, account: str | None, ask: Callable[["Upstream"], Awaitable[T]]) -> T:
         return await self._read((kind, account and account.casefold()), account, self._fresh.book_seconds, ask)
 
-    async def _figures(self, kind: str, account: str | None, ask: Callable[[Upstream], Awaitable[T]]) -> T:
+    async def _figures(self, kind: str, account: str | None, ask: Callable[["Upstream"], Awaitable[T]]) -> T:
         return await self._read((kind, account and account.casefold()), account, self._fresh.figures_seconds, ask)
 
     async def _read(
-        self, key: Hashable, account: str | None, seconds: float, ask: Callable[[Upstream], Awaitable[T]]
+        self, key: Hashable, account: str | None, seconds: float, ask: Callable[["Upstream"], Awaitable[T]]
     ) -> T:
         known = await self._known(key, account, seconds, ask)
         if known.began_at < self._began:
@@ -95,7 +97,7 @@ class LiveReads:
         return known.value
 
     async def _known(
-        self, key: Hashable, account: str | None, seconds: float, ask: Callable[[Upstream], Awaitable[T]]
+        self, key: Hashable, account: str | None, seconds: float, ask: Callable[["Upstream"], Awaitable[T]]
     ) -> Known[T]:
         """What stands or is read now; where no request may be made, what was read last, and that it is old."""
         try:
@@ -109,6 +111,6 @@ class LiveReads:
             return known
 
 
-async def _asked(ask: Callable[[Upstream], Awaitable[T]], upstream: Upstream, hear: Callable[[str], None]) -> T:
+async def _asked(ask: Callable[["Upstream"], Awaitable[T]], upstream: "Upstream", hear: Callable[[str], None]) -> T:
     """Ask so that the warnings beside the answer are kept with it: it may serve others too."""
     return await ask(upstream.heard_by(hear))

@@ -3,14 +3,16 @@
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import anyio
 
-from ct_mcp.desk.desk import Desk
 from ct_mcp.errors import CtMcpError, Unavailable
 from ct_mcp.live.reads import LiveReads
 from ct_mcp.live.view import LiveView
+
+if TYPE_CHECKING:  # the desk is loaded by the first call, not by the start
+    from ct_mcp.desk.desk import Desk
 
 LONGEST_READ_SECONDS = 25.0
 
@@ -24,7 +26,7 @@ class Reading:
     ``live`` may answer from what is known already; without a view, and for whatever decides, everything is read anew.
     """
 
-    def __init__(self, desk: Desk, view: LiveView | None = None) -> None:
+    def __init__(self, desk: "Desk", view: LiveView | None = None) -> None:
         self.desk = desk
         self._heard: dict[str, None] = {}
         self.upstream = desk.upstream.heard_by(self.note)

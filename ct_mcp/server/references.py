@@ -9,9 +9,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ct_mcp.desk.desk import Desk
 from ct_mcp.errors import BadReply, BudgetExhausted, UpstreamError
 from ct_mcp.server.present import stamp
+
+if TYPE_CHECKING:  # the desk is loaded by the first call, not by the start
+    from ct_mcp.desk.desk import Desk
 
 if TYPE_CHECKING:
     from ct_mcp.crosstrade.catalogue import Endpoint
@@ -51,7 +53,7 @@ class Library:
         """Fetch nothing yet."""
         self._kept: dict[str, tuple[Body, datetime]] = {}
 
-    async def read(self, desk: Desk, wanted: Reference) -> str:
+    async def read(self, desk: "Desk", wanted: Reference) -> str:
         """Their document, kept for some minutes; where it cannot be fetched the older one, or a summary of ours."""
         kept = self._kept.get(wanted.uri)
         if kept is not None and desk.clock() - kept[1] < REFERENCE_IS_GOOD_FOR:

@@ -3,16 +3,18 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
 
-from ct_mcp.desk.desk import Desk
 from ct_mcp.domain.ticket import Ticket
 from ct_mcp.guard.policy import Policy
 from ct_mcp.live.view import LiveView
 from ct_mcp.server.reading import Reading
+
+if TYPE_CHECKING:  # the desk is loaded by the first call, not by the start
+    from ct_mcp.desk.desk import Desk
 
 ToolContext = Context["Wiring", Any]
 OpenPage = Callable[[Ticket], Awaitable[bool]]
@@ -24,7 +26,7 @@ class Wiring:
 
     def __init__(
         self,
-        furnish: Callable[[], Desk],
+        furnish: Callable[[], "Desk"],
         policy: Policy,
         *,
         toolsets: frozenset[str] = frozenset({"read", "trade"}),
@@ -44,7 +46,7 @@ class Wiring:
         self.forms_never_shown: set[str] = set()
 
     @cached_property
-    def desk(self) -> Desk:
+    def desk(self) -> "Desk":
         """The one desk of this process."""
         return self._furnish()
 
@@ -79,7 +81,7 @@ def wiring_of(ctx: ToolContext) -> Wiring:
     return ctx.request_context.lifespan_context
 
 
-def desk_of(ctx: ToolContext) -> Desk:
+def desk_of(ctx: ToolContext) -> "Desk":
     """The desk, for a handler."""
     return wiring_of(ctx).desk
 

@@ -1,16 +1,13 @@
 """What would become of an order: every rule's verdict with its figures, and the approval that it would need."""
 
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from mcp_types import CallToolResult
 from pydantic import Field
 
-from ct_mcp.desk.facts import Case
-from ct_mcp.desk.question import approval_of, summary_of
 from ct_mcp.domain.market import Quote
 from ct_mcp.domain.ticket import Approval
-from ct_mcp.guard.figures import OrderFigures, order_figures
-from ct_mcp.guard.rules import Result, Verdict
 from ct_mcp.server.present import (
     Answer,
     ReadAnswer,
@@ -26,13 +23,18 @@ from ct_mcp.server.present import (
     stamp,
 )
 
+if TYPE_CHECKING:  # desk and rules are loaded by the first call, not by the start
+    from ct_mcp.desk.facts import Case
+    from ct_mcp.guard.figures import OrderFigures
+    from ct_mcp.guard.rules import Verdict
+
 _APPROVALS = {
     Approval.NONE: "none: the policy lets it go without the person",
     Approval.FORM: "the person's typed answer, in a form of the client or at a terminal (ct-mcp approve)",
     Approval.PAGE: "the person's, on a page in their browser, or at a terminal (ct-mcp approve)",
     Approval.PAGE_PIN: "the person's, with their PIN",
 }
-_SIGNS = {Result.PASSED: "pass", Result.DENIED: "DENY", Result.NOT_APPLICABLE: "n/a"}
+_SIGNS = {"passed": "pass", "denied": "DENY", "not applicable": "n/a"}
 
 
 class RuleRow(Answer):
@@ -65,8 +67,11 @@ class PreviewAnswer(ReadAnswer):
     rules: list[RuleRow]
 
 
-def preview_answer(case: Case) -> CallToolResult:
+def preview_answer(case: "Case") -> CallToolResult:
     """Both halves of a review that changed nothing."""
+    from ct_mcp.desk.question import approval_of, summary_of  # noqa: PLC0415  # late, as above
+    from ct_mcp.guard.figures import OrderFigures, order_figures  # noqa: PLC0415
+
     view, quote = case.view, case.view.quote
     figures = order_figures(case.action, view, case.policy) or OrderFigures()
     approval = approval_of(case)
@@ -90,11 +95,11 @@ def preview_answer(case: Case) -> CallToolResult:
     return answered(_text(structure, figures), structure)
 
 
-def _quote_age(quote: Quote | None, case: Case) -> float | None:
+def _quote_age(quote: Quote | None, case: "Case") -> float | None:
     return None if quote is None else age(quote.at, case.view.now)
 
 
-def _amounts(figures: OrderFigures) -> dict[str, float | None]:
+def _amounts(figures: "OrderFigures") -> dict[str, float | None]:
     amounts: dict[str, Decimal | None] = {
         "notional": figures.notional,
         "risk": figures.risk,
@@ -104,11 +109,11 @@ def _amounts(figures: OrderFigures) -> dict[str, float | None]:
     return {name: number(amount) for name, amount in amounts.items()}
 
 
-def _rule(verdict: Verdict) -> RuleRow:
+def _rule(verdict: "Verdict") -> RuleRow:
     return RuleRow(rule=verdict.rule, result=verdict.result, figures=verdict.figures, not_checked=verdict.not_checked)
 
 
-def _text(it: PreviewAnswer, figures: OrderFigures) -> str:
+def _text(it: PreviewAnswer, figures: "OrderFigures") -> str:
     return lines(
         (
             f"{'WOULD PASS' if it.would_pass else 'WOULD BE DENIED'} (nothing was sent): {it.summary}",

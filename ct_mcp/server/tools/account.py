@@ -9,7 +9,6 @@ from typing import Annotated
 from mcp_types import CallToolResult
 from pydantic import Field
 
-from ct_mcp.desk.watch import Watch
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.market import trading_day
 from ct_mcp.domain.order import Execution, Order
@@ -150,6 +149,8 @@ async def _found(reading: Reading, account: str, order_id: str) -> Followed:
         return Followed(await reading.upstream.order(account, order_id))
     except NotFound as error:
         missing = error
+    from ct_mcp.desk.watch import Watch  # noqa: PLC0415  # the desk is loaded by the first call
+
     order = await Watch(reading.upstream, reading.desk.pause).find_once(account, order_id)
     if order is not None:
         return Followed(order)
