@@ -21,7 +21,7 @@ from episode import Name, played
 from figures import load, machine
 from tally import Tally
 
-MUTATIONS_EACH = 200
+MUTATIONS_EACH = 250
 
 
 def main() -> int:

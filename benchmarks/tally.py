@@ -1,5 +1,6 @@
 """What a campaign counts, and the table that it prints."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -8,6 +9,8 @@ from statistics import median, quantiles
 from deeds import Deed
 from judge import KINDS, Case
 from troubles import Arm
+
+_CODE = re.compile(r"[A-Z]+(?:_[A-Z]+)+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,8 @@ class Tally:
         for said in case.said:
             self.answers[said.status or ("error" if said.is_heard else "unheard")] += 1
             if said.status == "denied":
-                self.denials.update(reason.split(":")[0] for reason in said.structure["reasons"])
+                codes = (_CODE.match(reason) for reason in said.structure["reasons"])
+                self.denials.update(code[0] for code in codes if code)
 
     def found_out(self, found: Iterable[tuple[str, float]]) -> None:
         """Count who found out what became of what was lost, and after how long."""
