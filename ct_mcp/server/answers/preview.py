@@ -139,4 +139,4 @@ def _count(net: int | None) -> str:
 
 def _line(rule: RuleRow) -> str:
     unchecked = f" (not checked: {rule.not_checked})" if rule.not_checked else ""
-    return f"{_SIGNS[Result(rule.result)]}  {rule.rule}: {rule.figures}{unchecked}"
+    return f"{_SIGNS[rule.result]}  {rule.rule}: {rule.figures}{unchecked}"
