@@ -50,12 +50,14 @@ def _nothing_is_meant_for_http(chosen: argparse.Namespace) -> None:
 
 
 def log_to_stderr(settings: Settings) -> None:
-    """Stdout belongs to the protocol. HTTP libraries log addresses and headers, so they only warn."""
+    """Stdout belongs to the protocol. Libraries log what is sent, headers and all, so they may only warn."""
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     logging.basicConfig(
-        stream=sys.stderr, level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+        stream=sys.stderr,
+        level=max(level, logging.WARNING),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
-    for name in ("httpx", "httpcore", "mcp"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("ct_mcp").setLevel(level)
     for warning in settings.warnings:
         logging.getLogger("ct_mcp").warning("%s", warning)
 
