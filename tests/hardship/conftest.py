@@ -1,6 +1,7 @@
 """Real server processes over stdio, a simulator that they talk to, and a folder that outlives them."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -26,9 +27,8 @@ from ct_mcp.store.sqlite import SqliteStore
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.hardship.stopping_server import POLICY, TOOLSETS, furnish
+from tests.hardship.stopping_server import POLICY, TOOLSETS, Furniture, furnish
 
-TOKEN = "a-token-that-must-never-be-seen"
 STOPPING_SERVER = Path(__file__).with_name("stopping_server.py")
 AT_ONCE = Pace(acknowledgement_seconds=0.0, fill_seconds=0.0)
 LONGEST_SECONDS = 60
@@ -42,9 +42,9 @@ HELLO = {
 class Server:
     """A server process and its client, line by line; every line that it writes has to be a message."""
 
-    def __init__(self, *command: str) -> None:
-        pipe = subprocess.PIPE
-        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, encoding="utf-8")
+    def __init__(self, *command: str, **environ: str) -> None:
+        pipe, env = subprocess.PIPE, {**os.environ, **environ}
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, encoding="utf-8", env=env)
         self._watchdog = Timer(LONGEST_SECONDS, self._process.kill)
         self._watchdog.daemon = True
         self._watchdog.start()
@@ -159,9 +159,15 @@ def yard() -> Iterator[Yard]:
 
 
 @pytest.fixture
-def sim(clock: ManualClock) -> Simulator:
+def token() -> str:
+    """What must never be seen."""
+    return "a-token-that-must-never-be-seen"
+
+
+@pytest.fixture
+def sim(clock: ManualClock, token: str) -> Simulator:
     """A world whose clock stands, where every order fills at once and nobody counts requests."""
-    return Simulator(seed=7, clock=clock, token=TOKEN, settings=Settings(pace=AT_ONCE, rate_limit=None))
+    return Simulator(seed=7, clock=clock, token=token, settings=Settings(pace=AT_ONCE, rate_limit=None))
 
 
 @pytest.fixture
@@ -189,12 +195,12 @@ Start = Callable[..., Awaitable[Server]]
 
 
 @pytest.fixture
-def start(yard: Yard, url: str, folder: Path, clock: ManualClock) -> Start:
+def start(yard: Yard, url: str, token: str, folder: Path, clock: ManualClock) -> Start:
     """Start a server over the folder, at the clock of now: ``start()``, or ``start("before intent")``."""
 
     async def started(place: str = "") -> Server:
         server = yard.given()
-        server.say({"url": url, "token": TOKEN, "folder": str(folder), "now": clock().isoformat(), "place": place})
+        server.say({"url": url, "token": token, "folder": str(folder), "now": clock().isoformat(), "place": place})
         await server.meets()
         return server
 
@@ -204,26 +210,28 @@ def start(yard: Yard, url: str, folder: Path, clock: ManualClock) -> Start:
 class Successor:
     """A client of a server in this process, which was not there before the other was killed."""
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, client: Client, furniture: Furniture) -> None:
+        self.client, self.furniture = client, furniture
 
     async def call(self, tool: str, **arguments: object) -> dict[str, Any]:
         """Call a tool; its structure, and its whole text as ``text``."""
-        result = await self._client.call_tool(tool, arguments)
+        result = await self.client.call_tool(tool, arguments)
         text = "\n".join(part.text for part in result.content if isinstance(part, TextContent))
         return {"text": text, **(result.structured_content or {})}
 
 
 @pytest.fixture
-def succeeded(url: str, folder: Path, clock: ManualClock) -> Callable[..., AbstractAsyncContextManager[Successor]]:
+def succeeded(
+    url: str, token: str, folder: Path, clock: ManualClock
+) -> Callable[..., AbstractAsyncContextManager[Successor]]:
     """Serve over the same folder in this process, at the clock that the test moves."""
 
     @asynccontextmanager
     async def connected(store: SqliteStore | None = None) -> AsyncIterator[Successor]:
-        furniture = furnish(url, TOKEN, store or SqliteStore(folder, busy_timeout_seconds=0.1), clock)
+        furniture = furnish(url, token, store or SqliteStore(folder, busy_timeout_seconds=0.1), clock)
         try:
             async with Client(build_server(Wiring(lambda: furniture.desk, POLICY, toolsets=TOOLSETS))) as client:
-                yield Successor(client)
+                yield Successor(client, furniture)
         finally:
             await furniture.close()
 
