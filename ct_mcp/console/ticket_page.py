@@ -28,7 +28,9 @@ class Place:
     back: str | None
 
 
-def asking_page(ticket: Ticket, place: Place, now: datetime, *, fault: str = "") -> HTMLResponse:
+def asking_page(
+    ticket: Ticket, story: Sequence[Entry], place: Place, now: datetime, *, fault: str = ""
+) -> HTMLResponse:
     """The question, with its buttons; ``fault`` says why the last answer did not count."""
     words = words_of(ticket)
     left = max(0, int((ticket.expires_at - now).total_seconds()))
@@ -39,6 +41,7 @@ def asking_page(ticket: Ticket, place: Place, now: datetime, *, fault: str = "")
         _facts(words.facts),
         [tag("p", caution, class_="caution") for caution in words.cautions],
         [tag("p", line, class_="line") for line in words.lines],
+        _rules(story),
         _countdown(ticket, left),
         tag("p", fault, class_="fault", role="alert") if fault else None,
         _forms(ticket, place),
@@ -116,6 +119,20 @@ def _facts(facts: Sequence[Fact]) -> Html | None:
         for it in facts
     ]
     return tag("dl", cells, class_="facts")
+
+
+def _rules(story: Sequence[Entry]) -> Html | None:
+    """The rules that it passed when it was proposed, folded away; those that could not look stand above as cautions."""
+    listed = next((entry.detail.get("rules") for entry in story if entry.kind is EntryKind.PROPOSED), None)
+    rules = [cleaned(str(rule)) for rule in listed] if isinstance(listed, list | tuple) else []
+    if not rules:
+        return None
+    return tag(
+        "details",
+        tag("summary", f"{len(rules)} rules passed"),
+        tag("ul", [tag("li", rule) for rule in rules]),
+        class_="rules",
+    )
 
 
 def _aside(fact: Fact) -> Html | None:

@@ -40,10 +40,10 @@ class Tickets:
         if ticket is None:
             return _no_such_ticket()
         now = self.room.clock()
+        story = await self.room.store.entries(_STORY, ticket_id=ticket_id)
         if ticket.state_at(now) is TicketState.OPEN:
             visit.session.shown_at.setdefault(ticket_id, now)
-            return asking_page(ticket, _place(visit, ticket), now)
-        story = await self.room.store.entries(_STORY, ticket_id=ticket_id)
+            return asking_page(ticket, story, _place(visit, ticket), now)
         return decided_page(ticket, story, _place(visit, ticket), now)
 
     async def state(self, visit: Visit, ticket_id: str) -> Response:
@@ -113,7 +113,8 @@ class Tickets:
         asked = await self.room.store.ticket(ticket.ticket_id)
         if asked is None or asked.state_at(now) is not TicketState.OPEN:
             return _back_to(visit, ticket.ticket_id)
-        return asking_page(asked, _place(visit, asked), now, fault=fault)
+        story = await self.room.store.entries(_STORY, ticket_id=ticket.ticket_id)
+        return asking_page(asked, story, _place(visit, asked), now, fault=fault)
 
 
 def _place(visit: Visit, ticket: Ticket) -> Place:

@@ -4,7 +4,7 @@ The one road by which anything reaches the market. The assistant may propose; on
 spent once, after a yes that came over a channel which the assistant cannot write to.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -35,7 +35,6 @@ from ct_mcp.domain.ticket import Approval, Halt, Ticket, TicketState
 from ct_mcp.errors import BadRequest, NotConfirmed
 from ct_mcp.guard.direction import is_partial, leaves_position, sends_orders
 from ct_mcp.guard.policy import Denial, Policy
-from ct_mcp.store.journal import EntryKind
 
 # A review younger than this still holds when its ticket is spent, if nothing was sent in between.
 REVIEW_HOLDS_SECONDS = 2.0
@@ -87,7 +86,7 @@ class Desk:
         case = await self.facts.case(action)
         if not case.review.passes:
             return denied(await self._record.denied(case, reason))
-        ticket = await self._opened(draw_ticket(case, reason))
+        ticket = await self._opened(draw_ticket(case, reason), (case,))
         self._reviews = {known: old for known, old in self._reviews.items() if self._is_recent(old)}
         self._reviews[ticket.ticket_id] = case
         return ticket
@@ -97,12 +96,12 @@ class Desk:
         cases = await self._everything.cases(action)
         if not all(case.review.passes for case in cases):
             return denied(await self._record.denied(together_denied(action, cases), reason))
-        return await self._opened(draw_ticket_for_all(action, cases, reason))
+        return await self._opened(draw_ticket_for_all(action, cases, reason), cases)
 
-    async def _opened(self, drawn: Ticket) -> Ticket:
+    async def _opened(self, drawn: Ticket, cases: Sequence[Case]) -> Ticket:
         ticket = await self.store.open_ticket(drawn, self.clock())
         if ticket.ticket_id == drawn.ticket_id:
-            await self._record.ticket(EntryKind.PROPOSED, ticket, {"approval": ticket.approval})
+            await self._record.proposed(ticket, cases)
         return ticket
 
     async def _settle_before(self, action: Action) -> None:

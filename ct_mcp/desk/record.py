@@ -1,6 +1,6 @@
 """Writes the journal. Before the wire a failure stops everything; after it the order is out, and that is told."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -9,7 +9,7 @@ from ct_mcp.desk.halting import halt_if_due, told
 from ct_mcp.desk.pending import may_fill
 from ct_mcp.desk.ports import Store
 from ct_mcp.desk.question import clean, summary_of
-from ct_mcp.domain.ticket import Ticket
+from ct_mcp.domain.ticket import Approval, Ticket
 from ct_mcp.errors import StoreFailed
 from ct_mcp.guard.direction import only_reduces, sends_orders
 from ct_mcp.guard.rules import Result
@@ -36,6 +36,12 @@ class Record:
         await self._store.append(entry, self.clock())
         halt = await halt_if_due(self._store, self.clock())
         return case if halt is None else replace(case, notes=(*case.notes, told(halt)))
+
+    async def proposed(self, ticket: Ticket, cases: Sequence[Case]) -> None:
+        """It waits for a yes; with the rules that it passed, for the person who is asked."""
+        asked = ticket.approval is not Approval.NONE
+        rules = {"rules": [rule for case in cases for rule in _passed(case)]} if asked else {}
+        await self.ticket(EntryKind.PROPOSED, ticket, {"approval": ticket.approval, **rules})
 
     async def ticket(self, kind: EntryKind, ticket: Ticket, detail: Mapping[str, object]) -> None:
         """A step in the life of a ticket: proposed, approved, declined, lapsed, suspicious."""
@@ -78,10 +84,14 @@ def _intent(ticket: Ticket, case: Case) -> NewEntry:
         opens=sends_orders(ticket.action) and not only_reduces(case.action, case.view),
         detail={
             "may_fill": [[f.root, f.year, f.month, signed] for f, signed in may_fill(case.action, case.view)],
-            "rules": [f"{one.rule}: {one.figures}" for one in case.review.verdicts if one.result is Result.PASSED],
+            "rules": _passed(case),
             "not_checked": case.review.checks_not_run,
         },
     )
+
+
+def _passed(case: Case) -> list[str]:
+    return [f"{one.rule}: {one.figures}" for one in case.review.verdicts if one.result is Result.PASSED]
 
 
 def _entry(kind: EntryKind, ticket: Ticket, detail: Mapping[str, object], reason: str = "") -> NewEntry:

@@ -32,6 +32,15 @@ async def test_the_order_stands_there_large_with_account_kind_and_risk(enter, pr
     assert "Lapses in <strong data-left" in page
 
 
+async def test_the_rules_that_it_passed_and_those_that_could_not_look_stand_there(enter, propose) -> None:
+    page = (await enter(await propose())).page
+    found = re.search(r'<details class="rules"><summary>(\d+) rules passed</summary><ul>(.*?)</ul>', page)
+    assert found
+    assert found[2].count("<li>") == int(found[1]) > 10
+    assert "quantity is within limit" in found[2]
+    assert not re.search(r"<details[^>]* open", page), "folded away: the order comes first"
+
+
 async def test_a_live_account_is_unmistakable_and_asks_for_the_phrase(enter, propose) -> None:
     ticket = await propose(account=LIVE, quantity=2)
     page = (await enter(ticket)).page

@@ -34,7 +34,8 @@ async def test_a_proposal_is_journalled_once_with_the_reason_that_came_first(des
     assert isinstance(first, Ticket)
     assert first == second
     (entry,) = await store.entries(9)
-    assert (entry.kind, entry.reason, entry.detail) == (EntryKind.PROPOSED, "first words", {"approval": "form"})
+    assert (entry.kind, entry.reason, entry.detail["approval"]) == (EntryKind.PROPOSED, "first words", "form")
+    assert "trading is not halted: not halted" in entry.detail["rules"], "what the person is asked to rely on"
 
 
 async def test_another_order_is_another_ticket(desk: Desk, buy) -> None:
