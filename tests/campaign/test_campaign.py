@@ -10,14 +10,14 @@ from tally import Tally
 
 @pytest.mark.parametrize("number", [0, 1], ids=["by request", "with the stream"])
 def test_nothing_twice_nothing_lost_nothing_claimed(tmp_path: Path, number: int) -> None:
-    tally = played(Name(seed=20, number=number, mutations=60), tmp_path)
+    tally = played(Name(seed=20, number=number, mutations=45), tmp_path)
 
     assert not [str(finding) for finding in tally.findings]
-    assert tally.mutations == 60
+    assert tally.mutations == 45
     assert len(tally.struck) >= 10, "faults of many kinds have really struck"
     assert tally.answers["unknown"] >= 3, "outcomes were really unknown"
-    assert tally.writes.total() >= 30, "most of it really reached the simulator"
-    assert tally.ways["killed and asked again"] + tally.ways["cancelled and asked again"] >= 3
+    assert tally.writes.total() >= 20, "most of it really reached the simulator"
+    assert len(tally.ways) >= 3, "clients were really impatient"
 
 
 def test_an_episode_is_the_same_deeds_whenever_it_is_drawn() -> None:
