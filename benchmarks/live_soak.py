@@ -41,7 +41,7 @@ def _soaked(frames: int, service: Child, listener: Child) -> list[Figure]:
         *_of_memory(settled, sizes, heard["frames"]),
         Figure("  frames taken in a second", pushed / seconds, "", detail=_pace(pushed, seconds, spent)),
         Figure("  frames lost, and doubts after the first ten frames", heard["missing"] + heard["doubts"], "", 0.0),
-        Figure("  most events told for one frame", heard["most_events"], ""),
+        Figure("  most events told for one frame", heard["most_events"], "", detail=f"{heard['quotes']:,} were quotes"),
     ]
 
 
@@ -85,12 +85,13 @@ class Ear:
 
     def __init__(self, hear: Callable[[Any], None]) -> None:
         self._hear = hear
-        self.frames = self.seq = self.missing = self.doubts = self.events = self.most_events = 0
+        self.frames = self.seq = self.missing = self.doubts = self.quotes = self.events = self.most_events = 0
 
     def hear(self, event: Any) -> None:
         """Take what the stream tells of the last frame."""
         self.events += 1
         self.most_events = max(self.most_events, self.events)
+        self.quotes += type(event).__name__ == "Tick"
         self.doubts += self.frames > 10 and type(event).__name__ == "Doubt"
         self._hear(event)
 
@@ -144,7 +145,7 @@ async def listen(url: str, token: str) -> None:
         tasks.start_soon(stream.run, ear.hear, _ours)
         await anyio.sleep(1.5)  # till then it has connected and asked for everything
         while await to_thread.run_sync(sys.stdin.readline):
-            kept = ("frames", "seq", "missing", "doubts", "most_events")
+            kept = ("frames", "seq", "missing", "doubts", "quotes", "most_events")
             print(json.dumps({name: getattr(ear, name) for name in kept}), flush=True)
         tasks.cancel_scope.cancel()
 

@@ -1,10 +1,11 @@
 """Ten minutes of conversation in one process, on a clock that is moved by hand, with the stream and without it."""
 
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from ct_mcp.store.sqlite import SqliteStore
 ACCOUNT = {"account": "Sim101"}
 A_TRADING_MORNING = datetime(2026, 9, 9, 14, 30, tzinfo=UTC)
 LASTS_SECONDS = 600
+_STEP_SECONDS = 0.1
 _TURNS_OF_THE_LOOP = 25
 
 
@@ -71,8 +73,8 @@ class Talk:
 
 def measure(home: Path) -> list[Figure]:
     """The same words twice."""
-    live = anyio.run(_held, home / "talk-live", True)
-    asked = anyio.run(_held, home / "talk-asked", False)
+    live = anyio.run(partial(_held, home / "talk-live", is_live=True))
+    asked = anyio.run(partial(_held, home / "talk-asked", is_live=False))
     told = ", ".join(f"{rpc} {asked[rpc]} -> {live[rpc]}" for rpc, _ in asked.most_common(6))
     share = live.total() / asked.total()
     return [
@@ -81,7 +83,7 @@ def measure(home: Path) -> list[Figure]:
     ]
 
 
-async def _held(state_dir: Path, is_live: bool) -> Counter[str]:  # noqa: FBT001  # as anyio.run passes it
+async def _held(state_dir: Path, *, is_live: bool) -> Counter[str]:
     async with _talk(state_dir, is_live=is_live) as talk:
         clock = talk.simulator.clock
         began = clock()
@@ -97,24 +99,47 @@ async def _say(talk: Talk, second: int) -> None:
         await talk.call("get_quotes", instruments=["MES", "ES"])
     if second % 10 == 0:
         await talk.call("get_positions", **ACCOUNT)
-    match second:
-        case 1:
-            await talk.call("get_status")
-            await talk.call("get_accounts")
-        case 31:
-            await _buy(talk, order_type="MARKET")
-        case 62:
-            prices = {"stop_loss_price": talk.price(-400), "take_profit_price": talk.price(400)}
-            await talk.call("protect_position", **ACCOUNT, instrument="MES", **prices)
-        case 121:
-            resting = await _buy(talk, order_type="LIMIT", limit_price=talk.price(-6))
-            await talk.call("get_order", **ACCOUNT, order_id=resting, wait_seconds=25)
-        case 481:
-            await talk.call("flatten", **ACCOUNT)
-        case 591:
-            for tool in ("get_account", "get_executions", "get_orders"):
-                await talk.call(tool, **ACCOUNT)
-            await talk.call("get_journal")
+    if second in _SAID_ONCE:
+        await _SAID_ONCE[second](talk)
+
+
+async def _look_round(talk: Talk) -> None:
+    await talk.call("get_status")
+    await talk.call("get_accounts")
+
+
+async def _buy_at_once(talk: Talk) -> None:
+    await _buy(talk, order_type="MARKET")
+
+
+async def _protect(talk: Talk) -> None:
+    prices = {"stop_loss_price": talk.price(-400), "take_profit_price": talk.price(400)}
+    await talk.call("protect_position", **ACCOUNT, instrument="MES", **prices)
+
+
+async def _buy_lower(talk: Talk) -> None:
+    resting = await _buy(talk, order_type="LIMIT", limit_price=talk.price(-6))
+    await talk.call("get_order", **ACCOUNT, order_id=resting, wait_seconds=25)
+
+
+async def _get_flat(talk: Talk) -> None:
+    await talk.call("flatten", **ACCOUNT)
+
+
+async def _end_the_day(talk: Talk) -> None:
+    for tool in ("get_account", "get_executions", "get_orders"):
+        await talk.call(tool, **ACCOUNT)
+    await talk.call("get_journal")
+
+
+_SAID_ONCE: dict[int, Callable[[Talk], Awaitable[None]]] = {
+    1: _look_round,
+    31: _buy_at_once,
+    62: _protect,
+    121: _buy_lower,
+    481: _get_flat,
+    591: _end_the_day,
+}
 
 
 async def _buy(talk: Talk, **kind: Any) -> str:
@@ -128,8 +153,8 @@ async def _buy(talk: Talk, **kind: Any) -> str:
 async def _passes(simulator: Simulator, seconds: float) -> None:
     """Let time pass in small steps, and what is told in each arrive."""
     while seconds > 0:
-        simulator.advance(min(0.05, seconds))
-        seconds -= 0.05
+        simulator.advance(min(_STEP_SECONDS, seconds))
+        seconds -= _STEP_SECONDS
         for _ in range(_TURNS_OF_THE_LOOP):
             await checkpoint()
 
@@ -166,7 +191,14 @@ def _until(clock: ManualClock) -> Any:
 
     async def pause(seconds: float) -> None:
         end = clock() + timedelta(seconds=seconds)
-        while clock() < end:
-            await anyio.sleep(0.001)
+        reached = anyio.Event()
+
+        def look() -> None:
+            if clock() >= end:
+                reached.set()
+
+        clock.watch(look)
+        await reached.wait()
+        clock.unwatch(look)
 
     return pause
