@@ -50,8 +50,12 @@ class Ticket:
     decided_by: str = ""
 
     def state_at(self, now: datetime) -> TicketState:
-        """Its state, with the lapse applied: an open or approved ticket lapses at ``expires_at``."""
-        if self.state in (TicketState.OPEN, TicketState.APPROVED) and now >= self.expires_at:
+        """Its state, with the lapse applied: an open or approved ticket lapses at ``expires_at``.
+
+        One that was made in the future has lapsed too: the clock was set back, and nobody knows how old it is.
+        """
+        lives = self.created_at <= now < self.expires_at
+        if self.state in (TicketState.OPEN, TicketState.APPROVED) and not lives:
             return TicketState.LAPSED
         return self.state
 

@@ -49,8 +49,8 @@ def clear_halt(connection: Connection, by: str, now: datetime) -> bool:
 
 
 def day_loss(connection: Connection, account: str, day: date) -> bool:
-    """Say whether the account has reached its loss limit in this trading day."""
-    found = connection.execute("SELECT 1 FROM day_losses WHERE account = ? AND day = ?", (account, day.isoformat()))
+    """Say whether the account has reached its loss limit in this trading day, or in one that a clock set back hides."""
+    found = connection.execute("SELECT 1 FROM day_losses WHERE account = ? AND day >= ?", (account, day.isoformat()))
     return found.fetchone() is not None
 
 
@@ -82,9 +82,10 @@ def armings(connection: Connection, now: datetime) -> dict[str, datetime]:
 def arm(connection: Connection, account: str, until: datetime, by: str, now: datetime) -> None:
     """Arm the account, or move the end of its arming."""
     end = time_to_text(until)
-    connection.execute("INSERT OR REPLACE INTO armings VALUES (?, ?, ?)", (account, end, by))
     summary = f"{account} armed by {by} until {end}"
+    # The entry first: it may find that the clock was set back, which ends the armings that there are.
     append(connection, NewEntry(EntryKind.ARMED, summary, account=account, detail={"by": by, "until": end}), now)
+    connection.execute("INSERT OR REPLACE INTO armings VALUES (?, ?, ?)", (account, end, by))
 
 
 def disarm(connection: Connection, account: str, by: str, now: datetime) -> bool:

@@ -84,7 +84,7 @@ async def test_open_tickets_are_those_that_wait_for_the_person_oldest_first(
     store: SqliteStore, now: datetime, make_ticket: MakeTicket
 ) -> None:
     for number in (4, 3, 2, 1):
-        await store.open_ticket(replace(make_ticket(number), created_at=now + timedelta(seconds=number)), now)
+        await store.open_ticket(replace(make_ticket(number), created_at=now - timedelta(seconds=9 - number)), now)
     await store.approve_ticket("ticket-2", "the person", now)
     await store.decline_ticket("ticket-3", "the person", now)
     assert [ticket.ticket_id for ticket in await store.open_tickets(now)] == ["ticket-1", "ticket-4"]
