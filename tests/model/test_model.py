@@ -29,11 +29,13 @@ from ct_mcp.domain.order import OrderAction, OrderType, TimeInForce
 from ct_mcp.domain.strategy import BarType, HostMode, StartStrategy
 from ct_mcp.domain.ticket import Halt, Ticket
 from ct_mcp.simulator.faults import AnyFault, Fault, Lag
+from ct_mcp.simulator.misbehaviour import AFTER as AFTER_ACCEPT
 from tests.model.scene import ACCOUNTS, MES, Scene
 
 _BY_HAND = os.environ.get("CT_MCP_MODEL_EXAMPLES")
 # Shrinking a story of thirty steps takes minutes; by hand it is worth them.
 PHASES = (Phase.explicit, Phase.generate, Phase.shrink) if os.environ.get("CT_MCP_MODEL_SHRINKS") else (Phase.generate,)
+AFTER = [fault for fault in AFTER_ACCEPT if fault is not Fault.SLOW_ANSWER]
 _FAULTS = [fault for fault in Fault if fault is not Fault.SLOW_ANSWER] + [Lag.CLOSE_STUCK]
 _RPCS = [None, "PlaceOrder", "FlatPlace", "Flatten", "CancelOrders", "Cancel", "Change", "CancelReplace", "Reverse"]
 _RPCS += ["CancelAndBracket", "ClosePosition", "ListPositions", "ListOrders", "GetOrder", "GetPosition", "GetAccount"]
@@ -56,8 +58,9 @@ _RPCS_OF = {
     **{"start": "StartStrategy", "enable": "EnableStrategy", "disable": "DisableStrategy"},
     "close_strategy": "CloseStrategy",
 }
-_TROUBLE = st.lists(st.sampled_from(_FAULTS), max_size=2)
+_TROUBLE = st.lists(st.sampled_from(_FAULTS), max_size=2) | st.sampled_from(AFTER).map(lambda fault: [fault])
 _DIES = st.sampled_from(["", "", "", "", "before", "after"])
+_DEED = st.sampled_from(["trades", "trades", "trades", "halt", "disarm", "lapse"])
 _WAY = st.sampled_from(["BUY", "SELL"])
 
 
@@ -132,7 +135,7 @@ class Model(RuleBasedStateMachine):
         ticket = self.scene.propose(which, self.action(what, account, size, pick))
         if ticket is None:
             return
-        self.scene.approve(1 - which, ticket, "page")
+        self.scene.approve(1 - which, ticket, "form" if pick == 3 else "page")
         for fault in trouble:
             self.scene.sim.faults.arm(fault, rpc=_RPCS_OF.get(what), times=1)
         self.scene.commit((which, ticket.ticket_id), dies=dies)
@@ -142,6 +145,20 @@ class Model(RuleBasedStateMachine):
     trades_more = rule(which=_DESK, what=_WHAT, account=_ACCOUNT, size=st.integers(1, 3), pick=_LATE)(
         lambda self, which, what, account, size, pick: self.trades(which, what, account, size, pick, [], "")
     )
+
+    @rule(which=_DESK, ways=st.tuples(_WAY, _WAY), account=_ACCOUNT, size=st.integers(1, 3), deed=_DEED)
+    def is_overtaken(self, which: int, ways: tuple[str, str], account: str, size: int, deed: str) -> None:
+        """Between the proposal and the send the book becomes another, or the person steps in."""
+        ticket = self.scene.propose(which, order(account, ways[0], size))
+        match deed:
+            case "trades":
+                self.scene.somebody_trades(account, ways[1].capitalize(), size)
+            case "halt" | "disarm":
+                self.the_person_steps_in(deed, account)
+            case "lapse":
+                self.scene.sim.advance(95)
+        if ticket is not None:
+            self.scene.commit((which, ticket.ticket_id))
 
     @precondition(lambda self: self.scene.tickets)
     @rule(which=_DESK, late=_LATE, channel=st.sampled_from(["form", "page", "terminal", "declined", "wrong"]))
