@@ -1,7 +1,7 @@
 """The journal on disk: appended, looked up, checked."""
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from sqlite3 import Connection
 
 from ct_mcp.store.codec import time_from_text, time_to_text
@@ -23,6 +23,9 @@ _HEAD = """
 SELECT COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'journal'), 0),
        (SELECT hash FROM journal ORDER BY sequence DESC LIMIT 1)
 """
+_LAST_AT = "SELECT at FROM journal ORDER BY sequence DESC LIMIT 1"
+# Clocks are put right by a little all the time.
+_CLOCKS_DIFFER = timedelta(minutes=1)
 _INSERT = "INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _BEGIN_TO_WAIT = "INSERT INTO outstanding VALUES (?, ?, ?, ?)"
 # An answer that names its order settles that one; an answer to the ticket settles all that was sent for it so far.
@@ -81,6 +84,7 @@ SELECT MIN(sequence) FROM (
 
 def append(connection: Connection, new: NewEntry, now: datetime) -> Entry:
     """Write one entry at the end of the chain."""
+    _end_armings_where_the_clock_was_set_back(connection, now)
     last_given, last_hash = connection.execute(_HEAD).fetchone()
     row = seal(new, now, last_given + 1, last_hash or GENESIS)
     connection.execute(_INSERT, row)
@@ -89,6 +93,18 @@ def append(connection: Connection, new: NewEntry, now: datetime) -> Entry:
     if new.kind in SETTLING:
         connection.execute(_SETTLE, {"ticket_id": new.ticket_id, "own_id": new.own_id})
     return entry_of(row)
+
+
+def _end_armings_where_the_clock_was_set_back(connection: Connection, now: datetime) -> None:
+    """An arming ends by the clock: where that cannot be believed, the person arms again."""
+    last = connection.execute(_LAST_AT).fetchone()
+    if last is None or last[0] <= time_to_text(now + _CLOCKS_DIFFER):
+        return
+    armed = connection.execute("SELECT account FROM armings ORDER BY account").fetchall()
+    connection.execute("DELETE FROM armings")
+    for (account,) in armed:
+        summary = f"{account} disarmed: the clock was set back since {last[0]}"
+        append(connection, NewEntry(EntryKind.DISARMED, summary, account=account), now)
 
 
 def append_intent(connection: Connection, new: NewEntry, now: datetime, seen: int) -> Entry | None:

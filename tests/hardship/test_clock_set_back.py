@@ -15,6 +15,7 @@ from ct_mcp.errors import NotConfirmed
 from ct_mcp.guard.policy import Limits, Policy
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.world import Settings, Simulator
+from ct_mcp.store.journal import EntryKind, NewEntry
 from ct_mcp.store.sqlite import SqliteStore
 from tests.hardship.conftest import AT_ONCE
 
@@ -123,3 +124,31 @@ async def test_what_is_unknown_stays_unknown(desk, store, clock) -> None:
     clock.set_back(HOUR)
     assert "OUTCOME_UNRESOLVED" in await sent(desk)
     assert len(await store.unsettled()) == 1
+
+
+async def test_an_arming_ends_with_the_first_entry_that_is_older_than_the_one_before(store: SqliteStore, clock) -> None:
+    """Its end is a time of the clock, which nobody can believe any more; the person arms again, and that holds."""
+    await store.arm("APEX-482910", clock() + 8 * HOUR, "the person", clock())
+    clock.set_back(HOUR)
+    entry = NewEntry(EntryKind.ASKED, "whatever is written next", account="APEX-482910")
+    await store.append(entry, clock())
+    assert await store.armings(clock()) == {}
+    kinds = [each.kind for each in await store.entries(9)]
+    assert kinds == ["asked", "disarmed", "armed"]
+    await store.arm("APEX-482910", clock() + HOUR, "the person", clock())
+    assert list(await store.armings(clock())) == ["APEX-482910"]
+    assert (await store.verify()).ok
+
+
+async def test_arming_after_the_clock_was_set_back_holds(store: SqliteStore, clock) -> None:
+    await store.append(NewEntry(EntryKind.ASKED, "before"), clock())
+    clock.set_back(HOUR)
+    await store.arm("APEX-482910", clock() + HOUR, "the person", clock())
+    assert await store.armed_until("APEX-482910", clock()) == clock() + HOUR
+
+
+async def test_a_clock_that_is_put_right_by_a_little_disarms_nobody(store: SqliteStore, clock) -> None:
+    await store.arm("APEX-482910", clock() + HOUR, "the person", clock())
+    clock.set_back(timedelta(seconds=30))
+    await store.append(NewEntry(EntryKind.ASKED, "next"), clock())
+    assert await store.armed_until("APEX-482910", clock())
