@@ -162,7 +162,7 @@ class Errand:
         leaves_part = isinstance(self.case.action, ClosePosition) and is_partial(self.case.action)
         return Stood(
             instruments=tuple(held) if instrument is None else (instrument,),
-            order_ids=tuple(dict.fromkeys((*orders, *answer.taken.order_ids))),
+            order_ids=tuple(dict.fromkeys((*orders, *answer.taken.order_ids, *self.case.may_stand))),
             ask_all_orders=not orders and not leaves_part,
             of=instrument,
             ask_account=instrument is None and not held and answer.acknowledged is None,

@@ -5,16 +5,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from ct_mcp.desk.last_known import last_known_to_stand
 from ct_mcp.desk.names import Names
 from ct_mcp.desk.pending import pending_orders
 from ct_mcp.desk.ports import Reads, Store, Upstream
 from ct_mcp.domain.account import Account, AccountKind
 from ct_mcp.domain.action import (
     Action,
+    CancelOrders,
     ChangeOrder,
+    ClosePosition,
     CloseStrategy,
     DisableStrategy,
     EnableStrategy,
+    Flatten,
     ReplaceOrder,
     fingerprint,
 )
@@ -37,6 +41,7 @@ class Case:
 
     ``seen`` is where the journal ended when the review began to read: what was written later, it may not know.
     ``strategy`` is the one that the action names, as it was read; None too where it could not be.
+    ``may_stand`` are orders of ours that the journal last knew to stand, where no list shows anything at all.
     """
 
     action: Action
@@ -47,6 +52,7 @@ class Case:
     notes: tuple[str, ...]
     seen: int = 0
     strategy: Strategy | None = None
+    may_stand: tuple[str, ...] = ()
 
     @property
     def simulated(self) -> bool:
@@ -90,7 +96,16 @@ class Facts:
         policy = self._policy.for_(account.name, instrument.root if instrument else None)
         await self._remember_day_loss(view, account, policy)
         verdict, notes = review(action, view, policy), tuple(reads.failures)
-        return Case(action, account, view, policy, verdict, notes, outstanding.seen, strategy)
+        may_stand = await self._may_stand(action, view)
+        return Case(action, account, view, policy, verdict, notes, outstanding.seen, strategy, may_stand)
+
+    async def _may_stand(self, action: Action, view: View) -> tuple[str, ...]:
+        """Lists have come back empty: an exit that is shown nothing must know what may stand all the same."""
+        match action:
+            case ClosePosition() | Flatten() | CancelOrders() if not (view.positions or view.orders):
+                return await last_known_to_stand(self._store, action.account, action.instrument)
+            case _:
+                return ()
 
     async def _account(self, name: str, reads: "_Attempts", *, may_be_remembered: bool) -> Account:
         if may_be_remembered:

@@ -1,4 +1,4 @@
-"""What the campaign led to and is not mended yet: each fails for the reason that it names, until it is."""
+"""What the campaign led to. What is not mended yet fails for the reason that it names, until it is."""
 
 from dataclasses import replace
 
@@ -55,16 +55,11 @@ async def test_what_a_slow_answer_filled_is_not_sent_again_for_a_client_that_gav
     assert again.status is Status.DENIED
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="orders have no second source: where the list of orders is empty although one stands, before a flatten and "
-    "after it, nothing is cancelled and flat is said. Found by --seed 1 --episode 0, mutation 216",
-)
 @pytest.mark.parametrize("lost", [True, False], ids=["its answer is lost", "it is acknowledged"])
 async def test_flat_is_not_said_while_an_order_of_ours_stands_that_no_list_shows(
     desk: Desk, sim: Simulator, *, lost: bool
 ) -> None:
+    """Found by --seed 1 --episode 0, mutation 216: all lists are empty, before the flatten and after it."""
     mes = await desk.names.instrument("MES")
     quote = (await desk.upstream.quotes([str(mes)]))[0]
     assert quote.bid is not None
