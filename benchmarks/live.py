@@ -152,13 +152,18 @@ def reading(times: int, home: Path) -> list[Figure]:
             ("get_quotes", {"instruments": ["MES", "ES"]}),
             ("get_positions", {"account": ACCOUNT}),
         ):
-            _alternated(times, live, asked, lambda side, _, t=tool, a=arguments: side.call(t, **a))
+            _alternated(range(-10, times), live, asked, _caller(tool, arguments))
             figures += _of_reads(tool, live, asked)
     return figures
 
 
-def _alternated(times: int, live: Side, asked: Side, call: Callable[[Side, int], object]) -> None:
-    for turn in range(-10, times):
+def _caller(tool: str, arguments: dict[str, Any]) -> Callable[[Side, int], object]:
+    return lambda side, _: side.call(tool, **arguments)
+
+
+def _alternated(turns: range, live: Side, asked: Side, call: Callable[[Side, int], object]) -> None:
+    """Each side in turn first; what comes before turn zero is no figure."""
+    for turn in turns:
         if turn == 0:
             live.begin()
             asked.begin()
@@ -205,7 +210,7 @@ def filling(times: int, home: Path) -> list[Figure]:
     """From ``place_order`` to the answer that it is filled, where the fill takes 0.4 seconds."""
     with ExitStack() as stack:
         live, asked = two_sides(stack.enter_context(Service(SLOWLY, home)), home, stack)
-        _alternated_orders(times, live, asked)
+        _alternated(range(-2, times), live, asked, lambda side, turn: _trade(side, "SELL" if turn % 2 else "BUY"))
     ratio = median(live.seconds) / median(asked.seconds)
     detail = f"{_of_fills(live, times)}; live is {ratio:.2f} of the other"
     return [
@@ -216,15 +221,6 @@ def filling(times: int, home: Path) -> list[Figure]:
 
 def _of_fills(side: Side, times: int) -> str:
     return f"middle half {spread(side.seconds)}; {side.requests / times:.1f} upstream requests each"
-
-
-def _alternated_orders(times: int, live: Side, asked: Side) -> None:
-    for turn in range(-1, times):
-        if turn == 0:
-            live.begin()
-            asked.begin()
-        _trade(live, "SELL" if turn % 2 else "BUY")
-        _trade(asked, "SELL" if turn % 2 else "BUY")
 
 
 def main() -> None:

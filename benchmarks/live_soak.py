@@ -155,4 +155,4 @@ async def _ours() -> bool:
 
 
 if __name__ == "__main__":
-    anyio.run(listen, *sys.argv[1:])
+    anyio.run(listen, sys.argv[1], sys.argv[2])

@@ -172,8 +172,10 @@ async def _talk(state_dir: Path, *, is_live: bool) -> AsyncIterator[Talk]:
         return await view.pause(seconds, passes)
 
     async with AsyncExitStack() as stack:
-        service = {"transport": simulator.transport(), "clock": clock, "sleep": passes}
-        client = await stack.enter_async_context(CrossTrade("https://simulator.invalid", simulator.token, **service))
+        service = CrossTrade(
+            "https://simulator.invalid", simulator.token, transport=simulator.transport(), clock=clock, sleep=passes
+        )
+        client = await stack.enter_async_context(service)
         store = SqliteStore(state_dir)
         stack.push_async_callback(store.close)
         desk = Desk(client, store, policy, clock=clock, pause=pause)
@@ -186,7 +188,7 @@ async def _talk(state_dir: Path, *, is_live: bool) -> AsyncIterator[Talk]:
         yield Talk(simulator, await stack.enter_async_context(Client(server)))
 
 
-def _until(clock: ManualClock) -> Any:
+def _until(clock: ManualClock) -> Callable[[float], Awaitable[None]]:
     """A pause that ends when the conversation has let so much time pass."""
 
     async def pause(seconds: float) -> None:

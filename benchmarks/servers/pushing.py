@@ -8,6 +8,7 @@ moves its clock by five milliseconds again and again, as fast as frames leave, u
 import json
 import sys
 import time
+from typing import Any
 
 import anyio
 from anyio import to_thread
@@ -88,7 +89,7 @@ class Pump:
         return {"left": self._turnstile.frames - before, "seconds": time.perf_counter() - began}
 
 
-async def main(pace: dict[str, float], *, by_hand: bool) -> None:
+async def main(pace: dict[str, Any], *, by_hand: bool) -> None:
     """Serve until stdin closes."""
     settings = Settings(pace=Pace(**pace), rate_limit=None, stream=StreamHabits(shortest_interval_seconds=STEP_SECONDS))
     clock = ManualClock(wall_clock()) if by_hand else wall_clock
