@@ -60,7 +60,7 @@ _RPCS_OF = {
 }
 _TROUBLE = st.lists(st.sampled_from(_FAULTS), max_size=2) | st.sampled_from(AFTER).map(lambda fault: [fault])
 _DIES = st.sampled_from(["", "", "", "", "before", "after"])
-_DEED = st.sampled_from(["trades", "trades", "halt", "disarm", "lapse", "loss"])
+_DEED = st.sampled_from([*["trades", "disarm", "form"] * 3, "halt", "lapse", "loss"])
 _WAY = st.sampled_from(["BUY", "SELL"])
 
 
@@ -161,9 +161,9 @@ class Model(RuleBasedStateMachine):
             ways, size = (("SELL", "SELL") if held > 0 else ("BUY", "BUY")), min(3, abs(held))
         ticket = self.scene.propose(which, order(account, ways[0], size))
         if ticket is not None:
-            self.scene.approve(which, ticket, "page")
+            self.scene.approve(which, ticket, "form" if deed == "form" else "page")
         match deed:
-            case "loss":
+            case "loss" if size == 3:
                 self.scene.loses(account)
                 self.scene.sim.advance(3)
             case "trades":
