@@ -98,7 +98,8 @@ class Watch:
     ) -> Book | None:
         """The book once it is settled, or as it was last seen; None where it could not be read at all.
 
-        Settled is believed only once what stood before was also looked up by itself, and is gone.
+        Settled is believed only once what stood before was also looked up by itself, and is gone. Neither is a list
+        that holds nothing of the instrument believed at the end, where it was to hold something.
         """
         seen: Book | None = None
         with anyio.move_on_after(self._longest_seconds):
@@ -110,7 +111,9 @@ class Watch:
                         break
                     read = None
                 seen = read or (replace(seen, is_stale=True) if seen else None)
-        return seen
+        if seen is None or seen.positions or is_settled(seen) or instrument is None:
+            return seen
+        return None if await self._holds(account, instrument) else seen
 
     async def _are_gone(self, account: str, before: Stood, read: Book) -> bool:
         """Lists have come back empty while contracts were held, so each of these is asked for by its own name."""

@@ -75,6 +75,23 @@ async def test_flat_is_not_said_while_an_order_of_ours_stands_that_no_list_shows
     assert told.status is not Status.FLAT
 
 
+async def test_a_position_that_no_list_shows_is_not_said_to_be_flat_after_a_flat_place(
+    desk: Desk, sim: Simulator
+) -> None:
+    """Found by --seed 1 --episode 20, mutation 43: the answer is lost, and all lists are empty."""
+    mes = await desk.names.instrument("MES")
+    order = PlaceOrder(
+        "Sim101", mes, OrderAction.SELL, 2, OrderType.MARKET, None, None, TimeInForce.DAY, flatten_first=True
+    )
+    sim.faults.arm(Fault.ANSWER_LOST_AFTER_ACCEPT, rpc="FlatPlace", times=1)
+    sim.faults.arm(Fault.EMPTY_LISTS)
+
+    told = await _done(desk, order)
+
+    assert sim.exchange.orders[0].filled == 2
+    assert told.position_after in (None, -2)
+
+
 async def _done(desk: Desk, action: Action) -> Outcome:
     ticket = await desk.propose(action)
     assert isinstance(ticket, Ticket)
