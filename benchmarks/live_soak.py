@@ -32,6 +32,7 @@ def measure(frames: int, home: Path) -> list[Figure]:
 
 def _soaked(frames: int, service: Child, listener: Child) -> list[Figure]:
     _pushed(SETTLED_AFTER, service, listener)
+    blocks = _asked(listener)["blocks"]
     settled, cpu, began = listener.resident_mib(), listener.cpu_seconds(), time.perf_counter()
     parts = [_pushed((frames - SETTLED_AFTER) // _LOOKS, service, listener) for _ in range(_LOOKS)]
     seconds, heard = time.perf_counter() - began, _asked(listener)
@@ -39,6 +40,7 @@ def _soaked(frames: int, service: Child, listener: Child) -> list[Figure]:
     pushed, sizes = sum(left for left, _ in parts), [size for _, size in parts]
     return [
         *_of_memory(settled, sizes, heard["frames"]),
+        Figure("  growth of what Python holds", (heard["blocks"] / blocks - 1) * 100, "%", 1.0, f"{blocks:,} blocks"),
         Figure("  frames taken in a second", pushed / seconds, "", detail=_pace(pushed, seconds, spent)),
         Figure("  frames lost, and doubts after the first ten frames", heard["missing"] + heard["doubts"], "", 0.0),
         Figure("  most events told for one frame", heard["most_events"], "", detail=f"{heard['quotes']:,} were quotes"),
@@ -50,9 +52,8 @@ def _of_memory(settled: float | None, sizes: list[float | None], frames: int) ->
     if settled is None:
         return [Figure(name, None, "%", 5.0)]
     known = [size for size in sizes if size is not None]
-    detail = (
-        f"{settled:.1f} MiB after {SETTLED_AFTER:,} frames, {known[-1]:.1f} after {frames:,}, most {max(known):.1f}"
-    )
+    curve = " ".join(f"{size:.1f}" for size in known)
+    detail = f"{settled:.1f} MiB after {SETTLED_AFTER:,} frames, then {curve} at {frames:,}"
     return [Figure(name, (known[-1] / settled - 1) * 100, "%", 5.0, detail)]
 
 
@@ -146,7 +147,8 @@ async def listen(url: str, token: str) -> None:
         await anyio.sleep(1.5)  # till then it has connected and asked for everything
         while await to_thread.run_sync(sys.stdin.readline):
             kept = ("frames", "seq", "missing", "doubts", "quotes", "most_events")
-            print(json.dumps({name: getattr(ear, name) for name in kept}), flush=True)
+            blocks = sys.getallocatedblocks()
+            print(json.dumps({name: getattr(ear, name) for name in kept} | {"blocks": blocks}), flush=True)
         tasks.cancel_scope.cancel()
 
 
