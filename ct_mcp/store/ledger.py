@@ -1,6 +1,7 @@
 """The journal on disk: appended, looked up, checked."""
 
 import json
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from sqlite3 import Connection
 
@@ -59,7 +60,7 @@ SELECT at, sequence, ticket_id, own_id FROM journal WHERE kind = 'intent' AND fi
 ORDER BY sequence DESC LIMIT ?
 """
 _CAME_OF_IT = """
-SELECT kind, detail FROM journal
+SELECT kind, detail, at FROM journal
 WHERE ticket_id = :ticket_id AND sequence > :sequence AND (own_id IS NULL OR :own_id IS NULL OR own_id = :own_id)
 AND kind IN ('accepted', 'answered', 'unknown', 'read_back', 'settled')
 """
@@ -145,21 +146,27 @@ def orders_sent(connection: Connection, account: str, since: datetime) -> int:
 def last_intent(connection: Connection, fingerprint: str) -> LastIntent | None:
     """When this very action was last sent, or may have been; settled only if no such one is outstanding.
 
+    It counts from the end of the sending: whoever gave up on a slow answer may ask again right after it.
     What certainly never left is passed over, but never while the fate of one like it is unknown.
     """
     is_unknown = bool(connection.execute(_IS_UNKNOWN, (fingerprint,)).fetchone()[0])
     newest_first = connection.execute(_INTENTS_OF_ACTION, (fingerprint, _PASSED_OVER + 1)).fetchall()
-    for passed, (at, *intent) in enumerate(newest_first):
-        if is_unknown or passed == _PASSED_OVER or not _never_left(connection, *intent):
-            return LastIntent(time_from_text(at), not is_unknown)
+    for passed, (at, sequence, ticket_id, own_id) in enumerate(newest_first):
+        intent = {"sequence": sequence, "ticket_id": ticket_id, "own_id": own_id}
+        came = connection.execute(_CAME_OF_IT, intent).fetchall()
+        if is_unknown or passed == _PASSED_OVER or not _never_left(came):
+            return LastIntent(_last_word(at, came), not is_unknown)
     return None
 
 
-def _never_left(connection: Connection, sequence: int, ticket_id: str, own_id: str | None) -> bool:
+def _last_word(at: str, came: Sequence[tuple[str, str, str]]) -> datetime:
+    """When the last of the sending was written; what a later look found, or a person said, begins nothing anew."""
+    return max(map(time_from_text, (at, *(then for kind, _, then in came if kind != EntryKind.SETTLED))))
+
+
+def _never_left(came: Sequence[tuple[str, str, str]]) -> bool:
     """Say whether all that came of an intent is the certainty that it was not sent; no word of it is none."""
-    intent = {"sequence": sequence, "ticket_id": ticket_id, "own_id": own_id}
-    came = connection.execute(_CAME_OF_IT, intent).fetchall()
-    return bool(came) and all(kind == EntryKind.ANSWERED and "not_sent" in json.loads(detail) for kind, detail in came)
+    return bool(came) and all(kind == EntryKind.ANSWERED and "not_sent" in json.loads(said) for kind, said, _ in came)
 
 
 def verify(connection: Connection) -> Verification:

@@ -22,12 +22,6 @@ def policy() -> Policy:
     return replace(Policy(), simulated=Approval.NONE, exits_simulated=Approval.NONE)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="the window in which the same is not sent again runs from the sending, not from its end: a client that "
-    "gives up after ten seconds of a slow answer, and asks again once the first order has filled, gets a second one",
-)
 async def test_what_a_slow_answer_filled_is_not_sent_again_for_a_client_that_gave_up(
     desk: Desk, sim: Simulator, clock: ManualClock
 ) -> None:

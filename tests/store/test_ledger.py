@@ -199,7 +199,7 @@ def test_the_last_intent_says_when_and_that_its_fate_is_unknown(journal: Connect
 def test_the_last_intent_is_settled_by_an_answer(journal: Connection) -> None:
     ledger.append(journal, intent("t"), NOW)
     ledger.append(journal, NewEntry(EntryKind.ANSWERED, "rejected", ticket_id="t"), NOW + SECOND)
-    assert ledger.last_intent(journal, "action of t") == (NOW, True)
+    assert ledger.last_intent(journal, "action of t") == (NOW + SECOND, True)
 
 
 NOT_SENT = {"step": "place", "not_sent": "CrossTrade could not be reached"}
