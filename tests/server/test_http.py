@@ -453,3 +453,48 @@ async def test_before_it_opens_and_after_it_ended_it_says_so(build: Build) -> No
             assert (await raw.post("/mcp", json=HELLO)).status_code == 200
         assert (await raw.post("/mcp", json=HELLO)).status_code == 503
         assert (await raw.get("/health")).status_code == 503
+
+
+async def test_sixty_four_calls_at_once_are_all_answered(house: House, era: str) -> None:
+    answers: list[Any] = []
+    async with house.joined(era, name="one") as one, house.joined(era, name="other") as other:
+
+        async def ask(client: Client, number: int) -> None:
+            tool, given = ("get_positions", {"account": "Sim101"}) if number % 2 else ("get_journal", {"limit": 1})
+            answers.append(await client.call_tool(tool, given))
+
+        async with anyio.create_task_group() as group:
+            for number in range(64):
+                group.start_soon(ask, one if number % 4 < 2 else other, number)
+    assert len(answers) == 64
+    assert not any(answer.is_error for answer in answers)
+
+
+async def test_calls_taken_back_in_the_middle_leave_the_others_and_the_server_whole(
+    house: House, era: str, sim: Simulator
+) -> None:
+    answers: list[Any] = []
+    taken_back = anyio.CancelScope()
+    async with house.joined(era) as client:
+
+        async def ask(account: str) -> None:
+            answers.append(await client.call_tool("get_positions", {"account": account}))
+
+        async def ask_and_give_up() -> None:
+            with taken_back:
+                async with anyio.create_task_group() as impatient:
+                    for _ in range(32):
+                        impatient.start_soon(ask, "Sim101")
+
+        await client.call_tool("get_accounts", {})
+        sim.faults.arm(Fault.SLOW_ANSWER, rpc="ListPositions")
+        async with anyio.create_task_group() as group:
+            group.start_soon(ask_and_give_up)
+            for _ in range(32):
+                group.start_soon(ask, "Sim101")
+            await sim.faults.slow_answer_waits()
+            taken_back.cancel()
+            sim.faults.disarm()
+        assert len(answers) == 32
+        assert not any(answer.is_error for answer in answers)
+        assert not (await client.call_tool("get_status", {})).is_error
