@@ -150,7 +150,10 @@ def _make_for_owner_only(path: Path) -> None:
 
 
 _BUSY = "close or wait for the program that holds it (a backup, a database viewer), then try again"
-_DAMAGED = "the person must move the file aside, keep it as evidence, check the account's orders, and start again"
+_DAMAGED = (
+    "the person must move the file aside, keep it as evidence, check the account's orders, and start again; "
+    "what else it held is gone with it: a halt, losses of the day, armings and the PIN"
+)
 _WORDS: dict[int, tuple[str, str]] = {
     sqlite3.SQLITE_BUSY: ("another program holds it", _BUSY),
     sqlite3.SQLITE_LOCKED: ("another program holds it", _BUSY),
