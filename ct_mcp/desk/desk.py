@@ -4,6 +4,7 @@ The one road by which anything reaches the market. The assistant may propose; on
 spent once, after a yes that came over a channel which the assistant cannot write to.
 """
 
+import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -39,6 +40,7 @@ from ct_mcp.guard.policy import Denial, Policy
 # A review younger than this still holds when its ticket is spent, if nothing was sent in between.
 REVIEW_HOLDS_SECONDS = 2.0
 _LOOK_EVERY_SECONDS = 0.25
+_log = logging.getLogger(__name__)
 _STRICTNESS = tuple(Approval)
 
 
@@ -159,8 +161,15 @@ class Desk:
         try:
             return await self._send(ticket)
         finally:
-            for hear in self.on_sent:
-                hear(ticket.action)
+            self._tell_of(ticket.action)
+
+    def _tell_of(self, action: Action) -> None:
+        """Tell whoever shows things that something was sent. No fault of theirs may hide what became of it."""
+        for hear in self.on_sent:
+            try:
+                hear(action)
+            except Exception:  # noqa: BLE001  # logged; the outcome of a send is worth more
+                _log.warning("A listener failed after a send", exc_info=True)
 
     async def _send(self, ticket: Ticket) -> Outcome:
         if isinstance(ticket.action, FlattenEverything):

@@ -283,3 +283,17 @@ async def test_a_denial_at_the_commit_names_its_ticket(desk: Desk, buy, store: S
     assert isinstance(denied, Outcome)
     assert denied.next_step == "tell the person the reasons; only they can change the policy"
     assert denied.checks_not_run, "what was not looked at is told with the rest"
+
+
+async def test_a_listener_that_fails_hides_nothing_of_what_was_sent(
+    desk: Desk, does, buy, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: object) -> None:
+        raise RuntimeError("nobody is there")
+
+    heard: list[object] = []
+    desk.on_sent += [fail, heard.append]
+    outcome = await does(buy())
+    assert outcome.status is Status.FILLED
+    assert heard == [buy()], "nor from whoever listens after it"
+    assert "A listener failed after a send" in caplog.text
