@@ -5,7 +5,9 @@ CtMcpError
 ├── Refused              we said no; nothing was sent
 │   ├── BadRequest       what was asked for makes no sense; says which field and why
 │   ├── OrderDenied      guard rules said no: every code with its figures
-│   ├── NotConfirmed     no yes: ticket unknown, spent, declined or lapsed
+│   ├── NotConfirmed     no yes: ticket unknown, declined or expired
+│   │   └── TicketSpent  it was spent before; the journal knows what became of it
+│   ├── NeedsRoom        too many questions wait for the person already
 │   ├── Halted           trading is halted; says who, when, why, and how the person lifts it
 │   ├── BudgetExhausted  our own request budget is empty; says when it refills
 │   └── StoreFailed      the journal cannot be written, so nothing may be sent
@@ -14,10 +16,12 @@ CtMcpError
 │   ├── NotFound · AddonOffline · AuthFailed · RateLimited · Unavailable · BadReply
 └── OutcomeUnknown       a write was sent and no answer came: look, never resend
 
-Every message says what happened, whether anything was sent, and what to do next.
+Every message says what happened, whether anything was sent, and what to do next. Messages are for reading: what else
+has to tell two failures apart asks their class or their ``reason``.
 """
 
-from typing import ClassVar
+from enum import StrEnum
+from typing import ClassVar, Self
 
 
 class CtMcpError(Exception):
@@ -32,6 +36,13 @@ class CtMcpError(Exception):
         self.what = what
         self.advice = next_step or type(self).next_step
         super().__init__(what)
+
+    def rephrased(self, what: str) -> Self:
+        """Give the same failure, with all that it carries, in other words."""
+        other = type(self).__new__(type(self), what)
+        vars(other).update(vars(self))
+        other.what = what
+        return other
 
     def __str__(self) -> str:
         parts = (f"{self.code}: {self.what}", self.sent, f"Next: {self.advice}" if self.advice else "")
@@ -62,14 +73,29 @@ class OrderDenied(Refused):
     """Guard rules said no: every code with its figures."""
 
     code = "ORDER_DENIED"
-    next_step = "tell the person the reasons; only they can change the policy"
+    next_step = "tell the person the reasons; only they can change the limits, in the settings of ct-mcp"
 
 
 class NotConfirmed(Refused):
-    """There is no yes for this ticket: unknown, spent, declined or lapsed."""
+    """There is no yes for this ticket: unknown, declined or expired."""
 
     code = "NOT_CONFIRMED"
     next_step = "ask the person what they want; propose again only if they still want it"
+
+
+class TicketSpent(NotConfirmed):
+    """The ticket was spent before: what it held may have been sent then, and is not sent again."""
+
+    code = "TICKET_SPENT"
+    sent = "What it held may have been sent then; it is not sent again."
+    next_step = "do NOT propose it again; see get_journal for what became of it"
+
+
+class NeedsRoom(Refused):
+    """As many proposals as a person can keep apart wait for their answer already."""
+
+    code = "NEEDS_ROOM"
+    next_step = "ask the person to answer those first, or wait until they expire"
 
 
 class Halted(Refused):
@@ -121,11 +147,24 @@ class AddonOffline(UpstreamError):
     next_step = "the person must start NinjaTrader 8 and connect the CrossTrade add-on; get_status says when it is back"
 
 
+class AuthReason(StrEnum):
+    """Why they let nobody in; with ``PLAN`` the token is right, and its subscription does not include the API."""
+
+    NO_TOKEN = "no token"  # noqa: S105  # no password
+    TOKEN_REFUSED = "token refused"  # noqa: S105  # no password
+    PLAN = "plan"
+
+
 class AuthFailed(UpstreamError):
-    """The token was refused, or the plan does not include the API."""
+    """There is no token, it was refused, or the plan does not include the API."""
 
     code = "AUTH_FAILED"
     next_step = "the person must check CROSSTRADE_TOKEN and that their plan includes the API"
+
+    def __init__(self, what: str, reason: AuthReason, *, next_step: str = "") -> None:
+        """Keep which of them it is."""
+        super().__init__(what, next_step=next_step)
+        self.reason = reason
 
 
 class RateLimited(UpstreamError):

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from ct_mcp.cli.compose import Furnishing, settings_for
-from ct_mcp.cli.terminal import somebody_types
+from ct_mcp.cli.runtime import Runtime, settings_for
+from ct_mcp.cli.screen import Screen
+from ct_mcp.cli.terminal import is_at_terminal
 from ct_mcp.config.settings import Settings
 
 if TYPE_CHECKING:
@@ -27,70 +28,78 @@ _COMES_WITHIN_SECONDS = 20.0
 
 def run(chosen: argparse.Namespace) -> int:
     """Serve the console until Ctrl-C; 2 without a terminal."""
-    if not somebody_types():
-        print("ct-mcp console needs a terminal that a person types at; whoever opens it can approve", file=sys.stderr)
+    if not is_at_terminal():
+        needs = f"ct-mcp {chosen.command} needs a terminal that a person types at"
+        print(f"{needs}; whoever opens it can approve", file=sys.stderr)
         return 2
-    from ct_mcp.console.serving import listening
+    from ct_mcp.net.asgi import listen
 
-    settings = settings_for(chosen)
+    settings, screen = settings_for(chosen), Screen.on_stdout()
     try:
-        listener = listening(chosen.port)
+        listener = listen(chosen.port)
     except OSError as error:
         print(f"port {chosen.port} cannot be used: {error.strerror}", file=sys.stderr)
         return 2
     try:
-        anyio.run(_console, settings, chosen, listener)
+        anyio.run(_console, settings, chosen, listener, screen)
     except KeyboardInterrupt:
-        print("\nThe console has ended; its page shows nothing new any more.")
+        screen.say()
+        screen.say("The console has ended; its page shows nothing new any more.")
     return 0
 
 
-async def _console(settings: Settings, chosen: argparse.Namespace, listener: "socket") -> None:
-    from ct_mcp.console.app import console_app
-    from ct_mcp.console.keys import Keys
-    from ct_mcp.console.serving import served
+async def _console(settings: Settings, chosen: argparse.Namespace, listener: "socket", screen: Screen) -> None:
+    from ct_mcp.net.asgi import serve
+    from ct_mcp.web.app import web_app
+    from ct_mcp.web.sessions import SessionStore
 
     async with _reached(settings, demo=chosen.demo) as (reached, notice):
-        furnishing = Furnishing(reached)
-        desk = furnishing.desk()
-        keys = Keys(desk.clock)
+        runtime = Runtime(reached)
+        desk = runtime.build_desk()
+        keys = SessionStore(desk.clock)
         try:
-            pages = partial(console_app, desk, furnishing.store, keys, notice=notice)
-            async with served(pages, listener) as authority:
+            pages = partial(web_app, desk, runtime.store, keys, notice=notice)
+            async with serve(pages, listener) as authority:
                 token = keys.issue(None, desk.clock() + OPENS_FOR)
-                await _show(f"http://{authority}/open/{token}", keys.has_come(token), settings, chosen)
-                print("The console is served on this machine alone, until Ctrl-C.", flush=True)
+                url = f"http://{authority}/open/{token}"
+                if why := await _not_opened(url, keys.has_come(token), settings, wanted=not chosen.no_browser):
+                    _show_address(url, why, screen)
+                else:
+                    screen.say("The console is open in your browser.", "good")
+                screen.say("The console is served on this machine alone, until Ctrl-C.")
                 await anyio.sleep_forever()
         finally:
             with anyio.CancelScope(shield=True):
-                await furnishing.close()
+                await runtime.close()
 
 
-async def _show(url: str, has_come: anyio.Event, settings: Settings, chosen: argparse.Namespace) -> None:
-    """Open the browser; where that is not wanted or cannot be, tell the person the address."""
-    from ct_mcp.console.browser import browse, shown, signpost, why_no_browser
+async def _not_opened(url: str, has_come: anyio.Event, settings: Settings, *, wanted: bool) -> str:
+    """Open the browser; says why it did not come, and nothing where it did."""
+    from ct_mcp.web.browser import browse, shown, signpost, why_no_browser
 
-    why = "--no-browser was given" if chosen.no_browser else why_no_browser(os.environ)
-    if not why:
-        async with signpost(settings.state_dir / "pages", url) as file:
-            if await shown(file, browse, has_come, _COMES_WITHIN_SECONDS):
-                print("The console is open in your browser.")
-                return
-        why = "no browser has come"
+    if why := why_no_browser(os.environ) if wanted else "--no-browser was given":
+        return why
+    async with signpost(settings.state_dir / "pages", url) as file:
+        return "" if await shown(file, browse, has_come, _COMES_WITHIN_SECONDS) else "no browser has come"
+
+
+def _show_address(url: str, why: str, screen: Screen) -> None:
     minutes = OPENS_FOR.seconds // 60
-    print(f"No browser was opened: {why}. Open this yourself; it works once, within {minutes} minutes:\n\n  {url}\n")
+    screen.say(f"No browser was opened: {why}. Open this yourself; it works once, within {minutes} minutes:")
+    screen.say()
+    screen.verbatim(f"  {url}")
+    screen.say()
 
 
 @asynccontextmanager
 async def _reached(settings: Settings, *, demo: bool) -> AsyncIterator[tuple[Settings, str]]:
-    """The service; in a demo the simulator of a server that runs, or else one of our own."""
+    """Reach the service; in a demo the simulator of a server that runs, or else one of our own. Gives a notice too."""
     if not demo:
         yield settings, ""
         return
-    from ct_mcp.cli.embedded import simulated
-    from ct_mcp.cli.meeting import met
+    from ct_mcp.cli.demo_endpoint import find, simulated
 
-    if found := await met(settings):
+    if found := await find(settings):
         yield found, "A demo: everything here is the simulator of the server that runs with --demo."
         return
     async with simulated(settings) as own:

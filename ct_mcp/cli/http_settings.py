@@ -1,30 +1,29 @@
-"""Where ``serve --http`` listens, by which names it is called, and whether what it says is encrypted."""
+"""What ``serve --http`` needs to know: its address, its names, its certificate, and the token of its clients."""
 
 import argparse
+import re
 import socket
 import ssl
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hmac import compare_digest
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
+from secrets import token_urlsafe
 
+from ct_mcp.config.settings import Settings
 from ct_mcp.errors import ConfigError
+from ct_mcp.files import OpenToOthers, create_private_file, read_private_file
+from ct_mcp.net.asgi import Tls, listen
 
 PORT = 8421
+MOST_CONNECTIONS = 128
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _USUAL_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
-class Tls:
-    """The files that prove who the server is."""
-
-    certificate: str
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
+class HttpAddress:
     """An address of this machine, and the names that clients may call it by."""
 
     address: IPv4Address | IPv6Address
@@ -53,8 +52,8 @@ class Place:
         return f"{self.scheme}://{_in_url(host)}:{port}"
 
 
-def place_of(chosen: argparse.Namespace) -> Place:
-    """The place that the flags name.
+def address_of(chosen: argparse.Namespace) -> HttpAddress:
+    """Read the address that the flags name.
 
     Raises:
         ConfigError: Whatever would leave this machine has to be encrypted, and called by a name that we know.
@@ -64,7 +63,7 @@ def place_of(chosen: argparse.Namespace) -> Place:
         raise ConfigError("\n".join(faults))
     assert address is not None  # noqa: S101  # that would have been a fault
     tls = Tls(chosen.tls_cert, chosen.tls_key) if chosen.tls_cert else None
-    return Place(address, PORT if chosen.port is None else chosen.port, tuple(map(str.lower, chosen.name)), tls)
+    return HttpAddress(address, PORT if chosen.port is None else chosen.port, tuple(map(str.lower, chosen.name)), tls)
 
 
 def _address(host: str | None) -> IPv4Address | IPv6Address | None:
@@ -100,23 +99,52 @@ def _in_url(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def listening(place: Place) -> socket.socket:
+def open_listener(where: HttpAddress) -> socket.socket:
     """Open the socket before anything else is done.
 
     Raises:
         ConfigError: The address is not of this machine, or another program has the port.
     """
-    family = socket.AF_INET6 if place.address.version == 6 else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    if sys.platform == "win32":
-        # There, without this, another program could listen on the very same port.
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
-    else:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((str(place.address), place.port))
-        listener.listen(128)
+        return listen(where.port, str(where.address), MOST_CONNECTIONS)
     except OSError as error:
-        listener.close()
-        raise ConfigError(f"{place.address} port {place.port} cannot be used: {error.strerror}") from error
-    return listener
+        raise ConfigError(f"{where.address} port {where.port} cannot be used: {error.strerror}") from error
+
+
+_FILE = "http-token"
+_LONGEST_FILE = 1024
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{32,512}")
+
+
+def token_file(settings: Settings) -> Path:
+    """Say where the token is kept."""
+    return settings.state_dir / _FILE
+
+
+def client_token(settings: Settings) -> str:
+    """Read the token of this state folder, and make it where there is none yet.
+
+    On POSIX the file is for its owner alone, and one that others may read is refused. On Windows it has the rights of
+    the folder that it stands in, which is for the owner alone as long as that lies in the owner's profile.
+
+    Raises:
+        ConfigError: The file cannot be read, written or trusted.
+    """
+    file = token_file(settings)
+    try:
+        token = read_private_file(file, _LONGEST_FILE).strip() if file.exists() else _make(file)
+    except OpenToOthers as error:
+        raise ConfigError(f"{file} is not for its owner alone, so others may have read it: delete it") from error
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be used: {error.strerror}") from error
+    if not _TOKEN.fullmatch(token):
+        raise ConfigError(f"{file} holds no token of 32 characters or more: delete it, and a new one is made")
+    if settings.token is not None and compare_digest(token, settings.token.reveal()):
+        raise ConfigError(f"{file} holds the token of CrossTrade, which no client may have: delete it")
+    return token
+
+
+def _make(file: Path) -> str:
+    token = token_urlsafe(32)
+    create_private_file(file, f"{token}\n")
+    return token

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -9,13 +10,16 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TextIO
 
+from ct_mcp.cli.screen import Screen
 from ct_mcp.store.codec import canonical, time_to_text
 from ct_mcp.store.journal import Entry
-from ct_mcp.store.searching import Wanted
+from ct_mcp.store.journal_table import JournalQuery
 from ct_mcp.store.sqlite import SqliteStore
 
-# A spreadsheet takes a cell that begins so for a formula, and would run what a hostile name says.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+# A spreadsheet takes a cell that begins so for a formula, and would run what a hostile name says. Where lists are
+# separated by semicolons or tabs it begins cells in the middle of ours, also behind a quotation mark.
+_FORMULA = re.compile(r"""(^|[;\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029])([\s"]*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])""")
+_BLANK = ("\t", "\r", "\n")
 _NAMES = tuple("assistants_words" if field.name == "reason" else field.name for field in fields(Entry))
 
 
@@ -28,9 +32,9 @@ class Export:
     force: bool
 
 
-async def export(store: SqliteStore, how: Export, wanted: Wanted) -> int:
-    """Write them: 0 written, 1 not."""
-    entries = await store.search(wanted)
+async def export(store: SqliteStore, _: Screen, how: Export, query: JournalQuery) -> int:
+    """Write the entries: 0 written, 1 not."""
+    entries = await store.search(query)
     try:
         with _opened(how) as out:
             _WRITERS[how.format](entries, out, "\n" if how.output is None else "\r\n")
@@ -72,7 +76,10 @@ def _values(entry: Entry) -> list[str | int | None]:
 
 
 def _harmless(value: str | int | None) -> str | int | None:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    if not isinstance(value, str):
+        return value
+    harmless = _FORMULA.sub(r"\1\2'", value)
+    return f"'{harmless}" if harmless.startswith(_BLANK) else harmless
 
 
 _WRITERS: dict[str, Callable[[Sequence[Entry], TextIO, str], None]] = {"csv": _csv, "jsonl": _jsonl}

@@ -7,8 +7,10 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from ct_mcp import __version__
-from ct_mcp.cli.terminal import never_crash_on_letters
+from ct_mcp.cli.flags import flags_of
+from ct_mcp.cli.terminal import replace_unprintable_letters
 from ct_mcp.errors import ConfigError, CtMcpError
+from ct_mcp.text import command, commands_carry
 
 _SETTINGS = (
     ("config", "FILE", "settings to read instead of the usual file"),
@@ -20,15 +22,36 @@ _SETTINGS = (
 )
 
 
+# Spelled here as well, since the start of every command would pay for the module that knows them.
+CLIENT_KEYS = (
+    "claude-desktop",
+    "claude-code",
+    "cursor",
+    "vscode",
+    "continue",
+    "windsurf",
+    "cline",
+    "codex",
+    "gemini",
+    "opencode",
+)
+# Where a command stands that has no module of its own name.
+_STANDS_IN = {"disarm": ("arm", "run_disarm"), "resume": ("halt", "run_resume")}
 _AT_A_TERMINAL = "works only at a terminal that a person types at; exit codes"
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code: 0 done, 1 failed, 2 cannot start, 3 drift found, 130 interrupted."""
-    never_crash_on_letters()
+    replace_unprintable_letters()
     chosen = _parser().parse_args(arguments)
+    with commands_carry(flags_of(chosen, os.environ)):
+        return _run(chosen)
+
+
+def _run(chosen: argparse.Namespace) -> int:
     try:
-        return int(import_module(f"ct_mcp.cli.{chosen.command}").run(chosen))
+        module, function = _STANDS_IN.get(chosen.command, (chosen.command, "run"))
+        return int(getattr(import_module(f"ct_mcp.cli.{module}"), function)(chosen))
     except ConfigError as error:
         print(error.what, file=sys.stderr)
         return 2
@@ -48,7 +71,8 @@ def _parser() -> argparse.ArgumentParser:
         usage="ct-mcp [-h] [--version] COMMAND ...",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Trade NinjaTrader 8 through an AI assistant and CrossTrade, behind limits and\n"
-        "approvals that the assistant cannot pass by itself. New here: ct-mcp demo",
+        "approvals that the assistant cannot pass by itself. "
+        f"New here: {command('demo')}",
         epilog=_overview(),
     )
     parser.add_argument("--version", action="version", version=f"ct-mcp {__version__}")
@@ -63,12 +87,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _overview() -> str:
-    """All commands, by who needs them."""
+    """List all commands, by who needs them."""
     blocks = (
         "\n".join((f"{title}:", *(f"    {name:<9} {meaning}" for name, (meaning, _) in group.items())))
         for title, group in _GROUPS
     )
-    return "\n\n".join((*blocks, "ct-mcp COMMAND --help tells what each of them takes, and its exit codes."))
+    return "\n\n".join((*blocks, f"{command('COMMAND', '--help')} tells what each of them takes, and its exit codes."))
 
 
 def _serve(parser: argparse.ArgumentParser) -> None:
@@ -86,6 +110,27 @@ def _serve(parser: argparse.ArgumentParser) -> None:
 
 def _demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--yes", action="store_true", help="let the demo's own client answer the approvals")
+
+
+def _install(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = (
+        "Without CLIENT it lists them all. It never writes your token. Exit codes: 0 done or nothing to do, 1 not "
+        "done, 2 cannot start or nobody to ask"
+    )
+    parser.add_argument("client", metavar="CLIENT", nargs="?", choices=CLIENT_KEYS, help=", ".join(CLIENT_KEYS))
+    parser.add_argument("--uninstall", action="store_true", help="take it out again; what else stands there stays")
+    parser.add_argument("--print", action="store_true", help="only show what belongs into the client's file")
+    parser.add_argument("--dry-run", action="store_true", help="show what would be changed, and change nothing")
+    parser.add_argument("--yes", action="store_true", help="do not ask before it writes")
+    parser.add_argument("--name", type=_name, default="ct-mcp", metavar="NAME", help="what the client calls it; ct-mcp")
+    _places(parser, "let the client start it on the simulator; needs no token")
+
+
+def _login(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = f"{_AT_A_TERMINAL}: 0 kept or removed, 1 not, 2 without a terminal or a keyring"
+    parser.add_argument("--logout", action="store_true", help="remove the token from the keyring")
+    for name, value, meaning in (_SETTINGS[0], _SETTINGS[2]):
+        parser.add_argument(f"--{name}", metavar=value, help=meaning)
 
 
 def _approve(parser: argparse.ArgumentParser) -> None:
@@ -186,7 +231,7 @@ def _filters(parser: argparse.ArgumentParser) -> None:
 
 
 def _places(parser: argparse.ArgumentParser, of_a_demo: str = "for a server that was started with --demo") -> None:
-    """The flags that say whose tickets and journal are meant."""
+    """Add the flags that say whose tickets and journal are meant."""
     parser.add_argument("--demo", action="store_true", help=of_a_demo)
     for name, value, meaning in _SETTINGS[:2]:
         parser.add_argument(f"--{name}", metavar=value, help=meaning)
@@ -216,6 +261,12 @@ def _count(text: str) -> int:
     return count
 
 
+def _name(text: str) -> str:
+    if not (text.isascii() and text.replace("-", "").replace("_", "").isalnum() and text[0].isalnum()):
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected letters, digits, - and _")
+    return text
+
+
 def _port(text: str) -> int:
     port = int(text)
     if not 0 <= port <= 65535:
@@ -234,6 +285,13 @@ _GROUPS: tuple[tuple[str, dict[str, tuple[str, _Describe]]], ...] = (
     (
         "what a client starts",
         {"serve": ("the MCP server over stdio", _serve)},
+    ),
+    (
+        "setting it up",
+        {
+            "install": ("let a client know this server, or take it out again", _install),
+            "login": ("keep your CrossTrade token in the keyring of your system", _login),
+        },
     ),
     (
         "what only you can do, at a terminal of your own",

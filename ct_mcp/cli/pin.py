@@ -1,72 +1,71 @@
-"""``ct-mcp pin``: the person sets or changes their PIN; and the asking for it wherever a yes needs it."""
+"""``ct-mcp pin``: the person sets or changes their PIN; and how other commands ask for it."""
 
 import argparse
 
 import anyio
 
-from ct_mcp.cli.compose import settings_for
-from ct_mcp.cli.moments import utc_now
-from ct_mcp.cli.terminal import nobody_types, typed_unseen
-from ct_mcp.desk.pin import LONGEST, SHORTEST, PinAnswer, PinStore, pin_is_set, set_pin, try_pin, unfit
+from ct_mcp.cli.runtime import settings_for, store_of, utc_now
+from ct_mcp.cli.screen import Screen
+from ct_mcp.cli.terminal import lacks_terminal, read_secret
+from ct_mcp.desk.controls import Actor, Controls
+from ct_mcp.desk.pin import LONGEST, SHORTEST, PinAnswer, pin_is_set, unfit
 from ct_mcp.store.sqlite import SqliteStore
+from ct_mcp.text import command
 
-_WHY_NOT = {
+_REFUSALS = {
     PinAnswer.WRONG: "That is not the PIN.",
     PinAnswer.LOCKED: "Too many wrong PINs: it is locked until a quarter of an hour after the last.",
-    PinAnswer.NOT_SET: "This asks for a PIN, and none is set: set one with ct-mcp pin, then try again.",
+    PinAnswer.NOT_SET: f"This asks for a PIN, and none is set: set one with {command('pin')}, then try again.",
 }
 
 
 def run(chosen: argparse.Namespace) -> int:
     """Set it: 0 done, 1 not done, 2 without a terminal."""
-    if nobody_types("pin"):
+    if lacks_terminal("pin"):
         return 2
-    return anyio.run(_pin, SqliteStore(settings_for(chosen).state_dir))
+    return anyio.run(_pin, store_of(settings_for(chosen)), Screen.on_stdout())
 
 
-async def _pin(store: SqliteStore) -> int:
+async def _pin(store: SqliteStore, screen: Screen) -> int:
     try:
-        return 0 if await _changed(store) else 1
+        return 0 if await _changed(store, screen) else 1
     finally:
         await store.close()
 
 
-async def _changed(store: PinStore) -> bool:
+async def _changed(store: SqliteStore, screen: Screen) -> bool:
     known = await pin_is_set(store)
-    if known and await asked_for_pin(store, "The PIN as it is: ") is not PinAnswer.RIGHT:
-        print("The PIN is as it was.")
+    if known and await ask_pin(store, screen, "The PIN as it is: ") is not PinAnswer.RIGHT:
+        screen.say("The PIN is as it was.")
         return False
-    new = typed_unseen(f"The new PIN, {SHORTEST} to {LONGEST} characters, not shown: ")
+    new = read_secret(f"The new PIN, {SHORTEST} to {LONGEST} characters, not shown: ")
     if fault := unfit(new):
-        print(f"That cannot be a PIN: {fault}. No PIN was set.")
+        screen.say(f"That cannot be a PIN: {fault}. No PIN was set.", "bad")
         return False
-    if typed_unseen("Once more: ") != new:
-        print("These were not the same. No PIN was set.")
+    if read_secret("Once more: ") != new:
+        screen.say("These were not the same. No PIN was set.", "bad")
         return False
-    await set_pin(store, new, utc_now())
-    print(
-        f"The PIN is {'changed' if known else 'set'}. Only its scrypt digest is kept; nobody can tell you what it was."
-    )
+    await Controls(store, utc_now).set_pin(new, Actor.TERMINAL)
+    what = "changed" if known else "set"
+    screen.say(f"The PIN is {what}. Only its scrypt digest is kept; nobody can tell you what it was.", "good")
     if not known:
-        print("It is asked for by ct-mcp arm, resume and journal settle, and for each order")
-        print('where the settings say approval = "page_pin".')
+        screen.say(f"{command('arm')}, resume and journal settle ask for it, and so does each order")
+        screen.say('where the settings say approval = "page_pin".')
     return True
 
 
-async def asked_for_pin(store: PinStore, prompt: str = "PIN: ") -> PinAnswer:
-    """Ask once, and tell what is wrong with the answer."""
-    answer = PinAnswer.NOT_SET if not await pin_is_set(store) else await _tried(store, prompt)
+async def ask_pin(store: SqliteStore, screen: Screen, prompt: str = "PIN: ") -> PinAnswer:
+    """Ask once, and say what is wrong with the answer."""
+    answer = PinAnswer.NOT_SET
+    if await pin_is_set(store):
+        answer = await Controls(store, utc_now).try_pin(read_secret(prompt))
     if answer is not PinAnswer.RIGHT:
-        print(_WHY_NOT[answer])
+        screen.say(_REFUSALS[answer], "bad")
     return answer
 
 
-async def _tried(store: PinStore, prompt: str) -> PinAnswer:
-    return await try_pin(store, typed_unseen(prompt), utc_now())
-
-
-async def passes_pin(store: PinStore, *, needed: bool = False) -> bool:
+async def confirm_pin(store: SqliteStore, screen: Screen, *, needed: bool = False) -> bool:
     """Ask for the PIN where one is set, or needed all the same; says whether all is well with it."""
     if not needed and not await pin_is_set(store):
         return True
-    return await asked_for_pin(store) is PinAnswer.RIGHT
+    return await ask_pin(store, screen) is PinAnswer.RIGHT

@@ -1,10 +1,12 @@
-"""Puts the parts together: settings → client, store and desk. Nothing is opened before it is first used."""
+"""The parts of one process put together: settings, then client, store and desk, each opened when it is first used."""
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,60 +18,64 @@ if TYPE_CHECKING:
     import argparse
 
     from ct_mcp.crosstrade.client import CrossTrade
+    from ct_mcp.crosstrade.request import CallTimeouts
     from ct_mcp.desk.desk import Desk
-    from ct_mcp.desk.shared_budget import SharedBudget
-    from ct_mcp.live.view import LiveView
+    from ct_mcp.desk.request_budget import SharedBudget
+    from ct_mcp.live.cache import LiveCache
     from ct_mcp.store.sqlite import SqliteStore
 
-FLAGS = ("config", "state_dir", "base_url", "mode", "toolsets", "log_level")
+_FLAGS = ("config", "state_dir", "base_url", "mode", "toolsets", "log_level")
 _OF_THE_DEMO = ("CT_MCP_STATE_DIR", "CT_MCP_LOG_LEVEL")
 
 
+def utc_now() -> datetime:
+    """Read the clock of this machine."""
+    return datetime.now(UTC)
+
+
 def settings_for(chosen: "argparse.Namespace") -> Settings:
-    """Settings from the flags of a command, the environment and the file.
+    """Read the settings from the flags of a command, the environment and the file.
 
     Raises:
         ConfigError: One line for each fault.
     """
-    flags: Mapping[str, str | None] = {name: getattr(chosen, name, None) for name in FLAGS}
+    flags: Mapping[str, str | None] = {name: getattr(chosen, name, None) for name in _FLAGS}
     if not getattr(chosen, "demo", False):
         return load(flags, os.environ)
     return demo_settings(flags)
 
 
 def demo_settings(flags: Mapping[str, str | None]) -> Settings:
-    """The built-in settings with a state folder of their own: a demo meets neither the token nor the usual file."""
+    """Make the built-in settings with a state folder of their own: a demo reads no token and no usual file."""
     environ = {name: os.environ[name] for name in _OF_THE_DEMO if name in os.environ}
     chosen = {name: flags.get(name) for name in ("config", "state_dir", "log_level", "mode", "toolsets")}
     settings = load(chosen, environ, default_file=_no_file, keyring=lambda: None)
-    return replace(settings, state_dir=settings.state_dir / "demo", token=None)
+    return replace(settings, state_dir=settings.state_dir / "demo", token=None, demo=True)
 
 
 def _no_file() -> Path:
     return Path(__file__).with_name("there-is-no-such-file.toml")
 
 
-class Furnishing:
-    """The desk of one process and the store under it, each built when it is first asked for."""
+class Runtime:
+    """The desk of one process and what it stands on, each built when it is first asked for."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._client: CrossTrade | None = None
 
-    def desk(self) -> "Desk":
-        """Build the desk over the real client and store; this imports httpx and sqlite3, and opens neither."""
+    def build_desk(self) -> "Desk":
+        """Build the desk over the real client and store, once; this imports httpx and sqlite3, and opens neither."""
         return self._desk
 
     @cached_property
     def _desk(self) -> "Desk":
         from ct_mcp.crosstrade.client import CrossTrade
-        from ct_mcp.crosstrade.line import Timeouts, utc_now
         from ct_mcp.desk.desk import Desk
 
-        settings, waits = self.settings, self.settings.timeouts
-        timeouts = Timeouts(waits.connect_seconds, waits.read_seconds, waits.bars_seconds, waits.write_seconds)
+        settings = self.settings
         token = settings.token.reveal() if settings.token else None
-        self._client = CrossTrade(settings.base_url, token, timeouts, budget=self.budget)
+        self._client = CrossTrade(settings.base_url, token, timeouts_of(settings), budget=self.budget)
         return Desk(self._client, self.store, settings.policy, clock=utc_now, pause=self._pause)
 
     async def _pause(self, seconds: float) -> bool:
@@ -77,25 +83,28 @@ class Furnishing:
         return await self.live.pause(seconds, anyio.sleep)
 
     @cached_property
-    def live(self) -> "LiveView":
+    def live(self) -> "LiveCache":
         """What is known between two reads; `feed` keeps it fresh."""
-        from ct_mcp.crosstrade.line import utc_now
-        from ct_mcp.live.view import LiveView
+        from ct_mcp.live.cache import LiveCache
 
-        return LiveView(utc_now, self.settings.freshness)
+        return LiveCache(utc_now, self.settings.freshness)
 
     async def feed(self) -> None:
         """Feed what is known from the stream, until this is cancelled; at once over where there is to be none."""
         token = self.settings.token
         if not self.settings.stream or token is None:
             return
-        from ct_mcp.crosstrade.line import utc_now
-        from ct_mcp.crosstrade.stream import Stream, over_websocket
+        from ct_mcp.crosstrade.stream.socket import LiveStream, over_websocket
+        from ct_mcp.desk.day_losses import DayLosses
         from ct_mcp.live.feed import Feed
+        from ct_mcp.live.losses import note_losses
 
-        stream = Stream(over_websocket(self.settings.base_url, token.reveal()))
+        stream = LiveStream(over_websocket(self.settings.base_url, token.reveal()))
         try:
-            await Feed(stream, self.live, self.store, utc_now).run()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(note_losses, self.live, DayLosses(self.store, self.settings.policy, utc_now))
+                await Feed(stream, self.live, self.store, utc_now).run()
+                tasks.cancel_scope.cancel()
         except Exception:  # the server goes on by request: what is only shown must not end what trades
             logging.getLogger("ct_mcp").exception("The stream has failed; everything is read by request")
             self.live.unfollow()
@@ -103,19 +112,12 @@ class Furnishing:
     @cached_property
     def store(self) -> "SqliteStore":
         """The store that the desk writes to."""
-        from ct_mcp.store.sqlite import SqliteStore
-
-        return SqliteStore(self.settings.state_dir)
+        return store_of(self.settings)
 
     @cached_property
     def budget(self) -> "SharedBudget":
         """What every process with this token takes its requests from."""
-        from ct_mcp.crosstrade.line import utc_now
-        from ct_mcp.desk.shared_budget import SharedBudget
-        from ct_mcp.store.meters import Meters
-
-        token = self.settings.token
-        return SharedBudget(Meters(self.settings.state_dir), token.reveal() if token else "", utc_now)
+        return shared_budget(self.settings, utc_now)
 
     @property
     def is_used(self) -> bool:
@@ -130,3 +132,35 @@ class Furnishing:
             await self.budget.close()
         if "store" in self.__dict__:
             await self.store.close()
+
+
+def store_of(settings: Settings) -> "SqliteStore":
+    """Open the store of a state folder, as the service and the token of these settings see it."""
+    from ct_mcp.store.sqlite import SqliteStore
+
+    return SqliteStore(settings.state_dir, service=_service_of(settings))
+
+
+def _service_of(settings: Settings) -> str:
+    """Name a service and a token by a piece of their hash; empty where there is no token, or one made up for a demo."""
+    if settings.token is None or settings.demo:
+        return ""
+    named = f"ct-mcp service {settings.base_url} {settings.token.reveal()}"
+    return sha256(named.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def timeouts_of(settings: Settings) -> "CallTimeouts":
+    """Give the operator's timeouts to the client."""
+    from ct_mcp.crosstrade.request import CallTimeouts
+
+    waits = settings.timeouts
+    return CallTimeouts(waits.connect_seconds, waits.read_seconds, waits.bars_seconds, waits.write_seconds)
+
+
+def shared_budget(settings: Settings, clock: Callable[[], datetime]) -> "SharedBudget":
+    """Open the request budget that all processes with this token share."""
+    from ct_mcp.desk.request_budget import SharedBudget
+    from ct_mcp.store.rate_limit_file import RateLimitFile
+
+    token = settings.token.reveal() if settings.token else ""
+    return SharedBudget(RateLimitFile(settings.state_dir), token, clock)

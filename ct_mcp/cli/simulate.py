@@ -1,15 +1,19 @@
-"""``ct-mcp simulate``: the simulator as a server of its own, for a try-out or for tests of other programs."""
+"""``ct-mcp simulate``: the simulator as a server of its own, for a try-out or for tests of other programs.
+
+It stands alone, short as it is, because it is the one command that needs nothing but the simulator.
+"""
 
 import argparse
 import sys
 
 import anyio
 
-from ct_mcp.simulator.faults import Disturbance, Fault
+from ct_mcp.simulator.faults import Fault, StreamFault
 from ct_mcp.simulator.server import serve
-from ct_mcp.simulator.world import Simulator
+from ct_mcp.simulator.simulator import Simulator
+from ct_mcp.text import command
 
-_OFFERED: tuple[Fault | Disturbance, ...] = (*Fault, *Disturbance)
+_OFFERED: tuple[Fault | StreamFault, ...] = (*Fault, *StreamFault)
 
 
 def run(chosen: argparse.Namespace) -> int:
@@ -19,7 +23,10 @@ def run(chosen: argparse.Namespace) -> int:
     faults = {fault.value: fault for fault in _OFFERED}
     unknown = [name for name in chosen.fault if name not in faults]
     if unknown:
-        print(f"no such fault: {', '.join(unknown)}; ct-mcp simulate --fault list names them all", file=sys.stderr)
+        print(
+            f"no such fault: {', '.join(unknown)}; {command('simulate', '--fault', 'list')} names them all",
+            file=sys.stderr,
+        )
         return 2
     simulator = Simulator(seed=chosen.seed, market_hours=chosen.market_hours)
     for name in chosen.fault:
@@ -49,7 +56,7 @@ def _tell(url: str, simulator: Simulator, faults: list[str]) -> None:
     print(f"a simulated CrossTrade and NinjaTrader 8 at {url}")
     print(f"token     {token}   (opens nothing but this simulator)")
     print(f'try       {"curl.exe" if windows else "curl"} -H "Authorization: Bearer {token}" {url}/v1/api/accounts')
-    print(f"ct-mcp    {given} ct-mcp serve --base-url {url}")
+    print(f"ct-mcp    {given} {command('serve', '--base-url', url)}")
     if faults:
         print(f"faults    {', '.join(faults)}")
     print("stop with Ctrl-C", flush=True)

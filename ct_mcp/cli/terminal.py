@@ -1,32 +1,36 @@
-"""The person at the terminal: whether there is one, and what they type."""
+"""The person at the terminal: whether there is one, and what they type.
+
+The start of the server imports this, so it imports nothing itself that drawing needs; that is in `screen`.
+"""
 
 import sys
 from contextlib import suppress
+from io import TextIOWrapper
 from threading import Thread
 
 
-def somebody_types() -> bool:
+def is_at_terminal() -> bool:
     """Say whether a person sits in front of us; a pipe is nobody."""
     return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))
 
 
-def nobody_types(command: str) -> bool:
-    """Say so, and why that is the end of it, where no person sits in front of us."""
-    if somebody_types():
+def lacks_terminal(name: str) -> bool:
+    """Say whether no person sits in front of us, and tell on stderr that this command needs one."""
+    if is_at_terminal():
         return False
-    print(f"ct-mcp {command} needs a terminal that a person types at; input from a pipe is not taken", file=sys.stderr)
+    print(f"ct-mcp {name} needs a terminal that a person types at; input from a pipe is not taken", file=sys.stderr)
     return True
 
 
-def never_crash_on_letters() -> None:
-    """Where the console cannot show a letter, show a mark instead: no name may stop a command."""
+def replace_unprintable_letters() -> None:
+    """Show a mark where the console cannot show a letter: no name may stop a command."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
+        if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
 
 
-async def typed(prompt: str = "> ") -> str:
-    """One line without the blanks around it; the end of input and an interrupt count as an empty one.
+async def read_line(prompt: str = "> ") -> str:
+    """Read one line without the blanks around it; the end of input and an interrupt count as an empty one.
 
     The thread that waits is a daemon: a thread of a pool would keep an interrupted program alive until Enter.
     """
@@ -48,8 +52,8 @@ async def typed(prompt: str = "> ") -> str:
     return await answer
 
 
-def typed_unseen(prompt: str) -> str:
-    """One line that is not shown while it is typed; the end of input counts as an empty one.
+def read_secret(prompt: str) -> str:
+    """Read one line that is not shown while it is typed; the end of input counts as an empty one.
 
     It waits in the main thread and Ctrl-C ends it: whoever left it to another thread would leave the person a
     terminal that shows nothing any more.

@@ -1,26 +1,39 @@
 """Settings: what the operator decided, read from flags, environment, file and defaults.
 
-Every source is read to its end and all faults are told at once, so that nobody mends one to meet the next. Nothing is
+Every source is read to its end and all faults are told at once, so that nobody fixes one to meet the next. Nothing is
 dropped and nothing is guessed: a key that is not known, or a limit that would have no effect, refuses to start.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from ct_mcp.config.policy import read_policy
-from ct_mcp.config.readers import FRESH, TABLES, TEXTS, TIMEOUTS, TOP, UPSTREAM
-from ct_mcp.config.sources import read_file, usual_file, usual_state_dir, variables
-from ct_mcp.config.table import Table, not_blank
-from ct_mcp.config.token import Secret, read_token, token_from_keyring
-from ct_mcp.domain.ticket import Approval
+from ct_mcp.config.faults import KeyPath, as_flag, as_key, as_variable, listing, mismatch, shown
+from ct_mcp.config.sources import (
+    Secret,
+    not_blank,
+    read_file,
+    read_token,
+    token_from_keyring,
+    untrusted_state,
+    usual_file,
+    usual_state_dir,
+    variables,
+)
+from ct_mcp.config.values import account_name, root
+from ct_mcp.domain.account import account_key
+from ct_mcp.domain.approval import Approval
 from ct_mcp.errors import ConfigError
-from ct_mcp.guard.policy import Mode, Policy
-from ct_mcp.live.view import Freshness
+from ct_mcp.guard.policy import OF_WHOLE_ACCOUNTS, AccountPolicy, FlatBy, LimitOverrides, Limits, Mode, Policy
+from ct_mcp.live.cache import Freshness
+
+if TYPE_CHECKING:
+    from ct_mcp.config.schema import SettingsFile
 
 
 @dataclass(frozen=True, slots=True)
-class Timeouts:
+class UpstreamTimeouts:
     """How long one upstream call may take. Bars take longer, since the add-on may have to fetch them first."""
 
     connect_seconds: float = 10.0
@@ -31,17 +44,22 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All that the operator decided. ``warnings`` belong on stderr; ``file`` is the one that was read, if any."""
+    """All that the operator decided.
+
+    ``warnings`` belong on stderr; ``file`` is the one that was read, if any. In a demo ``token`` is made up for a
+    simulator that lives as long as its process.
+    """
 
     state_dir: Path
     policy: Policy = field(default_factory=Policy)
     base_url: str = "https://app.crosstrade.io"
     stream: bool = True
     freshness: Freshness = field(default_factory=Freshness)
-    timeouts: Timeouts = Timeouts()
+    timeouts: UpstreamTimeouts = UpstreamTimeouts()
     toolsets: frozenset[str] = frozenset({"read", "trade"})
     log_level: str = "info"
     token: Secret | None = None
+    demo: bool = False
     warnings: tuple[str, ...] = ()
     file: Path | None = field(default=None, compare=False)
 
@@ -60,40 +78,144 @@ def load(
     Raises:
         ConfigError: One line for each fault of any source.
     """
+    from ct_mcp.config.schema import Overrides, SettingsFile, read  # noqa: PLC0415  # makes the models of pydantic
+
     faults: list[str] = []
     warnings: list[str] = []
-    by_flag = Table("--", not_blank(flags), faults).read(TEXTS)
-    by_variable = Table("CT_MCP_", variables(environ, warnings), faults).read(TEXTS)
+    by_flag = read(Overrides, not_blank(flags), as_flag, faults)
+    by_variable = read(Overrides, variables(environ, warnings), as_variable, faults)
     token = read_token(environ, keyring, faults, warnings)
-    file, values = read_file(by_flag.get("config") or by_variable.get("config"), default_file, faults)
-    table = Table("", values, faults)
-    chosen = table.read(TOP, TABLES) | table.section("upstream").read(UPSTREAM) | by_variable | by_flag
-    freshness = Freshness(**table.section("fresh").read(FRESH))
-    policy = read_policy(table, chosen.get("mode", Mode.SIM))
+    path, raw = read_file(by_flag.config or by_variable.config, default_file, faults)
+    file = read(SettingsFile, raw, as_key, faults)
+    faults.extend(_contradictions(file, raw))
+    chosen = file.given() | file.upstream.given() | by_variable.given() | by_flag.given()
+    state_dir = chosen.get("state_dir") or usual_state_dir()
+    faults.extend(untrusted_state(state_dir))
     if faults:
-        raise ConfigError(_told(faults, token))
+        raise ConfigError(listing(faults, token.reveal() if token else None))
+    policy = _policy(file, chosen.get("mode", Mode.SIM))
     return Settings(
-        state_dir=chosen.get("state_dir") or usual_state_dir(),
+        state_dir=state_dir,
         policy=policy,
-        freshness=freshness,
-        timeouts=Timeouts(**{field: chosen[key] for key, field in TIMEOUTS.items() if key in chosen}),
+        freshness=Freshness(**file.fresh.given()),
+        timeouts=_timeouts(file),
         token=token,
         warnings=(*warnings, *_warnings(policy)),
-        file=file,
+        file=path,
         **{name: chosen[name] for name in ("base_url", "stream", "toolsets", "log_level") if name in chosen},
     )
 
 
+def _timeouts(file: "SettingsFile") -> UpstreamTimeouts:
+    given = file.upstream.given()
+    return UpstreamTimeouts(
+        **{key.replace("_timeout", ""): value for key, value in given.items() if "_timeout_" in key}
+    )
+
+
+def _policy(file: "SettingsFile", mode: Mode) -> Policy:
+    return Policy(
+        mode=mode,
+        limits=Limits(**file.limits.given()),
+        accounts={
+            name: AccountPolicy(one.approval, _binding(one.limits.given())) for name, one in file.accounts.items()
+        },
+        instruments={name: _binding(one.limits.given()) for name, one in file.instruments.items()},
+        **file.approval.given(),
+    )
+
+
+def _binding(limits: Mapping[str, Any]) -> LimitOverrides:
+    """Give the limits that hold anything back: an empty list of roots and no time of day do not."""
+    return {name: value for name, value in limits.items() if value is not None}
+
+
+def _contradictions(file: "SettingsFile", raw: Mapping[str, Any]) -> Iterator[str]:
+    """Every fault that no value shows by itself."""
+    yield from _names_that_nothing_matches(file)
+    yield from _accounts_twice(file)
+    yield from _limits_of_accounts(file, raw)
+    general = Limits(**file.limits.given())
+    overrides = dict(_overrides(file))
+    for path, limits in overrides.items():
+        yield from _looser_limits(path, limits, general, raw)
+    zones = {limits["flat_by"].zone for limits in (file.limits.given(), *overrides.values()) if limits.get("flat_by")}
+    if len(zones) > 1:  # nobody can say which of two times of day is the stricter
+        yield f"flat_by: found times in the zones {' and '.join(sorted(zones))}, expected one zone throughout"
+
+
+def _names_that_nothing_matches(file: "SettingsFile") -> Iterator[str]:
+    for table, names, check in (("accounts", file.accounts, account_name), ("instruments", file.instruments, root)):
+        for name in names:
+            try:
+                check(name)
+            except ValueError as expected:
+                yield f"{as_key((table, name))}: found a name that nothing can match, expected {expected}"
+
+
+def _accounts_twice(file: "SettingsFile") -> Iterator[str]:
+    """Find tables that differ in case alone: the service takes them for one account."""
+    seen: dict[str, str] = {}
+    for name in file.accounts:
+        first = seen.setdefault(account_key(name), name)
+        if first != name:
+            only = as_key(("accounts", first))
+            yield f"{as_key(('accounts', name))}: found a second table of one account, expected only {only}"
+
+
+def _limits_of_accounts(file: "SettingsFile", raw: Mapping[str, Any]) -> Iterator[str]:
+    """Find limits of whole accounts that stand under an instrument, where they would hold all others as well."""
+    tables = (("instruments", file.instruments, OF_WHOLE_ACCOUNTS | {"rates"}), ("accounts", file.accounts, {"rates"}))
+    for table, named, misplaced in tables:
+        for who, one in named.items():
+            for name in sorted(one.limits.model_fields_set & misplaced):
+                places = "[limits] or in the limits of an account" if name in OF_WHOLE_ACCOUNTS else "[limits] alone"
+                expected = f"it in {places}: it belongs to accounts, not to one instrument"
+                found = raw[table][who]["limits"][name]
+                yield f"{as_key((table, who, 'limits', name))}: {mismatch(found, expected)}"
+
+
+def _overrides(file: "SettingsFile") -> Iterator[tuple[KeyPath, dict[str, Any]]]:
+    for name, account in file.accounts.items():
+        limits = account.limits.given()
+        yield ("accounts", name, "limits"), {key: value for key, value in limits.items() if key != "rates"}
+    for name, instrument in file.instruments.items():
+        limits = instrument.limits.given()
+        yield (
+            ("instruments", name, "limits"),
+            {key: value for key, value in limits.items() if key not in OF_WHOLE_ACCOUNTS | {"rates"}},
+        )
+
+
+def _looser_limits(path: KeyPath, limits: Mapping[str, Any], general: Limits, raw: Mapping[str, Any]) -> Iterator[str]:
+    """Give the limits of one account or root that would be passed over, since the general one is stricter."""
+    for name, value in limits.items():
+        if _loosens(general, name, value):
+            expected = f"nothing looser than the general limit, {_spelled(getattr(general, name))}"
+            found = raw[path[0]][path[1]][path[2]][name]
+            yield f"{as_key((*path, name))}: {mismatch(found, expected)}: limits narrow and never widen"
+
+
+def _loosens(general: Limits, name: str, value: Any) -> bool:
+    if value is None:  # no time of day, any instrument
+        return getattr(general, name) is not None
+    return general.narrowed_by({name: value}) != replace(general, **{name: value})
+
+
+def _spelled(limit: Any) -> str:
+    """Spell a limit as the file would."""
+    match limit:
+        case FlatBy():
+            return f'"{limit.at:%H:%M} {limit.zone}"'
+        case frozenset():
+            return shown(sorted(limit))
+        case _:
+            return shown(limit)
+
+
 def _warnings(policy: Policy) -> list[str]:
-    """What the operator may decide, but ought to see each time."""
+    """Say what the operator may decide, but ought to see each time."""
     named = {f'[accounts."{name}"] approval': account.approval for name, account in policy.accounts.items()}
     places = {"[approval] live": policy.live, **named} if policy.mode is Mode.LIVE else {}
     unasked = [place for place, approval in places.items() if approval is Approval.NONE]
     return [f"{place} is none: the assistant trades there without anybody's yes" for place in unasked]
-
-
-def _told(faults: list[str], token: Secret | None) -> str:
-    """All faults, a line each. A token that somebody pasted into the wrong place is not repeated."""
-    heading = f"{len(faults)} {'fault' if len(faults) == 1 else 'faults'} in the settings"
-    told = "\n".join((f"{heading}:", *faults))
-    return told.replace(token.reveal(), "***") if token and len(token.reveal()) >= 8 else told

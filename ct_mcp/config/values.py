@@ -1,36 +1,83 @@
-"""Every key of the settings with the function that reads it; a ValueError says what was expected."""
+"""What one value of the settings may be. Each function takes what a source says and gives what we mean.
+
+Raises:
+    ValueError: Says what was expected, as it follows "expected".
+"""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date, time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from ct_mcp.config.table import Reader
+from ct_mcp.config.sources import UNEXPANDED, WINDOWS_PATH_ADVICE
 from ct_mcp.domain.instrument import FrontMonth, parse_instrument
-from ct_mcp.domain.ticket import Approval
 from ct_mcp.errors import BadRequest
-from ct_mcp.guard.policy import FlatBy, Mode
+from ct_mcp.guard.policy import FlatBy
 
-UNEXPANDED = re.compile(r"\$\{|^\$\w+$|^%\w+%$")
-"""A variable that the program that starts us was meant to fill in, as ``${VAR}``, ``$VAR`` or ``%VAR%``."""
+TOOLSETS = ("read", "trade", "strategies", "charts")
+LOG_LEVELS = ("debug", "info", "warning", "error")
 
 _HOST = r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]"
 _ADDRESS = re.compile(rf"(?P<scheme>https?)://(?P<host>{_HOST})(?::(?P<port>[0-9]{{1,5}}))?/?", re.IGNORECASE)
 _LOOPBACK = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|\[::1\]", re.IGNORECASE)
+_CURRENCY = re.compile(r"[A-Z]{3}")
 _FLAT_BY = re.compile(r"(?P<hour>[01][0-9]|2[0-3]):(?P<minute>[0-5][0-9]) (?P<zone>\S+)")
+_WINDOWS_PATH_WITH_ESCAPES = re.compile(r"[A-Za-z]:.*[\x00-\x1f]", re.DOTALL)
+
+
+def number(least: str, most: str, unit: str) -> Callable[[Any], Decimal]:
+    """Make a parser for a finite number within bounds; the upper bound finds a wrong unit."""
+
+    def parse(value: Any) -> Decimal:
+        if isinstance(value, int | Decimal) and not isinstance(value, bool):
+            figure = Decimal(value)
+            if figure.is_finite() and Decimal(least) <= figure <= Decimal(most):
+                return figure
+        raise ValueError(f"a number of {unit} from {least} to {most}")
+
+    return parse
+
+
+def seconds(least: str, most: str) -> Callable[[Any], float]:
+    """Make a parser for a length of time."""
+    parse = number(least, most, "seconds")
+    return lambda value: float(parse(value))
+
+
+def word(words: Iterable[str]) -> Callable[[Any], str]:
+    """Make a parser for one of these words, as the member it names where they are an enumeration."""
+    known = {str(one): one for one in words}
+
+    def parse(value: Any) -> str:
+        if not isinstance(value, str) or value not in known:
+            raise ValueError(f"one of {', '.join(known)}")
+        return known[value]
+
+    return parse
+
+
+def _set_of(parse: Callable[[Any], str], what: str) -> Callable[[Any], frozenset[str]]:
+    """Make a parser for a list of texts, each of which `parse` takes."""
+
+    def parse_list(value: Any) -> frozenset[str]:
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise ValueError(f"a list of texts: {what}")
+        return frozenset(map(parse, value))
+
+    return parse_list
 
 
 def account_name(value: str) -> str:
-    """An account name as the service spells it; a blank too many would never match."""
+    """Take an account name as the service spells it; a blank too many would never match."""
     if not value.isprintable() or value != value.strip() or not value:
         raise ValueError("the exact name of an account, without blanks around it")
     return value
 
 
 def root(value: Any) -> str:
-    """The root of an instrument, ``ES``; a contract month would never match."""
+    """Take the root of an instrument, ``ES``; a contract month would never match."""
     try:
         if isinstance(value, str) and parse_instrument(value, date.min) == FrontMonth(value):
             return value
@@ -39,77 +86,52 @@ def root(value: Any) -> str:
     raise ValueError("the root of an instrument in capitals, such as ES or MNQ")
 
 
-def _whole(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 1_000_000:
-        raise ValueError("a whole number from 1 to 1000000")
-    return value
+_parse_toolsets = _set_of(word(TOOLSETS), f"any of {', '.join(TOOLSETS)}")
+_parse_roots = _set_of(root, "roots such as ES or MNQ")
 
 
-def _number(least: str, most: str, unit: str) -> Reader:
-    """Make a reader for a finite number within bounds; the upper bound finds a wrong unit."""
-
-    def read(value: Any) -> Decimal:
-        if isinstance(value, int | Decimal) and not isinstance(value, bool):
-            number = Decimal(value)
-            if number.is_finite() and Decimal(least) <= number <= Decimal(most):
-                return number
-        raise ValueError(f"a number of {unit} from {least} to {most}")
-
-    return read
-
-
-def _seconds(least: str, most: str) -> Reader:
-    read = _number(least, most, "seconds")
-    return lambda value: float(read(value))
-
-
-def _switch(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError("true or false")
-    return value
-
-
-def _word(words: Iterable[str]) -> Reader:
-    """Make a reader for one of these words, as the member it names where they are an enumeration."""
-    known = {str(word): word for word in words}
-
-    def read(value: Any) -> str:
-        if not isinstance(value, str) or value not in known:
-            raise ValueError(f"one of {', '.join(known)}")
-        return known[value]
-
-    return read
-
-
-def _set_of(word: Reader, what: str) -> Reader:
-    """Make a reader for a list without repeats, each of which `word` reads."""
-
-    def read(value: Any) -> frozenset[str]:
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise ValueError(f"a list of texts: {what}")
-        return frozenset(map(word, value))
-
-    return read
-
-
-def _toolsets(value: Any) -> frozenset[str]:
-    if chosen := _set_of(_word(TOOLSETS), f"any of {', '.join(TOOLSETS)}")(value):
-        return frozenset(chosen)
+def toolsets(value: Any) -> frozenset[str]:
+    """Take a list of groups of tools, at least one."""
+    if chosen := _parse_toolsets(value):
+        return chosen
     raise ValueError(f"at least one of {', '.join(TOOLSETS)}")
 
 
-def _roots(value: Any) -> frozenset[str] | None:
-    """The roots that may be traded; an empty list allows any."""
-    return _set_of(root, "roots such as ES or MNQ")(value) or None
+def comma_separated_toolsets(value: str) -> frozenset[str]:
+    """Take groups of tools as a flag or a variable names them: ``read, trade``."""
+    return toolsets([part.strip() for part in value.split(",")])
 
 
-def _flat_by(value: Any) -> FlatBy | None:
-    expected = ValueError('a time of day and its zone, such as "15:55 America/Chicago", or ""')
+def roots(value: Any) -> frozenset[str] | None:
+    """Take the roots that may be traded; an empty list allows any, which is None."""
+    return _parse_roots(value) or None
+
+
+def minis(value: Any) -> Decimal | None:
+    """Take a number of contracts in mini equivalents; 0 is no limit, which is None."""
+    if type(value) is int and value == 0:
+        return None
+    return number("0.1", "1000000", "contracts in mini equivalents (0 for no limit)")(value)
+
+
+def rates(value: Any) -> dict[str, Decimal]:
+    """Take what one unit of each currency is worth in account currency, ``{ EUR = 1.08 }``."""
+    parse, expected = number("0.000001", "1000000", "account currency"), "rates by currency, such as { EUR = 1.08 }"
+    if not isinstance(value, dict) or not all(isinstance(name, str) and _CURRENCY.fullmatch(name) for name in value):
+        raise ValueError(expected)
+    try:
+        return {name: parse(rate) for name, rate in value.items()}
+    except ValueError:
+        raise ValueError(expected) from None
+
+
+def flat_by(value: Any) -> FlatBy | None:
+    """Take a time of day with its zone, ``15:55 America/Chicago``; an empty text is None."""
     if value == "":
         return None
     found = _FLAT_BY.fullmatch(value) if isinstance(value, str) else None
     if not found or not _is_zone(found["zone"]):
-        raise expected
+        raise ValueError('a time of day and its zone, such as "15:55 America/Chicago", or ""')
     return FlatBy(time(int(found["hour"]), int(found["minute"])), found["zone"])
 
 
@@ -123,8 +145,8 @@ def _is_zone(name: str) -> bool:
     return True
 
 
-def _address(value: Any) -> str:
-    """The service's own address, to which alone the token is sent."""
+def address(value: Any) -> str:
+    """Take the address of the service, to which alone the token is sent."""
     if isinstance(value, str) and UNEXPANDED.search(value):
         raise ValueError("an address; the program that starts this server did not fill the variable in")
     found = _ADDRESS.fullmatch(value) if isinstance(value, str) else None
@@ -135,82 +157,22 @@ def _address(value: Any) -> str:
     return found[0].rstrip("/").lower()
 
 
-def _path(value: Any) -> Path:
+def path(value: Any) -> Path:
+    """Take the path of a file or a folder; ``~`` is the home folder."""
     if not isinstance(value, str) or not value.isprintable() or UNEXPANDED.search(value):
-        raise ValueError("a path without variables")
+        has_escapes = isinstance(value, str) and _WINDOWS_PATH_WITH_ESCAPES.match(value)  # \t of C:\temp is a tab
+        raise ValueError(f"a path without variables{f'. {WINDOWS_PATH_ADVICE}' if has_escapes else ''}")
     try:
         return Path(value).expanduser()
     except RuntimeError as error:
         raise ValueError("a path; the home folder is not known") from error
 
 
-def _folder(value: Any) -> Path | None:
-    """A folder by its whole path: clients start us in folders of their own, and all must share the same state."""
+def folder(value: Any) -> Path | None:
+    """Take the whole path of a folder, since clients start us in folders of their own; an empty text is None."""
     if value == "":
         return None
-    folder = _path(value)
-    if not folder.is_absolute():
+    whole = path(value)
+    if not whole.is_absolute():
         raise ValueError("the whole path of a folder, from the root or from ~")
-    return folder
-
-
-def _listed(text: str) -> frozenset[str]:
-    return _toolsets([word.strip() for word in text.split(",")])
-
-
-TOOLSETS = ("read", "trade", "strategies", "charts")
-LOG_LEVELS = ("debug", "info", "warning", "error")
-TABLES = ("upstream", "fresh", "approval", "limits", "accounts", "instruments")
-
-TOP: dict[str, Reader] = {
-    "mode": _word(Mode),
-    "toolsets": _toolsets,
-    "log_level": _word(LOG_LEVELS),
-    "state_dir": _folder,
-}
-UPSTREAM: dict[str, Reader] = {
-    "base_url": _address,
-    "stream": _switch,
-    "connect_timeout_seconds": _seconds("0.1", "300"),
-    "read_timeout_seconds": _seconds("0.1", "300"),
-    "bars_timeout_seconds": _seconds("0.1", "300"),
-    "write_timeout_seconds": _seconds("0.1", "300"),
-}
-TIMEOUTS = {key: key.replace("_timeout", "") for key in UPSTREAM if "_timeout_" in key}
-FRESH: dict[str, Reader] = {
-    "quote_seconds": _seconds("0", "60"),
-    "book_seconds": _seconds("0", "60"),
-    "figures_seconds": _seconds("0", "60"),
-}
-APPROVAL: dict[str, Reader] = {
-    "simulated": _word(Approval),
-    "live": _word(Approval),
-    "exits_simulated": _word(Approval),
-    "exits_live": _word(Approval),
-    "ticket_seconds": _seconds("5", "3600"),
-    "wait_seconds": _seconds("0", "300"),
-}
-ACCOUNT: dict[str, Reader] = {"approval": _word(Approval)}
-LIMITS: dict[str, Reader] = {
-    "max_order_contracts": _whole,
-    "max_position_contracts": _whole,
-    "max_order_notional": _number("0.01", "1000000000", "account currency"),
-    "max_order_risk": _number("0.01", "1000000000", "account currency"),
-    "max_day_loss": _number("0.01", "1000000000", "account currency"),
-    "max_orders_per_minute": _whole,
-    "max_orders_per_day": _whole,
-    "price_band_ticks": _whole,
-    "quote_max_age_seconds": _seconds("0.1", "3600"),
-    "duplicate_window_seconds": _seconds("0", "3600"),
-    "require_open_session": _switch,
-    "flat_by": _flat_by,
-    "instruments": _roots,
-}
-TEXTS: dict[str, Reader] = {
-    "config": _path,
-    "state_dir": _folder,
-    "base_url": _address,
-    "mode": _word(Mode),
-    "toolsets": _listed,
-    "log_level": _word(LOG_LEVELS),
-}
+    return whole

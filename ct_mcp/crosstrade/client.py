@@ -1,153 +1,168 @@
-"""CrossTrade over REST: one method per endpoint, our words in and out.
+"""CrossTrade over REST: everything that `reads` can ask, and what changes an account.
 
-The methods are written in ``account_reads``, ``market_reads``, ``strategy_calls``, ``discovery`` and ``writes``. There
-is deliberately none that sends a flatten without an account, and none for CancelAllOrders: both reach accounts that
-nobody named.
+Each write is sent once; `OutcomeUnknown` when no trustworthy answer came. An acknowledgement says that the request was
+taken: whether an order works, is filled or is gone has to be read back. There is deliberately no method that flattens
+without an account, and none for CancelAllOrders: both reach accounts that nobody named.
 """
 
+import re
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from copy import copy
-from dataclasses import replace
-from datetime import UTC, date, datetime
-from types import TracebackType
-from typing import Self, TypedDict, TypeVar, Unpack
+from typing import TypeVar
 
-import httpx
+from ct_mcp.crosstrade.reads import ReadOnlyClient, order_path, strategy_path
+from ct_mcp.crosstrade.request import Call
+from ct_mcp.crosstrade.schemas.bracket import BracketFields, bracket_body
+from ct_mcp.crosstrade.schemas.order_bodies import (
+    change_body,
+    close_body,
+    guarded_order_body,
+    instrument_body,
+    order_body,
+)
+from ct_mcp.crosstrade.schemas.orders import Acknowledged, parse_acknowledgement, parse_order_acknowledgement
+from ct_mcp.crosstrade.schemas.reply import Reply
+from ct_mcp.crosstrade.schemas.strategies import StrategyAcknowledged, parse_strategy_acknowledgement, start_body
+from ct_mcp.domain.account import Direction, Position
+from ct_mcp.domain.commands import ChangeOrder, ClosePosition, PlaceOrder, ProtectPosition
+from ct_mcp.domain.instrument import Instrument
+from ct_mcp.domain.strategy import StartStrategy
+from ct_mcp.errors import BadRequest, NotFound, OrderRejected, OutcomeUnknown
 
-from ct_mcp.crosstrade import account_reads, discovery, market_reads, strategy_calls, writes
-from ct_mcp.crosstrade.budget import Allowance, Budget
-from ct_mcp.crosstrade.call import Call
-from ct_mcp.crosstrade.line import Line, Manner, Timeouts
-from ct_mcp.crosstrade.live import Live
-from ct_mcp.crosstrade.wire_row import Reply
-from ct_mcp.errors import BudgetExhausted, NotFound, UpstreamError
-
+_OWN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _T = TypeVar("_T")
-_USUAL_TIMEOUTS = Timeouts()
 
 
-class World(TypedDict, total=False):
-    """What the client meets outside, each with a default that is real."""
+class CrossTrade(ReadOnlyClient):
+    """The whole client."""
 
-    transport: httpx.AsyncBaseTransport | None
-    clock: Callable[[], datetime]
-    budget: Budget
-    sleep: Callable[[float], Awaitable[None]]
+    # --- orders ---
 
+    async def place_order(
+        self, order: PlaceOrder, own_id: str, require: frozenset[Direction] | None = None
+    ) -> Acknowledged:
+        """Place an order under our own id, which must be fresh: NinjaTrader never forgets a used one.
 
-class CrossTrade:
-    """The client. Views made from it share its connections and its budget."""
+        ``require`` is a refusal that CrossTrade itself applies to what stands at that moment.
+        """
+        if order.flatten_first:
+            raise ValueError("an order that flattens first is sent by flat_place")
+        return await self._place("PlaceOrder", order, own_id, require)
 
-    accounts = account_reads.accounts
-    account = account_reads.account
-    snapshot = account_reads.snapshot
-    watermarks = account_reads.watermarks
-    positions = account_reads.positions
-    all_positions = account_reads.all_positions
-    position = account_reads.position
-    orders = account_reads.orders
-    all_orders = account_reads.all_orders
-    order = account_reads.order
-    order_status = account_reads.order_status
-    lifecycle = account_reads.lifecycle
-    executions = account_reads.executions
-    execution = account_reads.execution
-    executions_of_order = account_reads.executions_of_order
+    async def flat_place(self, order: PlaceOrder, own_id: str) -> Acknowledged:
+        """Close what stands in the instrument, then place the order, even if the close has not worked yet."""
+        return await self._place("FlatPlace", order, own_id, None)
 
-    quotes = market_reads.quotes
-    session = market_reads.session
-    bars = market_reads.bars
-    legacy_quotes = market_reads.legacy_quotes
+    async def change_order(self, change: ChangeOrder) -> Acknowledged:
+        """Change a working order; what is None stays. The id in the answer may differ from the one that was named."""
+        body = change_body(change)
+        if not body:
+            raise BadRequest("a change names at least one of quantity, limit_price and stop_price")
+        call = Call("Change", order_path(change.account, change.order_id), body=body)
+        return await self._send_order(call, change.account)
 
-    endpoints = discovery.endpoints
-    reference = discovery.reference
-    bracket_fields = discovery.bracket_fields
+    async def replace_order(self, account: str, order_id: str, order: PlaceOrder) -> Acknowledged:
+        """Cancel an order and place another, which happens only if the cancel worked. Takes no id of ours."""
+        if order.account != account or order.flatten_first:
+            raise ValueError("a replacement stays in its account and flattens nothing")
+        call = Call("CancelReplace", order_path(account, order_id), body=order_body(order))
+        return await self._send_order(call, account)
 
-    strategies = strategy_calls.strategies
-    all_strategies = strategy_calls.all_strategies
-    strategy = strategy_calls.strategy
-    start_strategy = strategy_calls.start_strategy
-    enable_strategy = strategy_calls.enable_strategy
-    disable_strategy = strategy_calls.disable_strategy
-    close_strategy = strategy_calls.close_strategy
-    atm_templates = strategy_calls.atm_templates
-
-    place_order = writes.place_order
-    flat_place = writes.flat_place
-    change_order = writes.change_order
-    replace_order = writes.replace_order
-    cancel_order = writes.cancel_order
-    cancel_orders = writes.cancel_orders
-    close_position = writes.close_position
-    flatten = writes.flatten
-    flatten_filtered = writes.flatten_filtered
-    reverse = writes.reverse
-    reverse_position = writes.reverse_position
-    cancel_and_bracket = writes.cancel_and_bracket
-
-    def __init__(
-        self, base_url: str, token: str | None, timeouts: Timeouts = _USUAL_TIMEOUTS, **world: Unpack[World]
-    ) -> None:
-        """Touch no network: connections are made by the first call. Without a token every call says so.
+    async def cancel_order(self, account: str, order_id: str) -> Acknowledged:
+        """Ask to cancel one order.
 
         Raises:
-            ConfigError: The address is neither https nor on this machine.
+            OrderGone: It is not there or over already, perhaps filled.
         """
-        self._line = Line(base_url, token, timeouts, **world)
-        self._manner = Manner()
-        self._live = Live()
+        return await self._send_request(Call("Cancel", order_path(account, order_id)), account)
 
-    async def __aenter__(self) -> Self:
-        return self
+    async def cancel_orders(self, account: str, instrument: Instrument | None) -> Acknowledged:
+        """Ask to cancel every working order of one account, or of one instrument in it."""
+        call = Call("CancelOrders", {"account": account}, body=instrument_body(instrument))
+        return await self._send_request(call, account)
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._line.aclose()
+    # --- positions ---
 
-    def urgent(self) -> Self:
-        """The same client with the right to the budget's reserve: for exits and their read-backs."""
-        return self._in_manner(replace(self._manner, urgent=True))
+    async def close_position(self, close: ClosePosition) -> Acknowledged:
+        """Close one position, all of it where neither quantity nor percent is given; a part of it leaves its stops."""
+        call = Call("ClosePosition", {"account": close.account}, body=close_body(close))
+        return await self._send_request(call, close.account)
 
-    def checked_by(self, last_check: Callable[[], Awaitable[None]]) -> Self:
-        """The same client, running a check after the wait for the budget and right before anything is sent.
+    async def flatten(self, account: str, instrument: Instrument | None) -> Acknowledged:
+        """Close positions and cancel orders of one account, or of one instrument in it.
 
-        What the check raises goes to the caller, and then nothing was sent.
+        A resting entry where there is no position is not cancelled: cancel_orders as well, and read back.
         """
-        return self._in_manner(replace(self._manner, last_check=last_check))
+        call = Call("Flatten", {"account": account}, body=instrument_body(instrument))
+        return await self._send_request(call, account)
 
-    def heard_by(self, hear: Callable[[str], None]) -> Self:
-        """The same client, telling the warnings that came beside the success of a read; writes return theirs."""
-        return self._in_manner(replace(self._manner, hear=hear))
+    async def reverse(self, account: str, instrument: Instrument) -> Acknowledged:
+        """Turn a position round at its size; nothing is done where there is none. Read both legs back.
 
-    async def allowance(self) -> Allowance:
-        """What is left of the budget; asks nobody."""
-        return await self._line.budget.snapshot(self._line.clock())
+        Raises:
+            NoPosition: There is nothing to turn round.
+        """
+        call = Call("Reverse", {"account": account}, body=instrument_body(instrument))
+        return await self._send_order(call, account)
 
-    def _in_manner(self, manner: Manner) -> Self:
-        view = copy(self)
-        view._manner = manner
-        return view
+    async def cancel_and_bracket(
+        self, protect: ProtectPosition, position: Position, fields: BracketFields
+    ) -> Acknowledged:
+        """Cancel every order of the instrument, then place a take profit and a stop loss as one OCO pair.
 
-    async def _ask(self, call: Call, read: Callable[[Reply], _T]) -> _T:
+        NOT atomic: in between, and for good where the new stop is refused, the position has no stop. They cut the size
+        down to what is held, but on a flat account they OPEN, so a position that is known to be flat is refused here.
+        The new orders have other ids than the old ones and may be listed late; they may not be named at all.
+        """
+        call = Call("CancelAndBracket", {"account": protect.account}, body=bracket_body(protect, position, fields))
         try:
-            return await self._line.ask(self._live.directed(call), read, self._manner)
-        except NotFound as error:
-            elsewhere = await self._elsewhere(call, error)
-        return await self._line.ask(elsewhere, read, self._manner)
+            return await self._send_request(call, protect.account)
+        except (OrderRejected, NotFound, OutcomeUnknown) as error:
+            raise error.rephrased(f"{error.what}; {fields.source}") from None
 
-    async def _elsewhere(self, call: Call, error: NotFound) -> Call:
-        """The call at another path than the one that we assumed, if the live catalogue knows one; else the error."""
-        if call.endpoint.path_is_assumed and self._live.routes is None:
-            with suppress(UpstreamError, BudgetExhausted):
-                self._live.routes = await self.endpoints()
-                if (moved := self._live.directed(call)).address != call.address:
-                    return moved
-        raise self._live.explained(call, error) from None
+    # --- strategies ---
 
-    async def _send(self, call: Call, read: Callable[[Reply], _T]) -> _T:
-        return await self._line.send(call, read, self._manner)
+    async def start_strategy(self, start: StartStrategy) -> StrategyAcknowledged:
+        """Start a new copy of a strategy, which then trades by itself; asked twice, two copies trade."""
+        call = Call("StartStrategy", {"account": start.account}, body=start_body(start))
+        return await self._send(call, lambda reply: parse_strategy_acknowledgement(reply, start.account, None))
 
-    def _today(self) -> date:
-        return self._line.clock().astimezone(UTC).date()
+    async def enable_strategy(self, account: str, strategy_id: str) -> StrategyAcknowledged:
+        """Let a strategy go on; one that is enabled stays so, one that is over is refused."""
+        return await self._send_strategy("EnableStrategy", account, strategy_id)
+
+    async def disable_strategy(self, account: str, strategy_id: str) -> StrategyAcknowledged:
+        """Stop feeding a strategy.
+
+        Its position stays, and NinjaTrader may cancel the orders that protect it: read back.
+        """
+        return await self._send_strategy("DisableStrategy", account, strategy_id)
+
+    async def close_strategy(self, account: str, strategy_id: str) -> StrategyAcknowledged:
+        """Close a strategy with its positions and open orders."""
+        return await self._send_strategy("CloseStrategy", account, strategy_id)
+
+    # --- how a write is sent ---
+
+    # They only put a call and its reader together, and are no steps of their own: what waits is the connection.
+
+    def _place(
+        self, rpc: str, order: PlaceOrder, own_id: str, require: frozenset[Direction] | None
+    ) -> Awaitable[Acknowledged]:
+        if not _OWN_ID.fullmatch(own_id):
+            raise ValueError("our own order id is letters, digits, dashes and underscores, 64 at most")
+        call = Call(rpc, {"account": order.account}, body=guarded_order_body(order, own_id, require))
+        return self._send_order(call, order.account)
+
+    def _send_order(self, call: Call, account: str) -> Awaitable[Acknowledged]:
+        """Send what must be answered with the id of an order."""
+        return self._send(call, lambda reply: parse_order_acknowledgement(reply, account))
+
+    def _send_request(self, call: Call, account: str) -> Awaitable[Acknowledged]:
+        return self._send(call, lambda reply: parse_acknowledgement(reply, account))
+
+    def _send_strategy(self, rpc: str, account: str, strategy_id: str) -> Awaitable[StrategyAcknowledged]:
+        call = Call(rpc, strategy_path(account, strategy_id))
+        return self._send(call, lambda reply: parse_strategy_acknowledgement(reply, account, strategy_id))
+
+    def _send(self, call: Call, parse: Callable[[Reply], _T]) -> Awaitable[_T]:
+        return self.connection.send(call, parse, self._options)

@@ -1,30 +1,34 @@
-"""The line to CrossTrade: takes a place in the budget, sends one request, reads one bounded answer.
+"""The connection to CrossTrade: takes a place in the request budget, sends one request, reads one bounded answer.
 
 Reads are tried three times at most. Writes are sent once; only one whose connection failed, and which therefore never
 left, is tried a second time. The token goes to the configured host and nowhere else.
 """
 
 import json
-from collections.abc import Awaitable, Callable
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from ipaddress import ip_address
 from typing import TypeVar
 from urllib.parse import urlsplit
+from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
 
 import anyio
 import httpx
 
 from ct_mcp import __version__
-from ct_mcp.crosstrade.budget import Budget, OwnBudget
-from ct_mcp.crosstrade.call import Call
-from ct_mcp.crosstrade.failures import Answer, Request, failure_of, retry_after_seconds
-from ct_mcp.crosstrade.wire_row import Reply
-from ct_mcp.crosstrade.words import hidden, redacted
+from ct_mcp.crosstrade.failures import HttpAnswer, SentRequest, failure_of, retry_after_seconds
+from ct_mcp.crosstrade.rate_limit import Budget, OwnBudget
+from ct_mcp.crosstrade.request import USUAL_TIMEOUTS, Call, CallOptions, CallTimeouts
+from ct_mcp.crosstrade.schemas.reply import Reply
+from ct_mcp.crosstrade.service_pace import ServicePace
 from ct_mcp.errors import (
     AddonOffline,
     AuthFailed,
+    AuthReason,
     BadReply,
     BudgetExhausted,
     ConfigError,
@@ -33,61 +37,46 @@ from ct_mcp.errors import (
     Unavailable,
     UpstreamError,
 )
+from ct_mcp.text import redact, redact_secrets
 
 LONGEST_ANSWER_BYTES = 8 * 1024 * 1024
 BACK_OFF_SECONDS = (0.5, 1.0)
+_CODING = "gzip"
 _USUAL_PENALTY_SECONDS = 1.0
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """How long one call may take; ``turn`` is the longest wait for a place in the budget."""
-
-    connect_seconds: float = 10.0
-    read_seconds: float = 20.0
-    bars_seconds: float = 45.0
-    write_seconds: float = 20.0
-    turn_seconds: float = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Manner:
-    """How calls are made: with the right to the reserve, after a last check, and who hears their warnings."""
-
-    urgent: bool = False
-    last_check: Callable[[], Awaitable[None]] | None = None
-    hear: Callable[[str], None] | None = None
-
-
 def utc_now() -> datetime:
-    """The clock of this machine."""
+    """Read the clock of this machine."""
     return datetime.now(UTC)
 
 
 @dataclass(eq=False, repr=False)
-class Line:
-    """One host, one token, one budget. Constructing it touches no network."""
+class Connection:
+    """One host, one token, one request budget. Constructing it touches no network."""
 
     base_url: str
     token: str | None
-    timeouts: Timeouts = Timeouts()
+    timeouts: CallTimeouts = USUAL_TIMEOUTS
     transport: httpx.AsyncBaseTransport | None = None
     clock: Callable[[], datetime] = utc_now
     budget: Budget = field(default_factory=OwnBudget)
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep
+    pace: ServicePace = field(default_factory=ServicePace, init=False)
 
     def __post_init__(self) -> None:
         """Refuse an address that the token must not go to."""
         self.base_url = _safe_base(self.base_url)
 
-    async def ask(self, call: Call, read: Callable[[Reply], _T], manner: Manner) -> _T:
-        """Read something; tried again, inside the budget, where that may help."""
+    async def ask(self, call: Call, parse: Callable[[Reply], _T], options: CallOptions) -> _T:
+        """Read something; tried again, inside the budget, where that may help. One by one while they are slow."""
         started_at, pauses = self.clock(), iter(BACK_OFF_SECONDS)
         failed: UpstreamError | None = None
         while True:
             try:
-                return self._proven(await self._reply(call, manner), read, manner)
+                async with self._in_turn(urgent=options.urgent):
+                    reply = await self._exchange(call, options)
+                return _parsed(reply, parse, options.hear)
             except BudgetExhausted as error:
                 raise failed or error from None
             except (Unavailable, AddonOffline, RateLimited) as error:
@@ -97,39 +86,67 @@ class Line:
                 raise failed
             await self.sleep(pause)
 
-    async def send(self, call: Call, read: Callable[[Reply], _T], manner: Manner) -> _T:
+    async def send(self, call: Call, parse: Callable[[Reply], _T], options: CallOptions) -> _T:
         """Write something, once. While writing, Unavailable means that it never left, so that may be tried again.
 
         Raises:
             OutcomeUnknown: It was sent and no trustworthy answer came.
         """
         try:
-            reply = await self._reply(call, manner)
+            reply = await self._exchange(call, options)
         except Unavailable:
             await self.sleep(BACK_OFF_SECONDS[0])
-            reply = await self._reply(call, manner)
+            reply = await self._exchange(call, options)
         try:
-            return self._proven(reply, read, Manner())
+            return _parsed(reply, parse, None)
         except BadReply as error:
             raise OutcomeUnknown(error.what) from None
 
     async def aclose(self) -> None:
         """Close the connections."""
-        if "_client" in vars(self):
-            await self._client.aclose()
+        for way in ("_transport", "_exits"):
+            if way in vars(self):
+                await vars(self)[way].aclose()
 
-    async def _reply(self, call: Call, manner: Manner) -> Reply:
+    async def _exchange(self, call: Call, options: CallOptions) -> Reply:
+        """Send one request when its turn has come, and judge what came back."""
         if not self.token:
-            raise AuthFailed("there is no token", next_step="the person must set CROSSTRADE_TOKEN and start again")
+            step = "the person must set CROSSTRADE_TOKEN and start again"
+            raise AuthFailed("there is no token", AuthReason.NO_TOKEN, next_step=step)
         address = call.address
-        await self._take_turn(urgent=manner.urgent)
-        if manner.last_check is not None:
-            await manner.last_check()
-        outcome = await self._exchange(call, address)
-        now = self.clock()
-        if isinstance(outcome, Answer) and outcome.status == 429:
+        await self._take_turn(urgent=options.urgent)
+        if options.last_check is not None:
+            await options.last_check()
+        began = anyio.current_time()
+        outcome = await self._request(call, address, self._exits if options.urgent else self._transport)
+        now, ended = self.clock(), anyio.current_time()
+        if _tells_the_pace(call, outcome):
+            self.pace.took(ended - began, ended)
+        if isinstance(outcome, HttpAnswer) and outcome.status == 429:
+            self.pace.refused(ended)
             await self.budget.penalise(now, retry_after_seconds(outcome, now) or _USUAL_PENALTY_SECONDS)
-        return _judged(call, outcome, now, (self.token,))
+        endpoint, secrets = call.endpoint, (self.token,)
+        request = SentRequest(
+            call.rpc, endpoint.writes, endpoint.assumed, secrets, endpoint.steps, unused_proxy=self._unused_proxy
+        )
+        return _judged(call, outcome, now, request)
+
+    @asynccontextmanager
+    async def _in_turn(self, *, urgent: bool) -> AsyncIterator[None]:
+        """Let one read after the other go while they want to be asked less; no exit waits for what is not urgent."""
+        if not self.pace.why(anyio.current_time()):
+            yield
+            return
+        async with self._urgent_turn if urgent else self._turn:
+            yield
+
+    @cached_property
+    def _turn(self) -> anyio.Lock:
+        return anyio.Lock()
+
+    @cached_property
+    def _urgent_turn(self) -> anyio.Lock:
+        return anyio.Lock()
 
     async def _take_turn(self, *, urgent: bool) -> None:
         waited = 0.0
@@ -139,7 +156,7 @@ class Line:
             await self.sleep(seconds)
             waited += seconds
 
-    async def _exchange(self, call: Call, address: str) -> Answer | Exception:
+    async def _request(self, call: Call, address: str, transport: httpx.AsyncBaseTransport) -> HttpAnswer | Exception:
         timeout = self._timeout(call)
         try:
             with anyio.fail_after(self.timeouts.connect_seconds + (timeout.read or 0.0)):
@@ -151,46 +168,65 @@ class Line:
                     content=_content(call),
                     extensions={"timeout": timeout.as_dict()},
                 )
-                response = await self._client.handle_async_request(request)
+                response = await transport.handle_async_request(request)
                 try:
                     text = await _bounded_text(response)
                 finally:
                     await response.aclose()
-                text = None if text is None else hidden(text, self.token)
-                return Answer(response.status_code, text, response.headers.get("retry-after"))
+                text = None if text is None else redact(text, self.token)
+                return HttpAnswer(response.status_code, text, response.headers.get("retry-after"))
         except Exception as error:  # noqa: BLE001 - whatever broke, the failures table must judge it: a write may be out
             return error
-
-    def _proven(self, reply: Reply, read: Callable[[Reply], _T], manner: Manner) -> _T:
-        try:
-            value = read(reply)
-        except UpstreamError as error:
-            raise type(error)(redacted(error.what, reply.secrets)) from None
-        if manner.hear is not None and reply.warning:
-            manner.hear(f'{reply.rpc}: CrossTrade warned "{reply.warning}"')
-        return value
 
     @cached_property
     def _headers(self) -> dict[str, str]:
         return {
             "Authorization": f"Bearer {self.token}",
             "Accept": "application/json, text/plain",
-            "Accept-Encoding": "gzip, deflate",
+            "Accept-Encoding": _CODING,
             "Content-Type": "application/json",
             "User-Agent": f"ct-mcp/{__version__}",
         }
 
     @cached_property
-    def _client(self) -> httpx.AsyncBaseTransport:
-        """A bare transport: it follows no redirect, keeps no cookie and asks no environment for a proxy."""
-        limits = httpx.Limits(max_connections=10, max_keepalive_connections=4, keepalive_expiry=5.0)
-        return self.transport or httpx.AsyncHTTPTransport(trust_env=False, limits=limits)
+    def _unused_proxy(self) -> str:
+        """The variable of a proxy that programs here may be meant to use; it is given neither token nor orders."""
+        parts, proxies = urlsplit(self.base_url), getproxies_environment()
+        host = parts.hostname or ""
+        named = next((scheme for scheme in (parts.scheme, "all") if proxies.get(scheme)), "")
+        is_meant = named and not _is_loopback(host) and not proxy_bypass_environment(host, proxies)
+        return f"{named.upper()}_PROXY" if is_meant else ""
+
+    @cached_property
+    def _transport(self) -> httpx.AsyncBaseTransport:
+        return self.transport or _bare_transport()
+
+    @cached_property
+    def _exits(self) -> httpx.AsyncBaseTransport:
+        """The way of exits and what they look at: no number of slow reads takes it."""
+        return self.transport or _bare_transport()
 
     def _timeout(self, call: Call) -> httpx.Timeout:
         times = self.timeouts
         by_rpc = times.bars_seconds if call.rpc == "GetBars" else times.read_seconds
         seconds = times.write_seconds if call.endpoint.writes else by_rpc
         return httpx.Timeout(seconds, connect=times.connect_seconds, pool=times.connect_seconds)
+
+
+def _bare_transport() -> httpx.AsyncBaseTransport:
+    """A transport that follows no redirect, keeps no cookie and asks no environment for a proxy.
+
+    A connection is kept for seconds alone: one that was idle for long may be dead without a sign, and an exit sent into
+    it would be of unknown outcome.
+    """
+    limits = httpx.Limits(max_connections=10, max_keepalive_connections=4, keepalive_expiry=5.0)
+    return httpx.AsyncHTTPTransport(trust_env=False, limits=limits)
+
+
+def _tells_the_pace(call: Call, outcome: HttpAnswer | Exception) -> bool:
+    """Say whether what it took is what a read takes: bars and documents take longer, and no connection is no answer."""
+    is_usual = not call.endpoint.writes and not call.is_document and call.rpc != "GetBars"
+    return is_usual and not isinstance(outcome, httpx.ConnectError)
 
 
 def _content(call: Call) -> bytes | None:
@@ -200,34 +236,68 @@ def _content(call: Call) -> bytes | None:
 
 
 async def _bounded_text(response: httpx.Response) -> str | None:
-    """The body as text; None where it is longer than we read, or no UTF-8."""
-    body = bytearray()
-    async for chunk in response.aiter_bytes():
-        body += chunk
-        if len(body) > LONGEST_ANSWER_BYTES:
-            return None
+    """Give the body as text; None where it is longer than we read, not as it was asked for, or no UTF-8."""
+    body = await _bounded_body(response)
     try:
-        return body.decode("utf-8")
+        return None if body is None else body.decode("utf-8")
     except UnicodeDecodeError:
         return None
 
 
-def _judged(call: Call, outcome: Answer | Exception, now: datetime, secrets: tuple[str, ...]) -> Reply:
-    if call.is_document and isinstance(outcome, Answer) and 200 <= outcome.status < 300:
-        return Reply(call.rpc, _document(call, outcome), now, secrets)
-    endpoint = call.endpoint
-    request = Request(call.rpc, endpoint.writes, endpoint.assumed, secrets, endpoint.steps)
+async def _bounded_body(response: httpx.Response) -> bytes | None:
+    """Read no more than we take, and unpack no more: a thousand bytes can be made to unpack to a thousand million."""
+    codings = [coding for coding in _codings(response) if coding != "identity"]
+    if codings not in ([], [_CODING]):
+        return None
+    unpacker = zlib.decompressobj(16 + zlib.MAX_WBITS) if codings else None
+    body = bytearray()
+    async for chunk in _raw_chunks(response):
+        try:
+            body += unpacker.decompress(chunk, LONGEST_ANSWER_BYTES + 1 - len(body)) if unpacker else chunk
+        except zlib.error:
+            return None
+        if len(body) > LONGEST_ANSWER_BYTES or (unpacker and unpacker.unused_data):
+            return None
+    return bytes(body) if unpacker is None or unpacker.eof or not body else None
+
+
+def _codings(response: httpx.Response) -> list[str]:
+    named = response.headers.get_list("content-encoding", split_commas=True)
+    return [coding.strip().lower() for coding in named if coding.strip()]
+
+
+def _raw_chunks(response: httpx.Response) -> AsyncIterator[bytes]:
+    """The bytes as they came: httpx would unpack each piece to its end, as often as the answer says it was packed."""
+    assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101  # of an asynchronous transport
+    return aiter(response.stream)
+
+
+def _judged(call: Call, outcome: HttpAnswer | Exception, now: datetime, request: SentRequest) -> Reply:
+    """Give the answer, if it claims success; else its error is raised."""
+    if call.is_document and isinstance(outcome, HttpAnswer) and 200 <= outcome.status < 300:
+        return Reply(call.rpc, _document(call, outcome), now, request.secrets)
     failure = failure_of(request, outcome, now)
     if failure is not None:
         raise failure
-    return Reply(call.rpc, outcome.body if isinstance(outcome, Answer) else None, now, secrets)
+    return Reply(call.rpc, outcome.body if isinstance(outcome, HttpAnswer) else None, now, request.secrets)
 
 
-def _document(call: Call, answer: Answer) -> str:
+def _document(call: Call, answer: HttpAnswer) -> str:
     text = answer.text or ""
     if not text.strip() or text.lstrip()[:9].casefold().startswith(("<!doctype", "<html")):
         raise BadReply(f"{call.rpc} was answered with no document")
     return text
+
+
+def _parsed(reply: Reply, parse: Callable[[Reply], _T], hear: Callable[[str], None] | None) -> _T:
+    """Say what the answer says; its warning is told to ``hear``, and no error carries the token."""
+    try:
+        value = parse(reply)
+    except UpstreamError as error:
+        raise error.rephrased(redact_secrets(error.what, reply.secrets)) from None
+    if hear is not None and reply.warning:
+        hear(f'{reply.rpc}: CrossTrade warned "{reply.warning}"')
+    return value
 
 
 def _safe_base(base_url: str) -> str:

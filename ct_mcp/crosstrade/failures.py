@@ -1,4 +1,4 @@
-"""A request that did not end well → which of our errors, and whether anything may have happened. Pure.
+"""Which of our errors a failed request is, and whether anything may have happened. Pure.
 
 | what happened                        | while reading          | while writing                              |
 |--------------------------------------|------------------------|--------------------------------------------|
@@ -14,20 +14,19 @@
 | a no to a call that is made in steps |                        | OutcomeUnknown, unless it came beforehand  |
 """
 
-import json
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
-from typing import Never
 
 import httpx
 
-from ct_mcp.crosstrade.words import quoted
+from ct_mcp.crosstrade.schemas.values import parse_json
 from ct_mcp.errors import (
     AddonOffline,
     AuthFailed,
+    AuthReason,
     BadReply,
     CtMcpError,
     NotFound,
@@ -37,6 +36,7 @@ from ct_mcp.errors import (
     Unavailable,
     UpstreamError,
 )
+from ct_mcp.text import quoted
 
 NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 LONGEST_WAIT_SECONDS = 3600.0
@@ -58,6 +58,8 @@ _NOT_FOUND = re.compile(
     r"(?i)not[ _]found|no such|does not exist|unknown[_ ](?:account|order|execution|strategy|instrument)"
 )
 _TOO_OLD = re.compile(r"(?i)unknown api command")
+# Next to a 401, these say that the token is right and the subscription is not.
+_PLAN = re.compile(r"(?i)subscription|requires_pro|\bplan\b")
 # Any of these, said of a call that does one thing and then another, proves that it did not even begin.
 _BEFORE_IT_BEGAN = (
     _OFFLINE_BEFORE,
@@ -79,18 +81,22 @@ class OrderGone(NotFound):
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """What was asked: enough to say what broke, nothing secret but what must be hidden from its message."""
+class SentRequest:
+    """What was asked: enough to say what broke, nothing secret but what must be hidden from its message.
+
+    ``unused_proxy`` names the variable of a proxy that was not used.
+    """
 
     rpc: str
     writes: bool
     assumed: str = ""
     secrets: tuple[str, ...] = ()
     steps: bool = False
+    unused_proxy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpAnswer:
     """What came back. ``text`` is None where it was too long or no UTF-8, ``body`` where it is no JSON."""
 
     status: int
@@ -99,40 +105,32 @@ class Answer:
     body: object = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Parse once."""
-        object.__setattr__(self, "body", json_in(self.text or ""))
+        """Parse the body once."""
+        object.__setattr__(self, "body", parse_json(self.text or ""))
 
 
-def json_in(text: str) -> object:
-    """Parse JSON with exact decimals, without NaN and infinities; None where there is none."""
-    try:
-        return json.loads(text.removeprefix("\ufeff"), parse_float=Decimal, parse_constant=_refuse_constant)
-    except (ValueError, ArithmeticError, RecursionError):
-        return None
-
-
-def failure_of(request: Request, broken: Exception | Answer, now: datetime) -> CtMcpError | None:
+def failure_of(request: SentRequest, broken: Exception | HttpAnswer, now: datetime) -> CtMcpError | None:
     """Say which error this is; None for an answer that claims success, whose rows are then for the wire to prove."""
     if isinstance(broken, Exception):
-        return _of_exception(request, broken)
+        return _from_exception(request, broken)
     if 200 <= broken.status < 300:
-        return _of_claimed_success(request, broken)
-    return _of_status(request, broken, now)
+        return _from_claimed_success(request, broken)
+    return _from_status(request, broken, now)
 
 
-def retry_after_seconds(answer: Answer, now: datetime) -> float | None:
-    """How long they ask us to wait: from the body, else from the header; None where neither says so."""
+def retry_after_seconds(answer: HttpAnswer, now: datetime) -> float | None:
+    """Say how long they ask us to wait: from the body, else from the header; None where neither says so."""
     body = _body(answer)
     details = body.get("details")
     nested = details.get("retryAfter") if isinstance(details, dict) else None
     for value in (body.get("retryAfter"), body.get("retry_after"), nested, answer.retry_after):
-        if (seconds := _seconds(value, now)) is not None:
+        if (seconds := _wait_seconds(value, now)) is not None:
             return min(max(0.0, seconds), LONGEST_WAIT_SECONDS)
     return None
 
 
-def their_words(answer: Answer) -> str:
-    """What they say went wrong, unclean; empty where they say nothing."""
+def error_text(answer: HttpAnswer) -> str:
+    """Give what they say went wrong, unclean; empty where they say nothing."""
     body = _body(answer)
     error = body.get("error")
     said = [*error.values()] if isinstance(error, dict) else [error]
@@ -140,17 +138,23 @@ def their_words(answer: Answer) -> str:
     return ": ".join(dict.fromkeys(word for word in said if isinstance(word, str) and word.strip()))
 
 
-def _of_exception(request: Request, broken: Exception) -> CtMcpError:
+def _from_exception(request: SentRequest, broken: Exception) -> CtMcpError:
     kind = type(broken).__name__
     if isinstance(broken, NEVER_LEFT):
-        what = f"{request.rpc} never left: CrossTrade could not be reached ({kind})"
+        what = f"{request.rpc} never left: CrossTrade could not be reached ({kind}){_why_no_proxy(request)}"
         return Unavailable(what, next_step=_MAY_BE_REPEATED if request.writes else "")
     if request.writes:
         return OutcomeUnknown(f"{request.rpc} got no answer ({kind})")
     return Unavailable(f"{request.rpc} got no answer ({kind})")
 
 
-def _of_claimed_success(request: Request, answer: Answer) -> CtMcpError | None:
+def _why_no_proxy(request: SentRequest) -> str:
+    if not request.unused_proxy:
+        return ""
+    return f"; {request.unused_proxy} is set, but ct-mcp goes through no proxy and needs a direct way to CrossTrade"
+
+
+def _from_claimed_success(request: SentRequest, answer: HttpAnswer) -> CtMcpError | None:
     body = answer.body
     if body is None:
         return _untrusted(request, f"{request.rpc} was answered with HTTP {answer.status} that cannot be read")
@@ -158,7 +162,7 @@ def _of_claimed_success(request: Request, answer: Answer) -> CtMcpError | None:
         return None
     success, error = body.get("success"), body.get("error")
     if success is False or (success is None and error):
-        return _of_text(request, answer)
+        return _from_words(request, answer)
     if error or success not in (True, None):
         return _untrusted(
             request, f"{request.rpc} was answered with success and an error at once{_said(request, answer)}"
@@ -166,32 +170,33 @@ def _of_claimed_success(request: Request, answer: Answer) -> CtMcpError | None:
     return None
 
 
-def _of_status(request: Request, answer: Answer, now: datetime) -> CtMcpError:
+def _from_status(request: SentRequest, answer: HttpAnswer, now: datetime) -> CtMcpError:
     what = f"{request.rpc} was answered with HTTP {answer.status}{_said(request, answer)}"
     match answer.status:
         case 401 | 403:
-            return AuthFailed(what)
+            is_plan = answer.status == 403 or _PLAN.search(error_text(answer))
+            return AuthFailed(what, AuthReason.PLAN if is_plan else AuthReason.TOKEN_REFUSED)
         case 408:
-            return _of_408(request, answer, what)
-        case 429 if not (request.writes and _LEFT_OPEN.search(their_words(answer))):
+            return _from_408(request, answer, what)
+        case 429 if not (request.writes and _LEFT_OPEN.search(error_text(answer))):
             return RateLimited(what, retry_after_seconds=retry_after_seconds(answer, now))
         case 404:
-            return _not_there(request, answer)
+            return _from_404(request, answer)
         case status if 400 <= status < 500 and status != 429:
-            return _of_text(request, answer)
+            return _from_words(request, answer)
         case _:
             return OutcomeUnknown(what) if request.writes else Unavailable(what)
 
 
-def _of_408(request: Request, answer: Answer, what: str) -> CtMcpError:
-    words = their_words(answer)
+def _from_408(request: SentRequest, answer: HttpAnswer, what: str) -> CtMcpError:
+    words = error_text(answer)
     proven = _OFFLINE_BEFORE.search(words) and not _LOST_ON_THE_WAY.search(words)
     return OutcomeUnknown(what) if request.writes and not proven else AddonOffline(what)
 
 
-def _of_text(request: Request, answer: Answer) -> CtMcpError:
+def _from_words(request: SentRequest, answer: HttpAnswer) -> CtMcpError:
     """Their no is definite, unless their words leave open what happened, or it may have come half-way."""
-    words = their_words(answer)
+    words = error_text(answer)
     what = f"{request.rpc} was refused{_said(request, answer)}"
     if _LEFT_OPEN.search(words) or _LOST_ON_THE_WAY.search(words):
         return OutcomeUnknown(what) if request.writes else Unavailable(what)
@@ -200,7 +205,7 @@ def _of_text(request: Request, answer: Answer) -> CtMcpError:
     return _definite_no(request, words, what)
 
 
-def _definite_no(request: Request, words: str, what: str) -> UpstreamError:
+def _definite_no(request: SentRequest, words: str, what: str) -> UpstreamError:
     if _OFFLINE_BEFORE.search(words):
         return AddonOffline(what)
     if _ORDER_GONE.search(words):
@@ -212,45 +217,45 @@ def _definite_no(request: Request, words: str, what: str) -> UpstreamError:
     return _not_found(request, what) if _NOT_FOUND.search(words) else OrderRejected(what)
 
 
-def _not_there(request: Request, answer: Answer) -> CtMcpError:
+def _from_404(request: SentRequest, answer: HttpAnswer) -> CtMcpError:
     meant = _body(answer).get("did_you_mean")
     hint = f"; they suggest {quoted(str(meant), request.secrets)}" if meant else ""
     guess = f"; {request.assumed} of this endpoint is our assumption" if request.assumed else ""
-    if meant or not _ORDER_GONE.search(their_words(answer)):
+    if meant or not _ORDER_GONE.search(error_text(answer)):
         return _not_found(request, f"{request.rpc} was answered with HTTP 404{_said(request, answer)}{hint}{guess}")
     return OrderGone(f"{request.rpc} was refused{_said(request, answer)}")
 
 
-def _not_found(request: Request, what: str) -> NotFound:
+def _not_found(request: SentRequest, what: str) -> NotFound:
     return NotFound(what, next_step="check the id with get_strategies" if "Strateg" in request.rpc else "")
 
 
-def _untrusted(request: Request, what: str) -> CtMcpError:
+def _untrusted(request: SentRequest, what: str) -> CtMcpError:
     return OutcomeUnknown(what) if request.writes else BadReply(what)
 
 
-def _said(request: Request, answer: Answer) -> str:
-    words = their_words(answer)
+def _said(request: SentRequest, answer: HttpAnswer) -> str:
+    words = error_text(answer)
     return f"; CrossTrade said {quoted(words, request.secrets)}" if words else ""
 
 
-def _body(answer: Answer) -> dict[str, object]:
+def _body(answer: HttpAnswer) -> dict[str, object]:
     return answer.body if isinstance(answer.body, dict) else {}
 
 
-def _seconds(value: object, now: datetime) -> float | None:
+def _wait_seconds(value: object, now: datetime) -> float | None:
     match value:
         case bool() | None:
             return None
         case int() | Decimal():
             return _not_milliseconds(float(min(value, 10**9)))
         case str():
-            return _seconds_in(value.strip(), now)
+            return _parse_seconds(value.strip(), now)
         case _:
             return None
 
 
-def _seconds_in(text: str, now: datetime) -> float | None:
+def _parse_seconds(text: str, now: datetime) -> float | None:
     if re.fullmatch(r"\d{1,9}(?:\.\d{1,9})?", text):
         return _not_milliseconds(float(text))
     try:
@@ -262,7 +267,3 @@ def _seconds_in(text: str, now: datetime) -> float | None:
 
 def _not_milliseconds(figure: float) -> float:
     return figure / 1000 if figure > 1000 else figure
-
-
-def _refuse_constant(name: str) -> Never:
-    raise ValueError(name)

@@ -1,4 +1,4 @@
-"""How many requests we allow ourselves: arithmetic only, no sleeping and no clock.
+"""The request budget, a token bucket: how many requests we allow ourselves. No sleeping and no clock.
 
 The service meters REST and socket together, per token: three a second and twenty at once. The last tokens are kept for
 exits, so that reading quotes never holds up a flatten. Nothing is reserved ahead: whoever finds too few tokens is told
@@ -36,20 +36,20 @@ THIRD = Rate(CAPACITY / 3, PER_SECOND / 3, RESERVE / 3)
 
 
 @dataclass(frozen=True, slots=True)
-class Bucket:
+class TokenBucket:
     """The tokens left at one moment; below zero while the service asked us to wait. The state that processes share."""
 
     tokens: float = CAPACITY
     at: datetime | None = None
     rate: Rate = WHOLE
 
-    def refilled(self, now: datetime) -> "Bucket":
-        """The bucket as it stands now. A clock that went back refills nothing, and is followed from there on."""
+    def refilled(self, now: datetime) -> "TokenBucket":
+        """Give the bucket as it stands now. A clock that went back refills nothing, and is followed from there on."""
         passed = 0.0 if self.at is None else max(0.0, (now - self.at).total_seconds())
         tokens = min(self.rate.capacity, self.tokens + passed * self.rate.per_second)
         return replace(self, tokens=tokens, at=now)
 
-    def taken(self, now: datetime, *, urgent: bool) -> tuple["Bucket", float]:
+    def taken(self, now: datetime, *, urgent: bool) -> tuple["TokenBucket", float]:
         """Take one token, or take none and say how many seconds to wait before asking again."""
         bucket = self.refilled(now)
         missing = (1.0 if urgent else 1.0 + self.rate.reserve) - bucket.tokens
@@ -58,22 +58,22 @@ class Bucket:
         # In whole milliseconds, rounded up: a wait shorter than the clock can tell would be asked for again and again.
         return bucket, ceil(missing / self.rate.per_second * 1000) / 1000
 
-    def penalised(self, now: datetime, retry_after_seconds: float) -> "Bucket":
-        """They answered 429: nothing leaves before their time is up, and then exits first."""
+    def penalised(self, now: datetime, retry_after_seconds: float) -> "TokenBucket":
+        """Take account of a 429: nothing leaves before their time is up, and then exits first."""
         bucket = self.refilled(now)
         wait = min(max(0.0, retry_after_seconds), LONGEST_PENALTY_SECONDS)
         return replace(bucket, tokens=min(bucket.tokens, 1.0 - wait * self.rate.per_second))
 
-    def alone(self) -> "Bucket":
-        """The bucket of a process that has lost the others: a third of the rate, and no more than was left.
+    def alone(self) -> "TokenBucket":
+        """Give the bucket of a process that has lost the others: a third of the rate, and no more than was left.
 
         What they asked us to wait is waited for as long as before.
         """
         tokens = self.tokens / 3 if self.tokens < 0 else min(self.tokens, THIRD.capacity)
-        return Bucket(tokens, self.at, THIRD)
+        return TokenBucket(tokens, self.at, THIRD)
 
-    def rejoined(self, now: datetime, alone: "Bucket") -> "Bucket":
-        """The common bucket, less what a process has sent alone and has not got back by now."""
+    def rejoined(self, now: datetime, alone: "TokenBucket") -> "TokenBucket":
+        """Give the common bucket, less what a process has sent alone and has not got back by now."""
         here, there = self.refilled(now), alone.refilled(now)
         sent = there.rate.capacity - max(0.0, there.tokens)
         left = replace(here, tokens=here.tokens - sent)
@@ -95,7 +95,7 @@ class Allowance:
     note: str = ""
 
 
-def allowance(bucket: Bucket, now: datetime, note: str = "") -> Allowance:
+def allowance(bucket: TokenBucket, now: datetime, note: str = "") -> Allowance:
     """Say what a bucket allows at this moment."""
     tokens, rate = bucket.refilled(now).tokens, bucket.rate
     return Allowance(
@@ -116,11 +116,11 @@ class Budget(Protocol):
         ...
 
     async def penalise(self, now: datetime, retry_after_seconds: float) -> None:
-        """They answered 429."""
+        """Take account of a 429."""
         ...
 
     async def snapshot(self, now: datetime) -> Allowance:
-        """What is left, for the status."""
+        """Say what is left, for the status."""
         ...
 
 
@@ -128,7 +128,7 @@ class OwnBudget:
     """The budget of this process alone."""
 
     def __init__(self) -> None:
-        self._bucket = Bucket()
+        self._bucket = TokenBucket()
 
     async def wait(self, now: datetime, *, urgent: bool) -> float:
         self._bucket, seconds = self._bucket.taken(now, urgent=urgent)

@@ -1,47 +1,73 @@
 """The order desk: review → ticket → the person's yes → send → read back.
 
-The one road by which anything reaches the market. The assistant may propose; only a ticket sends, and a ticket is
-spent once, after a yes that came over a channel which the assistant cannot write to.
+The one road by which anything reaches the market. The assistant may propose; only a ticket sends.
+
+1. A proposal is reviewed: every rule judges the effect of each command. One no is a no to the whole proposal.
+2. What passes becomes a ticket, bound to the question that shows its commands. Two impatient calls are one ticket.
+3. The person's yes comes over a channel that the assistant cannot write to (`desk/decisions.py`). It sends nothing.
+4. Committing spends the ticket, once and for good, whatever happens afterwards.
+5. Each command is reviewed again: the rules hold at the send, and what it does must be what was shown.
+6. The intent is in the journal before the wire, and only on a review that is still true when it is written.
+7. It is submitted once, and never again (`desk/execution.py`).
+8. The answer tells what was read afterwards (`desk/readback.py`); what nobody knows stays unknown, counts against
+   every limit, and is found out later (`desk/reconcile.py`).
 """
 
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import TypeVar
 
 import anyio
 
-from ct_mcp.desk.deciding import Decisions
-from ct_mcp.desk.everything import Everything, together_denied
-from ct_mcp.desk.facts import Case, Facts
-from ct_mcp.desk.outcome import Outcome
-from ct_mcp.desk.ports import Store, Upstream
-from ct_mcp.desk.question import approval_of, clean, draw_ticket, draw_ticket_for_all
-from ct_mcp.desk.record import Record
-from ct_mcp.desk.sending import Sender
-from ct_mcp.desk.settling import settle_outstanding
-from ct_mcp.desk.waiting import awaiting, cannot_be_used, denied
-from ct_mcp.desk.watch import Pause
-from ct_mcp.domain.action import (
-    Action,
-    CancelOrder,
-    CancelOrders,
-    ClosePosition,
-    CloseStrategy,
-    DisableStrategy,
-    Flatten,
-    FlattenEverything,
+from ct_mcp.desk.approval import (
+    awaiting,
+    cannot_be_used,
+    denied,
+    draw_ticket,
+    moved_since,
+    no_room,
+    overtaken,
+    still_approved,
 )
-from ct_mcp.domain.ticket import Approval, Halt, Ticket, TicketState
-from ct_mcp.errors import BadRequest, NotConfirmed
-from ct_mcp.guard.direction import is_partial, leaves_position, sends_orders
-from ct_mcp.guard.policy import Denial, Policy
+from ct_mcp.desk.circuit_breaker import halt_if_due
+from ct_mcp.desk.context import ContextBuilder
+from ct_mcp.desk.controls import Controls
+from ct_mcp.desk.decisions import Decisions
+from ct_mcp.desk.dispatch import Part, send, together
+from ct_mcp.desk.execution import CommandExecution
+from ct_mcp.desk.handlers.everywhere import Departure, ReadBackOfAll, may_leave
+from ct_mcp.desk.handlers.exits import submit_flatten
+from ct_mcp.desk.journal_writer import JournalWriter, Step
+from ct_mcp.desk.one_reading import OneReading
+from ct_mcp.desk.outcome import Outcome, Status
+from ct_mcp.desk.polling import Pause
+from ct_mcp.desk.ports import BookReads, Store, Upstream
+from ct_mcp.desk.reconcile import settle_outstanding
+from ct_mcp.desk.story import fills_beside, recent_fills, story_of
+from ct_mcp.desk.turns import Turns
+from ct_mcp.desk.warm_review import WarmReviews
+from ct_mcp.domain.approval import Approval, Ticket, TicketState
+from ct_mcp.domain.commands import Command, fingerprint
+from ct_mcp.errors import BadRequest, CtMcpError, NeedsRoom, NotConfirmed, StoreFailed, TicketSpent
+from ct_mcp.guard.denial import DenialCode
+from ct_mcp.guard.effect import is_urgent, leaves_accounts, leaves_position, leaves_whole_position
+from ct_mcp.guard.policy import Policy
+from ct_mcp.guard.review import Review
+from ct_mcp.store.journal import EntryKind
 
 # A review younger than this still holds when its ticket is spent, if nothing was sent in between.
 REVIEW_HOLDS_SECONDS = 2.0
+MOST_WAITING = 3
+"""So many questions of an account wait for the person at once: a tired yes is none. An exit is asked all the same."""
+# So often is a command reviewed while others keep sending in the same account, before it is given up.
+_MOST_REVIEWS = 3
 _LOOK_EVERY_SECONDS = 0.25
+# The service takes a burst of twenty, and is slow to those who ask for too much at a time.
+_MOST_EXITS_AT_ONCE = 6
+_Sent = TypeVar("_Sent")
 _log = logging.getLogger(__name__)
-_STRICTNESS = tuple(Approval)
 
 
 class Desk:
@@ -60,65 +86,90 @@ class Desk:
         self.store = store
         self.policy = policy
         self.clock = clock
-        self.facts = Facts(upstream, store, policy, clock)
-        self.names = self.facts.names
         self.pause = pause
+        self.contexts = ContextBuilder(upstream, store, policy, clock)
+        self.resolver = self.contexts.resolver
+        self.day_losses = self.contexts.day_losses
         self.decisions = Decisions(store, clock)
-        self._record = Record(store, clock)
-        self._sender = Sender(upstream, self._record, pause)
-        self._everything = Everything(self.facts, self._record, self._sender)
-        self.on_sent: list[Callable[[Action], None]] = []
-        self._reviews: dict[str, Case] = {}
+        self.controls = Controls(store, clock)
+        self.warm = WarmReviews(self.contexts, store, upstream, clock)
+        self.on_sent: list[Callable[[Command], None]] = []
+        self._journal = JournalWriter(store, clock)
+        self._reviews: dict[str, tuple[Review, ...]] = {}
         self._one_at_a_time = anyio.Lock()
+        self._turns = Turns(clock)
 
-    async def preview(self, action: Action) -> Case:
-        """Review an action and change nothing: no ticket, no journal, nothing sent."""
-        if isinstance(action, FlattenEverything):
-            raise BadRequest("accounts are reviewed one by one: preview the flatten of each")
-        return await self.facts.case(action)
+    # 1, 2: propose
 
-    async def propose(self, action: Action, reason: str = "") -> Ticket | Outcome:
-        """Review an action: its ticket where every rule passes, or the denial with all its reasons.
+    async def preview(self, command: Command) -> Review:
+        """Review a command and send nothing: no ticket, no journal."""
+        return await self.contexts.review(command)
 
-        The same action within the life of its ticket gives the same ticket: two impatient calls are one proposal.
+    async def propose(self, commands: Command | Sequence[Command], reason: str = "") -> Ticket | Outcome:
+        """Review commands: their one ticket where every rule passes, or the denial with all its reasons.
+
+        The same proposal within the life of its ticket gives the same ticket.
+
+        Raises:
+            BadRequest: It holds nothing, or the same command twice.
         """
-        await self._settle_before(action)
-        if isinstance(action, FlattenEverything):
-            return await self._propose_everything(action, reason)
-        case = await self.facts.case(action)
-        if not case.review.passes:
-            return denied(await self._record.denied(case, reason))
-        ticket = await self._opened(draw_ticket(case, reason), (case,))
-        self._reviews = {known: old for known, old in self._reviews.items() if self._is_recent(old)}
-        self._reviews[ticket.ticket_id] = case
-        return ticket
-
-    async def _propose_everything(self, action: FlattenEverything, reason: str) -> Ticket | Outcome:
-        """One ticket for all accounts. A no of one is a no to the whole, so that the person can name fewer."""
-        cases = await self._everything.cases(action)
-        if not all(case.review.passes for case in cases):
-            return denied(await self._record.denied(together_denied(action, cases), reason))
-        return await self._opened(draw_ticket_for_all(action, cases, reason), cases)
-
-    async def _opened(self, drawn: Ticket, cases: Sequence[Case]) -> Ticket:
-        ticket = await self.store.open_ticket(drawn, self.clock())
+        asked = tuple(commands) if isinstance(commands, Sequence) else (commands,)
+        if not asked or len(set(map(fingerprint, asked))) < len(asked):
+            raise BadRequest("name what is to be done, each thing once")
+        if not all(map(is_urgent, asked)):
+            await halt_if_due(self.store, self.clock())  # what expired unanswered was noticed by nobody so far
+        # Exits of several accounts are judged on one reading: what is read for each of them keeps all of them waiting.
+        book = OneReading(self.upstream.urgent()) if leaves_accounts(asked) else None
+        reviews = await self._reviewed(asked, book)
+        if not (may_leave(reviews) if book is not None else all(review.passes for review in reviews)):
+            return await self._denied(reviews, reason)
+        fills = [await fills_beside(self.store, review.effect, self.clock()) for review in reviews]
+        drawn = draw_ticket(reviews, reason, fills)
+        leaves = all(is_urgent(review.command) or review.effect.only_reduces for review in reviews)
+        try:
+            ticket = await self.store.open_ticket(drawn, self.clock(), None if leaves else MOST_WAITING)
+        except NeedsRoom as full:
+            return await self._denied(no_room(reviews, full), reason)
         if ticket.ticket_id == drawn.ticket_id:
-            await self._record.proposed(ticket, cases)
+            await self._journal.proposed(ticket, reviews)
+        if len(reviews) == 1 or book is not None:
+            self._reviews = {known: old for known, old in self._reviews.items() if self._are_recent(old)}
+            self._reviews[ticket.ticket_id] = tuple(reviews)
         return ticket
 
-    async def _settle_before(self, action: Action) -> None:
-        """Find out first what became of earlier sends, where that may decide. No other exit waits for a look-up."""
-        match action:
-            case ClosePosition() if is_partial(action):
-                upstream = self.upstream.urgent()
-            case _ if sends_orders(action):
-                upstream = self.upstream
-            case _:
-                return
-        await settle_outstanding(upstream, self.pause, self.store, self.clock, action.account)
+    async def _reviewed(self, asked: Sequence[Command], book: BookReads | None) -> list[Review]:
+        """Review what is proposed; a no that no reading can change does not wait for one."""
+        if at_once := [no for command in asked if (no := await self.contexts.denied_at_once(command))]:
+            return at_once
+        for command in asked:
+            async with self._turns.taken(command):
+                await self._settle_before(command, book)
+        return [await self.contexts.review_to_propose(command, book) for command in asked]
+
+    async def _denied(self, reviews: Sequence[Review], reason: str) -> Outcome:
+        """Deny; whoever may repeat a call whose answer was lost hears what was filled."""
+        notes = await self._journal.denied(reviews, reason)
+        repeated = [
+            review for review in reviews if any(no.code is DenialCode.DUPLICATE_WITHIN_WINDOW for no in review.denials)
+        ]
+        fills = [fill for review in repeated for fill in await fills_beside(self.store, review.effect, self.clock())]
+        return denied(reviews, (*notes, *fills))
+
+    async def _settle_before(self, command: Command, book: BookReads | None = None) -> None:
+        """Find out first what became of earlier sends, where that may decide.
+
+        What may add up looks at everything outstanding; a whole exit only at exits that may be on their way.
+        """
+        if is_urgent(command) and not leaves_position(command):
+            return
+        reads = self.upstream.urgent() if is_urgent(command) else self.upstream
+        only_exits, account = leaves_whole_position(command), command.account
+        await settle_outstanding(reads, self.pause, self.store, self.clock, account, only_exits=only_exits, book=book)
+
+    # 3: while the person decides
 
     async def ticket(self, ticket_id: str) -> Ticket:
-        """One ticket by its id.
+        """Find one ticket by its id.
 
         Raises:
             NotConfirmed: There is no such ticket.
@@ -130,23 +181,63 @@ class Desk:
 
     async def watch_ticket(self, ticket: Ticket, seconds: float) -> AsyncIterator[tuple[float, Ticket]]:
         """Follow an open ticket until another channel decides it or the time is up, with the seconds waited so far."""
-        began, waited = self.clock(), 0.0
+        waited = 0.0  # by what was paused: a clock that is set while the person reads moves nothing
+        ticket = await self.ticket(ticket.ticket_id)  # it may have been decided since it was proposed
         yield waited, ticket
         while ticket.state_at(self.clock()) is TicketState.OPEN and waited < seconds:
             await self.pause(_LOOK_EVERY_SECONDS)
             ticket = await self.ticket(ticket.ticket_id)
-            waited = (self.clock() - began).total_seconds()
+            waited += _LOOK_EVERY_SECONDS
             yield waited, ticket
+
+    async def awaiting(self, ticket: Ticket) -> Outcome:
+        """Answer while nothing of it is sent: open and how it is approved, declined, or expired.
+
+        Where it never will be, what was filled in the same instrument a little while ago is named all the same.
+
+        Raises:
+            TicketSpent: It was spent before; see `became_of`.
+        """
+        told = awaiting(ticket, self.clock())
+        if told.status is Status.NEEDS_APPROVAL or ticket.request is None:
+            return told
+        shown = [(item.account, item.instrument) for item in ticket.request.items if item.instrument]
+        fills = [
+            fill for account, where in shown for fill in await recent_fills(self.store, account, where, self.clock())
+        ]
+        return replace(told, reasons=(*told.reasons, *dict.fromkeys(fills)))
+
+    async def became_of(self, ticket: Ticket, seconds: float) -> Outcome:
+        """Tell what became of a spent ticket, from the journal; while it is under way, wait so long for its end.
+
+        What is outstanding is looked up once more. Nothing is sent.
+
+        Raises:
+            TicketSpent: The journal cannot be read, or takes no entry.
+        """
+        try:
+            waited, story = 0.0, await story_of(self.store, ticket)
+            while story.is_under_way(self.clock()) and waited < seconds:
+                await self.pause(_LOOK_EVERY_SECONDS)
+                waited, story = waited + _LOOK_EVERY_SECONDS, await story_of(self.store, ticket)
+            if any(entry.ticket_id == ticket.ticket_id for entry in await self.store.unsettled()):
+                for command in ticket.commands:
+                    await self._settle_before(command)
+                story = await story_of(self.store, ticket)
+        except StoreFailed as failed:
+            raise TicketSpent(f"what became of ticket {ticket.ticket_id} cannot be looked up: {failed.what}") from None
+        return story.outcome(self.clock())
+
+    # 4: commit
 
     async def commit(self, ticket_id: str) -> Outcome:
         """Spend the ticket and send what it holds, once.
 
-        The rules are applied again, because the market has moved since the person read the summary. The journal is
-        written before the wire, so that a crash between the two leaves a trace of an order that may exist. From the
-        spending on, the client's own cancellation does not reach it: half a send would be an unknown outcome.
+        From the spending on, the client's own cancellation does not reach it: half a send would be an unknown outcome.
 
         Raises:
-            NotConfirmed: The ticket is unknown, not approved, spent, declined or lapsed.
+            NotConfirmed: The ticket is unknown, not approved, declined or expired.
+            TicketSpent: It was spent before; see `became_of`.
             UpstreamError: It certainly did not take effect. The ticket is spent all the same.
             StoreFailed: The journal could not be written, so nothing was sent.
         """
@@ -156,97 +247,150 @@ class Desk:
 
     async def _spend_and_send(self, ticket_id: str) -> Outcome:
         ticket = await self.ticket(ticket_id)
-        if not await self.store.spend_ticket(ticket_id, self.clock()):
+        if ticket.state is TicketState.SPENT or not await self.store.spend_ticket(ticket_id, self.clock()):
             raise cannot_be_used(ticket_id, (await self.ticket(ticket_id)).state_at(self.clock()))
         try:
-            return await self._send(ticket)
+            steps = [Step(ticket, n) for n in range(len(ticket.commands))]
+            if len(steps) == 1:
+                return await self._send(steps[0])
+            if leaves_accounts(ticket.commands):
+                return together(ticket, await self._leave_all(steps))
+            return together(ticket, [await self._part(step, self._sent_part) for step in steps])
         finally:
-            self._tell_of(ticket.action)
+            for command in ticket.commands:
+                self._tell_of(command)
 
-    def _tell_of(self, action: Action) -> None:
+    async def _part(self, step: Step, send_it: Callable[[Step], Awaitable[_Sent]]) -> "Part | _Sent":
+        """Send one command of several: what fails in one does not keep the next from being sent."""
+        account = step.command.account
+        try:
+            return await send_it(step)
+        except CtMcpError as error:
+            return Part(account, None, error.what)
+        except Exception as surprise:  # noqa: BLE001  # a fault of ours must not keep the next account from being left
+            what = f"an internal fault ({type(surprise).__name__}) hid what became of it"
+            return Part(account, Outcome(Status.UNKNOWN, step.summary, step.simulated, reasons=(what,)))
+
+    async def _sent_part(self, step: Step) -> Part:
+        return Part(step.command.account, await self._send(step))
+
+    async def _leave_all(self, steps: Sequence[Step]) -> list[Part]:
+        """Leave several accounts: all exits first, a few at a time, and then one reading of all."""
+        began_at, ticket = self.clock(), steps[0].ticket
+        held = self._recent_reviews(ticket)
+        if not held:
+            await self.resolver.look_again()
+        book, at_once = OneReading(self.upstream.urgent()), anyio.CapacityLimiter(_MOST_EXITS_AT_ONCE)
+        sent: dict[int, Part | Departure] = {}
+
+        async def leave(step: Step) -> Part | Departure:
+            before = held[step.number] if held and held[step.number].passes else None
+            review = await self._or_journaled(step, self._reviewed_again(step, before, book))
+            if not review.passes:
+                return Part(step.command.account, await self._denied_at_the_send(step, review))
+            execution = self._execution(step, review)
+            return Departure(execution, await submit_flatten(execution, step.command.account, None))
+
+        async def leave_in_turn(step: Step) -> None:
+            async with at_once:
+                sent[step.number] = await self._part(step, leave)
+
+        async with anyio.create_task_group() as exits:
+            for step in steps:
+                exits.start_soon(leave_in_turn, step)
+        parts = [sent[step.number] for step in steps]
+        departures = [part for part in parts if isinstance(part, Departure)]
+        told = iter(await ReadBackOfAll(departures, self.clock, began_at, self.store).outcomes())
+        return [part if isinstance(part, Part) else Part(part.account, next(told)) for part in parts]
+
+    def _tell_of(self, command: Command) -> None:
         """Tell whoever shows things that something was sent. No fault of theirs may hide what became of it."""
         for hear in self.on_sent:
             try:
-                hear(action)
+                hear(command)
             except Exception:  # noqa: BLE001  # logged; the outcome of a send is worth more
                 _log.warning("A listener failed after a send", exc_info=True)
 
-    async def _send(self, ticket: Ticket) -> Outcome:
-        if isinstance(ticket.action, FlattenEverything):
-            return await self._everything.send(ticket, ticket.action)
-        case = await self._cleared(ticket)
-        if not case.review.passes:
-            return replace(denied(case), ticket_id=ticket.ticket_id)
-        return await self._sender.send(ticket, case)
+    # 5, 6, 7, 8: review again, write the intent, submit, read back
 
-    async def _cleared(self, ticket: Ticket) -> Case:
+    async def _send(self, step: Step) -> Outcome:
+        async with self._turns.taken(step.command):
+            review = await self._or_journaled(step, self._cleared(step))
+            if not review.passes:
+                return await self._denied_at_the_send(step, review)
+            outcome = await send(self._execution(step, review))
+        if outcome.order_id and outcome.filled_quantity:
+            self.contexts.saw_filled(step.command.account, outcome.order_id, outcome.filled_quantity)
+        return outcome
+
+    async def _or_journaled(self, step: Step, reviewing: Awaitable[Review]) -> Review:
+        """Write down that nothing was sent where there is no review to send on."""
+        try:
+            return await reviewing
+        except CtMcpError as error:
+            await self._journal.after_the_wire(EntryKind.ERROR, step, {"not_sent": error.what})
+            raise
+
+    async def _denied_at_the_send(self, step: Step, review: Review) -> Outcome:
+        notes = await self._journal.denied([review], "", step)
+        return replace(denied([review], notes), ticket_id=step.ticket.ticket_id)
+
+    def _execution(self, step: Step, review: Review) -> CommandExecution:
+        moved = moved_since(step.ticket, step.number, review)
+        known = self.contexts.contracts
+        return CommandExecution(step, review, self.upstream, self._journal, self.pause, moved, known)
+
+    async def _cleared(self, step: Step) -> Review:
         """Review again and, where it passes, write the intent. What may add risk does so one at a time.
 
         Two orders that passed side by side could break a limit together. An exit waits for nobody.
         """
-        if not sends_orders(ticket.action):
-            return await self._reviewed_again(ticket)
+        (held,) = self._recent_reviews(step.ticket) or (None,)
+        if is_urgent(step.command):
+            held = held or await self._unread_exit(step)
+            return await self._reviewed_again(step, held)
         async with self._one_at_a_time:
-            return await self._reviewed_again(ticket)
+            return await self._reviewed_again(step, held)
 
-    async def _reviewed_again(self, ticket: Ticket) -> Case:
-        """Write the intent on a review that is still true when it is written: another process may send meanwhile."""
-        held = self._reviews.pop(ticket.ticket_id, None)
-        if held and self._is_recent(held) and await self._record.intent_if_still_true(ticket, held):
-            return held
-        for must_go in _attempts(ticket.action):
-            case = _still_approved(await self.facts.case(ticket.action), ticket)
-            if not case.review.passes:
-                return await self._record.denied(case, "", ticket)
-            if must_go:
-                await self._record.intent(ticket, case)
-            if must_go or await self._record.intent_if_still_true(ticket, case):
-                return case
-        return await self._record.denied(_overtaken(case), "", ticket)
+    async def _unread_exit(self, step: Step) -> Review | None:
+        """An exit that leaves all goes whatever the book has become: after a yes, too, it waits for no reading."""
+        unread = await self.contexts.review_unread(step.command)
+        review = still_approved(unread, step.ticket, step.number) if unread else None
+        return review if review and review.passes else None
 
-    def _is_recent(self, case: Case) -> bool:
-        return 0 <= (self.clock() - case.view.now).total_seconds() <= REVIEW_HOLDS_SECONDS
+    def _recent_reviews(self, ticket: Ticket) -> tuple[Review, ...]:
+        """Give the reviews of the proposal, once, if they still hold.
 
-    def awaiting(self, ticket: Ticket) -> Outcome:
-        """The answer while nothing is sent: open and how it is approved, declined, or lapsed.
-
-        Raises:
-            NotConfirmed: The ticket was spent before, so something was sent then.
+        Where somebody was asked, no fact of the review that sends may be older than the question.
         """
-        return awaiting(ticket, self.clock())
+        held = self._reviews.pop(ticket.ticket_id, ())
+        return held if ticket.approval is Approval.NONE and self._are_recent(held) else ()
 
-    async def halt(self, reason: str, by: str) -> Halt:
-        """Halt what opens or adds, until the person resumes; gives the halt that stands, which may be an older one."""
-        halt = Halt(clean(by), self.clock(), clean(reason))
-        await self.store.set_halt(halt)
-        return await self.store.halt() or halt
+    async def _reviewed_again(self, step: Step, held: Review | None, book: BookReads | None = None) -> Review:
+        """Write the intent on a review that is still true when it is written: another process may send meanwhile.
 
+        What cancels goes whatever others have sent meanwhile. What leaves looks once more first, so that of two exits
+        at the same moment the second sees the first, and then goes too.
+        """
+        if held and await self._journal.intent_if_still_true(step, held):
+            return held
+        warm = await self.warm.take(step.ticket)
+        warm = still_approved(warm, step.ticket, step.number) if warm else None
+        if warm and warm.passes and await self._journal.intent_if_still_true(step, warm):
+            return warm
+        # Where somebody was asked, no fact of the review that sends may be older than the question.
+        asked_at = None if step.ticket.approval is Approval.NONE else step.ticket.created_at
+        for attempt in range(_MOST_REVIEWS):
+            anew = await self.contexts.review(step.command, book, asked_at=asked_at)
+            review = still_approved(anew, step.ticket, step.number)
+            if not review.passes:
+                return review
+            if not review.effect.sends_orders and (attempt or not leaves_position(step.command)):
+                await self._journal.intent(step, review)
+                return review
+            if await self._journal.intent_if_still_true(step, review):
+                return review
+        return overtaken(review, _MOST_REVIEWS)
 
-def _attempts(action: Action) -> tuple[bool, ...]:
-    """How often it is reviewed until it is given up; True where it goes whatever others have sent meanwhile."""
-    match action:
-        case ClosePosition() if is_partial(action):
-            return (False, True)
-        case ClosePosition() | Flatten() | FlattenEverything() | CancelOrder() | CancelOrders():
-            return (True,)
-        case DisableStrategy() | CloseStrategy():
-            return (True,)
-        case _:
-            return (False, False, False)
-
-
-def _still_approved(case: Case, ticket: Ticket) -> Case:
-    """Deny what its ticket's approval does not cover any more: the book has moved, and it opens or unprotects now.
-
-    Close and flatten go, whatever the book has become.
-    """
-    due, given = approval_of(case), ticket.approval
-    if leaves_position(case.action) or _STRICTNESS.index(due) <= _STRICTNESS.index(given):
-        return case
-    denial = Denial("APPROVAL_OUTGROWN", f"proposed under approval={given}, due now={due}; propose it again")
-    return replace(case, review=replace(case.review, denials=(*case.review.denials, denial)))
-
-
-def _overtaken(case: Case) -> Case:
-    figures = f"reviews={len(_attempts(case.action))}, each overtaken by what was sent in account={case.account.name}"
-    return replace(case, review=replace(case.review, denials=(Denial("ACCOUNT_IS_BUSY", figures),)))
+    def _are_recent(self, reviews: Sequence[Review]) -> bool:
+        return all(0 <= (self.clock() - held.context.now).total_seconds() <= REVIEW_HOLDS_SECONDS for held in reviews)

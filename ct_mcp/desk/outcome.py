@@ -1,9 +1,13 @@
-"""What a trade tool answers: a status that was read or is called unknown, and what stands now."""
+"""What a trade tool answers: a status that was read or is called unknown, and what stands now.
+
+It stands alone, since whoever reads an answer needs nothing else of the desk.
+"""
 
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
+from ct_mcp.domain.approval import Finding
 from ct_mcp.domain.order import OrderState
 
 
@@ -52,6 +56,13 @@ class Outcome:
     position_after: int | None = None
     warnings: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
-    checks_not_run: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
     next_step: str = ""
+    # What stands after it: each position with its stops and targets, the working orders, what was filled or cancelled.
+    stands_now: tuple[str, ...] = ()
+    time_in_force: str | None = None
+    # Whether the person was asked, and how they said yes; empty where nothing was sent.
+    asked: str = ""
     strategy_id: str | None = None
+    # What must be read first of all: a position that has lost its stop, or what may still come after a flat account.
+    alarm: str = ""

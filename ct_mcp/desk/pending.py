@@ -1,76 +1,134 @@
-"""What may yet fill of all that was sent with an outcome nobody knows: written with an intent, read by a review."""
+"""What was sent and may yet fill: as it is kept with an intent, and as the rules count it beside what is listed."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
-from ct_mcp.desk.read_back import largest_left
-from ct_mcp.domain.action import (
-    Action,
-    ChangeOrder,
-    ClosePosition,
-    Flatten,
-    PlaceOrder,
-    ProtectPosition,
-    ReplaceOrder,
-    ReversePosition,
-)
-from ct_mcp.domain.instrument import Instrument
-from ct_mcp.domain.order import Order
-from ct_mcp.guard.policy import PendingOrder, View
-from ct_mcp.store.journal import Entry
+from ct_mcp.desk.outcome import Status
+from ct_mcp.desk.ports import Store
+from ct_mcp.domain.account import Position
+from ct_mcp.domain.approval import Ticket
+from ct_mcp.domain.instrument import Instrument, held_instrument
+from ct_mcp.domain.order import CLOSED, Order
+from ct_mcp.guard.context import PendingOrder, RiskContext
+from ct_mcp.guard.denial import DenialCode
+from ct_mcp.guard.effect import instrument_named
+from ct_mcp.guard.effect_model import Effect
+from ct_mcp.store.journal import SETTLING, Entry, EntryKind
 
-Fill = tuple[Instrument, int]
+# Far more than is sent in a day by hand; what stands from before that is not known by this.
+_LOOK_BACK = 100
+_OVER = frozenset(state.casefold() for state in CLOSED)
 
 
-def may_fill(action: Action, view: View) -> tuple[Fill, ...]:
-    """What it may add to the book, signed, while nobody knows what became of it. An exit may fill as well.
+def may_fill_detail(effect: Effect) -> dict[str, object]:
+    """Write what a send may add to the book, as it is kept with its intent."""
+    fills = [[*_named(fill.instrument), fill.signed_quantity, fill.leaves] for fill in effect.may_fill]
+    if not effect.leaves_unread:
+        return {"may_fill": fills}
+    return {"may_fill": fills, "leaves_all": _named(effect.instrument) if effect.instrument else []}
 
-    What a strategy does by itself is in no such figure.
+
+def _named(instrument: Instrument) -> list[object]:
+    return [instrument.root, instrument.year, instrument.month]
+
+
+def is_exit_of(detail: Mapping[str, object]) -> bool:
+    """Say whether an intent is one to leave a position, in whole or in part."""
+    return "leaves_all" in detail or any(fill.leaves for fill in fills_of(detail))
+
+
+def fills_of(detail: Mapping[str, object]) -> Iterator[PendingOrder]:
+    """Read what `may_fill_detail` wrote; entries of an older version do not say whether they leave a position."""
+    fills = detail.get("may_fill")
+    for root, year, month, quantity, *leaves in fills if isinstance(fills, list) else ():
+        yield PendingOrder(held_instrument(root, year, month), quantity, leaves=bool(leaves and leaves[0]))
+
+
+def pending_orders(
+    outstanding: Iterable[Entry], orders: Iterable[Order], positions: Iterable[Position]
+) -> tuple[PendingOrder, ...]:
+    """What outstanding intents may yet fill, where it does not stand in the list of orders.
+
+    Of one that is listed, what has filled: the positions may not show it yet. An exit that was sent before anything
+    was read may still leave whatever is held now.
     """
-    match action:
-        case ClosePosition() as close:
-            net = _net(view, close.instrument)
-            return ((close.instrument, largest_left(close, net) - net),)
-        case Flatten(instrument=instrument):
-            held = (held for held in view.positions or () if instrument in (None, held.instrument))
-            return tuple((position.instrument, -position.net) for position in held)
-        case ProtectPosition(instrument=instrument):
-            return ((instrument, -_net(view, instrument)),)
-        case _:
-            return _of_new_orders(action, view)
+    entries, listed, pending = tuple(outstanding), tuple(orders), list[PendingOrder]()
+    for entry in entries:
+        mine = [order for order in listed if _is_order_of(entry, order)]
+        pending += [PendingOrder(it.instrument, it.action.sign * it.filled) for it in mine if it.filled]
+        pending += [] if mine else fills_of(entry.detail)
+    scopes = unread_exits(entries)
+    left = (held for held in positions if any(scope in (None, held.instrument) for scope in scopes))
+    return (*pending, *(PendingOrder(held.instrument, -held.net, leaves=True) for held in left))
 
 
-def _of_new_orders(action: Action, view: View) -> tuple[Fill, ...]:
-    match action:
-        case PlaceOrder(instrument=instrument) as order:
-            leaves = ((instrument, -_net(view, instrument)),) if order.flatten_first else ()
-            return ((instrument, order.action.sign * order.quantity), *leaves)
-        case ChangeOrder(order_id=order_id, quantity=int(quantity)):
-            changed = view.order(order_id)
-            more = 0 if changed is None else quantity - changed.quantity
-            return ((changed.instrument, changed.action.sign * more),) if changed is not None and more > 0 else ()
-        case ReplaceOrder(order=order):
-            return ((order.instrument, order.action.sign * order.quantity),)
-        case ReversePosition(instrument=instrument):
-            return ((instrument, -2 * _net(view, instrument)),)
-    return ()
+def unread_exits(outstanding: Iterable[Entry]) -> tuple[Instrument | None, ...]:
+    """What outstanding exits leave that were sent before anything was read: an instrument, or None for all."""
+    scopes = (entry.detail["leaves_all"] for entry in outstanding if "leaves_all" in entry.detail)
+    return tuple(held_instrument(*scope) if isinstance(scope, list) and scope else None for scope in scopes)
 
 
-def _net(view: View, instrument: Instrument) -> int:
-    return view.net_position(instrument) or 0
+def starts_of(effect: Effect, context: RiskContext) -> list[int]:
+    """Where the position may really have stood: as it was listed, and with what was outstanding by then."""
+    if effect.instrument is None or effect.position_before is None:
+        return []
+    sent = sum(order.signed_quantity for order in context.pending_orders(effect.instrument))
+    return list(dict.fromkeys((effect.position_before, effect.position_before + sent)))
 
 
-def pending_orders(outstanding: Iterable[Entry], orders: Iterable[Order]) -> tuple[PendingOrder, ...]:
-    """What outstanding intents may yet fill, where it does not stand in the list of orders."""
-    listed = tuple(orders)
-    unlisted = (entry for entry in outstanding if not any(_is_order_of(entry, order) for order in listed))
-    return tuple(fill for entry in unlisted for fill in _read(entry))
+def is_shown(starts: Iterable[int], order: Order, net: int | None) -> bool:
+    """Say whether a net position holds what an order has filled since one of these positions stood."""
+    return net is not None and net - order.action.sign * order.filled in starts
 
 
 def _is_order_of(entry: Entry, order: Order) -> bool:
     return entry.own_id is not None and entry.own_id in (order.own_id, order.order_id)
 
 
-def _read(entry: Entry) -> Iterator[PendingOrder]:
-    fills = entry.detail.get("may_fill")
-    for root, year, month, quantity in fills if isinstance(fills, list) else ():
-        yield PendingOrder(Instrument(root, year, month), quantity)
+# What the journal last knew to stand
+
+
+async def last_exit_is_over(store: Store, account: str) -> bool:
+    """Say whether the last exit of ours was seen to leave nothing: its order may stand all the same, and never fill.
+
+    Nor is it over where an exit was denied since because one was on its way, of ours or of anybody.
+    """
+    story = await store.entries(_LOOK_BACK, account)
+    last = next((entry for entry in story if _is_of_an_exit(entry)), None)
+    if last is None:
+        return True
+    end = next((entry for entry in story if entry.own_id == last.own_id and entry.kind in SETTLING), None)
+    return last.kind is EntryKind.INTENT and end is not None and end.detail.get("status") == Status.FLAT
+
+
+def _is_of_an_exit(entry: Entry) -> bool:
+    codes = entry.detail.get("codes")
+    if entry.kind is EntryKind.DENIED:
+        return isinstance(codes, list) and DenialCode.EXIT_ON_ITS_WAY in codes
+    return entry.kind is EntryKind.INTENT and is_exit_of(entry.detail)
+
+
+async def possibly_open_orders(store: Store, account: str, instrument: Instrument | None) -> tuple[str, ...]:
+    """Orders of ours in an account, or in one instrument of it, by id, that nobody has seen closed; newest first."""
+    told: dict[str, list[Entry]] = {}
+    for entry in await store.entries(_LOOK_BACK, account):
+        if isinstance(order_id := entry.detail.get("order_id"), str):
+            told.setdefault(order_id, []).append(entry)
+    standing = {order_id: story for order_id, story in told.items() if not _is_over(story[0])}
+    return tuple([order_id for order_id, story in standing.items() if await _is_of(store, story, instrument)])
+
+
+def _is_over(newest: Entry) -> bool:
+    """As it was read back, or settled later."""
+    return str(newest.detail.get("status") or newest.detail.get("state")).casefold() in _OVER
+
+
+async def _is_of(store: Store, story: list[Entry], instrument: Instrument | None) -> bool:
+    """A change names no instrument; what placed the order does."""
+    if instrument is None:
+        return True
+    tickets = [await store.ticket(entry.ticket_id or "") for entry in story]
+    return any(instrument in _instruments(ticket) for ticket in tickets if ticket is not None)
+
+
+def _instruments(ticket: Ticket) -> set[Instrument | None]:
+    return {instrument_named(command, RiskContext(ticket.created_at)) for command in ticket.commands}

@@ -7,13 +7,13 @@ from enum import StrEnum
 from functools import partial
 from hmac import compare_digest
 from secrets import token_bytes
-from typing import Protocol
 
 from anyio import to_thread
 
+from ct_mcp.desk.ports import PinStore
 from ct_mcp.errors import BadRequest
-from ct_mcp.store.journal import Entry, EntryKind, NewEntry
-from ct_mcp.store.pins import PinLocked, StoredPin
+from ct_mcp.store.journal import EntryKind, NewEntry
+from ct_mcp.store.trading_state import PinLocked, StoredPin
 
 SHORTEST, LONGEST = 4, 64
 # 32 MiB and about a tenth of a second for each guess; kept beside each digest, so that they may grow later.
@@ -30,22 +30,12 @@ class PinAnswer(StrEnum):
     NOT_SET = "not set"
 
 
-class PinStore(Protocol):
-    """What is kept of a PIN, over all processes and restarts."""
-
-    async def pin(self) -> StoredPin | None: ...
-    async def keep_pin(self, pin: StoredPin, now: datetime) -> None: ...
-    async def count_pin_try(self, now: datetime) -> StoredPin | PinLocked | None: ...
-    async def forgive_pin_tries(self) -> None: ...
-    async def append(self, entry: NewEntry, now: datetime) -> Entry: ...
-
-
 async def pin_is_set(store: PinStore) -> bool:
     """Say whether there is one to ask for."""
     return await store.pin() is not None
 
 
-async def set_pin(store: PinStore, pin: str, now: datetime) -> None:
+async def set_pin(store: PinStore, pin: str, now: datetime, *, cost: int = _COST) -> None:
     """Keep a new PIN. Whoever calls this has asked for the old one first, where there was one.
 
     Raises:
@@ -53,7 +43,7 @@ async def set_pin(store: PinStore, pin: str, now: datetime) -> None:
     """
     if fault := unfit(pin):
         raise BadRequest(fault, next_step="choose another PIN")
-    blank = StoredPin(token_bytes(16), _COST, _BLOCK_SIZE, _PARALLEL, b"")
+    blank = StoredPin(token_bytes(16), cost, _BLOCK_SIZE, _PARALLEL, b"")
     digest = await to_thread.run_sync(_digest, pin, blank)
     await store.keep_pin(StoredPin(blank.salt, blank.cost, blank.block_size, blank.parallel, digest), now)
 

@@ -5,11 +5,19 @@ from dataclasses import dataclass, replace
 
 import anyio
 
-from ct_mcp.desk.ports import Reads
-from ct_mcp.domain.account import AccountSnapshot
+from ct_mcp.desk.ports import BookReads
+from ct_mcp.desk.side_by_side import SideBySide
+from ct_mcp.domain.account import Position
 from ct_mcp.domain.instrument import Instrument
-from ct_mcp.domain.order import CLOSED, Order, OrderState, OrderType
-from ct_mcp.domain.position import Position
+from ct_mcp.domain.order import (
+    CLOSED,
+    IN_MARKET,
+    LONGEST_LOOKBACK_SECONDS,
+    Execution,
+    Order,
+    OrderState,
+    OrderType,
+)
 from ct_mcp.errors import CtMcpError, NotFound
 
 # Waits; true where it ended early, because there was word that something may have changed.
@@ -24,17 +32,21 @@ _MOST_WORDS = 4
 LONGEST_SECONDS = 12.0
 # So many requests are kept for exits; a list that leaves something out has so far left out everything.
 _ORDERS_ASKED_FOR = 6
-STANDS = frozenset({OrderState.WORKING, OrderState.PART_FILLED, OrderState.TRIGGER_PENDING})
+STANDS = IN_MARKET | {OrderState.TRIGGER_PENDING}
 
 
 @dataclass(frozen=True, slots=True)
-class Book:
+class AccountState:
     """Positions and open orders of one account, or of one instrument in it, as just read."""
 
     positions: tuple[Position, ...]
     orders: tuple[Order, ...]
     # It was read a while ago, and what was looked at since could not be read or believed.
     is_stale: bool = False
+    # What stood before and is not listed any more, as it was then read by its id.
+    ended: tuple[Order, ...] = ()
+    # Executions since the exit was sent, whosever they are; none where they were not asked for or not read.
+    fills: tuple[Execution, ...] = ()
 
     @property
     def is_flat(self) -> bool:
@@ -48,16 +60,20 @@ class Book:
 
 
 @dataclass(frozen=True, slots=True)
-class Stood:
+class Baseline:
     """What stood before an exit: a list that holds nothing of it any more is not believed on its word alone."""
 
     instruments: tuple[Instrument, ...] = ()
     order_ids: tuple[str, ...] = ()
-    # Nothing is known to have stood, and nobody said that there was nothing: the account's own report is asked.
+    # A whole account is to be called flat: its own report is asked for what no list may have shown.
     ask_account: bool = False
     # No order is known to have stood, so there is none to be asked for by its id: the list of all accounts is asked.
     ask_all_orders: bool = False
+    # The same, but only where nothing is held either: what closes a part leaves other orders standing.
+    ask_all_if_flat: bool = False
     of: Instrument | None = None
+    # How long ago, in whole seconds, the exit was sent whose executions are to be told; None where none are.
+    sent_ago: Callable[[], int] | None = None
 
 
 async def moments(pause: Pause, pauses: Sequence[float] = PAUSES_SECONDS) -> AsyncIterator[None]:
@@ -71,43 +87,71 @@ async def moments(pause: Pause, pauses: Sequence[float] = PAUSES_SECONDS) -> Asy
         yield
 
 
-class Watch:
+def anything(_: Order) -> bool:
+    """Take whatever is read, where there is nothing to tell it from another order by."""
+    return True
+
+
+class AccountPoller:
     """Reads back, with pauses in between.
 
     No failure leaves it, not even that of our own request budget: it speaks of a read, and whoever hears it after a
     send would take it for one of the send.
     """
 
-    def __init__(self, upstream: Reads, pause: Pause, longest_seconds: float = LONGEST_SECONDS) -> None:
+    def __init__(self, upstream: BookReads, pause: Pause, longest_seconds: float = LONGEST_SECONDS) -> None:
         self._upstream = upstream
         self._pause = pause
         self._longest_seconds = longest_seconds
 
-    async def order(self, account: str, order_id: str, is_settled: Callable[[Order], bool]) -> Order | None:
-        """The order once it is settled, or as it was last seen; None where it could not be read at all."""
+    async def order(
+        self,
+        account: str,
+        order_id: str,
+        is_settled: Callable[[Order], bool],
+        is_it: Callable[[Order], bool] = anything,
+    ) -> Order | None:
+        """The order once it is settled, or as it was last seen; None where it could not be read at all.
+
+        What is read and is not the order that was meant counts as not read. One that they rejected carries their words.
+        """
         seen: Order | None = None
         with anyio.move_on_after(self._longest_seconds):
             async for _ in moments(self._pause):
-                seen = await self.look(account, order_id) or seen
+                read = await self.look(account, order_id)
+                seen = read if read is not None and is_it(read) else seen
                 if seen is not None and is_settled(seen):
                     break
-        return seen
+        return None if seen is None else await self.with_their_words(seen)
+
+    async def with_their_words(self, order: Order) -> Order:
+        """Add why an order was rejected, which only its history tells."""
+        if order.state is not OrderState.REJECTED or order.said:
+            return order
+        try:
+            history = await self._upstream.lifecycle(order.account, order.order_id)
+        except CtMcpError:
+            return order
+        return replace(order, said=history.last_said)
 
     async def book(
-        self, account: str, instrument: Instrument | None, is_settled: Callable[[Book], bool], before: Stood
-    ) -> Book | None:
+        self, account: str, instrument: Instrument | None, is_settled: Callable[[AccountState], bool], before: Baseline
+    ) -> AccountState | None:
         """The book once it is settled, or as it was last seen; None where it could not be read at all.
 
         Settled is believed only once what stood before was also looked up by itself, and is gone. Neither is a list
         that holds nothing of the instrument believed at the end, where it was to hold something.
         """
-        seen: Book | None = None
+        seen: AccountState | None = None
         with anyio.move_on_after(self._longest_seconds):
             async for _ in moments(self._pause):
                 read = await self.book_now(account, instrument)
                 if read is not None and is_settled(read):
-                    if await self._are_gone(account, before, read):
-                        seen = read
+                    async with SideBySide([]) as ask:
+                        ended = ask.read("what stood before", self.gone(account, before, read))
+                        fills = ask.read("executions", self._fills_since(account, before))
+                    if ended.value is not None:
+                        seen = replace(read, ended=ended.value, fills=fills.value or ())
                         break
                     read = None
                 seen = read or (replace(seen, is_stale=True) if seen else None)
@@ -115,20 +159,31 @@ class Watch:
             return seen
         return None if await self._holds(account, instrument) else seen
 
-    async def _are_gone(self, account: str, before: Stood, read: Book) -> bool:
-        """Lists have come back empty while contracts were held, so each of these is asked for by its own name."""
+    async def gone(self, account: str, before: Baseline, read: AccountState) -> tuple[Order, ...] | None:
+        """The orders that are over as each reads by its id; None where anything may still stand.
+
+        Lists have come back empty while contracts were held, so each of these is asked for by its own name.
+        """
         held = {position.instrument for position in read.positions}
         listed = {order.order_id for order in read.orders}
         names = [name for name in before.instruments if name not in held]
         ids = [order_id for order_id in before.order_ids if order_id not in listed]
-        positions = [await self._holds(account, name) for name in names]
-        orders = [await self._is_over(account, order_id) for order_id in ids[:_ORDERS_ASKED_FOR]]
-        is_gone = not any(positions) and all(orders)
-        if is_gone and before.ask_all_orders and not read.orders and await self._has_orders(account, before):
-            return False
-        return is_gone and (not before.ask_account or await self._reports_flat(account))
+        async with SideBySide([]) as ask:
+            holds = [ask.read("position", self._holds(account, name)) for name in names]
+            found = [ask.read("order", self._if_over(account, order_id)) for order_id in ids[:_ORDERS_ASKED_FOR]]
+            others = (before.ask_all_orders and not read.orders) or (before.ask_all_if_flat and read.is_flat)
+            elsewhere = ask.read("orders", self._has_orders(account, before)) if others else None
+            flat = ask.read("report", self._reports_flat(account, read, names)) if before.ask_account else None
+        over = [order for each in found for order in each.value or ()]
+        if any(each.value for each in holds) or any(each.value is None for each in found):
+            return None
+        if (elsewhere is not None and elsewhere.value) or (flat is not None and not flat.value):
+            return None
+        # One that filled while the lists were read was no order any more, and no position yet.
+        late = {order.instrument for order in over if order.filled} - held - set(names)
+        return None if any([await self._holds(account, name) for name in sorted(late, key=str)]) else tuple(over)
 
-    async def _has_orders(self, account: str, before: Stood) -> bool:
+    async def _has_orders(self, account: str, before: Baseline) -> bool:
         """Ask the list of all accounts. Where it cannot be read nothing is proven: not every add-on has it."""
         try:
             rows = await self._upstream.all_orders(active_only=True)
@@ -137,22 +192,29 @@ class Watch:
         mine = (order for order in rows if order.account == account and not order.is_closed)
         return any(before.of is None or order.instrument == before.of for order in mine)
 
-    async def is_believable(self, account: str, instrument: Instrument | None, read: Book) -> bool:
+    async def is_believable(self, account: str, instrument: Instrument | None, read: AccountState) -> bool:
         """Say whether a book that holds nothing is borne out by another source than the lists."""
         if read.positions:
             return True
         if instrument is None:
-            return await self._reports_flat(account)
+            return await self._reports_flat(account, read)
         return not await self._holds(account, instrument)
 
-    async def _reports_flat(self, account: str) -> bool:
-        """Ask the report of all accounts, which is another source than the lists. Not knowing is not flat."""
+    async def _reports_flat(self, account: str, read: AccountState, known_flat: Sequence[Instrument] = ()) -> bool:
+        """Ask the report of all accounts, which is another source than the lists. Not knowing is not flat.
+
+        It may be three seconds old: what it shows and the list does not is asked for by its name, unless it just was.
+        """
         try:
             reports = await self._upstream.snapshot()
         except CtMcpError:
             return False
         mine = [report for report in reports if report.account.name == account]
-        return bool(mine) and not any(is_held_in(report) for report in mine)
+        shown = {held.instrument for report in mine for held in report.positions if held.quantity}
+        shown -= {held.instrument for held in read.positions}
+        if not shown:
+            return bool(mine) and (bool(read.positions) or not any(report.speaks_of_positions for report in mine))
+        return not any([await self._holds(account, name) for name in sorted(shown - set(known_flat), key=str)])
 
     async def _holds(self, account: str, instrument: Instrument) -> bool:
         """Not knowing counts as held."""
@@ -161,37 +223,65 @@ class Watch:
         except CtMcpError:
             return True
 
-    async def _is_over(self, account: str, order_id: str) -> bool:
-        """What they no longer know of is over too: closed orders are pruned after a while."""
+    async def _if_over(self, account: str, order_id: str) -> tuple[Order, ...] | None:
+        """The order where it is closed, none where they no longer know it (they prune); None where it may stand."""
         try:
-            return (await self._upstream.order(account, order_id)).is_closed
+            order = await self._upstream.order(account, order_id)
         except NotFound:
-            return True
-        except CtMcpError:
-            return False
-
-    async def book_now(self, account: str, instrument: Instrument | None) -> Book | None:
-        """One reading of positions and open orders; None unless both could be read."""
-        try:
-            positions = await self._upstream.positions(account)
-            orders = await self._upstream.orders(account, active_only=True)
+            return ()
         except CtMcpError:
             return None
-        return Book(
-            tuple(held for held in positions if held.quantity and instrument in (None, held.instrument)),
-            tuple(order for order in orders if not order.is_closed and instrument in (None, order.instrument)),
+        return (order,) if order.is_closed else None
+
+    async def book_now(self, account: str, instrument: Instrument | None) -> AccountState | None:
+        """One reading of positions and open orders; None unless both could be read and no position is listed twice."""
+        try:
+            async with SideBySide([]) as ask:
+                orders = ask.read("orders", self._upstream.orders(account, active_only=True))
+                positions = ask.read("positions", self._upstream.positions(account))
+            held, standing = positions.required(), orders.required()
+        except CtMcpError:
+            return None
+        if not _each_once(held):
+            return None
+        return AccountState(
+            tuple(each for each in held if each.quantity and instrument in (None, each.instrument)),
+            tuple(order for order in standing if not order.is_closed and instrument in (None, order.instrument)),
         )
 
+    async def book_believed(self, account: str, instrument: Instrument | None) -> AccountState | None:
+        """One reading of positions and open orders, of which nothing held is borne out by another source."""
+        read = await self.book_now(account, instrument)
+        return read if read is not None and await self.is_believable(account, instrument, read) else None
+
+    async def book_beside(self, seen: Order, before: Baseline) -> AccountState | None:
+        """One reading of the instrument of an order; None where it leaves out what may still stand or be held."""
+        read = await self.book_now(seen.account, seen.instrument)
+        ended = None if read is None else await self.gone(seen.account, before, read)
+        return None if read is None or ended is None else replace(read, ended=ended)
+
     async def net_position(self, account: str, instrument: Instrument) -> int | None:
-        """Signed contracts held now; None where positions could not be read, or where none is listed and one held."""
+        """Signed contracts held now.
+
+        None where positions could not be read, where one is listed twice, or where none is listed and one held.
+        """
+        return (await self.holding(account, instrument))[0]
+
+    async def holding(
+        self, account: str, instrument: Instrument
+    ) -> tuple[int, tuple[Position, ...]] | tuple[None, None]:
+        """Signed contracts held now, with their rows; None twice where that is not known, as in `net_position`."""
         try:
             positions = await self._upstream.positions(account)
         except CtMcpError:
-            return None
-        net = sum(position.net for position in positions if position.instrument == instrument)
-        return None if net == 0 and await self._holds(account, instrument) else net
+            return None, None
+        if not _each_once(positions):
+            return None, None
+        held = tuple(each for each in positions if each.instrument == instrument and each.quantity)
+        net = sum(position.net for position in held)
+        return (None, None) if net == 0 and await self._holds(account, instrument) else (net, held)
 
-    async def find(self, account: str, own_id: str) -> Order | None:
+    async def find(self, account: str, own_id: str, is_it: Callable[[Order], bool] = anything) -> Order | None:
         """Look for an order of unknown outcome by our own id: directly, in its lifecycle, in the whole list.
 
         Never by price and size: somebody else's order would be taken for ours. None proves nothing.
@@ -199,22 +289,23 @@ class Watch:
         found: Order | None = None
         with anyio.move_on_after(self._longest_seconds):
             async for _ in moments(self._pause, PAUSES_SECONDS[-3:]):
-                found = await self.find_once(account, own_id)
+                found = await self.find_once(account, own_id, is_it)
                 if found is not None:
                     break
         return found
 
-    async def find_once(self, account: str, own_id: str) -> Order | None:
+    async def find_once(self, account: str, own_id: str, is_it: Callable[[Order], bool] = anything) -> Order | None:
         """One round of `find`."""
-        if (order := await self.look(account, own_id)) is not None:
+        if (order := await self.look(account, own_id)) is not None and is_it(order):
             return order
         try:
             lifecycle = await self._upstream.lifecycle(account, own_id)
         except CtMcpError:
             lifecycle = None
+        order = None
         if lifecycle is not None and lifecycle.order_id != own_id:
             order = await self.look(account, lifecycle.order_id)
-        return order or await self._listed(account, own_id)
+        return order if order is not None and is_it(order) else await self._listed(account, own_id)
 
     async def _listed(self, account: str, own_id: str) -> Order | None:
         try:
@@ -222,6 +313,20 @@ class Watch:
         except CtMcpError:
             return None
         return next((order for order in orders if own_id in (order.own_id, order.order_id)), None)
+
+    async def _fills_since(self, account: str, before: Baseline) -> tuple[Execution, ...]:
+        """The executions since the exit; by the time that has passed, so that no clock of theirs matters."""
+        if before.sent_ago is None:
+            return ()
+        found = await self.fills(account, max(1, before.sent_ago()))
+        return tuple(fill for fill in found if before.of in (None, fill.instrument))
+
+    async def fills(self, account: str, lookback_seconds: int) -> tuple[Execution, ...]:
+        """The executions of the last so many seconds; none where they could not be read, which proves nothing."""
+        try:
+            return await self._upstream.executions(account, min(lookback_seconds, LONGEST_LOOKBACK_SECONDS))
+        except CtMcpError:
+            return ()
 
     async def look(self, account: str, order_id: str) -> Order | None:
         """One look-up by an id; None where it could not be read, which proves nothing."""
@@ -231,10 +336,10 @@ class Watch:
             return None
 
 
-def is_held_in(report: AccountSnapshot) -> bool:
-    """Say whether a report speaks of anything that is held; only positions have an unrealised P&L."""
-    held = any(position.quantity for position in report.positions)
-    return held or report.is_flat is False or bool(report.account.balances.unrealized_pnl)
+def _each_once(positions: Sequence[Position]) -> bool:
+    """Of two rows of one contract nobody can say whether they add up or repeat each other."""
+    held = [position.instrument for position in positions if position.quantity]
+    return len(set(held)) == len(held)
 
 
 def has_come_to_rest(order: Order) -> bool:

@@ -3,13 +3,15 @@
 from collections.abc import Iterable
 from decimal import Decimal
 
-from ct_mcp.crosstrade.words import cleaned
+from ct_mcp.domain.account import Position
+from ct_mcp.domain.commands import price_terms
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import Order, OrderAction
-from ct_mcp.domain.position import Position
-from ct_mcp.guard.values import written
+from ct_mcp.domain.strategy import Strategy
+from ct_mcp.text import format_price, sanitize
 
 TELL_NOW = "tell the person now"
+AWAIT = f"{TELL_NOW}; look with get_positions and get_orders until it is known what became of it, then flatten again"
 
 
 def cancelling(order: Order) -> str:
@@ -38,10 +40,38 @@ def stopping(held: Position, contracts: int, price: Decimal) -> str:
     action = OrderAction.SELL if held.net > 0 else OrderAction.BUY
     return (
         f"place_order with account {named(held.account)}, instrument {held.instrument}, action {action}, "
-        f"quantity {contracts}, order_type STOP_MARKET, stop_price {written(price)}, time_in_force GTC"
+        f"quantity {contracts}, order_type STOP_MARKET, stop_price {format_price(price)}, time_in_force GTC"
     )
 
 
 def named(text: str) -> str:
     """A name or an id that somebody else chose, harmless."""
-    return cleaned(text, longest=80)
+    return sanitize(text, longest=80)
+
+
+def position_line(position: Position) -> str:
+    """One position, ``LONG 2 ES 12-26 at 6410.25``."""
+    price = "an unknown price" if position.average_price is None else f"{position.average_price:f}"
+    return f"{position.direction} {position.amount} {position.instrument.label} at {price}"
+
+
+def order_line(order: Order) -> str:
+    """One open order, ``SELL 2 ES 12-26 STOP MARKET 6400 WORKING (id)``."""
+    prices = price_terms(order)
+    words = (
+        order.action,
+        order.remaining if order.exact_quantity is None else order.amount,
+        order.instrument.label,
+        order.order_type.replace("_", " "),
+        prices,
+        order.state_text,
+    )
+    return " ".join(str(word) for word in words if str(word)) + f" ({sanitize(order.order_id, longest=80)})"
+
+
+def strategy_line(strategy: Strategy) -> str:
+    """One strategy, ``SampleMACrossOver on ES 12-26 REALTIME, enabled (id)``."""
+    name = sanitize(strategy.class_name or strategy.name or "a strategy of unknown class", longest=80)
+    place = f" on {strategy.instrument}" if strategy.instrument else ""
+    enabled = {True: "enabled", False: "disabled", None: "perhaps enabled"}[strategy.is_enabled]
+    return f"{name}{place} {strategy.state}, {enabled} ({sanitize(strategy.strategy_id, longest=80)})"

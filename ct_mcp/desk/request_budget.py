@@ -13,15 +13,15 @@ from typing import TypeVar
 
 import anyio
 
-from ct_mcp.crosstrade.budget import Allowance, Bucket, allowance
+from ct_mcp.crosstrade.rate_limit import Allowance, TokenBucket, allowance
 from ct_mcp.errors import StoreFailed
-from ct_mcp.store.meters import Level, Meters
+from ct_mcp.store.rate_limit_file import BucketState, RateLimitFile
 
 TRY_AGAIN_AFTER = timedelta(seconds=5)
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
-_Step = Callable[[Bucket, datetime], tuple[Bucket, _T]]
+_Step = Callable[[TokenBucket, datetime], tuple[TokenBucket, _T]]
 
 
 class SharedBudget:
@@ -31,14 +31,14 @@ class SharedBudget:
     from time to time: requests are never blocked for ever, and three processes in that state still keep the limit.
     """
 
-    def __init__(self, meters: Meters, token: str, clock: Callable[[], datetime]) -> None:
+    def __init__(self, meters: RateLimitFile, token: str, clock: Callable[[], datetime]) -> None:
         """Touch nothing. The token is kept nowhere: its bucket is named after a piece of its hash."""
         self._meters = meters
         self._name = sha256(f"ct-mcp request budget {token}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
         self._clock = clock
         self._turn = anyio.Lock()
-        self._known = Bucket()
-        self._alone: Bucket | None = None
+        self._known = TokenBucket()
+        self._alone: TokenBucket | None = None
         self._alone_until: datetime | None = None
         self._why = ""
 
@@ -72,13 +72,13 @@ class SharedBudget:
     async def _together(self, step: _Step[_T]) -> _T:
         alone = self._alone
 
-        def change(level: Level | None) -> tuple[Level, tuple[Bucket, _T]]:
+        def change(level: BucketState | None) -> tuple[BucketState, tuple[TokenBucket, _T]]:
             # Read here, where nobody else is: of two who ask at once the first to ask may be the second to come, and
             # by its clock the bucket would refill twice for the same time.
             at = self._clock()
-            bucket = Bucket() if level is None else Bucket(*level)
+            bucket = TokenBucket() if level is None else TokenBucket(*level)
             after, told = step(bucket.rejoined(at, alone) if alone else bucket, at)
-            return Level(after.tokens, after.at or at), (after, told)
+            return BucketState(after.tokens, after.at or at), (after, told)
 
         self._known, told = await self._meters.change(self._name, change)
         if alone is not None:

@@ -1,5 +1,8 @@
 """Futures instruments in the five spellings that CrossTrade accepts, and the dated one that we send.
 
+Also read are those that TradingView and NinjaTrader's own windows show, where they mean one contract and no other:
+``CME_MINI:ESZ2026``, ``ES 3-27``, ``ES MAR 27``; ``ES ##-##`` is NinjaTrader's name for the front month.
+
 ``ES 12-26`` (dated), ``ES`` (root), ``ES1!`` (continuous), ``ESZ26`` or ``ESZ6`` (CME code), ``ES DEC26``.
 The dated form never changes its meaning; a root or continuous name means the front month of the day,
 which only the service can tell, so those parse to `FrontMonth` and are resolved by a quote.
@@ -7,7 +10,7 @@ Source: endpoints reference, "Instrument names"; platform reference, "Names".
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 from ct_mcp.errors import BadRequest
@@ -16,10 +19,12 @@ MONTH_CODES = "FGHJKMNQUVXZ"
 MONTH_NAMES = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 
 _ROOT = r"(?P<root>[A-Z0-9]{1,6}?)"
-_DATED = re.compile(rf"{_ROOT} (?P<month>\d\d)-(?P<year>\d\d)")
-_NAMED = re.compile(rf"{_ROOT} (?P<name>[A-Z]{{3}})(?P<year>\d\d)")
-_CODED = re.compile(rf"{_ROOT}(?P<code>[{MONTH_CODES}])(?P<year>\d\d?)")
-_CONTINUOUS = re.compile(rf"{_ROOT}1!")
+_YEAR = r"(?P<year>(?:20)?\d\d)"
+_EXCHANGE = re.compile(r"[A-Z][A-Z0-9_]{1,11}:")
+_DATED = re.compile(rf"{_ROOT} (?P<month>\d\d?)-{_YEAR}")
+_NAMED = re.compile(rf"{_ROOT} (?P<name>[A-Z]{{3}}) ?{_YEAR}")
+_CODED = re.compile(rf"{_ROOT}(?P<code>[{MONTH_CODES}])(?P<year>\d|(?:20)?\d\d)")
+_CONTINUOUS = re.compile(rf"{_ROOT}(?:1!| ##-##)")
 # No root has two digits in a row: what has is a contract month with a slip in it.
 _BARE = re.compile(r"(?!.*\d\d)(?P<root>[A-Z][A-Z0-9]{0,5}|[0-9][A-Z]{1,2})")
 
@@ -34,6 +39,11 @@ class Instrument:
 
     def __str__(self) -> str:
         return f"{self.root} {self.month:02d}-{self.year % 100:02d}"
+
+    @property
+    def label(self) -> str:
+        """The name as a person reads it in a list."""
+        return str(self)
 
     @property
     def code(self) -> str:
@@ -55,6 +65,36 @@ class Instrument:
         return (self.year, self.month) < (today.year, today.month)
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class OtherInstrument(Instrument):
+    """What an account holds or has working that is no dated future: it is shown, and nothing here trades it.
+
+    ``root`` is its whole name, ``kind`` NinjaTrader's word for what it is; empty where nobody said so.
+    """
+
+    year: int = 0
+    month: int = 0
+    kind: str = field(default="", compare=False)
+
+    def __str__(self) -> str:
+        return self.root
+
+    @property
+    def label(self) -> str:
+        """The name with what it is."""
+        return f"{self.root} ({self.kind or 'no dated future'}, not tradable here)"
+
+    def may_be(self, instrument: Instrument) -> bool:
+        """Say whether it may be this future after all, spelled without its month or in a way that we cannot read."""
+        is_open = self.kind.casefold() in ("", "future", "unknown")
+        return is_open and self.root.upper().startswith(instrument.root)
+
+
+def held_instrument(root: str, year: int, month: int) -> Instrument:
+    """Make an instrument of its parts: without a month it is no dated future."""
+    return Instrument(root, year, month) if month else OtherInstrument(root)
+
+
 @dataclass(frozen=True, slots=True)
 class FrontMonth:
     """A root that stands for whatever contract is the front month today."""
@@ -73,7 +113,7 @@ def parse_instrument(text: str, today: date) -> Instrument | FrontMonth:
     """
     if not text.isascii():  # a long s becomes S, and an Arabic digit counts as one
         raise _unreadable(text)
-    name = " ".join(text.upper().split())
+    name = _EXCHANGE.sub("", " ".join(text.upper().split()), count=1)
     if found := _DATED.fullmatch(name):
         return _dated(found["root"], int(found["month"]), _full_year(found["year"], today), text)
     if (found := _NAMED.fullmatch(name)) and found["name"] in MONTH_NAMES:
@@ -104,6 +144,8 @@ def parse_dated(text: str, today: date) -> Instrument:
 
 
 def _full_year(digits: str, today: date) -> int:
+    if len(digits) == 4:
+        return int(digits)
     span = 10 if len(digits) == 1 else 100
     year = today.year - today.year % span + int(digits)
     return min((year - span, year, year + span), key=lambda candidate: abs(candidate - today.year - 1))

@@ -7,6 +7,26 @@ from enum import StrEnum
 
 from ct_mcp.domain.instrument import Instrument
 
+LARGEST_PRICE = Decimal(1_000_000_000)
+MOST_DECIMALS = 12
+LONGEST_LOOKBACK_SECONDS = 900
+"""So far back are executions told. Source: endpoints reference, "ListExecutions"."""
+
+
+def is_whole_number(quantity: object) -> bool:
+    """Say whether it counts contracts: an int of one or more, and no bool."""
+    return type(quantity) is int and quantity >= 1
+
+
+def is_price(price: object) -> bool:
+    """Say whether it is a finite price of sane size; zero is none, because CrossTrade reads it as 'no price'."""
+    return (
+        isinstance(price, Decimal)
+        and price.is_finite()
+        and 0 < abs(price) <= LARGEST_PRICE
+        and price == round(price, MOST_DECIMALS)
+    )
+
 
 class OrderAction(StrEnum):
     """What an order does."""
@@ -57,11 +77,12 @@ class TimeInForce(StrEnum):
 
 
 class OrderState(StrEnum):
-    """NinjaTrader's states. UNKNOWN is what we cannot read, and is never taken for closed."""
+    """NinjaTrader's sixteen states. UNKNOWN is its own and what we cannot read, and is never taken for closed."""
 
     INITIALIZED = "INITIALIZED"
     SUBMITTED = "SUBMITTED"
     ACCEPTED = "ACCEPTED"
+    ACCEPTED_BY_RISK = "ACCEPTED_BY_RISK"
     TRIGGER_PENDING = "TRIGGER_PENDING"
     WORKING = "WORKING"
     PART_FILLED = "PART_FILLED"
@@ -72,17 +93,23 @@ class OrderState(StrEnum):
     FILLED = "FILLED"
     CANCELLED = "CANCELLED"
     REJECTED = "REJECTED"
+    SUSPENDED = "SUSPENDED"
     UNKNOWN = "UNKNOWN"
 
 
 CLOSED = frozenset({OrderState.FILLED, OrderState.CANCELLED, OrderState.REJECTED})
-WORKING = frozenset({OrderState.ACCEPTED, OrderState.WORKING, OrderState.PART_FILLED, OrderState.TRIGGER_PENDING})
+ACCEPTED = frozenset({OrderState.ACCEPTED, OrderState.ACCEPTED_BY_RISK})
+IN_MARKET = frozenset({OrderState.WORKING, OrderState.PART_FILLED})
+WORKING = ACCEPTED | IN_MARKET | {OrderState.TRIGGER_PENDING, OrderState.SUSPENDED}
 IN_FLIGHT = frozenset(OrderState) - CLOSED - WORKING - {OrderState.UNKNOWN}
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One order row. Prices are None where the order type has none."""
+    """One order row. Prices are None where the order type has none.
+
+    ``unknown_word`` is their word for a state that we do not know; ``said`` is their remark on what became of it.
+    """
 
     account: str
     order_id: str
@@ -100,6 +127,19 @@ class Order:
     name: str | None = None
     own_id: str | None = None
     placed_at: datetime | None = None
+    unknown_word: str | None = None
+    said: str | None = None
+    exact_quantity: Decimal | None = None
+
+    @property
+    def state_text(self) -> str:
+        """The state; of one that we do not know, with their word for it."""
+        return f'{self.state} ("{self.unknown_word}")' if self.unknown_word else self.state
+
+    @property
+    def amount(self) -> int | Decimal:
+        """What it is for, as it is shown: of what is no future it may be a part."""
+        return self.quantity if self.exact_quantity is None else self.exact_quantity
 
     @property
     def remaining(self) -> int:
@@ -125,6 +165,12 @@ class Execution:
     price: Decimal
     at: datetime | None
     name: str | None = None
+    exact_quantity: Decimal | None = None
+
+    @property
+    def amount(self) -> int | Decimal:
+        """What it is for, as it is shown: of what is no future it may be a part."""
+        return self.quantity if self.exact_quantity is None else self.exact_quantity
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +182,7 @@ class LifecycleEvent:
     event: str
     state: OrderState | None
     order_id: str | None
+    said: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,3 +198,8 @@ class Lifecycle:
     def last_state(self) -> OrderState | None:
         """The newest state that any event carries; None where none does."""
         return next((event.state for event in reversed(self.events) if event.state is not None), None)
+
+    @property
+    def last_said(self) -> str | None:
+        """The newest remark that any event carries; None where none does."""
+        return next((event.said for event in reversed(self.events) if event.said), None)

@@ -1,12 +1,13 @@
-"""How far a book can reach: the net position if any subset of the open orders fills."""
+"""How far an account can come to stand in one instrument: the net position if any subset of what may fill does."""
 
+from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ct_mcp.domain.action import ChangeOrder, PlaceOrder, ProtectPosition, ReplaceOrder, ReversePosition
+from ct_mcp.domain.commands import PlaceOrder
+from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import Order
-from ct_mcp.guard.legs import SendsOrder, bracket_of, resulting_order
-from ct_mcp.guard.policy import PendingOrder, View
+from ct_mcp.guard.context import PendingOrder, RiskContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,117 +32,116 @@ class WorstCase:
         """The larger of the two: what a position limit is held against."""
         return max(self.long, self.short)
 
+    def side(self, sign: int) -> int:
+        """Contracts that may come to be held on the side of a BUY (1) or a SELL (-1)."""
+        return self.long if sign > 0 else self.short
+
     def is_beyond(self, other: "WorstCase") -> bool:
         """Say whether it is worse than another on either side."""
         return self.long > other.long or self.short > other.short
 
 
 @dataclass(frozen=True, slots=True)
-class _Leg:
-    """Contracts that may fill; of the legs of one OCO group at most one does."""
+class Leg:
+    """Contracts that may fill, signed; ``oco_id`` names the group it stands in, ``is_stop`` how it waits there."""
 
     signed: int
     oco_id: str | None = None
+    is_stop: bool = False
+
+
+def leg_of(order: Order) -> Leg:
+    """Take what remains of an order as a leg."""
+    return Leg(order.action.sign * order.remaining, order.oco_id, order.order_type.needs_stop_price)
+
+
+def leg_of_new(order: PlaceOrder, *, is_alone: bool = False) -> Leg:
+    """Take a new order as a leg; ``is_alone`` where it does not share the fate of the group it names."""
+    oco_id = None if is_alone else order.oco_id
+    return Leg(order.action.sign * order.quantity, oco_id, order.order_type.needs_stop_price)
+
+
+def pending_leg(order: PendingOrder) -> Leg:
+    """Take an order of unknown outcome as a leg: all of it may fill, and no group holds it."""
+    return Leg(order.signed_quantity)
 
 
 def worst_case(net: int, orders: Iterable[Order], pending: Iterable[PendingOrder]) -> WorstCase:
-    """Count what remains of every order that is not closed, of an OCO group its worst member, of pending ones all."""
-    return _worst(net, [*map(_leg, orders), *map(_pending_leg, pending)])
+    """Count what remains of every order that is not closed, and all of the pending ones."""
+    return reach(net, [*map(leg_of, orders), *map(pending_leg, pending)])
 
 
-def worst_case_now(action: SendsOrder | ProtectPosition, view: View) -> WorstCase | None:
-    """How far the book reaches before the action; None where positions or orders were not read."""
-    book = _book(action, view)
-    return None if book is None else _worst(book.net, book.standing)
+def reach(net: int, legs: Iterable[Leg]) -> WorstCase:
+    """Count every leg on its side; of an exit pair only the larger leg.
 
-
-def worst_case_after(action: SendsOrder | ProtectPosition, view: View) -> WorstCase | None:
-    """How far the book reaches once the action is sent; None where positions or orders were not read.
-
-    An order that is being changed or replaced may still fill as it was. A flatten that comes first may not have
-    happened when the order behind it fills: CrossTrade places that one either way.
+    OCO is NinjaTrader's promise to cancel once it heard of a fill, so a group is believed only where it is the usual
+    pair around a position: one stop and one other exit, neither larger than what is held. Everything else counts in
+    full, whatever group it stands in.
     """
-    book, order = _book(action, view), resulting_order(action, view)
-    if book is None:
-        return None
-    if isinstance(action, ProtectPosition):
-        return _around(action, book, view)
-    if order is None:
-        return None
-    if isinstance(action, ReversePosition):
-        # What fills before it is turned round as well, and what fills after it is not.
-        turned = [_Leg(-leg.signed, leg.oco_id) for leg in book.standing]
-        return _worst(book.net, [*book.standing, *turned, _Leg(-book.net), _Leg(-book.net)])
-    changed = view.order(action.order_id) if isinstance(action, ChangeOrder) else None
-    legs = [_leg(other) for other in book.orders if other is not changed] + book.pending
-    if order.flatten_first:
-        legs.append(_Leg(-book.net))
-    return _worst(book.net, [*legs, _new_leg(action, order, changed, view)])
+    groups: dict[tuple[str, bool], list[Leg]] = defaultdict(list)
+    most = {True: net, False: net}
+    for leg in legs:
+        if leg.oco_id:
+            groups[leg.oco_id, leg.signed > 0].append(leg)
+        else:
+            most[leg.signed > 0] += leg.signed
+    for (_, is_buy), members in groups.items():
+        most[is_buy] += _largest(members) if _is_exit_pair(members, net) else sum(leg.signed for leg in members)
+    return WorstCase(most[True], most[False])
+
+
+def _is_exit_pair(members: list[Leg], net: int) -> bool:
+    stops = sum(leg.is_stop for leg in members)
+    leaves = all(leg.signed * net < 0 and abs(leg.signed) <= abs(net) for leg in members)
+    return leaves and stops <= 1 and len(members) - stops <= 1
+
+
+def _largest(members: list[Leg]) -> int:
+    return max((leg.signed for leg in members), key=abs)
+
+
+def goes_towards_flat(before: int | None, after: int | None) -> bool:
+    """Say whether a position ends smaller on its own side, or flat; False where either is not known."""
+    if before is None or after is None:
+        return False
+    return before * after >= 0 and abs(after) < abs(before)
 
 
 @dataclass(frozen=True, slots=True)
-class _Book:
-    """What is known of one instrument."""
+class Book:
+    """What stands in one instrument of an account: the position, the open orders, and what may still come."""
 
     net: int
     orders: tuple[Order, ...]
-    pending: list[_Leg]
+    pending: tuple[Leg, ...]
+
+    @classmethod
+    def of(cls, instrument: Instrument, context: RiskContext) -> "Book | None":
+        """Take it from what was read; None where positions or orders were not."""
+        net, orders = context.net_position(instrument), context.open_orders(instrument)
+        if net is None or orders is None:
+            return None
+        return cls(net, orders, tuple(map(pending_leg, context.pending_orders(instrument))))
 
     @property
-    def standing(self) -> list[_Leg]:
-        return [*map(_leg, self.orders), *self.pending]
+    def legs(self) -> tuple[Leg, ...]:
+        """Everything that may fill."""
+        return (*map(leg_of, self.orders), *self.pending)
+
+    @property
+    def worst(self) -> WorstCase:
+        """How far it can come to stand."""
+        return reach(self.net, self.legs)
+
+    def without(self, gone: Iterable[Order]) -> "Book":
+        """Give the same without some of its orders."""
+        gone = tuple(gone)
+        return replace(self, orders=tuple(order for order in self.orders if order not in gone))
 
 
-def _book(action: SendsOrder | ProtectPosition, view: View) -> _Book | None:
-    order = resulting_order(action, view)
-    instrument = action.instrument if isinstance(action, ReversePosition | ProtectPosition) else None
-    instrument = instrument or (order.instrument if order else None)
-    if instrument is None:
-        return None
-    net, orders = view.net_position(instrument), view.open_orders(instrument)
-    if net is None or orders is None:
-        return None
-    return _Book(net, orders, [*map(_pending_leg, view.pending_orders(instrument))])
-
-
-def _around(protect: ProtectPosition, book: _Book, view: View) -> WorstCase | None:
-    """The orders of the instrument are cancelled first; what was sent with an unknown outcome may still come."""
-    legs = bracket_of(protect, view)
-    if legs is None:
-        return None
-    return _worst(book.net, [*book.pending, *(_Leg(leg.action.sign * leg.quantity, leg.oco_id) for leg in legs)])
-
-
-def _new_leg(action: SendsOrder, order: PlaceOrder, changed: Order | None, view: View) -> _Leg:
-    """A replacement does not share the fate of the group that goes with the old order."""
-    replaced = view.order(action.order_id) if isinstance(action, ReplaceOrder) else None
-    is_alone = replaced is not None and replaced.oco_id == order.oco_id
-    return _Leg(order.action.sign * _may_fill(order, changed), None if is_alone else order.oco_id)
-
-
-def _worst(net: int, legs: Iterable[_Leg]) -> WorstCase:
-    most_long, most_short = net, net
-    groups: dict[str, tuple[int, int]] = {}
-    for leg in legs:
-        if leg.oco_id:
-            low, high = groups.get(leg.oco_id, (0, 0))
-            groups[leg.oco_id] = min(low, leg.signed), max(high, leg.signed)
-        else:
-            most_long += max(0, leg.signed)
-            most_short += min(0, leg.signed)
-    return WorstCase(
-        most_long + sum(high for _, high in groups.values()), most_short + sum(low for low, _ in groups.values())
-    )
-
-
-def _leg(order: Order) -> _Leg:
-    return _Leg(order.action.sign * order.remaining, order.oco_id)
-
-
-def _pending_leg(order: PendingOrder) -> _Leg:
-    return _Leg(order.signed_quantity)
-
-
-def _may_fill(order: PlaceOrder, changed: Order | None) -> int:
-    """Contracts that may still fill: of a changed order the larger of what remains before and after."""
-    return order.quantity if changed is None else max(changed.remaining, order.quantity - changed.filled)
+def others_at_worst(named: Instrument, context: RiskContext) -> list[tuple[Instrument, WorstCase | None]]:
+    """Give every other instrument in which anything is held, working or of unknown outcome, with its worst case."""
+    known = {each.instrument for each in context.positions or ()}
+    known |= {each.instrument for each in context.orders or ()} | {each.instrument for each in context.pending}
+    books = ((other, Book.of(other, context)) for other in sorted(known - {named}))
+    return [(other, None if book is None else book.worst) for other, book in books]

@@ -1,8 +1,26 @@
-"""The live view: what is known of accounts, positions, orders and quotes, each with when it was read.
+"""What one process knows of accounts, positions, orders and quotes between two reads, each with when it was read.
 
-A full read replaces what was known and nothing is merged into it; what the stream tells of an account only ends what
-was known. Between two reads that are the same question, and while nothing can have been missed, the answer of the
-first serves both. Everything that decides a trade reads for itself: the guard never looks here.
+It is for what is only shown. What decides a trade reads accounts, positions and orders for itself, and takes nothing of
+here but a quote that the stream has just told, and whether there was word of an account since it read.
+
+How it works; the numbers stand again at the blocks that do it.
+
+ 1. What is kept is whole answers. A full read replaces what was kept, and nothing is merged into it.
+ 2. What the stream tells of an account only ends what was kept of it. For that, changes are counted for each account
+    and for all together, the counts only grow, and each answer carries the count of when its request began. An answer
+    whose count is no longer the present one may be old.
+ 3. Silence about an account means that nothing changed only while the stream is sound and has proven that it tells of
+    accounts (`is_trusted`). Without it nothing that was kept is served.
+ 4. An empty answer is never served: flat, and no order left, are said only when they were read for the answer.
+ 5. A question that equals one under way waits for that one's answer, with or without a stream; but not for one that
+    began long ago, or before a change, since it may tell of a time before the question.
+ 6. Quotes are pushed. A pushed price is served while it is fresh, on top of a quote that was read, since only that one
+    says what the contract is worth; and only by a name that was read not long ago, since which contract a root stands
+    for is theirs to say.
+ 7. Everything is bounded: answers, names, accounts, instruments. What somebody holds is forgotten last.
+ 8. Silence may stand for a reading of a moment ago (`silence`), and for that it must prove more: the account itself has
+    spoken since the last gap, and some frame came within the last seconds.
+ 9. Where no request may be made, what was read last is given for a while, and called old by whoever shows it.
 """
 
 from collections import Counter
@@ -10,27 +28,30 @@ from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Generic, TypeVar
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import anyio
 
-from ct_mcp.crosstrade.protocol import Doubt, Event, Protocol
-from ct_mcp.crosstrade.wire_stream import AccountNews, PnlNews, Tick
-from ct_mcp.domain.action import Action, FlattenEverything
+from ct_mcp.crosstrade.stream.events import AccountChanged, Event, Gap, PnlUpdate, QuoteTick
+from ct_mcp.domain.commands import Command
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.market import Quote
 from ct_mcp.errors import BadRequest, CtMcpError
 
-T = TypeVar("T")
-Hear = Callable[[str], None]
+if TYPE_CHECKING:  # the start of the server needs no frames
+    from ct_mcp.crosstrade.stream.protocol import StreamProtocol
 
-# A read that began longer ago is not joined by another question: it may tell of a time before that was asked.
+T = TypeVar("T")
+Warn = Callable[[str], None]
+
 JOINED_WITHIN_SECONDS = 1.0
 MOST_INSTRUMENTS = 20
 MOST_HELD = 15
 NAME_HOLDS_SECONDS = 600.0
-# What may have changed is shown for so long, and called so, where no request may be made.
 STALE_SERVES_SECONDS = 60.0
+SPOKE_WITHIN_SECONDS = 2.5
+"""Figures of accounts are told every second, so a sound stream is never silent for so long."""
 _MOST_KEPT = 200
 
 
@@ -43,47 +64,59 @@ class Freshness:
     figures_seconds: float = 3.0
 
 
+class LinkState(StrEnum):
+    """How a link on the way to the broker stands, the stream being one of them."""
+
+    OK = "ok"
+    BROKEN = "broken"
+    UNKNOWN = "unknown"
+    OFF = "off"
+
+
 @dataclass(frozen=True, slots=True)
-class Known(Generic[T]):
-    """One answer, when its request began, the warnings beside it, and how much had been heard by then."""
+class CachedAnswer(Generic[T]):
+    """One answer, when its request began, the warnings beside it, and how many changes had been told by then."""
 
     value: T
     began_at: datetime
     warnings: tuple[str, ...]
-    heard: int
+    changes: int
 
 
 @dataclass(slots=True)
-class _Flight:
+class _PendingRead:
     """A request under way, which others may wait for."""
 
     began_at: datetime
-    heard: int
-    landed: anyio.Event = field(default_factory=anyio.Event)
-    known: Known[Any] | None = None
+    changes: int
+    done: anyio.Event = field(default_factory=anyio.Event)
+    answer: CachedAnswer[Any] | None = None
     error: CtMcpError | None = None
 
 
-class LiveView:
+class LiveCache:
     """What one process knows. Without a stream it only joins equal questions that are under way at once."""
 
     def __init__(self, clock: Callable[[], datetime], freshness: Freshness | None = None) -> None:
         self.freshness = freshness or Freshness()
-        self.stream: Protocol | None = None
-        self.condition: Callable[[], tuple[str, str]] = lambda: ("off", "everything is read by request")
+        self.stream: StreamProtocol | None = None
+        self.condition: Callable[[], tuple[LinkState, str]] = lambda: (LinkState.OFF, "everything is read by request")
         self.clock = clock
-        self._known: dict[Hashable, Known[Any]] = {}
-        self._flights: dict[Hashable, _Flight] = {}
-        self._ticks: dict[Instrument, Tick] = {}
+        self._answers: dict[Hashable, CachedAnswer[Any]] = {}
+        self._pending: dict[Hashable, _PendingRead] = {}
+        self._ticks: dict[Instrument, QuoteTick] = {}
         self._quotes: dict[Instrument, Quote] = {}
         self._names: dict[str, tuple[Instrument, datetime]] = {}
         self._held: Counter[str] = Counter()
-        self._heard: dict[str, int] = {}
-        self._heard_of_all = 0
+        self._changes: dict[str, int] = {}
+        self._changes_of_all = 0
+        self._spoke: set[str] = set()
         self._news = anyio.Event()
         self._listeners: list[Callable[[Event], None]] = []
 
-    def follow(self, stream: Protocol, condition: Callable[[], tuple[str, str]]) -> None:
+    # --- the stream ---
+
+    def follow(self, stream: "StreamProtocol", condition: Callable[[], tuple[LinkState, str]]) -> None:
         """Rely on this stream from now on, as far as it is sound; somebody hands what it tells to `hear`.
 
         ``condition`` tells the state of it, and what that means, for the status.
@@ -92,32 +125,50 @@ class LiveView:
         stream.want(frozenset(self._quotes))
 
     def unfollow(self) -> None:
-        """There is no stream any more."""
-        self.stream, self.condition = None, lambda: ("broken", "it has failed: everything is read by request")
+        """Give up the stream for good."""
+        self.stream, self.condition = None, lambda: (LinkState.BROKEN, "it has failed: everything is read by request")
 
     @property
     def is_trusted(self) -> bool:
-        """Whether the absence of word from an account means that nothing changed in it."""
+        """Whether the absence of word from an account means that nothing changed in it (3)."""
         return self.stream is not None and self.stream.is_sound and self.stream.hears_accounts
 
+    def silence(self, account: str) -> int | None:
+        """Mark this moment: as long as the same mark is given again, nothing was told of the account since (8).
+
+        None where its silence says nothing.
+        """
+        is_live = self.stream is not None and self.stream.has_spoken_within(SPOKE_WITHIN_SECONDS, self.clock())
+        speaks = self.is_trusted and account.casefold() in self._spoke
+        return self._changes_about(account) if is_live and speaks else None
+
     def hear(self, event: Event) -> None:
-        """Take what the stream told, or what we did ourselves, and wake whoever waits for it."""
+        """Take what the stream told, and wake whoever waits for it."""
         match event:
-            case Tick():
+            case AccountChanged(account=str(name)) if len(self._spoke) < _MOST_KEPT:
+                self._spoke.add(name.casefold())
+            case Gap():
+                self._spoke.clear()
+        self._take(event)
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case QuoteTick():
                 held = self._ticks.get(event.instrument)
                 if held is None or held.at <= event.at:
                     self._ticks[event.instrument] = event
-            case AccountNews(account=str(name)) if name.casefold() in self._heard or len(self._heard) < _MOST_KEPT:
-                self._heard[name.casefold()] = self._heard.get(name.casefold(), 0) + 1
-            case AccountNews() | Doubt():
-                self._heard_of_all += 1
-            case PnlNews():
+            # 2. A change of an account that is counted by itself; 7. of all where that would be one too many.
+            case AccountChanged(account=str(name)) if self._has_room_for(name.casefold()):
+                self._changes[name.casefold()] = self._changes.get(name.casefold(), 0) + 1
+            case AccountChanged() | Gap():
+                self._changes_of_all += 1
+            case PnlUpdate():
                 pass
         self._tell(event)
 
-    def sent(self, action: Action) -> None:
-        """We changed something ourselves, or may have."""
-        self.hear(AccountNews(None if isinstance(action, FlattenEverything) else action.account))
+    def sent(self, command: Command) -> None:
+        """Take note that we changed something ourselves, or may have."""
+        self._take(AccountChanged(command.account))
 
     def on_news(self, listener: Callable[[Event], None]) -> Callable[[], None]:
         """Tell the listener every event from now on; the answer ends that."""
@@ -140,11 +191,10 @@ class LiveView:
             waiting.cancel_scope.cancel()
         return heard
 
-    def quote(self, name: str) -> Quote | None:
-        """The newest quote that the stream told, if it is fresh; what a contract is worth comes from a read before.
+    # --- quotes (6) ---
 
-        ``name`` must have been resolved by a read not long ago: which contract a root stands for is theirs to say.
-        """
+    def quote(self, name: str) -> Quote | None:
+        """Give the newest quote that the stream told, if it is fresh, the stream sound and the name known."""
         instrument, resolved_at = self._names.get(name, (None, None))
         now = self.clock()
         if instrument is None or resolved_at is None or (now - resolved_at).total_seconds() > NAME_HOLDS_SECONDS:
@@ -183,7 +233,7 @@ class LiveView:
         return let_go
 
     def stands_for(self, name: str) -> Instrument | None:
-        """The contract that this name stood for when it was last read."""
+        """Give the contract that this name stood for when it was last read."""
         instrument, _ = self._names.get(name, (None, None))
         return instrument
 
@@ -192,6 +242,7 @@ class LiveView:
         return {self._names[name][0] for name in self._held if name in self._names}
 
     def _forget_the_oldest(self) -> None:
+        """Keep within bounds (7): what nobody holds goes first, the oldest before the newer."""
         held = self._held_instruments
         for forgotten in sorted(self._quotes, key=held.__contains__)[:-MOST_INSTRUMENTS]:
             del self._quotes[forgotten]
@@ -199,77 +250,85 @@ class LiveView:
         kept = [(known, named) for known, named in self._names.items() if named[0] in self._quotes]
         self._names = dict(sorted(kept, key=lambda each: each[0] in self._held)[-_MOST_KEPT:])
 
-    def last_known(self, key: Hashable) -> Known[Any] | None:
-        """What was read last, though it may have changed since; what was nothing then is not known now."""
-        known = self._known.get(key)
+    # --- answers ---
+
+    def last_known(self, key: Hashable) -> CachedAnswer[Any] | None:
+        """Give what was read last (9), though it may have changed since; what was nothing then is not known now."""
+        known = self._answers.get(key)
         if known is None or known.value == ():
             return None
         return known if (self.clock() - known.began_at).total_seconds() <= STALE_SERVES_SECONDS else None
 
     async def read(
-        self, key: Hashable, account: str | None, seconds: float, ask: Callable[[Hear], Awaitable[T]]
-    ) -> Known[T]:
-        """What is known while nothing can have changed it, or a read, joined with an equal one that is under way.
+        self, key: Hashable, account: str | None, seconds: float, ask: Callable[[Warn], Awaitable[T]]
+    ) -> CachedAnswer[T]:
+        """Give what is known while nothing can have changed it, or read, joined with an equal read under way.
 
         ``account`` is None for what is about all accounts; ``seconds`` is the age that still serves.
 
         Raises:
             UpstreamError: It had to be read, and could not be.
         """
-        known = self._known.get(key)
-        if known is not None and self._still_stands(known, account, seconds):
+        known = self._answers.get(key)
+        if known is not None and self._may_be_served(known, account, seconds):
             return known
-        while (flight := self._flights.get(key)) is not None and self._may_be_joined(flight, account):
-            await flight.landed.wait()
-            if flight.known is not None:
-                return flight.known
-            if flight.error is not None:
-                raise flight.error
-        return await self._flown(key, account, ask)
+        # 5. Wait for an equal read; where it was cancelled, the next may do, and in the end we ask ourselves.
+        while (pending := self._pending.get(key)) is not None and self._may_be_joined(pending, account):
+            await pending.done.wait()
+            if pending.answer is not None:
+                return pending.answer
+            if pending.error is not None:
+                raise pending.error
+        return await self._ask(key, account, ask)
 
-    async def _flown(self, key: Hashable, account: str | None, ask: Callable[[Hear], Awaitable[T]]) -> Known[T]:
-        flight = _Flight(self.clock(), self._heard_about(account))
-        self._flights[key] = flight
+    async def _ask(self, key: Hashable, account: str | None, ask: Callable[[Warn], Awaitable[T]]) -> CachedAnswer[T]:
+        pending = _PendingRead(self.clock(), self._changes_about(account))
+        self._pending[key] = pending
         warnings: list[str] = []
         try:
             value = await ask(warnings.append)
-            known = Known(value, flight.began_at, tuple(warnings), flight.heard)
-            flight.known = self._known[key] = known
+            # 1. The whole answer, in place of the old one; 2. with the count of when its request began.
+            answer = CachedAnswer(value, pending.began_at, tuple(warnings), pending.changes)
+            pending.answer = self._answers[key] = answer
         except CtMcpError as error:
-            flight.error = error
+            pending.error = error
             raise
         finally:
-            if self._flights.get(key) is flight:
-                del self._flights[key]
-            flight.landed.set()
-        while len(self._known) > _MOST_KEPT:
-            del self._known[next(iter(self._known))]
-        return known
+            if self._pending.get(key) is pending:
+                del self._pending[key]
+            pending.done.set()
+        while len(self._answers) > _MOST_KEPT:  # 7.
+            del self._answers[next(iter(self._answers))]
+        return answer
 
-    def _still_stands(self, known: Known[Any], account: str | None, seconds: float) -> bool:
-        """An empty list never stands: flat, and no order left, are said only when they were read for the answer."""
+    def _may_be_served(self, known: CachedAnswer[Any], account: str | None, seconds: float) -> bool:
         age = (self.clock() - known.began_at).total_seconds()
-        is_something = known.value != ()
-        return is_something and self.is_trusted and known.heard == self._heard_about(account) and 0 <= age <= seconds
+        is_something = known.value != ()  # 4.
+        is_unchanged = self.is_trusted and known.changes == self._changes_about(account)  # 2. and 3.
+        return is_something and is_unchanged and 0 <= age <= seconds
 
-    def _may_be_joined(self, flight: _Flight, account: str | None) -> bool:
-        age = (self.clock() - flight.began_at).total_seconds()
-        return flight.heard == self._heard_about(account) and 0 <= age <= JOINED_WITHIN_SECONDS
+    def _may_be_joined(self, pending: _PendingRead, account: str | None) -> bool:
+        """Whether it began a moment ago, and after every change that we know of (5)."""
+        age = (self.clock() - pending.began_at).total_seconds()
+        return pending.changes == self._changes_about(account) and 0 <= age <= JOINED_WITHIN_SECONDS
 
-    def _heard_about(self, account: str | None) -> int:
-        """How often there was word that may concern the account, or any of them; it only grows."""
-        own = sum(self._heard.values()) if account is None else self._heard.get(account.casefold(), 0)
-        return self._heard_of_all + own
+    def _changes_about(self, account: str | None) -> int:
+        """How often there was word that may concern the account, or any of them; it only grows (2)."""
+        own = sum(self._changes.values()) if account is None else self._changes.get(account.casefold(), 0)
+        return self._changes_of_all + own
+
+    def _has_room_for(self, account: str) -> bool:
+        return account in self._changes or len(self._changes) < _MOST_KEPT
 
     def _tell(self, event: Event) -> None:
         for listener in tuple(self._listeners):
             listener(event)
-        if isinstance(event, AccountNews | Doubt):
+        if isinstance(event, AccountChanged | Gap):
             self._news.set()
             self._news = anyio.Event()
 
 
-def _with_tick(read: Quote, tick: Tick) -> Quote:
+def _with_tick(read: Quote, tick: QuoteTick) -> Quote:
     return replace(
         read,
         bid=_on_tick(tick.bid, read),
@@ -281,6 +340,6 @@ def _with_tick(read: Quote, tick: Tick) -> Quote:
 
 
 def _on_tick(price: Decimal | None, quote: Quote) -> Decimal | None:
-    """The price on the contract's tick: frames carry the noise of binary numbers."""
+    """Give the price on the contract's tick: frames carry the noise of binary numbers."""
     size = quote.contract.tick_size
     return None if price is None else round(price / size) * size

@@ -1,4 +1,4 @@
-"""Feeds the live view from the one stream that a token may have, while a lease in the store says that it is ours."""
+"""Feed the live cache from the one stream that a token may have, while a lease in the store says that it is ours."""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
@@ -7,9 +7,9 @@ from typing import Protocol
 
 import anyio
 
-from ct_mcp.crosstrade.stream import Stream
+from ct_mcp.crosstrade.stream.socket import LiveStream
 from ct_mcp.errors import StoreFailed
-from ct_mcp.live.view import LiveView
+from ct_mcp.live.cache import LinkState, LiveCache
 
 LEASE = timedelta(seconds=15)
 _RENEWED_AFTER = timedelta(seconds=5)
@@ -26,20 +26,20 @@ class Leases(Protocol):
 class Feed:
     """One process's try at the stream. Whoever does not get it reads by request, and takes over when it falls free."""
 
-    def __init__(self, stream: Stream, view: LiveView, leases: Leases, clock: Callable[[], datetime]) -> None:
+    def __init__(self, stream: LiveStream, cache: LiveCache, leases: Leases, clock: Callable[[], datetime]) -> None:
         self._stream = stream
-        self._view = view
+        self._cache = cache
         self._leases = leases
         self._clock = clock
         self._holder = token_hex(8)
         self._held_since: datetime | None = None
         self._has_asked = False
-        view.follow(stream.protocol, lambda: self.condition)
+        cache.follow(stream.protocol, lambda: self.condition)
 
     async def run(self) -> None:
-        """Keep the view fed until this is cancelled, or the stream is given up for good."""
+        """Keep the cache fed until this is cancelled, or the stream is given up for good."""
         try:
-            await self._stream.run(self._view.hear, self.holds)
+            await self._stream.run(self._cache.hear, self.holds)
         finally:
             with anyio.CancelScope(shield=True):
                 await self._let_go()
@@ -68,17 +68,26 @@ class Feed:
                 return  # it runs out by itself
 
     @property
-    def condition(self) -> tuple[str, str]:
+    def condition(self) -> tuple[LinkState, str]:
         """The state of the stream for get_status, and what it means."""
         protocol = self._stream.protocol
         if protocol.is_displaced:
-            return "off", "another program of the person's has the one stream of this token: everything is read anew"
+            return (
+                LinkState.OFF,
+                "another program of the person's has the one stream of this token: everything is read anew",
+            )
         if self._stream.refused:
-            return "broken", f"{self._stream.refused}: everything is read anew"
+            return LinkState.BROKEN, f"{self._stream.refused}: everything is read anew"
         if not self._has_asked:
-            return "off", "it is only just beginning"
+            return LinkState.OFF, "it is only just beginning"
         if self._held_since is None:
-            return "off", "another ct-mcp on this machine has the one stream of this token: everything is read anew"
+            return (
+                LinkState.OFF,
+                "another ct-mcp on this machine has the one stream of this token: everything is read anew",
+            )
         if not protocol.is_sound:
-            return "broken", f"{protocol.state}: everything is read anew until it is back"
-        return "ok", "" if protocol.hears_accounts else "quotes are live; accounts are read anew until it told of one"
+            return LinkState.BROKEN, f"{protocol.state}: everything is read anew until it is back"
+        return (
+            LinkState.OK,
+            "" if protocol.hears_accounts else "quotes are live; accounts are read anew until it told of one",
+        )

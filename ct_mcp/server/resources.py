@@ -11,97 +11,95 @@ from mcp.server.mcpserver.resources import FunctionResource
 from mcp_types import CallToolResult
 
 from ct_mcp.errors import BadRequest, CtMcpError, NotFound
-from ct_mcp.server.answers.account import account_answer
-from ct_mcp.server.answers.accounts import accounts_answer
-from ct_mcp.server.answers.journal import journal_answer
-from ct_mcp.server.answers.orders import orders_answer
-from ct_mcp.server.answers.policy import policy_text
-from ct_mcp.server.answers.positions import positions_answer
-from ct_mcp.server.answers.quotes import quotes_answer
-from ct_mcp.server.holdings import read_positions
-from ct_mcp.server.reading import in_time
-from ct_mcp.server.references import REFERENCES, Library, Reference
-from ct_mcp.server.standing import read_accounts
-from ct_mcp.server.tools.account import read_account
-from ct_mcp.server.topics import Kind
-from ct_mcp.server.wiring import Wiring, reading_in
+from ct_mcp.server.context import ServerContext
+from ct_mcp.server.policy_text import policy_text
+from ct_mcp.server.queries import read_accounts, read_positions, time_limit
+from ct_mcp.server.references import REFERENCES, Reference, ReferenceCache
+from ct_mcp.server.resource_updates import ResourceKind
+from ct_mcp.server.tools.accounts import account_result, accounts_result, read_account
+from ct_mcp.server.tools.journal import journal_result
+from ct_mcp.server.tools.market import quotes_result
+from ct_mcp.server.tools.order_queries import orders_result
+from ct_mcp.server.tools.positions import Behind, positions_result
 
 JOURNAL_LINES = 20
-_OURS_ALWAYS = "what we send ourselves always, changes by others only while the stream is up, which get_status tells"
-NOTICES: dict[str, str] = {
-    Kind.ACCOUNTS: f"Can be subscribed to: {_OURS_ALWAYS}; not the P&L, that is told of the snapshot.",
-    Kind.SNAPSHOT: f"Can be subscribed to: {_OURS_ALWAYS}; at most one notice a second.",
-    Kind.QUOTE: "Can be subscribed to while the stream is up, which get_status tells; at most one notice a second.",
-    Kind.JOURNAL: "Can be subscribed to: what this server writes to it, not what the person's own commands do.",
+_OWN_ALWAYS = "what we send ourselves always, changes by others only while the stream is up, which get_status tells"
+_ONE_A_SECOND = "at most one notice a second."
+_NOTIFICATIONS: dict[str, str] = {
+    ResourceKind.ACCOUNTS: f"Can be subscribed to: {_OWN_ALWAYS}; not the P&L, that is told of the snapshot.",
+    ResourceKind.SNAPSHOT: f"Can be subscribed to: {_OWN_ALWAYS}; {_ONE_A_SECOND}",
+    ResourceKind.QUOTE: f"Can be subscribed to while the stream is up, which get_status tells; {_ONE_A_SECOND}",
+    ResourceKind.JOURNAL: "Can be subscribed to: what this server writes to it, not what the person's own commands do.",
 }
 _P = ParamSpec("_P")
 
 
-class Shelf:
-    """What can be attached, read from the desk of one server when somebody asks for it."""
+class ResourceReader:
+    """Reads what can be attached, when somebody asks for it. Docstrings of resources are what clients show."""
 
-    def __init__(self, wiring: Wiring) -> None:
+    def __init__(self, context: ServerContext) -> None:
         """Touch nothing yet."""
-        self._wiring = wiring
-        self._library = Library()
+        self._context = context
+        self._references = ReferenceCache()
 
     async def accounts(self) -> str:
         """All accounts: kind, whether each may trade, balances, P&L of the day."""
-        reading = reading_in(self._wiring)
-        standings = await read_accounts(reading)
-        return _json(accounts_answer(standings, reading.notes, reading.read_at))
+        query = self._context.query()
+        statuses = await read_accounts(query)
+        return _json(accounts_result(statuses, query.notes, query.read_at))
 
     async def snapshot(self, account: str) -> str:
         """One account: balances, open positions and working orders."""
-        reading = reading_in(self._wiring)
-        report = await read_account(reading, account)
+        query = self._context.query()
+        report = await read_account(query, account)
         name = report.account.name
-        positions = await read_positions(reading, name)
-        orders = await reading.live.orders(name, active_only=True)
-        now, notes = reading.read_at, reading.notes
+        positions = await read_positions(query, name)
+        orders = await query.live.orders(name, active_only=True)
+        now, notes = query.read_at, query.notes
         parts = {
-            "account": account_answer(report, notes, now),
-            "positions": positions_answer(positions, now, name),
-            "orders": orders_answer([order for order in orders if not order.is_closed], name, [], now),
+            "account": account_result(report, notes, now),
+            "positions": positions_result(positions, now, name, behind=Behind(orders, query.desk.contexts.contracts)),
+            "orders": orders_result([order for order in orders if not order.is_closed], name, [], now),
         }
-        return _compact({part: answer.structured_content for part, answer in parts.items()})
+        return _compact({part: result.structured_content for part, result in parts.items()})
 
     async def policy(self) -> str:
         """What this server may do: mode, limits, approvals."""
-        return policy_text(self._wiring.policy)
+        self._context.refuse_with_faults()
+        return policy_text(self._context.policy)
 
     async def quotes(self, instrument: str) -> str:
         """One instrument: bid, ask, last, change, age of the quote, tick and point value."""
-        reading = reading_in(self._wiring)
-        quotes = await reading.live.quotes([instrument])
-        stale_after = reading.desk.policy.limits.quote_max_age_seconds
-        return _json(quotes_answer([instrument], quotes, stale_after, reading.notes, reading.desk.clock()))
+        query = self._context.query()
+        quotes = await query.live.quotes([instrument])
+        stale_after = query.desk.policy.limits.quote_max_age_seconds
+        return _json(quotes_result([instrument], quotes, stale_after, query.notes, query.desk.clock()))
 
     async def journal(self) -> str:
         """Our own journal, its newest lines: what was asked, denied, approved, sent and answered."""
-        desk = self._wiring.desk
-        return _json(journal_answer(await desk.store.entries(JOURNAL_LINES), desk.clock()))
+        desk = self._context.desk
+        return _json(journal_result(await desk.store.entries(JOURNAL_LINES), desk.clock()))
 
     async def reference(self, wanted: Reference) -> str:
         """What CrossTrade says of its own API."""
-        return await self._library.read(self._wiring.desk, wanted)
+        return await self._references.read(self._context.desk, wanted)
 
 
-def add_resources(server: MCPServer[Wiring], wiring: Wiring) -> None:
+def add_resources(server: MCPServer[ServerContext], context: ServerContext) -> None:
     """List what can be attached. Nothing is read before somebody asks for it."""
-    shelf = Shelf(wiring)
-    _add(server, Kind.ACCOUNTS, "application/json", shelf.accounts)
-    _add(server, Kind.SNAPSHOT, "application/json", shelf.snapshot)
-    _add(server, Kind.QUOTE, "application/json", shelf.quotes)
-    _add(server, "crosstrade://policy", "text/markdown", shelf.policy)
-    _add(server, Kind.JOURNAL, "application/json", shelf.journal)
+    reader = ResourceReader(context)
+    _add(server, ResourceKind.ACCOUNTS, "application/json", reader.accounts)
+    _add(server, ResourceKind.SNAPSHOT, "application/json", reader.snapshot)
+    _add(server, ResourceKind.QUOTE, "application/json", reader.quotes)
+    _add(server, "crosstrade://policy", "text/markdown", reader.policy)
+    _add(server, ResourceKind.JOURNAL, "application/json", reader.journal)
     for reference in REFERENCES:
-        _add_reference(server, shelf, reference)
+        _add_reference(server, reader, reference)
 
 
-def _add_reference(server: MCPServer[Wiring], shelf: Shelf, wanted: Reference) -> None:
+def _add_reference(server: MCPServer[ServerContext], reader: ResourceReader, wanted: Reference) -> None:
     async def read() -> str:
-        return await shelf.reference(wanted)
+        return await reader.reference(wanted)
 
     listed = FunctionResource(
         uri=f"crosstrade://reference/{wanted.uri}",
@@ -109,23 +107,27 @@ def _add_reference(server: MCPServer[Wiring], shelf: Shelf, wanted: Reference) -
         title=wanted.title,
         description=wanted.description,
         mime_type=wanted.mime_type,
-        fn=_told(in_time()(read)),
+        fn=_with_resource_errors(time_limit()(read)),
     )
     server.add_resource(listed)
 
 
-def _add(server: MCPServer[Wiring], uri: str, mime_type: str, read: Callable[_P, Awaitable[str]]) -> None:
-    name, notices = read.__name__, NOTICES.get(uri, "")
-    described = " ".join(filter(None, (read.__doc__, notices)))
+def _add(server: MCPServer[ServerContext], uri: str, mime_type: str, read: Callable[_P, Awaitable[str]]) -> None:
+    name, notifications = read.__name__, _NOTIFICATIONS.get(uri, "")
+    described = " ".join(filter(None, (read.__doc__, notifications)))
     listed = server.resource(str(uri), name=name, title=name.title(), description=described, mime_type=mime_type)
-    listed(_told(in_time()(read)))
+    listed(_with_resource_errors(time_limit()(read)))
 
 
-def _told(read: Callable[_P, Awaitable[str]]) -> Callable[_P, Awaitable[str]]:
-    """The one door for errors of resources: the text of our own passes, everything else the SDK hides and logs."""
+def _with_resource_errors(read: Callable[_P, Awaitable[str]]) -> Callable[_P, Awaitable[str]]:
+    """Let our own errors keep their text; any other the SDK hides and logs.
+
+    Raises, when called:
+        ResourceError: Whatever failed.
+    """
 
     @wraps(read)
-    async def told(*args: _P.args, **kwargs: _P.kwargs) -> str:
+    async def with_errors(*args: _P.args, **kwargs: _P.kwargs) -> str:
         try:
             return await read(*args, **kwargs)
         except (BadRequest, NotFound) as error:
@@ -133,11 +135,11 @@ def _told(read: Callable[_P, Awaitable[str]]) -> Callable[_P, Awaitable[str]]:
         except CtMcpError as error:
             raise ResourceError(str(error)) from error
 
-    return told
+    return with_errors
 
 
-def _json(answer: CallToolResult) -> str:
-    return _compact(answer.structured_content)
+def _json(result: CallToolResult) -> str:
+    return _compact(result.structured_content)
 
 
 def _compact(value: object) -> str:

@@ -7,6 +7,7 @@ an answer of the person and the end of stdin are seen at once.
 
 import logging
 import os
+from collections.abc import Callable
 from threading import Timer
 from types import TracebackType
 from typing import Any, Self
@@ -15,37 +16,45 @@ import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.server import MCPServer
 from mcp.server.stdio import stdio_server
-from mcp.shared._stream_protocols import ReadStream, WriteStream
 from mcp.shared.message import SessionMessage
 from mcp_types import ErrorData, JSONRPCError, JSONRPCNotification, JSONRPCRequest, JSONRPCResponse, RequestId
 
+from ct_mcp.server.sdk import FilteredInput, Incoming, Outgoing, run_over
+
 MOST_UNANSWERED = 256
 _MOST_REFUSALS_UNREAD = 10_000
-_LAST_WORDS_SECONDS = 2.0
+_ENDING_SECONDS = 2.0
 _TOO_MANY = ErrorData(
     code=-32000,
     message=f"{MOST_UNANSWERED} requests wait for their answer already; this one was not begun, and nothing was sent",
 )
 
 
-async def serve_stdio(server: MCPServer[Any]) -> None:
-    """Serve until stdin closes; a client that does not read its answers cannot keep the process."""
-    lowlevel = server._lowlevel_server  # its own run_stdio_async does the same without a bound
-    async with stdio_server() as (heard, told), anyio.create_task_group() as tasks:
-        crowd = Crowd()
-        tasks.start_soon(crowd.refuse, told)
-        await lowlevel.run(_Hearing(heard, crowd), _Telling(told, crowd), lowlevel.create_initialization_options())
-        # What waits for stdout sits in a blocking write that nothing reaches, and everything else is closed by now.
-        last_resort = Timer(_LAST_WORDS_SECONDS, os._exit, (0,))
+def _nothing_to_do() -> None:
+    pass
+
+
+async def serve_stdio(server: MCPServer[Any], answered: Callable[[], None] = _nothing_to_do) -> None:
+    """Serve until stdin closes; a client that does not read its answers cannot keep the process.
+
+    ``answered`` is called with each answer: what may wait until then does not keep a client that is just starting us.
+    """
+    async with stdio_server() as (incoming, outgoing), anyio.create_task_group() as tasks:
+        limiter = InflightLimiter(answered)
+        tasks.start_soon(limiter.send_refusals, outgoing)
+        await run_over(server, Reader(incoming, limiter), Writer(outgoing, limiter))
+        # What waits for stdout is in a blocking write that no cancelling reaches, and everything else is closed by now.
+        last_resort = Timer(_ENDING_SECONDS, os._exit, (0,))
         last_resort.daemon = True
         last_resort.start()
         tasks.cancel_scope.cancel()
 
 
-class Crowd:
+class InflightLimiter:
     """The requests that wait for their answers, and those that were refused because there were too many."""
 
-    def __init__(self) -> None:
+    def __init__(self, answered: Callable[[], None] = _nothing_to_do) -> None:
+        self._answered = answered
         self._unanswered: set[RequestId] = set()
         self._writes: set[anyio.CancelScope] = set()
         self._deadline = float("inf")
@@ -57,57 +66,54 @@ class Crowd:
     def admits(self, item: SessionMessage | Exception) -> bool:
         """Say whether it may go on to the SDK: everything but a request too many."""
         match item:
-            case SessionMessage(message=JSONRPCRequest(id=number)):
+            case SessionMessage(message=JSONRPCRequest(id=request_id)):
                 if len(self._unanswered) >= MOST_UNANSWERED:
-                    self._refuse(number)
+                    self._refuse(request_id)
                     return False
-                self._unanswered.add(number)
-            case SessionMessage(message=JSONRPCNotification(method="notifications/cancelled", params=dict(given))):
-                self._unanswered.discard(given.get("requestId", ""))
+                self._unanswered.add(request_id)
+            case SessionMessage(message=JSONRPCNotification(method="notifications/cancelled", params=dict(params))):
+                self._unanswered.discard(params.get("requestId", ""))
         return True
 
-    def _refuse(self, number: RequestId) -> None:
+    def _refuse(self, request_id: RequestId) -> None:
         try:
-            self._refused.send_nowait(number)
+            self._refused.send_nowait(request_id)
         except anyio.WouldBlock:
             if not self._has_dropped:
                 logging.getLogger("ct_mcp").error("The client reads no answers: requests are dropped")
             self._has_dropped = True
 
-    async def refuse(self, told: WriteStream[SessionMessage]) -> None:
+    async def send_refusals(self, outgoing: Outgoing) -> None:
         """Answer what was refused, as fast as the client reads."""
         with self._refused, self._to_refuse:
-            async for number in self._to_refuse:
-                await told.send(SessionMessage(JSONRPCError(jsonrpc="2.0", id=number, error=_TOO_MANY)))
+            async for request_id in self._to_refuse:
+                await outgoing.send(SessionMessage(JSONRPCError(jsonrpc="2.0", id=request_id, error=_TOO_MANY)))
 
-    async def write(self, told: WriteStream[SessionMessage], item: SessionMessage) -> None:
+    async def write(self, outgoing: Outgoing, item: SessionMessage) -> None:
         """Write one message; after the end of stdin only for a moment, since perhaps nobody reads."""
         with anyio.CancelScope(deadline=self._deadline) as scope:
             self._writes.add(scope)
             try:
-                await told.send(item)
+                await outgoing.send(item)
             finally:
                 self._writes.discard(scope)
                 if isinstance(item.message, JSONRPCResponse | JSONRPCError):
                     self._unanswered.discard(item.message.id or "")
+                    self._answered()
 
-    def nobody_asks_any_more(self) -> None:
-        """Stdin has closed: give what is being written a moment, and no more."""
-        self._deadline = anyio.current_time() + _LAST_WORDS_SECONDS
+    def end_of_input(self) -> None:
+        """Give what is being written a moment, and no more: stdin has closed."""
+        self._deadline = anyio.current_time() + _ENDING_SECONDS
         for scope in self._writes:
             scope.deadline = self._deadline
 
 
-class _Hearing:
-    """What the SDK reads."""
+class Reader(FilteredInput):
+    """What the SDK reads: every message that the limiter admits."""
 
-    def __init__(self, inner: ReadStream[SessionMessage | Exception], crowd: Crowd) -> None:
-        self._inner, self._crowd = inner, crowd
-
-    @property
-    def last_context(self) -> object:
-        """In what context the message was received."""
-        return getattr(self._inner, "last_context", None)
+    def __init__(self, inner: Incoming, limiter: InflightLimiter) -> None:
+        super().__init__(inner)
+        self._limiter = limiter
 
     async def receive(self) -> SessionMessage | Exception:
         """Give the next message that may go on."""
@@ -115,42 +121,21 @@ class _Hearing:
             try:
                 item = await self._inner.receive()
             except anyio.EndOfStream:
-                self._crowd.nobody_asks_any_more()
+                self._limiter.end_of_input()
                 raise
-            if self._crowd.admits(item):
+            if self._limiter.admits(item):
                 return item
 
-    async def aclose(self) -> None:
-        """Close it."""
-        await self._inner.aclose()
 
-    def __aiter__(self) -> Self:
-        return self
+class Writer:
+    """Where the SDK writes; each message passes the limiter."""
 
-    async def __anext__(self) -> SessionMessage | Exception:
-        try:
-            return await self.receive()
-        except anyio.EndOfStream:
-            raise StopAsyncIteration from None
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
-
-class _Telling:
-    """Where the SDK writes."""
-
-    def __init__(self, inner: WriteStream[SessionMessage], crowd: Crowd) -> None:
-        self._inner, self._crowd = inner, crowd
+    def __init__(self, inner: Outgoing, limiter: InflightLimiter) -> None:
+        self._inner, self._limiter = inner, limiter
 
     async def send(self, item: SessionMessage, /) -> None:
         """Write one message."""
-        await self._crowd.write(self._inner, item)
+        await self._limiter.write(self._inner, item)
 
     async def aclose(self) -> None:
         """Close it."""

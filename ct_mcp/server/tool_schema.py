@@ -1,4 +1,4 @@
-"""Strict arguments, schemas that every client can read, and the one door by which errors reach the assistant.
+"""Tools with strict arguments, schemas that every client can read, and the one place where errors become `ToolError`.
 
 The SDK drops unknown keys, takes ``true`` for 1 and ``"3"`` for 3, reads the text ``"null"`` as no value at all (on a
 flatten that would widen one instrument to the whole account), and hides every error that is no `ToolError`.
@@ -7,7 +7,7 @@ flatten that would widen one instrument to the whole account), and hides every e
 import json
 from collections.abc import Callable
 from functools import cache
-from inspect import Signature, getdoc, signature
+from inspect import Parameter, getdoc, signature
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -18,8 +18,8 @@ from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetad
 from mcp_types import ToolAnnotations
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
-from ct_mcp.crosstrade.words import cleaned
 from ct_mcp.errors import CtMcpError
+from ct_mcp.text import sanitize
 
 _MOST_FAULTS = 12
 _NOTHING_SENT = "REQUEST_INVALID: {faults}. Nothing was sent to the market. Next: correct the arguments and call again."
@@ -30,15 +30,33 @@ _HIDDEN = (
 
 
 class StrictMetadata(FuncMetadata):
-    """Takes arguments as they came: no text is parsed a second time."""
+    """Takes arguments as they came: no text is parsed a second time.
+
+    ``form`` names the parameter that takes all arguments as one model; where it is empty, each has its own parameter.
+    """
+
+    form: str = ""
 
     def pre_parse_json(self, data: dict[str, Any]) -> dict[str, Any]:
         """Change nothing."""
         return data
 
+    def validate_arguments(self, arguments_to_validate: dict[str, Any]) -> dict[str, Any]:
+        """Check the arguments; gives them by the names of the function's parameters."""
+        given = self._without_nulls(arguments_to_validate)
+        if self.form:
+            return {self.form: self.arg_model.model_validate(given)}
+        return super().validate_arguments(given)
+
+    def _without_nulls(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Leave out what is null and may be left out; a null that has to be something else stays, to be refused."""
+        may_be_left_out = {name for name, field in self.arg_model.model_fields.items() if not field.is_required()}
+        given = ((name, value) for name, value in arguments.items() if value is not None or name not in may_be_left_out)
+        return {name: _without_null_members(value) for name, value in given}
+
 
 class StrictTool(Tool):
-    """A tool that refuses what it was not asked for, in words that the assistant can act on."""
+    """A tool that refuses arguments it does not have, in words that the assistant can act on."""
 
     async def run(
         self,
@@ -46,7 +64,11 @@ class StrictTool(Tool):
         context: Context[Any, Any],
         convert_result: bool = False,  # noqa: FBT001, FBT002  # the SDK's signature
     ) -> Any:
-        """Run it; the text of our own errors passes, everything else stays hidden and is logged by the SDK."""
+        """Run it; our own errors keep their text, any other stays hidden from the assistant and is logged by the SDK.
+
+        Raises:
+            ToolError: Whatever failed, in words for the assistant.
+        """
         try:
             return await super().run(arguments, context, convert_result)
         except UnexpectedToolError as error:
@@ -60,70 +82,112 @@ class StrictTool(Tool):
 
 
 class StrictArguments(ArgModelBase):
-    """Takes nothing that it was not asked for, and nothing of another type."""
+    """Takes no unknown argument, and none of another type."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, arbitrary_types_allowed=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        allow_inf_nan=False,
+        arbitrary_types_allowed=True,
+        defer_build=True,  # a form that only others are made of is never built
+    )
 
 
-def strict_tool(function: Callable[..., Any], title: str, annotations: ToolAnnotations) -> StrictTool:
-    """Make a tool of a plain function: its docstring is what the assistant reads.
+def _without_null_members(value: Any) -> Any:
+    """Leave out the members of objects that are null, however deep; an item of a list cannot be left out."""
+    match value:
+        case dict():
+            return {name: _without_null_members(member) for name, member in value.items() if member is not None}
+        case list():
+            return [_without_null_members(item) for item in value]
+        case _:
+            return value
 
-    `Tool.from_function` makes models and schemas that would all be thrown away, and the same answer's for each tool:
+
+def strict_tool(
+    function: Callable[..., Any], title: str, annotations: ToolAnnotations, meta: dict[str, Any] | None = None
+) -> StrictTool:
+    """Make a tool of a plain function: its docstring is what the assistant reads, ``meta`` what clients do.
+
+    Beside ``ctx`` it takes one parameter for each argument, or one `StrictArguments` whose fields are the arguments.
+
+    `Tool.from_function` makes models and schemas that would all be thrown away, and the same result's for each tool:
     more than half of what listing the tools costs at the start.
     """
-    asked = signature(function, eval_str=True)
-    arguments, answer = _arguments(function.__name__, asked), _answer(asked.return_annotation)
+    declared = signature(function, eval_str=True)
+    parameters = [each for each in declared.parameters.values() if each.name != "ctx"]
+    form, arguments = _form(parameters) or ("", _arguments(function.__name__, parameters))
+    result = _result(declared.return_annotation)
     return StrictTool(
         fn=function,
         name=function.__name__,
         title=title,
         description=getdoc(function) or "",
-        parameters=_without_null(plain_schema(arguments.model_json_schema())),
-        fn_metadata=StrictMetadata(arg_model=arguments, output_schema=_answer_schema(answer), output_model=answer),
+        parameters=_argument_schema(arguments),
+        fn_metadata=StrictMetadata(
+            arg_model=arguments,
+            output_schema=None if result is None else _result_schema(result),
+            output_model=result,
+            form=form,
+        ),
         is_async=True,
         context_kwarg="ctx",
         annotations=annotations,
+        meta=meta,
     )
 
 
-def _arguments(name: str, asked: Signature) -> type[StrictArguments]:
+def _form(parameters: list[Parameter]) -> tuple[str, type[StrictArguments]] | None:
+    """The one parameter that takes all arguments, where there is one."""
+    match parameters:
+        case [Parameter(name=name, annotation=type() as form)] if issubclass(form, StrictArguments):
+            return name, form
+        case _:
+            return None
+
+
+def _arguments(name: str, parameters: list[Parameter]) -> type[StrictArguments]:
     fields: dict[str, Any] = {
-        each.name: (each.annotation, ... if each.default is each.empty else each.default)
-        for each in asked.parameters.values()
-        if each.name != "ctx"
+        each.name: (each.annotation, ... if each.default is each.empty else each.default) for each in parameters
     }
     return create_model(f"{name}Arguments", __base__=StrictArguments, **fields)
 
 
-def _answer(returned: Any) -> type[BaseModel]:
-    """The structured half: the model in ``Annotated[CallToolResult, Model]``, alone or beside a question."""
+def _result(returned: Any) -> type[BaseModel] | None:
+    """The structured half: the model in ``Annotated[CallToolResult, Model]``; None of a tool that answers in text."""
     arms = (returned, *get_args(returned)) if get_origin(returned) in (Union, UnionType) else (returned,)
-    model: type[BaseModel] = next(arm.__metadata__[0] for arm in arms if get_origin(arm) is Annotated)
-    return model
+    return next((arm.__metadata__[0] for arm in arms if get_origin(arm) is Annotated), None)
 
 
 @cache
-def _answer_schema(answer: type[BaseModel]) -> dict[str, Any]:
-    return plain_schema(answer.model_json_schema())
+def _result_schema(result: type[BaseModel]) -> dict[str, Any]:
+    return plain_schema(result.model_json_schema())
+
+
+def _argument_schema(arguments: type[StrictArguments]) -> dict[str, Any]:
+    """The listed schema; what a form says of itself is for those who read the code."""
+    schema = plain_schema(arguments.model_json_schema())
+    schema.pop("description", None)
+    return _without_null(schema)
 
 
 def plain_schema(schema: dict[str, Any]) -> dict[str, Any]:
-    """Inline references, which several clients cannot read, and drop what costs tokens and says nothing."""
-    plain = _plainly(schema, schema.get("$defs", {}))
+    """Inline references, which several clients cannot read, and drop keywords that cost tokens and say nothing."""
+    plain = _plain(schema, schema.get("$defs", {}))
     assert isinstance(plain, dict)  # noqa: S101  # a mapping stays a mapping
     return plain
 
 
-def _plainly(node: Any, definitions: dict[str, Any]) -> Any:
+def _plain(node: Any, definitions: dict[str, Any]) -> Any:
     match node:
         case {"$ref": str(reference), **beside}:
-            return _plainly({**definitions[reference.rpartition("/")[2]], **beside}, definitions)
+            return _plain({**definitions[reference.rpartition("/")[2]], **beside}, definitions)
         case {"anyOf": [{"type": str(kind), **branch}, {"type": "null"}], **beside}:
-            return _plainly({"type": [kind, "null"], **branch, **beside}, definitions)
+            return _plain({"type": [kind, "null"], **branch, **beside}, definitions)
         case dict():
-            return {key: _named(key, value, definitions) for key, value in node.items() if not _is_noise(key, value)}
+            return {key: _member(key, value, definitions) for key, value in node.items() if not _is_noise(key, value)}
         case list():
-            return [_plainly(item, definitions) for item in node]
+            return [_plain(item, definitions) for item in node]
         case _:
             return node
 
@@ -138,10 +202,10 @@ def _one(kind: str | list[str]) -> str:
     return kind if isinstance(kind, str) else kind[0]
 
 
-def _named(key: str, value: Any, definitions: dict[str, Any]) -> Any:
+def _member(key: str, value: Any, definitions: dict[str, Any]) -> Any:
     if key == "properties":  # names of fields, which may themselves be called "title" or "default"
-        return {name: _plainly(field, definitions) for name, field in value.items()}
-    return _plainly(value, definitions)
+        return {name: _plain(field, definitions) for name, field in value.items()}
+    return _plain(value, definitions)
 
 
 def _is_noise(key: str, value: Any) -> bool:
@@ -155,7 +219,7 @@ def _faults(error: ValidationError) -> str:
 
 
 def _fault(fault: dict[str, Any]) -> str:
-    place = cleaned(".".join(str(part) for part in fault["loc"]), longest=60) or "arguments"
+    place = sanitize(".".join(str(part) for part in fault["loc"]), longest=60) or "arguments"
     match fault["type"]:
         case "missing":
             return f"{place} is missing"

@@ -1,4 +1,4 @@
-"""Accounts and what they hold: positions, cash, P&L, margins and high-water marks.
+"""Accounts: positions, cash, P&L, margins and high-water marks.
 
 Money is kept in binary floating point, as NinjaTrader keeps it, noise included.
 """
@@ -6,12 +6,12 @@ Money is kept in binary floating point, as NinjaTrader keeps it, noise included.
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from ct_mcp.simulator.products import Contract
+from ct_mcp.simulator.products import SimContract
 
 
 @dataclass(frozen=True, slots=True)
 class AccountSpec:
-    """How an account is opened. `provider` is `Simulator` for play money and a connection's name for real money."""
+    """How an account is opened; `provider` is `Simulator` for a simulated account, else the name of the connection."""
 
     id: int
     name: str
@@ -27,7 +27,7 @@ class AccountSpec:
 
     @property
     def is_simulated(self) -> bool:
-        """Say whether it is play money."""
+        """Whether the account is a simulated one."""
         return self.provider == "Simulator"
 
 
@@ -48,25 +48,25 @@ LIVE = AccountSpec(
 
 
 @dataclass(slots=True)
-class Position:
-    """The net holding of one contract: signed quantity and its exact average price in ticks."""
+class SimPosition:
+    """Net position in one contract: signed quantity and the exact average price in ticks."""
 
-    contract: Contract
+    contract: SimContract
     quantity: int = 0
     average_ticks: Fraction = Fraction(0)
 
     @property
     def average_price(self) -> float:
-        """The average price, rounded as the add-on shows it."""
+        """Average price, rounded as the add-on shows it."""
         return round(float(self.average_ticks) * self.contract.product.tick_size, 6)
 
     def open_profit(self, last_ticks: int) -> float:
-        """Dollars that would be made by leaving at the last price."""
+        """Return the unrealised P&L in dollars at the last price."""
         ticks = (last_ticks - self.average_ticks) * self.quantity
         return float(ticks) * self.contract.product.tick_value
 
     def apply(self, signed_quantity: int, ticks: int) -> float:
-        """Take a fill in; return the dollars that it realised."""
+        """Add a fill and return the realised P&L in dollars."""
         closed = 0
         if self.quantity * signed_quantity < 0:
             closed = min(abs(self.quantity), abs(signed_quantity)) * (1 if self.quantity > 0 else -1)
@@ -81,8 +81,8 @@ class Position:
 
 
 @dataclass(slots=True)
-class Watermarks:
-    """The highest figures of the session."""
+class SessionHighs:
+    """Highest figures of the session, in dollars."""
 
     profit: float = 0.0
     liquidation: float = 0.0
@@ -90,8 +90,8 @@ class Watermarks:
 
 
 @dataclass(slots=True)
-class Account:
-    """One account; the figures of the day are those of the session that is running."""
+class SimAccount:
+    """One account; the daily figures are those of the current session."""
 
     spec: AccountSpec
     cash: float
@@ -102,26 +102,26 @@ class Account:
     fee: float = 0.0
     earlier_this_week: float = 0.0
     has_reported: bool = False
-    positions: dict[Contract, Position] = field(default_factory=dict)
-    watermarks: Watermarks = field(default_factory=Watermarks)
+    positions: dict[SimContract, SimPosition] = field(default_factory=dict)
+    watermarks: SessionHighs = field(default_factory=SessionHighs)
 
     @property
     def realized(self) -> float:
-        """The realised P&L of the session after costs."""
+        """Realised P&L of the session after costs."""
         return self.gross_realized - self.commission - self.fee
 
-    def net(self, contract: Contract) -> int:
-        """The signed net holding of one contract."""
+    def net(self, contract: SimContract) -> int:
+        """Return the signed net position in one contract."""
         held = self.positions.get(contract)
         return held.quantity if held else 0
 
-    def open_positions(self) -> list[Position]:
-        """List what is held."""
+    def open_positions(self) -> list[SimPosition]:
+        """List the positions that are not flat."""
         return [position for position in self.positions.values() if position.quantity]
 
-    def book(self, contract: Contract, signed_quantity: int, ticks: int) -> None:
-        """Take a fill in: position, realised P&L, costs and cash."""
-        position = self.positions.setdefault(contract, Position(contract))
+    def book(self, contract: SimContract, signed_quantity: int, ticks: int) -> None:
+        """Book a fill: position, realised P&L, costs and cash."""
+        position = self.positions.setdefault(contract, SimPosition(contract))
         realised = position.apply(signed_quantity, ticks)
         commission = contract.product.commission * abs(signed_quantity)
         fee = contract.product.fee * abs(signed_quantity)
@@ -132,38 +132,38 @@ class Account:
         self.has_reported = True
 
     def begin_session(self, open_profit: float, *, new_week: bool) -> None:
-        """Start the figures of the day again."""
+        """Reset the daily figures."""
         self.earlier_this_week = 0.0 if new_week else self.earlier_this_week + self.realized
         self.opening_cash = self.cash
         self.opening_liquidation = self.cash + open_profit
         self.gross_realized = self.commission = self.fee = 0.0
         self.has_reported = bool(self.open_positions())
-        self.watermarks = Watermarks(liquidation=self.opening_liquidation)
+        self.watermarks = SessionHighs(liquidation=self.opening_liquidation)
 
     def mark(self, open_profit: float) -> None:
-        """Raise the watermarks to where the account stands now."""
+        """Raise the high-water marks to the current figures."""
         marks = self.watermarks
         marks.profit = max(marks.profit, self.realized + open_profit)
         marks.liquidation = max(marks.liquidation, self.cash + open_profit)
         marks.open_profit = max(marks.open_profit, open_profit)
 
 
-def opened(spec: AccountSpec) -> Account:
-    """Open an account with its cash."""
-    return Account(spec, spec.cash, spec.cash, spec.cash, watermarks=Watermarks(liquidation=spec.cash))
+def open_account(spec: AccountSpec) -> SimAccount:
+    """Open an account with its initial cash."""
+    return SimAccount(spec, spec.cash, spec.cash, spec.cash, watermarks=SessionHighs(liquidation=spec.cash))
 
 
 @dataclass(frozen=True, slots=True)
 class MarginUse:
-    """Dollars that the open positions of an account tie up."""
+    """Margin of the open positions of an account, in dollars."""
 
     initial: float
     maintenance: float
     intraday: float
 
 
-def margin_used(account: Account) -> MarginUse:
-    """Add up the margins of what is held."""
+def margin_used(account: SimAccount) -> MarginUse:
+    """Add up the margins of the open positions."""
     held = [(abs(position.quantity), position.contract.product.margin) for position in account.open_positions()]
     return MarginUse(
         initial=sum((size * margin.initial for size, margin in held), 0.0),

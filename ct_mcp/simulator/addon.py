@@ -1,6 +1,6 @@
-"""The add-on inside the fake NinjaTrader: what a call can see, at the moment of the call."""
+"""The add-on inside the fake NinjaTrader: what one call can see and do, at the moment at which it arrived."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -8,21 +8,37 @@ from zoneinfo import ZoneInfo
 
 import anyio
 from anyio.lowlevel import checkpoint
+from pydantic import BaseModel
 
+from ct_mcp.simulator.accounts import SimAccount
 from ct_mcp.simulator.clock import Clock, ManualClock
 from ct_mcp.simulator.exchange import Exchange
 from ct_mcp.simulator.faults import Faults
-from ct_mcp.simulator.ledger import Account
 from ct_mcp.simulator.market import Market
-from ct_mcp.simulator.orders import Order
-from ct_mcp.simulator.products import Contract
-from ct_mcp.simulator.refusals import Refusal
-from ct_mcp.simulator.rest.account_shapes import SnapshotAnswer
-from ct_mcp.simulator.strategies import Strategies, Strategy
+from ct_mcp.simulator.orders import ReceivedCall, SimOrder
+from ct_mcp.simulator.products import SimContract
+from ct_mcp.simulator.strategies import SimStrategy, Strategies
+
+
+class RequestRefused(Exception):
+    """A call is refused by the service or the add-on, with an HTTP status and a text under `error`.
+
+    The older form of the body is `{"error": text}`; where there is a code the newer one is used,
+    `{"success": false, "error": code, "detail": text}`.
+    """
+
+    def __init__(self, status: int, error: str, *, detail: str | None = None) -> None:
+        """Build the body; with a detail, or a status other than 400, in the newer form."""
+        super().__init__(error)
+        self.status = status
+        self.error = error
+        self.body: dict[str, object] = {"error": error}
+        if detail is not None or status != 400:
+            self.body = {"success": False, "error": error, **({"detail": detail} if detail else {})}
 
 
 @dataclass(frozen=True, slots=True)
-class Habits:
+class AddOnAssumptions:
     """What differs between versions of the add-on and the computers that it runs on.
 
     `own_id_lookup`: whether an order without a template can be found by the id that
@@ -36,15 +52,15 @@ class Habits:
     computer: str = "DESKTOP-7Q2VK1D"
 
 
-class Stream(Protocol):
-    """What tells things by itself as time passes."""
+class PushSource(Protocol):
+    """Something that pushes messages as time passes."""
 
     def next_at(self, until: datetime) -> datetime | None:
-        """Name the next moment up to `until` at which something is to be told."""
+        """Return the next moment up to `until` at which something is to be pushed."""
         ...
 
-    def beat(self) -> None:
-        """Tell what is due now."""
+    def tick(self) -> None:
+        """Push what is due now."""
         ...
 
 
@@ -52,49 +68,49 @@ class Stream(Protocol):
 class AddOn:
     """The exchange as seen by one call; `now` is the moment at which the call arrived.
 
-    While `closing` is set, calls that are made in steps wait for nothing any more.
+    While `closing` is set, calls that are made in steps no longer wait.
     """
 
     exchange: Exchange
     clock: Clock
-    habits: Habits
+    assumptions: AddOnAssumptions
     strategies: Strategies
     now: datetime
-    cached_snapshot: tuple[datetime, SnapshotAnswer] | None = None
+    cached_snapshot: tuple[datetime, Mapping[str, object]] | None = None
     stale_since: datetime | None = None
     closing: anyio.Event = field(default_factory=anyio.Event)
-    stream: Stream | None = None
+    stream: PushSource | None = None
     zone: ZoneInfo = field(init=False)
 
     def __post_init__(self) -> None:
-        """Look the time zone of the computer up."""
-        self.zone = ZoneInfo(self.habits.time_zone)
+        """Look up the time zone of the computer."""
+        self.zone = ZoneInfo(self.assumptions.time_zone)
 
     @property
     def faults(self) -> Faults:
-        """What misbehaves."""
+        """Faults that are armed."""
         return self.exchange.faults
 
     @property
     def market(self) -> Market:
-        """Where prices come from."""
+        """Market that the exchange trades in."""
         return self.exchange.market
 
     def wake(self) -> None:
-        """Catch up with the clock; on the way, stop wherever something is to be told."""
+        """Catch up with the clock; on the way, stop at each moment at which something is to be pushed."""
         until = max(self.clock().astimezone(UTC), self.now)
         while self.stream and (moment := self.stream.next_at(until)):
-            self._reach(moment)
-        self._reach(until)
+            self._advance_to(moment)
+        self._advance_to(until)
 
-    def _reach(self, moment: datetime) -> None:
+    def _advance_to(self, moment: datetime) -> None:
         self.now = max(moment, self.now)
         self.exchange.advance(self.now)
         if self.stream:
-            self.stream.beat()
+            self.stream.tick()
 
     async def pause(self, seconds: float) -> None:
-        """Let time pass while a call is worked on; others get their turn. A clock that stands still is moved."""
+        """Let time pass while a call is carried out, and let others run. A manual clock is moved."""
         if isinstance(self.clock, ManualClock):
             until = self.now + timedelta(seconds=seconds)
             await checkpoint()
@@ -104,68 +120,74 @@ class AddOn:
                 await self.closing.wait()
         self.wake()
 
-    async def finished(self, said: object) -> object:
-        """Give back what a call says, after all of its steps if it is made in steps."""
-        if not isinstance(said, Generator):
-            return said
+    async def complete(self, result: object) -> object:
+        """Return the result of a call; of a call that is made in steps, after all of its steps."""
+        if not isinstance(result, Generator):
+            return result
         try:
-            seconds = next(said)
+            seconds = next(result)
             while True:
                 await self.pause(seconds)
-                seconds = said.send(self.now)
+                seconds = result.send(self.now)
         except StopIteration as end:
             return end.value
 
-    def account(self, name: str) -> Account:
+    def log_call(self, rpc: str, args: BaseModel, given_id: str | None = None) -> ReceivedCall:
+        """Record a call before it is carried out; `given_id` is the id of the order that it concerns."""
+        arguments = args.model_dump(mode="json", by_alias=True, exclude_none=True)
+        account = str(arguments.get("account", ""))
+        return self.exchange.record.add_call(ReceivedCall(self.now, rpc, account, given_id, arguments))
+
+    def account(self, name: str) -> SimAccount:
         """Find an account.
 
         Raises:
-            Refusal: There is none of that name.
+            RequestRefused: There is none of that name.
         """
         account = self.exchange.account(name)
         if account is None:
-            raise Refusal(400, "invalid_account", detail=f"Account '{name}' not found")
+            raise RequestRefused(400, "invalid_account", detail=f"Account '{name}' not found")
         return account
 
-    def contract(self, text: str) -> Contract:
+    def contract(self, text: str) -> SimContract:
         """Find a contract by any of its spellings.
 
         Raises:
-            Refusal: Nothing is called that.
+            RequestRefused: The text names no contract.
         """
         contract = self.market.resolve(text, self.now)
         if contract is None:
-            raise Refusal(400, f"Instrument '{text}' not found")
+            raise RequestRefused(400, f"Instrument '{text}' not found")
         return contract
 
-    def find_order(self, account: str, any_id: str) -> Order | None:
+    def find_order(self, account: str, any_id: str) -> SimOrder | None:
         """Find an order of an account by NinjaTrader's id or by the caller's own."""
-        mine = self.account(account).spec.name
+        name = self.account(account).spec.name
         return next(
-            (order for order in self.exchange.orders if order.account == mine and self._is(order, any_id)), None
+            (order for order in self.exchange.orders if order.account == name and self._has_id(order, any_id)), None
         )
 
-    def _is(self, order: Order, any_id: str) -> bool:
+    def _has_id(self, order: SimOrder, any_id: str) -> bool:
         if order.id == any_id:
             return True
-        keeps_own_id = self.habits.own_id_lookup or order.labels.template is not None
+        keeps_own_id = self.assumptions.own_id_lookup or order.labels.template is not None
         return keeps_own_id and order.labels.own_id == any_id
 
-    def strategy(self, account: str, strategy_id: str) -> Strategy:
+    def strategy(self, account: str, strategy_id: str) -> SimStrategy:
         """Find a strategy of an account.
 
         Raises:
-            Refusal: There is none of that id, or it is of another account.
+            RequestRefused: There is none of that id, or it is in another account.
         """
-        mine = self.account(account).spec.name
+        name = self.account(account).spec.name
         found = next((each for each in self.strategies.all if each.id == strategy_id), None)
         if found is None:
-            raise Refusal(404, "strategy_not_found", detail=f"Strategy '{strategy_id}' not found")
-        if found.plan.account != mine:
-            detail = f"Strategy '{strategy_id}' is not in account '{mine}'"
-            raise Refusal(404, "strategy_not_in_account_collection", detail=detail)
+            raise RequestRefused(404, "strategy_not_found", detail=f"Strategy '{strategy_id}' not found")
+        if found.plan.account != name:
+            detail = f"Strategy '{strategy_id}' is not in account '{name}'"
+            raise RequestRefused(404, "strategy_not_in_account_collection", detail=detail)
         return found
 
     def local(self, moment: datetime) -> datetime:
-        """Tell a moment as the clock of the computer shows it."""
+        """Convert a moment to the time zone of the computer."""
         return moment.astimezone(self.zone)

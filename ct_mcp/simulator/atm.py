@@ -1,17 +1,20 @@
 """ATM strategy templates: the brackets that NinjaTrader puts around an entry by itself.
 
-Ours, since nothing is documented: the two legs are placed at the first fill, in ticks from its price; each
-further fill makes them larger and leaves them where they are. They outlive a position that another order
-closes. A template that does not exist is rejected after the acknowledgement.
+Assumed, since nothing is documented: the two legs are placed at the first fill, in ticks from its price; each
+further fill makes them larger and leaves their prices alone. They outlive a position that another order
+closes. An entry with an unknown template is rejected after its acknowledgement.
+
+A module of its own, though short: templates are a thing that traders know by name, apart from orders and strategies.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ct_mcp.simulator.orders import Order, OrderTerms, OrderType, TimeInForce
+from ct_mcp.simulator.orders import OrderLabels, OrderTerms, SimOrder, SimOrderState, SimOrderType, SimTimeInForce
 
 
 @dataclass(frozen=True, slots=True)
-class Template:
+class AtmTemplate:
     """A stop loss and a take profit, in ticks from the price of the entry."""
 
     name: str
@@ -22,20 +25,32 @@ class Template:
 TEMPLATES = {
     template.name: template
     for template in (
-        Template("Scalp 8x8", stop_ticks=8, target_ticks=8),
-        Template("Day 20x40", stop_ticks=20, target_ticks=40),
-        Template("Swing 80x200", stop_ticks=80, target_ticks=200),
+        AtmTemplate("Scalp 8x8", stop_ticks=8, target_ticks=8),
+        AtmTemplate("Day 20x40", stop_ticks=20, target_ticks=40),
+        AtmTemplate("Swing 80x200", stop_ticks=80, target_ticks=200),
     )
 }
 
 
-def bracket(entry: Order, template: Template, size: int, ticks: int) -> dict[str, OrderTerms]:
-    """Work out the two exits, by name, around so many contracts that an entry has filled at a price."""
+def exit_terms(entry: SimOrder, template: AtmTemplate, size: int, ticks: int) -> dict[str, OrderTerms]:
+    """Return the terms of the two exits, by name, for `size` contracts that an entry has filled at a price in ticks."""
     terms, product = entry.terms, entry.terms.contract.product
     stop = product.price(ticks - terms.action.sign * template.stop_ticks)
     target = product.price(ticks + terms.action.sign * template.target_ticks)
-    contract, action, gtc = terms.contract, terms.action.opposite, TimeInForce.GTC
+    contract, action, gtc = terms.contract, terms.action.opposite, SimTimeInForce.GTC
     return {
-        "Stop1": OrderTerms(contract, action, size, OrderType.STOP_MARKET, gtc, stop_price=stop),
-        "Target1": OrderTerms(contract, action, size, OrderType.LIMIT, gtc, limit_price=target),
+        "Stop1": OrderTerms(contract, action, size, SimOrderType.STOP_MARKET, gtc, stop_price=stop),
+        "Target1": OrderTerms(contract, action, size, SimOrderType.LIMIT, gtc, limit_price=target),
     }
+
+
+def leg_labels(entry: SimOrder, template: AtmTemplate, name: str, oco_id: str) -> OrderLabels:
+    """Return the labels of one leg: both legs share an OCO id and name the template as their owner."""
+    return OrderLabels("ATM", name, oco_id=oco_id, owner=template.name, owner_id=entry.owner_id, entry=entry)
+
+
+def legs_of(entry: SimOrder, orders: Iterable[SimOrder]) -> list[SimOrder]:
+    """List the legs that protect an entry, without those that are being cancelled."""
+    return [
+        order for order in orders if order.labels.entry is entry and order.state is not SimOrderState.CANCEL_PENDING
+    ]

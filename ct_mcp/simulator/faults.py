@@ -1,4 +1,4 @@
-"""Named misbehaviour: what can go wrong between a client, the service, the add-on and the market."""
+"""Named faults: what can go wrong between a client, the service, the add-on and the market."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,21 +7,21 @@ from typing import Self, TypeVar
 import anyio
 
 
-class _Described(StrEnum):
-    """A name that carries its description."""
+class _DescribedName(StrEnum):
+    """A name with a description."""
 
     description: str
 
     def __new__(cls, value: str, description: str = "") -> Self:
-        """Make a string that carries its description."""
+        """Create a member that carries its description."""
         member = str.__new__(cls, value)
         member._value_ = value
         member.description = description
         return member
 
 
-class Fault(_Described):
-    """One way to misbehave. "Accept" is the moment at which the add-on has taken what was asked."""
+class Fault(_DescribedName):
+    """One fault of a request or of the market. "Accept" is the moment at which the add-on has taken the request."""
 
     ADDON_OFFLINE = "addon-offline", "408 Client not ready to everything that needs the add-on; nothing happens"
     TIMEOUT_AFTER_ACCEPT = "timeout-after-accept", "408 although the add-on has taken the request"
@@ -59,10 +59,10 @@ class Fault(_Described):
     PARTIAL_FILL_STUCK = "partial-fill-stuck", "an order fills by half and then no more"
 
 
-class Disturbance(_Described):
-    """One way in which the socket misbehaves; where it is armed for an RPC, pushes go by their `type`.
+class StreamFault(_DescribedName):
+    """One fault of the WebSocket; where it is armed for an RPC, the `type` of a pushed frame stands for the RPC.
 
-    What closes the connection or tells its state strikes at the next beat: when the clock moves, and with
+    What closes the connection or changes its state strikes at the next tick: when the clock moves, and with
     anything that arrives. States and silence last from their arming until they are disarmed.
     """
 
@@ -93,9 +93,9 @@ class Disturbance(_Described):
 
 
 class Lag(StrEnum):
-    """One way for NinjaTrader to stay behind; it is armed like a fault, and the command line does not offer it.
+    """One way in which NinjaTrader lags behind; armed like a fault, and not offered on the command line.
 
-    `CLOSE_STUCK`: the order that is to close a whole position works and never fills.
+    `CLOSE_STUCK`: the order that closes a whole position works and never fills.
     `STALE_STRATEGY_LIST`: ListStrategies shows only the older half of what ListAllStrategies has.
     """
 
@@ -103,12 +103,12 @@ class Lag(StrEnum):
     STALE_STRATEGY_LIST = "stale-strategy-list"
 
 
-AnyFault = Fault | Lag | Disturbance
+AnyFault = Fault | Lag | StreamFault
 F = TypeVar("F", bound=AnyFault)
 
 
 @dataclass(slots=True)
-class _Arm:
+class _ArmedFault:
     rpc: str | None
     times: int | None
 
@@ -117,36 +117,36 @@ class _Arm:
 
 
 class Faults:
-    """What misbehaves at the moment."""
+    """Faults that are armed at the moment."""
 
     def __init__(self) -> None:
-        """Begin with a service that behaves."""
-        self._arms: dict[AnyFault, _Arm] = {}
+        """Start without faults."""
+        self._arms: dict[AnyFault, _ArmedFault] = {}
         self._reached = anyio.Event()
         self._released = anyio.Event()
 
     def arm(self, fault: AnyFault, *, rpc: str | None = None, times: int | None = None) -> None:
-        """Switch a fault on, for calls of one RPC or of all, for so many times or until it is disarmed."""
-        self._arms[fault] = _Arm(rpc, times)
+        """Arm a fault, for calls of one RPC or of all, for a number of times or until it is disarmed."""
+        self._arms[fault] = _ArmedFault(rpc, times)
 
     def disarm(self, fault: AnyFault | None = None) -> None:
-        """Switch one fault off, or all; orders that it held go on, slow answers and handshakes are released."""
+        """Disarm one fault, or all; orders that it blocked go on, slow answers and handshakes are released."""
         for gone in [fault] if fault else list(self._arms):
             self._arms.pop(gone, None)
-        if not {Fault.SLOW_ANSWER, Disturbance.SOCKET_SLOW} & self._arms.keys():
+        if not {Fault.SLOW_ANSWER, StreamFault.SOCKET_SLOW} & self._arms.keys():
             self.release()
 
     def armed(self) -> list[AnyFault]:
-        """Name what is switched on and not used up."""
+        """List the faults that are armed and not used up."""
         return [fault for fault, arm in self._arms.items() if arm.times != 0]
 
     def active(self, fault: AnyFault, rpc: str | None = None) -> bool:
-        """Say whether a fault would strike now, without using it up; faults of the market ask for no RPC."""
+        """Check whether a fault would strike now, without using it up; faults of the market name no RPC."""
         arm = self._arms.get(fault)
         return arm is not None and arm.fits(rpc) and arm.times != 0
 
     def take(self, fault: AnyFault, rpc: str | None = None) -> bool:
-        """Let a fault strike once, if it is due."""
+        """Use a fault once if it is due, and return whether it was."""
         if not self.active(fault, rpc):
             return False
         arm = self._arms[fault]
@@ -155,24 +155,24 @@ class Faults:
         return True
 
     def first_due(self, candidates: tuple[F, ...], rpc: str) -> F | None:
-        """Let the first of several faults strike that is due."""
-        return next((fault for fault in candidates if self.take(fault, rpc)), None)
+        """Use the first of several faults that is due, and return it."""
+        return next((fault for fault in candidates if self.take(fault, rpc)), None) if self._arms else None
 
     def holds(self, fault: AnyFault) -> bool:
-        """Say whether what a fault has struck is still held: from its arming until it is disarmed."""
+        """Check whether what a fault blocks is still blocked: from its arming until it is disarmed, even if used up."""
         return fault in self._arms
 
     async def slow_answer_waits(self) -> None:
-        """Wait until a request has been taken and its slow answer is held back, or until a handshake waits."""
+        """Wait until a slow answer is being held back, or a slow handshake."""
         await self._reached.wait()
 
     def release(self) -> None:
-        """Let the slow answers go out."""
+        """Release the slow answers."""
         self._released.set()
         self._reached, self._released = anyio.Event(), anyio.Event()
 
     async def hold(self) -> None:
-        """Hold an answer back until it is released."""
+        """Wait until slow answers are released."""
         released = self._released
         self._reached.set()
         await released.wait()

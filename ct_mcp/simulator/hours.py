@@ -1,4 +1,4 @@
-"""When the market is open: Globex hours, Sunday evening to Friday afternoon, Central time. Holidays are not kept."""
+"""Trading hours: Globex sessions, Sunday evening to Friday afternoon, Central time. There are no holidays."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ _ONE_DAY = timedelta(days=1)
 
 
 class MarketHours(StrEnum):
-    """Which calendar the simulated market keeps."""
+    """Calendar of the simulated market."""
 
     GLOBEX = "globex"
     ALWAYS = "always"
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class SessionHours:
     """One trading session; it belongs to the day on which it ends. Times are UTC."""
 
     day: date
@@ -29,22 +29,22 @@ class Session:
     closes_at: datetime
 
     def contains(self, moment: datetime) -> bool:
-        """Say whether the market trades at that moment."""
+        """Check whether the market trades at that moment."""
         return self.opens_at <= moment < self.closes_at
 
 
 @lru_cache(maxsize=4096)
-def session_of(day: date, hours: MarketHours) -> Session | None:
-    """Find the session that ends on a day; none on a weekend, unless the market is always open."""
+def session_of(day: date, hours: MarketHours) -> SessionHours | None:
+    """Return the session that ends on a day; None on a weekend, unless the market is always open."""
     if hours is MarketHours.GLOBEX and day.weekday() >= 5:
         return None
     closes = _CLOSES if hours is MarketHours.GLOBEX else _OPENS
     opens_at = datetime.combine(day - _ONE_DAY, _OPENS, CENTRAL)
     closes_at = datetime.combine(day, closes, CENTRAL)
-    return Session(day, opens_at.astimezone(UTC), closes_at.astimezone(UTC))
+    return SessionHours(day, opens_at.astimezone(UTC), closes_at.astimezone(UTC))
 
 
-def sessions_between(start: datetime, end: datetime, hours: MarketHours) -> Iterator[Session]:
+def sessions_between(start: datetime, end: datetime, hours: MarketHours) -> Iterator[SessionHours]:
     """List the sessions that overlap the span from `start` to `end`, oldest first."""
     day = start.astimezone(CENTRAL).date()
     while True:
@@ -56,19 +56,19 @@ def sessions_between(start: datetime, end: datetime, hours: MarketHours) -> Iter
         day += _ONE_DAY
 
 
-def current_session(moment: datetime, hours: MarketHours) -> Session | None:
-    """Find the session that is open at that moment."""
+def current_session(moment: datetime, hours: MarketHours) -> SessionHours | None:
+    """Return the session that is open at that moment."""
     session = session_ahead(moment, hours)
     return session if session.contains(moment) else None
 
 
-def session_ahead(moment: datetime, hours: MarketHours) -> Session:
-    """Find the open session, or the next one to open."""
+def session_ahead(moment: datetime, hours: MarketHours) -> SessionHours:
+    """Return the open session, or the next one to open."""
     return next(sessions_between(moment, moment + timedelta(days=7), hours))
 
 
-def session_before(moment: datetime, hours: MarketHours) -> Session:
-    """Find the last session that has ended at that moment."""
+def session_before(moment: datetime, hours: MarketHours) -> SessionHours:
+    """Return the last session that has ended at that moment."""
     day = moment.astimezone(CENTRAL).date()
     while True:
         session = session_of(day, hours)

@@ -1,23 +1,24 @@
-"""When an order can fill, and at what price."""
+"""Matching: why the broker rejects an order, when the market reaches an order, and at which price it fills."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from ct_mcp.simulator.accounts import SimAccount, margin_used
 from ct_mcp.simulator.faults import Fault, Lag
-from ct_mcp.simulator.market import Market, Top, Window
-from ct_mcp.simulator.orders import Action, Order, OrderState
+from ct_mcp.simulator.market import Market, TopOfBook, TradingWindow
+from ct_mcp.simulator.orders import Action, SimOrder, SimOrderState, SimOrderType
 
 _ONE_SECOND = timedelta(seconds=1)
 _NEVER = (Fault.NO_FILL, Lag.CLOSE_STUCK)
 _MATCHABLE = frozenset(
     {
-        OrderState.ACCEPTED,
-        OrderState.WORKING,
-        OrderState.TRIGGER_PENDING,
-        OrderState.PART_FILLED,
-        OrderState.CHANGE_PENDING,
-        OrderState.CANCEL_PENDING,
+        SimOrderState.ACCEPTED,
+        SimOrderState.WORKING,
+        SimOrderState.TRIGGER_PENDING,
+        SimOrderState.PART_FILLED,
+        SimOrderState.CHANGE_PENDING,
+        SimOrderState.CANCEL_PENDING,
     }
 )
 
@@ -27,12 +28,88 @@ class Touch:
     """The moment at which the market reaches an order."""
 
     at: datetime
-    order: Order
-    top: Top
+    order: SimOrder
+    top: TopOfBook
 
 
-def first_touch(market: Market, orders: Iterable[Order], start: datetime, end: datetime) -> Touch | None:
-    """Find the earliest touch in a span; of two at the same moment, the order that is older."""
+def rejection_reason(market: Market, account: SimAccount, order: SimOrder, at: datetime) -> str | None:
+    """Return why the broker rejects an order; None if it accepts the order.
+
+    The broker decides only after the add-on has acknowledged the order to its caller.
+    """
+    return (
+        _contract_has_expired(market, order, at)
+        or _price_is_off_tick(order)
+        or _stop_is_behind_the_market(market, order, at)
+        or _market_is_closed(market, account, order, at)
+        or _size_is_over_the_limit(account, order)
+        or _margin_is_short(market, account, order, at)
+    )
+
+
+def _contract_has_expired(market: Market, order: SimOrder, at: datetime) -> str | None:
+    contract = order.terms.contract
+    return f"{contract.name} has expired" if market.has_expired(contract, at) else None
+
+
+def _price_is_off_tick(order: SimOrder) -> str | None:
+    terms, product = order.terms, order.terms.contract.product
+    prices = [terms.limit_price] * terms.order_type.has_limit + [terms.stop_price] * terms.order_type.has_stop
+    for price in prices:
+        if product.ticks(price) is None:
+            return f"Price {price} is not a multiple of the tick size {product.tick_size}"
+    return None
+
+
+def _stop_is_behind_the_market(market: Market, order: SimOrder, at: datetime) -> str | None:
+    terms = order.terms
+    if not terms.order_type.has_stop or order.triggered:
+        return None
+    last = market.top(terms.contract, at).last
+    if terms.action is Action.BUY and terms.stop_ticks <= last:
+        return "Buy stop or buy stop limit orders can't be placed below the market."
+    if terms.action is Action.SELL and terms.stop_ticks >= last:
+        return "Sell stop or sell stop limit orders can't be placed above the market."
+    return None
+
+
+def _market_is_closed(market: Market, account: SimAccount, order: SimOrder, at: datetime) -> str | None:
+    """Reject a market order while the market is closed; a simulated account keeps it until the open instead."""
+    if account.spec.is_simulated or order.terms.order_type is not SimOrderType.MARKET or market.is_open(at):
+        return None
+    return "Market is closed"
+
+
+def _size_is_over_the_limit(account: SimAccount, order: SimOrder) -> str | None:
+    """Reject what is over a limit of the account; an order that makes a position smaller may have any size."""
+    spec, terms = account.spec, order.terms
+    held = account.net(terms.contract)
+    after = abs(held + terms.action.sign * terms.quantity)
+    if after < abs(held):
+        return None
+    if spec.max_order_size and terms.quantity > spec.max_order_size:
+        return f"Order size {terms.quantity} exceeds maximum order size {spec.max_order_size}"
+    if spec.max_position_size and after > spec.max_position_size:
+        return f"Position size {after} exceeds maximum position size {spec.max_position_size}"
+    return None
+
+
+def _margin_is_short(market: Market, account: SimAccount, order: SimOrder, at: datetime) -> str | None:
+    """Reject what the equity does not cover; only an order that makes a position larger needs margin."""
+    terms = order.terms
+    held = account.net(terms.contract)
+    grows = abs(held + terms.action.sign * order.remaining) - abs(held)
+    if grows <= 0:
+        return None
+    needed = margin_used(account).intraday + grows * terms.contract.product.margin.intraday
+    equity = account.cash + sum(
+        position.open_profit(market.top(position.contract, at).last) for position in account.open_positions()
+    )
+    return None if needed <= equity else f"Insufficient margin: {needed:.2f} needed, {equity:.2f} available"
+
+
+def first_touch(market: Market, orders: Iterable[SimOrder], start: datetime, end: datetime) -> Touch | None:
+    """Find the earliest touch in a span; of two at the same moment, that of the older order."""
     earliest: Touch | None = None
     for order in orders:
         until = earliest.at if earliest else end
@@ -42,13 +119,13 @@ def first_touch(market: Market, orders: Iterable[Order], start: datetime, end: d
     return earliest
 
 
-def fill_ticks(order: Order, top: Top) -> int:
-    """Tell the price of a fill: the other side of the book, which may be better than the limit."""
+def fill_ticks(order: SimOrder, top: TopOfBook) -> int:
+    """Return the price of a fill in ticks: the other side of the book, which may be better than the limit."""
     return top.ask if order.terms.action is Action.BUY else top.bid
 
 
-def is_touched(order: Order, top: Top) -> bool:
-    """Say whether the market stands where the order acts."""
+def is_touched(order: SimOrder, top: TopOfBook) -> bool:
+    """Check whether the market is where an order triggers or fills."""
     buys = order.terms.action is Action.BUY
     if order.waits_for_trigger:
         stop = order.terms.stop_ticks
@@ -59,8 +136,8 @@ def is_touched(order: Order, top: Top) -> bool:
     return top.ask <= limit if buys else top.bid >= limit
 
 
-def _touch(market: Market, order: Order, start: datetime, end: datetime) -> Touch | None:
-    if order.matches_from is None or order.state not in _MATCHABLE or order.hindrance in _NEVER:
+def _touch(market: Market, order: SimOrder, start: datetime, end: datetime) -> Touch | None:
+    if order.matches_from is None or order.state not in _MATCHABLE or order.blocking_fault in _NEVER:
         return None
     for window in market.windows(order.terms.contract, max(start, order.matches_from), end):
         if not (is_touched(order, window.lowest) or is_touched(order, window.highest)):
@@ -72,10 +149,10 @@ def _touch(market: Market, order: Order, start: datetime, end: datetime) -> Touc
     return None
 
 
-def _moments(window: Window, matches_from: datetime) -> Iterator[datetime]:
+def _moments(window: TradingWindow, matches_from: datetime) -> Iterator[datetime]:
     """List the moments at which orders are matched: the first possible one, the open, and every whole second.
 
-    They do not depend on when somebody looks, so that looking changes nothing.
+    They do not depend on when somebody asks, so that asking changes nothing.
     """
     first = window.start.replace(microsecond=0)
     if window.start == matches_from:

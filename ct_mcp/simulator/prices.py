@@ -1,4 +1,4 @@
-"""Where prices come from: a seeded path that can be asked about any moment and remembers nothing.
+"""Seeded price paths: the price and the volume of an underlying at any moment, without any state.
 
 The path is a random walk made by halving: a coarse grid of anchors, then the middle
 of every span moved by a hashed amount, down to knots eight seconds apart. Between two
@@ -8,7 +8,7 @@ are found at its ends and at the knots inside it.
 
 import math
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
@@ -28,16 +28,16 @@ _BUSY_HOURS_UTC = range(13, 21)
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
-    """A stretch of the path: ticks at each knot, both ends included, and the contracts traded so far, by the minute."""
+class PathBlock:
+    """A stretch of the path: ticks at each knot, both ends included, and cumulated volume for each span."""
 
     ticks: "array[float]"
     traded: "array[float]"
 
 
 @dataclass(frozen=True, slots=True)
-class Extent:
-    """What the path did in a window, in ticks that are not rounded yet."""
+class PriceRange:
+    """Open, high, low and close of a window, in unrounded ticks."""
 
     open: float
     high: float
@@ -46,7 +46,7 @@ class Extent:
 
 
 def ticks_at(seed: int, underlying: str, seconds: float) -> float:
-    """Tell the price in ticks, not rounded, at a moment in seconds of the epoch."""
+    """Return the price in unrounded ticks, at a moment in seconds of the epoch."""
     index, offset = divmod(seconds, _BLOCK_SECONDS)
     ticks = _block(seed, underlying, int(index)).ticks
     knot, rest = divmod(offset, KNOT_SECONDS)
@@ -59,21 +59,23 @@ def traded_between(seed: int, underlying: str, start: float, end: float) -> floa
     return _traded_before(seed, underlying, end, start) - _traded_before(seed, underlying, start, start)
 
 
-def extent_between(seed: int, underlying: str, start: float, end: float) -> Extent:
-    """Find open, high, low and close of a window in seconds of the epoch."""
+def range_between(seed: int, underlying: str, start: float, end: float) -> PriceRange:
+    """Return open, high, low and close of a window in seconds of the epoch."""
     first, last = ticks_at(seed, underlying, start), ticks_at(seed, underlying, end)
     inside = [(min(knots), max(knots)) for knots in _knots_inside(seed, underlying, start, end)]
     low = min(first, last, *(lowest for lowest, _ in inside))
     high = max(first, last, *(highest for _, highest in inside))
-    return Extent(first, high, low, last)
+    return PriceRange(first, high, low, last)
 
 
-def _knots_inside(seed: int, underlying: str, start: float, end: float) -> "Iterator[array[float]]":
+def _knots_inside(seed: int, underlying: str, start: float, end: float) -> "Iterator[Sequence[float]]":
+    """Give the knots of a window; of a whole block its lowest and highest alone."""
     first, last = math.floor(start / KNOT_SECONDS) + 1, math.ceil(end / KNOT_SECONDS)
     for index in range(first // _KNOTS, (last - 1) // _KNOTS + 1):
-        begin = max(first - index * _KNOTS, 0)
-        knots = _block(seed, underlying, index).ticks[begin : last - index * _KNOTS]
-        if knots:
+        begin, finish = max(first - index * _KNOTS, 0), last - index * _KNOTS
+        if begin == 0 and finish > _KNOTS:
+            yield _extremes(seed, underlying, index)
+        elif knots := _block(seed, underlying, index).ticks[begin:finish]:
             yield knots
 
 
@@ -88,7 +90,7 @@ def _traded_before(seed: int, underlying: str, moment: float, start: float) -> f
 
 
 @lru_cache(maxsize=2048)
-def _block(seed: int, underlying: str, index: int) -> Block:
+def _block(seed: int, underlying: str, index: int) -> PathBlock:
     """Build 512 knots between two coarse nodes by halving."""
     product = PRODUCTS[underlying]
     draw = Random(f"{seed}/{underlying}/{index}").random  # noqa: S311 - a market, not a secret
@@ -101,7 +103,13 @@ def _block(seed: int, underlying: str, index: int) -> Block:
             moves[middle] = (moves[middle - half] + moves[middle + half]) / 2 + (draw() + draw() - 1) * spread
         span = half
     base = product.base_price / product.tick_size
-    return Block(array("d", (base * (1 + move) for move in moves)), _traded(index, draw))
+    return PathBlock(array("d", (base * (1 + move) for move in moves)), _traded(index, draw))
+
+
+@lru_cache(maxsize=2048)
+def _extremes(seed: int, underlying: str, index: int) -> tuple[float, float]:
+    ticks = _block(seed, underlying, index).ticks
+    return min(ticks), max(ticks)
 
 
 def _traded(index: int, draw: Callable[[], float]) -> "array[float]":
@@ -112,7 +120,7 @@ def _traded(index: int, draw: Callable[[], float]) -> "array[float]":
 
 @lru_cache(maxsize=65_536)
 def _node(seed: int, underlying: str, level: int, index: int) -> float:
-    """Tell how far the path stands from its base at a coarse node, as a fraction."""
+    """Return how far the path is from its base at a coarse node, as a fraction."""
     noise = _noise(f"{seed}/{underlying}/{level}/{index}")
     if level == 0:
         return noise * 0.05
@@ -124,7 +132,7 @@ def _node(seed: int, underlying: str, level: int, index: int) -> float:
 
 
 def _spread(daily_volatility: float, span_seconds: float) -> float:
-    """Tell how far the middle of a span may lie from the line between its ends."""
+    """Return how far the middle of a span may be from the line between its ends."""
     return daily_volatility * math.sqrt(span_seconds / _DAY_SECONDS) * 1.2
 
 

@@ -1,4 +1,4 @@
-"""The simulator behind a real socket, inside whatever event loop is running."""
+"""Serve the simulator over a real socket, in the running event loop."""
 
 import socket
 import sys
@@ -12,13 +12,13 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from ct_mcp.simulator.fault_responses import ConnectionLost
 from ct_mcp.simulator.faults import Fault
-from ct_mcp.simulator.misbehaviour import ConnectionLost
-from ct_mcp.simulator.world import Simulator
+from ct_mcp.simulator.simulator import Simulator
 
 
 class _CuttingProtocol(H11Protocol):
-    """HTTP over a socket that is closed without an answer where the application says so."""
+    """HTTP that closes the connection without an answer where the application raises `ConnectionLost`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -35,7 +35,7 @@ class _CuttingProtocol(H11Protocol):
 
 
 class _CuttingSocket(WebSocketsSansIOProtocol):
-    """A WebSocket that is torn down without a close frame where the application says so."""
+    """A WebSocket that is torn down without a close frame where the application raises `ConnectionLost`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -51,7 +51,7 @@ class _CuttingSocket(WebSocketsSansIOProtocol):
 
 
 class _EmbeddedServer(uvicorn.Server):
-    """Leaves the signals to the program that it is part of."""
+    """A server that leaves the signals to the program that it is part of."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -60,7 +60,7 @@ class _EmbeddedServer(uvicorn.Server):
 
 
 def _listener(host: str, port: int) -> socket.socket:
-    """Open a socket that says it is TCP: without that, asyncio leaves its delay on, 40 ms a call."""
+    """Open a listening socket that names TCP as its protocol: else asyncio leaves Nagle's delay on, 40 ms a call."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     if sys.platform != "win32":
@@ -75,8 +75,13 @@ def _listener(host: str, port: int) -> socket.socket:
 
 
 @asynccontextmanager
-async def served(simulator: Simulator, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
-    """Serve while the block runs; gives the URL, `http://127.0.0.1:49152`. Port 0 is any free one."""
+async def served(
+    simulator: Simulator, host: str = "127.0.0.1", port: int = 0, listener: socket.socket | None = None
+) -> AsyncIterator[str]:
+    """Serve while the block runs, and yield the URL, `http://127.0.0.1:49152`. Port 0 is any free one.
+
+    A listening socket that is handed in is served and closed instead.
+    """
     config = uvicorn.Config(
         simulator.app,
         http=_CuttingProtocol,
@@ -89,12 +94,14 @@ async def served(simulator: Simulator, host: str = "127.0.0.1", port: int = 0) -
         timeout_graceful_shutdown=1,
     )
     server, finished = _EmbeddedServer(config), anyio.Event()
-    listener = _listener(host, port)
+    listener = listener or _listener(host, port)
 
     async def run() -> None:
-        with anyio.CancelScope(shield=True):
-            await server.serve(sockets=[listener])
-        finished.set()
+        try:
+            with anyio.CancelScope(shield=True):
+                await server.serve(sockets=[listener])
+        finally:
+            finished.set()
 
     simulator.addon.closing = anyio.Event()
     async with anyio.create_task_group() as tasks:
@@ -110,7 +117,7 @@ async def served(simulator: Simulator, host: str = "127.0.0.1", port: int = 0) -
 
 
 async def serve(simulator: Simulator, host: str, port: int, *, ready: Callable[[str], None]) -> None:
-    """Serve until cancelled; `ready` is told the URL once connections are taken."""
+    """Serve until cancelled; `ready` is called with the URL once connections are accepted."""
     async with served(simulator, host, port) as url:
         ready(url)
         await anyio.sleep_forever()

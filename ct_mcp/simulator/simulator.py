@@ -1,4 +1,4 @@
-"""The simulator's front door: one object that holds a whole world.
+"""The simulator as one object: a fake CrossTrade in front of a fake NinjaTrader 8.
 
     clock = ManualClock(datetime(2026, 9, 9, 14, 30, tzinfo=UTC))
     simulator = Simulator(seed=7, clock=clock, token="demo-token")
@@ -8,15 +8,14 @@
 * `.strategies` the NinjaScript strategies; `.strategies.all` is every one there ever was
 * `.faults`     `.faults.arm(Fault.ANSWER_LOST_AFTER_ACCEPT, rpc="PlaceOrder", times=1)`
 * `.app`        the ASGI application, for a server or another transport
-* `.transport()` an httpx transport into the same process
-* `.connect(token)` a socket into the same process, with the methods and the errors of `websockets`
-* `.stream`     the service's side of the socket; `.stream.session` is the connection that lives
+* `.transport()` an httpx transport in the same process
+* `.connect(token)` a WebSocket in the same process, with the methods and the errors of `websockets`
+* `.stream`     the service's side of the WebSocket; `.stream.session` is the open connection
 * `.requests`   what arrived, oldest first: method, path, rpc, accepted
-* `.advance(seconds)` moves a `ManualClock` and works off what is due
+* `.advance(seconds)` moves a `ManualClock` and processes what is due
 
-Nothing runs in the background: what is due happens when the next request arrives,
-stamped with the time at which it was due. While a socket is open, it happens when the
-clock moves.
+Nothing runs in the background: what is due happens when the next request arrives, stamped with the time at which it
+was due. While a WebSocket is open, it happens when the clock moves.
 """
 
 from collections import deque
@@ -25,32 +24,30 @@ from dataclasses import dataclass, field
 
 from starlette.types import ASGIApp
 
-from ct_mcp.simulator.addon import AddOn, Habits
+from ct_mcp.simulator.accounts import LIVE, SIM, AccountSpec
+from ct_mcp.simulator.addon import AddOn, AddOnAssumptions
 from ct_mcp.simulator.app import build_app
-from ct_mcp.simulator.budget import RateLimit
 from ct_mcp.simulator.clock import Clock, ManualClock, wall_clock
-from ct_mcp.simulator.door import Door, Seen
-from ct_mcp.simulator.exchange import Exchange, Pace
+from ct_mcp.simulator.exchange import Exchange, ExchangePace
 from ct_mcp.simulator.faults import Faults
+from ct_mcp.simulator.gateway import Gateway, RateLimit, ReceivedRequest
 from ct_mcp.simulator.hours import MarketHours
-from ct_mcp.simulator.ledger import LIVE, SIM, AccountSpec
+from ct_mcp.simulator.in_process import InProcessSocket, InProcessTransport, connect
 from ct_mcp.simulator.market import Market
-from ct_mcp.simulator.strategies import SEEDS, Seed, Strategies
-from ct_mcp.simulator.stream.habits import StreamHabits
-from ct_mcp.simulator.stream.hub import Hub
-from ct_mcp.simulator.stream.inside import InProcessSocket, connected
-from ct_mcp.simulator.transport import InProcessTransport
+from ct_mcp.simulator.strategies import SEEDED_STRATEGIES, SeededStrategy, Strategies
+from ct_mcp.simulator.stream.assumptions import StreamAssumptions
+from ct_mcp.simulator.stream.hub import StreamHub
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """What is seldom changed. `rate_limit=None` lets every request through."""
+class SimulatorSettings:
+    """Settings that are seldom changed. `rate_limit=None` lets every request through."""
 
     accounts: tuple[AccountSpec, ...] = (SIM, LIVE)
-    pace: Pace = field(default_factory=Pace)
-    habits: Habits = field(default_factory=Habits)
-    stream: StreamHabits = field(default_factory=StreamHabits)
-    strategies: tuple[Seed, ...] = SEEDS
+    pace: ExchangePace = field(default_factory=ExchangePace)
+    assumptions: AddOnAssumptions = field(default_factory=AddOnAssumptions)
+    stream: StreamAssumptions = field(default_factory=StreamAssumptions)
+    strategies: tuple[SeededStrategy, ...] = SEEDED_STRATEGIES
     rate_limit: RateLimit | None = field(default_factory=RateLimit)
 
 
@@ -64,39 +61,39 @@ class Simulator:
         clock: Clock = wall_clock,
         token: str = "simulator-token",  # noqa: S107 - it opens nothing but this simulator
         market_hours: str = MarketHours.GLOBEX,
-        settings: Settings | None = None,
+        settings: SimulatorSettings | None = None,
     ) -> None:
-        """Build a world. `market_hours` is `globex`, or `always` for a tour on a Saturday."""
-        settings = settings or Settings()
+        """Build the simulator. `market_hours` is `globex`, or `always` for a market that never closes."""
+        settings = settings or SimulatorSettings()
         self.token = token
         self.clock = clock
         self.faults = Faults()
         self.market = Market(seed, MarketHours(market_hours), self.faults)
         self.exchange = Exchange(self.market, self.faults, settings.pace, settings.accounts)
-        self.requests: deque[Seen] = deque(maxlen=10_000)
+        self.requests: deque[ReceivedRequest] = deque(maxlen=10_000)
         now = clock()
         self.exchange.begin(now)
         self.strategies = Strategies(self.exchange, settings.strategies, now)
-        self.addon = AddOn(self.exchange, clock, settings.habits, self.strategies, now)
-        door = Door(self.addon, token, settings.rate_limit, self.requests)
-        self.stream = self.addon.stream = Hub(door, settings.stream)
-        self.exchange.record.listener = self.stream.told
-        self.app: ASGIApp = build_app(door, self.stream)
+        self.addon = AddOn(self.exchange, clock, settings.assumptions, self.strategies, now)
+        gateway = Gateway(self.addon, token, settings.rate_limit, self.requests)
+        self.stream = self.addon.stream = StreamHub(gateway, settings.stream)
+        self.exchange.record.listener = self.stream.report
+        self.app: ASGIApp = build_app(gateway, self.stream)
 
     def transport(self) -> InProcessTransport:
-        """Make an httpx transport into this world."""
+        """Return an httpx transport to this simulator."""
         return InProcessTransport(self.app)
 
     def connect(self, token: str | None = None) -> AbstractAsyncContextManager[InProcessSocket]:
-        """Connect a socket into this world, with the right token if none is given."""
-        return connected(self.stream, f"Bearer {self.token if token is None else token}")
+        """Connect a WebSocket to this simulator, with the right token if none is given."""
+        return connect(self.stream, f"Bearer {self.token if token is None else token}")
 
     def advance(self, seconds: float = 0.0) -> None:
-        """Move the clock, if it can be moved, and work off what is due."""
+        """Move the clock, if it is a manual one, and process what is due."""
         if isinstance(self.clock, ManualClock):
             self.clock.advance(seconds)
         self.addon.wake()
 
-    def requests_of(self, *rpcs: str) -> list[Seen]:
+    def requests_of(self, *rpcs: str) -> list[ReceivedRequest]:
         """List the requests that arrived under these names."""
-        return [seen for seen in self.requests if seen.rpc in rpcs]
+        return [request for request in self.requests if request.rpc in rpcs]

@@ -1,104 +1,23 @@
-"""How values are spelled on disk: canonical JSON, times, and every action with its kind."""
+"""How single values are written on disk: canonical JSON and times.
+
+The journal needs them on the way to the server's first answer, so they stand alone: nothing here may load sqlite3, or
+what `ticket_codec` needs.
+"""
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from datetime import UTC, datetime
-from decimal import Decimal
-from typing import Any
 
-from ct_mcp.domain.action import (
-    Action,
-    CancelOrder,
-    CancelOrders,
-    ChangeOrder,
-    ClosePosition,
-    CloseStrategy,
-    DisableStrategy,
-    EnableStrategy,
-    Flatten,
-    FlattenEverything,
-    PlaceOrder,
-    ProtectPosition,
-    ReplaceOrder,
-    ReversePosition,
-)
-from ct_mcp.domain.instrument import Instrument
-from ct_mcp.domain.order import OrderAction, OrderType, TimeInForce
-from ct_mcp.domain.strategy import BarType, HostMode, ParameterValue, StartStrategy
 from ct_mcp.errors import StoreFailed
 
-ACTIONS: Mapping[str, type[Action]] = {
-    "place_order": PlaceOrder,
-    "change_order": ChangeOrder,
-    "cancel_order": CancelOrder,
-    "cancel_orders": CancelOrders,
-    "close_position": ClosePosition,
-    "flatten": Flatten,
-    "flatten_everything": FlattenEverything,
-    "replace_order": ReplaceOrder,
-    "reverse_position": ReversePosition,
-    "protect_position": ProtectPosition,
-    "start_strategy": StartStrategy,
-    "enable_strategy": EnableStrategy,
-    "disable_strategy": DisableStrategy,
-    "close_strategy": CloseStrategy,
-}
-_KINDS = {cls: kind for kind, cls in ACTIONS.items()}
-
-# Fields that JSON cannot hold as they are; every other field is read as it was written.
-_READERS: Mapping[str, Callable[[Any], object]] = {
-    "instrument": lambda fields: Instrument(**fields),
-    "action": OrderAction,
-    "order_type": OrderType,
-    "time_in_force": TimeInForce,
-    "limit_price": Decimal,
-    "stop_price": Decimal,
-    "percent": Decimal,
-    "take_profit_price": Decimal,
-    "stop_loss_price": Decimal,
-    "accounts": tuple,
-    "order": lambda fields: PlaceOrder(**_read_all(fields)),
-    "mode": HostMode,
-    "bar_type": BarType,
-    "parameters": lambda rows: tuple((name, _PARAMETERS[kind](text)) for name, kind, text in rows),
-}
-_PARAMETERS: Mapping[str, Callable[[str], ParameterValue]] = {
-    "str": str,
-    "int": int,
-    "bool": "True".__eq__,
-    "Decimal": Decimal,
-}
-
-
-def action_to_text(action: Action) -> str:
-    """Write an action with its kind, so that `action_from_text` gives back exactly the same."""
-    fields = asdict(action)
-    if isinstance(action, StartStrategy):
-        fields["parameters"] = [[name, type(value).__name__, str(value)] for name, value in action.parameters]
-    return canonical([_KINDS[type(action)], fields])
-
-
-def action_from_text(text: str) -> Action:
-    """Read what `action_to_text` wrote; anything else is a ValueError, TypeError, LookupError or ArithmeticError."""
-    try:
-        kind, fields = json.loads(text)
-        return ACTIONS[kind](**_read_all(fields))
-    except (AttributeError, RecursionError) as error:
-        raise ValueError(f"it was not written as an action: {error}") from error
-
-
-def _read_all(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _read(name, value) for name, value in fields.items()}
-
-
-def _read(name: str, value: Any) -> Any:
-    reader = _READERS.get(name)
-    return value if value is None or reader is None else reader(value)
+MOVE_ASIDE = (
+    "the person must move the file aside, keep it as evidence, check the account's orders, and start again; "
+    "what else it held is gone with it: a halt, losses of the day, armings and the PIN"
+)
+"""What the person can do about a state file that does not hold what we wrote."""
 
 
 def canonical(value: object) -> str:
-    """The one JSON text of a value, in ASCII; what JSON does not know is written as its text.
+    """Write a value as its one JSON text, in ASCII; what JSON does not know is written as its text.
 
     Raises:
         StoreFailed: It holds a NaN, an infinity, itself, or keys that are no text.
@@ -110,7 +29,7 @@ def canonical(value: object) -> str:
 
 
 def time_to_text(at: datetime) -> str:
-    """ISO 8601 in UTC with microseconds, so that text sorts as time does."""
+    """Write a time as ISO 8601 in UTC with microseconds, so that text sorts as time does."""
     if at.tzinfo is None:
         raise ValueError("a stored time must know its zone")
     return at.astimezone(UTC).isoformat(timespec="microseconds")

@@ -1,6 +1,5 @@
-"""One SQLite file: opened, one transaction at a time, its failures put in words."""
+"""One SQLite file: opened, one transaction at a time, its failures told in plain words."""
 
-import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -11,6 +10,8 @@ from time import monotonic, sleep
 from typing import TypeVar, TypeVarTuple
 
 from ct_mcp.errors import StoreFailed
+from ct_mcp.files import create_private_file, find_changeable_by_others, make_it_yours
+from ct_mcp.store.codec import MOVE_ASIDE
 from ct_mcp.store.schema import migrate
 
 T = TypeVar("T")
@@ -20,11 +21,11 @@ Ts = TypeVarTuple("Ts")
 _PRAGMAS = ("PRAGMA synchronous = FULL", "PRAGMA fullfsync = ON")
 
 
-def lasting(connection: Connection) -> None:
-    """Prepare the file of what must outlive a power cut, with the tables of our version."""
+def prepare_state_file(connection: Connection, service: str = "") -> None:
+    """Prepare the file of what must outlive a power cut, with the tables of our version, as one service sees them."""
     for pragma in _PRAGMAS:
         connection.execute(pragma)
-    migrate(connection)
+    migrate(connection, service)
 
 
 class Database:
@@ -35,7 +36,7 @@ class Database:
     """
 
     def __init__(
-        self, path: Path, busy_timeout_seconds: float, prepare: Callable[[Connection], None] = lasting
+        self, path: Path, busy_timeout_seconds: float, prepare: Callable[[Connection], None] = prepare_state_file
     ) -> None:
         """Remember the file; the first call opens it, and lets ``prepare`` make what it needs."""
         self._path = path
@@ -54,48 +55,49 @@ class Database:
         with self._transaction("BEGIN IMMEDIATE") as connection:
             return work(connection, *arguments)
 
-    def write_at_once(self, work: Callable[[Connection, *Ts], T], *arguments: *Ts) -> tuple[T] | None:
-        """Like `write` where nobody is in the way and the file is open; None, and nothing done, where it would wait.
+    def try_write(self, work: Callable[[Connection, *Ts], T], *arguments: *Ts) -> tuple[T] | None:
+        """Write where nobody is in the way and the file is open; None, and nothing done, where `write` would wait.
 
         For what takes microseconds and is not worth a thread of its own.
         """
         if not self._turn.acquire(blocking=False):
             return None
         try:
-            if self._connection is None or not self._begins_at_once(self._connection):
+            if self._connection is None or not self._begin_now(self._connection):
                 return None
-            with self._kept_sound():
-                told = work(self._connection, *arguments)
+            with self._closed_on_failure():
+                result = work(self._connection, *arguments)
                 self._connection.execute("COMMIT")
-            return (told,)
+            return (result,)
         finally:
             self._turn.release()
 
     def close(self) -> None:
         """Close the file; a later call opens it again, so that a late answer is still written."""
         with self._turn:
-            self._drop()
+            self._close()
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[Connection]:
-        with self._turn, self._kept_sound():
-            connection = self._opened()
-            connection.execute(begin)
-            yield connection
-            connection.execute("COMMIT")
+        with self._turn, self._closed_on_failure():
+            if self._connection is None:
+                self._connection = _open(self._path, self._busy_timeout_seconds, self._prepare)
+            self._connection.execute(begin)
+            yield self._connection
+            self._connection.execute("COMMIT")
 
     @contextmanager
-    def _kept_sound(self) -> Iterator[None]:
+    def _closed_on_failure(self) -> Iterator[None]:
         try:
             yield
         except (sqlite3.Error, OSError, UnicodeEncodeError) as error:
-            self._drop()
-            raise in_words(error, self._path) from error
+            self._close()
+            raise describe_failure(error, self._path) from error
         except BaseException:
-            self._drop()
+            self._close()
             raise
 
-    def _begins_at_once(self, connection: Connection) -> bool:
+    def _begin_now(self, connection: Connection) -> bool:
         """Begin to write, or say that it cannot be now; what is wrong beyond that, `write` will find and say."""
         with suppress(sqlite3.Error):
             connection.execute("PRAGMA busy_timeout = 0")
@@ -106,12 +108,7 @@ class Database:
             return True
         return False
 
-    def _opened(self) -> Connection:
-        if self._connection is None:
-            self._connection = _open(self._path, self._busy_timeout_seconds, self._prepare)
-        return self._connection
-
-    def _drop(self) -> None:
+    def _close(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             with suppress(sqlite3.Error):
@@ -119,8 +116,10 @@ class Database:
 
 
 def _open(path: Path, busy_timeout_seconds: float, prepare: Callable[[Connection], None]) -> Connection:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _make_for_owner_only(path)
+    # Only ever a new file: closing a second handle on an open one would drop this process's locks on it (POSIX).
+    with suppress(FileExistsError):
+        create_private_file(path)
+    _refuse_what_others_may_change(path)
     connection = sqlite3.connect(path, timeout=busy_timeout_seconds, isolation_level=None, check_same_thread=False)
     try:
         _switch_to_wal(connection, monotonic() + busy_timeout_seconds)
@@ -129,6 +128,17 @@ def _open(path: Path, busy_timeout_seconds: float, prepare: Callable[[Connection
         connection.close()
         raise
     return connection
+
+
+def _refuse_what_others_may_change(path: Path) -> None:
+    # SQLite reads what stands beside the file as if it stood in it.
+    beside = (path.with_name(path.name + ending) for ending in ("-wal", "-shm", "-journal"))
+    found = find_changeable_by_others((path.parent, path, *beside))
+    if found is not None:
+        raise StoreFailed(
+            f"state file {path}: other users of this machine own {found} or may change it, so it cannot be trusted",
+            next_step=f"the person must {make_it_yours(found)}, or name another state folder",
+        )
 
 
 def _switch_to_wal(connection: Connection, deadline: float) -> None:
@@ -143,29 +153,24 @@ def _switch_to_wal(connection: Connection, deadline: float) -> None:
         sleep(0.005)
 
 
-def _make_for_owner_only(path: Path) -> None:
-    # Only ever a new file: closing a second handle on an open one would drop this process's locks on it (POSIX).
-    with suppress(FileExistsError):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-
-
-_BUSY = "close or wait for the program that holds it (a backup, a database viewer), then try again"
-_DAMAGED = (
-    "the person must move the file aside, keep it as evidence, check the account's orders, and start again; "
-    "what else it held is gone with it: a halt, losses of the day, armings and the PIN"
+_HELD = (
+    "another program holds it",
+    "close or wait for the program that holds it (a backup, a database viewer), then try again",
 )
-_WORDS: dict[int, tuple[str, str]] = {
-    sqlite3.SQLITE_BUSY: ("another program holds it", _BUSY),
-    sqlite3.SQLITE_LOCKED: ("another program holds it", _BUSY),
+_FAILURES: dict[int, tuple[str, str]] = {
+    sqlite3.SQLITE_BUSY: _HELD,
+    sqlite3.SQLITE_LOCKED: _HELD,
     sqlite3.SQLITE_FULL: ("the disk is full", "the person must free disk space, then try again"),
-    sqlite3.SQLITE_CORRUPT: ("it is damaged", _DAMAGED),
-    sqlite3.SQLITE_NOTADB: ("it is damaged or no file of ours", _DAMAGED),
+    sqlite3.SQLITE_CORRUPT: ("it is damaged", MOVE_ASIDE),
+    sqlite3.SQLITE_NOTADB: ("it is damaged or no file of ours", MOVE_ASIDE),
+    sqlite3.SQLITE_ERROR: ("it cannot be used, and does not hold what we made", MOVE_ASIDE),
 }
+"""What is wrong, and what the person can do, by the kind of failure; of any other the person must look themselves."""
 
 
-def in_words(error: sqlite3.Error | OSError | UnicodeEncodeError, path: Path) -> StoreFailed:
+def describe_failure(error: sqlite3.Error | OSError | UnicodeEncodeError, path: Path) -> StoreFailed:
     """Say what is wrong with the file and what the person can do."""
     # The low byte is the kind of failure, the rest its particulars.
     kind = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    what, next_step = _WORDS.get(kind, ("it cannot be used", ""))
+    what, next_step = _FAILURES.get(kind, ("it cannot be used", ""))
     return StoreFailed(f"state file {path}: {what} ({error})", next_step=next_step)

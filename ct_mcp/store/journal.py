@@ -1,4 +1,7 @@
-"""The words of the journal: what is written down, how one entry is chained to the next, what breaks the chain."""
+"""The entries of the journal: what is written down, how one is chained to the next, and what breaks the chain.
+
+The server needs this on the way to its first answer, so nothing here loads sqlite3; `journal_table` keeps it on disk.
+"""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -9,7 +12,7 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 from ct_mcp.errors import StoreFailed
-from ct_mcp.store.codec import canonical, time_from_text, time_to_text
+from ct_mcp.store.codec import MOVE_ASIDE, canonical, time_from_text, time_to_text
 
 GENESIS = "0" * 64
 """What the first entry has for a previous hash."""
@@ -21,7 +24,7 @@ Row = tuple[Any, ...]
 class EntryKind(StrEnum):
     """What happened.
 
-    An INTENT is outstanding until an entry of a kind in `SETTLING` follows it; UNKNOWN is no such entry.
+    An INTENT is outstanding until an entry of a kind in `SETTLING` follows it; an UNKNOWN one settles nothing.
     """
 
     ASKED = "asked"
@@ -29,7 +32,7 @@ class EntryKind(StrEnum):
     PROPOSED = "proposed"
     APPROVED = "approved"
     DECLINED = "declined"
-    LAPSED = "lapsed"
+    EXPIRED = "expired"
     INTENT = "intent"
     ACCEPTED = "accepted"
     ANSWERED = "answered"
@@ -60,7 +63,7 @@ class NewEntry:
 
     ``summary`` is one line in our words. ``reason`` holds the assistant's words and nothing else. ``detail`` may hold
     whatever JSON holds; decimals, times and domain values in it are written as their text. ``fingerprint`` and
-    ``opens`` belong to an INTENT: which action it is, and whether it may open or add.
+    ``opens`` belong to an INTENT: which command it is, and whether it may open or add.
     """
 
     kind: EntryKind
@@ -94,10 +97,21 @@ class Entry:
 
 
 class LastIntent(NamedTuple):
-    """When an identical action was last about to be sent, and whether the fate of all such is known."""
+    """When an identical command was last about to be sent, and whether the outcome of all such is known."""
 
     at: datetime
     settled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Outstanding:
+    """The intents of unknown outcome in an account, oldest first, and where the journal ended when they were read.
+
+    Whoever decides on what is read from then on writes the intent with ``seen``; see `SqliteStore.append_intent`.
+    """
+
+    seen: int
+    entries: tuple[Entry, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +128,8 @@ class Verification:
 def seal(new: NewEntry, now: datetime, sequence: int, previous_hash: str) -> Row:
     """Make the row that follows the one with ``previous_hash``.
 
-    Text that came from outside may hold half a character (a lone surrogate), which no file can hold: it is written
-    as its escape, because an entry that must be written must not fail on somebody else's text.
+    Text from outside may hold half a character (a lone surrogate), which no file can hold: it is written as its
+    escape, because an entry that must be written must not fail on somebody else's text.
     """
     row = (
         sequence,
@@ -145,12 +159,12 @@ def entry_of(row: Row) -> Entry:
         read["at"], read["kind"] = time_from_text(read["at"]), EntryKind(read["kind"])
         read["opens"], read["detail"] = bool(read["opens"]), json.loads(read["detail"])
     except (ValueError, TypeError) as error:
-        raise StoreFailed(f"journal entry {row[0]} cannot be read: {error}") from error
+        raise StoreFailed(f"journal entry {row[0]} cannot be read: {error}", next_step=MOVE_ASIDE) from error
     return Entry(**read)
 
 
 def check(rows: Iterable[Row], last_given: int) -> Verification:
-    """Walk the chain from its first row; ``last_given`` is the highest sequence that was ever given to an entry."""
+    """Check the chain from its first row on; ``last_given`` is the highest sequence that an entry was ever given."""
     count, previous_hash = 0, GENESIS
     for row in rows:
         if why := _fault(row, count + 1, previous_hash):

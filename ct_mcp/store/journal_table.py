@@ -1,11 +1,12 @@
-"""The journal on disk: appended, looked up, checked."""
+"""The journal on disk: appended to, looked up, searched, checked."""
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from sqlite3 import Connection
 
-from ct_mcp.store.codec import time_from_text, time_to_text
+from ct_mcp.store.codec import canonical, time_from_text, time_to_text
 from ct_mcp.store.journal import (
     GENESIS,
     SETTLING,
@@ -13,27 +14,65 @@ from ct_mcp.store.journal import (
     EntryKind,
     LastIntent,
     NewEntry,
+    Outstanding,
     Verification,
     check,
     entry_of,
     seal,
 )
-from ct_mcp.store.memory import Outstanding
 
 _HEAD = """
 SELECT COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'journal'), 0),
        (SELECT hash FROM journal ORDER BY sequence DESC LIMIT 1)
 """
-_LAST_AT = "SELECT at FROM journal ORDER BY sequence DESC LIMIT 1"
-# Clocks are put right by a little all the time.
-_CLOCKS_DIFFER = timedelta(minutes=1)
 _INSERT = "INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_BEGIN_TO_WAIT = "INSERT INTO outstanding VALUES (?, ?, ?, ?)"
+_AWAIT_OUTCOME = "INSERT INTO outstanding VALUES (?, ?, ?, ?)"
 # An answer that names its order settles that one; an answer to the ticket settles all that was sent for it so far.
 _SETTLE = """
 DELETE FROM outstanding WHERE ticket_id = :ticket_id
 AND (:own_id IS NULL OR own_id IS NULL OR own_id = :own_id)
 """
+_LAST_AT = "SELECT at FROM journal ORDER BY sequence DESC LIMIT 1"
+# Clocks are put right by a little all the time.
+_CLOCKS_DIFFER = timedelta(minutes=1)
+# What a review has to know of, and which another process, or another part of this one, may write meanwhile.
+_MOVED = """
+SELECT EXISTS (SELECT 1 FROM journal WHERE sequence > :seen
+AND (kind = 'halted' OR (account = :account AND kind IN ('intent', 'day_loss', 'disarmed'))))
+"""
+
+
+def append(connection: Connection, new: NewEntry, now: datetime) -> Entry:
+    """Write one entry at the end of the chain."""
+    _disarm_if_clock_was_set_back(connection, now)
+    last_given, last_hash = connection.execute(_HEAD).fetchone()
+    row = seal(new, now, last_given + 1, last_hash or GENESIS)
+    connection.execute(_INSERT, row)
+    if new.kind is EntryKind.INTENT:
+        connection.execute(_AWAIT_OUTCOME, (row[0], new.ticket_id, new.own_id, new.fingerprint))
+    if new.kind in SETTLING:
+        connection.execute(_SETTLE, {"ticket_id": new.ticket_id, "own_id": new.own_id})
+    return entry_of(row)
+
+
+def append_intent(connection: Connection, new: NewEntry, now: datetime, seen: int) -> Entry | None:
+    """Write an intent, unless what its review read has moved since; looking and writing are one transaction."""
+    moved = connection.execute(_MOVED, {"seen": seen, "account": new.account}).fetchone()[0]
+    return None if moved else append(connection, new, now)
+
+
+def _disarm_if_clock_was_set_back(connection: Connection, now: datetime) -> None:
+    """End every arming if the clock cannot be believed, since an arming ends by the clock: the person arms again."""
+    last = connection.execute(_LAST_AT).fetchone()
+    if last is None or last[0] <= time_to_text(now + _CLOCKS_DIFFER):
+        return
+    armed = connection.execute("SELECT DISTINCT account FROM armings ORDER BY account").fetchall()
+    connection.execute("DELETE FROM armings")
+    for (account,) in armed:
+        summary = f"{account} disarmed: the clock was set back since {last[0]}"
+        append(connection, NewEntry(EntryKind.DISARMED, summary, account=account), now)
+
+
 _NEWEST = "SELECT * FROM journal ORDER BY sequence DESC LIMIT :limit"
 _OF_ACCOUNT = "SELECT * FROM journal WHERE account = :account ORDER BY sequence DESC LIMIT :limit"
 _OF_TICKET = """
@@ -41,22 +80,51 @@ SELECT * FROM journal WHERE ticket_id = :ticket_id AND (:account IS NULL OR acco
 ORDER BY sequence DESC LIMIT :limit
 """
 # As the index has it, letter for letter: SQLite takes a partial index only for its own condition.
-_NOES = """
-SELECT * FROM journal WHERE kind IN ('denied', 'declined', 'suspicious', 'resumed') ORDER BY sequence DESC LIMIT ?
+# The last entries alone are looked through, since this is asked before every order: more than come in hours.
+_REFUSALS = """
+SELECT * FROM journal WHERE sequence > (SELECT max(sequence) FROM journal) - 10000 AND at >= ?
+AND kind IN ('denied', 'declined', 'suspicious', 'resumed') ORDER BY sequence DESC LIMIT ?
 """
-_UNSETTLED = "SELECT journal.* FROM outstanding JOIN journal USING (sequence) ORDER BY sequence"
-_UNSETTLED_IN = """
-SELECT journal.* FROM outstanding JOIN journal USING (sequence) WHERE account = ? ORDER BY sequence
+_UNSETTLED = """
+SELECT journal.* FROM outstanding JOIN journal USING (sequence) WHERE (:account IS NULL OR account = :account)
+AND NOT EXISTS (SELECT 1 FROM others WHERE others.ticket_id = journal.ticket_id) ORDER BY sequence
 """
-# What a review has to know of, and which another process, or another part of this one, may write meanwhile.
-_MOVED = """
-SELECT EXISTS (SELECT 1 FROM journal WHERE sequence > :seen
-AND (kind = 'halted' OR (account = :account AND kind IN ('intent', 'day_loss', 'disarmed'))))
+
+
+def newest(connection: Connection, limit: int, account: str | None, ticket_id: str | None) -> tuple[Entry, ...]:
+    """Read the last entries, newest first."""
+    query = _OF_TICKET if ticket_id is not None else _OF_ACCOUNT if account is not None else _NEWEST
+    wanted = {"limit": limit, "account": account, "ticket_id": ticket_id}
+    return tuple(entry_of(row) for row in connection.execute(query, wanted))
+
+
+def refusals(connection: Connection, limit: int, since: datetime) -> tuple[Entry, ...]:
+    """Read the last of what was denied, declined, suspicious or resumed since a moment, newest first."""
+    return tuple(entry_of(row) for row in connection.execute(_REFUSALS, (time_to_text(since), limit)))
+
+
+def unsettled(connection: Connection) -> tuple[Entry, ...]:
+    """Read the intents of unknown outcome, oldest first."""
+    return tuple(entry_of(row) for row in connection.execute(_UNSETTLED, {"account": None}))
+
+
+def outstanding(connection: Connection, account: str) -> Outstanding:
+    """Read the intents of unknown outcome in an account, and where the journal ends."""
+    entries = tuple(entry_of(row) for row in connection.execute(_UNSETTLED, {"account": account}))
+    return Outstanding(connection.execute(_HEAD).fetchone()[0], entries)
+
+
+_ORDERS_SENT = """
+SELECT COUNT(*) FROM journal WHERE kind = 'intent' AND opens = 1 AND account = ? AND at >= ?
+AND NOT EXISTS (SELECT 1 FROM others WHERE others.ticket_id = journal.ticket_id)
 """
-_ORDERS_SENT = "SELECT COUNT(*) FROM journal WHERE kind = 'intent' AND opens = 1 AND account = ? AND at >= ?"
-_IS_UNKNOWN = "SELECT EXISTS (SELECT 1 FROM outstanding WHERE fingerprint = ?)"
-_INTENTS_OF_ACTION = """
+_IS_OUTSTANDING = """
+SELECT EXISTS (SELECT 1 FROM outstanding WHERE fingerprint = ?
+AND NOT EXISTS (SELECT 1 FROM others WHERE others.ticket_id = outstanding.ticket_id))
+"""
+_INTENTS_OF_COMMAND = """
 SELECT at, sequence, ticket_id, own_id FROM journal WHERE kind = 'intent' AND fingerprint = ?
+AND NOT EXISTS (SELECT 1 FROM others WHERE others.ticket_id = journal.ticket_id)
 ORDER BY sequence DESC LIMIT ?
 """
 _CAME_OF_IT = """
@@ -66,6 +134,93 @@ AND kind IN ('accepted', 'answered', 'unknown', 'read_back', 'settled')
 """
 # So many in a row that never left are passed over, and the next one counts: more would be somebody going in circles.
 _PASSED_OVER = 50
+
+
+def orders_sent(connection: Connection, account: str, since: datetime) -> int:
+    """Count the orders that open or add and were about to be sent."""
+    count: int = connection.execute(_ORDERS_SENT, (account, time_to_text(since))).fetchone()[0]
+    return count
+
+
+def last_intent(connection: Connection, fingerprint: str) -> LastIntent | None:
+    """Tell when an identical command was last sent, or may have been; settled only if no such one is outstanding.
+
+    It counts from the end of the sending: whoever gave up on a slow answer may ask again right after it.
+    What certainly never left is passed over, but never while the outcome of one like it is unknown.
+    """
+    is_outstanding = bool(connection.execute(_IS_OUTSTANDING, (fingerprint,)).fetchone()[0])
+    newest_first = connection.execute(_INTENTS_OF_COMMAND, (fingerprint, _PASSED_OVER + 1)).fetchall()
+    for passed, (at, sequence, ticket_id, own_id) in enumerate(newest_first):
+        intent = {"sequence": sequence, "ticket_id": ticket_id, "own_id": own_id}
+        came = connection.execute(_CAME_OF_IT, intent).fetchall()
+        if is_outstanding or passed == _PASSED_OVER or not _never_left(came):
+            return LastIntent(_end_of_sending(at, came), not is_outstanding)
+    return None
+
+
+def _end_of_sending(at: str, came: Sequence[tuple[str, str, str]]) -> datetime:
+    """Tell when the last of it was written; what a later look found, or a person said, begins nothing anew."""
+    return max(map(time_from_text, (at, *(then for kind, _, then in came if kind != EntryKind.SETTLED))))
+
+
+def _never_left(came: Sequence[tuple[str, str, str]]) -> bool:
+    """Say whether all that came of an intent is the certainty that it was not sent; no word of it is none."""
+    return bool(came) and all(kind == EntryKind.ANSWERED and "not_sent" in json.loads(said) for kind, said, _ in came)
+
+
+_WANTED = """
+SELECT * FROM journal WHERE (:account IS NULL OR account = :account) AND (:kind IS NULL OR kind = :kind)
+AND (:since IS NULL OR at >= :since) ORDER BY sequence DESC LIMIT :limit
+"""
+# The detail is canonical JSON, so an order that is named in it is spelled in one way only.
+_TICKETS_ABOUT = """
+SELECT DISTINCT ticket_id FROM journal WHERE ticket_id IS NOT NULL
+AND (ticket_id = :id OR own_id = :id OR instr(detail, :named) > 0)
+"""
+_ALL_OF_TICKET = "SELECT * FROM journal WHERE ticket_id = ?"
+
+
+@dataclass(frozen=True, slots=True)
+class JournalQuery:
+    """Which entries a person wants to see; None leaves it open. A limit of -1 is none."""
+
+    limit: int = -1
+    account: str | None = None
+    kind: EntryKind | None = None
+    since: datetime | None = None
+
+
+def search(connection: Connection, wanted: JournalQuery) -> tuple[Entry, ...]:
+    """Read the newest of the entries that are wanted, newest last."""
+    row = {
+        "limit": wanted.limit,
+        "account": wanted.account,
+        "kind": wanted.kind.value if wanted.kind else None,
+        "since": time_to_text(wanted.since) if wanted.since else None,
+    }
+    found = [entry_of(each) for each in connection.execute(_WANTED, row)]
+    return tuple(reversed(found))
+
+
+def story(connection: Connection, any_id: str) -> tuple[Entry, ...]:
+    """Read all that was written about one order, oldest first, by the id of a ticket or of the order, ours or theirs.
+
+    An order that was placed by one ticket and changed or cancelled by others is one story.
+    """
+    found = _about(connection, {any_id})
+    named = {str(entry.detail["order_id"]) for entry in found if entry.detail.get("order_id")}
+    return _about(connection, {any_id, *named})
+
+
+def _about(connection: Connection, ids: set[str]) -> tuple[Entry, ...]:
+    tickets: set[str] = set()
+    for each in ids:
+        found = connection.execute(_TICKETS_ABOUT, {"id": each, "named": f'"order_id":{canonical(each)}'})
+        tickets |= {ticket_id for (ticket_id,) in found}
+    rows = (row for ticket_id in tickets for row in connection.execute(_ALL_OF_TICKET, (ticket_id,)))
+    return tuple(sorted((entry_of(row) for row in rows), key=lambda entry: entry.sequence))
+
+
 _ALL = "SELECT * FROM journal ORDER BY sequence"
 _MISCOUNTED = """
 WITH due AS (
@@ -81,92 +236,6 @@ SELECT MIN(sequence) FROM (
     UNION ALL SELECT sequence FROM (SELECT sequence FROM outstanding EXCEPT SELECT sequence FROM due)
 )
 """
-
-
-def append(connection: Connection, new: NewEntry, now: datetime) -> Entry:
-    """Write one entry at the end of the chain."""
-    _end_armings_where_the_clock_was_set_back(connection, now)
-    last_given, last_hash = connection.execute(_HEAD).fetchone()
-    row = seal(new, now, last_given + 1, last_hash or GENESIS)
-    connection.execute(_INSERT, row)
-    if new.kind is EntryKind.INTENT:
-        connection.execute(_BEGIN_TO_WAIT, (row[0], new.ticket_id, new.own_id, new.fingerprint))
-    if new.kind in SETTLING:
-        connection.execute(_SETTLE, {"ticket_id": new.ticket_id, "own_id": new.own_id})
-    return entry_of(row)
-
-
-def _end_armings_where_the_clock_was_set_back(connection: Connection, now: datetime) -> None:
-    """An arming ends by the clock: where that cannot be believed, the person arms again."""
-    last = connection.execute(_LAST_AT).fetchone()
-    if last is None or last[0] <= time_to_text(now + _CLOCKS_DIFFER):
-        return
-    armed = connection.execute("SELECT account FROM armings ORDER BY account").fetchall()
-    connection.execute("DELETE FROM armings")
-    for (account,) in armed:
-        summary = f"{account} disarmed: the clock was set back since {last[0]}"
-        append(connection, NewEntry(EntryKind.DISARMED, summary, account=account), now)
-
-
-def append_intent(connection: Connection, new: NewEntry, now: datetime, seen: int) -> Entry | None:
-    """Write an intent, unless what its review read has moved since; the one look and the one stroke are one."""
-    moved = connection.execute(_MOVED, {"seen": seen, "account": new.account}).fetchone()[0]
-    return None if moved else append(connection, new, now)
-
-
-def newest(connection: Connection, limit: int, account: str | None, ticket_id: str | None) -> tuple[Entry, ...]:
-    """The last entries, newest first."""
-    query = _OF_TICKET if ticket_id is not None else _OF_ACCOUNT if account is not None else _NEWEST
-    wanted = {"limit": limit, "account": account, "ticket_id": ticket_id}
-    return tuple(entry_of(row) for row in connection.execute(query, wanted))
-
-
-def noes(connection: Connection, limit: int) -> tuple[Entry, ...]:
-    """The last of what was denied, declined, suspicious or resumed, newest first."""
-    return tuple(entry_of(row) for row in connection.execute(_NOES, (limit,)))
-
-
-def unsettled(connection: Connection) -> tuple[Entry, ...]:
-    """The intents of unknown fate, oldest first."""
-    return tuple(entry_of(row) for row in connection.execute(_UNSETTLED))
-
-
-def outstanding(connection: Connection, account: str) -> Outstanding:
-    """The intents of unknown fate in an account, with where the journal ends."""
-    entries = tuple(entry_of(row) for row in connection.execute(_UNSETTLED_IN, (account,)))
-    return Outstanding(connection.execute(_HEAD).fetchone()[0], entries)
-
-
-def orders_sent(connection: Connection, account: str, since: datetime) -> int:
-    """How many orders that open or add were about to be sent."""
-    count: int = connection.execute(_ORDERS_SENT, (account, time_to_text(since))).fetchone()[0]
-    return count
-
-
-def last_intent(connection: Connection, fingerprint: str) -> LastIntent | None:
-    """When this very action was last sent, or may have been; settled only if no such one is outstanding.
-
-    It counts from the end of the sending: whoever gave up on a slow answer may ask again right after it.
-    What certainly never left is passed over, but never while the fate of one like it is unknown.
-    """
-    is_unknown = bool(connection.execute(_IS_UNKNOWN, (fingerprint,)).fetchone()[0])
-    newest_first = connection.execute(_INTENTS_OF_ACTION, (fingerprint, _PASSED_OVER + 1)).fetchall()
-    for passed, (at, sequence, ticket_id, own_id) in enumerate(newest_first):
-        intent = {"sequence": sequence, "ticket_id": ticket_id, "own_id": own_id}
-        came = connection.execute(_CAME_OF_IT, intent).fetchall()
-        if is_unknown or passed == _PASSED_OVER or not _never_left(came):
-            return LastIntent(_last_word(at, came), not is_unknown)
-    return None
-
-
-def _last_word(at: str, came: Sequence[tuple[str, str, str]]) -> datetime:
-    """When the last of the sending was written; what a later look found, or a person said, begins nothing anew."""
-    return max(map(time_from_text, (at, *(then for kind, _, then in came if kind != EntryKind.SETTLED))))
-
-
-def _never_left(came: Sequence[tuple[str, str, str]]) -> bool:
-    """Say whether all that came of an intent is the certainty that it was not sent; no word of it is none."""
-    return bool(came) and all(kind == EntryKind.ANSWERED and "not_sent" in json.loads(said) for kind, said, _ in came)
 
 
 def verify(connection: Connection) -> Verification:

@@ -1,10 +1,17 @@
-"""The tables of the store, and how an older file becomes a newer one."""
+"""The tables of the state file, and the steps by which the file of an older version becomes one of ours.
 
+The steps are statements of SQL, and a released one is never edited: a new one follows. So the words of an old version
+stay in its step, also where everything else has a better word by now.
+"""
+
+import json
+from contextlib import suppress
 from sqlite3 import Connection
 
 from ct_mcp.errors import StoreFailed
+from ct_mcp.store.codec import MOVE_ASIDE, canonical
 
-_TICKETS = """
+_TICKETS_OF_VERSION_1 = """
 CREATE TABLE tickets (
     ticket_id TEXT PRIMARY KEY, action TEXT NOT NULL, fingerprint TEXT NOT NULL, own_id TEXT NOT NULL UNIQUE,
     summary TEXT NOT NULL, question TEXT NOT NULL, phrase TEXT NOT NULL, approval TEXT NOT NULL,
@@ -15,7 +22,7 @@ CREATE TABLE tickets (
 _TICKETS_BY_LAPSE = "CREATE INDEX tickets_by_lapse ON tickets (expires_at)"
 
 # Whatever program writes here: what the person was shown stays what is sent, and what is spent stays spent.
-_TICKET_IS_BOUND = """
+_TICKET_IS_BOUND_OF_VERSION_1 = """
 CREATE TRIGGER ticket_is_bound BEFORE UPDATE OF
     ticket_id, action, fingerprint, own_id, summary, question, phrase, approval, simulated, reason,
     created_at, expires_at
@@ -39,7 +46,7 @@ _JOURNAL_BY_ACCOUNT = "CREATE INDEX journal_by_account ON journal (account)"
 _JOURNAL_BY_TICKET = "CREATE INDEX journal_by_ticket ON journal (ticket_id)"
 _INTENTS_THAT_OPEN = "CREATE INDEX intents_that_open ON journal (account, at) WHERE kind = 'intent' AND opens = 1"
 _INTENTS_BY_ACTION = "CREATE INDEX intents_by_action ON journal (fingerprint) WHERE kind = 'intent'"
-_NOES = """
+_REFUSALS = """
 CREATE INDEX noes ON journal (sequence) WHERE kind IN ('denied', 'declined', 'suspicious', 'resumed')
 """
 _JOURNAL_KEEPS_ITS_WORDS = """
@@ -85,11 +92,99 @@ _LEASES = """
 CREATE TABLE leases (name TEXT PRIMARY KEY, holder TEXT NOT NULL, renewed_at TEXT NOT NULL, seconds REAL NOT NULL)
 """
 
+# From version 4 on a ticket holds several commands, and the question as data in place of its words. Null is the
+# question of a ticket that an older version left; it is over. That version may still run: it can neither read nor
+# write a ticket here, and is told why.
+_TICKETS = """
+CREATE TABLE tickets (
+    ticket_id TEXT PRIMARY KEY, commands TEXT NOT NULL, fingerprint TEXT NOT NULL, own_id TEXT NOT NULL UNIQUE,
+    summary TEXT NOT NULL, request TEXT, phrase TEXT NOT NULL, approval TEXT NOT NULL,
+    simulated INTEGER NOT NULL, reason TEXT NOT NULL, created_at TEXT NOT NULL, expires_at TEXT NOT NULL,
+    state TEXT NOT NULL, decided_by TEXT NOT NULL,
+    CONSTRAINT ct_mcp_was_updated_and_must_be_restarted CHECK (request LIKE '{%'),
+    CONSTRAINT nobody_was_asked CHECK (request IS NOT NULL OR state NOT IN ('open', 'approved'))
+)
+"""
+_TICKETS_BY_EXPIRY = "CREATE INDEX tickets_by_expiry ON tickets (expires_at)"
+_TAKE_OVER_TICKETS = """
+INSERT INTO tickets
+SELECT ticket_id, commands_of_version_3(action), fingerprint, own_id, summary, NULL, phrase, approval, simulated,
+    reason, created_at, expires_at, CASE WHEN state IN ('open', 'approved') THEN 'expired' ELSE state END, decided_by
+FROM tickets_of_version_3
+"""
+_TICKET_IS_BOUND = """
+CREATE TRIGGER ticket_is_bound BEFORE UPDATE OF
+    ticket_id, commands, fingerprint, own_id, summary, request, phrase, approval, simulated, reason,
+    created_at, expires_at
+ON tickets BEGIN SELECT RAISE(ABORT, 'a ticket is bound to its commands'); END
+"""
+# INSERT OR REPLACE would exchange a ticket without asking the trigger above.
+_TICKET_IS_MADE_ONCE = """
+CREATE TRIGGER ticket_is_made_once BEFORE INSERT ON tickets
+WHEN EXISTS (SELECT 1 FROM tickets WHERE ticket_id = NEW.ticket_id OR own_id = NEW.own_id)
+BEGIN SELECT RAISE(ABORT, 'a ticket is made once, and its ticket_id and own_id are never used again'); END
+"""
+_TICKET_IS_KEPT = """
+CREATE TRIGGER ticket_is_kept BEFORE DELETE ON tickets
+BEGIN SELECT RAISE(ABORT, 'a ticket is never removed'); END
+"""
+
+# From version 5 on what is kept belongs to one service and token, named by a piece of their hash; a process without a
+# token has the empty name. Two users of CrossTrade may share a folder, and every NinjaTrader has a Sim101. A table of
+# its own, since the columns of a ticket tell an older version that still runs why it cannot write one.
+_TICKET_SERVICES = "CREATE TABLE ticket_services (ticket_id TEXT PRIMARY KEY, service TEXT NOT NULL) WITHOUT ROWID"
+_TICKET_STAYS_WITH_ITS_SERVICE = """
+CREATE TRIGGER ticket_stays_with_its_service BEFORE UPDATE ON ticket_services
+BEGIN SELECT RAISE(ABORT, 'a ticket stays with its service'); END
+"""
+_TICKET_KEEPS_ITS_SERVICE = """
+CREATE TRIGGER ticket_keeps_its_service BEFORE DELETE ON ticket_services
+BEGIN SELECT RAISE(ABORT, 'a ticket keeps its service'); END
+"""
+_TICKET_GETS_ITS_SERVICE_ONCE = """
+CREATE TRIGGER ticket_gets_its_service_once BEFORE INSERT ON ticket_services
+WHEN EXISTS (SELECT 1 FROM ticket_services WHERE ticket_id = NEW.ticket_id)
+BEGIN SELECT RAISE(ABORT, 'a ticket gets its service once'); END
+"""
+# Nobody knows whose it was that an older version left. It is neither sent nor armed, and holds back everybody.
+_EXPIRE_TICKETS_OF_NOBODY = "UPDATE tickets SET state = 'expired' WHERE state IN ('open', 'approved')"
+_HALT_OF_SERVICE = (
+    "CREATE TABLE halt (service TEXT PRIMARY KEY, by TEXT NOT NULL, at TEXT NOT NULL, reason TEXT NOT NULL)"
+)
+_DAY_LOSSES_OF_SERVICE = """
+CREATE TABLE day_losses (
+    service TEXT NOT NULL, account TEXT NOT NULL, day TEXT NOT NULL, figure TEXT NOT NULL,
+    PRIMARY KEY (service, account, day)
+)
+"""
+_ARMINGS_OF_SERVICE = """
+CREATE TABLE armings (
+    service TEXT NOT NULL, account TEXT NOT NULL, until TEXT NOT NULL, by TEXT NOT NULL, PRIMARY KEY (service, account)
+)
+"""
+_LEASES_OF_SERVICE = """
+CREATE TABLE leases (
+    service TEXT NOT NULL, name TEXT NOT NULL, holder TEXT NOT NULL, renewed_at TEXT NOT NULL, seconds REAL NOT NULL,
+    PRIMARY KEY (service, name)
+)
+"""
+
+# From version 6 on the accounts of a service are known over restarts.
+_KNOWN_ACCOUNTS = """
+CREATE TABLE known_accounts (
+    service TEXT NOT NULL, account TEXT NOT NULL, kind TEXT NOT NULL, provider TEXT, display_name TEXT, currency TEXT,
+    read_at TEXT NOT NULL, PRIMARY KEY (service, account)
+)
+"""
+# A file that says our version and lacks our tables is refused, and not carried on.
+_HAS_OUR_TABLES = "SELECT 1 FROM tickets, journal, leases LIMIT 0"
+
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
-        _TICKETS,
+        _TICKETS_OF_VERSION_1,
         _TICKETS_BY_LAPSE,
-        _TICKET_IS_BOUND,
+        _TICKET_IS_BOUND_OF_VERSION_1,
         _TICKET_ENDS_ONCE,
         _JOURNAL,
         _JOURNAL_BY_ACCOUNT,
@@ -104,34 +199,117 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         _DAY_LOSSES,
         _ARMINGS,
     ),
-    (_PIN, _PIN_TRIES, _NOES),
+    (_PIN, _PIN_TRIES, _REFUSALS),
     (_LEASES,),
+    (
+        "ALTER TABLE tickets RENAME TO tickets_of_version_3",
+        _TICKETS,
+        _TAKE_OVER_TICKETS,
+        "DROP TABLE tickets_of_version_3",
+        _TICKETS_BY_EXPIRY,
+        _TICKET_IS_BOUND,
+        _TICKET_ENDS_ONCE,
+        _TICKET_IS_MADE_ONCE,
+        _TICKET_IS_KEPT,
+    ),
+    (
+        _TICKET_SERVICES,
+        _TICKET_STAYS_WITH_ITS_SERVICE,
+        _TICKET_KEEPS_ITS_SERVICE,
+        _TICKET_GETS_ITS_SERVICE_ONCE,
+        _EXPIRE_TICKETS_OF_NOBODY,
+        "ALTER TABLE halt RENAME TO halt_of_version_4",
+        _HALT_OF_SERVICE,
+        "INSERT INTO halt SELECT '', by, at, reason FROM halt_of_version_4",
+        "DROP TABLE halt_of_version_4",
+        "ALTER TABLE day_losses RENAME TO day_losses_of_version_4",
+        _DAY_LOSSES_OF_SERVICE,
+        "INSERT INTO day_losses SELECT '', account, day, figure FROM day_losses_of_version_4",
+        "DROP TABLE day_losses_of_version_4",
+        "ALTER TABLE armings RENAME TO armings_of_version_4",
+        _ARMINGS_OF_SERVICE,
+        "INSERT INTO armings SELECT '', account, until, by FROM armings_of_version_4",
+        "DROP TABLE armings_of_version_4",
+        "ALTER TABLE leases RENAME TO leases_of_version_4",
+        _LEASES_OF_SERVICE,
+        "INSERT INTO leases SELECT '', name, holder, renewed_at, seconds FROM leases_of_version_4",
+        "DROP TABLE leases_of_version_4",
+    ),
+    (_HAS_OUR_TABLES, _KNOWN_ACCOUNTS),
 )
-"""Each step leads from the version of its index to the next; a released step is never edited, a new one follows."""
+"""Each step leads from the version of its index to the next."""
 
 
-def migrate(connection: Connection) -> None:
-    """Bring the file to our version, in one transaction.
+# What a process with a token sees: of tickets its own alone, of what counts against limits also what is nobody's.
+# Without a token it is the person's terminal, which sees all and sends nothing.
+_VISIBLE_TICKETS = """
+CREATE TEMP VIEW IF NOT EXISTS visible_tickets AS SELECT * FROM tickets WHERE our_service() = '' OR EXISTS
+    (SELECT 1 FROM ticket_services WHERE ticket_services.ticket_id = tickets.ticket_id AND service = our_service())
+"""
+_OTHERS = """
+CREATE TEMP VIEW IF NOT EXISTS others AS SELECT ticket_id FROM ticket_services WHERE our_service() NOT IN ('', service)
+"""
+
+
+def migrate(connection: Connection, service: str = "") -> None:
+    """Bring the file to our version, and show what belongs to one service, which SQL names ``our_service()``.
+
+    All the steps are one transaction, or none.
 
     Raises:
-        StoreFailed: A newer ct-mcp has written it; an older one must not guess what its rows mean.
+        StoreFailed: It is not ours to change: a newer ct-mcp has written it, or none has.
     """
+    if _version(connection) != len(MIGRATIONS):
+        _take_over(connection)
+    connection.create_function("our_service", 0, lambda: service, deterministic=True)
+    connection.execute(_VISIBLE_TICKETS)
+    connection.execute(_OTHERS)
+
+
+def _take_over(connection: Connection) -> None:
+    connection.create_function("commands_of_version_3", 1, _commands_of_version_3, deterministic=True)
+    connection.execute("BEGIN IMMEDIATE")
+    # Read again: another process may have been here while this one waited.
     found = _version(connection)
-    if found > len(MIGRATIONS):
-        raise StoreFailed(
-            f"the state file has version {found}, this ct-mcp knows {len(MIGRATIONS)}",
-            next_step="the person must start the newer ct-mcp that wrote it, or name another state folder",
-        )
-    if found < len(MIGRATIONS):
-        connection.execute("BEGIN IMMEDIATE")
-        # Read again: another process may have been here while this one waited.
-        for version in range(_version(connection), len(MIGRATIONS)):
-            for statement in MIGRATIONS[version]:
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {version + 1}")
-        connection.execute("COMMIT")
+    if found == 0 and connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
+        raise _not_ours(connection)
+    for version, statements in enumerate(MIGRATIONS[found:], start=found + 1):
+        for statement in statements:
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {version}")
+    connection.execute("COMMIT")
 
 
 def _version(connection: Connection) -> int:
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version < 0:
+        raise _not_ours(connection)
+    if version > len(MIGRATIONS):
+        raise StoreFailed(
+            f"state file {_path(connection)}: it has version {version}, this ct-mcp knows {len(MIGRATIONS)}",
+            next_step="the person must start the newer ct-mcp that wrote it, or name another state folder",
+        )
     return version
+
+
+def _not_ours(connection: Connection) -> StoreFailed:
+    return StoreFailed(f"state file {_path(connection)}: it is a database, and none of ours", next_step=MOVE_ASIDE)
+
+
+def _path(connection: Connection) -> str:
+    return str(connection.execute("PRAGMA database_list").fetchone()[2])
+
+
+def _commands_of_version_3(action: str) -> str:
+    """Write what an older version kept as ``[kind, fields]`` as the commands of a ticket.
+
+    What is nothing of the kind is kept as it is, for evidence: whoever reads that ticket is told so.
+    """
+    with suppress(ValueError, TypeError, RecursionError, StoreFailed):
+        match json.loads(action):
+            case ["flatten_everything", {"accounts": [*accounts]}]:
+                flatten = {"kind": "flatten", "instrument": None}
+                return canonical([flatten | {"account": account} for account in accounts])
+            case [str(kind), dict(fields)]:
+                return canonical([fields | {"kind": kind}])
+    return action

@@ -1,24 +1,35 @@
-"""Tickets: bound to one action, decided once, spent once, lapsing."""
+"""Tickets on disk: bound to their commands and to the question that showed them, decided once, spent once."""
 
 from dataclasses import fields
 from datetime import datetime
 from sqlite3 import Connection
 from typing import Any
 
-from ct_mcp.domain.ticket import Approval, Ticket, TicketState
-from ct_mcp.errors import StoreFailed
-from ct_mcp.store.codec import action_from_text, action_to_text, time_from_text, time_to_text
+from ct_mcp.domain.approval import Approval, Ticket, TicketState
+from ct_mcp.errors import NeedsRoom, StoreFailed
+from ct_mcp.store.codec import MOVE_ASIDE, time_from_text, time_to_text
+from ct_mcp.store.journal import EntryKind, NewEntry
+from ct_mcp.store.journal_table import append
+from ct_mcp.store.ticket_codec import commands_from_text, commands_to_text, request_from_text, request_to_text
+from ct_mcp.text import plain
 
 _INSERT = "INSERT INTO tickets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_BY_ID = "SELECT * FROM tickets WHERE ticket_id = ?"
-# All as `Ticket.state_at` has it: what was made in the future has lapsed, since the clock was set back.
-# A ticket made under another policy stands for nobody else: its approval may be the weaker one.
-_STANDING = """
-SELECT * FROM tickets WHERE fingerprint = :fingerprint AND approval = :approval AND simulated = :simulated
+_INSERT_SERVICE = "INSERT INTO ticket_services VALUES (?, our_service())"
+_BY_ID = "SELECT * FROM visible_tickets WHERE ticket_id = ?"
+# All as `Ticket.state_at` has it: what was made in the future has expired, since the clock was set back.
+# A ticket made under another policy is no double of this one: its approval may be the weaker one.
+_DOUBLE = """
+SELECT tickets.* FROM tickets JOIN ticket_services USING (ticket_id)
+WHERE service = our_service() AND fingerprint = :fingerprint AND approval = :approval AND simulated = :simulated
 AND expires_at > :now AND created_at <= :now AND state IN ('open', 'approved') ORDER BY created_at LIMIT 1
 """
 _OPEN = """
-SELECT * FROM tickets WHERE expires_at > :now AND created_at <= :now AND state = 'open' ORDER BY created_at, ticket_id
+SELECT * FROM visible_tickets
+WHERE expires_at > :now AND created_at <= :now AND state = 'open' ORDER BY created_at, ticket_id
+"""
+_UNANSWERED = """
+SELECT * FROM tickets WHERE expires_at >= :since AND expires_at <= :now AND state = 'open' AND approval <> 'none'
+ORDER BY expires_at, ticket_id
 """
 _APPROVE = """
 UPDATE tickets SET state = 'approved', decided_by = :by WHERE ticket_id = :ticket_id AND expires_at > :now
@@ -26,27 +37,45 @@ AND created_at <= :now AND state = 'open'
 """
 _DECLINE = """
 UPDATE tickets SET state = 'declined', decided_by = :by
-WHERE ticket_id = :ticket_id AND expires_at > :now AND created_at <= :now AND state IN ('open', 'approved')
+WHERE ticket_id = (SELECT ticket_id FROM visible_tickets WHERE ticket_id = :ticket_id)
+AND expires_at > :now AND created_at <= :now AND state IN ('open', 'approved')
 """
+# The state alone is no yes: whoever can write to the file can set it, but the chain of the journal shows the forgery.
 _SPEND = """
 UPDATE tickets SET state = 'spent' WHERE ticket_id = :ticket_id AND expires_at > :now AND created_at <= :now
-AND (state = 'approved' OR (state = 'open' AND approval = 'none'))
+AND EXISTS (SELECT 1 FROM ticket_services WHERE ticket_id = :ticket_id AND service = our_service())
+AND ((state = 'open' AND approval = 'none') OR (state = 'approved' AND EXISTS
+    (SELECT 1 FROM journal WHERE journal.ticket_id = tickets.ticket_id AND journal.kind = 'approved')))
 """
 
 
-def propose(connection: Connection, ticket: Ticket, now: datetime) -> Ticket:
-    """Keep the ticket, or find the one that stands for the same action: two impatient calls are one proposal."""
+def propose(connection: Connection, ticket: Ticket, now: datetime, most_waiting: int | None = None) -> Ticket:
+    """Keep the ticket, or find the one that already asks the same: two impatient calls are one proposal.
+
+    Raises:
+        NeedsRoom: So many of one of its accounts wait for the person already.
+    """
     alike = {
         "fingerprint": ticket.fingerprint,
         "approval": ticket.approval.value,
         "simulated": ticket.simulated,
         "now": time_to_text(now),
     }
-    standing = connection.execute(_STANDING, alike).fetchone()
-    if standing is not None:
-        return _ticket_of(standing)
+    double = connection.execute(_DOUBLE, alike).fetchone()
+    if double is not None:
+        return _ticket_of(double)
+    if most_waiting is not None and ticket.approval is not Approval.NONE:
+        _need_room(connection, ticket, now, most_waiting)
     connection.execute(_INSERT, _row_of(ticket))
+    connection.execute(_INSERT_SERVICE, (ticket.ticket_id,))
     return ticket
+
+
+def _need_room(connection: Connection, ticket: Ticket, now: datetime, most: int) -> None:
+    asking = [other.accounts for other in waiting(connection, now) if other.approval is not Approval.NONE]
+    for account in ticket.accounts:
+        if (count := sum(account in accounts for accounts in asking)) >= most:
+            raise NeedsRoom(f"waiting={count}, maximum={most}, account={plain(account)}")
 
 
 def find(connection: Connection, ticket_id: str) -> Ticket | None:
@@ -56,17 +85,38 @@ def find(connection: Connection, ticket_id: str) -> Ticket | None:
 
 
 def waiting(connection: Connection, now: datetime) -> tuple[Ticket, ...]:
-    """Those that still wait for a word of the person, oldest first."""
+    """List those that still wait for the person, oldest first."""
     return tuple(_ticket_of(row) for row in connection.execute(_OPEN, {"now": time_to_text(now)}))
 
 
+def unanswered(connection: Connection, since: datetime, now: datetime) -> tuple[Ticket, ...]:
+    """List those that asked the person and expired without an answer, in the time from ``since`` on, oldest first."""
+    row = {"since": time_to_text(since), "now": time_to_text(now)}
+    return tuple(_ticket_of(each) for each in connection.execute(_UNANSWERED, row))
+
+
 def approve(connection: Connection, ticket_id: str, by: str, now: datetime) -> bool:
-    """Say whether this yes counted: the ticket was open and had not lapsed."""
-    return connection.execute(_APPROVE, {"by": by, **_at(ticket_id, now)}).rowcount == 1
+    """Take the person's yes and journal it, so that neither is there alone.
+
+    Say whether it counted: the ticket was open and had not expired.
+    """
+    ticket = find(connection, ticket_id)
+    if ticket is None or connection.execute(_APPROVE, {"by": by, **_at(ticket_id, now)}).rowcount == 0:
+        return False
+    entry = NewEntry(
+        EntryKind.APPROVED,
+        ticket.summary,
+        account=", ".join(ticket.accounts),
+        ticket_id=ticket.ticket_id,
+        own_id=ticket.own_id,
+        detail={"by": by},
+    )
+    append(connection, entry, now)
+    return True
 
 
 def decline(connection: Connection, ticket_id: str, by: str, now: datetime) -> bool:
-    """Say whether this no counted: the ticket was neither spent, declined nor lapsed."""
+    """Say whether this no counted: the ticket was neither spent, declined nor expired."""
     return connection.execute(_DECLINE, {"by": by, **_at(ticket_id, now)}).rowcount == 1
 
 
@@ -80,8 +130,10 @@ def _at(ticket_id: str, now: datetime) -> dict[str, str]:
 
 
 def _row_of(ticket: Ticket) -> tuple[object, ...]:
+    """Write a ticket as the columns of the table, which are its fields in their order."""
     written = {
-        "action": action_to_text(ticket.action),
+        "commands": commands_to_text(ticket.commands),
+        "request": None if ticket.request is None else request_to_text(ticket.request),
         "approval": ticket.approval.value,
         "created_at": time_to_text(ticket.created_at),
         "expires_at": time_to_text(ticket.expires_at),
@@ -91,11 +143,23 @@ def _row_of(ticket: Ticket) -> tuple[object, ...]:
 
 
 def _ticket_of(row: tuple[Any, ...]) -> Ticket:
-    read = dict(zip((field.name for field in fields(Ticket)), row, strict=True))
+    stored = dict(zip((field.name for field in fields(Ticket)), row, strict=True))
     try:
-        read["action"] = action_from_text(read["action"])
-        read["approval"], read["state"] = Approval(read["approval"]), TicketState(read["state"])
-        read["created_at"], read["expires_at"] = time_from_text(read["created_at"]), time_from_text(read["expires_at"])
-    except (ValueError, TypeError, LookupError, ArithmeticError) as error:
-        raise StoreFailed(f"ticket {read['ticket_id']} cannot be read: {error}") from error
-    return Ticket(**{**read, "simulated": bool(read["simulated"])})
+        read = {
+            "commands": commands_from_text(stored["commands"]),
+            "request": None if stored["request"] is None else request_from_text(stored["request"]),
+            "approval": Approval(stored["approval"]),
+            "simulated": bool(stored["simulated"]),
+            "created_at": time_from_text(stored["created_at"]),
+            "expires_at": time_from_text(stored["expires_at"]),
+            "state": TicketState(stored["state"]),
+        }
+    except StoreFailed as failure:
+        raise _unreadable(stored, failure.what) from failure
+    except (ValueError, TypeError) as error:
+        raise _unreadable(stored, str(error)) from error
+    return Ticket(**stored | read)
+
+
+def _unreadable(stored: dict[str, Any], why: str) -> StoreFailed:
+    return StoreFailed(f"ticket {stored['ticket_id']} cannot be read: {why}", next_step=MOVE_ASIDE)

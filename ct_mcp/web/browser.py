@@ -1,7 +1,7 @@
-"""Opens an address in the person's browser without showing it to anybody else.
+"""Open an address in the person's browser without showing it to anybody else.
 
-The address holds a one-time token, and the words that start a program can be read by every program of this machine:
-the browser is given a file that only its owner can read, which leads to the address.
+The address holds a one-time token, and the arguments of a program can be read by every program of this machine: the
+browser is given a file that only its owner can read, which leads to the address.
 """
 
 import os
@@ -9,16 +9,17 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from html import escape
 from pathlib import Path
 from secrets import token_hex
 from time import time
 
 import anyio
 
-from ct_mcp.console.html import tag
+from ct_mcp.files import create_private_file, make_private_folder
 
 Browse = Callable[[str], Awaitable[bool]]
-"""Shows a file to the person, given as ``file:`` address; False where no browser could be started."""
+"""Shows a file to the person, given as its ``file:`` address; False where no browser could be started."""
 
 _OPEN = "import sys, webbrowser; sys.exit(not webbrowser.open(sys.argv[1]))"
 # A browser hands its environment on to whatever it starts.
@@ -29,7 +30,7 @@ _LEFT_OVER_SECONDS = 600.0
 
 
 def why_no_browser(environ: Mapping[str, str], platform: str = sys.platform) -> str:
-    """Why a browser cannot be opened from here; empty where it can."""
+    """Say why a browser cannot be opened from here; nothing where it can."""
     if chosen := environ.get("BROWSER"):
         return "BROWSER=none says so" if chosen == "none" else ""
     if environ.get("SSH_CONNECTION") and not environ.get("DISPLAY"):
@@ -67,7 +68,7 @@ def _started(address: str) -> subprocess.Popen[bytes]:
 
 @asynccontextmanager
 async def signpost(folder: Path, url: str) -> AsyncIterator[str]:
-    """A file that leads to an address while the block runs, for its owner's eyes; gives its ``file:`` address."""
+    """Keep a file that leads to an address, for its owner alone, while the block runs; gives its ``file:`` address."""
     file = _written(folder, _leading_to(url))
     try:
         yield file.as_uri()
@@ -76,25 +77,23 @@ async def signpost(folder: Path, url: str) -> AsyncIterator[str]:
 
 
 def _written(folder: Path, text: str) -> Path:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(folder)
     for left_over in folder.glob("open-*.html"):  # by a server that was ended at once; what they lead to is gone
         if left_over.stat().st_mtime < time() - _LEFT_OVER_SECONDS:
             left_over.unlink(missing_ok=True)
     file = folder / f"open-{token_hex(8)}.html"
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as written:
-        written.write(text)
+    create_private_file(file, text)
     return file.absolute()
 
 
 def _leading_to(url: str) -> str:
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", name="referrer", content="no-referrer"),
-        tag("meta", http_equiv="refresh", content=f"0;url={url}"),
-        tag("title", "ct-mcp"),
+    """A page of its own, without a template: the way to the pages opens before anything of them is imported."""
+    href = escape(url)
+    return (
+        '<!doctype html><html><head><meta charset="utf-8"><meta name="referrer" content="no-referrer">'
+        f'<meta http-equiv="refresh" content="0;url={href}"><title>ct-mcp</title></head>'
+        f'<body><p><a href="{href}">Go on to ct-mcp</a></p></body></html>'
     )
-    return f"<!doctype html>{tag('html', head, tag('body', tag('p', tag('a', 'Go on to ct-mcp', href=url)))).text}"
 
 
 async def shown(file: str, browse: Browse, has_come: anyio.Event, within_seconds: float) -> bool:

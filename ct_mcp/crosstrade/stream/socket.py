@@ -1,4 +1,4 @@
-"""The socket around the stream's protocol: connects, sends what is due, hands over what came, backs off.
+"""The socket of the live stream: connects, sends what is due, hands over what came, backs off.
 
 One connection per token is all that the service allows, and a second one closes the first. So it is opened only while
 `holds` says that this process is the one to have it, and never again once another program was seen to have it.
@@ -8,25 +8,26 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from random import random
-from typing import Protocol as Shape
+from typing import Protocol
 from urllib.parse import urlsplit, urlunsplit
 
 import anyio
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
-from ct_mcp.crosstrade.line import utc_now
-from ct_mcp.crosstrade.protocol import Event, Protocol
-from ct_mcp.crosstrade.wire_stream import LONGEST_FRAME_CHARACTERS
-from ct_mcp.crosstrade.words import cleaned, hidden
+from ct_mcp.crosstrade.connection import utc_now
+from ct_mcp.crosstrade.stream.events import Event
+from ct_mcp.crosstrade.stream.frames import LONGEST_FRAME_CHARACTERS, StreamEnd, parse_close
+from ct_mcp.crosstrade.stream.protocol import StreamProtocol
 from ct_mcp.domain.instrument import Instrument
+from ct_mcp.text import redact, sanitize
 
 LOOK_EVERY_SECONDS = 1.0
 _CONNECT_SECONDS = 10.0
 _REFUSED = frozenset({401, 403})
 
 
-class Socket(Shape):
+class Socket(Protocol):
     """As much of a WebSocket as is used here."""
 
     async def recv(self) -> str | bytes: ...
@@ -41,7 +42,7 @@ async def jittered(seconds: float) -> None:
     await anyio.sleep(seconds * (0.5 + random() / 2))  # noqa: S311  # nothing secret
 
 
-class Stream:
+class LiveStream:
     """One stream, over all of its connections."""
 
     def __init__(
@@ -52,8 +53,8 @@ class Stream:
         pause: Callable[[float], Awaitable[None]] = jittered,
         look_every_seconds: float = LOOK_EVERY_SECONDS,
     ) -> None:
-        """``opener`` makes one connection; ``pause`` waits before the next."""
-        self.protocol = Protocol()
+        """Take ``opener``, which makes one connection, and ``pause``, which waits before the next."""
+        self.protocol = StreamProtocol()
         self.refused = ""
         self._opener = opener
         self._clock = clock
@@ -74,14 +75,15 @@ class Stream:
 
     async def _connection(self, hear: Callable[[Event], None], holds: Callable[[], Awaitable[bool]]) -> None:
         """One connection from its opening to its end, which is told to the protocol whatever ended it."""
-        why, code = "it was closed here", None
+        why, end = "it was closed here", StreamEnd.OTHER
         try:
             async with self._opener() as socket:
                 self.protocol.connected(self._clock())
                 why = await self._talk(socket, hear, holds)
         except ConnectionClosed as closed:
-            frame = closed.rcvd
-            why, code = (cleaned(frame.reason), frame.code) if frame else ("it broke off", None)
+            why = "it broke off"
+            if (frame := closed.rcvd) is not None:
+                why, end = sanitize(frame.reason), parse_close(frame.code, frame.reason)
         except InvalidStatus as refusal:
             status = refusal.response.status_code
             why = f"the service answered {status}"
@@ -89,7 +91,7 @@ class Stream:
         except (OSError, WebSocketException, ValueError) as failure:
             why = type(failure).__name__
         finally:
-            self.protocol.disconnected(why, code)
+            self.protocol.disconnected(why, end)
 
     async def _talk(self, socket: Socket, hear: Callable[[Event], None], holds: Callable[[], Awaitable[bool]]) -> str:
         """Send and receive until there is a reason to stop, and give the reason."""
@@ -110,14 +112,14 @@ class Stream:
             hear(event)
 
 
-class _Direct(connect):
+class _NoRedirect(connect):
     """A connection that follows no redirect: the token goes to the configured host and nowhere else."""
 
     def process_redirect(self, exc: Exception) -> Exception | str:
         return exc
 
 
-class _Discreet:
+class _RedactedSocket:
     """A socket from which nobody reads the token, whatever the service echoes."""
 
     def __init__(self, inner: Socket, token: str) -> None:
@@ -125,7 +127,7 @@ class _Discreet:
 
     async def recv(self) -> str:
         came = await self._inner.recv()
-        return hidden(came if isinstance(came, str) else came.decode("utf-8", "replace"), self._token)
+        return redact(came if isinstance(came, str) else came.decode("utf-8", "replace"), self._token)
 
     async def send(self, message: str) -> None:
         await self._inner.send(message)
@@ -139,7 +141,7 @@ def over_websocket(base_url: str, token: str) -> Opener:
 
     @asynccontextmanager
     async def opened() -> AsyncIterator[Socket]:
-        async with _Direct(
+        async with _NoRedirect(
             address,
             additional_headers={"Authorization": f"Bearer {token}"},
             proxy=None,
@@ -147,6 +149,6 @@ def over_websocket(base_url: str, token: str) -> Opener:
             open_timeout=_CONNECT_SECONDS,
             ping_interval=None,  # the protocol pings in their own words, and hears silence
         ) as socket:
-            yield _Discreet(socket, token)
+            yield _RedactedSocket(socket, token)
 
     return opened

@@ -1,25 +1,118 @@
-"""The tool that reads our own journal."""
+"""The tool that reads our own journal: what was asked, decided, sent and answered. Never a phrase or a token."""
 
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Annotated
 
 from mcp_types import CallToolResult
 from pydantic import Field
 
-from ct_mcp.server.answers.journal import JournalAnswer, journal_answer
-from ct_mcp.server.reading import in_time
-from ct_mcp.server.tools.account import AnyAccount
-from ct_mcp.server.wiring import ToolContext, desk_of
+from ct_mcp.server.context import ToolContext, desk_of
+from ct_mcp.server.format import ReadResult, ToolResult, age_seconds, join_cells, join_lines, sanitize_name, tool_result
+from ct_mcp.server.queries import time_limit
+from ct_mcp.server.tools.forms import AnyAccount
+from ct_mcp.store.journal import Entry
+from ct_mcp.text import aged, count, iso
+
+# Only these details are shown, by these names; whatever else an entry may come to hold stays in the file.
+_DETAILS = (
+    "denials",
+    "reasons",
+    "warnings",
+    "step",
+    "status",
+    "state",
+    "order_id",
+    "filled",
+    "approval",
+    "by",
+    "what",
+    "not_sent",
+    "day",
+    "figure",
+    "until",
+)
+_LONGEST = 400
 
 
-@in_time()
+class JournalEntryView(ToolResult):
+    """One entry."""
+
+    number: int
+    at: str
+    age_seconds: float | None
+    kind: str
+    summary: str
+    account: str | None
+    ticket_id: str | None
+    our_order_id: str | None = Field(description="The id that we gave the order.")
+    details: str
+    assistants_words: str | None = Field(description="The reason an assistant gave: its words, not a fact.")
+
+
+class JournalResult(ReadResult):
+    """The newest entries, newest first."""
+
+    entries: list[JournalEntryView]
+
+
+@time_limit()
 async def get_journal(
     ctx: ToolContext,
     limit: Annotated[int, Field(ge=1, le=100, description="The newest so many")] = 20,
     account: AnyAccount = None,
-) -> Annotated[CallToolResult, JournalAnswer]:
+) -> Annotated[CallToolResult, JournalResult]:
     """Our own journal: what was asked, denied, approved, sent and answered. Works offline."""
     desk = desk_of(ctx)
     entries = await desk.store.entries(limit, account)
     if account is not None and not entries:
-        entries = await desk.store.entries(limit, (await desk.names.account(account)).name)
-    return journal_answer(entries, desk.clock())
+        entries = await desk.store.entries(limit, (await desk.resolver.account(account)).name)
+    return journal_result(entries, desk.clock())
+
+
+def journal_result(entries: Sequence[Entry], now: datetime) -> CallToolResult:
+    """Make both halves of the journal's newest entries."""
+    rows = [_entry_view(entry, now) for entry in entries]
+    structure = JournalResult(read_at=iso(now) or "", notes=[], entries=rows)
+    head = f"{count(len(rows), 'line')} of the journal, newest first, read {structure.read_at}"
+    return tool_result(join_lines((head, *map(_entry_line, rows))), structure)
+
+
+def _entry_view(entry: Entry, now: datetime) -> JournalEntryView:
+    return JournalEntryView(
+        number=entry.sequence,
+        at=iso(entry.at) or "",
+        age_seconds=age_seconds(entry.at, now),
+        kind=entry.kind,
+        summary=sanitize_name(entry.summary, _LONGEST),
+        account=sanitize_name(entry.account),
+        ticket_id=entry.ticket_id,
+        our_order_id=entry.own_id,
+        details="; ".join(_details(entry)),
+        assistants_words=sanitize_name(entry.reason, _LONGEST) or None,
+    )
+
+
+def _details(entry: Entry) -> Iterator[str]:
+    for name in _DETAILS:
+        value = entry.detail.get(name)
+        if value is None or value in ([], ""):
+            continue
+        words = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        yield f"{name.replace('_', ' ')}: {sanitize_name(words, 2 * _LONGEST)}"
+
+
+def _entry_line(it: JournalEntryView) -> str:
+    parts = (
+        f"#{it.number}",
+        it.at,
+        f"({aged(it.age_seconds)})",
+        it.kind,
+        it.summary,
+        f"account {it.account}" if it.account else "",
+        f"ticket {it.ticket_id}" if it.ticket_id else "",
+        f"our order id {it.our_order_id}" if it.our_order_id else "",
+        it.details,
+        f'assistant\'s words: "{it.assistants_words}"' if it.assistants_words else "",
+    )
+    return join_cells(part for part in parts if part)

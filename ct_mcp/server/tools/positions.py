@@ -1,17 +1,233 @@
-"""Tools for positions: leaving them, turning them round, protecting them. Each proposes; the desk does the rest."""
+"""Tools for positions: reading, closing, reversing and protecting them."""
 
-from dataclasses import replace
-from typing import Annotated
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
 
-from mcp_types import InputRequiredResult
+from mcp_types import CallToolResult, InputRequiredResult
 from pydantic import Field
 
-from ct_mcp.domain.action import ClosePosition, Flatten, FlattenEverything, ProtectPosition, ReversePosition
-from ct_mcp.server.asking import propose_and_ask
-from ct_mcp.server.reading import Reading
-from ct_mcp.server.tools.trading import AccountName, HeldInstrument, OneInstrument, Traded, exact, exit_from, told
-from ct_mcp.server.wiring import ToolContext, desk_of
-from ct_mcp.server.within_reach import accounts_to_leave
+from ct_mcp.domain.account import Position
+from ct_mcp.domain.commands import ClosePosition, Flatten, ReversePosition
+from ct_mcp.domain.instrument import OtherInstrument
+from ct_mcp.domain.level import ExitKind
+from ct_mcp.domain.order import Order
+from ct_mcp.domain.products import price_of
+from ct_mcp.server.context import ToolContext, desk_of, query_of
+from ct_mcp.server.elicitation import propose_and_ask
+from ct_mcp.server.format import (
+    ReadResult,
+    ToolResult,
+    join_cells,
+    join_lines,
+    kind_of,
+    note_lines,
+    page_of,
+    sanitize_name,
+    shown_amount,
+    to_float,
+    tool_result,
+)
+from ct_mcp.server.queries import (
+    Query,
+    flattenable_accounts,
+    read_positions,
+    read_scope,
+    time_limit,
+)
+from ct_mcp.server.tools.forms import (
+    AccountName,
+    AnyAccount,
+    AnyInstrument,
+    HeldInstrument,
+    OneInstrument,
+    Skip,
+    StopLevel,
+    TargetLevel,
+    to_decimal,
+    to_levels,
+)
+from ct_mcp.server.tools.orders import Traded, contract_held, exit_target, propose, to_result
+from ct_mcp.text import iso, money, signed_money
+
+if TYPE_CHECKING:  # the desk is loaded by the first call, not by the start
+    from ct_mcp.desk.standing import Contracts, ExitLeg, Standing
+
+_MOST_QUOTES = 20  # of one request
+
+# Reading
+
+
+class LegView(ToolResult):
+    """A stop or a target behind a position."""
+
+    order_id: str
+    contracts: int
+    price: float | None
+    state: str
+    money: float | None = Field(description="What these contracts come to there, in the contract's currency.")
+
+
+class PositionView(ToolResult):
+    """One position. What is behind it is null where its orders were not read."""
+
+    account: str
+    instrument: str
+    direction: str = Field(description="LONG or SHORT.")
+    instrument_kind: str = Field(description="Future, or NinjaTrader's word for what is not tradable here.")
+    quantity: int | float = Field(description="Contracts, without a sign.")
+    average_price: float | None
+    market_price: float | None
+    unrealized_pnl: float | None
+    point_value: float | None
+    stops: list[LegView] | None
+    targets: list[LegView] | None
+    contracts_without_stop: int | None
+    if_stopped: float | None = Field(description="All of it at its stops; null where a part has none.")
+
+
+class PositionsResult(ReadResult):
+    """Open positions; no rows means that what was asked for is flat."""
+
+    scope: str = Field(description="The account and instrument that were read.")
+    positions: list[PositionView]
+    unrealized_pnl: float | None = Field(description="Of all rows; null when one of them is not known.")
+
+
+@time_limit()
+async def get_positions(
+    ctx: ToolContext, account: AnyAccount = None, instrument: AnyInstrument = None, skip: Skip = 0
+) -> Annotated[CallToolResult, PositionsResult]:
+    """Open positions with P&L, stop and target in money, contracts without a stop. No rows means flat, as read now."""
+    query = query_of(ctx)
+    scope = await read_scope(query, account, instrument)
+    held, orders = await _read_book(query, scope.account)
+    shown = [position for position in held if scope.includes(position.instrument)]
+    if held and not shown:
+        await query.note_outstanding(scope.account)
+    contracts = await _contracts(query, shown)
+    return positions_result(shown, query.read_at, str(scope), query.notes, skip, Behind(orders, contracts))
+
+
+async def _read_book(query: Query, account: str | None) -> tuple[list[Position], Sequence[Order] | None]:
+    """Read positions and, side by side, the orders behind them, which may be missing."""
+    from ct_mcp.desk.side_by_side import SideBySide  # noqa: PLC0415  # the desk is loaded by the first call
+
+    live = query.live
+    asked = live.all_orders(active_only=True) if account is None else live.orders(account, active_only=True)
+    async with SideBySide([]) as ask:
+        positions = ask.read("positions", read_positions(query, account))
+        orders = ask.read("orders", query.attempt("the orders behind positions", asked))
+    return positions.required(), orders.value
+
+
+async def _contracts(query: Query, positions: Sequence[Position]) -> "Contracts":
+    """What a contract of each is worth: from a quote of today, asked for once."""
+    known = query.desk.contexts.contracts
+    futures = {each.instrument for each in positions if not isinstance(each.instrument, OtherInstrument)}
+    names = sorted(map(str, futures - known.keys()))[:_MOST_QUOTES]
+    quotes = await query.attempt("what a point is worth", query.live.quotes(names)) if names else ()
+    return {**known, **{quote.instrument: query.desk.contexts.contract_before(quote) for quote in quotes or ()}}
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """The working orders that were read with positions, None where they were not, and what contracts are worth."""
+
+    orders: Sequence[Order] | None = None
+    contracts: "Contracts" = field(default_factory=dict)
+
+    def standing(self, position: Position) -> "Standing | None":
+        """Give what is behind one position; nothing where its orders were not read or it is no future."""
+        from ct_mcp.desk.standing import standing_of  # noqa: PLC0415  # late, as above
+
+        if self.orders is None or isinstance(position.instrument, OtherInstrument):
+            return None
+        mine = [order for order in self.orders if order.account == position.account]
+        return standing_of(position, mine, self.contracts.get(position.instrument))
+
+
+def positions_result(
+    positions: Sequence[Position],
+    now: datetime,
+    scope: str = "all accounts",
+    notes: Sequence[str] = (),
+    skip: int = 0,
+    behind: Behind = Behind(),  # frozen
+) -> CallToolResult:
+    """Make both halves of a list of positions; the figures are over all of them."""
+    shown, left_out = page_of(positions, skip, "positions", "name an account or an instrument")
+    notes = [*left_out, *notes]
+    known = [position.unrealized_pnl for position in positions if position.unrealized_pnl is not None]
+    rows = [(position, behind.standing(position)) for position in shown]
+    structure = PositionsResult(
+        read_at=iso(now) or "",
+        notes=list(notes),
+        scope=scope,
+        positions=[_position_view(position, standing) for position, standing in rows],
+        unrealized_pnl=float(sum(known)) if len(known) == len(positions) else None,
+    )
+    if positions:
+        unrealized = signed_money(structure.unrealized_pnl)
+        head = f"{len(positions)} open, unrealized {unrealized}; {scope}, read {structure.read_at}"
+    else:
+        head = f"no open positions; {scope}, read {structure.read_at}"
+    lines = (_position_line(position, standing) for position, standing in rows)
+    return tool_result(join_lines((head, *lines, *note_lines(notes))), structure)
+
+
+def _position_view(position: Position, standing: "Standing | None") -> PositionView:
+    return PositionView(
+        account=sanitize_name(position.account),
+        instrument=str(position.instrument),
+        direction=position.direction,
+        instrument_kind=kind_of(position.instrument),
+        quantity=shown_amount(position.amount),
+        average_price=to_float(position.average_price),
+        market_price=to_float(position.market_price),
+        unrealized_pnl=to_float(position.unrealized_pnl),
+        point_value=to_float(standing.point_value) if standing else None,
+        stops=[_leg_view(leg) for leg in standing.stops] if standing else None,
+        targets=[_leg_view(leg) for leg in standing.targets] if standing else None,
+        contracts_without_stop=standing.bare if standing and not standing.doubtful else None,
+        if_stopped=to_float(standing.if_stopped) if standing else None,
+    )
+
+
+def _leg_view(leg: "ExitLeg") -> LegView:
+    return LegView(
+        order_id=sanitize_name(leg.order.order_id),
+        contracts=leg.contracts,
+        price=to_float(leg.price),
+        state=leg.order.state_text,
+        money=to_float(leg.money),
+    )
+
+
+def _position_line(position: Position, standing: "Standing | None") -> str:
+    return join_cells(
+        (
+            sanitize_name(position.account),
+            position.direction,
+            position.amount,
+            position.instrument.label,
+            f"at {price_of(position.instrument, position.average_price)}",
+            f"market {price_of(position.instrument, position.market_price)}",
+            f"P&L {money(position.unrealized_pnl)}",
+            *(_behind_words(standing) if standing else ()),
+        )
+    )
+
+
+def _behind_words(standing: "Standing") -> Iterator[str]:
+    yield f"point {money(standing.point_value)}"
+    yield "; ".join(standing.protection)
+    if len(standing.stops) > 1 and standing.if_stopped is not None:
+        yield f"all stopped {signed_money(standing.if_stopped)}"
+
+
+# Trading
 
 
 async def close_position(
@@ -19,59 +235,62 @@ async def close_position(
     account: AccountName,
     instrument: HeldInstrument,
     quantity: Annotated[int | None, Field(ge=1, description="Contracts; leave out for all")] = None,
-    percent: Annotated[float | None, Field(gt=0, le=100, description="Instead of quantity; rounds up")] = None,
+    percent: Annotated[float | None, Field(ge=0.01, le=100, description="Instead of quantity; rounds up")] = None,
 ) -> Traded:
-    """Leave one position, whole or in part. A part leaves stops and targets working: see warnings."""
+    """Close (exit) one position, whole or in part. A part leaves stops and targets working: see warnings."""
     desk = desk_of(ctx)
-    name = (await desk.names.account(account)).name
-    contract = await desk.names.instrument_held(instrument, name)
-    return told(await propose_and_ask(ctx, ClosePosition(name, contract, quantity, exact(percent))))
+    name = (await desk.resolver.account(account)).name
+    contract = await contract_held(ctx, instrument, name)
+    return await propose(ctx, ClosePosition(name, contract, quantity, to_decimal(percent)))
 
 
 async def flatten(ctx: ToolContext, account: AccountName, instrument: OneInstrument = None) -> Traded:
-    """Get flat: leave all positions and cancel all orders of an account, or of one instrument in it.
+    """Get flat: close all positions and cancel all orders of an account, or of one instrument in it.
 
     Says flat only when the account was read and was flat. Needs no quote, works while trading is halted.
     """
-    name, contract = await exit_from(ctx, account, instrument)
-    return told(await propose_and_ask(ctx, Flatten(name, contract)))
+    name, contract = await exit_target(ctx, account, instrument)
+    return await propose(ctx, Flatten(name, contract))
 
 
 async def flatten_everything(ctx: ToolContext) -> Traded:
-    """Flatten every account that this server may trade, one after the other, for one yes.
+    """Flatten every account that may trade: all exits first, then one reading of all.
 
     Warnings name the accounts it leaves alone. For one account use flatten.
     """
-    accounts, left_alone = await accounts_to_leave(Reading(desk_of(ctx)))
-    outcome = await propose_and_ask(ctx, FlattenEverything(accounts))
+    accounts, left_alone = await flattenable_accounts(Query(desk_of(ctx)))
+    outcome = await propose_and_ask(ctx, [Flatten(account, None) for account in accounts])
     if isinstance(outcome, InputRequiredResult):
         return outcome
-    return told(replace(outcome, warnings=(*outcome.warnings, *left_alone)))
+    return to_result(replace(outcome, warnings=(*outcome.warnings, *left_alone)))
 
 
 async def reverse_position(ctx: ToolContext, account: AccountName, instrument: HeldInstrument) -> Traded:
-    """Stand the other way round in one instrument, at the same size. Needs a position.
+    """Turn a position round: the same size the other way. Needs a position.
 
     Orders around the old position may go or stay: see warnings. The new one has no stop: use protect_position.
     """
     desk = desk_of(ctx)
-    name = (await desk.names.account(account)).name
-    return told(await propose_and_ask(ctx, ReversePosition(name, await desk.names.instrument_held(instrument, name))))
+    name = (await desk.resolver.account(account)).name
+    return await propose(ctx, ReversePosition(name, await contract_held(ctx, instrument, name)))
 
 
 async def protect_position(
     ctx: ToolContext,
     account: AccountName,
     instrument: HeldInstrument,
-    take_profit_price: Annotated[float | None, Field(description="Limit on the winning side")] = None,
-    stop_loss_price: Annotated[float | None, Field(description="Stop on the losing side")] = None,
+    stop_loss: StopLevel = None,
+    take_profit: TargetLevel = None,
 ) -> Traded:
-    """Put a stop, a target or both as OCO around a whole position, in place of ALL orders of the instrument.
+    """Set or move a position's stop loss, take profit or both; what stands is changed, a leg left out stays.
 
-    Unprotected for a moment: read warnings. Needs a position; to move one price use change_order.
+    Where a named leg is missing, both are placed anew in place of ALL orders of the instrument: read warnings.
     """
     desk = desk_of(ctx)
-    name = (await desk.names.account(account)).name
-    contract = await desk.names.instrument_held(instrument, name)
-    bracket = ProtectPosition(name, contract, exact(take_profit_price), exact(stop_loss_price))
-    return told(await propose_and_ask(ctx, bracket))
+    name = (await desk.resolver.account(account)).name
+    contract = await contract_held(ctx, instrument, name)
+    levels = to_levels({ExitKind.STOP: stop_loss, ExitKind.TARGET: take_profit}, contract)
+    from ct_mcp.desk.protection_plan import protection_for  # noqa: PLC0415  # the desk is loaded by the first call
+
+    commands = await protection_for(desk.upstream, desk.contexts.contracts, (name, contract), levels)
+    return to_result(await propose_and_ask(ctx, commands))

@@ -1,49 +1,191 @@
-"""The tool that reviews an order and changes nothing."""
+"""The tool that reviews an order and sends nothing: what each rule says, value, risk, position after."""
 
-from typing import Annotated
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated
 
 from mcp_types import CallToolResult
 from pydantic import Field
 
-from ct_mcp.server.answers.preview import PreviewAnswer, preview_answer
-from ct_mcp.server.reading import in_time
-from ct_mcp.server.tools.trading import (
-    AccountName,
-    Action,
-    InstrumentName,
-    LimitPrice,
-    OrderKind,
-    Quantity,
-    StopPrice,
-    Validity,
-    order_from,
-)
-from ct_mcp.server.wiring import ToolContext, desk_of
+from ct_mcp.domain.approval import Approval
+from ct_mcp.server.context import ToolContext, desk_of
+from ct_mcp.server.format import ReadResult, ToolResult, age_seconds, join_lines, note_lines, to_float, tool_result
+from ct_mcp.server.queries import time_limit
+from ct_mcp.server.tools.forms import PreviewOrderForm
+from ct_mcp.text import aged, command, contracts, format_price, iso, money
 
-OcoId = Annotated[str | None, Field(max_length=64, description="As in place_order")]
-AtmStrategy = Annotated[str | None, Field(max_length=64, description="As in place_order")]
-Unused = Annotated[str | None, Field(max_length=300, description="Not used here")]
+if TYPE_CHECKING:  # desk and rules are loaded by the first call, not by the start
+    from ct_mcp.guard.figures import OrderFigures
+    from ct_mcp.guard.review import Largest, Review, RuleResult
+
+_APPROVALS = {
+    Approval.NONE: "none: the policy lets it go without the person",
+    Approval.FORM: "the person's typed answer, in a form of the client or at a terminal ({approve})",
+    Approval.PAGE: "the person's, on a page in their browser, or at a terminal ({approve})",
+    Approval.PAGE_PIN: "the person's, with their PIN",
+}
+_SIGNS = {"passed": "pass", "not applicable": "n/a"}
 
 
-@in_time()
-async def preview_order(
-    ctx: ToolContext,
-    account: AccountName,
-    instrument: InstrumentName,
-    action: Action,
-    quantity: Quantity,
-    order_type: OrderKind,
-    limit_price: LimitPrice = None,
-    stop_price: StopPrice = None,
-    time_in_force: Validity = "DAY",
-    oco_id: OcoId = None,
-    atm_strategy: AtmStrategy = None,
-    flatten_first: Annotated[bool, Field(description="Leave the position before")] = False,
-    reason: Unused = None,  # so that the arguments of place_order can be tried as they are
-) -> Annotated[CallToolResult, PreviewAnswer]:
-    """What place_order would do, without doing it: every rule's verdict, value, risk, position after."""
-    order = await order_from(
-        ctx, account, instrument, action, quantity, order_type, limit_price, stop_price, time_in_force, oco_id,
-        atm_strategy, flatten_first,
-    )  # fmt: skip
-    return preview_answer(await desk_of(ctx).preview(order))
+class RuleView(ToolResult):
+    """One rule's answer."""
+
+    rule: str
+    result: str = Field(description="passed, denied or not applicable.")
+    figures: str
+    remark: str = Field(description="A warning, an assumption, or what could not be verified; empty without one.")
+
+
+class PreviewResult(ReadResult):
+    """Nothing was sent or proposed. Only a day's loss that reached its limit is noted, as wherever it is read."""
+
+    would_pass: bool = Field(description="Every rule passes now; they are applied again when it is placed.")
+    summary: str
+    simulated: bool = Field(description="True whenever no real money can move.")
+    approval: str = Field(description="none, form, page or page_pin: the least that would count as the person's yes.")
+    approval_needed: str
+    notional: float | None
+    risk: float | None
+    currency: str | None = Field(description="Of notional and risk: the contract's own; null where it is not known.")
+    risk_ticks: int | None = Field(description="The distance that risk is taken over.")
+    reference_price: float | None
+    bid: float | None
+    ask: float | None
+    quote_age_seconds: float | None
+    ticks_from_market: float | None
+    position_now: int | None
+    position_after: int | None
+    most_long_after: int | None = Field(description="If every open order of that side fills as well.")
+    most_short_after: int | None
+    passes_at_most: int | None = Field(description="The most contracts of this order that pass now.")
+    binding_rule: str = Field(description="Why one more does not.")
+    room_in_position: int | None = Field(description="Contracts to the position limit, in however many orders.")
+    rules: list[RuleView] = Field(description="What denies, then what has a remark; with details all of them.")
+
+
+@time_limit()
+async def preview_order(ctx: ToolContext, form: PreviewOrderForm) -> Annotated[CallToolResult, PreviewResult]:
+    """What place_order would do, without doing it: what denies it, risk, position after, how many pass at most."""
+    from ct_mcp.guard.review import as_if_never_sent, largest_that_passes  # noqa: PLC0415  # the rules come with the first call
+
+    desk = desk_of(ctx)
+    asked = form.model_copy(update={"quantity": form.quantity or 1})
+    judged = await desk.preview(await asked.order(desk, flatten_first=form.flatten_first))
+    if form.quantity is None:  # how many may be bought has nothing to do with what was sent a moment ago
+        judged = as_if_never_sent(judged)
+    largest = largest_that_passes(judged)
+    if form.quantity is None and largest is not None:
+        judged = largest.judged
+    return preview_result(judged, largest, details=form.details)
+
+
+def preview_result(review: "Review", largest: "Largest | None", *, details: bool = False) -> CallToolResult:
+    """Make both halves of a review that changed nothing; what passed without a remark is told only in detail."""
+    from ct_mcp.desk.approval import approval_of  # noqa: PLC0415  # late, as above
+    from ct_mcp.desk.journal_writer import summary_of  # noqa: PLC0415
+    from ct_mcp.guard.figures import OrderFigures, order_figures  # noqa: PLC0415
+
+    context = review.context
+    figures = order_figures(review.effect, context, review.policy) or OrderFigures()
+    approval = approval_of(review)
+    structure = PreviewResult(
+        read_at=iso(context.now) or "",
+        notes=list(context.unread),
+        would_pass=review.passes,
+        summary=summary_of([review]),
+        simulated=review.simulated,
+        approval=approval,
+        approval_needed=_APPROVALS[approval].format(approve=command("approve")),
+        currency=figures.currency,
+        risk_ticks=figures.risk_ticks or None,
+        quote_age_seconds=None if context.quote is None else age_seconds(context.quote.at, context.now),
+        position_now=figures.position_now,
+        position_after=figures.position_after,
+        most_long_after=figures.most_long_after,
+        most_short_after=figures.most_short_after,
+        passes_at_most=None if largest is None else largest.contracts,
+        binding_rule="" if largest is None or largest.binds is None else _binding(largest.binds),
+        room_in_position=_room(review),
+        rules=[_rule_view(result) for result in sorted(review.results, key=_place) if details or _matters(result)],
+        **_amounts(figures),
+    )
+    return tool_result(_preview_text(structure, figures, details=details), structure)
+
+
+def _room(review: "Review") -> int | None:
+    """How many more contracts the position limit leaves on the side of the order, with all that may still fill."""
+    order, before = review.effect.order, review.effect.before
+    if order is None or before is None:
+        return None
+    taken = before.most_long if order.action.sign > 0 else -before.most_short
+    return max(0, review.policy.limits.max_position_contracts - taken)
+
+
+def _amounts(figures: "OrderFigures") -> dict[str, float | None]:
+    amounts: dict[str, Decimal | None] = {
+        "notional": figures.notional,
+        "risk": figures.risk,
+        "reference_price": figures.reference_price,
+        "bid": figures.bid,
+        "ask": figures.ask,
+        "ticks_from_market": figures.ticks_from_market,
+    }
+    return {name: to_float(amount) for name, amount in amounts.items()}
+
+
+def _binding(result: "RuleResult") -> str:
+    return result.figures
+
+
+def _place(result: "RuleResult") -> tuple[bool, bool]:
+    """What denies comes first, then what has a remark."""
+    return result.denial is None, result.finding is None
+
+
+def _matters(result: "RuleResult") -> bool:
+    return result.denial is not None or result.finding is not None
+
+
+def _rule_view(result: "RuleResult") -> RuleView:
+    remark = "" if result.finding is None else str(result.finding)
+    return RuleView(rule=result.rule.title, result=result.result, figures=result.figures, remark=remark)
+
+
+def _preview_text(it: PreviewResult, figures: "OrderFigures", *, details: bool) -> str:
+    denials = [rule for rule in it.rules if rule.result == "denied"]
+    most = "unknown" if it.passes_at_most is None else it.passes_at_most
+    return join_lines(
+        (
+            f"{'WOULD PASS' if it.would_pass else 'WOULD BE DENIED'} (nothing was sent): {it.summary}",
+            *map(_rule_line, denials),
+            f"passes with at most {most} in one order{f'; one more: {it.binding_rule}' if it.binding_rule else ''}",
+            "" if it.room_in_position is None else f"room to the position limit: {it.room_in_position} in all",
+            f"approval needed: {it.approval_needed}",
+            f"notional {money(it.notional)}, risk {money(it.risk)} over {it.risk_ticks or 'unknown'} ticks"
+            f" ({it.currency or 'currency unknown'})",
+            f"market {format_price(it.reference_price)}, bid {format_price(it.bid)}, ask {format_price(it.ask)},"
+            f" quote {aged(it.quote_age_seconds)}{_distance(it)}",
+            f"position {contracts(it.position_now)} now, {contracts(it.position_after)} after; where open orders fill"
+            f" as well, between {_signed(figures.most_short_after)} and {_signed(figures.most_long_after)}",
+            *(_rule_line(rule, details=details) for rule in it.rules if rule.result != "denied"),
+            *note_lines(it.notes),
+            "simulated: no real money can move" if it.simulated else "a real account",
+        )
+    )
+
+
+def _distance(it: PreviewResult) -> str:
+    return "" if it.ticks_from_market is None else f", the order stands {it.ticks_from_market:g} ticks away"
+
+
+def _signed(net: int | None) -> str:
+    return "unknown" if net is None else f"{net:+d}" if net else "0"
+
+
+def _rule_line(rule: RuleView, *, details: bool = False) -> str:
+    """A denial without the title, which says the contrary; of a rule that passed its remark alone, but for details."""
+    if rule.result == "denied":
+        return f"DENIED by {rule.figures}"
+    if not details:
+        return rule.remark
+    remark = f" ({rule.remark})" if rule.remark else ""
+    return f"{_SIGNS[rule.result]}  {rule.rule}: {rule.figures}{remark}"

@@ -4,18 +4,25 @@
 
 const READ_MS = 1500;
 const LOOK_MS = 1000;
+const HIDDEN_LOOK_MS = 5000;
 
 const began = performance.now();
 const passed = () => (performance.now() - began) / 1000;
 
-// Nobody reads an order in less: until then the button does not listen. The server counts as well.
+// Nobody reads an order in less: until then no button listens, and so again whenever a card moves beneath the pointer or
+// the page comes to the front. The server counts as well.
 let read = false;
 let gone = false;
+let held;
 function listen() {
   for (const button of document.querySelectorAll("[data-approve]")) button.disabled = !read || gone;
 }
-listen();
-setTimeout(() => listen((read = true)), READ_MS);
+function hold() {
+  clearTimeout(held);
+  listen((read = false));
+  held = setTimeout(() => listen((read = true)), READ_MS);
+}
+hold();
 
 function tick() {
   for (const shown of document.querySelectorAll("[data-left]")) {
@@ -50,14 +57,53 @@ async function fetched(url) {
   }
 }
 
-async function watchTicket() {
-  const answer = document.hidden ? null : await fetched(document.body.dataset.stateUrl);
-  if (answer) {
-    const now = answer.ok ? (await answer.json()).state : "gone";
-    if (now !== document.body.dataset.state) return location.replace(location.pathname);
+const cardsOf = (page) => [...page.querySelectorAll("[data-card]")];
+const cardOf = (element) => element?.closest?.("[data-card]")?.dataset.card;
+
+// Only what is out of date is exchanged: a card that is still true keeps what is typed into it, and its focus.
+function exchange(fresh) {
+  const cards = document.getElementById("cards");
+  const before = new Map(cardsOf(cards).map((card) => [card.dataset.card, card]));
+  const wanted = cardsOf(fresh);
+  const names = new Set(wanted.map((card) => card.dataset.card));
+  const [left] = (cardOf(document.activeElement) ?? "").split(":");
+  for (const [name, card] of before) if (!names.has(name)) card.remove();
+  for (const field of fresh.querySelectorAll("[autofocus]")) field.removeAttribute("autofocus");
+  let place = cards.firstElementChild;
+  for (const card of wanted) {
+    if (before.has(card.dataset.card)) place = before.get(card.dataset.card).nextElementSibling;
+    else cards.insertBefore(document.adoptNode(card), place);
   }
-  setTimeout(watchTicket, LOOK_MS);
+  const added = wanted.filter((card) => !before.has(card.dataset.card));
+  added.find((card) => card.dataset.card.startsWith(`${left}:`))?.querySelector("h1")?.focus();
+  document.getElementById("news").textContent = added.map((card) => card.dataset.says).join("; ");
+  document.title = fresh.title;
+  document.body.dataset.state = fresh.body.dataset.state;
+  hold();
+  tick();
 }
+
+const asSeen = (path) => (document.hidden ? `${path}?hidden` : path);
+
+async function watch() {
+  clearTimeout(looks);
+  const answer = await fetched(asSeen(document.body.dataset.stateUrl));
+  if (answer && !answer.ok) return location.replace(document.body.dataset.page);
+  if (answer && (await answer.json()).state !== document.body.dataset.state) {
+    const page = await fetched(asSeen(document.body.dataset.page));
+    if (page && !page.ok) return location.replace(document.body.dataset.page);
+    if (page) exchange(new DOMParser().parseFromString(await page.text(), "text/html"));
+  }
+  clearTimeout(looks);
+  looks = setTimeout(watch, document.hidden ? HIDDEN_LOOK_MS : LOOK_MS);
+}
+let looks;
+
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) return;
+  hold();
+  if (document.body.dataset.stateUrl) watch();
+});
 
 const tickets = (panel) => new Set([...panel.querySelectorAll("[data-ticket]")].map((item) => item.querySelector("a").pathname));
 
@@ -101,5 +147,5 @@ async function refresh(panel) {
 for (const panel of document.querySelectorAll("[data-panel]")) panel.last = timeless(panel.innerHTML);
 tick();
 setInterval(tick, 250);
-if (document.body.dataset.stateUrl) setTimeout(watchTicket, LOOK_MS);
+if (document.body.dataset.stateUrl) looks = setTimeout(watch, LOOK_MS);
 for (const panel of document.querySelectorAll("[data-panel]")) setTimeout(refresh, 1000 * panel.dataset.every, panel);

@@ -1,0 +1,213 @@
+"""The keys of the settings as pydantic models, and the one place where pydantic's errors become our sentences.
+
+Every model forbids the keys it does not know and converts nothing by itself: each type says what it takes, in words
+that follow "expected". A key that a source leaves out is None here; which value holds then is decided by those who use
+it. Making the models takes time, so only `settings.load` imports this module, and only when it runs.
+"""
+
+from collections.abc import Collection, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, get_args
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+from pydantic_core import ErrorDetails
+
+from ct_mcp.config import values
+from ct_mcp.config.faults import KeyPath, Spelling, mismatch, unknown_key
+from ct_mcp.domain.approval import Approval
+from ct_mcp.guard.policy import FlatBy, Mode
+
+
+def _expecting(words: str) -> WrapValidator:
+    """Say in our words what was expected where pydantic's own check refuses."""
+
+    def check(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return validate(value)
+        except ValidationError:
+            raise ValueError(words) from None
+
+    return WrapValidator(check)
+
+
+def _seconds(least: str, most: str) -> BeforeValidator:
+    return BeforeValidator(values.seconds(least, most))
+
+
+Contracts = Annotated[int, Field(ge=1, le=1_000_000), _expecting("a whole number from 1 to 1000000")]
+Money = Annotated[Decimal, BeforeValidator(values.number("0.01", "1000000000", "account currency"))]
+Timeout = Annotated[float, _seconds("0.1", "300")]
+Age = Annotated[float, _seconds("0", "60")]
+Switch = Annotated[bool, _expecting("true or false")]
+ModeWord = Annotated[Mode, BeforeValidator(values.word(Mode))]
+ApprovalWord = Annotated[Approval, BeforeValidator(values.word(Approval))]
+LogLevel = Annotated[str, BeforeValidator(values.word(values.LOG_LEVELS))]
+Toolsets = Annotated[frozenset[str], BeforeValidator(values.toolsets)]
+Address = Annotated[str, BeforeValidator(values.address)]
+Folder = Annotated[Path | None, BeforeValidator(values.folder)]
+
+
+class Table(BaseModel):
+    """A table of a source: nothing but the keys it knows, and None for those that it leaves out."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
+
+    def given(self) -> dict[str, Any]:
+        """Every key that the source names, with its value."""
+        return {name: getattr(self, name) for name in self.model_fields_set}
+
+
+class UpstreamTable(Table):
+    """``[upstream]``: where the service is, and how long to wait for it."""
+
+    base_url: Address | None = None
+    stream: Switch | None = None
+    connect_timeout_seconds: Timeout | None = None
+    read_timeout_seconds: Timeout | None = None
+    bars_timeout_seconds: Timeout | None = None
+    write_timeout_seconds: Timeout | None = None
+
+
+class FreshTable(Table):
+    """``[fresh]``: how old what is known may be when it answers a question."""
+
+    quote_seconds: Age | None = None
+    book_seconds: Age | None = None
+    figures_seconds: Age | None = None
+
+
+class ApprovalTable(Table):
+    """``[approval]``: how the person is asked, and for how long."""
+
+    simulated: ApprovalWord | None = None
+    live: ApprovalWord | None = None
+    exits_simulated: ApprovalWord | None = None
+    exits_live: ApprovalWord | None = None
+    ticket_seconds: Annotated[float, _seconds("5", "3600")] | None = None
+    wait_seconds: Annotated[float, _seconds("0", "300")] | None = None
+    form_seconds: Annotated[float, _seconds("1", "300")] | None = None
+
+
+class LimitsTable(Table):
+    """``[limits]``, and the limits of one account or one root."""
+
+    max_order_contracts: Contracts | None = None
+    max_position_contracts: Contracts | None = None
+    max_account_minis: Annotated[Decimal | None, BeforeValidator(values.minis)] = None
+    max_order_notional: Money | None = None
+    max_order_risk: Money | None = None
+    max_day_loss: Money | None = None
+    max_orders_per_minute: Contracts | None = None
+    max_orders_per_day: Contracts | None = None
+    risk_ticks: Contracts | None = None
+    price_band_ticks: Contracts | None = None
+    quote_max_age_seconds: Annotated[float, _seconds("0.1", "3600")] | None = None
+    duplicate_window_seconds: Annotated[float, _seconds("0", "3600")] | None = None
+    require_open_session: Switch | None = None
+    flat_by: Annotated[FlatBy | None, BeforeValidator(values.flat_by)] = None
+    instruments: Annotated[frozenset[str] | None, BeforeValidator(values.roots)] = None
+    rates: Annotated[dict[str, Decimal] | None, BeforeValidator(values.rates)] = None
+
+
+class AccountTable(Table):
+    """``[accounts."NAME"]``."""
+
+    approval: ApprovalWord | None = None
+    limits: LimitsTable = LimitsTable.model_construct()
+
+
+class InstrumentTable(Table):
+    """``[instruments.ROOT]``."""
+
+    limits: LimitsTable = LimitsTable.model_construct()
+
+
+class SettingsFile(Table):
+    """The whole file. The names of accounts and roots are checked with what else no single key shows."""
+
+    mode: ModeWord | None = None
+    toolsets: Toolsets | None = None
+    log_level: LogLevel | None = None
+    state_dir: Folder = None
+    upstream: UpstreamTable = UpstreamTable.model_construct()
+    fresh: FreshTable = FreshTable.model_construct()
+    approval: ApprovalTable = ApprovalTable.model_construct()
+    limits: LimitsTable = LimitsTable.model_construct()
+    accounts: dict[str, AccountTable] = {}
+    instruments: dict[str, InstrumentTable] = {}
+
+
+class Overrides(Table):
+    """What flags say, and environment variables: texts."""
+
+    config: Annotated[Path, BeforeValidator(values.path)] | None = None
+    state_dir: Folder = None
+    base_url: Address | None = None
+    mode: ModeWord | None = None
+    toolsets: Annotated[frozenset[str], BeforeValidator(values.comma_separated_toolsets)] | None = None
+    log_level: LogLevel | None = None
+
+
+T = TypeVar("T", bound=Table)
+
+
+def read(model: type[T], raw: Mapping[str, Any], spell: Spelling, faults: list[str]) -> T:
+    """Read what a source says; what is refused becomes a fault with its place, and the rest is given all the same."""
+    if not raw:
+        return model.model_construct()
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        refused = {tuple(map(str, detail["loc"])): detail for detail in error.errors(include_url=False)}
+    for path in sorted(refused, key=lambda path: _position(raw, path)):
+        faults.append(f"{spell(path)}: {_in_words(model, path, refused[path], spell)}")
+    return model.model_validate(_without(raw, refused))
+
+
+def _position(raw: Mapping[str, Any], path: KeyPath) -> list[int]:
+    """Where a key stands in its source, so that faults are told in the order in which the person finds them."""
+    position = []
+    for key in path:
+        position.append(list(raw).index(key))
+        raw = raw[key]
+    return position
+
+
+def _in_words(model: type[Table], path: KeyPath, detail: ErrorDetails, spell: Spelling) -> str:
+    match detail["type"]:
+        case "value_error":
+            return mismatch(detail["input"], str(detail["ctx"]["error"]))
+        case "extra_forbidden":
+            return unknown_key(path[-1], _model_at(model, path[:-1]).model_fields, spell)
+        case _:  # every type but a table has words of its own
+            return mismatch(detail["input"], "a table")
+
+
+def _model_at(model: type[Table], path: KeyPath) -> type[Table]:
+    """Find the model of the table at a place of the file."""
+    keys = iter(path)
+    for key in keys:
+        kind: Any = model.model_fields[key].annotation
+        if by_name := get_args(kind):  # tables under names that the operator chose
+            kind = by_name[1]
+            next(keys)
+        model = kind
+    return model
+
+
+def _without(raw: Mapping[str, Any], refused: Collection[KeyPath], at: KeyPath = ()) -> dict[str, Any]:
+    """Copy the tables without what was refused."""
+    return {
+        key: _without(value, refused, (*at, key)) if isinstance(value, Mapping) else value
+        for key, value in raw.items()
+        if (*at, key) not in refused
+    }

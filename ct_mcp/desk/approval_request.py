@@ -1,0 +1,204 @@
+"""Makes the question of one reviewed command: what stands, what goes, what comes, what it risks and where it leads."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from ct_mcp.desk.remedies import order_line, position_line, strategy_line
+from ct_mcp.domain.approval import ApprovalItem, Finding, FindingKind, ShownOrder
+from ct_mcp.domain.commands import (
+    KINDS,
+    CancelOrder,
+    CancelOrders,
+    ChangeOrder,
+    ClosePosition,
+    CloseStrategy,
+    Command,
+    DisableStrategy,
+    EnableStrategy,
+    Flatten,
+    PlaceOrder,
+    ProtectPosition,
+    ReplaceOrder,
+    ReversePosition,
+    StrategyCommand,
+    headline,
+    names,
+)
+from ct_mcp.domain.instrument import Instrument
+from ct_mcp.domain.order import Order
+from ct_mcp.domain.products import price_of, ticks_in_32nds
+from ct_mcp.domain.strategy import StartStrategy
+from ct_mcp.guard.effect import instrument_named, is_partial
+from ct_mcp.guard.effect_model import Effect
+from ct_mcp.guard.exposure import goes_towards_flat
+from ct_mcp.guard.figures import OrderFigures, order_figures
+from ct_mcp.guard.protection import leaving
+from ct_mcp.guard.review import Review
+from ct_mcp.text import contracts, one_line
+
+_BOTH = "If the close does not fill within seconds, CrossTrade sends the order all the same: both may stand together."
+
+
+def item_of(review: Review) -> ApprovalItem:
+    """Everything in it is made here, and stays as it is as long as the ticket lives."""
+    effect, context = review.effect, review.context
+    figures = order_figures(effect, context, review.policy) or OrderFigures()
+    if goes_towards_flat(
+        effect.position_before, effect.position_after
+    ):  # it risks nothing, and nobody asks what it is worth
+        figures = replace(figures, notional=None, risk=None, risk_ticks=0)
+    currency = "" if effect.order is None else figures.currency or "currency unknown"
+    return ApprovalItem(
+        account=one_line(review.command.account),
+        account_kind=context.kind,
+        kind=KINDS[type(review.command)],
+        headline=one_line(headline(review.command)),
+        instrument=effect.instrument,
+        sends=_sent_by(effect),
+        cancels=tuple(ShownOrder(order.order_id, order.remaining, order_line(order)) for order in effect.cancels or ()),
+        only_reduces=effect.only_reduces,
+        position_before=effect.position_before,
+        position_after=effect.position_after,
+        value=figures.notional,
+        risk=figures.risk,
+        risk_basis=f"over {figures.risk_ticks} ticks" if figures.risk_ticks else "",
+        market_price=figures.reference_price,
+        bid=figures.bid,
+        ask=figures.ask,
+        currency=currency,
+        steps=tuple(map(one_line, (*_meant(review), *_steps(review)))),
+        standing=tuple(map(one_line, _standing(review))),
+        findings=tuple(_findings(review)),
+        names=names(review.command),
+        stop_moves_away_by=effect.lost.moves_away_by if effect.lost and effect.lost.stop_moves_away else None,
+    )
+
+
+def _sent_by(effect: Effect) -> tuple[PlaceOrder, ...]:
+    """Both legs of what leaves first, since the size of that is shown too; the entry alone where it is not known."""
+    if effect.legs is not None:
+        return effect.legs
+    return () if effect.order is None else (effect.order,)
+
+
+def _meant(review: Review) -> list[str]:
+    """The orders or the strategy that it is about, in words: nobody knows one by its id."""
+    match review.command:
+        case ChangeOrder(order_id=order_id):
+            order = review.context.order(order_id)
+            meant: tuple[Order, ...] = () if order is None else (order,)
+        case CancelOrder() | CancelOrders():
+            if review.effect.cancels is None:
+                return ["Which orders stand could not be read: whatever stands there goes"]
+            meant = review.effect.cancels
+        case StartStrategy() | EnableStrategy() | DisableStrategy() | CloseStrategy() as command:
+            return _strategy_lines(review, command)
+        case _:
+            return []
+    stand = [f"As it stands: {order_line(order)}" for order in meant] or ["No open order is listed for this"]
+    return [*stand, *_new_prices(review.command, meant)]
+
+
+def _new_prices(command: Command, meant: Sequence[Order]) -> list[str]:
+    """The prices that an order gets, where its product has a second way to write them."""
+    if not isinstance(command, ChangeOrder) or not any(ticks_in_32nds(order.instrument) for order in meant):
+        return []
+    given, (order,) = (("limit", command.limit_price), ("stop", command.stop_price)), meant
+    prices = (f"{name} {price_of(order.instrument, price)}" for name, price in given if price is not None)
+    return [f"Then: {line}"] if (line := " ".join(prices)) else []
+
+
+def _strategy_lines(review: Review, command: StrategyCommand) -> list[str]:
+    strategy = review.context.strategy
+    known = "it could not be read" if strategy is None else strategy_line(strategy)
+    lines = [] if isinstance(command, StartStrategy) else [f"As it stands: {known}"]
+    match command:
+        case StartStrategy() | EnableStrategy():
+            lines.append("It trades by itself from then on: the limits of ct-mcp do NOT hold what it sends.")
+        case DisableStrategy():
+            lines.append("Its position stays, and NinjaTrader may cancel its orders, the stop included.")
+        case CloseStrategy():  # pragma: no branch  # the set is closed
+            lines.append("It ends for good; its position is closed at the market and its orders are cancelled.")
+    return lines
+
+
+def _steps(review: Review) -> list[str]:
+    """Of what is done in two steps, both; the first may work and the second not."""
+    match review.command:
+        case PlaceOrder(flatten_first=True) as order:
+            entry = headline(replace(order, flatten_first=False))
+            return [*_closing(review, order.instrument), f"Then: {entry}", _BOTH]
+        case ReversePosition() as turn:
+            return [*_closing(review, turn.instrument), f"Then: {_other_side(review)}", _BOTH]
+        case ReplaceOrder() as swap:
+            old = review.context.order(swap.order_id)
+            first = f"First: cancel {order_line(old) if old else 'an order that is not listed'}"
+            return [first, f"Then: {headline(swap.order)}"]
+        case ProtectPosition() as protect:
+            return list(_bracket_lines(review, protect))
+        case ClosePosition() as close if is_partial(close) and review.effect.order is None:
+            before, after = review.effect.position_before, review.effect.position_after
+            return (
+                []
+                if before is None or after is None
+                else [f"Position {contracts(before)} now, {contracts(after)} after"]
+            )
+        case _:
+            return []
+
+
+def _closing(review: Review, instrument: Instrument) -> list[str]:
+    positions = review.context.positions
+    held = [held for held in positions or () if held.quantity and held.instrument == instrument]
+    words = " and ".join(f"{position_line(position)}, at the market" for position in held)
+    words = words or f"nothing: {instrument} reads flat"
+    orders = (
+        f"These may be cancelled, or stay and work on: {order_line(order)}" for order in _orders(review, instrument)
+    )
+    return [f"First: close {words if positions is not None else 'what could not be read'}", *orders]
+
+
+def _other_side(review: Review) -> str:
+    order = review.effect.order
+    if order is None:
+        return "the other side of a position that is not known"
+    return f"{order.action} {order.quantity} {order.instrument} MARKET"
+
+
+def _bracket_lines(review: Review, protect: ProtectPosition) -> Iterator[str]:
+    net = review.effect.position_before or 0
+    yield f"Held: {contracts(net)} {protect.instrument}"
+    for order in _orders(review, protect.instrument):
+        yield f"First: cancel {order_line(order)}"
+    given = (("LIMIT", protect.take_profit_price), ("STOP MARKET", protect.stop_loss_price))
+    at = protect.instrument
+    legs = [f"{leaving(net)} {abs(net)} {kind} {price_of(at, price)}" for kind, price in given if price is not None]
+    yield f"Then: {' and '.join(legs)}{', one cancels the other' if len(legs) == 2 else ''}"
+    yield "In between nothing protects the position."
+
+
+def _orders(review: Review, instrument: Instrument) -> tuple[Order, ...]:
+    return review.context.open_orders(instrument) or ()
+
+
+def _findings(review: Review) -> Iterator[Finding]:
+    """What is lost comes before everything else."""
+    lost = review.effect.lost
+    if lost is None:
+        unknown = "what this leaves unprotected is not known"
+        yield Finding(FindingKind.WARNING, "PROTECTION_UNKNOWN", unknown)
+    elif lost.is_any:
+        yield Finding(FindingKind.WARNING, "PROTECTION_LOST", str(lost))
+    yield from review.findings
+
+
+def _standing(review: Review) -> list[str]:
+    """Positions and orders of the account, or of the instrument that the command names; for what leaves or ends."""
+    if not isinstance(review.command, ClosePosition | Flatten | DisableStrategy | CloseStrategy):
+        return []
+    context, instrument = review.context, instrument_named(review.command, review.context)
+    if context.positions is None or context.orders is None:
+        return ["What stands now could not be read"]
+    positions = [held for held in context.positions if held.quantity and instrument in (None, held.instrument)]
+    orders = [order for order in context.orders if instrument in (None, order.instrument)]
+    return [*map(position_line, positions), *map(order_line, orders)]

@@ -1,0 +1,372 @@
+"""Gathers what is known before a decision, and lets the guard review the command on it.
+
+1. What a command needs is read side by side, a few requests at a time. What could not be read stays unknown.
+2. An order that fills between two readings side by side could be in neither: gone from the orders, not yet among the
+   positions. So orders are read with those that are over, and wherever one has filled more than was seen of it before,
+   positions are read once more, after it. It may be counted twice then, never not at all.
+3. A second source is asked where it decides something: the report of all accounts comes along with the lists, and
+   where it knows of something that the list of positions does not hold, the position is asked for by its name.
+4. What does not change in a minute is kept so long: the trading session, which contract a root stands for. A quote is
+   taken from the stream where there is one, and is not read twice in a second. After a question nothing is used that
+   is older than the question.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+
+from ct_mcp.desk.account_reader import AccountReports, Report, ReviewReads
+from ct_mcp.desk.approval import approval_of
+from ct_mcp.desk.day_losses import DayLosses
+from ct_mcp.desk.market_reader import LiveQuotes, MarketReader
+from ct_mcp.desk.pending import last_exit_is_over, pending_orders, possibly_open_orders, unread_exits
+from ct_mcp.desk.ports import BookReads, Reads, Store, Upstream
+from ct_mcp.desk.resolver import BookReadings, OpensIn, Resolver
+from ct_mcp.desk.side_by_side import Reading, SideBySide
+from ct_mcp.domain.account import Account, Position
+from ct_mcp.domain.approval import Approval
+from ct_mcp.domain.commands import Command, wish
+from ct_mcp.domain.instrument import Instrument
+from ct_mcp.domain.market import CLOCK_PROBES, Contract, Quote, Session, their_clock_ahead_seconds, trading_day
+from ct_mcp.domain.order import Order
+from ct_mcp.domain.strategy import Strategy
+from ct_mcp.guard.context import RiskContext
+from ct_mcp.guard.effect import (
+    effect_of,
+    instrument_named,
+    is_urgent,
+    leaves_all_held,
+    leaves_position,
+    leaves_whole,
+    leaves_whole_position,
+    strategy_named,
+)
+from ct_mcp.guard.policy import Policy
+from ct_mcp.guard.review import Review, denied_by_values, review
+from ct_mcp.store.journal import Outstanding
+
+_REQUESTS_OF_A_REVIEW = 8
+_UNREAD = "nothing was read, since that would have waited for the request budget: there may be more reasons"
+
+
+class ContextBuilder:
+    """Builds the risk context of a command and lets the guard review it."""
+
+    def __init__(self, upstream: Upstream, store: Store, policy: Policy, clock: Callable[[], datetime]) -> None:
+        self._market = MarketReader(clock)
+        self._accounts = AccountReports(clock)
+        self.resolver = Resolver(upstream, store, clock, self._market, self.look_ahead)
+        self.day_losses = DayLosses(store, policy, clock)
+        self._upstream = upstream
+        self._store = store
+        self._policy = policy
+        self._clock = clock
+        self._filled: dict[str, dict[str, tuple[int, int]]] = {}
+        self._times_noted = 0
+        self._contracts: dict[Instrument, tuple[date, Contract]] = {}
+        self._ahead: dict[str, _Ahead] = {}
+
+    def hear_quotes(self, live: LiveQuotes) -> None:
+        """Take quotes from a stream from now on, where it tells fresh ones."""
+        self._market.live = live
+
+    async def review(
+        self,
+        command: Command,
+        book: BookReads | None = None,
+        *,
+        asked_at: datetime | None = None,
+        is_silent: bool = False,
+    ) -> Review:
+        """Read what the command's rules need, then apply all of them.
+
+        ``book`` is one reading that serves several exits at once; each account is then taken as it was listed.
+        ``asked_at`` is when the person was asked, if somebody was: nothing that was read before it is used then.
+        ``is_silent`` says that the stream has told of no change in the account since it was last reviewed.
+
+        Raises:
+            UpstreamError: The account itself could not be read, and nothing is known of it from before.
+        """
+        upstream = self._upstream.urgent() if is_urgent(command) else self._upstream
+        reads = ReviewReads(upstream, self._clock(), asked_at, is_silent)
+        context = await self._read(command, reads, book)
+        return await self._judged(command, replace(context, unread=tuple(reads.failures)))
+
+    async def review_again(self, held: Review, asked_at: datetime) -> Review | None:
+        """Apply every rule to the facts of a review once more, on the clock and with the store's word of this moment.
+
+        The service is asked nothing: only a quote may be newer, where the stream tells one. None where the quote is
+        too old by now to tell the time by.
+        """
+        context, now = held.context, self._clock()
+        context = replace(context, now=now, read_at=context.read_at or context.now)
+        if context.quote is not None:
+            quote = self._market.told(context.quote.instrument, asked_at) or context.quote
+            ahead = their_clock_ahead_seconds([quote], now)
+            if ahead is None and (quote.age_seconds(now) or 0.0) > self._policy.limits.quote_max_age_seconds:
+                return None
+            before = self.contract_before(quote)
+            context = replace(context, quote=quote, contract_before=before, clock_ahead_seconds=ahead)
+        return await self._judged(held.command, context)
+
+    async def freshen(self, account: str, instrument: Instrument | None, asked_at: datetime) -> None:
+        """Read figures, session and, where no stream tells it, the quote, so that the review after the yes need not."""
+        async with SideBySide([]) as ask:
+            ask.read("account", self._accounts.by_itself(account, self._upstream))
+            if instrument is not None:
+                ask.read("session", self._market.session(instrument, self._upstream))
+            if instrument is not None and self._market.told(instrument, asked_at) is None:
+                ask.read("quote", self._market.quote_anew(instrument, self._upstream))
+
+    async def _judged(self, command: Command, context: RiskContext) -> Review:
+        """Add what the store knows, and apply all rules."""
+        instrument = instrument_named(command, context)
+        account = context.account.name if context.account else command.account
+        context = await self._with_state(context, account, command)
+        policy = self._policy.for_(account, instrument.root if instrument else None)
+        if context.account is not None:
+            await self.day_losses.note([context.account])
+        possibly_open = await self._possibly_open(command, context)
+        context = replace(context, possibly_open=possibly_open, listed_accounts=self.resolver.names)
+        return review(command, context, policy)
+
+    async def review_to_propose(self, command: Command, book: BookReads | None) -> Review:
+        """Review what is proposed: an exit that nobody is asked about leaves without a reading before it."""
+        unread = await self.review_unread(command)
+        if unread is not None and unread.passes and approval_of(unread) is Approval.NONE:
+            return unread
+        return await self.review(command, book)
+
+    async def denied_at_once(self, command: Command) -> Review | None:
+        """Say no without a reading where a reading would wait for the budget and can change nothing; else None."""
+        account = self.resolver.known(command.account)
+        if account is None or (await self._upstream.allowance()).requests_left >= _REQUESTS_OF_A_REVIEW:
+            return None
+        context = RiskContext(self._clock(), account, unread=(_UNREAD,))
+        instrument = instrument_named(command, context)
+        return denied_by_values(
+            command, context, self._policy.for_(account.name, instrument.root if instrument else None)
+        )
+
+    async def review_unread(self, command: Command) -> Review | None:
+        """Judge an exit by what is known without a question; None where something has to be read first.
+
+        Nothing but a wrong account stops one that leaves all, so it need not wait for a reading. What was sent before
+        and may still be on its way has to be looked at.
+        """
+        account = self.resolver.known(command.account)
+        outstanding = await self._store.outstanding(command.account)
+        if account is None or outstanding.entries or not leaves_all_held(command):
+            return None
+        if not await last_exit_is_over(self._store, command.account):
+            return None
+        context = RiskContext(self._clock(), account, journal_position=outstanding.seen)
+        return await self._judged(command, context)
+
+    async def _read(self, command: Command, reads: ReviewReads, book: BookReads | None) -> RiskContext:
+        name, urgent, shown = command.account, is_urgent(command), book or reads.upstream
+        instrument = instrument_named(command, RiskContext(self._clock()))
+        # First: what settles while we read is then counted twice, never not at all.
+        outstanding = await self._store.outstanding(name)
+        ahead = None if book else self._taken_ahead(name, reads, outstanding)
+        outstanding = ahead.outstanding if ahead else outstanding
+        known = await self.resolver.account(name) if book else self.resolver.known(name) if urgent else None
+        noted_before = ahead.noted_before if ahead else self._times_noted
+        async with reads.side_by_side() as ask:
+            orders = ahead.orders if ahead else ask.read("orders", shown.orders(name, active_only=book is not None))
+            positions = ahead.positions if ahead else ask.read("positions", shown.positions(name))
+            named = self._ask_by_name(ask, name, instrument, reads) if instrument and not urgent else None
+            told = ahead.report if ahead else None
+            report = None if known else told or ask.read("account", self._accounts.report(name, reads))
+            strategy = _ask_strategy(command, ask, reads.upstream)
+            market = None if instrument is None or urgent else self._ask_market(ask, instrument, reads)
+        if book is None and self._has_filled_more(name, orders.value or (), noted_before):
+            async with reads.side_by_side() as ask:
+                positions = ask.read("positions", reads.upstream.positions(name))
+        account, reported = (known, None) if report is None else await self._account(name, report, urgent=urgent)
+        standing = None if orders.value is None else tuple(order for order in orders.value if not order.is_closed)
+        context = RiskContext(
+            self._clock(),
+            account,
+            positions.value,
+            standing,
+            pending_orders(outstanding.entries, orders.value or (), positions.value or ()),
+            unread_exits=unread_exits(outstanding.entries),
+            strategy=strategy.value if strategy else None,
+            journal_position=outstanding.seen,
+        )
+        return await self._completed(command, context, (reported, named), market, reads)
+
+    async def look_ahead(self, name: str, upstream: Upstream, opens: OpensIn | None = None) -> BookReadings:
+        """Read orders, those that are over too, and positions, for whoever must know what is held to name a contract.
+
+        The review that follows at once takes them, too. ``opens`` says that it will be one of an order that may open,
+        and in which instrument, if that is known: what such a review needs beside them is read with them.
+        """
+        outstanding, noted_before = await self._store.outstanding(name), self._times_noted
+        reads = ReviewReads(upstream, self._clock())
+        async with reads.side_by_side() as ask:
+            orders = ask.read("orders", upstream.orders(name, active_only=False))
+            positions = ask.read("positions", upstream.positions(name))
+            report = ask.read("account", self._accounts.report(name, reads)) if opens else None
+            if opens and opens.instrument:
+                self._ask_market(ask, opens.instrument, reads)
+        self._ahead[name] = _Ahead(outstanding, noted_before, orders, positions, report, self._clock())
+        return orders, positions
+
+    def _taken_ahead(self, name: str, reads: ReviewReads, outstanding: Outstanding) -> "_Ahead | None":
+        """Give what was read a moment ago, once.
+
+        It is read anew after a question, where any of it failed, and where something was sent or settled since.
+        """
+        ahead = self._ahead.pop(name, None)
+        if ahead is None or reads.asked_at is not None or not ahead.was_read:
+            return None
+        if ahead.outstanding.entries != outstanding.entries:
+            return None
+        return ahead if timedelta(0) <= self._clock() - ahead.ended_at <= _AHEAD_SERVES else None
+
+    async def _completed(
+        self,
+        command: Command,
+        context: RiskContext,
+        second: "_SecondWords",
+        market: "_MarketReadings | None",
+        reads: ReviewReads,
+    ) -> RiskContext:
+        """Add what could only be asked for once orders and positions were known."""
+        instrument, urgent = instrument_named(command, context), is_urgent(command)
+        if instrument is None:
+            return context
+        # Nothing but a part of a position leaves by what is held: an empty list would make it a part of nothing.
+        if not urgent or (leaves_position(command) and not leaves_whole_position(command)):
+            context = await self._accounts.believed(context, instrument, *second, reads)
+        # Of what is urgent only a partial close that may turn the position is judged as an order, by the market too.
+        if market is None and (not urgent or effect_of(command, context).sends_orders):
+            async with reads.side_by_side() as ask:
+                market = self._ask_market(ask, instrument, reads)
+        order = effect_of(command, context).order
+        if order is not None and order.atm_strategy is not None:
+            async with reads.side_by_side() as ask:
+                templates = ask.read("ATM templates", reads.upstream.atm_templates())
+            context = replace(context, atm_templates=templates.value)
+        return context if market is None else await self._with_market(context, market, reads)
+
+    async def _with_market(self, context: RiskContext, market: "_MarketReadings", reads: ReviewReads) -> RiskContext:
+        quote, session = market[0].value, market[1].value
+        # The quote was read after the clock was: without a new look it would seem to come from the future.
+        context = replace(context, now=self._clock(), session=session)
+        if quote is None:
+            return context
+        ahead = await self._clock_ahead(quote, context.now, reads)
+        return replace(context, quote=quote, contract_before=self.contract_before(quote), clock_ahead_seconds=ahead)
+
+    async def _clock_ahead(self, quote: Quote, now: datetime, reads: ReviewReads) -> float | None:
+        """Look at other instruments only where this quote is too old: the same age on each is that of a clock."""
+        ahead = their_clock_ahead_seconds([quote], now)
+        if ahead is not None or (quote.age_seconds(now) or 0.0) <= self._policy.limits.quote_max_age_seconds:
+            return ahead
+        async with reads.side_by_side() as ask:
+            others = ask.read("quotes to tell the clock by", reads.upstream.quotes(CLOCK_PROBES))
+        return their_clock_ahead_seconds([quote, *(others.value or ())], now)
+
+    @property
+    def contracts(self) -> dict[Instrument, Contract]:
+        """What a contract of each instrument is worth, as far as a quote of this trading day was read."""
+        today = trading_day(self._clock())
+        return {instrument: contract for instrument, (day, contract) in self._contracts.items() if day == today}
+
+    def contract_before(self, quote: Quote) -> Contract:
+        """Give what the first quote of this trading day said of the contract; this one, where it is the first."""
+        today, known = trading_day(self._clock()), self._contracts.get(quote.instrument)
+        if known is None or known[0] != today:
+            known = self._contracts[quote.instrument] = today, quote.contract
+        return known[1]
+
+    def _ask_market(self, ask: SideBySide, instrument: Instrument, reads: ReviewReads) -> "_MarketReadings":
+        quote = ask.read("quote", self._market.quote(instrument, reads.upstream, reads.asked_at))
+        return quote, ask.read("session", self._market.session(instrument, reads.upstream))
+
+    def _ask_by_name(
+        self, ask: SideBySide, name: str, instrument: Instrument, reads: ReviewReads
+    ) -> Reading[Position] | None:
+        """Ask for a position by its name beside the list, where the list is about to need a second word."""
+        if reads.asked_at is None or reads.is_silent or not self._accounts.was_flat(name, instrument):
+            return None
+        return ask.read("position", reads.upstream.position(name, instrument))
+
+    async def _account(
+        self, name: str, report: "Reading[Report]", *, urgent: bool
+    ) -> tuple[Account, tuple[Position, ...] | None]:
+        if urgent and report.value is None:
+            return await self.resolver.account(name), None
+        account, positions = report.required()
+        await self.resolver.learn([account])
+        return account, positions
+
+    def saw_filled(self, account: str, order_id: str, filled: int) -> None:
+        """Take note of a fill that was read: positions that are asked for from now on know of it."""
+        self._times_noted += 1
+        self._filled.setdefault(account, {})[order_id] = filled, self._times_noted
+
+    def _has_filled_more(self, account: str, orders: Iterable[Order], noted_before: int) -> bool:
+        """Say whether an order has filled more than was noted of it before this reading began (2).
+
+        What another reading notes meanwhile does not count: our positions may have been asked for before that fill.
+        """
+        known, filled = self._filled.get(account, {}), [order for order in orders if order.filled]
+        self._times_noted += 1
+        fresh = {each.order_id: (each.filled, self._times_noted) for each in filled}
+        now = {name: known[name] if name in known and known[name][0] >= new[0] else new for name, new in fresh.items()}
+        self._filled[account] = now
+        return any(time > noted_before for _, time in now.values())
+
+    async def _possibly_open(self, command: Command, context: RiskContext) -> tuple[str, ...]:
+        """Lists have come back empty: an exit that is shown nothing must know what may stand all the same."""
+        if not leaves_whole(command) or context.positions or context.orders:
+            return ()
+        return await possibly_open_orders(self._store, command.account, instrument_named(command, context))
+
+    async def _with_state(self, context: RiskContext, account: str, command: Command) -> RiskContext:
+        state = await self._store.recall(account, wish(command), context.now)
+        last = state.last_identical
+        return replace(
+            context,
+            halt=state.halt,
+            armed_until=state.armed_until,
+            day_loss_reached=state.day_loss_reached,
+            orders_last_minute=state.orders_last_minute,
+            orders_today=state.orders_today,
+            seconds_since_identical=None if last is None else (context.now - last.at).total_seconds(),
+            identical_is_unknown=last is not None and not last.settled,
+        )
+
+
+_AHEAD_SERVES = timedelta(seconds=0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ahead:
+    """What was read of an account before the review that needs it began."""
+
+    outstanding: Outstanding
+    noted_before: int
+    orders: Reading[tuple[Order, ...]]
+    positions: Reading[tuple[Position, ...]]
+    report: Reading[Report] | None
+    ended_at: datetime
+
+    @property
+    def was_read(self) -> bool:
+        """Say whether all of it could be read."""
+        return not any(each and each.error for each in (self.orders, self.positions, self.report))
+
+
+_MarketReadings = tuple[Reading[Quote], Reading[Session]]
+_SecondWords = tuple[tuple[Position, ...] | None, Reading[Position] | None]
+"""What else tells of positions: the report of all accounts, and a position by its name; None where it was not asked."""
+
+
+def _ask_strategy(command: Command, ask: SideBySide, upstream: Reads) -> Reading[Strategy] | None:
+    strategy_id = strategy_named(command)
+    return None if strategy_id is None else ask.read("strategy", upstream.strategy(command.account, strategy_id))

@@ -1,0 +1,43 @@
+"""Notes a day's loss that has reached its limit, wherever the figures of an account are read or heard.
+
+It stands alone because reviews, tools, pages and the stream need it and nothing of each other. A loss that is read and
+comes back later was reached all the same: until the session rolls nothing opens. So whoever
+reads figures hands them on to here: a review, a tool, a resource, the console, the stream.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import date, datetime
+from decimal import Decimal
+
+from ct_mcp.desk.ports import Store
+from ct_mcp.domain.account import Account
+from ct_mcp.domain.market import trading_day
+from ct_mcp.errors import StoreFailed
+from ct_mcp.guard.policy import Policy
+
+
+class DayLosses:
+    """Knows the limit of each account, and writes down once a day that it was reached."""
+
+    def __init__(self, store: Store, policy: Policy, clock: Callable[[], datetime]) -> None:
+        self._store = store
+        self._policy = policy
+        self._clock = clock
+        self._noted: set[tuple[str, date]] = set()
+
+    async def note(self, accounts: Iterable[Account]) -> None:
+        """Note every account whose figures, as just read, have reached the limit."""
+        for account in accounts:
+            await self.note_figure(account.name, account.balances.day_pnl)
+
+    async def note_figure(self, account: str, pnl: Decimal | None) -> None:
+        """Note the P&L of the day of one account, realised and unrealised together; None says nothing."""
+        limit, now = self._policy.for_(account, None).limits.max_day_loss, self._clock()
+        mark = account, trading_day(now)
+        if pnl is None or not pnl.is_finite() or pnl > -limit or mark in self._noted:
+            return
+        try:
+            await self._store.mark_day_loss(account, mark[1], pnl, now)
+        except StoreFailed:
+            return  # what was read is shown all the same, and the next reading tries again
+        self._noted = {known for known in self._noted if known[1] == mark[1]} | {mark}

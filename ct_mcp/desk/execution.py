@@ -1,0 +1,341 @@
+"""One command of a spent ticket on its way: submit it once, write down what came back and what was read afterwards."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from math import ceil
+
+from ct_mcp.crosstrade.schemas.orders import Acknowledged
+from ct_mcp.crosstrade.schemas.strategies import StrategyAcknowledged
+from ct_mcp.desk import readback
+from ct_mcp.desk.journal_writer import JournalWriter, Step
+from ct_mcp.desk.outcome import Outcome, Status
+from ct_mcp.desk.outstanding import with_outstanding
+from ct_mcp.desk.pending import is_shown, starts_of
+from ct_mcp.desk.polling import AccountPoller, AccountState, Baseline, Pause
+from ct_mcp.desk.ports import Upstream
+from ct_mcp.desk.recognition import Ours
+from ct_mcp.desk.standing import Contracts
+from ct_mcp.domain.account import Position
+from ct_mcp.domain.approval import Approval, Ticket
+from ct_mcp.domain.commands import PlaceOrder
+from ct_mcp.domain.instrument import Instrument
+from ct_mcp.domain.order import Order, OrderAction
+from ct_mcp.errors import BudgetExhausted, CtMcpError, NotFound, OrderRejected, OutcomeUnknown
+from ct_mcp.guard.effect import instrument_named, leaves_position
+from ct_mcp.guard.review import Review
+from ct_mcp.store.journal import EntryKind
+from ct_mcp.text import sanitize
+
+STALE_AFTER_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What came of one write: an acknowledgement, their no, or nothing that can be trusted."""
+
+    acknowledged: Acknowledged | StrategyAcknowledged | None = None
+    refusal: OrderRejected | NotFound | None = None
+    unknown: OutcomeUnknown | None = None
+    trouble: tuple[str, ...] = ()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The service's own warning, labelled as its words, and trouble of ours."""
+        warning = self.acknowledged.warning if self.acknowledged else None
+        return (*((f'CrossTrade warns: "{warning}"',) if warning else ()), *self.trouble)
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why it is not an acknowledgement."""
+        failure = self.refusal or self.unknown
+        return (failure.what,) if failure else ()
+
+    @property
+    def taken(self) -> Acknowledged:
+        """What they said of orders and positions when they took it; nothing where they did not."""
+        return self.acknowledged if isinstance(self.acknowledged, Acknowledged) else Acknowledged()
+
+    @property
+    def order_id(self) -> str | None:
+        """The order that they named first."""
+        return self.taken.order_ids[0] if self.taken.order_ids else None
+
+    @property
+    def strategy_id(self) -> str | None:
+        """The strategy that they named."""
+        return self.acknowledged.strategy_id if isinstance(self.acknowledged, StrategyAcknowledged) else None
+
+
+@dataclass(frozen=True, slots=True)
+class CommandExecution:
+    """What one send needs. The ticket is spent and the intent is in the journal by now."""
+
+    step: Step
+    review: Review
+    upstream: Upstream
+    journal: JournalWriter
+    pause: Pause
+    notes: tuple[str, ...] = ()
+    contracts: Contracts = field(default_factory=dict)
+    answers: list[Submission] = field(default_factory=list)
+
+    @property
+    def own_id(self) -> str:
+        """Our own order id of this command."""
+        return self.step.own_id
+
+    @property
+    def urgent(self) -> Upstream:
+        """The client with the right to the budget's reserve, for exits."""
+        return self.upstream.urgent()
+
+    @property
+    def while_fresh(self) -> Upstream:
+        """The client that sends nothing once the review is too old, for what may add risk."""
+        return self.upstream.checked_by(self.last_look)
+
+    @property
+    def poller(self) -> AccountPoller:
+        """Look with the budget that everything has."""
+        return AccountPoller(self.upstream, self.pause)
+
+    @property
+    def urgent_poller(self) -> AccountPoller:
+        """Look with the reserve, where the answer says whether money is at risk."""
+        return AccountPoller(self.urgent, self.pause)
+
+    async def last_look(self) -> None:
+        """Right before the wire: the wait for the request budget may have outlived what was reviewed."""
+        read_at = self.review.context.read_at or self.review.context.now
+        age = (self.journal.clock() - read_at).total_seconds()
+        if age > STALE_AFTER_SECONDS:
+            raise BudgetExhausted(f"the order waited {age:.0f} s for the request budget, longer than its review holds")
+
+    async def submit(self, step: str, call: Awaitable[Acknowledged | StrategyAcknowledged]) -> Submission:
+        """Await one write. Whatever cannot be trusted is unknown; what certainly did not happen is raised."""
+        try:
+            answer = Submission(acknowledged=await call)
+        except OutcomeUnknown as lost:
+            answer = Submission(unknown=lost)
+        except (OrderRejected, NotFound) as refusal:
+            answer = Submission(refusal=refusal)
+        except CtMcpError as error:
+            await self.journal.after_the_wire(EntryKind.ANSWERED, self.step, {"step": step, "not_sent": error.what})
+            raise
+        except Exception as surprise:  # noqa: BLE001  # a fault of ours after the send must not read as "not sent"
+            answer = Submission(unknown=OutcomeUnknown(f"an internal fault ({type(surprise).__name__}) hid the answer"))
+        trouble = await self.journal.after_the_wire(_kind_of(answer), self.step, _detail_of(answer, step))
+        self.answers.append(answer)
+        return replace(answer, trouble=trouble)
+
+    async def another_intent(self) -> None:
+        """Write down that a second write of the same command is about to be sent.
+
+        Raises:
+            StoreFailed: It could not be written, so it may not be sent.
+        """
+        await self.journal.intent(self.step, self.review)
+
+    def after(self, answer: Submission) -> Outcome:
+        """The outcome before anything was read back."""
+        outcome = Outcome(
+            Status.ACCEPTED,
+            self.step.summary,
+            self.step.simulated,
+            self.step.ticket.ticket_id,
+            findings=self.review.findings_to_answer,
+            warnings=(*self.notes, *answer.warnings),
+            reasons=answer.reasons,
+            asked=_asked(self.step.ticket),
+        )
+        if answer.refusal:
+            return replace(outcome, status=Status.REJECTED, next_step=answer.refusal.advice)
+        if answer.unknown:
+            return replace(outcome, status=Status.UNKNOWN, next_step=readback.LOOK_AGAIN)
+        return outcome
+
+    async def report_order(self, outcome: Outcome, seen: Order | None) -> Outcome:
+        """Say what one order has come to, with the position that is held now, and write it down."""
+        if seen is None:
+            return await self.record(readback.unseen(outcome, "it could not be seen in the account yet"))
+        told = readback.from_order(outcome, seen)
+        shown = True
+        if told.status in (Status.CANCELLED, Status.REJECTED):
+            book = await self.urgent_poller.book_believed(seen.account, seen.instrument)
+            told = readback.with_what_stands(told, self.review, book, self.contracts)
+            net = told.position_after
+        else:
+            told, net = await self.standing_with(told, seen)
+        if seen.filled:
+            expected = _expected(self.review, seen)
+            told = readback.with_position(told, net, expected)
+            shown = expected is None or is_shown(starts_of(self.review.effect, self.review.context), seen, net)
+        return await self.record(told, is_shown=shown)
+
+    async def with_what_stands(self, outcome: Outcome, instrument: Instrument | None) -> Outcome:
+        """Read position and orders once more, and say what stands now and whether a stop was lost.
+
+        Where no instrument is known the whole account is told, and no position of it is the one that is meant.
+        """
+        book = await self.urgent_poller.book_believed(self.step.command.account, instrument)
+        told = readback.with_what_stands(outcome, self.review, book, self.contracts)
+        return told if instrument is not None else replace(told, position_after=None)
+
+    async def standing_with(self, outcome: Outcome, seen: Order) -> tuple[Outcome, int | None]:
+        """Say what stands beside an order that stands or filled, read once more; with the net position, if known.
+
+        What was read before the send may be over by now: somebody else acts, and earlier orders fill.
+        """
+        book = await self.poller.book_beside(seen, self._known_beside(seen))
+        if book is not None:
+            told = readback.with_stops_lost_since(outcome, self.review, book)
+            if not seen.filled:
+                told = readback.with_moves(told, self.review, book, seen.instrument)
+            taken, named = Acknowledged((seen.order_id,)), seen.order_id if seen.is_closed else None
+            ended = readback.ended_since(self.review, book, taken, named)
+            return readback.with_standing(told, self.review, book, self.contracts, ended), book.net
+        net, held = None, self._known_position(seen.instrument)
+        if seen.filled:
+            net, held = await self.poller.holding(seen.account, seen.instrument)
+        told = readback.with_standing(outcome, self.review, self._as_known(seen, held), self.contracts)
+        stood = (*told.stands_now, readback.AS_BEFORE) if told.stands_now else ()
+        return replace(told, stands_now=stood), net
+
+    def _known_beside(self, seen: Order) -> Baseline:
+        """What was known to stand in the instrument of an order: a list that shows it no more is not believed alone."""
+        context, instrument = self.review.context, seen.instrument
+        was_held = seen.filled or context.net_position(instrument) != 0
+        orders = {order.order_id for order in context.open_orders(instrument) or ()}
+        orders = orders - {seen.order_id} if seen.is_closed else orders | {seen.order_id}
+        return Baseline(instruments=(instrument,) if was_held else (), order_ids=tuple(sorted(orders)))
+
+    def _known_position(self, instrument: Instrument) -> tuple[Position, ...] | None:
+        held = self.review.context.positions
+        return None if held is None else tuple(each for each in held if each.instrument == instrument)
+
+    def _as_known(self, seen: Order, held: tuple[Position, ...] | None) -> AccountState | None:
+        """The instrument as it is known: the position, the orders that stood before and are not gone, and this one.
+
+        None where either is not known, or where what it brought along (a template's bracket) was not read.
+        """
+        orders, sent = self.review.context.open_orders(seen.instrument), self.review.effect.order
+        if held is None or orders is None or (sent is not None and sent.atm_strategy):
+            return None
+        gone = {seen.order_id, *(o.order_id for o in orders if seen.filled and seen.oco_id and o.oco_id == seen.oco_id)}
+        left = tuple(order for order in orders if order.order_id not in gone)
+        return AccountState(held, left if seen.is_closed else (*left, seen))
+
+    async def with_outstanding(self, outcome: Outcome) -> Outcome:
+        """Name whatever else is on its way in the account, or of unknown outcome."""
+        others = await self.journal.outstanding_beside(self.step)
+        if others is None:
+            unread = "what else is outstanding in the account could not be read from the journal"
+            return replace(outcome, warnings=(*outcome.warnings, unread))
+        instrument = instrument_named(self.review.command, self.review.context) or self.review.effect.instrument
+        as_answered = self.after(self.answers[0]).status if self.answers else Status.ACCEPTED
+        return with_outstanding(outcome, others, self.journal.clock(), instrument, as_answered)
+
+    async def ours(self, order: PlaceOrder) -> Ours:
+        """What an order must look like to be the one that is sent."""
+        return Ours.as_placed(order, self.own_id, self.review.context.now, await self._known_before())
+
+    async def ours_of_turn(self, instrument: Instrument, held: int) -> Ours:
+        """What an order must look like to be the new position of a reverse, whose size is not ours to say."""
+        action = OrderAction.SELL if held > 0 else OrderAction.BUY
+        return Ours(instrument, action, None, self.own_id, self.review.context.now, await self._known_before())
+
+    async def _known_before(self) -> frozenset[str]:
+        listed = (order.order_id for order in self.review.context.orders or ())
+        return await self.journal.orders_named_before(self.step) | frozenset(listed)
+
+    async def report_account(
+        self,
+        judge: Callable[[Outcome, AccountState], Outcome],
+        answer: Submission,
+        state: AccountState | None,
+    ) -> Outcome:
+        """Say what was read of positions and orders, and write it down."""
+        outcome = self.after(answer)
+        if state is not None:
+            told = readback.with_lost_stops(judge(outcome, state), self.review, state)
+            ended = (
+                *readback.ended_since(self.review, state, answer.taken, told.order_id),
+                *readback.fill_lines(self.review, state, answer.taken),
+            )
+            told = readback.with_standing(told, self.review, state, self.contracts, ended)
+            return await self.record(told)
+        return await self.record(readback.unseen(outcome, "the account could not be read"))
+
+    async def record(self, outcome: Outcome, *, is_known: bool = False, is_shown: bool = True) -> Outcome:
+        """Write down what is going to be said. What was only accepted, or is unknown, stays outstanding.
+
+        ``is_known`` says that all of it was read all the same, and nothing of it can come any more. A fill that the
+        positions do not show yet (``is_shown``) counts as well until they do: they may be seconds behind.
+        """
+        final = is_shown and (is_known or outcome.status not in (Status.ACCEPTED, Status.UNKNOWN))
+        kind = EntryKind.ANSWERED if final else EntryKind.READ_BACK
+        trouble = await self.journal.after_the_wire(kind, self.step, _told(outcome))
+        # The journal keeps the id as they spell it, to look with; what is told is made harmless.
+        named = None if outcome.order_id is None else sanitize(outcome.order_id, longest=80)
+        return replace(outcome, order_id=named, warnings=(*outcome.warnings, *trouble))
+
+    def baseline(self, answer: Submission) -> Baseline:
+        """What the exit was to end: as it was asked, as it was read before, and as they named it when they took it."""
+        context, effect = self.review.context, self.review.effect
+        instrument = instrument_named(self.review.command, context)
+        held = dict.fromkeys(held.instrument for held in (*(context.positions or ()), *answer.taken.closed))
+        orders = [order.order_id for order in context.orders or () if instrument in (None, order.instrument)]
+        return Baseline(
+            instruments=tuple(held) if instrument is None else (instrument,),
+            order_ids=tuple(dict.fromkeys((*orders, *answer.taken.order_ids, *context.possibly_open))),
+            ask_all_orders=not orders and not effect.adds_up,
+            ask_all_if_flat=not orders and effect.adds_up,
+            of=instrument,
+            ask_account=instrument is None and effect.is_exit,
+            sent_ago=self._sent_ago if leaves_position(self.review.command) else None,
+        )
+
+    def _sent_ago(self) -> int:
+        """Whole seconds since the review that sent, rounded up."""
+        return ceil((self.journal.clock() - self.review.context.now).total_seconds()) + 1
+
+
+def _asked(ticket: Ticket) -> str:
+    if ticket.approval is Approval.NONE:
+        return "no yes was needed: the settings let it go"
+    return f"the person said yes ({ticket.decided_by or 'outside this conversation'})"
+
+
+def _expected(review: Review, seen: Order) -> int | None:
+    """The position that the fills of a new order lead to; None where nobody can say."""
+    order = review.effect.order
+    if order is None or order is not review.command:
+        return None
+    before = 0 if order.flatten_first else review.context.net_position(seen.instrument)
+    return None if before is None else before + seen.action.sign * seen.filled
+
+
+def _told(outcome: Outcome) -> dict[str, object]:
+    """What is written down of what is said: enough to say it again to whoever did not hear it."""
+    said: dict[str, object] = {
+        "average_fill_price": outcome.average_fill_price,
+        "position_after": outcome.position_after,
+        "reasons": outcome.reasons,
+        "warnings": outcome.warnings,
+        "next_step": outcome.next_step,
+    }
+    known = {name: value for name, value in said.items() if value not in (None, (), "")}
+    return {"status": outcome.status, "order_id": outcome.order_id, "filled": outcome.filled_quantity, **known}
+
+
+def _kind_of(answer: Submission) -> EntryKind:
+    if answer.unknown:
+        return EntryKind.UNKNOWN
+    return EntryKind.ANSWERED if answer.refusal else EntryKind.ACCEPTED
+
+
+def _detail_of(answer: Submission, step: str) -> dict[str, object]:
+    named: dict[str, object] = {"step": step, "order_id": answer.order_id}
+    if answer.strategy_id is not None:
+        named["strategy_id"] = answer.strategy_id
+    return {**named, "reasons": answer.reasons, "warnings": answer.warnings}

@@ -1,0 +1,133 @@
+"""Sends what leaves: cancels, closes and flattens. They may use the reserve of the request budget."""
+
+from dataclasses import replace
+
+from ct_mcp.desk import readback
+from ct_mcp.desk.execution import CommandExecution, Submission
+from ct_mcp.desk.outcome import Outcome
+from ct_mcp.desk.polling import AccountState
+from ct_mcp.desk.ports import BookReads
+from ct_mcp.desk.recognition import Asked
+from ct_mcp.domain.commands import CancelOrder, CancelOrders, ClosePosition, Flatten
+from ct_mcp.domain.instrument import Instrument
+from ct_mcp.domain.order import Order, OrderState, OrderType
+from ct_mcp.errors import CtMcpError
+from ct_mcp.guard.effect import contracts_closed, is_partial
+
+_REFUSED = (OrderState.REJECTED, OrderState.CANCELLED)
+
+
+async def cancel(execution: CommandExecution, wanted: CancelOrder) -> Outcome:
+    """Cancel one order. "Not found or already terminal" is no failure: it may have filled, so look."""
+    answer = await execution.submit("cancel", execution.urgent.cancel_order(wanted.account, wanted.order_id))
+    outcome = execution.after(answer)
+    is_it = Asked(wanted.order_id, execution.review.context.order(wanted.order_id), answer.taken.order_ids)
+    seen = await execution.urgent_poller.order(wanted.account, wanted.order_id, lambda order: order.is_closed, is_it)
+    if seen is not None and seen.is_closed:
+        return await execution.report_order(replace(outcome, reasons=()), seen)
+    if answer.refusal:
+        return await execution.with_what_stands(outcome, execution.review.effect.instrument)
+    return await execution.record(readback.unseen(outcome, "the cancel is not seen yet"))
+
+
+async def cancel_all(execution: CommandExecution, wanted: CancelOrders) -> Outcome:
+    """Cancel the orders of an account, or of one instrument in it."""
+    answer = await execution.submit("cancel", execution.urgent.cancel_orders(wanted.account, wanted.instrument))
+    book = await execution.urgent_poller.book(
+        wanted.account, wanted.instrument, lambda book: not book.orders, execution.baseline(answer)
+    )
+    before = execution.review.context
+
+    def judge(outcome: Outcome, read: AccountState) -> Outcome:
+        return readback.from_cancels(outcome, read, before, wanted.instrument)
+
+    return await execution.report_account(judge, answer, book)
+
+
+async def close(execution: CommandExecution, wanted: ClosePosition) -> Outcome:
+    """Close a position, or a part of it."""
+    net = execution.review.context.net_position(wanted.instrument)
+    answer = await execution.submit("close", execution.urgent.close_position(_sized(wanted, net)))
+    goal = readback.largest_left(wanted, net)
+
+    def is_done(book: AccountState) -> bool:
+        return readback.has_left(book.net, goal) and not readback.on_its_way(book)
+
+    book = await execution.urgent_poller.book(wanted.account, wanted.instrument, is_done, execution.baseline(answer))
+    is_left = book is None or is_done(book)
+    refused = () if is_left else await refused_exits(execution, answer, book, execution.urgent)
+
+    def judge(outcome: Outcome, read: AccountState) -> Outcome:
+        by_others = readback.filled_by_standing(read, execution.review.context) if is_partial(wanted) else 0
+        return readback.with_refused_exits(readback.from_close(outcome, read, goal, by_others), refused)
+
+    return await execution.report_account(judge, answer, book)
+
+
+def _sized(wanted: ClosePosition, net: int | None) -> ClosePosition:
+    """Name the contracts of a percentage: by the time it arrives it would be one of another position."""
+    if wanted.percent is None or not net or not is_partial(wanted):
+        return wanted
+    return replace(wanted, percent=None, quantity=contracts_closed(wanted, abs(net)))
+
+
+async def flatten(execution: CommandExecution, wanted: Flatten) -> Outcome:
+    """Flatten an account, or one instrument in it, and cancel the orders that it leaves."""
+    answer = await submit_flatten(execution, wanted.account, wanted.instrument)
+    book = await execution.urgent_poller.book(
+        wanted.account, wanted.instrument, lambda book: not book.positions, execution.baseline(answer)
+    )
+    # Orders are cancelled only once no position is left: a stop that still protects one must stand.
+    if book is not None and book.orders and not book.positions:
+        answer = await cancel_leftovers(execution, wanted.account, wanted.instrument, answer)
+        book = await execution.urgent_poller.book(
+            wanted.account, wanted.instrument, lambda book: book.is_flat, execution.baseline(answer)
+        )
+    refused = await refused_exits(execution, answer, book, execution.urgent)
+
+    def judge(outcome: Outcome, read: AccountState) -> Outcome:
+        return readback.with_refused_exits(readback.from_flatten(outcome, read), refused)
+
+    return await execution.report_account(judge, answer, book)
+
+
+async def refused_exits(
+    execution: CommandExecution, answer: Submission, book: AccountState | None, reads: BookReads
+) -> tuple[Order, ...]:
+    """Give the orders that read like those of an exit they took, and as refused, where what it was to leave stands.
+
+    An exit carries no id of ours: somebody else's may have been refused at the same time, so it still counts as on its
+    way. But whoever is told that the position stands hears why that may be.
+    """
+    held = [] if book is None or book.is_stale else [each for each in book.positions if each.quantity]
+    if answer.acknowledged is None or book is None or not held or readback.on_its_way(book):
+        return ()
+    try:
+        rows = await reads.orders(execution.step.command.account, active_only=False)
+    except CtMcpError:
+        return ()
+    found = list[Order]()
+    for each in held:
+        is_ours = await execution.ours_of_turn(each.instrument, each.net)
+        mine = [row for row in rows if row.order_type is OrderType.MARKET and row.state in _REFUSED and is_ours(row)]
+        found += mine
+    return tuple([await execution.urgent_poller.with_their_words(order) for order in found])
+
+
+async def submit_flatten(execution: CommandExecution, account: str, instrument: Instrument | None) -> Submission:
+    """Send one flatten, and read nothing."""
+    return await execution.submit("flatten", execution.urgent.flatten(account, instrument))
+
+
+async def cancel_leftovers(
+    execution: CommandExecution, account: str, instrument: Instrument | None, answer: Submission
+) -> Submission:
+    """Cancel the orders that a flatten leaves: a resting entry without a position would fill later."""
+    try:
+        await execution.another_intent()
+        second = await execution.submit("cancel", execution.urgent.cancel_orders(account, instrument))
+        trouble = (*second.reasons, *second.warnings)
+    except CtMcpError as error:
+        # The flatten before it was sent, so this error must not speak for the whole.
+        trouble = (f"the orders left standing were not cancelled: {error.what}",)
+    return replace(answer, trouble=(*answer.trouble, *trouble))

@@ -1,0 +1,179 @@
+"""Writes the journal. Before the wire a failure stops everything; after it the order is out, and that is told."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from ct_mcp.desk.circuit_breaker import describe_halt, halt_if_due
+from ct_mcp.desk.pending import may_fill_detail, starts_of
+from ct_mcp.desk.ports import Store
+from ct_mcp.desk.recognition import named_before
+from ct_mcp.domain.approval import Approval, Ticket
+from ct_mcp.domain.commands import Command, summarize, wish
+from ct_mcp.errors import StoreFailed
+from ct_mcp.guard.review import Result, Review
+from ct_mcp.store.journal import Entry, EntryKind, NewEntry
+from ct_mcp.text import one_line
+
+# Far more than is sent in a day by hand.
+_LOOK_BACK = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One command of a spent ticket, by its place in the ticket."""
+
+    ticket: Ticket
+    number: int = 0
+
+    @property
+    def command(self) -> Command:
+        """What is sent."""
+        return self.ticket.commands[self.number]
+
+    @property
+    def own_id(self) -> str:
+        """The order id that goes out with it."""
+        return self.ticket.own_id_of(self.number)
+
+    @property
+    def simulated(self) -> bool:
+        """Whether no real money can move in its account, as it was when the person was asked."""
+        request = self.ticket.request
+        return self.ticket.simulated if request is None else request.items[self.number].simulated
+
+    @property
+    def summary(self) -> str:
+        """This command in one line, ``SIM  Sim101  BUY 2 ES 12-26 MARKET``."""
+        return summary_line((self.command,), simulated=self.simulated)
+
+
+def summary_of(reviews: Sequence[Review]) -> str:
+    """Write what was reviewed as one line that a person can read."""
+    commands = [review.command for review in reviews]
+    return summary_line(commands, simulated=all(review.simulated for review in reviews))
+
+
+def summary_line(commands: Sequence[Command], *, simulated: bool) -> str:
+    """Write commands as one line, ``SIM  Sim101  BUY 2 ES 12-26 MARKET``."""
+    return one_line(f"{'SIM' if simulated else 'LIVE'}  {summarize(commands)}")
+
+
+class JournalWriter:
+    """The desk's pen. What it writes never holds the token, nor the phrase that the person must type."""
+
+    def __init__(self, store: Store, clock: Callable[[], datetime]) -> None:
+        self._store = store
+        self.clock = clock
+
+    async def denied(self, reviews: Sequence[Review], reason: str, step: Step | None = None) -> tuple[str, ...]:
+        """Write down a rule's no, with all reasons and figures; gives what to tell where this no halted trading."""
+        worst = next((review for review in reviews if not review.simulated), reviews[0])
+        entry = NewEntry(
+            EntryKind.DENIED,
+            summary_of(reviews),
+            account=worst.account,
+            ticket_id=step.ticket.ticket_id if step else None,
+            own_id=step.own_id if step else None,
+            reason=reason,
+            detail={
+                "denials": [str(denial) for review in reviews for denial in review.denials],
+                "codes": list(dict.fromkeys(denial.code for review in reviews for denial in review.denials)),
+            },
+        )
+        await self._store.append(entry, self.clock())
+        halt = await halt_if_due(self._store, self.clock())
+        return () if halt is None else (describe_halt(halt),)
+
+    async def proposed(self, ticket: Ticket, reviews: Sequence[Review]) -> None:
+        """Write down that it waits for a yes; with the rules that it passed, for the person who is asked."""
+        asked = ticket.approval is not Approval.NONE
+        rules = {"rules": [rule for review in reviews for rule in _passed(review)]} if asked else {}
+        await self.ticket(EntryKind.PROPOSED, ticket, {"approval": ticket.approval, **rules})
+
+    async def ticket(self, kind: EntryKind, ticket: Ticket, detail: Mapping[str, object]) -> None:
+        """Write down a step in the life of a ticket: proposed, approved, declined, expired, suspicious."""
+        reason = ticket.reason if kind is EntryKind.PROPOSED else ""
+        account = ", ".join(ticket.accounts)
+        entry = NewEntry(
+            kind,
+            ticket.summary,
+            account=account,
+            ticket_id=ticket.ticket_id,
+            own_id=ticket.own_id,
+            reason=one_line(reason),
+            detail=detail,
+        )
+        await self._store.append(entry, self.clock())
+
+    async def intent(self, step: Step, review: Review) -> None:
+        """Write down what is about to be sent: on disk before the wire, so that a crash leaves a trace.
+
+        Raises:
+            StoreFailed: It could not be written, so nothing may be sent.
+        """
+        await self._store.append(_intent(step, review), self.clock())
+
+    async def intent_if_still_true(self, step: Step, review: Review) -> bool:
+        """Like `intent`, unless somebody, in whatever process, has moved what the review read. Then False: not written.
+
+        Raises:
+            StoreFailed: It could not be written, so nothing may be sent.
+        """
+        position = review.context.journal_position
+        return await self._store.append_intent(_intent(step, review), self.clock(), position) is not None
+
+    async def outstanding_beside(self, step: Step) -> tuple[Entry, ...] | None:
+        """Give the other intents of the account whose outcome is not known, of any process; None if not readable."""
+        try:
+            outstanding = await self._store.outstanding(step.command.account)
+        except StoreFailed:
+            return None
+        return tuple(entry for entry in outstanding.entries if entry.own_id != step.own_id)
+
+    async def orders_named_before(self, step: Step) -> frozenset[str]:
+        """Give the orders of earlier intents by the service's ids; none where the journal cannot be read."""
+        try:
+            return named_before(await self._store.entries(_LOOK_BACK, step.command.account), step.own_id)
+        except StoreFailed:
+            return frozenset()
+
+    async def after_the_wire(self, kind: EntryKind, step: Step, detail: Mapping[str, object]) -> tuple[str, ...]:
+        """Write down what came back. A journal that fails now is a warning to the person, never a changed outcome."""
+        entry = NewEntry(
+            kind,
+            step.summary,
+            account=step.command.account,
+            ticket_id=step.ticket.ticket_id,
+            own_id=step.own_id,
+            detail=detail,
+        )
+        try:
+            await self._store.append(entry, self.clock())
+        except StoreFailed as failure:
+            return (f"the journal could not be written after sending: {failure.what}",)
+        return ()
+
+
+def _intent(step: Step, review: Review) -> NewEntry:
+    """``opens`` says that it counts as an order sent, per minute and per day."""
+    effect = review.effect
+    return NewEntry(
+        EntryKind.INTENT,
+        step.summary,
+        account=step.command.account,
+        ticket_id=step.ticket.ticket_id,
+        own_id=step.own_id,
+        fingerprint=wish(step.command),
+        opens=effect.sends_orders,
+        detail={
+            **may_fill_detail(effect),
+            "position_before": starts_of(effect, review.context),
+            "rules": _passed(review),
+            "findings": [str(finding) for finding in review.findings],
+        },
+    )
+
+
+def _passed(review: Review) -> list[str]:
+    return [f"{one.rule.title}: {one.figures}" for one in review.results if one.result is Result.PASSED]

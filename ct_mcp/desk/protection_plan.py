@@ -1,0 +1,138 @@
+"""Plans how a position gets the stop and the target that the person wants, by changing what stands. Pure but for reads.
+
+1. A leg that stands is changed, never cancelled first: there is no moment without a stop, and a change that is refused
+   leaves the old one where it was. One that is too small or too large for the position gets its size as well.
+2. A leg that was not named stays.
+3. Only where a named leg does not stand at all, CrossTrade's bracket takes the place of all orders of the instrument;
+   a leg that was not named is placed anew at its old price. The question shows what goes.
+4. What cannot be done without taking something away that nobody named is refused, with the calls that do it by hand.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+
+from ct_mcp.desk.ports import Reads
+from ct_mcp.desk.remedies import order_line
+from ct_mcp.desk.side_by_side import SideBySide
+from ct_mcp.desk.stops import STANDS
+from ct_mcp.domain.account import Position
+from ct_mcp.domain.commands import ChangeOrder, Command, ProtectPosition
+from ct_mcp.domain.instrument import Instrument
+from ct_mcp.domain.level import ExitKind, Level, price_of_level
+from ct_mcp.domain.market import Contract
+from ct_mcp.domain.order import Order, OrderType
+from ct_mcp.errors import BadRequest
+from ct_mcp.guard.protection import leaving
+
+_Prices = Mapping[ExitKind, Decimal]
+
+
+async def protection_for(
+    upstream: Reads,
+    contracts: Mapping[Instrument, Contract],
+    held_in: tuple[str, Instrument],
+    levels: Mapping[ExitKind, Level],
+) -> tuple[Command, ...]:
+    """Read what is held and what stands in an instrument of an account, and give the commands.
+
+    Raises:
+        BadRequest: A distance was given and nothing is held, or it takes away what was not named.
+        UpstreamError: What is held, or what stands, could not be read. Nothing was sent.
+    """
+    (account, instrument), known = held_in, contracts.get(held_in[1])
+    given = {leg: level for leg, level in levels.items() if isinstance(level, Decimal)}
+    async with SideBySide([]) as ask:
+        positions = ask.read("positions", upstream.positions(account))
+        orders = ask.read("orders", upstream.orders(account, active_only=True))
+        is_needed = known is None and given != levels
+        quotes = ask.read("quote", upstream.quotes([str(instrument)])) if is_needed else None
+    if given == levels and (positions.value is None or orders.value is None):
+        return (_bracket(account, instrument, given),)  # the rules deny it, and say what could not be read
+    held = next((each for each in positions.required() if each.instrument == instrument and each.net), None)
+    contract = known if quotes is None else quotes.required()[0].contract
+    prices = {leg: _price(level, leg, held, contract) for leg, level in levels.items()}
+    if held is None or not prices:  # the rules say what is wrong with that
+        return (_bracket(account, instrument, prices),)
+    standing = [order for order in orders.required() if order.instrument == instrument and not order.is_closed]
+    return plan(held, standing, prices)
+
+
+def _price(level: Level, leg: ExitKind, held: Position | None, contract: Contract | None) -> Decimal:
+    if isinstance(level, Decimal):
+        return level
+    if held is None or held.average_price is None:
+        what = "nothing is held there" if held is None else "its average price is not known"
+        raise BadRequest(f"{what}, so there is nothing to reckon from; nothing was sent")
+    if contract is None:  # pragma: no cover  # it was read where a level needs it
+        raise BadRequest("the tick of the contract is not known; nothing was sent")
+    return price_of_level(level, leg, held.average_price, held.net, contract.tick_size)
+
+
+def plan(held: Position, orders: Iterable[Order], prices: _Prices) -> tuple[Command, ...]:
+    """Give the commands for a position that is held, on the open orders of its instrument.
+
+    Raises:
+        BadRequest: All stands there already, an exit is just being changed, or it takes away what was not named.
+    """
+    exits = [order for order in orders if order.action is leaving(held.net)]
+    if busy := [order for order in exits if order.state not in STANDS]:
+        raise BadRequest(f"{_lines(busy)}: look again with get_orders until its state is settled; nothing was sent")
+    standing = {leg: [order for order in exits if _leg_of(order) is leg] for leg in ExitKind}
+    moves = {leg: _moves(standing[leg], leg, price, held) for leg, price in prices.items()}
+    if any(move is None for move in moves.values()):
+        kept = {leg: _kept(standing[leg], leg) for leg in ExitKind if leg not in prices and standing[leg]}
+        return (_bracket(held.account, held.instrument, {**kept, **prices}),)
+    changes = tuple(change for move in moves.values() for change in move or ())
+    if not changes:
+        raise BadRequest(f"it stands there already: {_lines(exits)}; nothing was sent")
+    return changes
+
+
+def _leg_of(order: Order) -> ExitKind | None:
+    if order.order_type in (OrderType.STOP_MARKET, OrderType.STOP_LIMIT):
+        return ExitKind.STOP
+    return ExitKind.TARGET if order.order_type is OrderType.LIMIT else None
+
+
+def _moves(orders: Sequence[Order], leg: ExitKind, price: Decimal, held: Position) -> tuple[ChangeOrder, ...] | None:
+    """Give the changes that bring a leg to its price and size; None where nothing stands that could be changed."""
+    missing = held.quantity - sum(order.remaining for order in orders)
+    if not orders or (missing and len(orders) > 1):
+        return None
+    changes = (_change(order, leg, price, order.quantity + missing) for order in orders)
+    return tuple(change for change in changes if change is not None)
+
+
+def _change(order: Order, leg: ExitKind, price: Decimal, quantity: int) -> ChangeOrder | None:
+    size = None if quantity == order.quantity else quantity
+    limit, stop = order.limit_price, order.stop_price
+    if leg is ExitKind.TARGET:
+        if price == limit and size is None:
+            return None
+        return ChangeOrder(order.account, order.order_id, size, limit_price=None if price == limit else price)
+    if price == stop:
+        return None if size is None else ChangeOrder(order.account, order.order_id, size)
+    # The limit of a stop limit keeps its distance, or it would no longer fit the stop.
+    moved = None if limit is None or stop is None else limit + price - stop
+    return ChangeOrder(order.account, order.order_id, size, moved, price)
+
+
+def _kept(orders: Sequence[Order], leg: ExitKind) -> Decimal:
+    """Give the one price at which a leg that was not named is placed anew."""
+    at = {order.stop_price if leg is ExitKind.STOP else order.limit_price for order in orders}
+    price = next(iter(at))
+    if len(at) > 1 or price is None:
+        raise BadRequest(
+            f"the other leg has to be placed first, and that would take away {_lines(orders)}, which nobody named: "
+            "name both legs, or place the missing one with place_order in the OCO group of what it goes with; "
+            "nothing was sent"
+        )
+    return price
+
+
+def _bracket(account: str, instrument: Instrument, prices: _Prices) -> ProtectPosition:
+    return ProtectPosition(account, instrument, prices.get(ExitKind.TARGET), prices.get(ExitKind.STOP))
+
+
+def _lines(orders: Iterable[Order]) -> str:
+    return "; ".join(map(order_line, orders))

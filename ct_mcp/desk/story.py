@@ -1,0 +1,200 @@
+"""Tells from the journal what became of a spent ticket, and what was filled a little while ago.
+
+A ticket is spent once, and its answer may never have reached anybody: the client gave up, or asked twice. Whoever asks
+again gets that answer here, and nothing is sent.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal, InvalidOperation
+
+from ct_mcp.desk.dispatch import Part, together
+from ct_mcp.desk.journal_writer import Step
+from ct_mcp.desk.outcome import Outcome, Status
+from ct_mcp.desk.ports import Store
+from ct_mcp.desk.readback import status_of
+from ct_mcp.domain.approval import Ticket
+from ct_mcp.domain.instrument import Instrument
+from ct_mcp.domain.order import OrderState
+from ct_mcp.guard.context import RiskContext
+from ct_mcp.guard.effect import instrument_named, is_urgent
+from ct_mcp.guard.effect_model import Effect
+from ct_mcp.store.journal import Entry, EntryKind
+from ct_mcp.text import sanitize, span
+
+# Longer than any request lives, and than any review before it takes.
+UNDER_WAY = timedelta(seconds=60)
+_NEVER_SENT_AFTER = timedelta(minutes=5)
+RECENTLY = timedelta(minutes=5)
+"""How far back a fill still matters to whoever is asked, or was told that nothing was sent."""
+_MOST_ENTRIES = 200
+
+_SENDING = (EntryKind.INTENT, EntryKind.ACCEPTED, EntryKind.UNKNOWN)
+_TELLING = frozenset(
+    {*_SENDING, EntryKind.ANSWERED, EntryKind.READ_BACK, EntryKind.SETTLED, EntryKind.DENIED, EntryKind.ERROR}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What the journal says of a spent ticket, the oldest first."""
+
+    ticket: Ticket
+    entries: tuple[Entry, ...]
+
+    def is_under_way(self, now: datetime) -> bool:
+        """Say whether somebody may just be sending it: no end is written, and it has not been quiet for long."""
+        quiet = now - max((entry.at for entry in self.entries), default=self.ticket.created_at)
+        return quiet < UNDER_WAY and any(_is_open(self._of(step)) for step in self._steps)
+
+    def outcome(self, now: datetime) -> Outcome:
+        """Tell what became of it: of one command its outcome, of several one for all."""
+        parts = [self._part(step, now) for step in self._steps]
+        told = parts[0].outcome or Outcome(Status.DENIED, self.ticket.summary, self.ticket.simulated)
+        if len(parts) > 1:
+            told = together(self.ticket, parts)
+        elif parts[0].outcome is None:
+            told = replace(told, reasons=(parts[0].why,))
+        told = replace(told, ticket_id=self.ticket.ticket_id)
+        if told.status.sent is False:
+            return replace(told, next_step="nothing of it was sent, and nothing will be: tell the person the reasons")
+        said = "this ticket was spent before, and is not sent again: this is what became of it"
+        return replace(told, reasons=(*told.reasons, said), next_step=told.next_step or self._look(told))
+
+    def _look(self, told: Outcome) -> str:
+        if told.status not in (Status.UNKNOWN, Status.ACCEPTED):
+            return ""
+        again = f"confirm_ticket with ticket_id {self.ticket.ticket_id} tells what is known by then, and sends nothing"
+        return f"do NOT send it again; look with get_orders and get_positions; {again}"
+
+    @property
+    def _steps(self) -> list[Step]:
+        return [Step(self.ticket, number) for number in range(len(self.ticket.commands))]
+
+    def _of(self, step: Step) -> list[Entry]:
+        """What was written of one command; what a person settled names no order and means all of them."""
+        return [entry for entry in self.entries if entry.kind in _TELLING and entry.own_id in (None, step.own_id)]
+
+    def _part(self, step: Step, now: datetime) -> Part:
+        entries, account = self._of(step), step.command.account
+        if why := _never_sent(entries):
+            return Part(account, None, why)
+        if not entries and now > self.ticket.expires_at + _NEVER_SENT_AFTER:
+            return Part(account, None, "it was spent, and never written down as about to be sent")
+        return Part(account, _told(step, entries))
+
+
+def _is_open(entries: Sequence[Entry]) -> bool:
+    return not entries or entries[-1].kind in _SENDING
+
+
+def _never_sent(entries: Sequence[Entry]) -> str:
+    """Say why nothing of it left; nothing where something did, or may have."""
+    ends = [entry for entry in entries if entry.kind is not EntryKind.INTENT]
+    if not ends or not all(entry.kind is EntryKind.DENIED or "not_sent" in entry.detail for entry in ends):
+        return ""
+    newest = ends[-1].detail
+    return "; ".join(_words(newest.get("denials"))) or f"not sent: {sanitize(str(newest.get('not_sent', '')))}"
+
+
+def _told(step: Step, entries: Sequence[Entry]) -> Outcome:
+    """Tell one command by the newest that was written of it."""
+    outcome = Outcome(Status.UNKNOWN, step.summary, step.simulated)
+    if not entries or entries[-1].kind is EntryKind.INTENT:
+        return replace(outcome, reasons=("it is just being sent, or whoever sent it ended before it was answered",))
+    detail = entries[-1].detail
+    unread = ("they took it, and it was not read back yet",) if entries[-1].kind is EntryKind.ACCEPTED else ()
+    order_id = next((entry.detail["order_id"] for entry in reversed(entries) if entry.detail.get("order_id")), None)
+    return replace(
+        outcome,
+        status=_status(entries[-1]),
+        order_id=None if order_id is None else sanitize(str(order_id), longest=80),
+        filled_quantity=_whole(detail.get("filled")),
+        average_fill_price=_price(detail.get("average_fill_price")),
+        position_after=_whole(detail.get("position_after")),
+        reasons=(*unread, *_words(detail.get("reasons")), *_words(detail.get("what")), *_standing(detail)),
+        warnings=_words(detail.get("warnings")),
+        next_step=sanitize(str(detail.get("next_step") or ""), longest=600),
+    )
+
+
+def _status(entry: Entry) -> Status:
+    """Read the status as it was told; of what was settled later, as the order or the account was read."""
+    detail = entry.detail
+    if (told := str(detail.get("status") or "")) in frozenset(Status):
+        return Status(told)
+    if (state := str(detail.get("state") or "")) in frozenset(OrderState):
+        return status_of(OrderState(state))
+    match entry.kind:
+        case EntryKind.ANSWERED if not detail.get("not_sent"):
+            return Status.REJECTED
+        case EntryKind.ACCEPTED | EntryKind.ANSWERED | EntryKind.ERROR:
+            return Status.ACCEPTED
+        case EntryKind.SETTLED if "what" not in detail:
+            return Status.ACCEPTED
+        case _:
+            return Status.UNKNOWN
+
+
+def _standing(detail: object) -> Iterator[str]:
+    """What was read of the account, the old order or the strategy, when it was settled."""
+    if not isinstance(detail, dict):
+        return
+    for name in ("positions", "orders"):
+        if isinstance(detail.get(name), list):
+            yield f"{name} by then: {'; '.join(_words(detail[name])) or 'none'}"
+    for name in ("old_order", "strategy"):
+        if detail.get(name):
+            yield f"{name.replace('_', ' ')}: {sanitize(str(detail[name]))}"
+
+
+def _words(value: object) -> tuple[str, ...]:
+    lines = value if isinstance(value, list | tuple) else (value,) if value else ()
+    return tuple(sanitize(str(line)) for line in lines)
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) else None
+
+
+def _price(value: object) -> Decimal | None:
+    try:
+        return None if value is None else Decimal(str(value))
+    except InvalidOperation:
+        return None
+
+
+async def story_of(store: Store, ticket: Ticket) -> Story:
+    """Read what the journal says of a ticket."""
+    newest_first = await store.entries(_MOST_ENTRIES, ticket_id=ticket.ticket_id)
+    return Story(ticket, tuple(reversed(newest_first)))
+
+
+async def fills_beside(store: Store, effect: Effect, now: datetime) -> tuple[str, ...]:
+    """Name what was filled a little while ago in the instrument of a command that may open or add."""
+    if effect.instrument is None or is_urgent(effect.command):
+        return ()
+    return await recent_fills(store, effect.command.account, effect.instrument, now)
+
+
+async def recent_fills(store: Store, account: str, instrument: Instrument, now: datetime) -> tuple[str, ...]:
+    """Name what of ours was read as filled in an instrument within the last minutes, the newest first."""
+    told: dict[str, str] = {}
+    for entry in await store.entries(_MOST_ENTRIES, account):
+        if now - entry.at > RECENTLY:
+            break
+        own_id, filled = entry.own_id or "", entry.detail.get("filled")
+        if not filled or own_id in told or entry.kind not in _TELLING:
+            continue
+        ticket = await store.ticket(entry.ticket_id or "")
+        if ticket is not None and instrument in _instruments(ticket):
+            ago = span(max(0.0, (now - entry.at).total_seconds()))
+            told[own_id] = f"filled {ago} ago: {filled} of {sanitize(entry.summary, longest=120)}"
+    return tuple(told.values())
+
+
+def _instruments(ticket: Ticket) -> set[Instrument | None]:
+    shown = ticket.request.items if ticket.request else ()
+    named = {instrument_named(command, RiskContext(ticket.created_at)) for command in ticket.commands}
+    return named | {item.instrument for item in shown}

@@ -1,0 +1,128 @@
+"""Products by their roots: micros of which, in which currency they are settled, and which are quoted in 32nds.
+
+The service tells ticks and values of a contract, and none of these. What is not listed here is not guessed: it
+counts as a whole contract, and its currency is what its exchange settles in, or not known.
+"""
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from difflib import get_close_matches
+
+from ct_mcp.text import format_price
+
+MINI_OF: Mapping[str, str] = {
+    # equity indexes
+    "MES": "ES",
+    "MNQ": "NQ",
+    "MYM": "YM",
+    "M2K": "RTY",
+    "FDXS": "FDAX",
+    "FSXE": "FESX",
+    # metals and energy
+    "MGC": "GC",
+    "SIL": "SI",
+    "MHG": "HG",
+    "MCL": "CL",
+    "MNG": "NG",
+    # currencies
+    "M6E": "6E",
+    "M6A": "6A",
+    "M6B": "6B",
+    "MCD": "6C",
+    "MJY": "6J",
+    "MSF": "6S",
+    # crypto and interest rates
+    "MBT": "BTC",
+    "MET": "ETH",
+    "MTN": "TN",
+    "MWN": "UB",
+}
+"""The full-size root of each micro. A micro counts as a tenth of it, as firms count, whatever its real size is."""
+
+MICRO = Decimal("0.1")
+
+_OF_ROOT: Mapping[str, str] = {
+    **dict.fromkeys(("FSMI", "RF"), "CHF"),
+    **dict.fromkeys(("RP", "Z", "FLG", "LLG"), "GBP"),
+    **dict.fromkeys(("NIY", "MNI", "TPY", "RY", "JNI", "JGB", "NK225", "NK225M"), "JPY"),
+    **dict.fromkeys(("FDAX", "FDXM", "FDXS", "FESX", "FSXE", "FSTX", "FESB", "FVS"), "EUR"),
+    **dict.fromkeys(("FGBL", "FGBM", "FGBS", "FGBX", "FOAT", "FBTP", "FBTS", "FCE", "FTI"), "EUR"),
+    **dict.fromkeys(("HSI", "MHI", "HHI"), "HKD"),
+    **dict.fromkeys(("CGB", "CGF", "CRA", "SXF", "SXM"), "CAD"),
+    "AP": "AUD",
+    **dict.fromkeys(("ES", "NQ", "YM", "RTY", "EMD", "NKD", "VX", "VXM", "MES", "MNQ", "MYM", "M2K"), "USD"),
+    **dict.fromkeys(("CL", "QM", "MCL", "NG", "QG", "MNG", "RB", "HO", "GC", "QO", "MGC", "SI", "SIL", "HG"), "USD"),
+    **dict.fromkeys(("ZB", "UB", "ZN", "TN", "ZF", "ZT", "ZQ", "SR3", "SR1", "10Y", "2YY", "30Y", "5YY"), "USD"),
+    **dict.fromkeys(("ZC", "ZS", "ZW", "ZM", "ZL", "KE", "LE", "HE", "GF", "PL", "PA", "MHG", "MTN", "MWN"), "USD"),
+    **dict.fromkeys(("6A", "6B", "6C", "6E", "6J", "6M", "6N", "6S", "E7", "M6A", "M6B", "M6E", "DX"), "USD"),
+    **dict.fromkeys(("BTC", "MBT", "ETH", "MET", "CC", "CT", "KC", "OJ", "SB"), "USD"),
+}
+_OF_EXCHANGE: Mapping[str, str] = {
+    **dict.fromkeys(
+        ("globex", "cme", "nymex", "comex", "cbot", "ecbot", "cfe", "iceus", "nybot", "kcbt", "mgex"), "USD"
+    ),
+    **dict.fromkeys(("eurex", "euronext", "monep"), "EUR"),
+    **dict.fromkeys(("hkfe", "hkex"), "HKD"),
+    **dict.fromkeys(("ose", "tse", "tocom"), "JPY"),
+    **dict.fromkeys(("asx", "sfe"), "AUD"),
+}
+
+
+IN_32NDS = frozenset(("ZB", "UB", "ZN", "TN", "ZF", "ZT", "Z3N", "MTN", "MWN"))
+"""Bonds and notes of the United States: 115'08 is 115 and 8/32. A third digit is the part of a 32nd, cut off."""
+
+# Eighths of a 32nd by their digit: .125, .25, .375 and so on.
+_EIGHTHS = {"": 0, "0": 0, "1": 1, "2": 2, "3": 3, "5": 4, "6": 5, "7": 6, "8": 7}
+_DIGITS = {eighths: digit for digit, eighths in _EIGHTHS.items() if digit != "0"}
+_MOST_POINTS = 10_000
+_WRITTEN = re.compile(r"(?P<points>\d{1,4})['\u2019-](?P<parts>[0-2]\d|3[01])(?P<eighths>[0-35-8]?)")
+
+
+def ticks_in_32nds(instrument: object) -> bool:
+    """Say whether an instrument, ``ZB 12-26`` or ``ZB``, is quoted in 32nds."""
+    return str(instrument).partition(" ")[0] in IN_32NDS
+
+
+def price_of(instrument: object, price: Decimal | float | None) -> str:
+    """Write a price, and beside it in 32nds where that is the custom of its product: ``115.25 (115'08)``."""
+    text = format_price(price)
+    written = _in_32nds(Decimal(text)) if price is not None and ticks_in_32nds(instrument) else ""
+    return f"{text} ({written})" if written else text
+
+
+def _in_32nds(price: Decimal) -> str:
+    """Nothing for what is no whole number of eighths of a 32nd."""
+    if not price.is_finite() or abs(price) >= _MOST_POINTS or (eighths := abs(price) * 256) % 1:
+        return ""
+    points, rest = divmod(int(eighths), 256)
+    return f"{'-' if price < 0 else ''}{points}'{rest // 8:02d}{_DIGITS[rest % 8]}"
+
+
+def read_32nds(text: str) -> Decimal | None:
+    """Read ``115'25``, ``115'255`` or ``115-25``; None for anything else."""
+    found = _WRITTEN.fullmatch(text.strip())
+    if found is None:
+        return None
+    return int(found["points"]) + Decimal(int(found["parts"]) * 8 + _EIGHTHS[found["eighths"]]) / 256
+
+
+_KNOWN_ROOTS = sorted({*_OF_ROOT, *MINI_OF, *MINI_OF.values()})
+_MOST_ALIKE = 5
+
+
+def roots_alike(root: str) -> tuple[str, ...]:
+    """Name roots that may be meant by one that is not there: its micro or full size, then those spelled alike."""
+    kin = [MINI_OF[root]] if root in MINI_OF else [micro for micro, full in MINI_OF.items() if full == root]
+    alike = get_close_matches(root, _KNOWN_ROOTS, n=_MOST_ALIKE, cutoff=0.6)
+    return tuple(name for name in dict.fromkeys((*kin, *alike)) if name != root)[:_MOST_ALIKE]
+
+
+def minis(root: str, contracts: int) -> Decimal:
+    """Count contracts in mini equivalents."""
+    return contracts * (MICRO if root in MINI_OF else Decimal(1))
+
+
+def currency_of(root: str, exchange: str) -> str | None:
+    """Name the currency that a contract's money is in, ``EUR``; None where it is not known."""
+    return _OF_ROOT.get(root) or _OF_EXCHANGE.get(exchange.casefold().replace(" ", ""))

@@ -1,0 +1,284 @@
+"""What a command does: the one place where that is said.
+
+Rules, approvals, what counts while an outcome is unknown, the texts for the person and whether a repeat does harm all
+read the `Effect`; nothing else asks a command of what kind it is in order to judge it.
+
+1. An effect is computed once for a review, from the command and the facts of that moment, and kept in it.
+2. Reducing is an effect, not a verb. Only what can neither raise the worst case on either side (see
+   `guard/exposure.py`) nor take protection away *only reduces*. What is not known is None, never a guess.
+3. A whole close and a flatten leave: NinjaTrader cancels the orders of the instrument and closes what is held. They
+   always go, once: an exit that is on its way is an exit, and what it covers is not closed a second time.
+4. A partial close is a market order beside the orders that stand. Where those orders could leave as much again, it
+   may turn the position round; then it is judged as what it is, an order that may open.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from decimal import ROUND_CEILING, Decimal
+
+from ct_mcp.domain.commands import (
+    CancelOrder,
+    CancelOrders,
+    ChangeOrder,
+    ClosePosition,
+    CloseStrategy,
+    Command,
+    DisableStrategy,
+    EnableStrategy,
+    Flatten,
+    PlaceOrder,
+    ProtectPosition,
+    ReplaceOrder,
+    ReversePosition,
+)
+from ct_mcp.domain.instrument import Instrument
+from ct_mcp.domain.order import Order, OrderType, is_whole_number
+from ct_mcp.domain.strategy import StartStrategy
+from ct_mcp.guard.context import PendingOrder, RiskContext
+from ct_mcp.guard.effect_model import Effect, RiskDirection, exit_order, is_within, orders_of
+from ct_mcp.guard.effect_orders import change_effect, place_effect, protect_effect, replace_effect, reverse_effect
+from ct_mcp.guard.exposure import Book, Leg, reach
+from ct_mcp.guard.protection import (
+    LostProtection,
+    lost_by_cancelling,
+    lost_by_pausing,
+    with_groups,
+)
+
+
+def effect_of(command: Command, context: RiskContext) -> Effect:  # noqa: C901  # the one match over all commands
+    """Say what a command does, on what is known."""
+    match command:
+        case PlaceOrder():
+            effect = place_effect(command, context)
+        case ChangeOrder():
+            effect = change_effect(command, context)
+        case ReplaceOrder():
+            effect = replace_effect(command, context)
+        case CancelOrder():
+            named = context.order(command.order_id)
+            effect = _cancel(command, None if named is None else (named,), context)
+        case CancelOrders():
+            effect = _cancel(command, orders_of(command.instrument, context), context)
+        case ClosePosition():
+            effect = _close(command, context) if is_partial(command) else _leave(command, command.instrument, context)
+        case Flatten():
+            effect = _leave(command, command.instrument, context)
+        case ReversePosition():
+            effect = reverse_effect(command, context)
+        case ProtectPosition():
+            effect = protect_effect(command, context)
+        case StartStrategy() | EnableStrategy():
+            effect = _start(command)
+        case DisableStrategy():
+            effect = _pause(command, context)
+        case CloseStrategy():  # pragma: no branch  # the set is closed
+            effect = _end(command)
+    return effect
+
+
+def is_urgent(command: Command) -> bool:
+    """Say whether it leaves, cancels or pauses: it may use the reserve of the request budget, and waits for nothing."""
+    return isinstance(command, CancelOrder | CancelOrders | ClosePosition | Flatten | CloseStrategy | DisableStrategy)
+
+
+def waits_its_turn(command: Command) -> bool:
+    """Say whether it waits for what is under way in its instrument, to be judged on it; exits and brackets never do."""
+    return not is_urgent(command) and not isinstance(command, ProtectPosition)
+
+
+def repeat_does_harm(command: Command) -> bool:
+    """Say whether the same call again, by whoever did not hear the first answer, would do it twice."""
+    return not is_urgent(command) or (isinstance(command, ClosePosition) and is_partial(command))
+
+
+def is_cancel(command: Command) -> bool:
+    """Say whether it cancels orders and does nothing else."""
+    return isinstance(command, CancelOrder | CancelOrders)
+
+
+def leaves_position(command: Command) -> bool:
+    """Say whether it closes what is held, in whole or in part."""
+    return isinstance(command, ClosePosition | Flatten)
+
+
+def leaves_whole_position(command: Command) -> bool:
+    """Say whether it leaves all that is held: it goes whatever the book has become."""
+    whole = isinstance(command, ClosePosition) and not is_partial(command)
+    return whole or isinstance(command, Flatten | CloseStrategy)
+
+
+def leaves_accounts(commands: Sequence[Command]) -> bool:
+    """Say whether they leave several accounts, each as a whole."""
+    return len(commands) > 1 and all(isinstance(each, Flatten) and each.instrument is None for each in commands)
+
+
+def leaves_all_held(command: Command) -> bool:
+    """Say whether it leaves all that is held in an instrument or an account, whatever that is."""
+    return leaves_whole_position(command) and isinstance(command, ClosePosition | Flatten)
+
+
+def leaves_whole(command: Command) -> bool:
+    """Say whether it takes away what stands in an instrument or an account: a whole exit, or every order."""
+    return isinstance(command, ClosePosition | Flatten | CancelOrders)
+
+
+def is_about_strategy(command: Command) -> bool:
+    """Say whether it starts or steers a strategy, which then trades by itself."""
+    return isinstance(command, StartStrategy) or strategy_named(command) is not None
+
+
+def strategy_named(command: Command) -> str | None:
+    """Give the strategy that it is about, by its id."""
+    return command.strategy_id if isinstance(command, EnableStrategy | DisableStrategy | CloseStrategy) else None
+
+
+def instrument_named(command: Command, context: RiskContext) -> Instrument | None:
+    """Give the instrument that it is about, before anything is judged; None where none is named or known."""
+    match command:
+        case ReplaceOrder():
+            return command.order.instrument
+        case ChangeOrder():
+            order = context.order(command.order_id)
+            return None if order is None else order.instrument
+        case CancelOrder():
+            return None
+        case EnableStrategy() | DisableStrategy() | CloseStrategy():
+            return None if context.strategy is None else context.strategy.instrument
+        case _:
+            return command.instrument
+
+
+# Cancels --------------------------------------------------------------------------------------------------------
+
+
+def _cancel(command: CancelOrder | CancelOrders, wanted: tuple[Order, ...] | None, context: RiskContext) -> Effect:
+    gone = None if wanted is None or context.orders is None else with_groups(wanted, context.orders)
+    lost = lost_by_cancelling(gone, context)
+    reduces = None if lost is None else not lost.is_any
+    effect = Effect(command, cancels=gone, lost=lost, only_reduces=reduces)
+    if isinstance(command, CancelOrders):
+        effect = replace(effect, instrument=command.instrument)
+    elif wanted:
+        effect = replace(effect, instrument=wanted[0].instrument)
+    return replace(effect, direction=_direction_of_cancel(gone, lost, context))
+
+
+def _direction_of_cancel(
+    gone: tuple[Order, ...] | None, lost: LostProtection | None, context: RiskContext
+) -> RiskDirection | None:
+    if lost is None or gone is None:
+        return None
+    if lost.is_any:
+        return RiskDirection.UNPROTECTS
+    books = [Book.of(instrument, context) for instrument in dict.fromkeys(order.instrument for order in gone)]
+    shrinks = any(book is not None and book.worst.is_beyond(book.without(gone).worst) for book in books)
+    return RiskDirection.REDUCES if shrinks else RiskDirection.NEUTRAL
+
+
+# Exits ----------------------------------------------------------------------------------------------------------
+
+
+def is_partial(close: ClosePosition) -> bool:
+    """Say whether it leaves part of the position: sent twice, it would leave twice as much."""
+    percent = close.percent
+    return close.quantity is not None or (percent is not None and not (percent.is_finite() and percent == 100))
+
+
+def contracts_closed(close: ClosePosition, held: int) -> int:
+    """Contracts that it closes of so many held: a percentage rounds up, and nothing beyond the position is closed."""
+    if close.quantity is not None:
+        return min(close.quantity, held) if is_whole_number(close.quantity) else 0
+    if close.percent is None:
+        return held
+    if not close.percent.is_finite():
+        return 0
+    share = held * close.percent / Decimal(100)
+    return max(0, min(held, int(share.to_integral_value(ROUND_CEILING))))
+
+
+def _close(close: ClosePosition, context: RiskContext) -> Effect:
+    """Close part of a position: a market order, and every order of the instrument stays."""
+    net, book = context.net_position(close.instrument), Book.of(close.instrument, context)
+    effect = Effect(close, close.instrument, position_before=net, adds_up=True)
+    if net is None:
+        return replace(effect, legs=None)
+    closed = contracts_closed(close, abs(net)) * (1 if net > 0 else -1)
+    leaves = (PendingOrder(close.instrument, -closed, leaves=True),) if closed else ()
+    effect = replace(
+        effect,
+        position_after=net - closed,
+        may_fill=leaves,
+        before=None if book is None else book.worst,
+        after=None if book is None else reach(book.net, [*book.legs, Leg(-closed)]),
+    )
+    if book is None:
+        return effect
+    if not closed or is_within(effect):
+        return replace(effect, only_reduces=True, direction=RiskDirection.REDUCES, is_exit=True)
+    order = exit_order(close.account, close.instrument, closed)
+    opens = replace(effect, only_reduces=False, direction=RiskDirection.OPENS, sends_orders=True)
+    return replace(opens, order=order, legs=(order,))
+
+
+def _leave(command: ClosePosition | Flatten, instrument: Instrument | None, context: RiskContext) -> Effect:
+    """Leave all of one instrument, or of the account: the orders there go, and what is held is closed."""
+    held = [position for position in context.positions or () if position.quantity]
+    held = [position for position in held if instrument in (None, position.instrument)]
+    fills = tuple(PendingOrder(position.instrument, -position.net, leaves=True) for position in held)
+    net = None if instrument is None else context.net_position(instrument)
+    return Effect(
+        command,
+        instrument,
+        cancels=orders_of(instrument, context),
+        position_before=net,
+        position_after=0 if instrument is not None else None,
+        may_fill=fills,
+        leaves_unread=context.positions is None,
+        follows_unread_exit=any(None in (instrument, scope) or scope == instrument for scope in context.unread_exits),
+        on_the_way=tuple(_exits_on_the_way(instrument, context)),
+        only_reduces=True,
+        direction=RiskDirection.CLOSES,
+        is_exit=True,
+    )
+
+
+def _exits_on_the_way(instrument: Instrument | None, context: RiskContext) -> Iterable[PendingOrder]:
+    """Give the exits that may still fill: those of unknown outcome, and market orders that are listed."""
+    for sent in context.pending:
+        takes_away = (context.net_position(sent.instrument) or 0) * sent.signed_quantity <= 0
+        if sent.leaves and sent.signed_quantity and takes_away and instrument in (None, sent.instrument):
+            yield sent
+    for order in orders_of(instrument, context) or ():
+        signed = order.action.sign * order.remaining
+        if order.order_type is OrderType.MARKET and (context.net_position(order.instrument) or 0) * signed < 0:
+            yield PendingOrder(order.instrument, signed, leaves=True)
+
+
+# Strategies -------------------------------------------------------------------------------------------------------
+
+
+def _start(command: StartStrategy | EnableStrategy) -> Effect:
+    """Say what a strategy does by itself is in no figure of ours."""
+    instrument = command.instrument if isinstance(command, StartStrategy) else None
+    return Effect(
+        command,
+        instrument,
+        only_reduces=False,
+        direction=RiskDirection.OPENS,
+        sends_orders=True,
+        adds_up=True,
+    )
+
+
+def _pause(command: DisableStrategy, context: RiskContext) -> Effect:
+    """Pause a strategy: an order of unknown outcome may have opened a position that is not listed yet."""
+    reduces = None
+    if context.positions is not None:
+        reduces = not context.pending and not any(position.quantity for position in context.positions)
+    direction = None if reduces is None else RiskDirection.NEUTRAL if reduces else RiskDirection.UNPROTECTS
+    return Effect(command, lost=lost_by_pausing(context), only_reduces=reduces, direction=direction)
+
+
+def _end(command: CloseStrategy) -> Effect:
+    return Effect(command, only_reduces=True, direction=RiskDirection.CLOSES, is_exit=True)

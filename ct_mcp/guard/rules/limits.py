@@ -1,0 +1,217 @@
+"""Rules on value, risk, pace and time: money, orders per minute and day, repeats, the session, flat by."""
+
+from ct_mcp.domain.commands import CancelOrder, CancelOrders, DisableStrategy, PlaceOrder, ProtectPosition
+from ct_mcp.domain.market import Contract
+from ct_mcp.guard.context import PendingOrder, RiskContext, flat_by_moment, may_rest, session_is_open
+from ct_mcp.guard.denial import DenialCode
+from ct_mcp.guard.effect_model import Effect
+from ct_mcp.guard.exposure import goes_towards_flat
+from ct_mcp.guard.figures import contract_currency, notional, quote_for, rate_of, risk_over
+from ct_mcp.guard.policy import Policy
+from ct_mcp.guard.rule import (
+    EXIT,
+    NO_ORDER,
+    Denial,
+    NotApplicable,
+    Passed,
+    RuleAnswer,
+    assumption,
+    instrument_traded,
+    on_opening,
+    on_orders_that_open,
+    rule,
+)
+from ct_mcp.text import command, format_price, plain, utc_minute
+
+RISK_WITHOUT_STOP = "RISK_WITHOUT_STOP"
+"""The code of the remark on how a risk was reckoned."""
+
+
+@rule("orders-per-minute", "orders per minute are within the limit")
+def orders_per_minute_are_within_limit(effect: Effect, context: RiskContext, policy: Policy) -> RuleAnswer:
+    """Hold the pace of a minute: cancels count; closing, flattening, pausing and protecting never wait."""
+    if _never_waits(effect):
+        return EXIT
+    figures = f"orders in the last minute={context.orders_last_minute}, maximum={policy.limits.max_orders_per_minute}"
+    if context.orders_last_minute >= policy.limits.max_orders_per_minute:
+        return Denial(DenialCode.ORDERS_PER_MINUTE_REACHED, figures)
+    return Passed(figures)
+
+
+@rule("orders-per-day", "orders per day are within the limit")
+def orders_per_day_are_within_limit(effect: Effect, context: RiskContext, policy: Policy) -> RuleAnswer:
+    """Hold the pace of a day; a day full of orders can still be cancelled and left."""
+    if _never_waits(effect) or isinstance(effect.command, CancelOrder | CancelOrders):
+        return EXIT
+    figures = f"orders today={context.orders_today}, maximum={policy.limits.max_orders_per_day}"
+    if context.orders_today >= policy.limits.max_orders_per_day:
+        return Denial(DenialCode.ORDERS_PER_DAY_REACHED, figures)
+    return Passed(figures)
+
+
+@rule("no-duplicate", "it is no repeated call")
+def action_is_no_duplicate(effect: Effect, context: RiskContext, policy: Policy) -> RuleAnswer:
+    """Deny the same again within the window: it is a repeated call, not a second wish."""
+    if not effect.adds_up:
+        return EXIT
+    since, window = context.seconds_since_identical, policy.limits.duplicate_window_seconds
+    if since is None:
+        return Passed(f"nothing identical was sent, window={window:g} s")
+    figures = f"identical sent={since:.1f} s ago, window={window:g} s"
+    return Denial(DenialCode.DUPLICATE_WITHIN_WINDOW, figures) if since < window else Passed(figures)
+
+
+@rule("no-unresolved-twin", "nothing of the kind is unresolved")
+def no_twin_is_unresolved(effect: Effect, context: RiskContext, _policy: Policy) -> RuleAnswer:
+    """Deny what may already have happened until it was looked up: the same, and all that opens on the same side.
+
+    A wish that is asked for again comes in other words: with another type, price, time in force or group.
+    """
+    if not effect.adds_up:
+        return EXIT
+    if context.identical_is_unknown:
+        return Denial(DenialCode.OUTCOME_UNRESOLVED, "an identical action was sent and its outcome is not known")
+    unknown = [f"{sent.signed_quantity:+d} {sent.instrument}" for sent in _unresolved_beside(effect, context)]
+    if unknown:
+        known = "until it is known nothing opens on that side there, whatever its type, price or group"
+        how = command("journal", "settle")
+        settle = f"look with get_orders and get_positions; what stays unknown the person settles: {how}"
+        return Denial(DenialCode.OUTCOME_UNRESOLVED, f"sent, outcome not known={', '.join(unknown)}; {known}; {settle}")
+    return Passed("nothing of the kind is of unknown outcome")
+
+
+def _unresolved_beside(effect: Effect, context: RiskContext) -> list[PendingOrder]:
+    """Give what is of unknown outcome in the instrument, on a side on which the command may open.
+
+    What is sent to leave a position, or is a stop behind one, is not held back, only asked about where it could turn
+    it round: a bracket of unknown outcome must be mended at once.
+    """
+    leaves = bool(effect.may_fill) and all(fill.leaves for fill in effect.may_fill)
+    if effect.instrument is None or leaves or _protects(effect) or effect.only_reduces or not effect.sends_orders:
+        return []
+    orders = effect.legs if effect.order is None else (effect.order,)
+    signs = {order.action.sign for order in orders or ()} or {1, -1}
+    pending = context.pending_orders(effect.instrument)
+    return [sent for sent in pending if any(sent.signed_quantity * sign > 0 for sign in signs)]
+
+
+def _protects(effect: Effect) -> bool:
+    stop = effect.order is not None and effect.order.order_type.needs_stop_price
+    return stop and goes_towards_flat(effect.position_before, effect.position_after)
+
+
+def _never_waits(effect: Effect) -> bool:
+    if isinstance(effect.command, ProtectPosition):
+        return bool(effect.only_reduces)
+    return effect.is_exit or isinstance(effect.command, DisableStrategy)
+
+
+@rule("contract-facts", "the contract is worth what it was worth before")
+@on_orders_that_open
+def contract_is_worth_what_it_was(order: PlaceOrder, context: RiskContext, _policy: Policy) -> RuleAnswer:
+    """Deny an opening where tick and point value have changed within a session: nobody knows which of them is right."""
+    quote, before = quote_for(order, context), context.contract_before
+    if quote is None or before is None:
+        return NotApplicable("no contract to compare")
+    first, now = _worth(before), _worth(quote.contract)
+    return (
+        Passed(now) if first == now else Denial(DenialCode.CONTRACT_FACTS_CHANGED, f"first today: {first}; now: {now}")
+    )
+
+
+def _worth(contract: Contract) -> str:
+    sizes = (("tick", contract.tick_size), ("tick value", contract.tick_value), ("point value", contract.point_value))
+    return ", ".join(f"{name}={format_price(size)}" for name, size in sizes)
+
+
+@rule("currency", "its money can be held against the account's")
+@on_orders_that_open
+def money_is_in_the_accounts_currency(order: PlaceOrder, context: RiskContext, policy: Policy) -> RuleAnswer:
+    """Deny an opening whose value and risk are in another currency that no rate is set for: nothing is compared."""
+    quote = quote_for(order, context)
+    if quote is None:
+        return NotApplicable("no quote to reckon with")
+    theirs, ours = contract_currency(quote), None if context.account is None else context.account.currency
+    figures = f"contract currency={theirs or 'unknown'}, account currency={plain(ours or 'unknown')}"
+    rate = rate_of(quote, context, policy)
+    if rate is None:
+        return Denial(
+            DenialCode.CURRENCY_NOT_CONVERTED, f"{figures}; only the operator can set a rate, in [limits] rates"
+        )
+    if rate == 1:
+        return Passed(figures)
+    counted = f"value and risk are {theirs}, and 1 {theirs} counts as {format_price(rate)} {plain(ours or '')}"
+    return Passed(figures, assumption("CONVERTED", counted))
+
+
+NOT_COMPARED = NotApplicable("not in the account's currency")
+
+
+@rule("value-limit", "the order's value is within its limit")
+@on_orders_that_open
+def notional_is_within_limit(order: PlaceOrder, context: RiskContext, policy: Policy) -> RuleAnswer:
+    """Hold its value; an order without a limit price is priced as if it slipped by the distance of its risk."""
+    quote, maximum = quote_for(order, context), policy.limits.max_order_notional
+    worth, rate = notional(order, quote, policy.limits.risk_ticks), rate_of(quote, context, policy)
+    if worth is None:
+        return Denial(DenialCode.NOTIONAL_UNKNOWN, f"notional=unknown, maximum={format_price(maximum)}")
+    if rate is None:
+        return NOT_COMPARED
+    figures = f"notional={format_price(worth * rate)}, maximum={format_price(maximum)}"
+    return Denial(DenialCode.NOTIONAL_EXCEEDS_MAXIMUM, figures) if worth * rate > maximum else Passed(figures)
+
+
+@rule("risk-limit", "the order's risk is within its limit")
+@on_orders_that_open
+def risk_is_within_limit(order: PlaceOrder, context: RiskContext, policy: Policy) -> RuleAnswer:
+    """No stop stands with an order that is sent by itself, so it is held to lose a distance that is set for it."""
+    ticks, maximum = policy.limits.risk_ticks, policy.limits.max_order_risk
+    quote = quote_for(order, context)
+    risk, rate = risk_over(order, quote, ticks), rate_of(quote, context, policy)
+    if risk is None:
+        return Denial(DenialCode.RISK_UNKNOWN, f"risk=unknown over {ticks} ticks, maximum={format_price(maximum)}")
+    if rate is None:
+        return NOT_COMPARED
+    figures = f"risk={format_price(risk * rate)} over {ticks} ticks, maximum={format_price(maximum)}"
+    if risk * rate > maximum:
+        return Denial(DenialCode.RISK_EXCEEDS_MAXIMUM, figures)
+    reckoned = f"no stop stands with this order, so its risk is taken over {ticks} ticks"
+    return Passed(figures, assumption(RISK_WITHOUT_STOP, reckoned))
+
+
+@rule("session-open", "the session is open, or the order may wait")
+@on_opening
+def session_is_open_or_order_may_wait(effect: Effect, context: RiskContext, policy: Policy) -> RuleAnswer:
+    """While the session is closed a good-till-cancelled order with a price may wait; a DAY order's day is unclear."""
+    instrument, order = instrument_traded(effect), effect.order
+    if instrument is None:
+        return NO_ORDER
+    if not policy.limits.require_open_session:
+        return NotApplicable("the policy does not require an open session")
+    is_open = session_is_open(instrument, context)
+    if context.session is None or is_open is None:
+        return Denial(DenialCode.SESSION_UNKNOWN, f"no current report of the session of {instrument}")
+    opens_at = context.session.opens_at
+    figures = f"state={plain(context.session.state)}"
+    if is_open:
+        return Passed(figures)
+    figures += f", opens at={'unknown' if opens_at is None else utc_minute(opens_at)}"
+    if order is None:
+        return Denial(DenialCode.SESSION_CLOSED, figures)
+    figures += f", {order.order_type} {order.time_in_force}"
+    return Passed(figures) if may_rest(order, context) else Denial(DenialCode.SESSION_CLOSED, figures)
+
+
+@rule("flat-by", "the time to be flat by has not passed")
+@on_opening
+def time_to_be_flat_by_has_not_passed(_effect: Effect, context: RiskContext, policy: Policy) -> RuleAnswer:
+    """From then until the session rolls at 17:00 Chicago nothing opens or adds."""
+    flat_by = policy.limits.flat_by
+    if flat_by is None:
+        return NotApplicable("no time to be flat by is set")
+    figures = f"flat by={flat_by.at:%H:%M} {plain(flat_by.zone)}, now={utc_minute(context.now)}"
+    try:
+        moment = flat_by_moment(flat_by, context.now)
+    except (KeyError, ValueError, OSError):
+        return Denial(DenialCode.FLAT_BY_UNREADABLE, figures)
+    return Denial(DenialCode.FLAT_BY_PASSED, figures) if context.now >= moment else Passed(figures)

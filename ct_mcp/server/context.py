@@ -1,0 +1,150 @@
+"""What all handlers of one server share, and how they reach the desk.
+
+The desk is built by the first call that needs it: listing tools needs no network, token or disk.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from anyio import create_task_group
+from anyio.abc import TaskGroup
+from mcp.server import MCPServer
+from mcp.server.mcpserver import Context
+
+from ct_mcp.domain.approval import Ticket
+from ct_mcp.errors import ConfigError
+from ct_mcp.guard.policy import Policy
+from ct_mcp.live.cache import LiveCache
+from ct_mcp.server.open_forms import OpenForms
+from ct_mcp.server.queries import Query
+from ct_mcp.server.unheard_calls import UnheardCalls
+
+if TYPE_CHECKING:  # the desk is loaded by the first call, not by the start
+    from ct_mcp.desk.desk import Desk
+
+_MENDING = (
+    "tell the person each fault: this server does nothing before they mend the settings (the settings file, or the "
+    "entry of ct-mcp in their client) and start it again from the client; nothing here can mend them"
+)
+ToolContext = Context["ServerContext", Any]
+"""The context of one call, as the SDK hands it to a handler."""
+OpenPage = Callable[[Ticket, float], Awaitable[bool]]
+"""Opens the approval page of a ticket in the person's browser, once, and waits so many seconds at most for it.
+
+Says whether the browser came to it.
+"""
+
+
+class ServerContext:
+    """What all handlers of one server share: desk, live view, policy, toolsets, and how pages are opened.
+
+    With ``faults`` in the settings there is no desk: whatever is asked is answered with them. The
+    status tells the ``notes``.
+    """
+
+    def __init__(
+        self,
+        build_desk: Callable[[], "Desk"],
+        policy: Policy,
+        *,
+        toolsets: frozenset[str] = frozenset({"read", "trade"}),
+        close: Callable[[], Awaitable[None]] | None = None,
+        open_page: OpenPage | None = None,
+    ) -> None:
+        """Build nothing yet; ``close`` releases what ``build_desk`` opened.
+
+        Without ``open_page`` no browser is ever opened, and the person approves at a terminal.
+        """
+        self._build_desk = build_desk
+        self._close = close
+        self.faults = ""
+        self.notes: tuple[str, ...] = ()
+        self._live: Callable[[], LiveCache] | None = None
+        self.open_page = open_page
+        self.policy = policy
+        self.toolsets = toolsets
+        self.forms_never_shown: set[str] = set()
+        self.pages_opened: set[str] = set()
+        self.open_forms = OpenForms()
+        self.answered_too_late: set[str] = set()
+        self.unheard = UnheardCalls()
+        self._beside: list[TaskGroup] = []
+
+    @property
+    def desk(self) -> "Desk":
+        """The one desk of this process."""
+        return self._built[0]
+
+    def fed_by(self, live: Callable[[], LiveCache]) -> "ServerContext":
+        """Serve reads from a live view that a stream feeds; without one everything is read by request."""
+        self._live = live
+        return self
+
+    @property
+    def live(self) -> LiveCache:
+        """What is known between two reads. What we send ends what was known of that account at once."""
+        return self._built[1]
+
+    def refuse_with_faults(self) -> None:
+        """Let nothing be asked of a server that has no settings.
+
+        Raises:
+            ConfigError: The settings have faults.
+        """
+        if self.faults:
+            raise ConfigError(self.faults, next_step=_MENDING)
+
+    @cached_property
+    def _built(self) -> tuple["Desk", LiveCache]:
+        self.refuse_with_faults()
+        desk = self._build_desk()
+        view = self._live() if self._live else LiveCache(desk.clock)
+        desk.on_sent.append(view.sent)
+        desk.contexts.hear_quotes(view)
+        desk.warm.listen(view)
+        return desk, view
+
+    def keep_warm(self, ticket: Ticket) -> None:
+        """Keep the review of an open ticket fresh from now on, whatever becomes of the call that asks."""
+        if self._beside:
+            self._beside[-1].start_soon(self.desk.warm.keep, ticket)
+
+    def query(self) -> Query:
+        """Begin the reads of one answer that is only shown, served from the live view where it knows."""
+        return Query(self.desk, self.live)
+
+    async def close(self) -> None:
+        """Close connections and files, if any were opened."""
+        if self._close is not None and "_built" in self.__dict__:
+            await self._close()
+
+    @asynccontextmanager
+    async def lifespan(self, _: MCPServer["ServerContext"]) -> AsyncIterator["ServerContext"]:
+        """Last as long as the server runs."""
+        try:
+            async with self.open_forms.kept(), create_task_group() as tasks:
+                self._beside.append(tasks)
+                try:
+                    yield self
+                finally:
+                    self._beside.remove(tasks)
+                    tasks.cancel_scope.cancel()
+        finally:
+            await self.close()
+
+
+def context_of(ctx: ToolContext) -> ServerContext:
+    """Give a handler what the server was built with."""
+    return ctx.request_context.lifespan_context
+
+
+def desk_of(ctx: ToolContext) -> "Desk":
+    """Give a handler the desk."""
+    return context_of(ctx).desk
+
+
+def query_of(ctx: ToolContext) -> Query:
+    """Begin the reads of one answer, for a handler."""
+    return context_of(ctx).query()

@@ -1,0 +1,199 @@
+"""What tools ask for: fields that several of them share, and the form of an order.
+
+A tool with many fields takes one form, whose fields are its arguments; see `tool_schema`.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import AliasChoices, BeforeValidator, Field, ValidatorFunctionWrapHandler, WrapValidator
+
+from ct_mcp.domain.commands import PlaceOrder
+from ct_mcp.domain.instrument import Instrument
+from ct_mcp.domain.level import ExitKind, Level, read_level
+from ct_mcp.domain.order import OrderAction, OrderType, TimeInForce
+from ct_mcp.domain.products import read_32nds, ticks_in_32nds
+from ct_mcp.errors import BadRequest
+from ct_mcp.server.tool_schema import StrictArguments
+
+if TYPE_CHECKING:  # the desk is loaded by the first call, not by the start
+    from ct_mcp.desk.desk import Desk
+
+AccountName = Annotated[str, Field(description="Account name, e.g. Sim101")]
+AnyAccount = Annotated[str | None, Field(description="Leave out for all")]
+InstrumentName = Annotated[str, Field(description="e.g. 'ES 12-26', or ES for the front month")]
+HeldInstrument = Annotated[str, Field(description="e.g. 'ES 12-26', or ES for the month that is held")]
+AnyInstrument = Annotated[str | None, Field(description="Only this; ES means every month of it")]
+OneInstrument = Annotated[str | None, Field(description="Leave out for the whole account")]
+Details = Annotated[bool, Field(description="true: all of it")]
+Skip = Annotated[int, Field(ge=0, description="Rows to skip")]
+OrderId = Annotated[str, Field(min_length=1, max_length=64, description="From get_orders")]
+_Action = Annotated[Literal["BUY", "SELL"], Field(description="What the person asked for")]
+_Quantity = Annotated[int, Field(ge=1, description="Contracts")]
+_OrderType = Annotated[Literal["MARKET", "LIMIT", "STOP_MARKET", "STOP_LIMIT"], Field(description="Order type")]
+
+
+Shown = Callable[[str, str], Awaitable[Instrument | None]]
+"""By the name of an instrument and of an account."""
+
+
+class In32nds(float):
+    """A price that was written in 32nds, which counts only where the product is quoted so."""
+
+
+def _as_written(value: object, number: ValidatorFunctionWrapHandler) -> float:
+    """Take what a bond trader types, ``115'25``; any other text is refused as ever, and numbers stay as they are."""
+    written = read_32nds(value) if isinstance(value, str) else None
+    return float(number(value)) if written is None else In32nds(written)
+
+
+Price = Annotated[float, WrapValidator(_as_written)]
+
+
+def _as_text(value: object) -> object:
+    """Take a price that comes as a number for what it would be as text."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    return str(to_decimal(float(value)))
+
+
+_LEVEL = "'6390.25', '10 points' or '40 ticks' from the average, 'break-even', 'break-even +2 ticks'"
+_Level = Annotated[str | None, BeforeValidator(_as_text)]
+StopLevel = Annotated[
+    _Level,
+    Field(max_length=40, description=f"Stop: {_LEVEL}", validation_alias=AliasChoices("stop_loss", "stop_loss_price")),
+]
+TargetLevel = Annotated[
+    _Level,
+    Field(
+        max_length=40,
+        description="Target: as stop_loss",
+        validation_alias=AliasChoices("take_profit", "take_profit_price"),
+    ),
+]
+"""Both are taken under the names of before as well, which are listed no more."""
+_LimitPrice = Annotated[Price | None, Field(description="For LIMIT and STOP_LIMIT only")]
+_StopPrice = Annotated[Price | None, Field(description="For STOP_MARKET and STOP_LIMIT only")]
+_TimeInForce = Annotated[Literal["DAY", "GTC"], Field(description="Time in force")]
+_OcoId = Annotated[
+    str | None, Field(max_length=32, description="One cancels other: same new id on both; letters, digits, - and _")
+]
+_AtmStrategy = Annotated[
+    str | None, Field(max_length=64, description="An ATM template that is listed: adds its own stop and target")
+]
+_AsInPlaceOrder = Annotated[str | None, Field(max_length=64, description="As in place_order")]
+_OcoAsInPlaceOrder = Annotated[str | None, Field(max_length=32, description="As in place_order")]
+_FlattenFirst = Annotated[bool, Field(description="Leave what is held in the instrument before")]
+_Reason = Annotated[str | None, Field(max_length=300, description="Why, for the journal")]
+
+
+class OrderForm(StrictArguments):
+    """An order as the assistant words it; nothing that decides a trade is corrected or filled in."""
+
+    account: AccountName
+    instrument: InstrumentName
+    action: _Action
+    quantity: _Quantity
+    order_type: _OrderType
+    limit_price: _LimitPrice = None
+    stop_price: _StopPrice = None
+    time_in_force: _TimeInForce = "DAY"
+    oco_id: _OcoId = None
+    atm_strategy: _AtmStrategy = None
+
+    async def order(self, desk: "Desk", shown: Shown | None = None, *, flatten_first: bool = False) -> PlaceOrder:
+        """Resolve the names; ``shown`` gives the contract that a form has shown for these arguments, if one has.
+
+        Raises:
+            CtMcpError: There is no such account or instrument, or nobody could be asked.
+        """
+        account, action = (await desk.resolver.account(self.account)).name, OrderAction(self.action)
+        instrument = await shown(self.instrument, account) if shown else None
+        if instrument is None or instrument != await desk.resolver.instrument(self.instrument):
+            instrument = await desk.resolver.instrument_to_trade(self.instrument, account, action)
+        return PlaceOrder(
+            account=account,
+            instrument=instrument,
+            action=action,
+            quantity=self.quantity,
+            order_type=OrderType(self.order_type),
+            limit_price=to_price(self.limit_price, instrument),
+            stop_price=to_price(self.stop_price, instrument),
+            time_in_force=TimeInForce(self.time_in_force),
+            oco_id=_named(self.oco_id),
+            atm_strategy=_named(self.atm_strategy),
+            flatten_first=flatten_first,
+        )
+
+
+class PlaceOrderForm(OrderForm):
+    """The arguments of place_order."""
+
+    flatten_first: _FlattenFirst = False
+    reason: _Reason = None
+
+
+class OrderReference(StrictArguments):
+    """Which order of which account."""
+
+    account: AccountName
+    order_id: OrderId
+
+
+class ReplaceOrderForm(OrderForm, OrderReference):
+    """The arguments of replace_order: the order that goes, then the one that comes."""
+
+    oco_id: _OcoAsInPlaceOrder = None
+    atm_strategy: _AsInPlaceOrder = None
+
+    reason: _Reason = None
+
+
+class PreviewOrderForm(PlaceOrderForm):
+    """The arguments of preview_order: those of place_order, so that they can be tried as they are."""
+
+    quantity: Annotated[int | None, Field(ge=1, description="Leave out: the most that pass")] = None  # type: ignore[assignment]  # nothing is sent, so it decides nothing here
+    oco_id: _OcoAsInPlaceOrder = None
+    atm_strategy: _AsInPlaceOrder = None
+    flatten_first: Annotated[bool, Field(description="Leave the position before")] = False
+    reason: Annotated[str | None, Field(max_length=300, description="Not used")] = None
+    details: Details = False
+
+
+def to_decimal(value: float | None) -> Decimal | None:
+    """Give the decimal that was written, not its nearest binary fraction; 6388 and not 6388.0."""
+    return None if value is None else Decimal(float.__repr__(value).removesuffix(".0"))
+
+
+def to_price(value: float | None, instrument: Instrument | None) -> Decimal | None:
+    """Give a price that may be left out; 0, which forms hold that a machine filled in, is as good as left out.
+
+    Raises:
+        BadRequest: It was written in 32nds, and the instrument is not quoted so, or is not named.
+    """
+    price = to_decimal(value or None)
+    if isinstance(value, In32nds) and not ticks_in_32nds(instrument):
+        what = "which instrument this is about is not named" if instrument is None else f"{instrument} is not quoted so"
+        raise BadRequest(f"a price in 32nds was given and {what}; give a number, {price:f} if 32nds are meant")
+    return price
+
+
+def to_levels(given: Mapping[ExitKind, str | None], instrument: Instrument) -> dict[ExitKind, Level]:
+    """Read where the legs that were named are to stand.
+
+    Raises:
+        BadRequest: One is said in no way that can be read.
+    """
+    return {leg: _level(text, instrument) for leg, text in given.items() if text and text.strip() not in ("", "0")}
+
+
+def _level(text: str, instrument: Instrument) -> Level:
+    written = read_32nds(text)
+    price = None if written is None else to_price(In32nds(written), instrument)
+    return read_level(text) if price is None else price
+
+
+def _named(text: str | None) -> str | None:
+    """Give a name; an empty one is as good as left out."""
+    return text if text and not text.isspace() else None

@@ -1,0 +1,230 @@
+"""What all processes of this machine share on disk: halt, day's losses, armings, the PIN and its tries, leases.
+
+Each change that the person should find later is journalled in the same transaction.
+"""
+
+from dataclasses import astuple, dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from sqlite3 import Connection
+
+from ct_mcp.domain.approval import Halt
+from ct_mcp.domain.market import trading_day, trading_day_began
+from ct_mcp.store.codec import time_from_text, time_to_text
+from ct_mcp.store.journal import EntryKind, LastIntent, NewEntry
+from ct_mcp.store.journal_table import append, last_intent, orders_sent
+
+
+@dataclass(frozen=True, slots=True)
+class TradingState:
+    """What a review asks the store, as of one moment. Counts are of intents that open or add, in this account."""
+
+    last_identical: LastIntent | None
+    halt: Halt | None
+    armed_until: datetime | None
+    day_loss_reached: bool
+    orders_last_minute: int
+    orders_today: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPin:
+    """What scrypt made of the PIN, and with what; the PIN itself is nowhere."""
+
+    salt: bytes
+    cost: int
+    block_size: int
+    parallel: int
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PinLocked:
+    """Too many wrong tries: the next one counts after this time."""
+
+    until: datetime
+
+
+def recall(connection: Connection, account: str, fingerprint: str, now: datetime) -> TradingState:
+    """Read all that a review asks the store about an account and a command."""
+    return TradingState(
+        last_identical=last_intent(connection, fingerprint),
+        halt=halt(connection),
+        armed_until=armed_until(connection, account, now),
+        day_loss_reached=day_loss(connection, account, trading_day(now)),
+        orders_last_minute=orders_sent(connection, account, now - timedelta(minutes=1)),
+        orders_today=orders_sent(connection, account, trading_day_began(now)),
+    )
+
+
+# Of what holds back, what is nobody's counts for everybody; of what allows, nothing does. A process without a token,
+# which is the person's terminal, sees and ends it all.
+_HOLDS_US = "(our_service() = '' OR service IN ('', our_service()))"
+_IS_OURS = "our_service() IN ('', service)"
+
+
+def halt(connection: Connection) -> Halt | None:
+    """Read the halt that stands; None if trading is not halted."""
+    rows = connection.execute(f"SELECT by, at, reason FROM halt WHERE {_HOLDS_US} ORDER BY at").fetchall()  # noqa: S608
+    if not rows:
+        return None
+    by, at, _ = rows[0]
+    return Halt(by, time_from_text(at), "; ".join(dict.fromkeys(reason for _, _, reason in rows)))
+
+
+def set_halt(connection: Connection, new: Halt) -> bool:
+    """Halt trading; the first halt stands, with its reason, until it is lifted. Say whether this is the first."""
+    if connection.execute("SELECT 1 FROM halt WHERE service IN ('', our_service())").fetchone() is not None:
+        return False
+    row = (new.by, time_to_text(new.at), new.reason)
+    connection.execute("INSERT INTO halt VALUES (our_service(), ?, ?, ?)", row)
+    entry = NewEntry(EntryKind.HALTED, f"Trading halted by {new.by}: {new.reason}", detail={"by": new.by})
+    append(connection, entry, new.at)
+    return True
+
+
+def clear_halt(connection: Connection, by: str, now: datetime) -> bool:
+    """Lift the halt; say whether there was one."""
+    if connection.execute(f"DELETE FROM halt WHERE {_HOLDS_US}").rowcount == 0:  # noqa: S608
+        return False
+    append(connection, NewEntry(EntryKind.RESUMED, f"Trading resumed by {by}", detail={"by": by}), now)
+    return True
+
+
+def day_loss(connection: Connection, account: str, day: date) -> bool:
+    """Say whether the account has reached its loss limit in this trading day, or in one that a clock set back hides."""
+    found = connection.execute(
+        f"SELECT 1 FROM day_losses WHERE account = ? AND day >= ? AND {_HOLDS_US}",  # noqa: S608
+        (account, day.isoformat()),
+    )
+    return found.fetchone() is not None
+
+
+def mark_day_loss(connection: Connection, account: str, day: date, figure: Decimal, now: datetime) -> bool:
+    """Remember that the limit was reached; nothing unmarks a day. Say whether that is new."""
+    row = (account, day.isoformat(), str(figure))
+    if connection.execute("INSERT OR IGNORE INTO day_losses VALUES (our_service(), ?, ?, ?)", row).rowcount == 0:
+        return False
+    summary = f"Day's loss limit of {account} reached on {day}: {figure}"
+    entry = NewEntry(EntryKind.DAY_LOSS, summary, account=account, detail={"day": day, "figure": figure})
+    append(connection, entry, now)
+    return True
+
+
+def armed_until(connection: Connection, account: str, now: datetime) -> datetime | None:
+    """Tell when the arming of the account ends; None if it is not armed."""
+    return armings(connection, now).get(account)
+
+
+def armings(connection: Connection, now: datetime) -> dict[str, datetime]:
+    """List every account that is armed, and until when."""
+    # By the end of each, so that of two services which a terminal sees the later one is told.
+    rows = connection.execute(f"SELECT account, until FROM armings WHERE {_IS_OURS} ORDER BY until")  # noqa: S608
+    ends = {account: time_from_text(until) for account, until in rows}
+    return {account: until for account, until in sorted(ends.items()) if now < until}
+
+
+def arm(connection: Connection, account: str, until: datetime, by: str, now: datetime) -> None:
+    """Arm the account, or move the end of its arming."""
+    end = time_to_text(until)
+    summary = f"{account} armed by {by} until {end}"
+    # The entry first: it may find that the clock was set back, which ends the armings that there are.
+    append(connection, NewEntry(EntryKind.ARMED, summary, account=account, detail={"by": by, "until": end}), now)
+    connection.execute("INSERT OR REPLACE INTO armings VALUES (our_service(), ?, ?, ?)", (account, end, by))
+
+
+def disarm(connection: Connection, account: str, by: str, now: datetime) -> bool:
+    """End the arming of the account; say whether there was one."""
+    ended = connection.execute(f"DELETE FROM armings WHERE account = ? AND {_IS_OURS}", (account,))  # noqa: S608
+    if ended.rowcount == 0:
+        return False
+    append(connection, NewEntry(EntryKind.DISARMED, f"{account} disarmed by {by}", account=account), now)
+    return True
+
+
+# So many wrong tries within this time lock the PIN, for the same time from the last of them on.
+_PIN_TRIES = 5
+_PIN_TRIES_WITHIN = timedelta(minutes=15)
+
+_LAST_TRIES = "SELECT at FROM pin_tries ORDER BY number DESC LIMIT ?"
+_FORGET_OLDER_TRIES = "DELETE FROM pin_tries WHERE number <= (SELECT MAX(number) FROM pin_tries) - ?"
+
+
+def find_pin(connection: Connection) -> StoredPin | None:
+    """Read what is kept of the PIN; None if none is set."""
+    row = connection.execute("SELECT salt, cost, block_size, parallel, digest FROM pin").fetchone()
+    return None if row is None else StoredPin(*row)
+
+
+def keep_pin(connection: Connection, pin: StoredPin, now: datetime) -> None:
+    """Set the PIN, and journal that it was set; wrong tries at the one before are forgotten."""
+    known = find_pin(connection) is not None
+    connection.execute("INSERT OR REPLACE INTO pin VALUES (1, ?, ?, ?, ?, ?)", astuple(pin))
+    forgive_pin_tries(connection)
+    append(connection, NewEntry(EntryKind.PIN_SET, f"PIN {'changed' if known else 'set'} by the person"), now)
+
+
+def count_pin_try(connection: Connection, now: datetime) -> StoredPin | PinLocked | None:
+    """Count a try as wrong, before anybody compares it, and give what to compare it with; None where none is set.
+
+    A locked PIN counts nothing, so that whoever goes on trying does not prolong its lock for ever.
+    """
+    pin = find_pin(connection)
+    if pin is None:
+        return None
+    locked = _lock(connection)
+    if locked is not None and now < locked.until:
+        summary = f"PIN tried while it is locked until {time_to_text(locked.until)}"
+        append(connection, NewEntry(EntryKind.PIN_WRONG, summary, detail={"what": "locked"}), now)
+        return locked
+    connection.execute("INSERT INTO pin_tries (at) VALUES (?)", (time_to_text(now),))
+    connection.execute(_FORGET_OLDER_TRIES, (_PIN_TRIES,))
+    return pin
+
+
+def forgive_pin_tries(connection: Connection) -> None:
+    """Forget the wrong tries: the right PIN was given."""
+    connection.execute("DELETE FROM pin_tries")
+
+
+def _lock(connection: Connection) -> PinLocked | None:
+    times = [time_from_text(at) for (at,) in connection.execute(_LAST_TRIES, (_PIN_TRIES,))]
+    if len(times) < _PIN_TRIES or times[0] - times[-1] > _PIN_TRIES_WITHIN:
+        return None
+    return PinLocked(times[0] + _PIN_TRIES_WITHIN)
+
+
+_FIND_LEASE = "SELECT holder, renewed_at, seconds FROM leases WHERE service = our_service() AND name = ?"
+_KEEP_LEASE = "INSERT OR REPLACE INTO leases VALUES (our_service(), ?, ?, ?, ?)"
+_END_LEASE = "DELETE FROM leases WHERE service = our_service() AND name = ? AND holder = ?"
+
+
+def take_lease(connection: Connection, name: str, holder: str, now: datetime, ttl: timedelta) -> bool:
+    """Take the lease where it is free, has run out, or is ours already; say whether it is ours now."""
+    if lease_holder(connection, name, now) not in (None, holder):
+        return False
+    connection.execute(_KEEP_LEASE, (name, holder, time_to_text(now), ttl.total_seconds()))
+    return True
+
+
+def renew_lease(connection: Connection, name: str, holder: str, now: datetime, ttl: timedelta) -> bool:
+    """Hold it for longer; False if it ran out, or is another's: whoever is told so has lost it."""
+    return lease_holder(connection, name, now) == holder and take_lease(connection, name, holder, now, ttl)
+
+
+def release_lease(connection: Connection, name: str, holder: str) -> bool:
+    """Give it back; False if it was another's, or nobody's."""
+    return connection.execute(_END_LEASE, (name, holder)).rowcount == 1
+
+
+def lease_holder(connection: Connection, name: str, now: datetime) -> str | None:
+    """Tell who holds it at this moment.
+
+    Nor is a lease believed that was renewed in the future, further off than two clocks in one process can be: the
+    clock was set back, and a holder that lives will have renewed it by the new time.
+    """
+    row = connection.execute(_FIND_LEASE, (name,)).fetchone()
+    if row is None:
+        return None
+    holder, renewed_at, seconds = str(row[0]), time_from_text(row[1]), float(row[2])
+    return holder if abs((now - renewed_at).total_seconds()) < seconds else None
