@@ -1,28 +1,66 @@
 """The few fixtures everybody uses: a clock that a test moves, the simulator, our client, the desk, a connection."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import json
+import os
+import sys
+import warnings
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
+from jsonschema import Draft202012Validator
 from mcp import Client
-from mcp_types import ElicitRequestFormParams, ElicitResult
+from mcp_types import ElicitRequestFormParams, ElicitRequestParams, ElicitResult
 
 from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.desk.desk import Desk
 from ct_mcp.guard.policy import Policy
 from ct_mcp.server.app import build_server
-from ct_mcp.server.wiring import Wiring
+from ct_mcp.server.context import ServerContext
 from ct_mcp.simulator.clock import ManualClock
-from ct_mcp.simulator.world import Simulator
+from ct_mcp.simulator.simulator import Simulator
 from ct_mcp.store.sqlite import SqliteStore
 
 TOKEN = "a-token-that-must-never-be-seen"
 # A Wednesday morning in Chicago: every market of the simulator is open.
 A_TRADING_MORNING = datetime(2026, 9, 9, 14, 30, tzinfo=UTC)
 
+HERE = Path(__file__).parent
+# A busy machine makes no example wrong: how long one may take is said by no test of ours.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("fast", settings.get_profile("unhurried"), max_examples=25)
+settings.load_profile("unhurried")
+
+# The suite starts hundreds of processes, and imports its own files in each worker: with bytecode that is kept, each
+# file is compiled once. Images often switch that off for all that runs in them.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+# What takes long by its nature, by folder or by what a test asks for; a single test says so itself.
+SLOW_FOLDERS = ("contract/clients", "resilience")
+MARKS_OF_FIXTURES = {
+    "chromium": ("slow", "browser"),
+    "packages": ("slow", "node"),
+    "environ": ("slow",),  # whatever starts a command
+}
+# The older era of the protocol, where each test has both: the fast run sees it on the whole road, and over HTTP.
+OLDER_ERA_IS_SLOW = ("e2e", "unit/server")
+OLDER_ERA_IS_SEEN = {"test_the_road.py", "test_http.py", "test_subscriptions.py"}
+# Rooms where a journey takes long: of a test's product of parameters the fast run takes a part that meets each value,
+# and of one with a lot for each case the first lots.
+LONG_JOURNEYS = ("e2e", "unit/desk")
+LOTS_OF_THE_FAST_RUN = 20
+# Of each file that starts commands the first test stays in the fast run, so that it sees every command.
+STARTS_COMMANDS = "environ"
+SLOW_TO_COLLECT = "test_schemathesis.py"  # it reads a whole description to know which tests there are
+
+Tokens = Callable[[str], int]
 Connect = Callable[..., AbstractAsyncContextManager[Client]]
 
 
@@ -35,8 +73,9 @@ class Person:
     takes_seconds: float = 5.0
     asked: list[str] = field(default_factory=list)
 
-    async def __call__(self, _: object, params: ElicitRequestFormParams) -> ElicitResult:
+    async def __call__(self, context: object, params: ElicitRequestParams) -> ElicitResult:
         """Read the question, take some time, answer."""
+        assert isinstance(params, ElicitRequestFormParams)
         self.asked.append(params.message)
         if self.clock is not None:
             self.clock.advance(self.takes_seconds)
@@ -47,6 +86,110 @@ def yes(question: str) -> ElicitResult:
     """Type what the question says is to be typed."""
     (phrase,) = (line.split("type:")[1].strip() for line in question.splitlines() if "type:" in line)
     return ElicitResult(action="accept", content={"answer": phrase})
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Try fewer examples in the fast run; a test that needs more than the usual takes a multiple of it."""
+    if is_the_fast_run(config):
+        settings.load_profile("fast")
+
+
+def is_the_fast_run(config: pytest.Config) -> bool:
+    """Whether all that is slow is left out."""
+    return bool(config.option.markexpr == "not slow")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not even collect for the fast run what takes seconds to collect, and is slow."""
+    return True if collection_path.name == SLOW_TO_COLLECT and is_the_fast_run(config) else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what takes long, so that ``-m "not slow"`` leaves it out."""
+    files_with_processes = set[Path]()
+    for item in items:
+        marks = {mark for fixture in fixtures_of(item) for mark in MARKS_OF_FIXTURES.get(fixture, ())}
+        if STARTS_COMMANDS in fixtures_of(item) and item.path not in files_with_processes:
+            files_with_processes.add(item.path)
+            marks.discard("slow")
+        folder = item.path.parent.relative_to(HERE).as_posix()
+        if folder.startswith(SLOW_FOLDERS) or (folder in OLDER_ERA_IS_SLOW and is_of_the_older_era(item)):
+            marks.add("slow")
+        for mark in sorted(marks):
+            item.add_marker(mark)
+    for cases in cases_of_long_journeys(items):
+        for item in beyond_the_first_of_each_value(cases):
+            item.add_marker("slow")
+
+
+def cases_of_long_journeys(items: list[pytest.Item]) -> Iterator[list[pytest.Item]]:
+    """The cases of each test whose journeys take long, without those that are slow already."""
+    tests = dict[tuple[Path, str], list[pytest.Item]]()
+    for item in items:
+        folder = item.path.parent.relative_to(HERE).as_posix()
+        if folder.startswith(LONG_JOURNEYS) and "slow" not in item.keywords and item.path.name not in OLDER_ERA_IS_SEEN:
+            tests.setdefault((item.path, item.location[2].partition("[")[0]), []).append(item)
+    return iter(tests.values())
+
+
+def beyond_the_first_of_each_value(cases: list[pytest.Item]) -> list[pytest.Item]:
+    """The cases that show no value of a parameter for the first time. Those come first of which all values are new."""
+    seen, kept = set[object](), list[pytest.Item]()
+    for new in (all, any):
+        for place, item in enumerate(cases):
+            values = values_of(item)
+            is_late = place >= LOTS_OF_THE_FAST_RUN and "seed" in fixtures_of(item)
+            if not values or (not is_late and new(value not in seen for value in values)):
+                seen.update(values)
+                kept.append(item)
+    return [item for item in cases if item not in kept]
+
+
+def values_of(item: pytest.Item) -> set[object]:
+    """What each parameter of a case is; what stands in one row of a table is one value."""
+    parameters = getattr(item, "callspec", None)
+    given = dict[str, object](parameters.params) if parameters is not None else {}
+    rows = [mark.args[0] for mark in item.iter_markers("parametrize")]
+    named = [tuple(row.replace(" ", "").split(",")) if isinstance(row, str) else tuple(row) for row in rows]
+    alone = [(name,) for name in given if not any(name in row for row in named)]
+    return {tuple((name, id(given[name])) for name in row) for row in (*named, *alone)}
+
+
+def is_of_the_older_era(item: pytest.Item) -> bool:
+    """Say whether this is the second of two equal tests, and its file not one that the fast run sees in both eras."""
+    parameters = getattr(item, "callspec", None)  # pytest gives it to tests that have any
+    is_older = parameters is not None and parameters.params.get("era") == "legacy"
+    return is_older and item.path.name not in OLDER_ERA_IS_SEEN
+
+
+def fixtures_of(item: pytest.Item) -> set[str]:
+    """The fixtures that a test asks for, directly or not."""
+    return set(item.fixturenames) if isinstance(item, pytest.Function) else set()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _schemas_are_checked_once() -> Iterator[None]:
+    """Let a published schema be checked once, not by each client that meets it: that took a sixth of these tests."""
+    sound, check = set[str](), Draft202012Validator.check_schema
+
+    def check_once(schema: object, **more: Any) -> None:
+        text = json.dumps(schema, sort_keys=True, default=repr)
+        if more or text not in sound:
+            check(schema, **more)
+            sound.add(text)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Draft202012Validator, "check_schema", check_once)
+        yield
+
+
+@pytest.fixture(scope="session")
+def tokens() -> Tokens:
+    """Count the o200k tokens of a text."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # the tokenizer opens its table the older way
+        encoding = import_module("bpe_openai").get_encoding("o200k_base")
+    return lambda text: len(encoding.encode(text))
 
 
 @pytest.fixture
@@ -82,8 +225,8 @@ async def crosstrade(
     sim: Simulator, clock: ManualClock, pause: Callable[[float], Awaitable[None]]
 ) -> AsyncIterator[CrossTrade]:
     """Our client of the simulator, over HTTP as the service speaks it."""
-    world = {"transport": sim.transport(), "clock": clock, "sleep": pause}
-    async with CrossTrade("https://simulator.invalid", TOKEN, **world) as client:
+    url, transport = "https://simulator.invalid", sim.transport()
+    async with CrossTrade(url, TOKEN, transport=transport, clock=clock, sleep=pause) as client:
         yield client
 
 
@@ -131,7 +274,7 @@ def connect(desk: Desk, policy: Policy, era: str) -> Connect:
 
     @asynccontextmanager
     async def connected(person: Person | None = None) -> AsyncIterator[Client]:
-        server = build_server(Wiring(lambda: desk, policy))
+        server = build_server(ServerContext(lambda: desk, policy))
         async with Client(server, mode=era, elicitation_callback=person) as client:
             yield client
 

@@ -1,4 +1,4 @@
-"""The README says what the server does, and its commands are the ones that the gate runs."""
+"""README and docs/tools.md say what the server does, and its commands are the ones that the gate runs."""
 
 import re
 from pathlib import Path
@@ -6,24 +6,25 @@ from pathlib import Path
 import pytest
 from mcp import Client
 
-from ct_mcp.crosstrade.catalogue import ENDPOINTS, PREFIX, REFERENCES
+from ct_mcp.crosstrade.endpoints import ENDPOINTS, PREFIX, REFERENCES
 from ct_mcp.guard.policy import Mode, Policy
 from ct_mcp.server.app import build_server, listed_tools
-from ct_mcp.server.wiring import Wiring
+from ct_mcp.server.context import ServerContext
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+TOOLS = (ROOT / "docs/tools.md").read_text(encoding="utf-8")
 PAGES = ["README.md", "benchmarks/README.md", *(f"docs/{file.name}" for file in sorted((ROOT / "docs").glob("*.md")))]
 THAT_LINK = ("README.md", "docs/console.md")
-NO_DESK = Wiring(lambda: pytest.fail("listing needs no desk"), Policy())
-EVERY_TOOLSET = Wiring(
+NO_DESK = ServerContext(lambda: pytest.fail("listing needs no desk"), Policy())
+EVERY_TOOLSET = ServerContext(
     lambda: pytest.fail("listing needs no desk"), Policy(), toolsets=frozenset({"read", "trade", "strategies"})
 )
 ALL_TOOLS = [tool.name for tool in listed_tools(EVERY_TOOLSET)]
 
 
 def test_the_tool_tables_list_exactly_the_tools_there_are_in_their_order() -> None:
-    tables = README.split("## Tools")[1].split("\n## ")[0]
+    tables = TOOLS.split("## Tools")[1].split("\n## ")[0]
     assert re.findall(r"^\| `(\w+)` \|", tables, re.MULTILINE) == ALL_TOOLS
     default = tables.split("| toolset `strategies` |")[0]
     assert re.findall(r"^\| `(\w+)` \|", default, re.MULTILINE) == [tool.name for tool in listed_tools(NO_DESK)]
@@ -32,7 +33,7 @@ def test_the_tool_tables_list_exactly_the_tools_there_are_in_their_order() -> No
 def test_every_endpoint_stands_in_its_table_as_the_catalogue_has_it_and_no_other() -> None:
     written = [(rpc, method, f"{PREFIX}{path}") for rpc, method, path, _ in _endpoint_rows()]
     assert written == [(endpoint.rpc, endpoint.method, endpoint.path) for endpoint in ENDPOINTS.values()]
-    assert f"<summary>{len(written)} endpoints</summary>" in README
+    assert f"<summary>{len(written)} endpoints</summary>" in TOOLS
 
 
 def test_every_endpoint_is_reached_by_something_there_is_or_says_why_nothing_does() -> None:
@@ -56,14 +57,19 @@ def _named(text: str) -> set[str]:
 
 def _endpoint_rows() -> list[tuple[str, str, str, str]]:
     """RPC, method, path, and what reaches it."""
-    return re.findall(r"^\| (\S+) \| `([A-Z]+) (/\S+)` \| (.+) \|$", README, re.MULTILINE)
+    return re.findall(r"^\| (\S+) \| `([A-Z]+) (/\S+)` \| (.+) \|$", TOOLS, re.MULTILINE)
+
+
+def test_the_readme_counts_the_tools() -> None:
+    usual = len(listed_tools(NO_DESK))
+    assert f"{usual} tools to look and to trade, {len(ALL_TOOLS) - usual} more for strategies" in README
 
 
 async def test_the_resources_are_named() -> None:
     async with Client(build_server(NO_DESK)) as client:
         fixed = [str(resource.uri) for resource in (await client.list_resources()).resources]
         patterns = [template.uri_template for template in (await client.list_resource_templates()).resource_templates]
-    missing = [uri for uri in (*fixed, *patterns) if f"`{uri}`" not in README]
+    missing = [uri for uri in (*fixed, *patterns) if f"`{uri}`" not in TOOLS]
     assert not missing
 
 

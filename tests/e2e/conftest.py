@@ -3,27 +3,42 @@
 import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
 import pytest
 from mcp import Client
+from mcp.client.session import ElicitationFnT
 from mcp.server import MCPServer
 from mcp_types import CallToolResult, TextContent
 
 from ct_mcp.crosstrade.client import CrossTrade
+from ct_mcp.crosstrade.rate_limit import Budget, OwnBudget
 from ct_mcp.desk.desk import Desk
 from ct_mcp.guard.policy import Policy
 from ct_mcp.server.app import build_server
-from ct_mcp.server.wiring import Wiring
+from ct_mcp.server.context import ServerContext
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.rest.endpoints import ENDPOINTS
-from ct_mcp.simulator.world import Settings, Simulator
+from ct_mcp.simulator.simulator import Simulator, SimulatorSettings
 from ct_mcp.store.sqlite import SqliteStore
+from tests.conftest import Person
+
+Converse = Callable[..., AbstractAsyncContextManager["Assistant"]]
 
 WRITES = tuple(endpoint.rpc for endpoint in ENDPOINTS if endpoint.writes)
 MES, ES = "MES 09-26", "ES 09-26"
+
+
+class Alone:
+    """A lease that nobody else wants, and that no thread is asked for."""
+
+    async def take_lease(self, *_: object) -> bool:
+        return True
+
+    renew_lease = release_lease = take_lease
 
 
 @dataclass(frozen=True)
@@ -32,9 +47,9 @@ class Told:
 
     text: str
     is_error: bool
-    structure: dict
+    structure: dict[str, Any]
 
-    def __getattr__(self, name: str) -> object:
+    def __getattr__(self, name: str) -> Any:
         """A field of the structure; None where an error has none."""
         return self.structure.get(name)
 
@@ -56,24 +71,24 @@ class Assistant:
     client: Client
     heard: list[str] = field(default_factory=list)
 
-    async def call(self, tool: str, **arguments: object) -> Told:
+    async def call(self, tool: str, **arguments: Any) -> Told:
         """Call a tool; keeps everything that was ever said to the assistant."""
         told = told_in(await self.client.call_tool(tool, {k: v for k, v in arguments.items() if v is not None}))
         self.heard.append(told.text + json.dumps(told.structure))
         return told
 
-    async def buys(self, quantity: int = 1, instrument: str = "MES", **more: object) -> Told:
+    async def buys(self, quantity: int = 1, instrument: str = "MES", **more: Any) -> Told:
         """Place an order to buy at the market, or whatever ``more`` makes of it."""
         order = {"account": "Sim101", "action": "BUY", "order_type": "MARKET"}
         return await self.call("place_order", **{**order, "instrument": instrument, "quantity": quantity, **more})
 
-    async def rests(self, limit_price: float, quantity: int = 1, instrument: str = "MES", **more: object) -> str:
+    async def rests(self, limit_price: float, quantity: int = 1, instrument: str = "MES", **more: Any) -> str:
         """Place a limit order that stands in the market, and name its id."""
         told = await self.buys(quantity, instrument, **{"order_type": "LIMIT", "limit_price": limit_price, **more})
         assert told.status == "working", told.text
         return str(told.order_id)
 
-    async def protects(self, stop_price: float, quantity: int = 1, instrument: str = "MES", **more: object) -> str:
+    async def protects(self, stop_price: float, quantity: int = 1, instrument: str = "MES", **more: Any) -> str:
         """Place a sell stop, and name its id."""
         order = {"action": "SELL", "order_type": "STOP_MARKET", "stop_price": stop_price}
         told = await self.buys(quantity, instrument, **{**order, **more})
@@ -92,7 +107,7 @@ class Wire(httpx.AsyncBaseTransport):
     """Between our client and the simulator: keeps what left, and how often it tried to."""
 
     inner: httpx.AsyncBaseTransport
-    left: list[tuple[str, str, dict]] = field(default_factory=list)
+    left: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
     meanwhile: dict[str, Callable[[], None]] = field(default_factory=dict)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -107,7 +122,7 @@ class Wire(httpx.AsyncBaseTransport):
             self.left.pop()
             raise
 
-    def posts(self) -> list[tuple[str, dict]]:
+    def posts(self) -> list[tuple[str, dict[str, Any]]]:
         """What left and could change something: its path and its body."""
         return [(path, said) for method, path, said in self.left if method != "GET"]
 
@@ -146,13 +161,13 @@ class World:
 
 
 @pytest.fixture
-def settings() -> Settings:
+def settings() -> SimulatorSettings:
     """How the simulated world is; a test overrides it where it needs another."""
-    return Settings()
+    return SimulatorSettings()
 
 
 @pytest.fixture
-def sim(clock: ManualClock, settings: Settings) -> Simulator:
+def sim(clock: ManualClock, settings: SimulatorSettings) -> Simulator:
     """A fake CrossTrade in front of a fake NinjaTrader 8, with settings of its own."""
     return Simulator(seed=7, clock=clock, token="a-token-that-must-never-be-seen", settings=settings)
 
@@ -164,11 +179,18 @@ def wire(sim: Simulator) -> Wire:
 
 
 @pytest.fixture
+def budget() -> Budget:
+    """How many requests may leave; a test overrides it where others spend from it as well."""
+    return OwnBudget()
+
+
+@pytest.fixture
 async def crosstrade(
-    wire: Wire, clock: ManualClock, pause: Callable[[float], Awaitable[None]], token: str
+    wire: Wire, clock: ManualClock, pause: Callable[[float], Awaitable[None]], token: str, budget: Budget
 ) -> AsyncIterator[CrossTrade]:
     """Our client of the simulator, with a recorder on the wire."""
-    async with CrossTrade("https://simulator.invalid", token, transport=wire, clock=clock, sleep=pause) as client:
+    url = "https://simulator.invalid"
+    async with CrossTrade(url, token, transport=wire, clock=clock, sleep=pause, budget=budget) as client:
         yield client
 
 
@@ -189,18 +211,17 @@ class Servers:
     """A server for each policy, kept from journey to journey: making its schemas takes longer than most of them."""
 
     desk: Desk | None = None
-    kept: list[tuple[Policy, Wiring, MCPServer]] = field(default_factory=list)
+    kept: list[tuple[Policy, ServerContext, MCPServer]] = field(default_factory=list)
 
     def over(self, desk: Desk, policy: Policy) -> MCPServer:
         """The server over this journey's desk, remembering nothing of the journey before."""
         self.desk = desk
         for known, wiring, server in self.kept:
             if known == policy:
-                vars(wiring).pop("desk", None)
-                vars(wiring).pop("live", None)
+                vars(wiring).pop("_built", None)
                 wiring.forms_never_shown.clear()
                 return server
-        wiring = Wiring(self._now, policy)
+        wiring = ServerContext(self._now, policy)
         self.kept.append((policy, wiring, build_server(wiring)))
         return self.kept[-1][2]
 
@@ -216,11 +237,11 @@ def servers() -> Servers:
 
 
 @pytest.fixture
-def converse(servers: Servers, desk: Desk, policy: Policy, era: str) -> Callable:
+def converse(servers: Servers, desk: Desk, policy: Policy, era: str) -> Converse:
     """Begin a conversation: ``converse(person)``, ``converse()`` without forms, or over another desk."""
 
     @asynccontextmanager
-    async def begun(person: object = None, over: Desk | None = None) -> AsyncIterator[Assistant]:
+    async def begun(person: ElicitationFnT | None = None, over: Desk | None = None) -> AsyncIterator[Assistant]:
         async with Client(servers.over(over or desk, policy), mode=era, elicitation_callback=person) as client:
             yield Assistant(client)
 
@@ -228,7 +249,9 @@ def converse(servers: Servers, desk: Desk, policy: Policy, era: str) -> Callable
 
 
 @pytest.fixture
-async def assistant(converse, person, wire: Wire, store: SqliteStore, token: str) -> AsyncIterator[Assistant]:
+async def assistant(
+    converse: Converse, person: Person, wire: Wire, store: SqliteStore, token: str
+) -> AsyncIterator[Assistant]:
     """An assistant whose person says yes to everything, and what holds for all that was said and sent."""
     async with converse(person) as assistant:
         yield assistant

@@ -3,6 +3,8 @@
 import pytest
 
 from ct_mcp.simulator.faults import Fault
+from tests.conftest import Person
+from tests.e2e.conftest import Assistant, Wire, World
 
 FAILS = {
     Fault.ADDON_OFFLINE: 'ADDON_OFFLINE: {rpc} was answered with HTTP 408; CrossTrade said "Client not ready"',
@@ -47,27 +49,29 @@ def era() -> str:
 
 
 @pytest.fixture
-async def holding(assistant, world):
+async def holding(assistant: Assistant, world: World) -> Assistant:
     """An assistant whose account holds two contracts."""
     await assistant.buys(2)
     world.later()
     return assistant
 
 
-@pytest.mark.parametrize("fault", {**FAILS, **NO_ROWS})
-async def test_a_read_that_failed_is_an_error_and_never_an_empty_answer(holding, world, fault) -> None:
+@pytest.mark.parametrize("fault", FAILS | NO_ROWS)
+async def test_a_read_that_failed_is_an_error_and_never_an_empty_answer(
+    holding: Assistant, world: World, fault: Fault
+) -> None:
     asked = len(world.sim.requests_of("ListPositions"))
     world.sim.faults.arm(fault, rpc="ListPositions")
     told = await holding.call("get_positions", account="Sim101")
     assert told.is_error
     assert told.structure == {}
-    assert told.text.startswith({**FAILS, **NO_ROWS}[fault].format(rpc="ListPositions"))
+    assert told.text.startswith((FAILS | NO_ROWS)[fault].format(rpc="ListPositions"))
     assert "Nothing was changed in the account." in told.text
     assert len(world.sim.requests_of("ListPositions")) - asked == (3 if fault in TRIED_AGAIN else 1)
 
 
-@pytest.mark.parametrize("fault", TRIED_AGAIN)
-async def test_a_read_that_fails_twice_is_tried_a_third_time(holding, world, fault) -> None:
+@pytest.mark.parametrize("fault", sorted(TRIED_AGAIN))  # a set has another order in each process
+async def test_a_read_that_fails_twice_is_tried_a_third_time(holding: Assistant, world: World, fault: Fault) -> None:
     world.sim.faults.arm(fault, rpc="ListPositions", times=2)
     told = await holding.call("get_positions", account="Sim101")
     assert not told.is_error
@@ -95,7 +99,7 @@ UNREADABLE = (
     ],
 )
 async def test_not_knowing_denies_an_order_and_says_what_could_not_be_read(
-    assistant, world, person, fault, rpc, code
+    assistant: Assistant, world: World, person: Person, fault: Fault, rpc: str, code: str
 ) -> None:
     world.sim.faults.arm(fault, rpc=rpc)
     told = await assistant.buys(1, instrument="MES 09-26")
@@ -107,7 +111,7 @@ async def test_not_knowing_denies_an_order_and_says_what_could_not_be_read(
 
 
 @pytest.mark.parametrize("fault", UNREADABLE)
-async def test_without_its_account_no_order_is_even_proposed(assistant, world, fault) -> None:
+async def test_without_its_account_no_order_is_even_proposed(assistant: Assistant, world: World, fault: Fault) -> None:
     await assistant.call("get_accounts")
     world.sim.faults.arm(fault, rpc="GetAccount")
     told = await assistant.buys(1)
@@ -118,7 +122,9 @@ async def test_without_its_account_no_order_is_even_proposed(assistant, world, f
 
 
 @pytest.mark.parametrize("fault", UNREADABLE)
-async def test_an_exit_goes_on_though_everything_before_it_cannot_be_read(holding, world, fault) -> None:
+async def test_an_exit_goes_on_though_everything_before_it_cannot_be_read(
+    holding: Assistant, world: World, fault: Fault
+) -> None:
     """Positions by instrument can be left without reading them; only the answer is poorer."""
     for rpc in ("GetAccount", "ListPositions", "ListOrders", "GetQuote", "MarketInfo", "GetPosition", "GetOrder"):
         world.sim.faults.arm(fault, rpc=rpc)
@@ -134,7 +140,7 @@ async def test_an_exit_goes_on_though_everything_before_it_cannot_be_read(holdin
 
 @pytest.mark.parametrize("fault", [*UNREADABLE, Fault.POSITIONS_WITHOUT_SUCCESS])
 @pytest.mark.parametrize("tool", ["flatten", "close_position"])
-async def test_flat_is_said_only_when_it_was_read(holding, world, fault, tool) -> None:
+async def test_flat_is_said_only_when_it_was_read(holding: Assistant, world: World, fault: Fault, tool: str) -> None:
     world.sim.faults.arm(fault, rpc="ListPositions")
     told = await holding.call(tool, account="Sim101", instrument="MES 09-26")
     assert world.net() == 0
@@ -147,7 +153,9 @@ async def test_flat_is_said_only_when_it_was_read(holding, world, fault, tool) -
 @pytest.mark.parametrize("fault", [Fault.FROZEN_ORDERS, Fault.NO_FILL])
 @pytest.mark.parametrize("tool", ["flatten", "close_position"])
 @pytest.mark.parametrize("answered", [True, False], ids=["answered", "answer lost"])
-async def test_empty_lists_are_not_taken_for_flat(holding, world, wire, fault, tool, answered) -> None:
+async def test_empty_lists_are_not_taken_for_flat(
+    holding: Assistant, world: World, wire: Wire, fault: Fault, tool: str, answered: bool
+) -> None:
     """The lists claim success and hold nothing, while the position stands and its exit hangs."""
     rpc = "Flatten" if tool == "flatten" else "ClosePosition"
     world.sim.faults.arm(fault, rpc=rpc)
@@ -165,7 +173,7 @@ async def test_empty_lists_are_not_taken_for_flat(holding, world, wire, fault, t
     assert "the account could not be read" in told.reasons_text
 
 
-async def test_lists_that_were_empty_all_along_are_not_taken_for_flat_either(holding, world) -> None:
+async def test_lists_that_were_empty_all_along_are_not_taken_for_flat_either(holding: Assistant, world: World) -> None:
     world.sim.faults.arm(Fault.EMPTY_LISTS)
     world.sim.faults.arm(Fault.FROZEN_ORDERS, rpc="Flatten")
     told = await holding.call("flatten", account="Sim101")
@@ -174,7 +182,9 @@ async def test_lists_that_were_empty_all_along_are_not_taken_for_flat_either(hol
 
 
 @pytest.mark.parametrize("tool", ["flatten", "close_position"])
-async def test_nor_where_the_answer_that_would_have_named_the_position_was_lost(holding, world, tool) -> None:
+async def test_nor_where_the_answer_that_would_have_named_the_position_was_lost(
+    holding: Assistant, world: World, tool: str
+) -> None:
     rpc = "Flatten" if tool == "flatten" else "ClosePosition"
     world.sim.faults.arm(Fault.EMPTY_LISTS)
     world.sim.faults.arm(Fault.FROZEN_ORDERS, rpc=rpc)
@@ -184,7 +194,7 @@ async def test_nor_where_the_answer_that_would_have_named_the_position_was_lost(
     assert (told.status, told.position_after) == ("unknown", None)
 
 
-async def test_empty_lists_are_not_taken_for_cancelled(assistant, world) -> None:
+async def test_empty_lists_are_not_taken_for_cancelled(assistant: Assistant, world: World) -> None:
     world.sim.faults.arm(Fault.FROZEN_ORDERS)
     told = await assistant.buys(1, order_type="LIMIT", limit_price=world.price(-40))
     assert told.status == "accepted"
@@ -194,14 +204,16 @@ async def test_empty_lists_are_not_taken_for_cancelled(assistant, world) -> None
     assert len(world.live()) == 1
 
 
-async def test_a_fill_is_told_though_the_position_cannot_be_read_back(assistant, world, wire) -> None:
+async def test_a_fill_is_told_though_the_position_cannot_be_read_back(
+    assistant: Assistant, world: World, wire: Wire
+) -> None:
     wire.meanwhile["/place"] = lambda: world.sim.faults.arm(Fault.POSITIONS_WITHOUT_SUCCESS)
     told = await assistant.buys(2)
     assert (told.status, told.filled_quantity, told.position_after) == ("filled", 2, None)
     assert "the position afterwards could not be read" in told.warnings_text
 
 
-async def test_an_empty_list_after_a_fill_is_no_flat_position(assistant, world, wire) -> None:
+async def test_an_empty_list_after_a_fill_is_no_flat_position(assistant: Assistant, world: World, wire: Wire) -> None:
     wire.meanwhile["/place"] = lambda: world.sim.faults.arm(Fault.EMPTY_LISTS)
     told = await assistant.buys(2)
     assert (told.status, told.filled_quantity, told.position_after) == ("filled", 2, None)
@@ -209,7 +221,9 @@ async def test_an_empty_list_after_a_fill_is_no_flat_position(assistant, world, 
 
 
 @pytest.mark.parametrize("fault", [*UNREADABLE, Fault.BROKER_RATE_LIMITED])
-async def test_an_order_that_cannot_be_read_back_is_accepted_under_its_id(assistant, world, wire, fault) -> None:
+async def test_an_order_that_cannot_be_read_back_is_accepted_under_its_id(
+    assistant: Assistant, world: World, wire: Wire, fault: Fault
+) -> None:
     """A read that fails after the send speaks of the read: never may it sound as if nothing had been sent."""
     wire.meanwhile["/place"] = lambda: world.sim.faults.arm(fault, rpc="GetOrder")
     told = await assistant.buys(2)
@@ -218,3 +232,16 @@ async def test_an_order_that_cannot_be_read_back_is_accepted_under_its_id(assist
     assert "it could not be seen in the account yet" in told.reasons_text
     assert "do NOT send it again; look" in told.next_step
     assert "Nothing was sent" not in told.text
+
+
+async def test_the_status_says_that_the_service_is_asked_less_after_it_has_refused(
+    assistant: Assistant, world: World
+) -> None:
+    before = await assistant.call("get_status")
+    assert not any("asked less" in note for note in before.notes)
+    world.sim.faults.arm(Fault.RATE_LIMITED, rpc="GetQuote")
+    await assistant.call("get_quotes", instruments=["MES"])
+    world.sim.faults.disarm()
+    world.later(30)
+    told = await assistant.call("get_status")
+    assert any("CrossTrade is asked less for a while" in note and "refused" in note for note in told.notes), told.text

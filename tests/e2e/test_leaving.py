@@ -1,17 +1,21 @@
 """Closing and flattening: flat is said when it was read, and what is left standing is told."""
 
+from typing import Any
+
 import pytest
 
 from ct_mcp.simulator.faults import Fault
-from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, OrderType
+from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, SimOrderType
+from tests.conftest import Person
+from tests.e2e.conftest import Assistant, Wire, World
 
 
-def bodies(wire, ending: str) -> list[dict]:
+def bodies(wire: Wire, ending: str) -> list[dict[str, Any]]:
     """The bodies of the writes to one route."""
     return [said for path, said in wire.posts() if path.endswith(ending)]
 
 
-async def test_closing_all_of_a_position_is_flat(assistant, world, wire) -> None:
+async def test_closing_all_of_a_position_is_flat(assistant: Assistant, world: World, wire: Wire) -> None:
     await assistant.buys(2)
     world.later()
     told = await assistant.call("close_position", account="Sim101", instrument="MES")
@@ -20,7 +24,7 @@ async def test_closing_all_of_a_position_is_flat(assistant, world, wire) -> None
     assert bodies(wire, "/positions/close") == [{"instrument": "MES 09-26"}]
 
 
-async def test_closing_a_part_leaves_the_rest(assistant, world, wire) -> None:
+async def test_closing_a_part_leaves_the_rest(assistant: Assistant, world: World, wire: Wire) -> None:
     await assistant.buys(5)
     world.later()
     told = await assistant.call("close_position", account="Sim101", instrument="MES", quantity=2)
@@ -28,27 +32,36 @@ async def test_closing_a_part_leaves_the_rest(assistant, world, wire) -> None:
     assert bodies(wire, "/positions/close") == [{"instrument": "MES 09-26", "quantity": 2}]
 
 
-@pytest.mark.parametrize(
-    ("held", "percent", "left"), [(5, 50, 2), (5, 10, 4), (3, 33.4, 1), (1, 1, 0), (4, 25, 3), (5, 100, 0)]
-)
-async def test_a_percentage_rounds_up(assistant, world, wire, held, percent, left) -> None:
+@pytest.mark.parametrize(("held", "percent", "left"), [(5, 50, 2), (5, 10, 4), (3, 33.4, 1), (1, 1, 0), (4, 25, 3)])
+async def test_a_percentage_rounds_up(
+    assistant: Assistant, world: World, wire: Wire, held: int, percent: float | int, left: int
+) -> None:
     await assistant.buys(held)
     world.later()
     told = await assistant.call("close_position", account="Sim101", instrument="MES", percent=percent)
     assert told.status == ("filled" if left else "flat")
     assert (told.position_after, world.net()) == (left, left)
+    whole = {"instrument": "MES 09-26", "quantity": held - left}
+    assert bodies(wire, "/positions/close") == [whole], "a percentage would be one of whatever is held when it arrives"
+
+
+async def test_all_of_it_by_percent_names_no_contracts(assistant: Assistant, world: World, wire: Wire) -> None:
+    await assistant.buys(5)
+    world.later()
+    told = await assistant.call("close_position", account="Sim101", instrument="MES", percent=100)
+    assert (told.status, told.position_after, world.net()) == ("flat", 0, 0)
     (said,) = bodies(wire, "/positions/close")
-    assert said["percent"] == pytest.approx(percent / 100)
+    assert said["percent"] == pytest.approx(1)
 
 
-async def test_closing_more_than_is_held_turns_nothing_round(assistant, world) -> None:
+async def test_closing_more_than_is_held_turns_nothing_round(assistant: Assistant, world: World) -> None:
     await assistant.buys(2)
     world.later()
     told = await assistant.call("close_position", account="Sim101", instrument="MES", quantity=5)
     assert (told.status, told.position_after, world.net()) == ("flat", 0, 0)
 
 
-async def test_a_short_position_is_left_by_buying(assistant, world) -> None:
+async def test_a_short_position_is_left_by_buying(assistant: Assistant, world: World) -> None:
     await assistant.buys(3, action="SELL")
     world.later()
     assert world.net() == -3
@@ -56,19 +69,38 @@ async def test_a_short_position_is_left_by_buying(assistant, world) -> None:
     assert (told.status, told.position_after, world.net()) == ("filled", -2, -2)
 
 
-async def test_a_stop_that_is_larger_than_the_rest_is_warned_of(assistant, world) -> None:
+async def test_a_stop_that_is_larger_than_the_rest_is_warned_of(assistant: Assistant, world: World) -> None:
     await assistant.buys(3)
     world.later()
     stop = await assistant.protects(world.price(-40), quantity=3)
     told = await assistant.call("close_position", account="Sim101", instrument="MES", quantity=2)
     assert (told.status, told.position_after) == ("filled", 1)
-    assert "still standing: SELL 3 MES 09-26 STOP MARKET" in told.warnings_text
-    assert "larger than the position of 1: filled, they open the other side" in told.warnings_text
-    assert "cancel_orders" in told.next_step
+    assert told.warnings_text.count("TOO LARGE for what remains: SELL 3 MES 09-26 STOP MARKET") == 1
+    assert "larger than the position" not in told.warnings_text, "it is said once"
+    assert told.next_step == f"change_order with account Sim101, order_id {stop}, quantity 1"
     assert world.live() == [stop]
 
 
-async def test_several_stops_that_are_together_too_large_are_warned_of(assistant, world) -> None:
+async def test_a_part_is_closed_beside_a_full_stop_only_after_a_yes_that_names_the_danger(
+    assistant: Assistant, world: World, person: Person
+) -> None:
+    """Filled after the close, the stop would turn the position round."""
+    await assistant.buys(3)
+    world.later()
+    below = world.price(-40)
+    stop = await assistant.protects(below, quantity=3)
+    asked = len(person.asked)
+    told = await assistant.call("close_position", account="Sim101", instrument="MES", quantity=2)
+    (question,) = person.asked[asked:]
+    assert told.status == "filled"
+    assert "WARNING: the orders that stand could turn the position round" in question
+    assert "Position +3 now, +1 after" in question
+    assert f"SELL 3 MES 09-26 STOP MARKET {below:g} WORKING ({stop})" in question
+    smaller = await assistant.call("change_order", account="Sim101", order_id=stop, quantity=1)
+    assert smaller.status == "changed"
+
+
+async def test_several_stops_that_are_together_too_large_are_warned_of(assistant: Assistant, world: World) -> None:
     await assistant.buys(2)
     world.later()
     await assistant.protects(world.price(-40))
@@ -77,35 +109,37 @@ async def test_several_stops_that_are_together_too_large_are_warned_of(assistant
     assert "larger than the position of 1" in told.warnings_text
 
 
-async def test_stop_and_target_of_one_group_are_not_too_large(assistant, world) -> None:
+async def test_stop_and_target_of_one_group_are_not_too_large(assistant: Assistant, world: World) -> None:
     await assistant.buys(3)
     world.later()
     await assistant.protects(world.price(-40), oco_id="out")
     await assistant.buys(1, action="SELL", order_type="LIMIT", limit_price=world.price(60), oco_id="out")
     told = await assistant.call("close_position", account="Sim101", instrument="MES", quantity=1)
     assert (told.status, told.position_after) == ("filled", 2)
-    assert told.warnings_text.count("still standing") == 2
+    assert told.stands_now[-1].count(" MES 09-26 ") == 2
     assert "larger than" not in told.warnings_text
     assert told.next_step == ""
 
 
-async def test_closing_what_is_not_held_is_flat_and_says_what_they_said(assistant, world) -> None:
+async def test_closing_what_is_not_held_is_flat_and_says_what_they_said(assistant: Assistant, world: World) -> None:
     told = await assistant.call("close_position", account="Sim101", instrument="MES")
     assert (told.status, told.position_after) == ("flat", 0)
     assert 'CrossTrade said "No positions found for instrument' in told.reasons_text
     assert world.states() == []
 
 
-async def test_closing_what_is_not_held_beside_a_resting_order_is_not_called_filled(assistant, world) -> None:
+async def test_closing_what_is_not_held_beside_a_resting_order_is_not_called_filled(
+    assistant: Assistant, world: World
+) -> None:
     order_id = await assistant.rests(world.price(-40))
     told = await assistant.call("close_position", account="Sim101", instrument="MES")
     assert (told.status, told.is_error) == ("rejected", True)
     assert "No positions found" in told.reasons_text
     assert order_id in told.warnings_text
-    assert "cancel_orders" in told.next_step
+    assert f"cancel_order with account Sim101, order_id {order_id}" in told.next_step
 
 
-async def test_an_exit_by_its_root_means_the_month_that_is_held(assistant, world) -> None:
+async def test_an_exit_by_its_root_means_the_month_that_is_held(assistant: Assistant, world: World) -> None:
     held = await assistant.buys(1, instrument="MES 12-26")
     assert held.status == "filled"
     world.later()
@@ -114,7 +148,9 @@ async def test_an_exit_by_its_root_means_the_month_that_is_held(assistant, world
     assert not world.sim.exchange.accounts["Sim101"].open_positions()
 
 
-async def test_an_exit_by_a_root_that_is_held_in_two_months_asks_for_the_month(assistant, world) -> None:
+async def test_an_exit_by_a_root_that_is_held_in_two_months_asks_for_the_month(
+    assistant: Assistant, world: World
+) -> None:
     await assistant.buys(1, instrument="MES 09-26")
     await assistant.buys(1, instrument="MES 12-26")
     world.later()
@@ -126,7 +162,7 @@ async def test_an_exit_by_a_root_that_is_held_in_two_months_asks_for_the_month(a
     assert world.net() == 1
 
 
-async def test_flatten_leaves_positions_and_cancels_every_order(assistant, world, wire) -> None:
+async def test_flatten_leaves_positions_and_cancels_every_order(assistant: Assistant, world: World, wire: Wire) -> None:
     await assistant.buys(2)
     await assistant.buys(1, instrument="MNQ", action="SELL")
     world.later()
@@ -141,7 +177,7 @@ async def test_flatten_leaves_positions_and_cancels_every_order(assistant, world
     )
 
 
-async def test_flatten_of_one_instrument_leaves_the_others(assistant, world) -> None:
+async def test_flatten_of_one_instrument_leaves_the_others(assistant: Assistant, world: World) -> None:
     await assistant.buys(2)
     await assistant.buys(1, instrument="MNQ")
     world.later()
@@ -152,7 +188,7 @@ async def test_flatten_of_one_instrument_leaves_the_others(assistant, world) -> 
     assert world.live() == [other]
 
 
-async def test_flatten_of_a_resting_entry_cancels_it_by_a_second_step(assistant, world) -> None:
+async def test_flatten_of_a_resting_entry_cancels_it_by_a_second_step(assistant: Assistant, world: World) -> None:
     """Flattening one instrument leaves an entry without a position alone, and it would fill later."""
     await assistant.rests(world.price(-40))
     told = await assistant.call("flatten", account="Sim101", instrument="MES")
@@ -161,13 +197,15 @@ async def test_flatten_of_a_resting_entry_cancels_it_by_a_second_step(assistant,
     assert [seen.rpc for seen in world.sim.requests_of("Flatten", "CancelOrders")] == ["Flatten", "CancelOrders"]
 
 
-async def test_flatten_of_a_flat_account_is_flat_and_passes_their_warning_on(assistant, world) -> None:
+async def test_flatten_of_a_flat_account_is_flat_and_passes_their_warning_on(
+    assistant: Assistant, world: World
+) -> None:
     told = await assistant.call("flatten", account="Sim101")
     assert (told.status, told.sent) == ("flat", True)
     assert 'CrossTrade warns: "No open positions to flatten"' in told.warnings_text
 
 
-async def test_a_stop_stays_as_long_as_the_position_that_it_protects(assistant, world) -> None:
+async def test_a_stop_stays_as_long_as_the_position_that_it_protects(assistant: Assistant, world: World) -> None:
     """The closing order hangs, so the second step must not strip the position of its stop."""
     await assistant.buys(2)
     world.later()
@@ -183,7 +221,9 @@ async def test_a_stop_stays_as_long_as_the_position_that_it_protects(assistant, 
 
 @pytest.mark.parametrize("fault", [Fault.FROZEN_ORDERS, Fault.NO_FILL, Fault.LATE_REJECT, Fault.PARTIAL_FILL_STUCK])
 @pytest.mark.parametrize("tool", ["flatten", "close_position"])
-async def test_an_exit_that_does_not_fill_is_never_called_flat(assistant, world, fault, tool) -> None:
+async def test_an_exit_that_does_not_fill_is_never_called_flat(
+    assistant: Assistant, world: World, fault: Fault, tool: str
+) -> None:
     await assistant.buys(4)
     world.later()
     world.sim.faults.arm(fault, rpc="Flatten" if tool == "flatten" else "ClosePosition")
@@ -197,14 +237,50 @@ async def test_an_exit_that_does_not_fill_is_never_called_flat(assistant, world,
     assert told.position_after in (None, held)
 
 
-async def test_a_position_that_was_turned_round_meanwhile_is_not_called_done(assistant, world, wire) -> None:
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("flatten", {}),
+        ("flatten", {"instrument": "MES"}),
+        ("close_position", {"instrument": "MES"}),
+        ("close_position", {"instrument": "MES", "quantity": 2}),
+    ],
+)
+async def test_an_exit_that_they_rejected_says_so_in_their_words(
+    assistant: Assistant, world: World, tool: str, arguments: dict[str, Any]
+) -> None:
+    """They took it, and the broker rejects its order a moment later. It carries no id, so it may be somebody else's."""
+    await assistant.buys(4)
+    world.later()
+    world.sim.faults.arm(Fault.LATE_REJECT, times=1)
+    told = await assistant.call(tool, account="Sim101", **arguments)
+    assert (told.status, told.order_id, world.net()) == ("accepted", None, 4), told.text
+    assert 'reads REJECTED: they said "Order rejected by the exchange"; it may be the one' in told.reasons_text
+    world.later(1)
+    again = await assistant.call("flatten", account="Sim101")
+    assert "EXIT_ON_ITS_WAY" in again.reasons_text
+
+
+async def test_the_rejection_of_somebody_elses_order_is_not_told_beside_an_exit_that_works(
+    assistant: Assistant, world: World
+) -> None:
+    await assistant.buys(4)
+    world.later()
+    world.sim.faults.arm(Fault.NO_FILL)
+    told = await assistant.call("flatten", account="Sim101")
+    assert (told.status, "REJECTED" in told.reasons_text) == ("accepted", False)
+
+
+async def test_a_position_that_was_turned_round_meanwhile_is_not_called_done(
+    assistant: Assistant, world: World, wire: Wire
+) -> None:
     """Somebody at NinjaTrader sells as well: less is held than was to be left, but on the other side."""
     await assistant.buys(3)
     world.later()
 
     def somebody_sells_two() -> None:
-        account, contract = world.sim.exchange.account("Sim101"), world.sim.market.front("MES", world.clock())
-        terms = OrderTerms(contract, Action.SELL, 2, OrderType.MARKET)
+        account, contract = world.sim.exchange.accounts["Sim101"], world.sim.market.front("MES", world.clock())
+        terms = OrderTerms(contract, Action.SELL, 2, SimOrderType.MARKET)
         world.sim.exchange.submit(account, terms, OrderLabels(), world.clock())
 
     wire.meanwhile["/positions/close"] = somebody_sells_two
@@ -214,7 +290,9 @@ async def test_a_position_that_was_turned_round_meanwhile_is_not_called_done(ass
     assert "tell the person now" in told.next_step
 
 
-async def test_exits_need_no_quote_no_session_and_no_approval(assistant, world, person) -> None:
+async def test_exits_need_no_quote_no_session_and_no_approval(
+    assistant: Assistant, world: World, person: Person
+) -> None:
     await assistant.buys(2)
     world.later()
     before = len(person.asked)

@@ -1,58 +1,66 @@
 """A conversation beside a living stream: fewer requests, the same truth, and no claim that nothing backs."""
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import anyio
 import pytest
 from mcp import Client
+from mcp_types import ElicitRequestFormParams, ElicitRequestParams, ElicitResult
 
-from ct_mcp.crosstrade.stream import Stream
+from ct_mcp.crosstrade.client import CrossTrade
+from ct_mcp.crosstrade.stream.events import Gap
+from ct_mcp.crosstrade.stream.socket import LiveStream
 from ct_mcp.desk.desk import Desk
-from ct_mcp.domain.action import PlaceOrder
+from ct_mcp.desk.warm_review import Passing, WarmReviews
+from ct_mcp.domain.approval import Approval, Ticket
 from ct_mcp.domain.instrument import Instrument
-from ct_mcp.domain.order import OrderAction, OrderType, TimeInForce
 from ct_mcp.guard.policy import Limits, Policy
+from ct_mcp.live.cache import LiveCache
 from ct_mcp.live.feed import Feed
-from ct_mcp.live.view import LiveView
 from ct_mcp.server.app import build_server
-from ct_mcp.server.wiring import Wiring
+from ct_mcp.server.context import ServerContext
 from ct_mcp.simulator.clock import ManualClock
-from ct_mcp.simulator.faults import Disturbance
-from ct_mcp.simulator.stream.habits import Events, StreamHabits
-from ct_mcp.simulator.world import Settings
-from tests.journeys.conftest import Assistant
+from ct_mcp.simulator.faults import StreamFault
+from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, SimOrderType
+from ct_mcp.simulator.simulator import SimulatorSettings
+from ct_mcp.simulator.stream.assumptions import EventPushes, StreamAssumptions
+from ct_mcp.store.sqlite import SqliteStore
+from tests.conftest import Person, yes
+from tests.e2e.conftest import Alone, Assistant, Wire, World
+from tests.factories import place_order
 
 MES = Instrument("MES", 2026, 9)
-MARKET = PlaceOrder("Sim101", MES, OrderAction.BUY, 1, OrderType.MARKET, None, None, TimeInForce.DAY)
+MARKET = place_order(instrument=MES)
+UNHURRIED = Limits(max_orders_per_minute=1000, max_orders_per_day=10_000, duplicate_window_seconds=0.0)
 
 
 @pytest.fixture
 def policy() -> Policy:
     """Limits that these conversations do not meet."""
-    return Policy(limits=Limits(max_orders_per_minute=1000, max_orders_per_day=10_000, duplicate_window_seconds=0.0))
+    return Policy(limits=UNHURRIED)
 
 
 @pytest.fixture
-def events() -> Events:
+def events() -> EventPushes:
     """Whether the service pushes events of accounts."""
-    return Events.SUBSCRIBED
+    return EventPushes.SUBSCRIBED
 
 
 @pytest.fixture
-def settings(events: Events) -> Settings:
+def settings(events: EventPushes) -> SimulatorSettings:
     """A world with that habit."""
-    return Settings(stream=StreamHabits(events=events), rate_limit=None)
+    return SimulatorSettings(stream=StreamAssumptions(events=events), rate_limit=None)
 
 
 @dataclass
 class Listening:
     """The stream of one conversation, and time that passes beside it."""
 
-    world: object
-    view: LiveView
-    stream: Stream
+    world: World
+    view: LiveCache
+    stream: LiveStream
 
     async def hears(self) -> None:
         """Let everything that was sent arrive."""
@@ -76,7 +84,7 @@ class Listening:
 
 
 @pytest.fixture
-async def listening(world, store, clock: ManualClock, desk: Desk) -> AsyncIterator[Listening]:
+async def listening(world: World, clock: ManualClock, desk: Desk) -> AsyncIterator[Listening]:
     """A stream that feeds a view, as ``ct-mcp serve`` has it."""
 
     async def until(seconds: float) -> None:
@@ -91,25 +99,26 @@ async def listening(world, store, clock: ManualClock, desk: Desk) -> AsyncIterat
         await reached.wait()
         clock.unwatch(look)
 
-    view = LiveView(clock)
-    stream = Stream(world.sim.connect, clock=clock, pause=until, look_every_seconds=0.002)
+    view = LiveCache(clock)
+    stream = LiveStream(world.sim.connect, clock=clock, pause=until, look_every_seconds=0.002)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(Feed(stream, view, store, clock).run)
+        tasks.start_soon(Feed(stream, view, Alone(), clock).run)
         listening = Listening(world, view, stream)
         await listening.hears()
+        assert stream.protocol.is_sound
         yield listening
         tasks.cancel_scope.cancel()
 
 
 @pytest.fixture
-async def talks(listening: Listening, desk: Desk, policy: Policy, era: str, person) -> AsyncIterator[Assistant]:
+async def talks(listening: Listening, desk: Desk, policy: Policy, era: str, person: Person) -> AsyncIterator[Assistant]:
     """An assistant of a server that listens."""
-    server = build_server(Wiring(lambda: desk, policy).fed_by(lambda: listening.view))
+    server = build_server(ServerContext(lambda: desk, policy).fed_by(lambda: listening.view))
     async with Client(server, mode=era, elicitation_callback=person) as client:
         yield Assistant(client)
 
 
-async def test_quotes_come_live_and_cost_no_request(talks: Assistant, listening: Listening, world) -> None:
+async def test_quotes_come_live_and_cost_no_request(talks: Assistant, listening: Listening, world: World) -> None:
     await talks.call("get_quotes", instruments=["MES"])
     asked = listening.asked("GetQuote")
     for _ in range(10):
@@ -137,7 +146,7 @@ async def test_positions_and_orders_are_served_once_events_have_proved_themselve
 
 
 async def test_a_change_by_somebody_else_is_heard_and_read(
-    talks: Assistant, listening: Listening, crosstrade, world
+    talks: Assistant, listening: Listening, crosstrade: CrossTrade, world: World
 ) -> None:
     await talks.buys(2)
     await listening.trusted()
@@ -161,10 +170,10 @@ async def test_what_we_change_ourselves_is_read_at_once(talks: Assistant, listen
 
 @pytest.mark.parametrize(
     "disturbance",
-    [Disturbance.STATUS_STALLED, Disturbance.STATUS_DISCONNECTED, Disturbance.FRAME_LOST, Disturbance.SOCKET_CUT],
+    [StreamFault.STATUS_STALLED, StreamFault.STATUS_DISCONNECTED, StreamFault.FRAME_LOST, StreamFault.SOCKET_CUT],
 )
 async def test_after_a_disturbance_everything_is_read_anew(
-    talks: Assistant, listening: Listening, crosstrade, world, disturbance: Disturbance
+    talks: Assistant, listening: Listening, crosstrade: CrossTrade, world: World, disturbance: StreamFault
 ) -> None:
     await talks.buys(2)
     await listening.trusted()
@@ -177,16 +186,133 @@ async def test_after_a_disturbance_everything_is_read_anew(
     assert told.positions[0]["quantity"] == world.net() == 3
 
 
-@pytest.mark.parametrize("events", [Events.NEVER])
+@pytest.mark.parametrize("events", [EventPushes.NEVER])
 async def test_where_account_events_never_come_accounts_are_always_read(
-    talks: Assistant, listening: Listening, crosstrade, world, events: Events
+    talks: Assistant, listening: Listening, crosstrade: CrossTrade, world: World, events: EventPushes
 ) -> None:
     await talks.buys(2)
     await listening.passes(2)
-    assert events is Events.NEVER
+    assert events is EventPushes.NEVER
     assert not listening.view.is_trusted
     await talks.call("get_positions", account="Sim101")
     await crosstrade.place_order(MARKET, "somebody-else")
     await listening.passes(2)
     told = await talks.call("get_positions", account="Sim101")
     assert told.positions[0]["quantity"] == world.net() == 3
+
+
+# A review that is kept fresh while the person decides
+
+
+@dataclass
+class Reader:
+    """A person who takes their time: the review beside the question is made again, and then they say yes."""
+
+    listening: Listening
+    wire: Wire
+    awake: anyio.Event = field(default_factory=anyio.Event)
+    asleep: anyio.Event = field(default_factory=anyio.Event)
+    happens: Callable[[], None] = lambda: None
+    left_at_yes: int = 0
+
+    async def pauses(self, _: float) -> None:
+        """Stand for the pause between two readings."""
+        self.asleep.set()
+        await self.awake.wait()
+        self.awake = anyio.Event()
+
+    async def decides(self) -> None:
+        """Read for a second, in which the account is reviewed once more."""
+        with anyio.fail_after(60):
+            await self.asleep.wait()
+            await self.listening.passes(1)
+            self.asleep = anyio.Event()
+            self.awake.set()
+            await self.asleep.wait()
+        self.happens()
+        await self.listening.hears()
+        self.left_at_yes = len(self.wire.left)
+
+    async def __call__(self, context: object, params: ElicitRequestParams) -> ElicitResult:
+        """Answer a form."""
+        assert isinstance(params, ElicitRequestFormParams)
+        await self.decides()
+        return yes(params.message)
+
+    @property
+    def before_the_send(self) -> list[str]:
+        """What was asked after the yes, before the order left."""
+        paths = [path.rpartition("/")[2] for _, path, _ in self.wire.left[self.left_at_yes :]]
+        return paths[: paths.index("place")]
+
+
+@pytest.fixture
+def reader(listening: Listening, wire: Wire, desk: Desk, store: SqliteStore, crosstrade: CrossTrade) -> Reader:
+    """A person before a desk whose readings they wait for."""
+    reader = Reader(listening, wire)
+    desk.warm = WarmReviews(desk.contexts, store, crosstrade, desk.clock, Passing(reader.pauses))
+    return reader
+
+
+async def spoken_of(listening: Listening, crosstrade: CrossTrade) -> None:
+    """Let the stream speak of the account: somebody else buys one in it."""
+    await crosstrade.place_order(MARKET, "somebody-else")
+    await listening.passes(12)
+
+
+@pytest.fixture
+async def trades(
+    listening: Listening, desk: Desk, policy: Policy, era: str, reader: Reader, crosstrade: CrossTrade
+) -> AsyncIterator[Assistant]:
+    """An assistant whose person reads before they answer, in an account of which the stream has spoken."""
+    server = build_server(ServerContext(lambda: desk, policy).fed_by(lambda: listening.view))
+    async with Client(server, mode=era, elicitation_callback=reader) as client:
+        await spoken_of(listening, crosstrade)
+        yield Assistant(client)
+
+
+async def test_after_the_yes_an_order_leaves_with_no_request_before_it(trades: Assistant, reader: Reader) -> None:
+    told = await trades.buys(2)
+    assert (told.status, told.position_after) == ("filled", 3), told.text
+    assert reader.before_the_send == []
+
+
+async def test_word_of_the_account_during_the_question_has_it_read_after_the_yes(
+    trades: Assistant, reader: Reader, world: World
+) -> None:
+    terms = OrderTerms(world.sim.market.front("MES", world.clock()), Action.BUY, 1, SimOrderType.MARKET)
+
+    def somebody_else_buys() -> None:
+        exchange = world.sim.exchange
+        exchange.submit(exchange.accounts["Sim101"], terms, OrderLabels("PlaceOrder"), world.clock())
+        world.later(0.5)
+
+    reader.happens = somebody_else_buys
+    told = await trades.buys(2)
+    assert (told.status, told.position_after) == ("filled", 4), told.text
+    assert {"orders", "positions"} <= set(reader.before_the_send)
+
+
+async def test_a_stream_that_broke_off_during_the_question_has_it_read_after_the_yes(
+    trades: Assistant, reader: Reader, listening: Listening
+) -> None:
+    reader.happens = lambda: listening.view.hear(Gap("it broke off"))
+    told = await trades.buys(2)
+    assert told.status == "filled", told.text
+    assert {"orders", "positions"} <= set(reader.before_the_send)
+
+
+@pytest.mark.parametrize("policy", [Policy(simulated=Approval.PAGE, limits=UNHURRIED)])
+async def test_a_page_finds_a_fresh_review_as_well(
+    *, listening: Listening, desk: Desk, policy: Policy, era: str, reader: Reader, crosstrade: CrossTrade
+) -> None:
+    async def opens(ticket: Ticket, _: float) -> bool:
+        await reader.decides()
+        return await desk.decisions.approve(ticket, "page")
+
+    server = build_server(ServerContext(lambda: desk, policy, open_page=opens).fed_by(lambda: listening.view))
+    async with Client(server, mode=era) as client:
+        await spoken_of(listening, crosstrade)
+        told = await Assistant(client).buys(2)
+    assert (told.status, told.position_after) == ("filled", 3), told.text
+    assert reader.before_the_send == []

@@ -5,18 +5,19 @@ from random import Random
 
 import pytest
 
-from ct_mcp.domain.action import PlaceOrder
+from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.domain.instrument import Instrument
-from ct_mcp.domain.order import OrderAction, OrderType, TimeInForce
-from ct_mcp.simulator.faults import Disturbance
-from tests.journeys.conftest import Assistant, Told
-from tests.journeys.test_live import Listening, events, listening, policy, settings, talks
+from ct_mcp.domain.order import OrderAction
+from ct_mcp.simulator.faults import StreamFault
+from tests.e2e.conftest import Assistant, Told, Wire, World
+from tests.e2e.test_live import Listening, events, listening, policy, settings, talks
+from tests.factories import place_order
 
 __all__ = ["events", "listening", "policy", "settings", "talks"]
 
 MES = Instrument("MES", 2026, 9)
 STORIES, DISTURBANCES_EACH = 20, 10
-KINDS = [kind for kind in Disturbance if not kind.name.startswith("RPC") and kind is not Disturbance.SOCKET_SLOW]
+KINDS = [kind for kind in StreamFault if not kind.name.startswith("RPC") and kind is not StreamFault.SOCKET_SLOW]
 FRESHEST = timedelta(seconds=10)
 
 
@@ -26,7 +27,7 @@ def era() -> str:
     return "auto"
 
 
-def held_at(world, at: datetime) -> set[int]:
+def held_at(world: World, at: datetime) -> set[int]:
     """Every net position of the second of ``at``, by the executions there were: stamps are told in whole seconds."""
     fills = [
         (fill.at, fill.quantity * fill.order.terms.action.sign)
@@ -37,7 +38,7 @@ def held_at(world, at: datetime) -> set[int]:
     return {sum(signed for moment, signed in fills if moment <= until) for until in moments}
 
 
-async def trade(rng: Random, talks: Assistant, crosstrade, world, number: int) -> None:
+async def trade(rng: Random, talks: Assistant, crosstrade: CrossTrade, world: World, number: int) -> None:
     """Something changes: by us, by somebody else, or not at all."""
     match rng.choice(["ours", "theirs", "theirs", "rests", "flatten", "nothing"]):
         case "ours":
@@ -46,7 +47,7 @@ async def trade(rng: Random, talks: Assistant, crosstrade, world, number: int) -
             await talks.buys(1, order_type="LIMIT", limit_price=world.price(-40 - rng.randint(0, 20)))
         case "theirs":
             action = rng.choice(list(OrderAction))
-            order = PlaceOrder("Sim101", MES, action, 1, OrderType.MARKET, None, None, TimeInForce.DAY)
+            order = place_order(action, instrument=MES)
             await crosstrade.place_order(order, f"somebody-else-{number}")
         case "flatten":
             await talks.call("flatten", account="Sim101")
@@ -62,7 +63,7 @@ def read_at(told: Told) -> datetime:
     return datetime.fromisoformat(str(told.read_at))
 
 
-async def hold_against_the_truth(talks: Assistant, world) -> None:
+async def hold_against_the_truth(talks: Assistant, world: World) -> None:
     """Ask, and compare with what was so at the time that the answer names."""
     asked_at = world.clock()
     told = await talks.call("get_positions", account="Sim101")
@@ -72,7 +73,7 @@ async def hold_against_the_truth(talks: Assistant, world) -> None:
     assert net_in(told) in held_at(world, read_at(told)), told.text
 
 
-async def hold_against_the_present(talks: Assistant, world) -> None:
+async def hold_against_the_present(talks: Assistant, world: World) -> None:
     """Two frames later, whatever was lost must have been noticed."""
     positions = await talks.call("get_positions", account="Sim101")
     orders = await talks.call("get_orders", account="Sim101")
@@ -80,15 +81,16 @@ async def hold_against_the_present(talks: Assistant, world) -> None:
     assert {row["order_id"] for row in orders.orders} == set(world.live())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(STORIES))
 async def test_every_answer_is_right_or_says_what_it_does_not_know(
-    talks: Assistant, listening: Listening, crosstrade, world, wire, seed: int
+    talks: Assistant, listening: Listening, crosstrade: CrossTrade, world: World, wire: Wire, seed: int
 ) -> None:
     rng = Random(seed)
     await talks.buys(1)
     await listening.passes(2)
     for number in range(DISTURBANCES_EACH):
-        kind = rng.choice([*KINDS, Disturbance.FRAME_LOST, Disturbance.FRAME_DROPPED])
+        kind = rng.choice([*KINDS, StreamFault.FRAME_LOST, StreamFault.FRAME_DROPPED])
         world.sim.faults.arm(kind, times=rng.choice([1, 2, 5, None]))
         await trade(rng, talks, crosstrade, world, number)
         for _ in range(rng.randint(1, 4)):

@@ -4,49 +4,42 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from typing import Any
 
 import anyio
 import pytest
 from mcp import Client
-from mcp_types import ResourceUpdatedNotification
+from mcp.shared.subscriptions import ResourceUpdated
+from mcp_types import ResourceUpdatedNotification, TextResourceContents
 
 from ct_mcp.crosstrade.client import CrossTrade
-from ct_mcp.crosstrade.stream import Stream
+from ct_mcp.crosstrade.stream.socket import LiveStream
 from ct_mcp.desk.desk import Desk
-from ct_mcp.domain.action import PlaceOrder
 from ct_mcp.domain.instrument import Instrument
-from ct_mcp.domain.order import OrderAction, OrderType, TimeInForce
 from ct_mcp.guard.policy import Policy
+from ct_mcp.live.cache import LiveCache
 from ct_mcp.live.feed import Feed
-from ct_mcp.live.view import LiveView
 from ct_mcp.server.app import build_server
-from ct_mcp.server.notices import Pace
-from ct_mcp.server.wiring import Wiring
+from ct_mcp.server.context import ServerContext
+from ct_mcp.server.resource_updates import Throttle
 from ct_mcp.simulator.clock import ManualClock
-from ct_mcp.simulator.faults import Disturbance
-from ct_mcp.simulator.stream.habits import Events, StreamHabits
-from ct_mcp.simulator.world import Settings
-from tests.journeys.conftest import Assistant
+from ct_mcp.simulator.faults import StreamFault
+from ct_mcp.simulator.simulator import SimulatorSettings
+from ct_mcp.simulator.stream.assumptions import EventPushes, StreamAssumptions
+from tests.conftest import Person
+from tests.e2e.conftest import Alone, Assistant, World
+from tests.factories import place_order
 
 pytestmark = pytest.mark.filterwarnings("ignore:resources/:mcp.shared.exceptions.MCPDeprecationWarning")  # older era
 SNAPSHOT, QUOTE, JOURNAL = "crosstrade://accounts/Sim101/snapshot", "crosstrade://quotes/MES", "crosstrade://journal"
 MES = Instrument("MES", 2026, 9)
-MARKET = PlaceOrder("Sim101", MES, OrderAction.BUY, 1, OrderType.MARKET, None, None, TimeInForce.DAY)
+MARKET = place_order(instrument=MES)
 
 
 @pytest.fixture
-def settings() -> Settings:
+def settings() -> SimulatorSettings:
     """A world in which account events come."""
-    return Settings(stream=StreamHabits(events=Events.SUBSCRIBED), rate_limit=None)
-
-
-class Alone:
-    """A lease that nobody else wants, and that no thread is asked for."""
-
-    async def take_lease(self, *_: object) -> bool:
-        return True
-
-    renew_lease = release_lease = take_lease
+    return SimulatorSettings(stream=StreamAssumptions(events=EventPushes.SUBSCRIBED), rate_limit=None)
 
 
 @dataclass
@@ -55,8 +48,8 @@ class Subscribed:
 
     client: Client
     era: str
-    world: object
-    view: LiveView
+    world: World
+    view: LiveCache
     stack: AsyncExitStack
     heard: list[str] = field(default_factory=list)
 
@@ -71,6 +64,7 @@ class Subscribed:
 
         async def follow() -> None:
             async for event in told:
+                assert isinstance(event, ResourceUpdated)
                 self.heard.append(event.uri)
 
         tasks.start_soon(follow)
@@ -85,14 +79,16 @@ class Subscribed:
                 await anyio.wait_all_tasks_blocked()
         return list(self.heard)
 
-    async def reads(self, uri: str) -> dict:
+    async def reads(self, uri: str) -> dict[str, Any]:
         (content,) = (await self.client.read_resource(uri)).contents
-        return json.loads(content.text)
+        assert isinstance(content, TextResourceContents)
+        said: dict[str, Any] = json.loads(content.text)
+        return said
 
 
 @pytest.fixture
 async def subscribed(
-    world, clock: ManualClock, desk: Desk, policy: Policy, era: str, person
+    world: World, clock: ManualClock, desk: Desk, policy: Policy, era: str, person: Person
 ) -> AsyncIterator[Subscribed]:
     """A client of a server that listens to the stream; a second is one of the simulated market."""
 
@@ -115,15 +111,15 @@ async def subscribed(
         if isinstance(message, ResourceUpdatedNotification):
             heard.append(str(message.params.uri))
 
-    view = LiveView(clock)
-    stream = Stream(world.sim.connect, clock=clock, pause=until, look_every_seconds=0.002)
-    pace = Pace(1.0, lambda: clock().timestamp(), until)
-    server = build_server(Wiring(lambda: desk, policy).fed_by(lambda: view), pace)
-    handler = {"message_handler": take} if era == "legacy" else {}
+    view = LiveCache(clock)
+    stream = LiveStream(world.sim.connect, clock=clock, pause=until, look_every_seconds=0.002)
+    pace = Throttle(1.0, lambda: clock().timestamp(), until)
+    server = build_server(ServerContext(lambda: desk, policy).fed_by(lambda: view), pace)
+    handler = take if era == "legacy" else None
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(Feed(stream, view, Alone(), clock).run)
         async with (
-            Client(server, mode=era, elicitation_callback=person, **handler) as client,
+            Client(server, mode=era, elicitation_callback=person, message_handler=handler) as client,
             AsyncExitStack() as stack,
         ):
             subscribed = Subscribed(client, era, world, view, stack, heard)
@@ -143,7 +139,7 @@ async def test_a_fill_that_somebody_else_caused_is_told_and_then_read(
 
 
 async def test_a_quote_is_told_as_it_moves_once_a_second_and_is_read_from_the_stream(
-    subscribed: Subscribed, world
+    subscribed: Subscribed, world: World
 ) -> None:
     await subscribed.subscribes(QUOTE)
     told = await subscribed.passes(10)
@@ -169,9 +165,9 @@ async def test_our_own_order_is_told_of_the_account_and_of_the_journal(subscribe
     assert (kinds[0], kinds[-1]) == ("answered", "proposed")
 
 
-@pytest.mark.parametrize("disturbance", [Disturbance.SOCKET_CUT, Disturbance.FRAME_LOST])
+@pytest.mark.parametrize("disturbance", [StreamFault.SOCKET_CUT, StreamFault.FRAME_LOST])
 async def test_what_may_have_been_missed_is_told_as_changed(
-    subscribed: Subscribed, crosstrade: CrossTrade, world, disturbance: Disturbance
+    subscribed: Subscribed, crosstrade: CrossTrade, world: World, disturbance: StreamFault
 ) -> None:
     await subscribed.subscribes(SNAPSHOT)
     await subscribed.passes(10)

@@ -1,21 +1,35 @@
 """What was sent and got no answer: it counts, it is looked for, it is never sent again, and a restart settles it."""
 
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
+from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.desk.desk import Desk
-from ct_mcp.domain.action import PlaceOrder
-from ct_mcp.domain.order import OrderAction, OrderType, TimeInForce
+from ct_mcp.domain.approval import Ticket
 from ct_mcp.guard.policy import Limits, Policy
-from ct_mcp.simulator.addon import Habits
+from ct_mcp.simulator.addon import AddOnAssumptions
+from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.faults import Fault
-from ct_mcp.simulator.world import Settings
+from ct_mcp.simulator.simulator import SimulatorSettings
 from ct_mcp.store.journal import EntryKind
 from ct_mcp.store.sqlite import SqliteStore
+from tests.e2e.conftest import Assistant, Wire, World
+from tests.factories import place_order
+
+
+def _forget_our_ids(world: World) -> None:
+    """NinjaTrader has replaced them, and nothing can be found by them any more."""
+    for order in world.sim.exchange.orders:
+        order.labels = replace(order.labels, own_id=None)
+
 
 TIGHT = Policy(limits=Limits(max_position_contracts=2))
 
 
-def goes_silent(world) -> None:
+def goes_silent(world: World) -> None:
     """Orders are taken and no answer comes, and nothing that was placed can be found."""
     world.sim.faults.arm(Fault.ANSWER_LOST_AFTER_ACCEPT, rpc="PlaceOrder")
     world.sim.faults.arm(Fault.ERROR_500_BEFORE_ACCEPT, rpc="GetOrder")
@@ -25,7 +39,9 @@ def goes_silent(world) -> None:
 
 
 @pytest.mark.parametrize("policy", [TIGHT], ids=["two at most"])
-async def test_twice_two_against_a_limit_of_two_with_a_silent_upstream_is_denied(assistant, world) -> None:
+async def test_twice_two_against_a_limit_of_two_with_a_silent_upstream_is_denied(
+    assistant: Assistant, world: World
+) -> None:
     goes_silent(world)
     first = await assistant.buys(2)
     assert (first.status, first.sent) == ("unknown", "unknown")
@@ -38,8 +54,58 @@ async def test_twice_two_against_a_limit_of_two_with_a_silent_upstream_is_denied
     assert len(world.states()) == 1
 
 
+async def test_one_wish_of_unknown_outcome_is_sent_once_whatever_words_it_comes_in(
+    assistant: Assistant, world: World, store: SqliteStore
+) -> None:
+    """The add-on keeps no id of ours: it had filled, and its fills are what tells so in the end."""
+    world.sim.faults.arm(Fault.ANSWER_LOST_AFTER_ACCEPT, rpc="PlaceOrder", times=1)
+    world.sim.faults.arm(Fault.ERROR_500_BEFORE_ACCEPT, rpc="GetOrder")
+    world.sim.faults.arm(Fault.BAD_GATEWAY, rpc="GetOrderLifecycle")
+    world.sim.faults.arm(Fault.EMPTY_LISTS)
+    assert (await assistant.buys(2)).status == "unknown"
+    world.sim.faults.disarm()
+    _forget_our_ids(world)
+    world.later(20)
+    ask: dict[str, Any] = {"order_type": "LIMIT", "limit_price": world.price(1)}
+    again: list[dict[str, Any]] = [{}, {"time_in_force": "GTC"}, {"oco_id": "a-new-one"}, ask, {"quantity": 1}]
+    for words in again:
+        told = await assistant.buys(**{"quantity": 2, **words})
+        assert "OUTCOME_UNRESOLVED" in told.reasons_text, words
+        await store.clear_halt("the person", world.clock())
+    assert world.net() == 2
+    world.later(60)
+    assert (await assistant.buys(1)).status == "filled"
+    settled = [entry for entry in await store.entries(50) if entry.kind is EntryKind.SETTLED]
+    assert [entry.detail["filled"] for entry in settled] == [2]
+
+
+async def test_a_fill_of_another_order_settles_nothing(assistant: Assistant, world: World, store: SqliteStore) -> None:
+    """An order that stood before fills: it looks like ours, which never arrived."""
+    limit = world.price(-1)
+    await assistant.rests(limit, 2)
+    world.later()
+    world.sim.faults.arm(Fault.REQUEST_LOST_BEFORE_ACCEPT, rpc="PlaceOrder", times=1)
+    lost = await assistant.buys(2, order_type="LIMIT", limit_price=limit, time_in_force="GTC")
+    world.later(600)
+    assert world.net() == 2, "the market came to it"
+    assert "OUTCOME_UNRESOLVED" in (await assistant.buys(1)).reasons_text
+    assert [entry.ticket_id for entry in await store.unsettled()] == [lost.ticket_id]
+
+
+@pytest.mark.parametrize("words", [{"time_in_force": "GTC"}, {"oco_id": "another"}], ids=["time", "group"])
+async def test_the_same_again_within_the_window_in_other_words_is_a_repeated_call(
+    assistant: Assistant, world: World, words: dict[str, str]
+) -> None:
+    assert (await assistant.buys(2)).status == "filled"
+    world.later(2)
+    assert "DUPLICATE_WITHIN_WINDOW" in (await assistant.buys(2, **words)).reasons_text
+    assert world.net() == 2
+
+
 @pytest.mark.parametrize("policy", [TIGHT], ids=["two at most"])
-async def test_what_is_unknown_counts_on_its_own_side_and_in_its_own_contract(assistant, world) -> None:
+async def test_what_is_unknown_counts_on_its_own_side_and_in_its_own_contract(
+    assistant: Assistant, world: World
+) -> None:
     goes_silent(world)
     await assistant.buys(2)
     world.sim.faults.disarm(Fault.ANSWER_LOST_AFTER_ACCEPT)
@@ -50,10 +116,12 @@ async def test_what_is_unknown_counts_on_its_own_side_and_in_its_own_contract(as
 
 @pytest.mark.parametrize(
     "settings",
-    [Settings(), Settings(habits=Habits(own_id_lookup=False))],
+    [SimulatorSettings(), SimulatorSettings(assumptions=AddOnAssumptions(own_id_lookup=False))],
     ids=["found by our id", "found through its lifecycle"],
 )
-async def test_an_order_whose_answer_was_lost_is_found_by_our_own_id(assistant, world, settings) -> None:
+async def test_an_order_whose_answer_was_lost_is_found_by_our_own_id(
+    assistant: Assistant, world: World, settings: SimulatorSettings
+) -> None:
     world.sim.faults.arm(Fault.ANSWER_LOST_AFTER_ACCEPT, rpc="PlaceOrder")
     told = await assistant.buys(2)
     (order,) = world.sim.exchange.orders
@@ -61,8 +129,10 @@ async def test_an_order_whose_answer_was_lost_is_found_by_our_own_id(assistant, 
     assert (told.position_after, world.net()) == (2, 2)
 
 
-@pytest.mark.parametrize("settings", [Settings(habits=Habits(own_id_lookup=False))], ids=["our id is not kept"])
-async def test_an_order_of_the_same_size_and_price_is_never_taken_for_ours(assistant, world) -> None:
+@pytest.mark.parametrize(
+    "settings", [SimulatorSettings(assumptions=AddOnAssumptions(own_id_lookup=False))], ids=["our id is not kept"]
+)
+async def test_an_order_of_the_same_size_and_price_is_never_taken_for_ours(assistant: Assistant, world: World) -> None:
     """Somebody's order stands that looks like ours, which never arrived: found is only what carries our id."""
     limit = world.price(-40)
     await assistant.rests(limit)
@@ -74,7 +144,7 @@ async def test_an_order_of_the_same_size_and_price_is_never_taken_for_ours(assis
 
 
 async def test_what_can_be_found_later_is_settled_in_the_journal_and_may_be_followed(
-    assistant, world, store: SqliteStore
+    assistant: Assistant, world: World, store: SqliteStore
 ) -> None:
     goes_silent(world)
     lost = await assistant.buys(1)
@@ -90,7 +160,7 @@ async def test_what_can_be_found_later_is_settled_in_the_journal_and_may_be_foll
 
 
 async def test_what_never_arrived_stays_outstanding_since_absence_proves_nothing(
-    assistant, world, store: SqliteStore
+    assistant: Assistant, world: World, store: SqliteStore
 ) -> None:
     world.sim.faults.arm(Fault.REQUEST_LOST_BEFORE_ACCEPT, rpc="PlaceOrder", times=1)
     lost = await assistant.buys(1)
@@ -102,7 +172,7 @@ async def test_what_never_arrived_stays_outstanding_since_absence_proves_nothing
     assert world.states() == []
 
 
-async def test_an_unknown_order_stops_no_exit_and_delays_none(assistant, world) -> None:
+async def test_an_unknown_order_stops_no_exit_and_delays_none(assistant: Assistant, world: World) -> None:
     await assistant.buys(2)
     world.later()
     goes_silent(world)
@@ -117,7 +187,9 @@ async def test_an_unknown_order_stops_no_exit_and_delays_none(assistant, world) 
     assert len(world.sim.requests_of("GetOrderLifecycle")) == asked, "an exit looks for nobody else's fate first"
 
 
-async def test_an_unknown_change_of_price_blocks_nothing_but_itself(assistant, world, store: SqliteStore) -> None:
+async def test_an_unknown_change_of_price_blocks_nothing_but_itself(
+    assistant: Assistant, world: World, store: SqliteStore
+) -> None:
     order_id = await assistant.rests(world.price(-40))
     world.later()
     world.sim.faults.arm(Fault.REQUEST_LOST_BEFORE_ACCEPT, rpc="Change", times=1)
@@ -134,7 +206,9 @@ async def test_an_unknown_change_of_price_blocks_nothing_but_itself(assistant, w
     assert await store.unsettled() == (), "nothing more can come of a change to an order that is over"
 
 
-async def test_an_unknown_enlargement_counts_until_the_order_stands_as_asked(assistant, world, store) -> None:
+async def test_an_unknown_enlargement_counts_until_the_order_stands_as_asked(
+    assistant: Assistant, world: World, store: SqliteStore
+) -> None:
     order_id = await assistant.rests(world.price(-40), quantity=1)
     world.later()
     world.sim.faults.arm(Fault.ANSWER_LOST_AFTER_ACCEPT, rpc="Change", times=1)
@@ -151,7 +225,9 @@ async def test_an_unknown_enlargement_counts_until_the_order_stands_as_asked(ass
     assert await store.unsettled() == ()
 
 
-async def test_an_unknown_partial_close_is_not_repeated_until_what_is_left_was_read(assistant, world, store) -> None:
+async def test_an_unknown_partial_close_is_not_repeated_until_what_is_left_was_read(
+    assistant: Assistant, world: World, store: SqliteStore
+) -> None:
     await assistant.buys(4)
     world.later()
     close = {"account": "Sim101", "instrument": "MES 09-26", "quantity": 1}
@@ -171,7 +247,14 @@ async def test_an_unknown_partial_close_is_not_repeated_until_what_is_left_was_r
 
 
 async def test_a_restart_between_the_intent_and_the_answer_settles_first(
-    assistant, world, store, crosstrade, policy, clock, pause, desk
+    assistant: Assistant,
+    world: World,
+    store: SqliteStore,
+    crosstrade: CrossTrade,
+    policy: Policy,
+    clock: ManualClock,
+    pause: Callable[[float], Awaitable[None]],
+    desk: Desk,
 ) -> None:
     """The process dies after the order left: a new desk over the same file finds it before it lets anything follow."""
     goes_silent(world)
@@ -181,8 +264,8 @@ async def test_a_restart_between_the_intent_and_the_answer_settles_first(
     reopened = SqliteStore(store._path.parent)
     restarted = Desk(crosstrade, reopened, policy, clock=clock, pause=pause)
     ticket = await desk.ticket(str(lost.ticket_id))
-    proposed = await restarted.propose(ticket.action)
-    assert not hasattr(proposed, "status"), "found and settled, so the same may be wished for again"
+    proposed = await restarted.propose(ticket.commands)
+    assert isinstance(proposed, Ticket), "found and settled, so the same may be wished for again"
     kinds = [entry.kind for entry in await reopened.entries(3)]
     assert kinds[:2] == [EntryKind.PROPOSED, EntryKind.SETTLED]
     await reopened.close()
@@ -193,16 +276,17 @@ class Crash(BaseException):
 
 
 async def test_a_crash_between_the_journal_and_the_wire_leaves_an_order_that_may_exist(
-    assistant, world, wire, desk
+    assistant: Assistant, world: World, wire: Wire, desk: Desk
 ) -> None:
     """Only the intent is on disk: nobody knows whether it left, so it counts and is not repeated."""
 
     def power_fails() -> None:
         raise Crash
 
-    mes = await desk.names.instrument("MES")
-    order = PlaceOrder("Sim101", mes, OrderAction.BUY, 2, OrderType.MARKET, None, None, TimeInForce.DAY)
+    mes = await desk.resolver.instrument("MES")
+    order = place_order("BUY", 2, instrument=mes)
     ticket = await desk.propose(order)
+    assert isinstance(ticket, Ticket)
     assert await desk.decisions.approve(ticket, "terminal")
     wire.meanwhile["/place"] = power_fails
     with pytest.raises(Crash):
@@ -217,7 +301,9 @@ async def test_a_crash_between_the_journal_and_the_wire_leaves_an_order_that_may
 
 
 @pytest.mark.parametrize("fault", [Fault.TIMEOUT_AFTER_ACCEPT, Fault.ADDON_OFFLINE])
-async def test_only_a_408_that_proves_it_was_offline_before_is_certain(assistant, world, store, fault) -> None:
+async def test_only_a_408_that_proves_it_was_offline_before_is_certain(
+    assistant: Assistant, world: World, store: SqliteStore, fault: Fault
+) -> None:
     world.sim.faults.arm(fault, rpc="PlaceOrder")
     told = await assistant.buys(1)
     if fault is Fault.ADDON_OFFLINE:

@@ -18,20 +18,17 @@ from mcp import Client
 from mcp_types import TextContent
 
 from ct_mcp.server.app import build_server
-from ct_mcp.server.wiring import Wiring
+from ct_mcp.server.context import ServerContext
 from ct_mcp.simulator.clock import ManualClock
-from ct_mcp.simulator.exchange import Pace
+from ct_mcp.simulator.exchange import ExchangePace
 from ct_mcp.simulator.server import served
-from ct_mcp.simulator.world import Settings, Simulator
+from ct_mcp.simulator.simulator import Simulator, SimulatorSettings
 from ct_mcp.store.sqlite import SqliteStore
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
-
-from tests.hardship.stopping_server import POLICY, TOOLSETS, Furniture, furnish
+from tests.resilience.stopping_server import POLICY, TOOLSETS, Furniture, furnish
 
 STOPPING_SERVER = Path(__file__).with_name("stopping_server.py")
-AT_ONCE = Pace(acknowledgement_seconds=0.0, fill_seconds=0.0)
-LONGEST_SECONDS = 60
+AT_ONCE = ExchangePace(acknowledgement_seconds=0.0, fill_seconds=0.0)
+LONGEST_SECONDS = 300
 HELLO = {
     "protocolVersion": "2025-11-25",
     "capabilities": {},
@@ -47,7 +44,6 @@ class Server:
         self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, encoding="utf-8", env=env)
         self._watchdog = Timer(LONGEST_SECONDS, self._process.kill)
         self._watchdog.daemon = True
-        self._watchdog.start()
         self._number = 0
         self._answers: dict[object, dict[str, Any]] = {}
 
@@ -64,7 +60,8 @@ class Server:
         self._process.stdin.flush()
 
     async def meets(self) -> None:
-        """Shake hands."""
+        """Shake hands; from now on it has so long to live, however long ago it was made."""
+        self._watchdog.start()
         await self.answer(self.asks("initialize", **HELLO))
         self.say({"jsonrpc": "2.0", "method": "notifications/initialized"})
 
@@ -167,7 +164,7 @@ def token() -> str:
 @pytest.fixture
 def sim(clock: ManualClock, token: str) -> Simulator:
     """A world whose clock stands, where every order fills at once and nobody counts requests."""
-    return Simulator(seed=7, clock=clock, token=token, settings=Settings(pace=AT_ONCE, rate_limit=None))
+    return Simulator(seed=7, clock=clock, token=token, settings=SimulatorSettings(pace=AT_ONCE, rate_limit=None))
 
 
 @pytest.fixture
@@ -220,17 +217,18 @@ class Successor:
         return {"text": text, **(result.structured_content or {})}
 
 
+Succeeded = Callable[..., AbstractAsyncContextManager[Successor]]
+
+
 @pytest.fixture
-def succeeded(
-    url: str, token: str, folder: Path, clock: ManualClock
-) -> Callable[..., AbstractAsyncContextManager[Successor]]:
+def succeeded(url: str, token: str, folder: Path, clock: ManualClock) -> Succeeded:
     """Serve over the same folder in this process, at the clock that the test moves."""
 
     @asynccontextmanager
     async def connected(store: SqliteStore | None = None) -> AsyncIterator[Successor]:
         furniture = furnish(url, token, store or SqliteStore(folder, busy_timeout_seconds=0.1), clock)
         try:
-            async with Client(build_server(Wiring(lambda: furniture.desk, POLICY, toolsets=TOOLSETS))) as client:
+            async with Client(build_server(ServerContext(lambda: furniture.desk, POLICY, toolsets=TOOLSETS))) as client:
                 yield Successor(client, furniture)
         finally:
             await furniture.close()

@@ -16,14 +16,14 @@ from typing import Any, TypeVar
 
 import anyio
 
-from ct_mcp.crosstrade.budget import Allowance, Bucket, allowance
 from ct_mcp.crosstrade.client import CrossTrade
+from ct_mcp.crosstrade.rate_limit import Allowance, TokenBucket, allowance
 from ct_mcp.desk.desk import Desk
-from ct_mcp.domain.ticket import Approval
+from ct_mcp.domain.approval import Approval
 from ct_mcp.guard.policy import Limits, Policy
 from ct_mcp.server.app import build_server
+from ct_mcp.server.context import ServerContext
 from ct_mcp.server.stdio import serve_stdio
-from ct_mcp.server.wiring import Wiring
 from ct_mcp.store.journal import Entry, NewEntry
 from ct_mcp.store.sqlite import SqliteStore
 
@@ -45,7 +45,7 @@ class Unmetered:
 
     async def snapshot(self, now: datetime) -> Allowance:
         """Say that all is left."""
-        return allowance(Bucket(), now)
+        return allowance(TokenBucket(), now)
 
 
 class Stopping:
@@ -119,7 +119,7 @@ def main() -> None:
         store = SqliteStore(Path(told["folder"]))
         return furnish(told["url"], told["token"], store, lambda: now, told["place"]).desk
 
-    anyio.run(serve_stdio, build_server(Wiring(desk, POLICY, toolsets=TOOLSETS)))
+    anyio.run(serve_stdio, build_server(ServerContext(desk, POLICY, toolsets=TOOLSETS)))
 
 
 if __name__ == "__main__":

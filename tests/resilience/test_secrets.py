@@ -20,14 +20,14 @@ from anyio import to_thread
 from mcp.shared.exceptions import MCPError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ct_mcp.console.app import console_app
-from ct_mcp.console.browser import browse
-from ct_mcp.console.keys import Keys
-from ct_mcp.crosstrade.words import hidden
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.server import served
-from ct_mcp.simulator.world import Settings, Simulator
-from tests.hardship.conftest import AT_ONCE, Server
+from ct_mcp.simulator.simulator import Simulator, SimulatorSettings
+from ct_mcp.text import redact
+from ct_mcp.web.app import web_app
+from ct_mcp.web.browser import browse
+from ct_mcp.web.sessions import SessionStore
+from tests.resilience.conftest import AT_ONCE, Server, Succeeded, Successor
 
 # Like a real one: random, and with characters that a URL does not leave as they are.
 TOKEN = "xt/Q7f+9ZkP2vLw8RjN4hTb6YcD1mGs3=uE5aKoXi0"
@@ -132,7 +132,7 @@ def token() -> str:
 @pytest.fixture
 def sim(clock: ManualClock, token: str) -> Simulator:
     """A world in front of which stands a service that echoes."""
-    sim = Simulator(seed=7, clock=clock, token=token, settings=Settings(pace=AT_ONCE, rate_limit=None))
+    sim = Simulator(seed=7, clock=clock, token=token, settings=SimulatorSettings(pace=AT_ONCE, rate_limit=None))
     sim.app = Echo(sim.app)
     return sim
 
@@ -152,8 +152,9 @@ WAYS = [
 
 def arguments_of(order_id: str, strategy_id: str) -> dict[str, dict[str, object]]:
     """A call for every tool; a tool that is not named here is called with nothing."""
-    account, order, strategy = {"account": "Sim101"}, {"order_id": order_id}, {"strategy_id": strategy_id}
-    held = {**account, "instrument": "MES"}
+    account: dict[str, object] = {"account": "Sim101"}
+    order, strategy = {"order_id": order_id}, {"strategy_id": strategy_id}
+    held: dict[str, object] = {**account, "instrument": "MES"}
     return {
         "get_account": account,
         "get_order": {**account, **order},
@@ -169,7 +170,7 @@ def arguments_of(order_id: str, strategy_id: str) -> dict[str, dict[str, object]
         "cancel_order": {**account, **order},
         "cancel_orders": account,
         "close_position": {**held, "quantity": 1},
-        "protect_position": {**held, "stop_loss_price": 5000.0},
+        "protect_position": {**held, "stop_loss": 5000.0},
         "reverse_position": held,
         "flatten": account,
         "halt_trading": {"reason": "enough"},
@@ -180,14 +181,14 @@ def arguments_of(order_id: str, strategy_id: str) -> dict[str, dict[str, object]
     }  # fmt: skip
 
 
-async def every_tool(successor, arguments: dict[str, dict[str, object]]) -> AsyncIterator[str]:
+async def every_tool(successor: Successor, arguments: dict[str, dict[str, object]]) -> AsyncIterator[str]:
     """What every tool answers."""
     for tool in (await successor.client.list_tools()).tools:
         result = await successor.client.call_tool(tool.name, arguments.get(tool.name, {}))
         yield f"{tool.name}: {result.model_dump_json()}"
 
 
-async def everything_else(successor) -> AsyncIterator[str]:
+async def everything_else(successor: Successor) -> AsyncIterator[str]:
     """What resources and prompts say, and their errors."""
     client = successor.client
     listed = (await client.list_resources()).resources
@@ -202,12 +203,12 @@ async def everything_else(successor) -> AsyncIterator[str]:
         yield (await client.get_prompt(prompt.name, given)).model_dump_json()
 
 
-async def every_page(successor, clock: ManualClock) -> AsyncIterator[str]:
+async def every_page(successor: Successor, clock: ManualClock) -> AsyncIterator[str]:
     """What the person's pages show: the console with its panels, and a ticket."""
     desk, store = successor.furniture.desk, successor.furniture.store
-    keys = Keys(clock)
+    keys = SessionStore(clock)
     origin = "http://127.0.0.1:4711"
-    app = console_app(desk, store, keys, "127.0.0.1:4711")
+    app = web_app(desk, store, keys, "127.0.0.1:4711")
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=origin) as browser:
         opened = await browser.get(f"/open/{keys.issue(None, clock() + timedelta(minutes=1))}")
         (place,) = set(re.findall(r"/s/[\w-]+/", opened.text))
@@ -218,7 +219,15 @@ async def every_page(successor, clock: ManualClock) -> AsyncIterator[str]:
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_whatever_is_echoed_is_told_to_nobody(succeeded, echo, sim, folder, clock, caplog, way) -> None:
+async def test_whatever_is_echoed_is_told_to_nobody(
+    succeeded: Succeeded,
+    echo: Echo,
+    sim: Simulator,
+    folder: Path,
+    clock: ManualClock,
+    caplog: pytest.LogCaptureFixture,
+    way: str,
+) -> None:
     caplog.set_level(logging.DEBUG)
     for name in ("httpx", "httpcore", "mcp"):  # as the server sets them
         caplog.set_level(logging.WARNING, logger=name)
@@ -245,11 +254,13 @@ def test_the_search_finds_every_trace() -> None:
     shown += [b64encode(f"{head}{TOKEN}".encode()).decode() for head in HEADS]
     for trace in shown:
         assert found_in(f"before {trace} after"), trace
-        assert found_in(hidden(f"before {TOKEN} {trace} after", TOKEN)) == [], trace
+        assert found_in(redact(f"before {TOKEN} {trace} after", TOKEN)) == [], trace
     assert found_in("nothing of it at all") == []
 
 
-async def test_the_log_at_its_loudest_and_the_process_list_hold_no_token(sim, echo, tmp_path: Path) -> None:
+async def test_the_log_at_its_loudest_and_the_process_list_hold_no_token(
+    sim: Simulator, echo: Echo, tmp_path: Path
+) -> None:
     async with served(sim) as url:
         place = ["--base-url", url, "--state-dir", str(tmp_path), "--log-level", "debug"]
         server = Server(sys.executable, "-m", "ct_mcp", "serve", *place, CROSSTRADE_TOKEN=TOKEN)
@@ -280,7 +291,9 @@ COMMANDS = [["--help"], ["check"], ["journal"], ["journal", "verify"], ["journal
 
 
 @pytest.mark.parametrize(("way", "commands"), [("fields", COMMANDS), ("401 unauthorized", [["check", "--json"]])])
-async def test_no_command_at_the_terminal_prints_it(sim, echo, tmp_path: Path, way: str, commands) -> None:
+async def test_no_command_at_the_terminal_prints_it(
+    sim: Simulator, echo: Echo, tmp_path: Path, way: str, commands: list[list[str]]
+) -> None:
     echo.way = way
     async with served(sim) as url:
         environ = {**os.environ, "CROSSTRADE_TOKEN": TOKEN, "CT_MCP_BASE_URL": url, "CT_MCP_STATE_DIR": str(tmp_path)}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ct_mcp.crosstrade.words import LONGEST, cleaned, folded, quoted, redacted
+from ct_mcp.text import LONGEST, normalize, quoted, redact_secrets, sanitize
 
 
 @pytest.mark.parametrize(
@@ -22,16 +22,16 @@ from ct_mcp.crosstrade.words import LONGEST, cleaned, folded, quoted, redacted
     ],
 )
 def test_what_cannot_be_seen_is_gone_and_quotation_marks_are_tamed(text: str, told: str) -> None:
-    assert cleaned(text) == told
+    assert sanitize(text) == told
 
 
 def test_a_word_is_the_same_in_every_spelling() -> None:
-    assert {folded(word) for word in ("StopMarket", "STOP_MARKET", "stop market", "stop-market")} == {"stopmarket"}
+    assert {normalize(word) for word in ("StopMarket", "STOP_MARKET", "stop market", "stop-market")} == {"stopmarket"}
 
 
 def test_long_words_are_cut() -> None:
-    assert cleaned("x" * 1000) == "x" * (LONGEST - 1) + "…"
-    assert cleaned("x" * 50, longest=10) == "x" * 9 + "…"
+    assert sanitize("x" * 1000) == "x" * (LONGEST - 1) + "…"
+    assert sanitize("x" * 50, longest=10) == "x" * 9 + "…"
 
 
 @pytest.mark.parametrize(
@@ -47,12 +47,12 @@ def test_long_words_are_cut() -> None:
     ],
 )
 def test_what_stands_where_a_secret_would_stand_is_hidden(text: str) -> None:
-    assert "abc123" not in cleaned(text)
-    assert "[hidden]" in cleaned(text)
+    assert "abc123" not in sanitize(text)
+    assert "[hidden]" in sanitize(text)
 
 
 def test_no_secret_means_nothing_to_hide() -> None:
-    assert redacted("some words", ("",)) == "some words"
+    assert redact_secrets("some words", ("",)) == "some words"
 
 
 @given(st.text())
@@ -67,4 +67,4 @@ def test_whatever_they_say_stays_between_our_quotation_marks_on_one_line(text: s
 
 @given(st.text(max_size=40), st.text(max_size=40), st.text("abcXYZ019-_", min_size=8, max_size=40))
 def test_a_secret_never_survives(before: str, after: str, secret: str) -> None:
-    assert secret not in cleaned(before + secret + after, (secret,))
+    assert secret not in sanitize(before + secret + after, (secret,))

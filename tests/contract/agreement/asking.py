@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from tests.agreement.deck import At, Differs, NotObservable
+from tests.contract.agreement.deck import At, Differs, NotObservable
 
 Http = httpx.AsyncClient
 TERMINAL = {"Filled", "Cancelled", "Rejected"}

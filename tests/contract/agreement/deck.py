@@ -105,5 +105,5 @@ def deck() -> tuple[Card, ...]:
     """Import every card; they come in the order of their numbers."""
     for room in ("reading", "trading"):
         for file in sorted((_HERE / room).glob("*.py")):
-            importlib.import_module(f"tests.agreement.{room}.{file.stem}")
+            importlib.import_module(f"tests.contract.agreement.{room}.{file.stem}")
     return tuple(sorted(_dealt, key=lambda each: each.number))

@@ -1,4 +1,4 @@
-"""Look at the cards by hand, against the real service: python -m tests.agreement.run --help."""
+"""Look at the cards by hand, against the real service: python -m tests.contract.agreement.run --help."""
 
 import argparse
 import os
@@ -14,9 +14,9 @@ from uuid import uuid4
 import anyio
 import httpx
 
-from tests.agreement.asking import TERMINAL, hold, rest
-from tests.agreement.deck import At, Card, Differs, NotObservable, When, deck
-from tests.agreement.fence import Fence, Outside
+from tests.contract.agreement.asking import TERMINAL, hold, rest
+from tests.contract.agreement.deck import At, Card, Differs, NotObservable, When, deck
+from tests.contract.agreement.fence import Fence, Outside
 
 AGREES, DIFFERS, UNSEEN = "agrees", "differs", "not observable"
 ALL_AGREE, SOME_DIFFER, NOT_STARTED, NOT_FLAT = 0, 1, 2, 3
@@ -249,7 +249,7 @@ async def run(
 
 
 def _asked(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser("python -m tests.agreement.run", description=__doc__)
+    parser = argparse.ArgumentParser("python -m tests.contract.agreement.run", description=__doc__)
     parser.add_argument("--account", help="a simulated account; Sim101 for cards that only read")
     parser.add_argument("--instrument", default="MES", help="a root whose front month is looked at")
     parser.add_argument("--trading", action="store_true", help="also the cards that trade")

@@ -9,10 +9,10 @@ import httpx
 
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.faults import Fault, Lag
-from ct_mcp.simulator.transport import InProcessTransport
-from ct_mcp.simulator.world import Settings, Simulator
-from tests.agreement.asking import hold, place, rest
-from tests.agreement.deck import At, Card, When
+from ct_mcp.simulator.in_process import InProcessTransport
+from ct_mcp.simulator.simulator import Simulator, SimulatorSettings
+from tests.contract.agreement.asking import hold, place, rest
+from tests.contract.agreement.deck import At, Card, When
 
 TOKEN = "a-token-that-must-never-be-seen"
 INSTRUMENT = "MES 09-26"
@@ -37,7 +37,7 @@ class SpoiltTransport(httpx.AsyncBaseTransport):
 def world(when: When = When.ORDINARY) -> Simulator:
     """A simulator on a Wednesday morning, its budget of requests limited only where a card is about that."""
     clock = ManualClock(datetime(2026, 9, 9, 14, 30, 0, 123457, tzinfo=UTC))
-    settings = Settings() if when is When.CROWDED else Settings(rate_limit=None)
+    settings = SimulatorSettings() if when is When.CROWDED else SimulatorSettings(rate_limit=None)
     return Simulator(seed=7, clock=clock, token=TOKEN, settings=settings)
 
 

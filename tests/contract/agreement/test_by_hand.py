@@ -6,15 +6,15 @@ from itertools import pairwise
 import httpx
 import pytest
 
+from ct_mcp.simulator.accounts import SIM
 from ct_mcp.simulator.faults import Fault, Lag
-from ct_mcp.simulator.ledger import SIM
 from ct_mcp.simulator.server import served
-from ct_mcp.simulator.world import Simulator
-from tests.agreement import run as by_hand
-from tests.agreement.deck import deck
-from tests.agreement.fence import SPACING_SECONDS, Fence, Outside
-from tests.agreement.run import Wish
-from tests.agreement.simulated import TOKEN, world
+from ct_mcp.simulator.simulator import Simulator
+from tests.contract.agreement import run as by_hand
+from tests.contract.agreement.deck import deck
+from tests.contract.agreement.fence import SPACING_SECONDS, Fence, Outside
+from tests.contract.agreement.run import Wish
+from tests.contract.agreement.simulated import TOKEN, world
 
 READING = Wish("Sim101")
 TRADING = Wish("Sim101", trading=True)
@@ -56,6 +56,7 @@ async def _run(sim: Simulator, wish: Wish, token: str = TOKEN) -> Told:
     return told
 
 
+@pytest.mark.slow
 async def test_cards_that_read_are_looked_at_and_nothing_is_written() -> None:
     sim = world()
     told = await _run(sim, READING)
@@ -68,6 +69,7 @@ async def test_cards_that_read_are_looked_at_and_nothing_is_written() -> None:
     assert " agrees, 0 differs, " in told.lines[-1]
 
 
+@pytest.mark.slow
 async def test_cards_that_trade_leave_the_account_flat_and_say_so_after_reading_it() -> None:
     sim = world()
     told = await _run(sim, TRADING)
@@ -124,6 +126,7 @@ async def test_an_account_that_cannot_be_flattened_is_shouted_about() -> None:
     assert not any(line.startswith(" 160") for line in told.lines)
 
 
+@pytest.mark.slow
 async def test_a_difference_is_told_with_what_was_expected_and_what_came() -> None:
     sim = world()
     sim.faults.arm(Fault.STALE_QUOTE)

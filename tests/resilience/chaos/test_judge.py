@@ -4,26 +4,26 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from book import losses_in, lost_and_found, settled_wrongly
-from deeds import Deed
-from judge import UNHEARD, Case, Said, faults_in
+from journal_check import losses_in, lost_and_found, settled_wrongly
+from judge import UNHEARD, Observation, Said, faults_in
+from operations import Operation
 
 from ct_mcp.store.journal import Entry, EntryKind
 
 MES = "MES 09-26"
-BUY = Deed("place_order", {"account": "Sim101", "instrument": MES, "action": "BUY", "quantity": 2})
-CLOSE = Deed("close_position", {"account": "Sim101", "instrument": MES})
-PART = Deed("close_position", {"account": "Sim101", "instrument": MES, "quantity": 1})
-FLATTEN = Deed("flatten", {"account": "Sim101"})
-CANCEL = Deed("cancel_order", {"account": "Sim101", "order_id": "a"})
-CANCEL_ALL = Deed("cancel_orders", {"account": "Sim101", "instrument": MES})
-CHANGE = Deed("change_order", {"account": "Sim101", "order_id": "a", "quantity": 3})
-REVERSE = Deed("reverse_position", {"account": "Sim101", "instrument": MES})
-PROTECT = Deed("protect_position", {"account": "Sim101", "instrument": MES, "stop_loss_price": 6000.0})
-ENABLE = Deed("enable_strategy", {"account": "Sim101", "strategy_id": "7"})
-DISABLE = Deed("disable_strategy", {"account": "Sim101", "strategy_id": "7"})
-CLOSE_STRATEGY = Deed("close_strategy", {"account": "Sim101", "strategy_id": "7"})
-START = Deed("start_strategy", {"account": "Sim101"})
+BUY = Operation("place_order", {"account": "Sim101", "instrument": MES, "action": "BUY", "quantity": 2})
+CLOSE = Operation("close_position", {"account": "Sim101", "instrument": MES})
+PART = Operation("close_position", {"account": "Sim101", "instrument": MES, "quantity": 1})
+FLATTEN = Operation("flatten", {"account": "Sim101"})
+CANCEL = Operation("cancel_order", {"account": "Sim101", "order_id": "a"})
+CANCEL_ALL = Operation("cancel_orders", {"account": "Sim101", "instrument": MES})
+CHANGE = Operation("change_order", {"account": "Sim101", "order_id": "a", "quantity": 3})
+REVERSE = Operation("reverse_position", {"account": "Sim101", "instrument": MES})
+PROTECT = Operation("protect_position", {"account": "Sim101", "instrument": MES, "stop_loss": 6000.0})
+ENABLE = Operation("enable_strategy", {"account": "Sim101", "strategy_id": "7"})
+DISABLE = Operation("disable_strategy", {"account": "Sim101", "strategy_id": "7"})
+CLOSE_STRATEGY = Operation("close_strategy", {"account": "Sim101", "strategy_id": "7"})
+START = Operation("start_strategy", {"account": "Sim101"})
 RUNS, PAUSED, OVER = ["Realtime", True], ["Realtime", False], ["Finalized", False]
 NOTHING_CHANGED = Said(None, "ADDON_OFFLINE: away. Nothing was changed in the account.")
 DENIED = Said("denied", "DENIED (NOT sent)")
@@ -50,12 +50,14 @@ def said(status: str, **structure: Any) -> Said:
     return Said(status, status.upper(), {"status": status, **structure})
 
 
-def kinds(deed: Deed, answers: list[Said], before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+def kinds(operation: Operation, answers: list[Said], before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     """What is found where nothing was held back."""
-    return [kind for kind, _ in faults_in(Case(deed, answers, before, after, {**after, "writes": []}))]
+    return [kind for kind, _ in faults_in(Observation(operation, answers, before, after, {**after, "writes": []}))]
 
 
 FILLED = said("filled", order_id="a", filled_quantity=2, position_after=2)
+MEANWHILE = Said("filled", "WARNING: FILLED 2 of 2 BEFORE ITS CANCEL: BUY 2 (order-7)", {"status": "filled"})
+STOP_BEFORE = order(signed=-2, prices=[0.0, 5990.0])
 TRUE = [
     (BUY, FILLED, truth(), truth(order(state="Filled"), net=2, writes=("PlaceOrder",))),
     (BUY, said("working", order_id="own-a"), truth(), truth(order(), writes=("PlaceOrder",))),
@@ -76,6 +78,14 @@ TRUE = [
         truth(net=2),
         truth(order(signed=-2, prices=[0.0, 6000.0]), net=2, writes=("CancelAndBracket",)),
     ),
+    (
+        PROTECT,
+        said("changed"),
+        truth(STOP_BEFORE, net=2),
+        truth(order(signed=-2, prices=[0.0, 6000.0]), net=2, writes=("Change",)),
+    ),
+    (CHANGE, said("rejected", order_id="a"), truth(order()), truth(order(), writes=("Change",))),
+    (CANCEL_ALL, MEANWHILE, truth(order("order-7")), truth(order("order-7", "Filled"), writes=("CancelOrders",))),
     (ENABLE, said("changed"), truth(strategy=PAUSED), truth(strategy=RUNS, writes=("EnableStrategy",))),
     (DISABLE, said("changed"), truth(strategy=RUNS), truth(strategy=PAUSED, writes=("DisableStrategy",))),
     (CLOSE_STRATEGY, said("changed"), truth(strategy=RUNS), truth(strategy=OVER, writes=("CloseStrategy",))),
@@ -84,9 +94,9 @@ TRUE = [
 ]
 
 
-@pytest.mark.parametrize(("deed", "answer", "before", "after"), TRUE)
-def test_the_truth_is_no_lie(deed: Deed, answer: Said, before: dict[str, Any], after: dict[str, Any]) -> None:
-    assert kinds(deed, [answer], before, after) == []
+@pytest.mark.parametrize(("operation", "answer", "before", "after"), TRUE)
+def test_the_truth_is_no_lie(operation: Operation, answer: Said, before: dict[str, Any], after: dict[str, Any]) -> None:
+    assert kinds(operation, [answer], before, after) == []
 
 
 LIES = [
@@ -103,6 +113,8 @@ LIES = [
     ("loss", CANCEL, said("cancelled", order_id="a"), truth(order()), truth(order())),
     ("loss", CANCEL_ALL, said("cancelled"), truth(order()), truth(order())),
     ("loss", CHANGE, said("changed", order_id="a"), truth(order()), truth(order())),
+    ("loss", PROTECT, said("changed"), truth(STOP_BEFORE, net=2), truth(STOP_BEFORE, net=2)),
+    ("false filled", CANCEL_ALL, MEANWHILE, truth(order("order-7")), truth(order("order-7", "Cancelled"))),
     (
         "loss",
         PROTECT,
@@ -132,11 +144,11 @@ LIES = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "deed", "answer", "before", "after"), LIES)
+@pytest.mark.parametrize(("kind", "operation", "answer", "before", "after"), LIES)
 def test_a_planted_lie_is_found(
-    kind: str, deed: Deed, answer: Said, before: dict[str, Any], after: dict[str, Any]
+    kind: str, operation: Operation, answer: Said, before: dict[str, Any], after: dict[str, Any]
 ) -> None:
-    assert kind in kinds(deed, [answer], before, after)
+    assert kind in kinds(operation, [answer], before, after)
 
 
 def test_what_adds_up_is_found_twice_though_it_was_asked_for_twice() -> None:
@@ -153,10 +165,21 @@ def test_a_denial_is_no_lie_where_the_first_call_was_never_answered() -> None:
     assert kinds(BUY, [UNHEARD, DENIED], truth(), truth(order(), writes=("PlaceOrder",))) == []
 
 
-def test_what_comes_once_it_is_let_go_was_not_refused() -> None:
-    case = Case(BUY, [NOTHING_CHANGED], truth(), truth(), truth(order(), writes=("PlaceOrder",)))
+@pytest.mark.parametrize(("status", "is_found"), [("unknown", []), ("working", ["false filled"])])
+def test_what_was_read_before_the_write_had_ended_is_a_lie_only_where_it_is_claimed(
+    status: str, is_found: list[str]
+) -> None:
+    turned = truth(order(), net=-2, writes=("Reverse",)) | {"has_unread_write": True}
 
-    assert [kind for kind, _ in faults_in(case)] == ["false rejected"]
+    found = kinds(REVERSE, [said(status, order_id="a", position_after=2)], truth(net=2), turned)
+
+    assert found == is_found
+
+
+def test_what_comes_once_it_is_let_go_was_not_refused() -> None:
+    observed = Observation(BUY, [NOTHING_CHANGED], truth(), truth(), truth(order(), writes=("PlaceOrder",)))
+
+    assert [kind for kind, _ in faults_in(observed)] == ["false rejected"]
 
 
 def entry(kind: EntryKind, second: int = 0, **detail: Any) -> Entry:
@@ -165,9 +188,9 @@ def entry(kind: EntryKind, second: int = 0, **detail: Any) -> Entry:
     return Entry(second, at, kind, "BUY", "Sim101", "ticket", "own-a", "f", True, "", detail, "", "")
 
 
-def stood(*orders: dict[str, Any], write: str = "PlaceOrder") -> Case:
+def stood(*orders: dict[str, Any], write: str = "PlaceOrder") -> Observation:
     """One write, of which nothing was heard, and what stands after it."""
-    return Case(BUY, [UNHEARD], truth(), truth(*orders, writes=(write,)), truth(*orders))
+    return Observation(BUY, [UNHEARD], truth(), truth(*orders, writes=(write,)), truth(*orders))
 
 
 def test_a_write_that_nobody_wrote_down_is_a_loss() -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -15,14 +16,14 @@ from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.desk.desk import Desk
 from ct_mcp.guard.policy import Policy
 from ct_mcp.server.app import build_server
-from ct_mcp.server.wiring import Wiring
+from ct_mcp.server.context import ServerContext
 from ct_mcp.simulator.clock import ManualClock
-from ct_mcp.simulator.world import Settings, Simulator
+from ct_mcp.simulator.simulator import Simulator, SimulatorSettings
 from ct_mcp.store.sqlite import SqliteStore
 from tests.conftest import A_TRADING_MORNING
 
 ALL = frozenset({"read", "trade", "strategies"})
-SNAPSHOTS = Path(__file__).parents[1] / "snapshots"
+SNAPSHOTS = Path(__file__).parents[2] / "contract" / "snapshots"
 SCHEMAS = {
     tool["name"]: tool["inputSchema"].get("properties", {})
     for tool in (json.loads(file.read_text(encoding="utf-8")) for file in sorted(SNAPSHOTS.glob("*.json")))
@@ -34,7 +35,7 @@ SENSE = st.sampled_from(
 ) | st.sampled_from(
     ["1m", "1d", "2026-09-09", "2026-09-09T14:00:00Z", "334081723", "HoldLong", "account", "minute", "all", "risk"]
 )
-ODD = st.sampled_from(
+ODD: st.SearchStrategy[object] = st.sampled_from(
     ["", " ", "null", "nan", "\x00", "\ud800", "\u202eSim101", "../..", "Sim101/orders/place", "?a=b", "x" * 70_000]
 ) | st.sampled_from(
     [10**30, -(10**30), 1e308, 5e-324, -0.0, 10**400, [], [[]], {}, {"a": {"b": []}}, ["Sim101"] * 300, True, None]
@@ -51,7 +52,7 @@ def calls(draw: st.DrawFn) -> tuple[str, dict[str, object]]:
     return name, known | odd
 
 
-def _fitting(shape: dict) -> st.SearchStrategy[object]:
+def _fitting(shape: dict[str, Any]) -> st.SearchStrategy[object]:
     """What stands in the schema, mostly."""
     fits: dict[str, st.SearchStrategy[object]] = {
         "integer": st.integers(-1, 400),
@@ -71,7 +72,7 @@ async def _called(server: MCPServer, made: list[tuple[str, dict[str, object]]]) 
 
 async def _answers(made: list[tuple[str, dict[str, object]]], folder: Path) -> tuple[list[CallToolResult], Simulator]:
     clock = ManualClock(A_TRADING_MORNING)
-    sim = Simulator(seed=7, clock=clock, token="t", settings=Settings(rate_limit=None))
+    sim = Simulator(seed=7, clock=clock, token="t", settings=SimulatorSettings(rate_limit=None))
 
     async def pause(seconds: float) -> None:
         clock.advance(seconds)
@@ -81,7 +82,7 @@ async def _answers(made: list[tuple[str, dict[str, object]]], folder: Path) -> t
         policy = Policy(wait_seconds=1)
         desk = Desk(upstream, store, policy, clock=clock, pause=pause)
         try:
-            return await _called(build_server(Wiring(lambda: desk, policy, toolsets=ALL)), made), sim
+            return await _called(build_server(ServerContext(lambda: desk, policy, toolsets=ALL)), made), sim
         finally:
             await store.close()
 

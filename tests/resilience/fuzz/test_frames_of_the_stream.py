@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ct_mcp.crosstrade.protocol import MOST_ACCOUNTS, Doubt, Protocol
+from ct_mcp.crosstrade.stream.events import Gap
+from ct_mcp.crosstrade.stream.protocol import MOST_ACCOUNTS, StreamProtocol
 from ct_mcp.domain.instrument import Instrument
 
 START = datetime(2026, 9, 9, 14, 30, tzinfo=UTC)
@@ -44,7 +45,7 @@ STEPS = st.one_of(
 @settings(max_examples=250, deadline=None)
 @given(st.lists(STEPS, max_size=25))
 def test_any_text_in_any_order_breaks_nothing(steps: list[tuple[str, str]]) -> None:
-    protocol, now = Protocol(), START
+    protocol, now = StreamProtocol(), START
     for step, text in steps:
         now += timedelta(seconds=1)
         match step:
@@ -60,12 +61,12 @@ def test_any_text_in_any_order_breaks_nothing(steps: list[tuple[str, str]]) -> N
                 assert all(json.loads(said)["action"] for said in protocol.to_send(now))
     assert protocol.back_off_seconds <= 30
     told = protocol.events()
-    assert all(len(event.why) < 2000 for event in told if isinstance(event, Doubt))
+    assert all(len(event.why) < 2000 for event in told if isinstance(event, Gap))
     assert protocol.events() == []
 
 
 def test_a_million_accounts_do_not_fill_the_queues() -> None:
-    protocol = Protocol()
+    protocol = StreamProtocol()
     protocol.connected(START)
     protocol.want(WANTED)
     for number in range(3 * MOST_ACCOUNTS):

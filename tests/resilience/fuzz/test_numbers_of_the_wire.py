@@ -9,10 +9,11 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ct_mcp.crosstrade.failures import Answer, Request, failure_of, json_in, retry_after_seconds, their_words
-from ct_mcp.crosstrade.wire_row import Reply
+from ct_mcp.crosstrade.failures import HttpAnswer, SentRequest, error_text, failure_of, retry_after_seconds
+from ct_mcp.crosstrade.schemas.reply import Reply
+from ct_mcp.crosstrade.schemas.values import parse_json
 from ct_mcp.errors import CtMcpError, UpstreamError
-from tests.crosstrade.test_wire_damage import NOW, PAYLOADS, READERS, damaged, places
+from tests.unit.crosstrade.schemas.test_damage import NOW, PAYLOADS, READERS, damaged, places
 
 MARK = "@@here@@"
 DIGITS = st.integers(-(10**20), 10**20)
@@ -60,11 +61,11 @@ def unsound(value: object, name: str = "") -> Iterator[str]:  # noqa: C901 - one
                 yield from unsound(getattr(value, each.name), each.name)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.sampled_from(HOLED), RAW)
 def test_what_is_read_is_within_bounds_or_refused(place: tuple[str, str], raw: str) -> None:
     name, text = place
-    value = json_in(text.replace(MARK, raw))
+    value = parse_json(text.replace(MARK, raw))
     try:
         read = READERS[name](Reply(name, value, NOW))
     except UpstreamError as error:
@@ -103,10 +104,10 @@ BODIES = st.one_of(
 def test_any_answer_has_one_error_with_words_within_bounds(
     status: int, body: str, retry_after: str | None, is_write: bool
 ) -> None:
-    answer = Answer(status, body, retry_after)
-    error = failure_of(Request("PlaceOrder" if is_write else "ListOrders", writes=is_write), answer, NOW)
+    answer = HttpAnswer(status, body, retry_after)
+    error = failure_of(SentRequest("PlaceOrder" if is_write else "ListOrders", writes=is_write), answer, NOW)
     assert error is None or (isinstance(error, CtMcpError) and len(str(error)) < 3000)
     assert error is not None or 200 <= status < 300
     seconds = retry_after_seconds(answer, NOW)
     assert seconds is None or 0 <= seconds <= 3600
-    assert isinstance(their_words(answer), str)
+    assert isinstance(error_text(answer), str)

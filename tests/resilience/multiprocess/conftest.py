@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -13,19 +13,18 @@ import anyio
 import pytest
 from anyio import to_thread
 
-from ct_mcp.domain.action import Flatten, PlaceOrder
+from ct_mcp.domain.commands import Flatten
 from ct_mcp.domain.instrument import Instrument
-from ct_mcp.domain.order import OrderAction, OrderType, TimeInForce
 from ct_mcp.simulator.clock import ManualClock
-from ct_mcp.simulator.exchange import Pace
+from ct_mcp.simulator.exchange import ExchangePace
 from ct_mcp.simulator.server import served
-from ct_mcp.simulator.world import Settings, Simulator
-from ct_mcp.store.codec import action_to_text
+from ct_mcp.simulator.simulator import Simulator, SimulatorSettings
+from ct_mcp.store.ticket_codec import commands_to_text
+from tests.factories import place_order
 
-MES = Instrument("MES", 2026, 9)
 WORKER = Path(__file__).with_name("worker.py")
 TOKEN = "a-token-that-must-never-be-seen"
-AT_ONCE = Pace(acknowledgement_seconds=0.0, fill_seconds=0.0)
+AT_ONCE = ExchangePace(acknowledgement_seconds=0.0, fill_seconds=0.0)
 LONGEST_SECONDS = 60
 
 
@@ -65,7 +64,7 @@ class Process:
     def end(self) -> None:
         """End it, and what it waits for."""
         self._process.kill()
-        self._process.communicate(timeout=30)
+        self._process.communicate(timeout=60)
 
 
 class Processes:
@@ -81,7 +80,7 @@ class Processes:
             await _gathered([each.is_ready for each in self.all])
         self._are_ready = True
 
-    async def asked(self, command: str, *given: dict[str, object], **same: object) -> list[Any]:
+    async def asked(self, command: str, *given: Mapping[str, object], **same: object) -> list[Any]:
         """What each answers, or where it stops; ``given`` is for one after the other, ``same`` for all."""
         own = given or ({},) * len(self.all)
         return await _gathered([partial(p.asked, command, **same, **one) for p, one in zip(self.all, own, strict=True)])
@@ -116,13 +115,14 @@ def _started() -> Iterator[Processes]:
 @pytest.fixture
 def sim(clock: ManualClock) -> Simulator:
     """A world whose clock stands, where every order fills at once and nobody counts requests."""
-    return Simulator(seed=7, clock=clock, token=TOKEN, settings=Settings(pace=AT_ONCE, rate_limit=None))
+    return Simulator(seed=7, clock=clock, token=TOKEN, settings=SimulatorSettings(pace=AT_ONCE, rate_limit=None))
+
+
+Opened = Callable[..., Awaitable[Processes]]
 
 
 @pytest.fixture
-async def opened(
-    _started: Processes, sim: Simulator, tmp_path: Path, clock: ManualClock
-) -> AsyncIterator[Callable[..., Awaitable[Processes]]]:
+async def opened(_started: Processes, sim: Simulator, tmp_path: Path, clock: ManualClock) -> AsyncIterator[Opened]:
     """Open a desk in each process, all over one folder and within these limits, at a standing clock or the real one."""
     await _started.are_ready()
 
@@ -140,15 +140,16 @@ async def opened(
 
 @pytest.fixture
 def order(sim: Simulator, clock: ManualClock) -> Callable[..., str]:
-    """An order, as it is told to a process; of another quantity, side or price it is another action."""
+    """An order, as it is told to a process; of another quantity, side, price or root it is another action."""
 
-    def made(quantity: int, action: str = "BUY", ticks: int | None = None, account: str = "Sim101") -> str:
-        last = sim.market.top(sim.market.front("MES", clock()), clock()).last
-        kind = OrderType.MARKET if ticks is None else OrderType.LIMIT
-        price = None if ticks is None else (last + ticks) * Decimal("0.25")
-        return action_to_text(
-            PlaceOrder(account, MES, OrderAction(action), quantity, kind, price, None, TimeInForce.DAY)
-        )
+    def made(
+        quantity: int, action: str = "BUY", ticks: int | None = None, account: str = "Sim101", root: str = "MES"
+    ) -> str:
+        front = sim.market.front(root, clock())
+        last = sim.market.top(front, clock()).last
+        limit = None if ticks is None else (last + ticks) * Decimal("0.25")
+        instrument = Instrument(root, front.year, front.month)
+        return commands_to_text((place_order(action, quantity, limit, account=account, instrument=instrument),))
 
     return made
 
@@ -156,4 +157,4 @@ def order(sim: Simulator, clock: ManualClock) -> Callable[..., str]:
 @pytest.fixture(scope="session")
 def flatten() -> str:
     """Leaving the account, as it is told to a process."""
-    return action_to_text(Flatten("Sim101", None))
+    return commands_to_text((Flatten("Sim101", None),))

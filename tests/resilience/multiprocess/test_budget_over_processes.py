@@ -1,6 +1,5 @@
 """The request budget over several processes, in real time, as the service counts: judged by when requests arrived."""
 
-from collections.abc import Callable
 from itertools import combinations
 from time import monotonic
 from typing import Any
@@ -11,7 +10,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ct_mcp.simulator.clock import wall_clock
 from ct_mcp.simulator.hours import MarketHours
-from ct_mcp.simulator.world import Simulator
+from ct_mcp.simulator.simulator import Simulator
+from tests.resilience.multiprocess.conftest import Opened
 
 TOKEN = "a-token-that-must-never-be-seen"
 AT_ONCE = 10
@@ -50,7 +50,7 @@ def arrivals(sim: Simulator) -> Arrivals:
 
 
 async def test_reads_of_all_keep_to_the_rate_and_an_exit_of_one_goes_before_them(
-    arrivals: Arrivals, opened: Callable, flatten: str, sim: Simulator
+    arrivals: Arrivals, opened: Opened, flatten: str, sim: Simulator
 ) -> None:
     processes = await opened(real_time=True)
     first, second, third = processes.all

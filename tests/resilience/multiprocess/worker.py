@@ -15,18 +15,19 @@ from typing import Any
 import anyio
 from anyio import to_thread
 
-from ct_mcp.crosstrade.budget import Allowance, Bucket, allowance
 from ct_mcp.crosstrade.client import CrossTrade
-from ct_mcp.crosstrade.line import Timeouts, utc_now
+from ct_mcp.crosstrade.connection import utc_now
+from ct_mcp.crosstrade.rate_limit import Allowance, TokenBucket, allowance
+from ct_mcp.crosstrade.request import CallTimeouts
 from ct_mcp.desk.desk import Desk
 from ct_mcp.desk.outcome import Outcome
-from ct_mcp.desk.shared_budget import SharedBudget
-from ct_mcp.domain.ticket import Approval, Halt
+from ct_mcp.desk.request_budget import SharedBudget
+from ct_mcp.domain.approval import Approval, Halt
 from ct_mcp.errors import CtMcpError
 from ct_mcp.guard.policy import AccountPolicy, Limits, Mode, Policy
-from ct_mcp.store.codec import action_from_text
-from ct_mcp.store.meters import Meters
+from ct_mcp.store.rate_limit_file import RateLimitFile
 from ct_mcp.store.sqlite import SqliteStore
+from ct_mcp.store.ticket_codec import commands_from_text
 
 LIMITS = Limits(max_orders_per_minute=1000, max_orders_per_day=1000, duplicate_window_seconds=0.0)
 
@@ -54,7 +55,7 @@ class Unmetered:
 
     async def snapshot(self, now: datetime) -> Allowance:
         """Say that all is left."""
-        return allowance(Bucket(), now)
+        return allowance(TokenBucket(), now)
 
 
 class Stopping:
@@ -89,11 +90,13 @@ class Worker:
         accounts = {"APEX-482910": AccountPolicy(approval=Approval.NONE)}
         mode = Mode(limits.pop("mode", Mode.SIM))
         policy = Policy(mode, replace(LIMITS, **limits), simulated=Approval.NONE, accounts=accounts)
-        self.meters = Meters(Path(folder), busy_timeout_seconds=5)
+        self.meters = RateLimitFile(Path(folder), busy_timeout_seconds=5)
         budget = Unmetered() if now else SharedBudget(self.meters, token, utc_now)
         pause = passed if now else anyio.sleep
         self.store = Stopping(SqliteStore(Path(folder), busy_timeout_seconds=20))
-        self.client = CrossTrade(url, token, Timeouts(turn_seconds=25), clock=self.clock, budget=budget, sleep=pause)
+        self.client = CrossTrade(
+            url, token, CallTimeouts(turn_seconds=25), clock=self.clock, budget=budget, sleep=pause
+        )
         self.desk = Desk(self.client, self.store, policy, clock=self.clock, pause=pause)
 
     def clock(self) -> datetime:
@@ -101,9 +104,9 @@ class Worker:
         return self.now or datetime.now(UTC)
 
     async def propose(self, action: str, stop_at: str = "") -> object:
-        """Propose what `action_to_text` wrote; the ticket, or the reasons of the denial."""
+        """Propose what `commands_to_text` wrote; the ticket, or the reasons of the denial."""
         self.store.stops_at = stop_at
-        proposed = await self.desk.propose(action_from_text(action))
+        proposed = await self.desk.propose(commands_from_text(action))
         return list(proposed.reasons) if isinstance(proposed, Outcome) else proposed.ticket_id
 
     async def commit(self, ticket_id: str, stop_at: str = "") -> object:
@@ -114,7 +117,7 @@ class Worker:
 
     async def halt(self) -> bool:
         """Halt trading."""
-        return await self.store.set_halt(Halt("the person", self.clock(), "lunch"))
+        return bool(await self.store.set_halt(Halt("the person", self.clock(), "lunch")))
 
     async def arm(self, account: str) -> None:
         """Arm an account for an hour."""
@@ -122,7 +125,7 @@ class Worker:
 
     async def disarm(self, account: str) -> bool:
         """Disarm it."""
-        return await self.store.disarm(account, "the person", self.clock())
+        return bool(await self.store.disarm(account, "the person", self.clock()))
 
     async def read(self, count: int) -> int:
         """Ask so many questions at once, and wait until each has its answer."""
@@ -139,7 +142,7 @@ class Worker:
     async def take_lease(self, holder: str, stop_at: str = "") -> bool:
         """Take the lease of the stream."""
         self.store.stops_at = stop_at
-        return await self.store.take_lease("stream", holder, self.clock(), timedelta(seconds=15))
+        return bool(await self.store.take_lease("stream", holder, self.clock(), timedelta(seconds=15)))
 
     async def close(self) -> None:
         """Close everything."""

@@ -15,18 +15,18 @@ import anyio
 from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.desk.desk import Desk
 from ct_mcp.desk.outcome import Outcome, Status
-from ct_mcp.domain.action import Action, CancelOrders, Flatten, FlattenEverything, PlaceOrder
+from ct_mcp.domain.approval import Ticket
+from ct_mcp.domain.commands import CancelOrders, Command, Flatten, PlaceOrder
 from ct_mcp.domain.instrument import Instrument
-from ct_mcp.domain.ticket import Ticket
 from ct_mcp.errors import CtMcpError, NotConfirmed, OutcomeUnknown
 from ct_mcp.guard.policy import AccountPolicy, Limits, Mode, Policy
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.orders import Action as Way
-from ct_mcp.simulator.orders import OrderLabels, OrderTerms, OrderType
-from ct_mcp.simulator.world import Settings, Simulator
+from ct_mcp.simulator.orders import OrderLabels, OrderTerms, SimOrderType
+from ct_mcp.simulator.simulator import Simulator, SimulatorSettings
 from ct_mcp.store.journal import EntryKind
 from ct_mcp.store.sqlite import SqliteStore
-from tests.model.witness import MAX_ORDER, MAX_POSITION, ROOT, Died, Witness
+from tests.resilience.stateful.witness import MAX_ORDER, MAX_POSITION, ROOT, Died, Sent, Witness, may_fill
 
 ACCOUNTS = ("Sim101", "APEX-482910")
 MES = Instrument(ROOT, 2026, 9)
@@ -48,7 +48,7 @@ class Scene:
         self.runner = asyncio.Runner()
         self.folder = Path(mkdtemp(prefix="model"))
         self.clock = ManualClock(MORNING)
-        self.sim = Simulator(seed=7, clock=self.clock, token="t", settings=Settings(rate_limit=None))
+        self.sim = Simulator(seed=7, clock=self.clock, token="t", settings=SimulatorSettings(rate_limit=None))
         self.auditor = SqliteStore(self.folder)
         self.witness = Witness(self.sim, self.auditor, live_mode=live)
         named = {name: AccountPolicy() for name in ACCOUNTS}
@@ -59,7 +59,7 @@ class Scene:
         self.tickets: dict[str, Ticket] = {}
         self.committed: set[str] = set()
         for _ in range(2):
-            self._furnish()
+            self._start_desk()
 
     def run(self, work: Awaitable[_T]) -> _T:
         """Do one thing, on the one event loop of this world."""
@@ -76,10 +76,11 @@ class Scene:
         self.runner.close()
         rmtree(self.folder, ignore_errors=True)
 
-    def _furnish(self) -> Desk:
+    def _start_desk(self) -> Desk:
         """A desk as a new process would have it: only what is on disk is known."""
-        world = {"transport": self.witness, "clock": self.clock, "sleep": self._pause}
-        upstream = CrossTrade("https://simulator.invalid", "t", **world)
+        upstream = CrossTrade(
+            "https://simulator.invalid", "t", transport=self.witness, clock=self.clock, sleep=self._pause
+        )
         self.stores.append(SqliteStore(self.folder))
         desk = Desk(upstream, self.stores[-1], self.policy, clock=self.clock, pause=self._pause)
         self.desks.append(desk)
@@ -92,12 +93,12 @@ class Scene:
         """End one process and start another in its place, over the same folder."""
         self.desks.pop(which)
         self.run(self.stores.pop(which).close())
-        self._furnish()
+        self._start_desk()
 
-    def propose(self, which: int, action: Action) -> Ticket | None:
-        """Ask for an action; nothing may leave."""
+    def propose(self, which: int, *commands: Command) -> Ticket | None:
+        """Ask for commands, under one ticket; nothing may leave."""
         try:
-            proposed = self.run(self.desks[which].propose(action, "because"))
+            proposed = self.run(self.desks[which].propose(commands, "because"))
         except CtMcpError:
             return None
         if isinstance(proposed, Outcome):
@@ -106,23 +107,23 @@ class Scene:
         self.tickets[proposed.ticket_id] = proposed
         return proposed
 
-    def preview(self, which: int, action: Action) -> None:
-        """Look at an action: nothing is written, and what is unsettled counts as pending."""
+    def preview(self, which: int, command: Command) -> None:
+        """Look at a command: nothing is written, and what is unsettled counts as pending."""
         before = self.run(self.auditor.verify()).count
         try:
-            case = self.run(self.desks[which].facts.case(action))
+            context = self.run(self.desks[which].preview(command)).context
         except CtMcpError:
             return
         written = self.run(self.auditor.verify()).count - before
         assert all(entry.kind is EntryKind.DAY_LOSS for entry in self.run(self.auditor.entries(written)))
-        listed = {name for order in case.view.orders or () for name in (order.order_id, order.own_id)}
+        listed = {name for order in context.orders or () for name in (order.order_id, order.own_id)}
         due = sorted(
-            signed
+            fill.signed
             for entry in self.run(self.auditor.unsettled())
-            if entry.account == action.account and entry.own_id not in listed
-            for *_, signed in entry.detail["may_fill"]
+            if entry.account == command.account and entry.own_id not in listed
+            for fill in may_fill(entry)
         )
-        assert due == sorted(order.signed_quantity for order in case.view.pending)
+        assert due == sorted(order.signed_quantity for order in context.pending)
 
     def approve(self, which: int, ticket: Ticket, channel: str) -> None:
         """The person types the phrase."""
@@ -170,43 +171,58 @@ class Scene:
         else:
             self._is_so(self.tickets[ticket_id], answer, mine, alone=alone)
 
-    def _is_so(self, ticket: Ticket, outcome: Outcome, mine: list[object], *, alone: bool) -> None:
+    def _is_so(self, ticket: Ticket, outcome: Outcome, mine: list[Sent], *, alone: bool) -> None:
         if outcome.status.sent is False:
             assert not mine, f"{outcome.status}, and it left"
         outstanding = {entry.ticket_id for entry in self.run(self.auditor.unsettled())}
-        # Of several accounts "accepted" also says that one was certainly not sent to; that one waits for nothing.
-        open_ended = (
-            {Status.UNKNOWN} if isinstance(ticket.action, FlattenEverything) else {Status.UNKNOWN, Status.ACCEPTED}
-        )
+        # Of several commands "accepted" also says that one was certainly not sent; that one waits for nothing.
+        several = len(ticket.commands) > 1
+        open_ended = {Status.UNKNOWN} if several else {Status.UNKNOWN, Status.ACCEPTED}
         if outcome.status in open_ended and mine:
-            assert ticket.ticket_id in outstanding, f"{outcome.status}, and nothing waits to be settled"
+            # It may be settled itself, and be told as accepted for what else may still fill, which is named.
+            waits = ticket.ticket_id in outstanding or "this may still fill" in outcome.alarm
+            assert waits, f"{outcome.status}, and nothing waits to be settled: {outcome}"
         if outcome.status is Status.FLAT and alone:
-            for account in getattr(ticket.action, "accounts", (ticket.action.account,)):
-                assert self.witness.net(account) == 0, "told as flat, and something is held"
-                left = [] if isinstance(ticket.action, CancelOrders) else self.witness.live(account)
-                assert not left, "told as flat, and orders stand"
-        if alone and outcome.position_after is not None and getattr(ticket.action, "instrument", None) == MES:
-            assert outcome.position_after == self.witness.net(ticket.action.account), "another position is held"
-        if isinstance(ticket.action, PlaceOrder):
-            self._order_is_so(ticket, outcome)
+            for command in ticket.commands:
+                self._is_flat(command)
+        if several:
+            self._all_are_so(ticket, outcome)
+            return
+        (command,) = ticket.commands
+        if alone and outcome.position_after is not None and getattr(command, "instrument", None) == MES:
+            assert outcome.position_after == self.witness.net(command.account), "another position is held"
+        if isinstance(command, PlaceOrder):
+            self._order_is_so(ticket.own_id, outcome.status)
 
-    def _order_is_so(self, ticket: Ticket, outcome: Outcome) -> None:
-        order = next((one for one in self.sim.exchange.orders if one.labels.own_id == ticket.own_id), None)
+    def _is_flat(self, command: Command) -> None:
+        assert self.witness.net(command.account) == 0, "told as flat, and something is held"
+        left = [] if isinstance(command, CancelOrders) else self.witness.live(command.account)
+        assert not left, "told as flat, and orders stand"
+
+    def _all_are_so(self, ticket: Ticket, outcome: Outcome) -> None:
+        """One answer for several commands is never better than what became of any of them."""
+        for number, command in enumerate(ticket.commands):
+            if isinstance(command, PlaceOrder):
+                assert outcome.status is not Status.FLAT, "orders were placed, and it is told as flat"
+                if outcome.status in (Status.FILLED, Status.REJECTED):
+                    self._order_is_so(ticket.own_id_of(number), outcome.status)
+
+    def _order_is_so(self, own_id: str, status: Status) -> None:
+        order = next((one for one in self.sim.exchange.orders if one.labels.own_id == own_id), None)
         is_so = {
             Status.FILLED: order is not None and order.remaining == 0,
             Status.REJECTED: order is None or (order.filled == 0 and not order.is_live),
             Status.CANCELLED: order is not None and not order.is_live,
             Status.WORKING: order is not None,
         }
-        assert is_so.get(outcome.status, True), f"{outcome.status}, and it is not"
+        assert is_so.get(status, True), f"{status}, and it is not"
 
     def at_most(self) -> dict[str, int]:
         """How often each ticket may write."""
-        counts = {}
-        for ticket_id, ticket in self.tickets.items():
-            accounts = len(ticket.action.accounts) if isinstance(ticket.action, FlattenEverything) else 1
-            counts[ticket_id] = 2 * accounts if isinstance(ticket.action, Flatten | FlattenEverything) else 1
-        return counts
+        return {
+            ticket_id: sum(2 if isinstance(command, Flatten) else 1 for command in ticket.commands)
+            for ticket_id, ticket in self.tickets.items()
+        }
 
     def price(self, ticks: int) -> Decimal:
         """A price so many ticks above the last trade, or below it."""
@@ -217,7 +233,7 @@ class Scene:
         """Somebody else sends a market order by hand; it takes a moment."""
         self.sim.advance(0)
         contract = self.sim.market.front(ROOT, self.clock())
-        terms = OrderTerms(contract, Way(way), quantity, OrderType.MARKET)
+        terms = OrderTerms(contract, Way(way), quantity, SimOrderType.MARKET)
         self.sim.exchange.submit(self.witness.account(account), terms, OrderLabels(rpc="ByHand"), self.clock())
         self.sim.advance(3)
 

@@ -1,25 +1,28 @@
 """Whatever is called, in whatever order, with restarts and faults in between: nothing twice, nothing without a yes.
 
-A bigger budget, by hand: ``CT_MCP_MODEL_EXAMPLES=2000 pytest tests/model``; it then draws anew each time.
+A bigger budget, by hand: ``CT_MCP_MODEL_EXAMPLES=2000 pytest tests/resilience/stateful``; it then draws anew each time.
 """
 
 import os
+from collections.abc import Callable
+from typing import Any
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from ct_mcp.domain.action import (
-    Action,
+from ct_mcp.desk.controls import Actor
+from ct_mcp.domain.approval import Halt, Ticket
+from ct_mcp.domain.commands import (
     CancelOrder,
     CancelOrders,
     ChangeOrder,
     ClosePosition,
     CloseStrategy,
+    Command,
     DisableStrategy,
     EnableStrategy,
     Flatten,
-    FlattenEverything,
     PlaceOrder,
     ProtectPosition,
     ReplaceOrder,
@@ -27,10 +30,9 @@ from ct_mcp.domain.action import (
 )
 from ct_mcp.domain.order import OrderAction, OrderType, TimeInForce
 from ct_mcp.domain.strategy import BarType, HostMode, StartStrategy
-from ct_mcp.domain.ticket import Halt, Ticket
+from ct_mcp.simulator.fault_responses import FAULTS_AFTER_ACCEPT as AFTER_ACCEPT
 from ct_mcp.simulator.faults import AnyFault, Fault, Lag
-from ct_mcp.simulator.misbehaviour import AFTER as AFTER_ACCEPT
-from tests.model.scene import ACCOUNTS, MES, Scene
+from tests.resilience.stateful.scene import ACCOUNTS, MES, Scene
 
 _BY_HAND = os.environ.get("CT_MCP_MODEL_EXAMPLES")
 # Shrinking a story of thirty steps takes minutes; by hand it is worth them.
@@ -45,12 +47,24 @@ _ACCOUNT = st.sampled_from((*ACCOUNTS[:1] * 2, *ACCOUNTS))
 _WHAT = (
     st.sampled_from(["buy", "sell"] * 3 + ["limit"] * 2)
     | st.sampled_from(
-        ["stop", "flat_first", "change", "cancel", "cancel_all", "close", "part", "flatten", "everything", "replace"]
+        [
+            "stop",
+            "flat_first",
+            "change",
+            "cancel",
+            "cancel_all",
+            "close",
+            "part",
+            "flatten",
+            "everything",
+            "replace",
+            "two",
+        ]
     )
     | st.sampled_from(["reverse", "protect", "start", "enable", "disable", "close_strategy"])
 )
 _RPCS_OF = {
-    **dict.fromkeys(("buy", "sell", "limit", "stop"), "PlaceOrder"),
+    **dict.fromkeys(("buy", "sell", "limit", "stop", "two"), "PlaceOrder"),
     **dict.fromkeys(("close", "part"), "ClosePosition"),
     **dict.fromkeys(("flatten", "everything"), "Flatten"),
     **{"flat_first": "FlatPlace", "change": "Change", "cancel": "Cancel", "cancel_all": "CancelOrders"},
@@ -59,14 +73,16 @@ _RPCS_OF = {
     "close_strategy": "CloseStrategy",
 }
 _TROUBLE = st.lists(st.sampled_from(_FAULTS), max_size=2) | st.sampled_from(AFTER).map(lambda fault: [fault])
+_EXIT = st.sampled_from(["close", "flatten", "everything"])
+_STUCK = st.sampled_from([Lag.CLOSE_STUCK, Fault.NO_FILL, *AFTER, Fault.REQUEST_LOST_BEFORE_ACCEPT])
 _DIES = st.sampled_from(["", "", "", "", "before", "after"])
-_DEED = st.sampled_from([*["trades", "disarm", "form"] * 3, "halt", "lapse", "loss"])
+_DEED = st.sampled_from([*["trades", "disarm", "form"] * 3, "halt", "expire", "loss"])
 _WAY = st.sampled_from(["BUY", "SELL"])
 
 
-def order(account: str, way: str, quantity: int, kind: str = "MARKET", **more: object) -> PlaceOrder:
+def order(account: str, way: str, quantity: int, kind: str = "MARKET", **more: Any) -> PlaceOrder:
     """One order, whose prices are in ``more``."""
-    prices = {"limit_price": None, "stop_price": None, **more}
+    prices: dict[str, Any] = {"limit_price": None, "stop_price": None, **more}
     terms = (OrderAction(way), quantity, OrderType(kind))
     return PlaceOrder(account, MES, *terms, time_in_force=TimeInForce.DAY, **prices)
 
@@ -85,8 +101,19 @@ class Model(RuleBasedStateMachine):
         if hasattr(self, "scene"):
             self.scene.close()
 
-    def action(self, what: str, account: str, size: int, pick: int) -> Action:
-        """An action over what stands in the simulator at this moment."""
+    def commands(self, what: str, account: str, size: int, pick: int) -> tuple[Command, ...]:
+        """One command over what stands in the simulator at this moment, or several for one ticket."""
+        match what:
+            case "everything":
+                return tuple(Flatten(name, None) for name in ACCOUNTS)
+            case "two":
+                stop = self.command("stop", account, size, pick)
+                return (order(account, "BUY", size), stop)
+            case _:
+                return (self.command(what, account, size, pick),)
+
+    def command(self, what: str, account: str, size: int, pick: int) -> Command:
+        """One command over what stands in the simulator at this moment."""
         scene = self.scene
         live = scene.witness.live(account)
         order_id = live[pick % len(live)].id if live else "no-such-order"
@@ -95,7 +122,7 @@ class Model(RuleBasedStateMachine):
         held = scene.witness.net(account)
         sign = 1 if held >= 0 else -1
         strategy = ("334081723", "334081724", "334081725", "1")[pick]
-        made = {
+        made: dict[str, Callable[[], Command]] = {
             "buy": lambda: order(account, "BUY", size),
             "sell": lambda: order(account, "SELL", size),
             "limit": lambda: resting,
@@ -107,7 +134,6 @@ class Model(RuleBasedStateMachine):
             "close": lambda: ClosePosition(account, MES),
             "part": lambda: ClosePosition(account, MES, quantity=size),
             "flatten": lambda: Flatten(account, None if pick % 2 else MES),
-            "everything": lambda: FlattenEverything(ACCOUNTS),
             "replace": lambda: ReplaceOrder(account, order_id, resting),
             "reverse": lambda: ReversePosition(account, MES),
             "protect": lambda: ProtectPosition(account, MES, scene.price(40 * sign), scene.price(-40 * sign)),
@@ -125,14 +151,14 @@ class Model(RuleBasedStateMachine):
 
     @rule(which=_DESK, what=_WHAT, account=_ACCOUNT, size=st.integers(1, 4), pick=_LATE)
     def proposes(self, which: int, what: str, account: str, size: int, pick: int) -> None:
-        self.scene.propose(which, self.action(what, account, size, pick))
+        self.scene.propose(which, *self.commands(what, account, size, pick))
 
     @rule(which=_DESK, what=_WHAT, account=_ACCOUNT, size=st.integers(1, 3), pick=_LATE, trouble=_TROUBLE, dies=_DIES)
     def trades(
         self, which: int, what: str, account: str, size: int, pick: int, trouble: list[AnyFault], dies: str
     ) -> None:
         """Propose, approve and commit; perhaps something misbehaves, or the process dies while it sends."""
-        ticket = self.scene.propose(which, self.action(what, account, size, pick))
+        ticket = self.scene.propose(which, *self.commands(what, account, size, pick))
         if ticket is None:
             return
         self.scene.approve(1 - which, ticket, "form" if pick == 3 else "page")
@@ -145,6 +171,30 @@ class Model(RuleBasedStateMachine):
     trades_more = rule(which=_DESK, what=_WHAT, account=_ACCOUNT, size=st.integers(1, 3), pick=_LATE)(
         lambda self, which, what, account, size, pick: self.trades(which, what, account, size, pick, [], "")
     )
+
+    @rule(which=_DESK, account=_ACCOUNT, size=st.integers(1, 2), pick=_LATE, trouble=_TROUBLE)
+    def trades_two(self, which: int, account: str, size: int, pick: int, trouble: list[AnyFault]) -> None:
+        """Two orders under one ticket; perhaps what misbehaves strikes the first of them."""
+        self.begins_afresh(account)
+        self.trades(which, "two", account, size, pick, trouble, "")
+
+    @rule(which=_DESK, exits=st.tuples(_EXIT, _EXIT), account=_ACCOUNT, size=st.integers(1, 3), fault=_STUCK)
+    def leaves_twice(self, which: int, exits: tuple[str, str], account: str, size: int, fault: AnyFault) -> None:
+        """The first exit may be on its way still when the other process is asked for another."""
+        self.begins_afresh(account)
+        self.scene.somebody_trades(account, "Buy", size)
+        self.trades(which, exits[0], account, size, 1, [fault], "")
+        self.trades(1 - which, exits[1], account, size, 1, [], "")
+
+    @rule(which=_DESK, account=_ACCOUNT, size=st.integers(1, 3), is_halted=st.booleans())
+    def closes_a_part_beside_its_exits(self, which: int, account: str, size: int, is_halted: bool) -> None:
+        """What stands around the position would turn it round once a part of it is gone."""
+        self.begins_afresh(account)
+        self.scene.somebody_trades(account, "Buy", 3)
+        self.trades(which, "protect", account, size, 1, [], "")
+        if is_halted:
+            self.the_person_steps_in("halt", account)
+        self.trades(which, "part", account, size, 1, [], "")
 
     def begins_afresh(self, account: str) -> None:
         """The guard halts after a few denials, and faults stay: without this most stories would end there."""
@@ -171,7 +221,7 @@ class Model(RuleBasedStateMachine):
             case "halt" | "disarm":
                 self.the_person_steps_in(deed, account)
                 self.scene.sim.advance(3)
-            case "lapse":
+            case "expire":
                 self.scene.sim.advance(95)
         if ticket is not None:
             self.scene.commit((which, ticket.ticket_id))
@@ -204,7 +254,7 @@ class Model(RuleBasedStateMachine):
         """Two orders that pass side by side, each at a process of its own."""
         self.begins_afresh(account)
         asked = [order(account, way, size) for way, size in zip(ways, sizes, strict=True)]
-        tickets = [self.scene.propose(which, action) for which, action in enumerate(asked)]
+        tickets = [self.scene.propose(which, command) for which, command in enumerate(asked)]
         both = [(which, ticket) for which, ticket in enumerate(tickets) if ticket]
         for which, ticket in both:
             self.scene.approve(which, ticket, "terminal")
@@ -213,8 +263,8 @@ class Model(RuleBasedStateMachine):
     @rule(which=_DESK, what=_WHAT, account=_ACCOUNT, unknown=st.sampled_from(["", "0123456789abcdef", "' OR 1=1"]))
     def looks(self, which: int, what: str, account: str, unknown: str) -> None:
         """Preview, and commit what nobody knows."""
-        if what != "everything":
-            self.scene.preview(which, self.action(what, account, 1, 0))
+        for command in self.commands(what, account, 1, 0):
+            self.scene.preview(which, command)
         self.scene.commit((which, unknown))
 
     @rule(which=_DESK)
@@ -226,9 +276,9 @@ class Model(RuleBasedStateMachine):
         scene = self.scene
         match deed:
             case "halt":
-                assert isinstance(scene.run(scene.desks[0].halt("enough", "person")), Halt)
+                assert isinstance(scene.run(scene.desks[0].controls.halt("enough", Actor.TERMINAL)), Halt)
             case "resume":
-                scene.run(scene.auditor.clear_halt("person", scene.clock()))
+                scene.run(scene.desks[0].controls.resume(Actor.PAGE))
             case "disarm":
                 scene.disarm(account)
             case _:
@@ -271,7 +321,7 @@ class Model(RuleBasedStateMachine):
 
 TestModel = Model.TestCase
 TestModel.settings = settings(
-    max_examples=int(_BY_HAND or 40),
+    max_examples=int(_BY_HAND or 25),
     stateful_step_count=30,
     derandomize=not _BY_HAND,
     database=None,

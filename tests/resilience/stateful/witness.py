@@ -7,17 +7,18 @@ import json
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import httpx
 
-from ct_mcp.desk.errand import STALE_AFTER_SECONDS
-from ct_mcp.domain import action as asked
+from ct_mcp.desk.execution import STALE_AFTER_SECONDS
+from ct_mcp.domain import commands as asked
+from ct_mcp.domain.approval import Approval, ApprovalItem, Ticket, TicketState
 from ct_mcp.domain.strategy import StartStrategy
-from ct_mcp.domain.ticket import Approval, Ticket, TicketState
-from ct_mcp.simulator.ledger import Account
-from ct_mcp.simulator.orders import Order
-from ct_mcp.simulator.world import Simulator
+from ct_mcp.simulator.accounts import SimAccount
+from ct_mcp.simulator.orders import SimOrder
+from ct_mcp.simulator.simulator import Simulator
 from ct_mcp.store.journal import Entry, EntryKind
 from ct_mcp.store.sqlite import SqliteStore
 
@@ -47,9 +48,9 @@ _MEANT = {
     "Change": asked.ChangeOrder,
     "CancelReplace": asked.ReplaceOrder,
     "Cancel": asked.CancelOrder,
-    "CancelOrders": asked.CancelOrders | asked.Flatten | asked.FlattenEverything,
+    "CancelOrders": asked.CancelOrders | asked.Flatten,
     "ClosePosition": asked.ClosePosition,
-    "Flatten": asked.Flatten | asked.FlattenEverything,
+    "Flatten": asked.Flatten,
     "Reverse": asked.ReversePosition,
     "CancelAndBracket": asked.ProtectPosition,
     "StartStrategy": StartStrategy,
@@ -60,6 +61,23 @@ _MEANT = {
 _RANK = (Approval.NONE, Approval.FORM, Approval.PAGE, Approval.PAGE_PIN)
 _CHANNELS = {Approval.FORM: {"form", "page", "terminal"}, Approval.PAGE: {"page", "terminal"}}
 _REFUSED = (400, 401, 403, 404, 409)
+
+
+class MayFill(NamedTuple):
+    """Signed contracts that may come of an intent, and whether they leave a position, as the journal has it on disk."""
+
+    root: str
+    year: int
+    month: int
+    signed: int
+    leaves: bool
+
+
+def may_fill(intent: Entry) -> list[MayFill]:
+    """What an intent says may come of it."""
+    rows = intent.detail["may_fill"]
+    assert isinstance(rows, list)
+    return [MayFill(*row) for row in rows]
 
 
 class Died(BaseException):
@@ -137,10 +155,11 @@ class Witness(httpx.AsyncBaseTransport):
         took = self.sim.requests[-1].accepted and status not in _REFUSED
         self.sent.append(Sent(entry.ticket_id or "", rpc, took))
 
-    async def _hold(self, rpc: str, account: str, path: str, said: dict) -> Entry:
+    async def _hold(self, rpc: str, account: str, path: str, said: dict[str, Any]) -> Entry:
         """Find the intent and the ticket of a write; nothing leaves without them."""
         journal = (await self.auditor.entries(5000))[::-1]
-        entry, ticket = await self._intent_of(rpc, account, journal)
+        entry, ticket, number = await self._intent_of(rpc, account, journal)
+        command = ticket.commands[number]
         assert ticket.state is TicketState.SPENT, "a write without a spent ticket"
         assert ticket.ticket_id in self.under_way, "a write of a ticket that nobody commits"
         if ticket.approval is not Approval.NONE:
@@ -148,20 +167,59 @@ class Witness(httpx.AsyncBaseTransport):
         if own_id := said.get("orderId"):
             assert own_id not in self.own_ids, "an own id left twice"
             self.own_ids.add(own_id)
+        others = [other for other in await self.auditor.unsettled() if other.account == account]
+        others = [other for other in others if (other.ticket_id, other.own_id) != (entry.ticket_id, entry.own_id)]
+        # Of two that are sent at once each may go on what was so before the other.
+        is_alone = len(self.under_way) == 1
+        if leaves_whole(command) and rpc != "CancelOrders" and is_alone:
+            self._is_no_second_exit(account, rpc, others)
         signed = self._opened_by(rpc, account, path, said)
+        if ticket.approval is not Approval.NONE and is_alone:
+            assert ticket.request is not None, "somebody was asked, and shown nothing"
+            self._does_what_was_shown(ticket.request.items[number], rpc, account, signed)
+            if rpc == "PlaceOrder" and not self.live(account) and not others:
+                self._closes_only_if_shown(ticket.request.items[number], account)
         if signed is not None:
             self._may_open(account, ticket, entry, journal)
-            await self._within_limits(account, signed, rpc, entry)
+            self._within_limits(account, signed, rpc, others)
         return entry
 
-    async def _intent_of(self, rpc: str, account: str, journal: tuple[Entry, ...]) -> tuple[Entry, Ticket]:
+    async def _intent_of(self, rpc: str, account: str, journal: tuple[Entry, ...]) -> tuple[Entry, Ticket, int]:
         for entry in reversed(journal):
             if entry.kind is EntryKind.INTENT and entry.account == account and entry.sequence > self.since:
                 ticket = await self.auditor.ticket(entry.ticket_id or "")
-                if entry.sequence not in self.used and ticket and isinstance(ticket.action, _MEANT[rpc]):
+                number = None if ticket is None else place_in(ticket, entry)
+                if ticket is None or number is None or entry.sequence in self.used:
+                    continue
+                if isinstance(ticket.commands[number], _MEANT[rpc]):
                     self.used.add(entry.sequence)
-                    return entry, ticket
+                    return entry, ticket, number
         raise AssertionError(f"{rpc} in {account} left without an intent of its own in the journal")
+
+    def _is_no_second_exit(self, account: str, rpc: str, others: list[Entry]) -> None:
+        """An exit of unknown outcome may still fill: another for the same position would turn it round."""
+        nets = self._nets(account)
+        leaving = [fill for other in others for fill in may_fill(other) if fill.leaves and fill.signed]
+        twice = [fill for fill in leaving if all(net * fill.signed <= 0 for net in nets)]
+        assert not twice, f"{rpc} left while an exit is on its way: {twice}"
+
+    def _does_what_was_shown(self, shown: ApprovalItem, rpc: str, account: str, signed: int | None) -> None:
+        """The yes covers what the question said the command does, as the book stands and as it was last read."""
+        nets = self._nets(account)
+        assert signed is None or shown.only_reduces is not True, f"shown as an exit, and {rpc} opens"
+        if rpc in ("Reverse", "CancelAndBracket"):
+            assert shown.position_before in nets, f"shown with {shown.position_before}, and {rpc} finds {nets}"
+
+    def _closes_only_if_shown(self, shown: ApprovalItem, account: str) -> None:
+        """Where nothing else may fill, an order that fits into the position on its other side is an exit."""
+        (order,) = shown.sends
+        nets = self._nets(account)
+        closes = all(net * order.action.sign < 0 and order.quantity <= abs(net) for net in nets)
+        assert not closes or shown.only_reduces is not False, "shown as an opening, and it closes"
+
+    def _nets(self, account: str) -> set[int]:
+        """What is held, and what was held when positions were last read."""
+        return {self.net(account), self.read.get(account, self.net(account))}
 
     def _may_open(self, account: str, ticket: Ticket, entry: Entry, journal: tuple[Entry, ...]) -> None:
         now = self.sim.clock()
@@ -175,25 +233,23 @@ class Witness(httpx.AsyncBaseTransport):
         needed = Approval.FORM if self.account(account).spec.is_simulated else Approval.PAGE
         assert _RANK.index(ticket.approval) >= _RANK.index(needed), f"it opens with {ticket.approval}, {needed} is due"
 
-    async def _within_limits(self, account: str, signed: int, rpc: str, entry: Entry) -> None:
+    def _within_limits(self, account: str, signed: int, rpc: str, others: list[Entry]) -> None:
         """With everything that may fill on this side: held, live, and sent with an outcome nobody knows."""
         if signed == 0:
             return
         side = 1 if signed > 0 else -1
         known = {order.labels.own_id for order in self.sim.exchange.orders}
         pending = sum(
-            max(0, side * quantity)
-            for other in await self.auditor.unsettled()
-            if other.account == account and other.sequence != entry.sequence and other.own_id not in known
-            for *_, quantity in other.detail["may_fill"]
+            max(0, side * fill.signed) for other in others if other.own_id not in known for fill in may_fill(other)
         )
-        reach = side * self.net(account) + standing(self.live(account), side) + pending + abs(signed)
+        stands = standing(self.live(account), side, self._nets(account))
+        reach = side * self.net(account) + stands + pending + abs(signed)
         assert abs(signed) <= MAX_ORDER or rpc == "Reverse", f"{signed} contracts in one order"
         assert reach <= MAX_POSITION, f"{signed} more may make {reach}"
 
-    def _opened_by(self, rpc: str, account: str, path: str, said: dict) -> int | None:
+    def _opened_by(self, rpc: str, account: str, path: str, said: dict[str, Any]) -> int | None:
         """Contracts that surely open or add, signed, as the book stands and as it was last read; None if none do."""
-        nets = {self.net(account), self.read.get(account, self.net(account))}
+        nets = self._nets(account)
         match rpc:
             case "PlaceOrder" | "FlatPlace" | "CancelReplace":
                 signed = int(said["quantity"]) * (1 if str(said["action"]).upper() == "BUY" else -1)
@@ -208,13 +264,24 @@ class Witness(httpx.AsyncBaseTransport):
                 return 0
             case "CancelAndBracket":
                 return None if any(nets) else 0
+            case "ClosePosition" if said.get("quantity"):
+                return self._turned_by(account, int(said["quantity"]), nets)
         return None
 
-    def _named(self, path: str) -> Order | None:
+    def _turned_by(self, account: str, quantity: int, nets: set[int]) -> int | None:
+        """A partial close, signed, where orders that stand leave as much again: together they may turn the position."""
+        sign = -1 if max(nets) > 0 else 1
+        closed = {net: min(quantity, abs(net)) for net in nets}
+        turns = all(
+            net * sign < 0 and closed[net] + standing(self.live(account), sign, {net}) > abs(net) for net in nets
+        )
+        return sign * min(closed.values()) if turns else None
+
+    def _named(self, path: str) -> SimOrder | None:
         named = unquote(path.split("/orders/")[1].partition("/")[0])
         return next((o for o in self.sim.exchange.orders if named in (o.id, o.labels.own_id) and o.is_live), None)
 
-    def account(self, name: str) -> Account:
+    def account(self, name: str) -> SimAccount:
         """The account as it really is."""
         return self.sim.exchange.accounts[name]
 
@@ -222,7 +289,7 @@ class Witness(httpx.AsyncBaseTransport):
         """What is really held."""
         return self.account(account).net(self.sim.market.front(ROOT, self.sim.clock()))
 
-    def live(self, account: str) -> list[Order]:
+    def live(self, account: str) -> list[SimOrder]:
         """What may really still fill."""
         return self.sim.exchange.live_orders(account)
 
@@ -236,14 +303,34 @@ class Witness(httpx.AsyncBaseTransport):
             assert count <= at_most[ticket_id], f"{count} writes of one ticket"
 
 
-def standing(orders: list[Order], side: int) -> int:
-    """Contracts of live orders that may fill on one side; of an OCO group its largest."""
-    groups: dict[str, int] = {}
+def place_in(ticket: Ticket, entry: Entry) -> int | None:
+    """Which command of a ticket an intent is about: by its order id, and by its account."""
+    places = (n for n in range(len(ticket.commands)) if ticket.own_id_of(n) == entry.own_id)
+    return next((n for n in places if ticket.commands[n].account == entry.account), None)
+
+
+def leaves_whole(command: asked.Command) -> bool:
+    """Say whether it leaves all that is held."""
+    return isinstance(command, asked.Flatten) or (isinstance(command, asked.ClosePosition) and not command.quantity)
+
+
+def standing(orders: list[SimOrder], side: int, nets: set[int]) -> int:
+    """Contracts of live orders that may fill on one side; of the pair around a position only the larger leg."""
+    groups: dict[str, list[SimOrder]] = {}
     for order in orders:
         if order.terms.action.sign == side and not order.labels.closes:
-            group = order.labels.oco_id or order.id
-            groups[group] = max(groups.get(group, 0), order.remaining)
-    return sum(groups.values())
+            groups.setdefault(order.labels.oco_id or order.id, []).append(order)
+    return sum(
+        max(sizes) if any(_is_exit_pair(group, net) for net in nets) else sum(sizes)
+        for group in groups.values()
+        for sizes in ([order.remaining for order in group],)
+    )
+
+
+def _is_exit_pair(group: list[SimOrder], net: int) -> bool:
+    """Say whether it is one stop and one other exit, neither larger than what is held."""
+    leaves = all(order.terms.action.sign * net < 0 and order.remaining <= abs(net) for order in group)
+    return leaves and len(group) == 2 and sum(order.terms.stop_price > 0 for order in group) == 1
 
 
 def rpc_of(request: httpx.Request) -> tuple[str | None, str]:

@@ -13,12 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import at_terminal, interruptible
+
 LIMIT_SECONDS = 60.0
 _OURS = ("CT_MCP_", "CROSSTRADE_", "XTRADE_", "NO_COLOR", "COLUMNS", "LINES")
-# Makes the terminal the controlling one, so that Ctrl-C typed into it arrives as it does for a person.
-_TAKE_TERMINAL = (
-    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.executable, sys.argv[1:])"
-)
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Start = Callable[..., subprocess.Popen[str]]
@@ -62,7 +60,7 @@ def started(environ: Mapping[str, str]) -> Iterator[Start]:
 
         def start(*arguments: str, **more: str) -> subprocess.Popen[str]:
             process = subprocess.Popen(
-                command(*arguments),
+                interruptible(*command(*arguments)),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -144,7 +142,7 @@ def at_a_terminal(environ: Mapping[str, str]) -> Iterator[Callable[..., Terminal
             stack.callback(os.close, handle)
             termios.tcsetwinsize(inner, (24, 80))
             process = subprocess.Popen(
-                [sys.executable, "-c", _TAKE_TERMINAL, *command(*arguments)],
+                at_terminal(*command(*arguments)),
                 stdin=inner,
                 stdout=inner,
                 stderr=inner,

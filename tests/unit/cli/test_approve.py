@@ -1,20 +1,26 @@
 """``ct-mcp approve`` at a terminal: only the text in the question is a yes, and a pipe is nobody."""
 
+import io
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 from mcp import Client, StdioServerParameters
 
+from ct_mcp.cli.approve import show_question
+from ct_mcp.cli.screen import Screen
 from ct_mcp.desk.pin import set_pin, try_pin
-from ct_mcp.domain.action import PlaceOrder, describe, fingerprint
+from ct_mcp.domain.account import AccountKind
+from ct_mcp.domain.approval import Approval, ApprovalItem, ApprovalRequest, Finding, FindingKind, Ticket, TicketState
+from ct_mcp.domain.commands import KINDS, Flatten, PlaceOrder, describe, fingerprint, headline
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import OrderAction, OrderType, TimeInForce
-from ct_mcp.domain.ticket import Approval, Ticket, TicketState
 from ct_mcp.store.sqlite import SqliteStore
 
 CtMcp = Callable[..., subprocess.CompletedProcess[str]]
@@ -42,25 +48,41 @@ async def store(folder: Path) -> AsyncIterator[SqliteStore]:
     await store.close()
 
 
+def one_order(account: str, quantity: int = 1) -> PlaceOrder:
+    """An order at the market."""
+    mes, market = Instrument("MES", 2026, 12), OrderType.MARKET
+    return PlaceOrder(account, mes, OrderAction.BUY, quantity, market, None, None, TimeInForce.DAY)
+
+
+def asked(order: PlaceOrder) -> ApprovalItem:
+    """What the person is shown of it."""
+    return ApprovalItem(
+        order.account,
+        AccountKind.SIMULATED,
+        KINDS[PlaceOrder],
+        headline(order),
+        instrument=order.instrument,
+        sends=(order,),
+        position_before=0,
+        position_after=order.quantity,
+        value=Decimal(30000),
+        risk=Decimal(100),
+        risk_basis="over 80 ticks",
+        market_price=Decimal(6000),
+        currency="USD",
+    )
+
+
 def proposal(ticket_id: str, *, approval: Approval = Approval.FORM, expires_at: datetime = FAR_AWAY) -> Ticket:
     """A ticket for an order whose size makes it its own."""
-    order = PlaceOrder(
-        account="Sim101",
-        instrument=Instrument("MES", 2026, 12),
-        action=OrderAction.BUY,
-        quantity=len(ticket_id),
-        order_type=OrderType.MARKET,
-        limit_price=None,
-        stop_price=None,
-        time_in_force=TimeInForce.DAY,
-    )
+    order = one_order("Sim101", len(ticket_id))
     return Ticket(
         ticket_id=ticket_id,
-        action=order,
+        commands=(order,),
         fingerprint=fingerprint(order),
         own_id=f"own-{ticket_id}",
         summary=f"SIM  {describe(order)}",
-        question=f"{describe(order)}\n\nTo send it, type:  {PHRASE}",
+        request=ApprovalRequest((asked(order),)),
         phrase=PHRASE,
         approval=approval,
         simulated=True,
@@ -68,6 +90,54 @@ def proposal(ticket_id: str, *, approval: Approval = Approval.FORM, expires_at: 
         created_at=BEFORE,
         expires_at=expires_at,
     )
+
+
+def drawn(ticket: Ticket) -> list[str]:
+    """The lines of its question, as a screen of 80 columns without colours shows them."""
+    out = io.StringIO()
+    show_question(ticket, Screen(out))
+    return [line.rstrip() for line in out.getvalue().splitlines()]
+
+
+def test_the_question_is_drawn_with_its_figures_in_columns_and_the_text_on_a_line_of_its_own() -> None:
+    findings = tuple(Finding(kind, "CODE", f"this {kind}") for kind in FindingKind)
+    item = replace(asked(one_order("Sim101")), findings=findings, steps=("First: this",), standing=("LONG 2",))
+    assert drawn(replace(proposal("a"), request=ApprovalRequest((item,)))) == [
+        "  SIMULATED ACCOUNT - no real money can move",
+        "",
+        "  Sim101  BUY 1 MES 12-26 MARKET",
+        "    Position        flat now, +1 after",
+        "    Risk            100.00              USD, over 80 ticks",
+        "    Value           30,000.00           USD",
+        "    Market          6000                when asked",
+        "    Contract month  DEC 2026",
+        "    First: this",
+        "    WARNING: this warning",
+        "    Assumption: this assumption",
+        "    Could not verify: this could not verify",
+        "    LONG 2",
+        "",
+        f"  To send it, type:  {PHRASE}",
+        "  Anything else sends nothing.",
+    ]
+
+
+def test_of_several_commands_each_is_drawn_under_its_account_and_what_is_empty_says_so() -> None:
+    flat = ApprovalItem("Sim101", AccountKind.SIMULATED, KINDS[Flatten], "FLATTEN everything")
+    live = replace(flat, account="APEX", account_kind=AccountKind.LIVE, standing=("LONG 2",))
+    commands = (Flatten("Sim101", None), Flatten("APEX", None))
+    ticket = replace(proposal("a"), commands=commands, request=ApprovalRequest((flat, live)), simulated=False)
+    assert drawn(ticket)[:9] == [
+        "  LIVE ACCOUNT - REAL MONEY",
+        "  2 commands under one yes",
+        "",
+        "  SIM  Sim101  FLATTEN everything",
+        "    nothing held, no open orders",
+        "",
+        "  LIVE  APEX  FLATTEN everything",
+        "    LONG 2",
+        "",
+    ]
 
 
 async def state_of(store: SqliteStore, ticket_id: str) -> TicketState:
@@ -180,7 +250,7 @@ async def test_what_was_decided_elsewhere_meanwhile_stays_decided(
     terminal.until("> ")
     await store.decline_ticket("a", "form", BEFORE)
     terminal.types(PHRASE)
-    terminal.until("It was decided before.")
+    terminal.until("it was declined before, by form")
     assert terminal.ends() == 0
     assert await state_of(store, "a") is TicketState.DECLINED
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from ct_mcp.desk.pin import set_pin
-from ct_mcp.domain.ticket import Halt
-from ct_mcp.store.journal import EntryKind
+from ct_mcp.domain.approval import Halt
+from ct_mcp.store.journal import EntryKind, NewEntry
 from ct_mcp.store.sqlite import SqliteStore
 
 CtMcp = Callable[..., subprocess.CompletedProcess[str]]
@@ -67,8 +67,8 @@ async def test_the_person_sees_the_account_types_its_name_and_it_is_armed_for_so
     terminal = at_a_terminal("arm", LIVE, "--for", "8h", *places)
     terminal.until("kind             LIVE")
     terminal.until("net liquidation")
-    terminal.until("approval                     page")
-    terminal.until("max position contracts       3")
+    terminal.until("approval: page")
+    terminal.until("max position contracts: 3")
     terminal.until("type the name of the account again")
     terminal.until("> ")
     assert await until(store) is None
@@ -214,3 +214,26 @@ def test_an_account_that_is_not_armed_is_said_to_be_none(at_a_terminal: AtATermi
     terminal = at_a_terminal("disarm", "Nobody", *places)
     terminal.until("Nobody was not armed.")
     assert terminal.ends() == 0
+
+
+async def test_disarming_names_what_stays_armed_in_the_other_folder(
+    at_a_terminal: AtATerminal, store: SqliteStore, tmp_path: Path
+) -> None:
+    await store.arm(LIVE, FAR_AWAY, "the person", BEFORE)
+    terminal = at_a_terminal("disarm", "--all", "--state-dir", str(tmp_path / "state"))
+    terminal.until("No account is armed.")
+    terminal.until(f"A demo server has armed: {LIVE}: ct-mcp disarm --demo")
+    assert terminal.ends() == 0
+    assert await store.armings(BEFORE) == {LIVE: FAR_AWAY}
+
+
+@pytest.mark.parametrize("lately", [True, False])
+async def test_arming_with_the_settings_of_the_other_server_says_whose_they_are(
+    at_a_terminal: AtATerminal, store: SqliteStore, tmp_path: Path, settings: Callable[[str], Path], lately: bool
+) -> None:
+    at = datetime.now(UTC) if lately else BEFORE
+    await store.append(NewEntry(EntryKind.PROPOSED, "SIM  Sim101  BUY 1 MES", "Sim101"), at)
+    here = ("--state-dir", str(tmp_path / "state"), "--config", str(settings('mode = "sim"\n')))
+    terminal = at_a_terminal("arm", LIVE, "--for", "8h", *here)
+    assert terminal.ends() == 2
+    assert ("A demo server has other settings" in " ".join(terminal.seen.split())) is lately

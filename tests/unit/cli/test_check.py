@@ -12,18 +12,17 @@ from typing import Any
 import httpx
 import pytest
 
-from ct_mcp.cli.check_links import stream_finding
-from ct_mcp.cli.check_report import Report, as_json
-from ct_mcp.cli.check_screen import show
-from ct_mcp.cli.check_walk import Outside, walked
+from ct_mcp.cli.check import CheckEnvironment, check_links
+from ct_mcp.cli.check_report import CheckReport, as_json, show_report, stream_finding
+from ct_mcp.cli.runtime import store_of
 from ct_mcp.cli.screen import Screen
 from ct_mcp.config.settings import Settings
-from ct_mcp.config.token import Secret
-from ct_mcp.desk.shared_budget import SharedBudget
+from ct_mcp.config.sources import Secret
+from ct_mcp.desk.request_budget import SharedBudget
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.faults import Fault
-from ct_mcp.simulator.world import Simulator
-from ct_mcp.store.meters import FILE_NAME, Meters
+from ct_mcp.simulator.simulator import Simulator
+from ct_mcp.store.rate_limit_file import FILE_NAME, RateLimitFile
 
 TOKEN = "a-token-that-must-never-be-seen"
 ACCOUNT = "/v1/api/accounts/{account}"
@@ -31,7 +30,7 @@ UPSTREAM = ["CrossTrade", "token", "plan", "add-on", "NinjaTrader"]
 
 Json = Any
 CtMcp = Callable[..., subprocess.CompletedProcess[str]]
-Check = Callable[..., Awaitable[Report]]
+Check = Callable[..., Awaitable[CheckReport]]
 
 
 class Altered(httpx.AsyncBaseTransport):
@@ -60,26 +59,26 @@ def check(sim: Simulator, clock: ManualClock, pause: Callable[[float], Awaitable
 
     async def walk(
         transport: httpx.AsyncBaseTransport | None = None, ours: Callable[[], datetime] = clock, token: str = TOKEN
-    ) -> Report:
+    ) -> CheckReport:
         settings = Settings(tmp_path, base_url="https://simulator.invalid", token=Secret(token) if token else None)
-        return await walked(settings, Outside(transport or sim.transport(), ours, pause))
+        return await check_links(settings, CheckEnvironment(transport or sim.transport(), ours, pause))
 
     return walk
 
 
-def states(report: Report) -> dict[str, str]:
+def states(report: CheckReport) -> dict[str, str]:
     return {finding.link.name: finding.link.state for finding in report.findings}
 
 
-def of(report: Report, name: str) -> tuple[str, str, str]:
+def of(report: CheckReport, name: str) -> tuple[str, str, str]:
     """State, reason and next step of one link."""
     (found,) = (finding for finding in report.findings if finding.link.name == name)
     return found.link.state, found.link.why, found.next_step
 
 
-def shown(report: Report) -> str:
+def shown(report: CheckReport) -> str:
     out = StringIO()
-    show(report, Screen(out, width=80))
+    show_report(report, Screen(out, width=80))
     return out.getvalue()
 
 
@@ -134,7 +133,7 @@ PLANTED = [
 ]
 
 
-def differences(report: Report) -> list[tuple[str, str, str, str]]:
+def differences(report: CheckReport) -> list[tuple[str, str, str, str]]:
     assert report.drift is not None
     return [(each.kind, each.name, each.ours, each.theirs) for each in report.drift.differences]
 
@@ -329,6 +328,24 @@ async def test_our_clock_is_compared_with_the_date_of_their_answers(
     assert (found[0], said in found[1], bool(found[2])) == (state, True, state == "broken")
 
 
+@pytest.mark.parametrize(("seconds", "said"), [(30, "30 s ahead"), (-120, "120 s behind")])
+async def test_the_clock_of_ninjatraders_computer_is_named_and_not_the_quote(
+    check: Check, sim: Simulator, seconds: int, said: str
+) -> None:
+    """CrossTrade's own clock agrees with ours; the stamps of the quotes, which NinjaTrader sets, do not."""
+
+    def shifted(answer: Any) -> Any:
+        if isinstance(answer, list):
+            return [shifted(one) for one in answer]
+        return {**answer, "epoch": answer["epoch"] + seconds, "quoteTimeUtc": None, "quoteTime": None}
+
+    state, why, step = of(await check(Altered(sim, quote=shifted)), "clock")
+    assert state == "broken"
+    assert said in why
+    assert "NinjaTrader" in why
+    assert "set their clocks" in step
+
+
 @pytest.mark.parametrize("date", ["", "yesterday", "Wed, 99 Sep 2026 14:30:00 GMT"])
 @pytest.mark.parametrize(("ahead", "state"), [(0.0, "ok"), (30.0, "broken"), (-30.0, "broken")])
 async def test_where_there_is_no_date_the_stamp_of_the_session_tells(
@@ -359,7 +376,7 @@ async def test_a_service_that_slows_us_down_although_we_keep_to_it_serves_somebo
 async def test_a_check_asks_within_the_budget_that_all_processes_share(
     check: Check, sim: Simulator, clock: ManualClock, tmp_path: Path
 ) -> None:
-    other = SharedBudget(Meters(tmp_path), TOKEN, clock)
+    other = SharedBudget(RateLimitFile(tmp_path), TOKEN, clock)
     before = await other.snapshot(clock())
     await check()
     after = await other.snapshot(clock())
@@ -460,7 +477,7 @@ def test_the_check_of_the_demo_is_there_for_scripts(ct_mcp: CtMcp) -> None:
     ended = ct_mcp("check", "--demo", "--json")
     told = json.loads(ended.stdout)
     assert (ended.returncode, told["exit_code"]) == (0, 0)
-    assert {link["link"] for link in told["links"] if link["state"] != "ok"} == {"stream"}
+    assert {link["link"] for link in told["links"] if link["state"] != "ok"} == {"stream", "clients"}
 
 
 def test_a_person_without_a_token_is_told_to_set_one(ct_mcp: CtMcp) -> None:
@@ -481,3 +498,11 @@ def test_a_service_that_nobody_runs_is_a_broken_link(ct_mcp: CtMcp) -> None:
     ended = ct_mcp("check", "--json", "--base-url", "http://127.0.0.1:9", CROSSTRADE_TOKEN=TOKEN)
     told = json.loads(ended.stdout)
     assert (ended.returncode, told["links"][0]["state"], told["drift"]) == (1, "broken", None)
+
+
+async def test_a_server_of_ours_that_has_the_stream_is_told(check: Check, clock: ManualClock, tmp_path: Path) -> None:
+    settings = Settings(tmp_path, base_url="https://simulator.invalid", token=Secret(TOKEN))
+    ours = store_of(settings)
+    await ours.take_lease("stream", "a server", clock(), timedelta(seconds=15))
+    await ours.close()
+    assert of(await check(), "stream") == ("ok", "a ct-mcp server of yours has it; others read by request", "")

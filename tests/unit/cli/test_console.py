@@ -13,7 +13,7 @@ from urllib.request import HTTPCookieProcessor, ProxyHandler, build_opener
 
 import pytest
 
-from ct_mcp.domain.ticket import Halt
+from ct_mcp.domain.approval import Halt
 from ct_mcp.store.sqlite import SqliteStore
 
 CtMcp = Callable[..., subprocess.CompletedProcess[str]]
@@ -29,7 +29,7 @@ class Browser:
 
     def opens(self, url: str) -> str:
         """The text of a page."""
-        with self._opener.open(url, timeout=20) as answer:
+        with self._opener.open(url, timeout=60) as answer:
             text: str = answer.read().decode()
         onward = re.findall(r'content="0;url=([^"]+)"', text)
         return self.opens(re.match(r"http://[^/]+", url)[0] + onward[0]) if onward else text  # type: ignore[index]
@@ -55,7 +55,7 @@ def test_its_address_works_once_and_ctrl_c_ends_it(at_a_terminal: AtATerminal, t
     terminal.until("until Ctrl-C")
     page = Browser().opens(url)
     assert "Sim101" in page
-    assert "a simulator of the console&#x27;s own" in page
+    assert "a simulator of the console&#39;s own" in page
     with pytest.raises(HTTPError, match="403"):
         Browser().opens(url)
     terminal.interrupts()
@@ -114,7 +114,7 @@ def test_a_demo_shows_the_simulator_of_the_server_that_runs(
     assert "the simulator of the server that runs with --demo" in page
     assert "Sim101" in page
     server.stdin.close()
-    assert server.wait(20) == 0
+    assert server.wait(60) == 0
     assert not list((tmp_path / "state").rglob("simulator.json"))
 
 

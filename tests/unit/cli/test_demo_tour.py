@@ -6,19 +6,18 @@ from collections.abc import Awaitable, Callable
 import anyio
 import pytest
 
-from ct_mcp.cli.answering import Answering, Person
-from ct_mcp.cli.demo import guided
+from ct_mcp.cli.demo import run_tour
+from ct_mcp.cli.demo_tour import FormAnswerer, PersonAtTerminal, TourFailure
 from ct_mcp.cli.screen import Screen
-from ct_mcp.cli.tour import Failure
 from ct_mcp.desk.desk import Desk
 from ct_mcp.guard.policy import Policy
 from ct_mcp.server.app import build_server
-from ct_mcp.server.wiring import Wiring
+from ct_mcp.server.context import ServerContext
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.faults import Fault
-from ct_mcp.simulator.world import Simulator
+from ct_mcp.simulator.simulator import Simulator
 
-Walk = Callable[..., Awaitable[Failure | None]]
+Walk = Callable[..., Awaitable[TourFailure | None]]
 
 
 @pytest.fixture
@@ -31,10 +30,10 @@ def out() -> io.StringIO:
 def walk(desk: Desk, policy: Policy, out: io.StringIO) -> Walk:
     """Walk through the tour with a server in this process."""
 
-    async def walked(answering: Answering | None = None) -> Failure | None:
+    async def walked(answerer: FormAnswerer | None = None) -> TourFailure | None:
         screen = Screen(out)
-        server = build_server(Wiring(lambda: desk, policy))
-        return await guided(server, screen, answering or Answering(screen, None))
+        server = build_server(ServerContext(lambda: desk, policy))
+        return await run_tour(server, screen, answerer or FormAnswerer(screen, None))
 
     return walked
 
@@ -86,8 +85,8 @@ async def test_a_person_who_does_not_answer_in_time_is_asked_once(
         await anyio.sleep_forever()
         raise AssertionError
 
-    answering = Answering(Screen(out), Person(nothing, patience_seconds=0.01, pause_seconds=0))
-    failure = await walk(answering)
+    answerer = FormAnswerer(Screen(out), PersonAtTerminal(nothing, patience_seconds=0.01, pause_seconds=0))
+    failure = await walk(answerer)
     assert failure is not None
     assert failure.step.startswith("step 6/9")
     assert out.getvalue().count("Your turn") == 1
@@ -100,7 +99,7 @@ async def test_a_no_is_a_no(walk: Walk, sim: Simulator, out: io.StringIO, clock:
         clock.advance(5)
         return typed
 
-    failure = await walk(Answering(Screen(out), Person(no, pause_seconds=0, shown_seconds=0)))
+    failure = await walk(FormAnswerer(Screen(out), PersonAtTerminal(no, pause_seconds=0, shown_seconds=0)))
     assert failure is not None
     assert "found 'declined'" in failure.what
     assert sim.requests_of("PlaceOrder") == []
@@ -111,7 +110,7 @@ async def test_a_wrong_text_may_be_made_good(walk: Walk, sim: Simulator, out: io
         told = out.getvalue()
         return "wrong" if "That was no yes" not in told else told.rpartition("To send it, type:")[2].split()[0]
 
-    assert await walk(Answering(Screen(out), Person(wrong_then_right, pause_seconds=0))) is None
-    assert out.getvalue().count("DECLINED (NOT sent)") == 1
+    assert await walk(FormAnswerer(Screen(out), PersonAtTerminal(wrong_then_right, pause_seconds=0))) is None
+    assert out.getvalue().count("DECLINED (NOT sent): ") == 1
     assert "That was no yes: nothing was sent." in out.getvalue()
     assert len(sim.requests_of("PlaceOrder")) == 1

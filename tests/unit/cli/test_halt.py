@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ct_mcp.desk.pin import set_pin
-from ct_mcp.domain.ticket import Halt
+from ct_mcp.domain.approval import Halt
 from ct_mcp.store.journal import EntryKind, NewEntry
 from ct_mcp.store.sqlite import SqliteStore
 
@@ -140,3 +140,31 @@ async def test_a_pipe_halts_nothing(ct_mcp: CtMcp, folder: Path, store: SqliteSt
     ended = ct_mcp("halt", "--state-dir", str(folder))
     assert ended.returncode == 2
     assert await store.halt() is None
+
+
+LATELY = NewEntry(EntryKind.PROPOSED, "SIM  Sim101  BUY 1 MES", "Sim101", ticket_id="t-1")
+
+
+async def test_halting_names_the_server_that_it_does_not_reach(
+    at_a_terminal: AtATerminal, folder: Path, store: SqliteStore
+) -> None:
+    demo = SqliteStore(folder / "demo")
+    await demo.append(LATELY, datetime.now(UTC))
+    terminal = at_a_terminal("halt", "--state-dir", str(folder))
+    terminal.until("A demo server is not halted by this: ct-mcp halt --demo --state-dir")
+    assert terminal.ends() == 0
+    assert await demo.halt() is None
+    await demo.close()
+
+
+@pytest.mark.parametrize("at", [BEFORE, None], ids=["not for long", "never"])
+async def test_a_folder_that_nobody_used_lately_is_not_mentioned(
+    at_a_terminal: AtATerminal, folder: Path, store: SqliteStore, at: datetime | None
+) -> None:
+    demo = SqliteStore(folder / "demo")
+    if at is not None:
+        await demo.append(LATELY, at)
+    await demo.close()
+    terminal = at_a_terminal("halt", "--state-dir", str(folder))
+    assert terminal.ends() == 0
+    assert "demo" not in terminal.seen

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import sqlite3
 import subprocess
 from collections.abc import AsyncIterator, Callable
@@ -43,7 +44,7 @@ async def an_order(
     store: SqliteStore, ticket_id: str = "t-1", *, answered: bool = True, at: datetime = LONG_AGO
 ) -> None:
     """What is written when an order is proposed, approved and sent."""
-    named = {"account": "Sim101", "ticket_id": ticket_id, "own_id": f"ctmcp-{ticket_id}"}
+    named: dict[str, Any] = {"account": "Sim101", "ticket_id": ticket_id, "own_id": f"ctmcp-{ticket_id}"}
     intent = {"rules": ["quantity_is_within_limit: quantity=1, maximum=5"], "not_checked": ["risk_is_within_limit: no"]}
     for entry in (
         NewEntry(EntryKind.PROPOSED, ORDER, **named, reason=HOSTILE, detail={"approval": "form"}),
@@ -200,6 +201,38 @@ async def test_an_export_holds_everything_and_no_formula(journal: CtMcp, store: 
     assert journal("export", "--kind", "denied").stdout.count("\n") == 1, "the names of the columns alone"
 
 
+FORMULA = re.compile(r"""(?:^|[;\t\r\n])[\s"]*[=+@-]""")
+FORMULAS = (
+    "=1+1",
+    "momentum;=cmd|' /C calc'!A0;ok",
+    "up\t+1",
+    "first\n-1",
+    "first\r@SUM(1)",
+    'a;"=1+1',
+    "a; =1+1",
+    ";;=1",
+    "a;=1;+2\t-3",
+    "\t=1",
+)
+PLAIN = "BUY 1 at 6400.25 - a = b; c+d@e"
+
+
+async def test_no_cell_of_an_export_begins_a_formula_whatever_separates_cells(
+    journal: CtMcp, store: SqliteStore, folder: Path
+) -> None:
+    for words in (*FORMULAS, PLAIN):
+        await store.append(NewEntry(EntryKind.ASKED, "asked", account=words, reason=words), LONG_AGO)
+    file = folder / "journal.csv"
+    assert journal("export", "--output", str(file)).returncode == 0
+    with file.open(encoding="utf-8-sig", newline="") as opened:
+        rows = list(csv.DictReader(opened))
+    for words, row in zip((*FORMULAS, PLAIN), rows, strict=True):
+        assert not FORMULA.search(row["assistants_words"])
+        assert not FORMULA.search(row["account"])
+        assert row["assistants_words"].replace("'", "") == words.replace("'", ""), "nothing else is changed"
+    assert rows[-1]["assistants_words"] == PLAIN
+
+
 async def test_an_export_overwrites_nothing_unless_told_to(journal: CtMcp, store: SqliteStore, tmp_path: Path) -> None:
     await an_order(store)
     file = tmp_path / "journal.csv"
@@ -299,3 +332,21 @@ async def test_at_a_terminal_colours_can_be_switched_off(
     assert plain.ends() == 0
     assert "\x1b[" in coloured.seen
     assert "\x1b[" not in plain.seen
+
+
+async def test_an_empty_journal_names_the_one_that_a_demo_keeps(journal: CtMcp, folder: Path) -> None:
+    demo = SqliteStore(folder / "demo")
+    await an_order(demo, at=datetime.now(UTC))
+    await demo.close()
+    told = journal()
+    assert "There is no journal" in told.stderr
+    assert "A demo server keeps a journal of its own: ct-mcp journal --demo --state-dir" in told.stderr
+
+
+async def test_an_id_that_is_not_there_may_be_in_the_demo_s(journal: CtMcp, store: SqliteStore, folder: Path) -> None:
+    await an_order(store)
+    demo = SqliteStore(folder / "demo")
+    await an_order(demo, "t-2", at=datetime.now(UTC))
+    await demo.close()
+    assert "of its own" in journal("why", "t-2").stderr
+    assert "of its own" not in journal("why", "t-1").stderr

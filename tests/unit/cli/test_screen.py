@@ -3,6 +3,7 @@
 import io
 
 import pytest
+from rich.cells import cell_len
 
 from ct_mcp.cli.screen import DRAWN, TYPED, Screen
 
@@ -87,3 +88,71 @@ def test_a_quoted_line_takes_no_more_rows_than_allowed() -> None:
     assert first.startswith("    | word")
     assert second.endswith("...")
     assert third == "    | short"
+
+
+HOSTILE = "red \x1b[31m\x1b]0;title\x07 \x9b2J [bold red]markup[/] :boom: \u202e\u200b\x00 end"
+HARMLESS = "red [31m]0;title 2J [bold red]markup[/] :boom:  end"
+
+
+def test_no_word_can_repaint_the_terminal_or_act_as_markup() -> None:
+    console = Console("utf-8")
+    screen = Screen(console, live=True, width=80)
+    screen.say(HOSTILE, label=f"{HOSTILE} ")
+    screen.verbatim(HOSTILE)
+    screen.quote([HOSTILE], rows=9)
+    screen.table([(HOSTILE, HOSTILE)])
+    with screen.panel(title=HOSTILE, foot=HOSTILE):
+        screen.say(HOSTILE, label="  ")
+    shown = console.shows()
+    assert not {"\x1b", "\x07", "\x9b", "\x00", "\u202e", "\u200b"} & set(shown)
+    assert shown.count("[bold red]markup[/]") + shown.count(":boom:") >= 12
+    assert HARMLESS in shown.splitlines()
+
+
+def test_letters_that_take_two_cells_are_counted_as_two() -> None:
+    out = io.StringIO()
+    screen = Screen(out, width=40)
+    screen.say("日本" * 40, label="    ")
+    screen.quote(["日本 " * 40], rows=3)
+    screen.table([("日本", "日本 " * 40)])
+    assert max(map(cell_len, out.getvalue().splitlines())) < 40
+
+
+def test_further_lines_of_a_paragraph_stand_below_its_text() -> None:
+    out = io.StringIO()
+    Screen(out, width=60).say("word " * 20, label="  label  ")
+    first, *further = out.getvalue().splitlines()
+    assert first.startswith("  label  word")
+    assert further
+    assert all(line.startswith(" " * 9 + "word") for line in further)
+
+
+def test_what_the_person_is_to_decide_stands_between_two_rules_and_can_be_copied() -> None:
+    console = Console("utf-8")
+    screen = Screen.on(console, {}, windows=False)
+    with screen.panel(title="A proposal", foot="Expires in 87 s", style="bad"):
+        screen.say("BUY 1 MES", label="  ")
+        screen.say()
+        screen.verbatim("  To send it, type:  K7QM")
+    head, _, *lines, _, foot = console.shows().splitlines()
+    assert lines == ["  BUY 1 MES", "", "  To send it, type:  K7QM"]
+    assert "A proposal" in head
+    assert "Expires in 87 s" in foot
+
+
+def test_columns_are_as_wide_as_their_widest_cell() -> None:
+    out = io.StringIO()
+    Screen(out).table([("kind", "LIVE"), ("connection", "Connected")])
+    assert [line.rstrip() for line in out.getvalue().splitlines()] == [
+        "    kind        LIVE",
+        "    connection  Connected",
+    ]
+
+
+def test_a_reader_that_has_gone_away_is_told_to_the_caller() -> None:
+    class Gone(io.StringIO):
+        def write(self, _: str) -> int:
+            raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        Screen(Gone()).say("to nobody")

@@ -13,8 +13,9 @@ import pytest
 
 from ct_mcp.simulator.faults import Fault
 from ct_mcp.simulator.server import served as served_simulator
-from ct_mcp.simulator.world import Simulator
+from ct_mcp.simulator.simulator import Simulator
 from ct_mcp.store.sqlite import SqliteStore
+from tests.processes import interruptible
 
 CtMcp = Callable[..., subprocess.CompletedProcess[str]]
 Start = Callable[..., subprocess.Popen[str]]
@@ -121,6 +122,7 @@ def test_a_signal_ends_it_quietly_after_it_has_worked(served: Callable[..., Serv
     assert rest_of(process)[1:] == ("", "")
 
 
+@pytest.mark.slow
 @signals_as_posix_has_them
 async def test_what_is_being_sent_is_finished_before_a_signal_ends_it(
     environ: Mapping[str, str], tmp_path: Path
@@ -130,7 +132,8 @@ async def test_what_is_being_sent_is_finished_before_a_signal_ends_it(
     async with served_simulator(simulator) as url:
         arguments = ["serve", "--base-url", url, "--state-dir", str(tmp_path / "state")]
         with_token = {**environ, "CROSSTRADE_TOKEN": simulator.token}
-        process = await anyio.open_process([sys.executable, "-m", "ct_mcp", *arguments], env=with_token)
+        command = interruptible(sys.executable, "-m", "ct_mcp", *arguments)
+        process = await anyio.open_process(command, env=with_token)
         async with process:
             assert process.stdin is not None
             call = {"name": "flatten", "arguments": {"account": "Sim101"}}
@@ -210,4 +213,5 @@ def test_nothing_of_the_pages_is_loaded_before_the_first_is_needed(environ: Mapp
     )
     loaded = {line.rpartition("|")[2].strip() for line in told.stderr.splitlines()}
     assert "ct_mcp.server.app" in loaded
-    assert not [name for name in loaded if name.startswith("ct_mcp.console")]
+    assert not [name for name in loaded if name.startswith("ct_mcp.web")]
+    assert not loaded & {"rich.text", "rich.segment", "pygments.lexer"}

@@ -25,16 +25,17 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from ct_mcp.cli.compose import demo_settings
-from ct_mcp.cli.http_place import Place, Tls, listening, place_of
-from ct_mcp.cli.http_token import kept_token, token_file
+from ct_mcp.cli.http_settings import HttpAddress, address_of, client_token, open_listener, token_file
+from ct_mcp.cli.runtime import demo_settings
 from ct_mcp.config.settings import Settings
-from ct_mcp.config.token import Secret
+from ct_mcp.config.sources import Secret
 from ct_mcp.errors import ConfigError
+from ct_mcp.net.asgi import Tls
 from ct_mcp.simulator.faults import Fault
 from ct_mcp.simulator.server import served as served_simulator
-from ct_mcp.simulator.world import Simulator
+from ct_mcp.simulator.simulator import Simulator
 from ct_mcp.store.sqlite import SqliteStore
+from tests.processes import interruptible
 
 CtMcp = Callable[..., subprocess.CompletedProcess[str]]
 signals_as_posix_has_them = pytest.mark.skipif(
@@ -74,7 +75,7 @@ class Running:
 async def running(environ: Mapping[str, str], state: Path, *arguments: str) -> AsyncIterator[Running]:
     """Start a server on any free port, and wait until it says that it serves."""
     command = [sys.executable, "-m", "ct_mcp", "serve", "--http", "--port", "0", "--state-dir", str(state), *arguments]
-    async with await anyio.open_process(command, env=environ) as process:
+    async with await anyio.open_process(interruptible(*command), env=environ) as process:
         try:
             with anyio.fail_after(60):
                 said = await _said(process)
@@ -115,25 +116,25 @@ def settings(state: Path) -> Settings:
 
 @modes_as_posix_has_them
 def test_the_token_is_made_once_and_kept_for_its_owner_alone(settings: Settings) -> None:
-    made = kept_token(settings)
+    made = client_token(settings)
     file = token_file(settings)
     assert len(made) >= 43
     assert file.read_text(encoding="utf-8") == f"{made}\n"
     assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
-    assert kept_token(settings) == made
+    assert client_token(settings) == made
 
 
 def test_every_folder_has_a_token_of_its_own(settings: Settings, tmp_path: Path) -> None:
-    assert kept_token(settings) != kept_token(replace(settings, state_dir=tmp_path / "another"))
+    assert client_token(settings) != client_token(replace(settings, state_dir=tmp_path / "another"))
 
 
 @modes_as_posix_has_them
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o622])
 def test_a_token_that_others_may_have_read_is_trusted_no_more(settings: Settings, mode: int) -> None:
-    kept_token(settings)
+    client_token(settings)
     token_file(settings).chmod(mode)
     with pytest.raises(ConfigError, match="not for its owner alone"):
-        kept_token(settings)
+        client_token(settings)
 
 
 @modes_as_posix_has_them
@@ -142,26 +143,26 @@ def test_a_token_that_lies_elsewhere_is_refused(settings: Settings, tmp_path: Pa
     (tmp_path / "elsewhere").write_text("x" * 43, encoding="utf-8")
     token_file(settings).symlink_to(tmp_path / "elsewhere")
     with pytest.raises(ConfigError, match="cannot be used"):
-        kept_token(settings)
+        client_token(settings)
 
 
 @pytest.mark.parametrize("text", ["", "short", "a" * 31, f"{'a' * 20} {'b' * 20}", "ü" * 40, "a" * 2000])
 def test_what_is_no_token_is_refused(settings: Settings, text: str) -> None:
-    kept_token(settings)
+    client_token(settings)
     token_file(settings).write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError, match="holds no token"):
-        kept_token(settings)
+        client_token(settings)
 
 
 def test_the_token_of_crosstrade_is_never_the_token_of_clients(settings: Settings) -> None:
     with pytest.raises(ConfigError, match="holds the token of CrossTrade"):
-        kept_token(replace(settings, token=Secret(kept_token(settings))))
+        client_token(replace(settings, token=Secret(client_token(settings))))
 
 
 def test_a_folder_that_cannot_be_written_is_told(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "a file").write_text("", encoding="utf-8")
     with pytest.raises(ConfigError, match="cannot be used"):
-        kept_token(replace(settings, state_dir=tmp_path / "a file"))
+        client_token(replace(settings, state_dir=tmp_path / "a file"))
 
 
 # The place
@@ -169,19 +170,19 @@ def test_a_folder_that_cannot_be_written_is_told(settings: Settings, tmp_path: P
 
 def flags(**given: Any) -> argparse.Namespace:
     """What the command line makes of flags that were not given, and of those that were."""
-    usual = {"host": None, "port": None, "name": [], "tls_cert": None, "tls_key": None}
+    usual: dict[str, Any] = {"host": None, "port": None, "name": [], "tls_cert": None, "tls_key": None}
     return argparse.Namespace(**{**usual, **given})
 
 
 def test_it_listens_on_loopback_where_nothing_else_is_said() -> None:
-    place = place_of(flags())
+    place = address_of(flags())
     assert (str(place.address), place.port, place.url(8421)) == ("127.0.0.1", 8421, "http://127.0.0.1:8421")
     assert place.authorities(8421) == {"127.0.0.1:8421", "localhost:8421", "[::1]:8421"}
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.0.0.2", "::1"])
 def test_every_address_of_loopback_will_do(host: str) -> None:
-    assert place_of(flags(host=host)).address.is_loopback
+    assert address_of(flags(host=host)).address.is_loopback
 
 
 @pytest.mark.parametrize(
@@ -199,33 +200,33 @@ def test_every_address_of_loopback_will_do(host: str) -> None:
 )
 def test_a_place_that_would_be_unsafe_is_refused(given: dict[str, Any], why: str) -> None:
     with pytest.raises(ConfigError, match=why):
-        place_of(flags(**given))
+        address_of(flags(**given))
 
 
 def test_every_fault_of_a_place_is_told_at_once() -> None:
     with pytest.raises(ConfigError) as refused:
-        place_of(flags(host="0.0.0.0"))
+        address_of(flags(host="0.0.0.0"))
     assert refused.value.what.count("--host 0.0.0.0") == 2
 
 
 def test_an_address_of_the_network_answers_to_its_own_names_alone(certificate: Tls) -> None:
     tls = {"tls_cert": certificate.certificate, "tls_key": certificate.key}
-    place = place_of(flags(host="192.168.1.5", name=["Trader.lan"], **tls))
+    place = address_of(flags(host="192.168.1.5", name=["Trader.lan"], **tls))
     assert place.authorities(8421) == {"192.168.1.5:8421", "trader.lan:8421"}
     assert place.authorities(443) == {"192.168.1.5", "trader.lan", "192.168.1.5:443", "trader.lan:443"}
     assert place.url(8421) == "https://trader.lan:8421"
 
 
 def test_an_address_of_version_six_stands_in_brackets() -> None:
-    assert Place(ip_address("::1"), 1).url(8421) == "http://[::1]:8421"
-    assert "[fd00::1]:8421" in Place(ip_address("fd00::1"), 1).authorities(8421)
+    assert HttpAddress(ip_address("::1"), 1).url(8421) == "http://[::1]:8421"
+    assert "[fd00::1]:8421" in HttpAddress(ip_address("fd00::1"), 1).authorities(8421)
 
 
 def test_a_port_that_is_taken_is_told() -> None:
-    with listening(Place(ip_address("127.0.0.1"), 0)) as taken:
+    with open_listener(HttpAddress(ip_address("127.0.0.1"), 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(ConfigError, match=f"127.0.0.1 port {port} cannot be used"):
-            listening(Place(ip_address("127.0.0.1"), port))
+            open_listener(HttpAddress(ip_address("127.0.0.1"), port))
 
 
 def test_what_is_refused_ends_the_command_in_words(ct_mcp: CtMcp) -> None:
@@ -263,10 +264,11 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Tls:
 # The process
 
 
+@pytest.mark.slow
 @signals_as_posix_has_them
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_it_serves_tells_how_to_reach_it_and_ends_quietly(
-    environ: Mapping[str, str], state: Path, era: str, number: int
+    environ: Mapping[str, str], state: Path, era: str, number: signal.Signals
 ) -> None:
     async with running(environ, state, "--demo", "--log-level", "debug") as server:
         async with server.joined(era) as client:
@@ -281,6 +283,7 @@ async def test_it_serves_tells_how_to_reach_it_and_ends_quietly(
     assert "Traceback" not in err
 
 
+@pytest.mark.slow
 @signals_as_posix_has_them
 async def test_two_clients_share_what_one_proposed(environ: Mapping[str, str], state: Path) -> None:
     order = {"account": "Sim101", "instrument": "MES", "action": "BUY", "quantity": 1, "order_type": "MARKET"}
@@ -299,6 +302,7 @@ async def test_two_clients_share_what_one_proposed(environ: Mapping[str, str], s
     assert health["mode"] == "sim"
 
 
+@pytest.mark.slow
 @signals_as_posix_has_them
 async def test_what_is_being_sent_is_finished_before_a_signal_ends_it(
     environ: Mapping[str, str], state: Path, era: str
@@ -327,6 +331,7 @@ async def test_what_is_being_sent_is_finished_before_a_signal_ends_it(
     assert [answer["status"] for answer in answers] == ["flat"]
 
 
+@pytest.mark.slow
 @signals_as_posix_has_them
 async def test_it_speaks_tls_with_the_given_certificate(
     environ: Mapping[str, str], state: Path, certificate: Tls
@@ -353,7 +358,7 @@ def test_nothing_of_http_is_loaded_by_a_server_over_stdio(environ: Mapping[str, 
     assert "ct_mcp.server.app" in loaded
     assert not loaded & {
         "ct_mcp.cli.serve_http",
-        "ct_mcp.cli.http_place",
+        "ct_mcp.cli.http_settings",
         "ct_mcp.server.http",
-        "ct_mcp.server.flights",
+        "ct_mcp.server.request_tracker",
     }

@@ -10,7 +10,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from ct_mcp.simulator.faults import Disturbance, Fault
+from ct_mcp.simulator.faults import Fault, StreamFault
 
 CtMcp = Callable[..., subprocess.CompletedProcess[str]]
 Start = Callable[..., subprocess.Popen[str]]
@@ -58,8 +58,8 @@ async def test_its_socket_misbehaves_as_it_was_told(started: Start) -> None:
 def test_the_faults_are_listed_with_what_they_do(ct_mcp: CtMcp) -> None:
     listed = ct_mcp("simulate", "--fault", "list")
     assert listed.returncode == 0
-    assert [line.split()[0] for line in listed.stdout.splitlines()] == [fault.value for fault in (*Fault, *Disturbance)]
-    assert all(fault.description in listed.stdout for fault in (*Fault, *Disturbance))
+    assert [line.split()[0] for line in listed.stdout.splitlines()] == [fault.value for fault in (*Fault, *StreamFault)]
+    assert all(fault.description in listed.stdout for fault in (*Fault, *StreamFault))
 
 
 def test_a_fault_that_does_not_exist_is_named(ct_mcp: CtMcp) -> None:

@@ -1,14 +1,8 @@
 """Faults: their place, what was found, what was meant, and what they must not repeat."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from ct_mcp.config import readers
-from ct_mcp.config.table import Reader, Table
 
 Faults = Callable[..., list[str]]
 
@@ -54,37 +48,3 @@ def test_a_file_is_told_where_the_token_belongs(faults: Faults) -> None:
 def test_a_login_in_an_address_is_not_repeated(faults: Faults) -> None:
     (line,) = faults(base_url="https://me:hunter2@example.com/?key=hunter3")
     assert "hunter" not in line
-
-
-_LEAVES = st.one_of(st.booleans(), st.integers(), st.decimals(), st.text(max_size=8), st.dates(), st.times())
-
-
-_NAMES = st.sampled_from(
-    [
-        *readers.TOP,
-        *readers.TABLES,
-        *readers.UPSTREAM,
-        *readers.APPROVAL,
-        *readers.LIMITS,
-        *readers.ACCOUNT,
-        "A",
-        "ES",
-        "limits",
-    ]
-)
-
-
-_VALUES = st.recursive(
-    _LEAVES,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_NAMES | st.text(max_size=4), inner, max_size=4),
-    max_leaves=12,
-)
-
-
-@given(st.sampled_from([readers.TOP, readers.UPSTREAM, readers.APPROVAL, readers.LIMITS, readers.ACCOUNT]), st.data())
-def test_whatever_a_table_holds_is_read_or_is_a_fault(table: Mapping[str, Reader], data: st.DataObject) -> None:
-    values = data.draw(st.dictionaries(st.sampled_from(list(table)) | st.text(max_size=6), _VALUES, max_size=5))
-    faults: list[str] = []
-    good: dict[str, Any] = Table("t", values, faults).read(table)
-    assert len(good) + len(faults) == len(values)
-    assert not any("\n" in fault for fault in faults)

@@ -9,15 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from ct_mcp.config import readers
+from ct_mcp.config import schema
 from ct_mcp.config.settings import Settings
-from ct_mcp.domain.ticket import Approval
+from ct_mcp.domain.approval import Approval
 from ct_mcp.guard.policy import FlatBy, Limits, Mode, Policy
 
 Loader = Callable[..., Settings]
 Faults = Callable[..., list[str]]
 TOKEN = "ct-4f1e0c9b7a"
-EXAMPLES = Path(__file__).parent.parent.parent / "config"
+TABLES = {"upstream", "fresh", "approval", "limits", "accounts", "instruments"}
+EXAMPLES = Path(__file__).parent.parent.parent.parent / "config"
 
 
 def test_without_any_source_the_defaults_hold(read: Loader) -> None:
@@ -35,15 +36,15 @@ def test_the_default_file_says_what_holds_without_it(read: Loader) -> None:
 def test_the_default_file_names_every_setting() -> None:
     said = tomllib.loads((EXAMPLES / "default.toml").read_text(encoding="utf-8"))
     tables = {name: said.pop(name) for name in ("upstream", "fresh", "approval", "limits")}
-    assert set(said) == set(readers.TOP)
-    assert set(tables["upstream"]) == set(readers.UPSTREAM)
-    assert set(tables["fresh"]) == set(readers.FRESH)
-    assert set(tables["approval"]) == set(readers.APPROVAL)
-    assert set(tables["limits"]) == set(readers.LIMITS)
+    assert set(said) == set(schema.SettingsFile.model_fields) - TABLES
+    assert set(tables["upstream"]) == set(schema.UpstreamTable.model_fields)
+    assert set(tables["fresh"]) == set(schema.FreshTable.model_fields)
+    assert set(tables["approval"]) == set(schema.ApprovalTable.model_fields)
+    assert set(tables["limits"]) == set(schema.LimitsTable.model_fields)
 
 
 def test_every_limit_of_the_guard_can_be_set() -> None:
-    assert set(readers.LIMITS) == set(Limits.__dataclass_fields__)
+    assert set(schema.LimitsTable.model_fields) == set(Limits.__dataclass_fields__)
 
 
 def test_every_limit_of_the_default_file_has_a_comment_above_it() -> None:
@@ -180,3 +181,75 @@ def test_the_token_shows_in_no_text_of_the_settings(read: Loader) -> None:
     texts = [repr(settings), str(settings), f"{settings.token}", f"{settings.token!s:>40}", str(settings.token)]
     assert not [text for text in texts if TOKEN in text]
     assert repr(settings.token) == "Secret(***)"
+
+
+def test_limits_of_an_account_and_a_root_narrow_the_general_ones(read: Loader) -> None:
+    policy = read(
+        """
+        [accounts."EVAL 1".limits]
+        max_position_contracts = 3
+        flat_by = "15:00 America/Chicago"
+        instruments = ["ES", "CL"]
+        [instruments.CL.limits]
+        max_order_contracts = 1
+        duplicate_window_seconds = 60
+        """
+    ).policy
+    limits = policy.for_("EVAL 1", "CL").limits
+    assert (limits.max_position_contracts, limits.max_order_contracts) == (3, 1)
+    assert (limits.duplicate_window_seconds, limits.instruments) == (60, frozenset({"ES", "CL"}))
+    assert policy.for_("Sim101", "ES").limits == Limits()
+
+
+@pytest.mark.parametrize(
+    ("general", "account", "words"),
+    [
+        ("", "max_position_contracts = 20", "found 20, expected nothing looser than the general limit, 10"),
+        (
+            "max_day_loss = 100",
+            "max_day_loss = 100.5",
+            "found 100.5, expected nothing looser than the general limit, 100",
+        ),
+        ("", "duplicate_window_seconds = 5", "found 5, expected nothing looser than the general limit, 10.0"),
+        ("risk_ticks = 100", "risk_ticks = 20", "found 20, expected nothing looser than the general limit, 100"),
+        ("", "require_open_session = false", "found false, expected nothing looser than the general limit, true"),
+        (
+            'instruments = ["ES"]',
+            'instruments = ["ES", "NQ"]',
+            'expected nothing looser than the general limit, ["ES"]',
+        ),
+        (
+            'instruments = ["ES"]',
+            "instruments = []",
+            'found [], expected nothing looser than the general limit, ["ES"]',
+        ),
+        ('flat_by = "15:00 UTC"', 'flat_by = "15:01 UTC"', 'looser than the general limit, "15:00 UTC"'),
+        (
+            'flat_by = "15:00 UTC"',
+            'flat_by = ""',
+            'found "", expected nothing looser than the general limit, "15:00 UTC"',
+        ),
+    ],
+)
+def test_a_limit_that_would_widen_is_refused(faults: Faults, general: str, account: str, words: str) -> None:
+    (line,) = faults(f"[limits]\n{general}\n[accounts.EVAL.limits]\n{account}")
+    assert line.startswith(f"[accounts.EVAL.limits] {account.split(maxsplit=1)[0]}: ")
+    assert words in line
+    assert line.endswith("limits narrow and never widen")
+
+
+def test_a_days_loss_belongs_to_accounts_and_not_to_an_instrument(faults: Faults) -> None:
+    (line,) = faults("[instruments.CL.limits]\nmax_day_loss = 100\nmax_order_contracts = 1")
+    assert line.startswith("[instruments.CL.limits] max_day_loss: found 100, expected it in [limits] or in")
+    assert "belongs to accounts" in line
+
+
+def test_a_limit_equal_to_the_general_one_is_accepted(read: Loader) -> None:
+    text = 'max_order_contracts = 5\ninstruments = []\nflat_by = ""\nrequire_open_session = true'
+    assert read(f"[instruments.ES.limits]\n{text}").policy.for_("Sim101", "ES").limits == Limits()
+
+
+def test_times_of_day_in_two_zones_are_refused(faults: Faults) -> None:
+    text = '[limits]\nflat_by = "15:55 America/Chicago"\n[accounts.A.limits]\nflat_by = "15:30 America/New_York"'
+    (line,) = faults(text)
+    assert line.startswith("flat_by: found times in the zones America/Chicago and America/New_York")

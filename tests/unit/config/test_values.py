@@ -1,12 +1,12 @@
 """What each key takes, and what it refuses."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 
 import pytest
 
-from ct_mcp.config import readers
+from ct_mcp.config import schema
 from ct_mcp.config.settings import Settings
 
 Loader = Callable[..., Settings]
@@ -65,12 +65,18 @@ def test_no_figure_takes_what_is_no_figure(faults: Faults, table: str, value: st
     assert refused == set(figures) - harmless
 
 
-def _keys(table: str) -> Mapping[str, object]:
-    return {"limits": readers.LIMITS, "approval": readers.APPROVAL, "upstream": readers.UPSTREAM}[table]
+def _keys(table: str) -> Iterable[str]:
+    tables: dict[str, type[schema.Table]] = {
+        "limits": schema.LimitsTable,
+        "approval": schema.ApprovalTable,
+        "upstream": schema.UpstreamTable,
+    }
+    return tables[table].model_fields
 
 
 def test_no_figure_takes_zero_where_it_would_stop_everything(faults: Faults) -> None:
-    figures = [key for key in readers.LIMITS if key.startswith(("max_", "price_", "quote_"))]
+    starts, off = ("max_", "price_", "quote_", "risk_"), {"max_account_minis"}
+    figures = [key for key in schema.LimitsTable.model_fields if key.startswith(starts) and key not in off]
     assert len(faults("[limits]\n" + "\n".join(f"{key} = 0" for key in figures))) == len(figures)
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from ct_mcp.crosstrade.failures import json_in
-from ct_mcp.crosstrade.wire_row import Reply
+from ct_mcp.crosstrade.schemas.reply import Reply
+from ct_mcp.crosstrade.schemas.values import parse_json
 
-_DATA = Path(__file__).parents[1] / "data"
+_DATA = Path(__file__).parents[2] / "data"
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def payload() -> Callable[[str], dict[str, object]]:
     """The JSON of one documented answer, fresh for each call."""
 
     def load(name: str) -> dict[str, object]:
-        value = json_in((_DATA / f"{name}.json").read_text(encoding="utf-8"))
+        value = parse_json((_DATA / f"{name}.json").read_text(encoding="utf-8"))
         assert isinstance(value, dict)
         return value
 

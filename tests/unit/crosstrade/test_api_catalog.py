@@ -4,15 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ct_mcp.crosstrade.catalogue import ENDPOINTS
-from ct_mcp.crosstrade.routes import Route, live_path
+from ct_mcp.crosstrade.api_catalog import Route, resolve_path
+from ct_mcp.crosstrade.endpoints import ENDPOINTS
 
 FILLS = ENDPOINTS["GetExecutionsByOrderId"]
 ALL_ORDERS = ENDPOINTS["GetAllOrders"]
 
 
 def found(path: str, rpc: str = "GetExecutionsByOrderId", name: str = "") -> str | None:
-    return live_path(ENDPOINTS[rpc], [Route("GET", path, name or rpc)])
+    return resolve_path(ENDPOINTS[rpc], [Route("GET", path, name or rpc)])
 
 
 @pytest.mark.parametrize(
@@ -48,15 +48,15 @@ def test_a_call_is_known_by_its_name_in_every_spelling(name: str) -> None:
 
 def test_what_bears_no_name_another_name_or_another_method_is_not_taken() -> None:
     routes = [Route("GET", "/tv/orders", ""), Route("GET", "/tv/orders", "Tv_ListOrders")]
-    assert live_path(ALL_ORDERS, routes) is None
-    assert live_path(ALL_ORDERS, [Route("POST", "/orders/all", "GetAllOrders")]) is None
-    assert live_path(ALL_ORDERS, ()) is None
+    assert resolve_path(ALL_ORDERS, routes) is None
+    assert resolve_path(ALL_ORDERS, [Route("POST", "/orders/all", "GetAllOrders")]) is None
+    assert resolve_path(ALL_ORDERS, ()) is None
 
 
 def test_a_call_at_several_paths_is_at_none_that_we_could_choose() -> None:
     twice = [Route("GET", "/orders/all", "GetAllOrders"), Route("GET", "/v1/api/orders/all", "GetAllOrders")]
-    assert live_path(ALL_ORDERS, twice) == "/v1/api/orders/all"
-    assert live_path(ALL_ORDERS, [*twice, Route("GET", "/orders", "GetAllOrders")]) is None
+    assert resolve_path(ALL_ORDERS, twice) == "/v1/api/orders/all"
+    assert resolve_path(ALL_ORDERS, [*twice, Route("GET", "/orders", "GetAllOrders")]) is None
 
 
 PATHS = st.lists(

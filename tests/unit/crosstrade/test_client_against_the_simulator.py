@@ -4,15 +4,14 @@ from decimal import Decimal
 
 import pytest
 
-from ct_mcp.crosstrade.catalogue import ENDPOINTS
 from ct_mcp.crosstrade.client import CrossTrade
+from ct_mcp.crosstrade.endpoints import ENDPOINTS
 from ct_mcp.crosstrade.failures import OrderGone
-from ct_mcp.domain.account import AccountKind
-from ct_mcp.domain.action import ChangeOrder, ClosePosition, PlaceOrder
+from ct_mcp.domain.account import AccountKind, Direction
+from ct_mcp.domain.commands import ChangeOrder, ClosePosition, PlaceOrder
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.market import parse_period
 from ct_mcp.domain.order import OrderAction, OrderState, OrderType, TimeInForce
-from ct_mcp.domain.position import Direction
 from ct_mcp.errors import (
     AddonOffline,
     AuthFailed,
@@ -25,7 +24,7 @@ from ct_mcp.errors import (
     Unavailable,
 )
 from ct_mcp.simulator.faults import Fault
-from ct_mcp.simulator.world import Simulator
+from ct_mcp.simulator.simulator import Simulator
 
 ACCOUNT = "Sim101"
 
@@ -74,13 +73,6 @@ async def test_quotes_come_for_every_spelling_with_the_dated_contract(crosstrade
     assert (all_es[0].contract.tick_size, all_es[0].contract.point_value) == (Decimal("0.25"), Decimal(50))
 
 
-async def test_the_deprecated_route_quotes_the_same_contracts(crosstrade: CrossTrade) -> None:
-    for names in (["ES"], ["ES1!", "NQ"]):
-        legacy = await crosstrade.legacy_quotes(ACCOUNT, names)
-        assert [quote.instrument for quote in legacy] == [q.instrument for q in await crosstrade.quotes(names)]
-    assert legacy[0].contract.tick_value == Decimal("12.5")
-
-
 async def test_templates_are_listed_by_the_names_that_an_order_may_carry(crosstrade: CrossTrade) -> None:
     templates = await crosstrade.atm_templates()
     assert templates
@@ -119,9 +111,9 @@ async def test_bars_lie_within_the_span_that_was_asked_for(crosstrade: CrossTrad
 async def test_a_market_order_is_acknowledged_first_and_filled_a_little_later(
     crosstrade: CrossTrade, sim: Simulator, es: Instrument
 ) -> None:
-    placed = await crosstrade.place_order(buy(es), "ct-own-1", frozenset({Direction.FLAT}), 3)
+    placed = await crosstrade.place_order(buy(es), "ct-own-1", frozenset({Direction.FLAT}))
     (order_id,) = placed.order_ids
-    assert (await crosstrade.order_status(ACCOUNT, order_id)) is not OrderState.FILLED
+    assert (await crosstrade.order(ACCOUNT, order_id)).state is not OrderState.FILLED
     sim.advance(2)
     order = await crosstrade.order(ACCOUNT, order_id)
     assert (order.state, order.filled, order.instrument) == (OrderState.FILLED, 2, es)
@@ -131,7 +123,6 @@ async def test_a_market_order_is_acknowledged_first_and_filled_a_little_later(
     assert (await crosstrade.all_positions())[0].instrument == es
     executions = await crosstrade.executions(ACCOUNT, 300)
     assert sum(execution.quantity for execution in executions) == 2
-    assert await crosstrade.execution(ACCOUNT, executions[0].execution_id) == executions[0]
     assert await crosstrade.executions_of_order(ACCOUNT, order_id) == executions
     assert executions[0].action is OrderAction.BUY
 
@@ -197,19 +188,6 @@ async def test_a_position_is_closed_in_part_then_flattened(
     sim.advance(2)
     assert await urgent.positions(ACCOUNT) == ()
     assert (await urgent.position(ACCOUNT, es)).direction is Direction.FLAT
-
-
-async def test_the_filtered_flatten_reaches_the_account_that_was_named_and_no_other(
-    crosstrade: CrossTrade, sim: Simulator, es: Instrument
-) -> None:
-    await crosstrade.place_order(buy(es), "ct-own-5")
-    sim.advance(2)
-    await crosstrade.flatten_filtered(ACCOUNT, es, Direction.SHORT)
-    sim.advance(2)
-    assert [position.net for position in await crosstrade.positions(ACCOUNT)] == [2]
-    await crosstrade.flatten_filtered(ACCOUNT, es, Direction.LONG)
-    sim.advance(2)
-    assert await crosstrade.positions(ACCOUNT) == ()
 
 
 async def test_an_order_that_flattens_first_leaves_its_own_size(

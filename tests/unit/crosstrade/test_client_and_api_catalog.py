@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from ct_mcp.crosstrade.bracket import ASSUMED_FIELDS
-from ct_mcp.crosstrade.budget import OwnBudget
 from ct_mcp.crosstrade.client import CrossTrade
+from ct_mcp.crosstrade.rate_limit import OwnBudget
+from ct_mcp.crosstrade.schemas.bracket import ASSUMED_FIELDS
 from ct_mcp.errors import BudgetExhausted, NotFound
 
 BASE = "/v1/api"

@@ -1,12 +1,12 @@
-"""Comparing their lists of routes with our catalogue."""
+"""Comparing their lists of routes with our table, and what answers say beside their bodies."""
 
 import json
 
 import pytest
 
-from ct_mcp.crosstrade.catalogue import ENDPOINTS, REFERENCES
-from ct_mcp.crosstrade.drift import Difference, DriftKind, drift_of, routes_described_in
-from ct_mcp.crosstrade.routes import Route
+from ct_mcp.crosstrade.api_catalog import Route
+from ct_mcp.crosstrade.diagnostics import DriftKind, RouteDifference, compare_routes, parse_openapi_routes
+from ct_mcp.crosstrade.endpoints import ENDPOINTS, REFERENCES
 from ct_mcp.errors import BadReply
 
 ACCOUNT = "/v1/api/accounts/{account}"
@@ -19,7 +19,7 @@ def as_catalogued() -> dict[str, Route]:
 
 def found(*routes: Route) -> list[tuple[str, str, str]]:
     """What differs: kind, name and where they have it."""
-    return [(each.kind, each.name, each.theirs) for each in drift_of({"_endpoints": routes}).differences]
+    return [(each.kind, each.name, each.theirs) for each in compare_routes({"_endpoints": routes}).differences]
 
 
 def changed(rpc: str, **to: str) -> list[Route]:
@@ -35,7 +35,7 @@ def without(*names: str) -> list[Route]:
 
 
 def test_a_list_that_agrees_shows_no_drift() -> None:
-    drift = drift_of({"_endpoints": tuple(as_catalogued().values())})
+    drift = compare_routes({"_endpoints": tuple(as_catalogued().values())})
     assert (drift.differences, drift.elsewhere) == ((), 0)
     assert drift.compared == {"_endpoints": len(ENDPOINTS)}
 
@@ -54,8 +54,8 @@ def test_a_list_without_names_is_compared_by_method_and_path() -> None:
 
 
 def test_a_route_that_is_gone_is_missing() -> None:
-    (gone,) = drift_of({"_endpoints": without("Flatten")}).differences
-    assert gone == Difference(
+    (gone,) = compare_routes({"_endpoints": without("Flatten")}).differences
+    assert gone == RouteDifference(
         DriftKind.MISSING, "Flatten", f"POST {ACCOUNT}/positions/flatten", "", seen_in=("_endpoints",)
     )
 
@@ -98,7 +98,7 @@ def test_a_name_that_was_only_our_own_need_not_be_theirs() -> None:
 
 
 def test_a_path_that_was_only_assumed_says_so() -> None:
-    (moved,) = drift_of({"_endpoints": changed("GetAllOrders", path="/v1/api/orders/all")}).differences
+    (moved,) = compare_routes({"_endpoints": changed("GetAllOrders", path="/v1/api/orders/all")}).differences
     assert (moved.kind, moved.assumed) == ("changed", "the path")
 
 
@@ -106,7 +106,7 @@ def test_a_path_that_was_only_assumed_says_so() -> None:
     "path", ["/v1/api/tv/accounts", "/tv/accounts", "/v1/api/mcp", "/v1/send/{key}/{secret}", "/ws/stream"]
 )
 def test_routes_of_other_products_are_counted_and_no_drift(path: str) -> None:
-    drift = drift_of({"_endpoints": [*as_catalogued().values(), Route("GET", path, "ListAccounts")]})
+    drift = compare_routes({"_endpoints": [*as_catalogued().values(), Route("GET", path, "ListAccounts")]})
     assert (drift.differences, drift.elsewhere) == ((), 1)
 
 
@@ -127,7 +127,7 @@ def test_a_list_may_leave_all_documents_out_but_not_one_of_them() -> None:
 
 def test_what_two_lists_show_is_told_once_and_says_where() -> None:
     lists = {"_endpoints": without("Flatten"), "openapi.json": without("Flatten", "Cancel")}
-    told = {each.name: each.seen_in for each in drift_of(lists).differences}
+    told = {each.name: each.seen_in for each in compare_routes(lists).differences}
     assert told == {"Flatten": ("_endpoints", "openapi.json"), "Cancel": ("openapi.json",)}
 
 
@@ -135,7 +135,7 @@ def test_a_new_route_is_told_once_whatever_each_list_calls_it() -> None:
     first = Route("GET", "/v1/api/alerts/{id}", "GetAlert")
     second = Route("GET", "/v1/api/alerts/{alertId}", "alerts_get")
     lists = {"_endpoints": [*without(), first], "openapi.json": [*without(), second]}
-    told = [(each.name, each.seen_in) for each in drift_of(lists).differences]
+    told = [(each.name, each.seen_in) for each in compare_routes(lists).differences]
     assert told == [("GetAlert", ("_endpoints", "openapi.json"))]
 
 
@@ -153,7 +153,7 @@ def openapi(paths: object, **more: object) -> str:
 
 def test_the_routes_of_an_openapi_document_are_read() -> None:
     document = openapi({"/v1/api/orders": {"get": {"operationId": "GetAllOrders"}, "parameters": [], "post": {}}})
-    assert routes_described_in(document) == (
+    assert parse_openapi_routes(document) == (
         Route("GET", "/v1/api/orders", "GetAllOrders"),
         Route("POST", "/v1/api/orders", ""),
     )
@@ -162,7 +162,7 @@ def test_the_routes_of_an_openapi_document_are_read() -> None:
 @pytest.mark.parametrize("url", ["https://app.example/v1/api", "/v1/api/"])
 @pytest.mark.parametrize("path", ["/orders", "/v1/api/orders"])
 def test_a_base_path_of_the_document_counts_once(url: str, path: str) -> None:
-    (route,) = routes_described_in(openapi({path: {"get": {}}}, servers=[{"url": url}]))
+    (route,) = parse_openapi_routes(openapi({path: {"get": {}}}, servers=[{"url": url}]))
     assert route.path == "/v1/api/orders"
 
 
@@ -170,16 +170,16 @@ def test_a_base_path_of_the_document_counts_once(url: str, path: str) -> None:
     "servers", [[], [{}], ["x"], "x", [{"url": 5}], [{"url": "http://[half"}], [{"url": "https://app.example/"}]]
 )
 def test_a_document_without_a_base_path_is_taken_as_it_is(servers: object) -> None:
-    (route,) = routes_described_in(openapi({"/v1/api/orders": {"get": {}}}, servers=servers))
+    (route,) = parse_openapi_routes(openapi({"/v1/api/orders": {"get": {}}}, servers=servers))
     assert route.path == "/v1/api/orders"
 
 
 @pytest.mark.parametrize("document", ["{}", "[]", openapi([]), openapi({"/x": []}), openapi({"/x": {"summary": "y"}})])
 def test_a_document_that_describes_no_routes_is_refused(document: str) -> None:
     with pytest.raises(BadReply, match="describes no routes"):
-        routes_described_in(document)
+        parse_openapi_routes(document)
 
 
 def test_a_document_that_is_no_json_is_refused() -> None:
     with pytest.raises(BadReply):
-        routes_described_in("openapi: 3.1.0")
+        parse_openapi_routes("openapi: 3.1.0")

@@ -2,7 +2,7 @@
 
 import re
 
-from ct_mcp.crosstrade.catalogue import ENDPOINTS, REFERENCES
+from ct_mcp.crosstrade.endpoints import ENDPOINTS, REFERENCES
 
 DOCUMENTS = {"_endpoints", "openapi.json", "openapi.yaml", "llms.txt", "llms-full.txt"}
 
@@ -43,5 +43,5 @@ def test_what_was_deduced_is_marked() -> None:
 
 
 def test_the_two_calls_that_reach_every_account_say_so() -> None:
-    assert "EMPTY" in ENDPOINTS["FlattenEverything"].note
-    assert "NEVER" in ENDPOINTS["CancelAllOrders"].note
+    for rpc in ("FlattenEverything", "CancelAllOrders"):
+        assert "NEVER CALLED" in ENDPOINTS[rpc].note

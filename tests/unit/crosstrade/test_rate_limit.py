@@ -1,4 +1,4 @@
-"""How many requests leave, and when."""
+"""The request budget: how many requests leave, and when."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import combinations
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ct_mcp.crosstrade.budget import THIRD, Allowance, Bucket, OwnBudget, allowance
+from ct_mcp.crosstrade.rate_limit import THIRD, Allowance, OwnBudget, TokenBucket, allowance
 
 START = datetime(2026, 3, 18, 21, 0, tzinfo=UTC)
 
@@ -16,7 +16,7 @@ def after(seconds: float) -> datetime:
     return START + timedelta(seconds=seconds)
 
 
-def taken_at_once(bucket: Bucket, *, urgent: bool) -> int:
+def taken_at_once(bucket: TokenBucket, *, urgent: bool) -> int:
     for number in range(100):
         bucket, wait = bucket.taken(START, urgent=urgent)
         if wait:
@@ -25,36 +25,36 @@ def taken_at_once(bucket: Bucket, *, urgent: bool) -> int:
 
 
 def test_thirteen_requests_leave_at_once_and_six_more_are_kept_for_exits() -> None:
-    assert taken_at_once(Bucket(), urgent=False) == 13
-    assert taken_at_once(Bucket(), urgent=True) == 19
-    assert taken_at_once(Bucket(tokens=6.0), urgent=False) == 0
-    assert taken_at_once(Bucket(tokens=6.0), urgent=True) == 6
+    assert taken_at_once(TokenBucket(), urgent=False) == 13
+    assert taken_at_once(TokenBucket(), urgent=True) == 19
+    assert taken_at_once(TokenBucket(tokens=6.0), urgent=False) == 0
+    assert taken_at_once(TokenBucket(tokens=6.0), urgent=True) == 6
 
 
 def test_a_request_without_a_token_is_told_how_long_to_wait_and_takes_none() -> None:
-    bucket, wait = Bucket(tokens=6.0, at=START).taken(START, urgent=False)
+    bucket, wait = TokenBucket(tokens=6.0, at=START).taken(START, urgent=False)
     assert wait == pytest.approx(1 / 2.9, abs=0.001)
     assert bucket.tokens == 6.0
 
 
 def test_a_request_that_waits_as_it_was_told_leaves() -> None:
-    bucket, wait = Bucket(tokens=0.0, at=START).taken(START, urgent=True)
+    bucket, wait = TokenBucket(tokens=0.0, at=START).taken(START, urgent=True)
     assert bucket.taken(after(wait), urgent=True)[1] == 0.0
 
 
 def test_a_little_less_comes_back_than_the_service_gives() -> None:
-    assert Bucket(tokens=0.0, at=START).refilled(after(2)).tokens == pytest.approx(5.8)
-    assert Bucket(tokens=0.0, at=START).refilled(after(60)).tokens == 19.0
+    assert TokenBucket(tokens=0.0, at=START).refilled(after(2)).tokens == pytest.approx(5.8)
+    assert TokenBucket(tokens=0.0, at=START).refilled(after(60)).tokens == 19.0
 
 
 def test_a_clock_that_goes_back_refills_nothing_and_does_not_lock_the_bucket() -> None:
-    bucket = Bucket(tokens=0.0, at=START).refilled(after(-3600))
+    bucket = TokenBucket(tokens=0.0, at=START).refilled(after(-3600))
     assert bucket.tokens == 0.0
     assert bucket.refilled(after(-3599)).tokens == pytest.approx(2.9)
 
 
 def test_after_a_refusal_nothing_leaves_before_their_time_and_then_exits_first() -> None:
-    bucket = Bucket().penalised(START, 4.0)
+    bucket = TokenBucket().penalised(START, 4.0)
     assert bucket.taken(START, urgent=True)[1] == 4.0
     assert bucket.taken(after(3.9), urgent=True)[1] > 0
     assert bucket.taken(after(4.0), urgent=True)[1] == 0.0
@@ -62,13 +62,13 @@ def test_after_a_refusal_nothing_leaves_before_their_time_and_then_exits_first()
 
 
 def test_a_shorter_penalty_does_not_lift_a_longer_one() -> None:
-    bucket = Bucket().penalised(START, 10.0).penalised(after(1), 1.0)
+    bucket = TokenBucket().penalised(START, 10.0).penalised(after(1), 1.0)
     assert bucket.taken(after(1), urgent=True)[1] == pytest.approx(9.0)
 
 
 @pytest.mark.parametrize(("asked", "waits"), [(-5.0, 0.0), (1e9, 300.0)])
 def test_an_impossible_penalty_is_kept_within_bounds(asked: float, waits: float) -> None:
-    assert Bucket().penalised(START, asked).taken(START, urgent=True)[1] == waits
+    assert TokenBucket().penalised(START, asked).taken(START, urgent=True)[1] == waits
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_an_impossible_penalty_is_kept_within_bounds(asked: float, waits: float)
     ],
 )
 def test_the_allowance_says_what_may_leave_now(tokens: float, told: Allowance) -> None:
-    assert allowance(Bucket(tokens, START), START) == told
+    assert allowance(TokenBucket(tokens, START), START) == told
 
 
 async def test_the_budget_of_a_process_keeps_its_bucket_from_call_to_call() -> None:
@@ -101,7 +101,7 @@ ASKED = st.lists(
 
 def sent_times(asked: list[tuple[float, bool, float | None]], *, patient: bool) -> list[tuple[float, bool]]:
     """When each request leaves, if all ask one after the other; the patient wait as they are told."""
-    bucket, seconds, sent = Bucket(), 0.0, []
+    bucket, seconds, sent = TokenBucket(), 0.0, []
     for pause, urgent, penalty in asked:
         seconds += pause
         if penalty is not None:
@@ -124,6 +124,7 @@ def test_no_window_ever_holds_more_than_twenty_and_three_a_second(
         assert last - first + 1 <= 20 + 3 * (times[last] - times[first]) + 1e-3
 
 
+@pytest.mark.slow
 @given(ASKED)
 def test_ordinary_requests_never_touch_the_reserve(asked: list[tuple[float, bool, float | None]]) -> None:
     ordinary = [(pause, False, penalty) for pause, _, penalty in asked]
@@ -134,44 +135,44 @@ def test_ordinary_requests_never_touch_the_reserve(asked: list[tuple[float, bool
 
 @given(st.floats(-900, 20, allow_nan=False), st.booleans())
 def test_waiting_as_told_is_always_enough(tokens: float, urgent: bool) -> None:
-    bucket, wait = Bucket(tokens, START).taken(START, urgent=urgent)
+    bucket, wait = TokenBucket(tokens, START).taken(START, urgent=urgent)
     assert wait == 0.0 or bucket.taken(after(wait), urgent=urgent)[1] == 0.0
 
 
 def test_a_process_alone_goes_on_with_a_third_and_no_more_than_was_left() -> None:
-    assert taken_at_once(Bucket().alone(), urgent=False) == 4
-    assert taken_at_once(Bucket().alone(), urgent=True) == 6
-    assert Bucket(3.0, START).alone() == Bucket(3.0, START, THIRD)
-    assert Bucket(0.0, START).alone().refilled(after(3)).tokens == pytest.approx(2.9)
+    assert taken_at_once(TokenBucket().alone(), urgent=False) == 4
+    assert taken_at_once(TokenBucket().alone(), urgent=True) == 6
+    assert TokenBucket(3.0, START).alone() == TokenBucket(3.0, START, THIRD)
+    assert TokenBucket(0.0, START).alone().refilled(after(3)).tokens == pytest.approx(2.9)
 
 
 def test_a_process_alone_waits_as_long_as_the_service_asked_all_to_wait() -> None:
-    alone = Bucket().penalised(START, 9.0).alone()
+    alone = TokenBucket().penalised(START, 9.0).alone()
     assert alone.taken(START, urgent=True)[1] == pytest.approx(9.0, abs=1.0)
     assert alone.taken(after(8), urgent=True)[1] > 0
 
 
 def test_a_process_that_comes_back_pays_for_what_it_has_sent_alone() -> None:
-    alone = Bucket().alone()
+    alone = TokenBucket().alone()
     for _ in range(4):
         alone, _ = alone.taken(START, urgent=False)
-    assert Bucket(10.0, START).rejoined(START, alone).tokens == pytest.approx(6.0)
-    assert Bucket(10.0, START).rejoined(after(60), alone).tokens == 19.0, "by then it has got them back"
+    assert TokenBucket(10.0, START).rejoined(START, alone).tokens == pytest.approx(6.0)
+    assert TokenBucket(10.0, START).rejoined(after(60), alone).tokens == 19.0, "by then it has got them back"
 
 
 def test_a_process_that_was_told_to_wait_alone_tells_the_others() -> None:
-    alone = Bucket().alone().penalised(START, 9.0)
-    assert Bucket().rejoined(START, alone).taken(START, urgent=True)[1] == pytest.approx(9.0, abs=0.001)
-    shared = Bucket().penalised(START, 20.0).rejoined(START, alone)
+    alone = TokenBucket().alone().penalised(START, 9.0)
+    assert TokenBucket().rejoined(START, alone).taken(START, urgent=True)[1] == pytest.approx(9.0, abs=0.001)
+    shared = TokenBucket().penalised(START, 20.0).rejoined(START, alone)
     assert shared.taken(START, urgent=True)[1] >= 20.0
 
 
 def test_the_allowance_of_a_process_alone_says_its_rate_and_why() -> None:
-    assert allowance(Bucket(at=START).alone(), START, "alone") == Allowance(4, 6, 0.0, 6, 0.97, "alone")
+    assert allowance(TokenBucket(at=START).alone(), START, "alone") == Allowance(4, 6, 0.0, 6, 0.97, "alone")
 
 
 @given(st.floats(-900, 19, allow_nan=False), st.floats(0, 10, allow_nan=False))
 def test_whoever_lets_a_read_go_has_let_an_exit_go_before(tokens: float, seconds: float) -> None:
-    for bucket in (Bucket(tokens, START), Bucket(tokens, START).alone()):
+    for bucket in (TokenBucket(tokens, START), TokenBucket(tokens, START).alone()):
         read, exit_ = (bucket.taken(after(seconds), urgent=urgent)[1] for urgent in (False, True))
         assert exit_ < read or read == exit_ == 0.0

@@ -1,22 +1,38 @@
 """The desk over the simulator, without a server before it; and values that the desk reads."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
 from functools import partial
 from typing import Any
 
 import pytest
 
+from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.desk.desk import Desk
 from ct_mcp.desk.outcome import Outcome, Status
-from ct_mcp.domain.action import Action, PlaceOrder
+from ct_mcp.desk.polling import Pause
+from ct_mcp.domain.account import Account, AccountKind, Balances, Direction, Position
+from ct_mcp.domain.approval import Ticket
+from ct_mcp.domain.commands import Command, PlaceOrder
 from ct_mcp.domain.instrument import Instrument
+from ct_mcp.domain.market import Contract, Quote
 from ct_mcp.domain.order import Order, OrderAction, OrderState, OrderType, TimeInForce
-from ct_mcp.domain.position import Direction, Position
+from ct_mcp.guard.context import RiskContext
+from ct_mcp.guard.policy import Policy
+from ct_mcp.guard.review import Review, review
 from ct_mcp.simulator.clock import ManualClock
-from ct_mcp.simulator.world import Simulator
+from ct_mcp.simulator.simulator import Simulator
+from ct_mcp.store.sqlite import SqliteStore
 
 MES = Instrument("MES", 2026, 9)
+
+Buys = Callable[..., PlaceOrder]
+Stands = Callable[..., Order]
+Holds = Callable[..., Position]
+Reviewed = Callable[..., Review]
+Prices = Callable[[int], Decimal]
+Does = Callable[[Command | Sequence[Command]], Awaitable[Outcome]]
+Oddly = Callable[[str, Callable[..., Awaitable[object]]], Does]
 
 
 @pytest.fixture(scope="session")
@@ -26,11 +42,11 @@ def mes() -> Instrument:
 
 
 @pytest.fixture(scope="session")
-def buy() -> Callable[..., PlaceOrder]:
+def buy() -> Buys:
     """An order to buy at the market, or whatever a test makes of it."""
 
     def made(quantity: int = 1, action: str = "BUY", kind: str = "MARKET", **more: object) -> PlaceOrder:
-        fields = {
+        fields: dict[str, Any] = {
             "account": "Sim101",
             "instrument": MES,
             "action": OrderAction(action),
@@ -46,11 +62,11 @@ def buy() -> Callable[..., PlaceOrder]:
 
 
 @pytest.fixture(scope="session")
-def standing() -> Callable[..., Order]:
+def standing() -> Stands:
     """A resting order to buy one, or whatever a test makes of it."""
 
     def made(order_id: str = "a1", **more: object) -> Order:
-        fields = {
+        fields: dict[str, Any] = {
             "account": "Sim101",
             "order_id": order_id,
             "instrument": MES,
@@ -67,7 +83,7 @@ def standing() -> Callable[..., Order]:
 
 
 @pytest.fixture(scope="session")
-def holding() -> Callable[[int], Position]:
+def holding() -> Holds:
     """A position of so many contracts, signed."""
 
     def made(net: int, instrument: Instrument = MES) -> Position:
@@ -78,10 +94,36 @@ def holding() -> Callable[[int], Position]:
 
 
 @pytest.fixture
-def does(desk: Desk) -> Callable[[Action], Awaitable[Outcome]]:
+def reviewed(clock: ManualClock) -> Reviewed:
+    """A command with what was known when it was reviewed: a flat simulated account, and MES at 6000."""
+    contract = Contract("Micro E-mini S&P 500", "Globex", Decimal("0.25"), Decimal("1.25"), Decimal(5))
+    prices: dict[str, Any] = {name: None for name in ("open", "high", "low", "prior_close", "volume")}
+    quote = Quote(
+        MES, contract, Decimal(5999), Decimal("6000.25"), Decimal(6000), at=clock(), is_market_open=True, **prices
+    )
+    simulated = Account(
+        "Sim101", AccountKind.SIMULATED, currency="USD", status="Enabled", balances=Balances(Decimal(100_000))
+    )
+
+    def made(command: Command, account: Account = simulated, policy: Policy | None = None, **seen: object) -> Review:
+        known: dict[str, Any] = {
+            "now": clock(),
+            "account": account,
+            "positions": (),
+            "orders": (),
+            "quote": quote,
+            **seen,
+        }
+        return review(command, RiskContext(**known), policy or Policy())
+
+    return made
+
+
+@pytest.fixture
+def does(desk: Desk) -> Does:
     """Propose an action, say yes at the terminal where one is needed, and commit it."""
 
-    async def done(action: Action) -> Outcome:
+    async def done(action: Command | Sequence[Command]) -> Outcome:
         proposed = await desk.propose(action)
         if isinstance(proposed, Outcome):
             return proposed
@@ -104,14 +146,15 @@ class Odd:
 
 
 @pytest.fixture
-def odd(crosstrade, store, policy, clock, pause):
+def odd(crosstrade: CrossTrade, store: SqliteStore, policy: Policy, clock: ManualClock, pause: Pause) -> Oddly:
     """Propose, approve and commit at a desk whose upstream does one write in a way of its own."""
 
-    def at_a_desk(name: str, way: Any) -> Callable[[Action], Awaitable[Outcome]]:
+    def at_a_desk(name: str, way: Callable[..., Awaitable[object]]) -> Does:
         desk = Desk(Odd(crosstrade, name, way), store, policy, clock=clock, pause=pause)
 
-        async def done(action: Action) -> Outcome:
+        async def done(action: Command | Sequence[Command]) -> Outcome:
             ticket = await desk.propose(action)
+            assert isinstance(ticket, Ticket)
             await desk.decisions.approve(ticket, "terminal")
             return await desk.commit(ticket.ticket_id)
 
@@ -121,7 +164,7 @@ def odd(crosstrade, store, policy, clock, pause):
 
 
 @pytest.fixture
-async def long_two(does, sim: Simulator, buy) -> Outcome:
+async def long_two(does: Does, sim: Simulator, buy: Buys) -> Outcome:
     """Two contracts are held, and the fill is a while ago."""
     outcome = await does(buy(2))
     assert outcome.status is Status.FILLED
@@ -130,7 +173,7 @@ async def long_two(does, sim: Simulator, buy) -> Outcome:
 
 
 @pytest.fixture
-def price(sim: Simulator, clock: ManualClock) -> Callable[[int], Decimal]:
+def price(sim: Simulator, clock: ManualClock) -> Prices:
     """A price so many ticks from the last trade."""
 
     def at(ticks: int) -> Decimal:

@@ -1,33 +1,45 @@
 """What becomes of intents whose fate was not known."""
 
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
 import pytest
 
-from ct_mcp.crosstrade.wire_strategies import StrategyAcknowledged
+from ct_mcp.crosstrade.client import CrossTrade
+from ct_mcp.crosstrade.schemas.strategies import StrategyAcknowledged
 from ct_mcp.desk.desk import Desk
-from ct_mcp.desk.outcome import Status
-from ct_mcp.desk.settling import settle_outstanding
-from ct_mcp.domain.action import (
+from ct_mcp.desk.outcome import Outcome, Status
+from ct_mcp.desk.ports import Upstream
+from ct_mcp.desk.reconcile import settle_outstanding
+from ct_mcp.domain.commands import (
     CancelOrder,
     CancelOrders,
     ChangeOrder,
     ClosePosition,
     CloseStrategy,
+    Command,
     DisableStrategy,
     Flatten,
     ProtectPosition,
     ReplaceOrder,
     ReversePosition,
 )
+from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.strategy import BarType, HostMode, StartStrategy
 from ct_mcp.simulator.clock import ManualClock
-from ct_mcp.simulator.faults import Fault
-from ct_mcp.simulator.world import Simulator
+from ct_mcp.simulator.faults import Fault, Lag
+from ct_mcp.simulator.orders import SimOrderState
+from ct_mcp.simulator.simulator import Simulator
 from ct_mcp.store.journal import Entry, EntryKind, NewEntry
 from ct_mcp.store.sqlite import SqliteStore
+from tests.unit.desk.conftest import Buys, Does, Oddly, Prices
+
+Settles = Callable[..., Awaitable[list[Entry]]]
+Of = Callable[[Instrument], Command]
 
 
 @pytest.fixture
-def settle(desk: Desk, store: SqliteStore, clock: ManualClock):
+def settle(desk: Desk, store: SqliteStore, clock: ManualClock) -> Settles:
     """Look once, and give the entries that settled something."""
 
     async def settled(account: str = "Sim101") -> list[Entry]:
@@ -38,19 +50,28 @@ def settle(desk: Desk, store: SqliteStore, clock: ManualClock):
     return settled
 
 
-async def lost(does, sim: Simulator, action, rpc: str) -> None:
+def found_of(settled: Entry) -> Mapping[str, Any]:
+    """What an entry says was found."""
+    return settled.detail
+
+
+async def lost(does: Does, sim: Simulator, action: Command, rpc: str) -> None:
     """Send something that never arrives and gets no answer."""
     sim.faults.arm(Fault.REQUEST_LOST_BEFORE_ACCEPT, rpc=rpc, times=1)
     assert (await does(action)).status is Status.UNKNOWN
 
 
-async def test_nothing_is_looked_for_while_nothing_is_outstanding(settle, long_two, sim: Simulator) -> None:
+async def test_nothing_is_looked_for_while_nothing_is_outstanding(
+    settle: Settles, long_two: Outcome, sim: Simulator
+) -> None:
     asked = len(sim.requests)
     assert await settle() == []
     assert len(sim.requests) == asked
 
 
-async def test_an_order_is_settled_by_the_id_that_they_acknowledged(settle, does, buy, sim: Simulator, store) -> None:
+async def test_an_order_is_settled_by_the_id_that_they_acknowledged(
+    settle: Settles, does: Does, buy: Buys, sim: Simulator, store: SqliteStore
+) -> None:
     sim.faults.arm(Fault.FROZEN_ORDERS)
     accepted = await does(buy())
     assert accepted.status is Status.ACCEPTED
@@ -60,7 +81,9 @@ async def test_an_order_is_settled_by_the_id_that_they_acknowledged(settle, does
     assert await store.unsettled() == ()
 
 
-async def test_what_is_not_found_stays_outstanding_however_long_ago(settle, does, buy, sim, clock, store) -> None:
+async def test_what_is_not_found_stays_outstanding_however_long_ago(
+    settle: Settles, does: Does, buy: Buys, sim: Simulator, clock: ManualClock, store: SqliteStore
+) -> None:
     await lost(does, sim, buy(), "PlaceOrder")
     clock.advance(7 * 86_400)
     assert await settle() == []
@@ -68,7 +91,9 @@ async def test_what_is_not_found_stays_outstanding_however_long_ago(settle, does
 
 
 @pytest.mark.parametrize("fault", [Fault.CONNECT_REFUSED, Fault.HTML_PAGE, Fault.BROKER_RATE_LIMITED])
-async def test_a_look_that_fails_settles_nothing_and_stops_nothing(settle, does, buy, sim, store, fault) -> None:
+async def test_a_look_that_fails_settles_nothing_and_stops_nothing(
+    settle: Settles, does: Does, buy: Buys, sim: Simulator, store: SqliteStore, fault: Fault
+) -> None:
     sim.faults.arm(Fault.FROZEN_ORDERS)
     await does(buy())
     sim.faults.arm(fault)
@@ -76,14 +101,18 @@ async def test_a_look_that_fails_settles_nothing_and_stops_nothing(settle, does,
     assert len(await store.unsettled()) == 1
 
 
-async def test_only_the_account_that_is_asked_about_is_looked_at(settle, does, buy, sim: Simulator) -> None:
+async def test_only_the_account_that_is_asked_about_is_looked_at(
+    settle: Settles, does: Does, buy: Buys, sim: Simulator
+) -> None:
     sim.faults.arm(Fault.FROZEN_ORDERS)
     await does(buy())
     assert await settle("APEX-482910") == []
 
 
-async def test_a_change_is_settled_once_the_order_stands_as_asked(settle, does, buy, price, sim, clock) -> None:
-    order_id = (await does(buy(kind="LIMIT", limit_price=price(-40)))).order_id
+async def test_a_change_is_settled_once_the_order_stands_as_asked(
+    settle: Settles, does: Does, buy: Buys, price: Prices, sim: Simulator, clock: ManualClock
+) -> None:
+    order_id = str((await does(buy(kind="LIMIT", limit_price=price(-40)))).order_id)
     sim.faults.arm(Fault.READ_TIMEOUT_AFTER_ACCEPT, rpc="Change", times=1)
     sim.faults.arm(Fault.BAD_GATEWAY, rpc="GetOrder")
     wanted = price(-60)
@@ -93,20 +122,40 @@ async def test_a_change_is_settled_once_the_order_stands_as_asked(settle, does, 
     assert settled.detail["order_id"] == order_id
 
 
-async def test_a_change_that_never_arrived_is_settled_with_its_order(settle, does, buy, price, sim, clock) -> None:
-    order_id = (await does(buy(kind="LIMIT", limit_price=price(-40)))).order_id
+async def test_a_change_that_never_arrived_is_settled_with_its_order(
+    settle: Settles, does: Does, buy: Buys, price: Prices, sim: Simulator, clock: ManualClock
+) -> None:
+    order_id = str((await does(buy(kind="LIMIT", limit_price=price(-40)))).order_id)
     await lost(does, sim, ChangeOrder("Sim101", order_id, limit_price=price(-60)), "Change")
-    clock.advance(600)
+    clock.advance(30)
     assert await settle() == [], "it may still come"
     await does(CancelOrder("Sim101", order_id))
     (settled,) = await settle()
     assert settled.detail["state"] == "CANCELLED"
 
 
-async def test_a_cancel_is_settled_once_the_order_is_over(settle, does, buy, price, sim, clock) -> None:
-    order_id = (await does(buy(kind="LIMIT", limit_price=price(-40)))).order_id
+@pytest.mark.parametrize("rpc", ["Change", "Cancel"])
+async def test_what_never_arrived_is_settled_by_the_order_that_stands_once_it_cannot_be_under_way(
+    settle: Settles, does: Does, buy: Buys, price: Prices, sim: Simulator, clock: ManualClock, rpc: str
+) -> None:
+    order_id = str((await does(buy(kind="LIMIT", limit_price=price(-40)))).order_id)
+    change, cancel = ChangeOrder("Sim101", order_id, limit_price=price(-60)), CancelOrder("Sim101", order_id)
+    await lost(does, sim, change if rpc == "Change" else cancel, rpc)
+    clock.advance(30)
+    assert await settle() == [], "it may still come"
+    clock.advance(31)
+    sim.exchange.orders[0].state = SimOrderState.CANCEL_PENDING
+    assert await settle() == [], "something is on its way"
+    sim.exchange.orders[0].state = SimOrderState.WORKING
+    assert (await settle())[0].detail == {"order_id": order_id, "state": "WORKING", "filled": 0}
+
+
+async def test_a_cancel_is_settled_once_the_order_is_over(
+    settle: Settles, does: Does, buy: Buys, price: Prices, sim: Simulator, clock: ManualClock
+) -> None:
+    order_id = str((await does(buy(kind="LIMIT", limit_price=price(-40)))).order_id)
     await lost(does, sim, CancelOrder("Sim101", order_id), "Cancel")
-    clock.advance(600)
+    clock.advance(30)
     assert await settle() == []
     sim.exchange.cancel(sim.exchange.orders[0], clock())
     sim.advance(1)
@@ -124,7 +173,16 @@ async def test_a_cancel_is_settled_once_the_order_is_over(settle, does, buy, pri
     ids=["close", "flatten", "cancel orders"],
 )
 async def test_an_exit_is_settled_by_what_stands_once_it_cannot_be_under_way(
-    settle, long_two, does, buy, price, sim, clock, mes, rpc, action
+    settle: Settles,
+    long_two: Outcome,
+    does: Does,
+    buy: Buys,
+    price: Prices,
+    sim: Simulator,
+    clock: ManualClock,
+    mes: Instrument,
+    rpc: str,
+    action: Of,
 ) -> None:
     await does(buy(kind="LIMIT", limit_price=price(-40)))
     await lost(does, sim, action(mes), rpc)
@@ -133,19 +191,75 @@ async def test_an_exit_is_settled_by_what_stands_once_it_cannot_be_under_way(
     clock.advance(10)
     (settled,) = await settle()
     assert settled.kind is EntryKind.SETTLED
-    (held,), (order,) = settled.detail["positions"], settled.detail["orders"]
+    (held,), (order,) = found_of(settled)["positions"], found_of(settled)["orders"]
     assert held.startswith("LONG 2 MES 09-26")
     assert order.startswith("BUY 1 MES 09-26 LIMIT")
 
 
-async def test_an_exit_is_not_settled_while_nothing_can_be_read(settle, long_two, does, sim, clock) -> None:
+ACKNOWLEDGED: dict[str, Of] = {
+    "close": lambda mes: ClosePosition("Sim101", mes),
+    "part of it": lambda mes: ClosePosition("Sim101", mes, quantity=2),
+    "flatten": lambda mes: Flatten("Sim101", mes),
+    "flatten everything": lambda mes: Flatten("Sim101", None),
+}
+
+
+@pytest.fixture(params=ACKNOWLEDGED.values(), ids=list(ACKNOWLEDGED))
+async def stuck(request: pytest.FixtureRequest, does: Does, long_two: Outcome, sim: Simulator, mes: Instrument) -> None:
+    """An exit that they acknowledged, and that has not filled yet."""
+    sim.faults.arm(Lag.CLOSE_STUCK)
+    assert (await does(request.param(mes))).status is Status.ACCEPTED
+
+
+async def test_an_exit_that_they_acknowledged_is_settled_as_soon_as_the_account_is_flat(
+    settle: Settles, stuck: None, sim: Simulator, store: SqliteStore
+) -> None:
+    assert await settle() == [], "it may still fill"
+    sim.faults.disarm()
+    sim.advance(2)
+    (settled,) = await settle()
+    assert (settled.kind, settled.detail) == (EntryKind.SETTLED, {"positions": [], "orders": []})
+    assert await store.unsettled() == ()
+
+
+async def test_an_exit_that_they_acknowledged_is_not_settled_by_an_empty_list_alone(
+    settle: Settles, stuck: None, sim: Simulator, store: SqliteStore
+) -> None:
+    sim.faults.arm(Fault.EMPTY_LISTS)
+    assert await settle() == []
+    assert len(await store.unsettled()) == 1
+
+
+async def test_an_exit_whose_answer_was_lost_may_still_come_though_the_account_is_flat(
+    settle: Settles,
+    does: Does,
+    long_two: Outcome,
+    crosstrade: CrossTrade,
+    sim: Simulator,
+    mes: Instrument,
+    clock: ManualClock,
+) -> None:
+    await lost(does, sim, Flatten("Sim101", mes), "Flatten")
+    await crosstrade.close_position(ClosePosition("Sim101", mes))
+    sim.advance(2)
+    assert await settle() == []
+    clock.advance(60)
+    (settled,) = await settle()
+    assert settled.detail == {"positions": [], "orders": []}
+
+
+async def test_an_exit_is_not_settled_while_nothing_can_be_read(
+    settle: Settles, long_two: Outcome, does: Does, sim: Simulator, clock: ManualClock
+) -> None:
     await lost(does, sim, Flatten("Sim101", None), "Flatten")
     clock.advance(600)
     sim.faults.arm(Fault.POSITIONS_WITHOUT_SUCCESS)
     assert await settle() == []
 
 
-async def test_an_intent_without_its_ticket_stays_outstanding(settle, store: SqliteStore, clock) -> None:
+async def test_an_intent_without_its_ticket_stays_outstanding(
+    settle: Settles, store: SqliteStore, clock: ManualClock
+) -> None:
     """Written by a version that knew more than this one: nobody here can say what it was."""
     entry = NewEntry(EntryKind.INTENT, "SIM  Sim101  ...", account="Sim101", ticket_id="elsewhere", opens=True)
     await store.append(entry, clock())
@@ -154,31 +268,33 @@ async def test_an_intent_without_its_ticket_stays_outstanding(settle, store: Sql
 
 
 async def test_a_turn_is_settled_by_what_stands_once_it_cannot_be_under_way(
-    settle, long_two, lost_turn, clock, store
+    settle: Settles, long_two: Outcome, lost_turn: None, clock: ManualClock, store: SqliteStore
 ) -> None:
     clock.advance(50)
     assert await settle() == []
     clock.advance(10)
     (settled,) = await settle()
-    assert settled.detail["positions"][0].startswith("LONG 2 MES 09-26")
+    assert found_of(settled)["positions"][0].startswith("LONG 2 MES 09-26")
     assert await store.unsettled() == ()
 
 
 @pytest.fixture
-async def lost_turn(does, long_two, sim: Simulator, mes) -> None:
+async def lost_turn(does: Does, long_two: Outcome, sim: Simulator, mes: Instrument) -> None:
     """A reverse that never arrived, and got no answer."""
     await lost(does, sim, ReversePosition("Sim101", mes), "Reverse")
 
 
-async def test_a_lost_turn_counts_both_ways_until_it_is_settled(desk: Desk, lost_turn, buy, mes) -> None:
-    case = await desk.preview(buy())
-    assert [(fill.instrument, fill.signed_quantity) for fill in case.view.pending] == [(mes, -4)]
+async def test_a_lost_turn_counts_both_ways_until_it_is_settled(
+    desk: Desk, lost_turn: None, buy: Buys, mes: Instrument
+) -> None:
+    review = await desk.preview(buy())
+    assert [(fill.instrument, fill.signed_quantity) for fill in review.context.pending] == [(mes, -4)]
 
 
 async def test_a_lost_replacement_is_settled_by_what_stands_and_says_how_the_old_order_reads(
-    settle, does, buy, price, sim, clock, store
+    settle: Settles, does: Does, buy: Buys, price: Prices, sim: Simulator, clock: ManualClock, store: SqliteStore
 ) -> None:
-    old = (await does(buy(kind="LIMIT", limit_price=price(-40)))).order_id
+    old = str((await does(buy(kind="LIMIT", limit_price=price(-40)))).order_id)
     sim.advance(20)
     sim.faults.arm(Fault.READ_TIMEOUT_AFTER_ACCEPT, rpc="CancelReplace", times=1)
     new = buy(2, kind="LIMIT", limit_price=price(-60))
@@ -189,15 +305,15 @@ async def test_a_lost_replacement_is_settled_by_what_stands_and_says_how_the_old
     assert await settle() == []
     sim.faults.disarm()
     (settled,) = await settle()
-    assert "CANCELLED" in settled.detail["old_order"]
-    (stands,) = settled.detail["orders"]
+    assert "CANCELLED" in found_of(settled)["old_order"]
+    (stands,) = found_of(settled)["orders"]
     assert stands.startswith("BUY 2 MES 09-26 LIMIT")
 
 
 async def test_a_replacement_is_settled_by_the_id_that_they_acknowledged(
-    settle, does, buy, price, sim, odd, crosstrade
+    settle: Settles, does: Does, buy: Buys, price: Prices, sim: Simulator, odd: Oddly, crosstrade: CrossTrade
 ) -> None:
-    old = (await does(buy(kind="LIMIT", limit_price=price(-40)))).order_id
+    old = str((await does(buy(kind="LIMIT", limit_price=price(-40)))).order_id)
     sim.advance(20)
     sim.faults.arm(Fault.FROZEN_ORDERS, rpc="CancelReplace")
     told = await does(ReplaceOrder("Sim101", old, buy(2, kind="LIMIT", limit_price=price(-60))))
@@ -206,16 +322,24 @@ async def test_a_replacement_is_settled_by_the_id_that_they_acknowledged(
     assert settled.detail["order_id"] == told.order_id
 
 
-async def test_a_lost_bracket_is_settled_by_what_stands(settle, does, long_two, price, sim, mes, clock) -> None:
+async def test_a_lost_bracket_is_settled_by_what_stands(
+    settle: Settles, does: Does, long_two: Outcome, price: Prices, sim: Simulator, mes: Instrument, clock: ManualClock
+) -> None:
     guarded = ProtectPosition("Sim101", mes, price(60), price(-60))
     await lost(does, sim, guarded, "CancelAndBracket")
     clock.advance(61)
     (settled,) = await settle()
-    assert len(settled.detail["positions"]) == 1
+    assert len(found_of(settled)["positions"]) == 1
 
 
 async def test_an_empty_list_settles_nothing_while_another_report_speaks_of_a_position(
-    settle, does, long_two, sim, clock, mes, store
+    settle: Settles,
+    does: Does,
+    long_two: Outcome,
+    sim: Simulator,
+    clock: ManualClock,
+    mes: Instrument,
+    store: SqliteStore,
 ) -> None:
     for action in (Flatten("Sim101", mes), Flatten("Sim101", None)):
         await lost(does, sim, action, "Flatten")
@@ -229,20 +353,29 @@ async def test_an_empty_list_settles_nothing_while_another_report_speaks_of_a_po
 @pytest.mark.parametrize(
     ("rpc", "action"), [("DisableStrategy", DisableStrategy), ("CloseStrategy", CloseStrategy)], ids=["pause", "end"]
 )
-async def test_a_strategy_is_settled_once_it_reads_as_asked(settle, does, sim, mes, clock, store, rpc, action) -> None:
+async def test_a_strategy_is_settled_once_it_reads_as_asked(
+    settle: Settles,
+    does: Does,
+    sim: Simulator,
+    mes: Instrument,
+    clock: ManualClock,
+    store: SqliteStore,
+    rpc: str,
+    action: type[DisableStrategy | CloseStrategy],
+) -> None:
     started = await does(StartStrategy("Sim101", "HoldLong", mes, HostMode.ACCOUNT, BarType.MINUTE, 5))
     sim.advance(20)
-    await lost(does, sim, action("Sim101", started.strategy_id), rpc)
+    await lost(does, sim, action("Sim101", str(started.strategy_id)), rpc)
     clock.advance(600)
     assert await settle() == [], "it does not read as asked, and was perhaps never asked"
     (ours,) = [each for each in sim.strategies.all if each.id == started.strategy_id]
     sim.strategies.close(ours, clock())
     (settled,) = await settle()
-    assert "FINALIZED" in settled.detail["strategy"]
+    assert "FINALIZED" in found_of(settled)["strategy"]
 
 
 async def test_a_start_of_unknown_outcome_stays_outstanding_and_is_never_guessed(
-    settle, does, sim, mes, clock, store
+    settle: Settles, does: Does, sim: Simulator, mes: Instrument, clock: ManualClock, store: SqliteStore
 ) -> None:
     start = StartStrategy("Sim101", "HoldLong", mes, HostMode.ACCOUNT, BarType.MINUTE, 5)
     await lost(does, sim, start, "StartStrategy")
@@ -251,8 +384,10 @@ async def test_a_start_of_unknown_outcome_stays_outstanding_and_is_never_guessed
     assert len(await store.unsettled()) == 1
 
 
-async def test_a_start_is_settled_by_the_id_that_they_named(settle, odd, sim, mes, store) -> None:
-    async def starts_and_goes_blind(inner, wanted) -> StrategyAcknowledged:
+async def test_a_start_is_settled_by_the_id_that_they_named(
+    settle: Settles, odd: Oddly, sim: Simulator, mes: Instrument, store: SqliteStore
+) -> None:
+    async def starts_and_goes_blind(inner: Upstream, wanted: StartStrategy) -> StrategyAcknowledged:
         taken = await inner.start_strategy(wanted)
         sim.faults.arm(Fault.HTML_PAGE)
         return taken
@@ -261,5 +396,5 @@ async def test_a_start_is_settled_by_the_id_that_they_named(settle, odd, sim, me
     assert (await odd("start_strategy", starts_and_goes_blind)(start)).status is Status.ACCEPTED
     sim.faults.disarm()
     (settled,) = await settle()
-    assert settled.detail["strategy"].startswith("HoldLong on MES 09-26")
+    assert found_of(settled)["strategy"].startswith("HoldLong on MES 09-26")
     assert await store.unsettled() == ()

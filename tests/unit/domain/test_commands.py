@@ -2,26 +2,30 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import get_args
 
 import pytest
 
-from ct_mcp.domain.action import (
-    Action,
+from ct_mcp.domain.commands import (
+    KINDS,
     CancelOrder,
     CancelOrders,
     ChangeOrder,
     ClosePosition,
     CloseStrategy,
+    Command,
     DisableStrategy,
     EnableStrategy,
     Flatten,
-    FlattenEverything,
     PlaceOrder,
     ProtectPosition,
     ReplaceOrder,
     ReversePosition,
     describe,
     fingerprint,
+    fingerprint_all,
+    summarize,
+    wish,
 )
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import OrderAction, OrderType, TimeInForce
@@ -38,10 +42,10 @@ STOP_LIMIT = replace(
     ("action", "line"),
     [
         (MARKET, "Sim101  BUY 2 ES 12-26 MARKET"),
-        (STOP_LIMIT, "Sim101  BUY 2 ES 12-26 STOP LIMIT limit 6412.50 stop 6410"),
+        (STOP_LIMIT, "Sim101  BUY 2 ES 12-26 STOP LIMIT stop 6410 limit 6412.50"),
         (replace(MARKET, time_in_force=TimeInForce.GTC), "Sim101  BUY 2 ES 12-26 MARKET GTC"),
-        (replace(MARKET, atm_strategy="Tight"), "Sim101  BUY 2 ES 12-26 MARKET with ATM strategy Tight"),
-        (replace(MARKET, oco_id="x"), "Sim101  BUY 2 ES 12-26 MARKET in OCO group x"),
+        (replace(MARKET, atm_strategy="Tight"), 'Sim101  BUY 2 ES 12-26 MARKET with ATM strategy "Tight"'),
+        (replace(MARKET, oco_id="x"), 'Sim101  BUY 2 ES 12-26 MARKET in OCO group "x"'),
         (replace(MARKET, flatten_first=True), "Sim101  flatten first, then BUY 2 ES 12-26 MARKET"),
         (ChangeOrder("Sim101", "7", 3), "Sim101  CHANGE 7 to quantity 3"),
         (
@@ -54,7 +58,7 @@ STOP_LIMIT = replace(
         (ClosePosition("Sim101", ES), "Sim101  CLOSE all of ES 12-26"),
         (ClosePosition("Sim101", ES, quantity=2), "Sim101  CLOSE 2 of ES 12-26"),
         (ClosePosition("Sim101", ES, percent=Decimal("12.5")), "Sim101  CLOSE 12.5 % of ES 12-26"),
-        (Flatten("Sim101", None), "Sim101  FLATTEN everything in this account"),
+        (Flatten("Sim101", None), "Sim101  FLATTEN everything"),
         (Flatten("Sim101", ES), "Sim101  FLATTEN ES 12-26"),
         (ReplaceOrder("Sim101", "7", MARKET), "Sim101  REPLACE 7 by BUY 2 ES 12-26 MARKET"),
         (ReversePosition("Sim101", ES), "Sim101  REVERSE ES 12-26"),
@@ -66,7 +70,6 @@ STOP_LIMIT = replace(
             ProtectPosition("Sim101", ES, None, Decimal("6390.25")),
             "Sim101  PROTECT ES 12-26 with stop loss 6390.25, in place of its orders",
         ),
-        (FlattenEverything(("Sim101", "Sim102")), "Sim101, Sim102  FLATTEN everything in each of these accounts"),
         (
             StartStrategy("Sim101", "Momentum", ES, HostMode.ACCOUNT, BarType.MINUTE, 5, (("Quantity", 2),)),
             "Sim101  START STRATEGY Momentum on ES 12-26, 5 minute bars, on its account, Quantity=2",
@@ -76,7 +79,7 @@ STOP_LIMIT = replace(
         (CloseStrategy("Sim101", "7"), "Sim101  CLOSE STRATEGY 7 with its position and orders"),
     ],
 )
-def test_an_action_is_one_line_that_a_person_can_read(action: Action, line: str) -> None:
+def test_a_command_is_one_line_that_a_person_can_read(action: Command, line: str) -> None:
     assert describe(action) == line
 
 
@@ -87,7 +90,7 @@ def test_an_absurd_price_is_a_short_line_all_the_same(price: str) -> None:
         assert len(fingerprint(action)) == 64
 
 
-def test_the_same_price_written_otherwise_is_the_same_action() -> None:
+def test_the_same_price_written_otherwise_is_the_same_command() -> None:
     other = replace(STOP_LIMIT, limit_price=Decimal("6412.5"), stop_price=Decimal("6410.00"))
     assert fingerprint(other) == fingerprint(STOP_LIMIT)
 
@@ -110,7 +113,7 @@ def test_a_replacement_stays_in_its_account_and_flattens_nothing(order: PlaceOrd
         ReplaceOrder("Sim101", "7", order)
 
 
-def test_each_price_of_a_bracket_makes_another_action() -> None:
+def test_each_price_of_a_bracket_makes_another_command() -> None:
     bracket = ProtectPosition("Sim101", ES, Decimal(6420), Decimal("6390.25"))
     assert fingerprint(replace(bracket, take_profit_price=Decimal("6420.00"))) == fingerprint(bracket)
     swapped = ProtectPosition("Sim101", ES, Decimal("6390.25"), Decimal(6420))
@@ -135,7 +138,7 @@ def test_each_price_of_a_bracket_makes_another_action() -> None:
         {"flatten_first": True},
     ],
 )
-def test_every_field_makes_another_action(changes: dict[str, object]) -> None:
+def test_every_field_makes_another_command(changes: dict[str, object]) -> None:
     assert fingerprint(replace(STOP_LIMIT, **changes)) != fingerprint(STOP_LIMIT)  # type: ignore[arg-type]
 
 
@@ -145,7 +148,46 @@ def test_no_text_can_pass_for_another_field() -> None:
     assert fingerprint(CancelOrders("Sim101", None)) != fingerprint(Flatten("Sim101", None))
 
 
-@pytest.mark.parametrize("accounts", [(), ("Sim101", "Sim101")])
-def test_everything_is_flattened_only_in_accounts_that_are_named_once(accounts: tuple[str, ...]) -> None:
-    with pytest.raises(ValueError, match="name each account"):
-        FlattenEverything(accounts)
+def test_several_commands_are_one_line_and_one_fingerprint() -> None:
+    both = (Flatten("Sim101", None), Flatten("Sim102", None))
+    assert summarize(both) == "Sim101, Sim102  FLATTEN everything"
+    assert summarize((MARKET, both[0])) == "Sim101  BUY 2 ES 12-26 MARKET; FLATTEN everything"
+    assert fingerprint_all(both[:1]) == fingerprint(both[0])
+    assert len({fingerprint_all(both), fingerprint_all(both[::-1]), *map(fingerprint, both)}) == 4
+
+
+def test_every_command_has_a_kind_of_its_own() -> None:
+    assert len(set(KINDS.values())) == len(KINDS) == len(get_args(Command))
+
+
+LIMIT = replace(MARKET, order_type=OrderType.LIMIT, limit_price=Decimal(6390))
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        replace(MARKET, time_in_force=TimeInForce.GTC),
+        replace(MARKET, oco_id="new"),
+        replace(MARKET, atm_strategy="Tight"),
+        replace(MARKET, flatten_first=True),
+    ],
+)
+def test_a_market_order_in_other_words_is_the_same_wish(again: PlaceOrder) -> None:
+    assert wish(again) == wish(MARKET)
+    assert fingerprint(again) != fingerprint(MARKET)
+    assert wish(ReplaceOrder("Sim101", "7", replace(again, flatten_first=False))) == wish(
+        ReplaceOrder("Sim101", "7", MARKET)
+    )
+
+
+def test_a_limit_order_is_the_same_wish_in_another_group_or_for_another_time_and_nothing_else() -> None:
+    assert wish(replace(LIMIT, time_in_force=TimeInForce.GTC, oco_id="new")) == wish(LIMIT)
+    others = (
+        replace(LIMIT, limit_price=Decimal(6389)),
+        replace(LIMIT, quantity=1),
+        replace(LIMIT, action=OrderAction.SELL),
+        replace(LIMIT, flatten_first=True),
+        MARKET,
+    )
+    assert len({wish(order) for order in (LIMIT, *others)}) == 1 + len(others)
+    assert wish(Flatten("Sim101", ES)) == fingerprint(Flatten("Sim101", ES))

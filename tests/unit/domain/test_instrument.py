@@ -136,6 +136,33 @@ def test_every_month_has_its_letter(month: int, code: str) -> None:
     assert parse_instrument(f"ES{code}26", TODAY) == instrument
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ESZ2026",
+        "CME_MINI:ESZ2026",
+        "CME:ESZ26",
+        "ES DEC 26",
+        "ES DEC2026",
+        "es dec 2026",
+        "ES 12-2026",
+        "CME_MINI:ES 12-26",
+    ],
+)
+def test_names_as_other_programs_show_them_mean_the_same_contract(text: str) -> None:
+    assert parse_instrument(text, date(2026, 11, 29)) == DECEMBER
+
+
+def test_a_month_without_its_zero_is_read() -> None:
+    assert parse_instrument("MES 3-27", date(2026, 11, 29)) == Instrument("MES", 2027, 3)
+    assert parse_instrument("MES MAR 27", date(2026, 11, 29)) == Instrument("MES", 2027, 3)
+
+
+@pytest.mark.parametrize("text", ["ES ##-##", "CME_MINI:ES1!", "CME:ES", "es1!"])
+def test_names_of_the_front_month_are_the_root(text: str) -> None:
+    assert parse_instrument(text, date(2026, 11, 29)) == FrontMonth("ES")
+
+
 def test_a_month_is_named_for_the_person() -> None:
     assert (str(DECEMBER), DECEMBER.code, DECEMBER.named) == ("ES 12-26", "ESZ26", "ES DEC26")
     assert DECEMBER.month_in_words == "DEC 2026"
@@ -148,15 +175,19 @@ def test_a_month_is_named_for_the_person() -> None:
         " ",
         "ES 13-26",
         "ES 00-26",
-        "ES 12-2026",
         "ES 12/26",
         "ES-12-26",
-        "ES 1-26",
         "ESA26",
         "ESZ126",
         "ES XXX26",
-        "ESZ2026",
         "ES2!",
+        "CME_MINI:ES2!",
+        "ESZ2126",
+        "ES 12-2126",
+        "ES 0-26",
+        "ES #-##",
+        ":ES",
+        "ES DEC 6",
         "ES!",
         "TOOLONGROOT",
         "12",

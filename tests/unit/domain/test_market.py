@@ -16,6 +16,7 @@ from ct_mcp.domain.market import (
     parse_period,
     trading_day,
     trading_day_began,
+    trading_days_ended,
 )
 from ct_mcp.errors import BadRequest
 
@@ -146,3 +147,17 @@ def test_a_moment_lies_in_the_day_that_began_before_it(at: datetime) -> None:
     assert began <= at
     assert trading_day(began) == trading_day(at)
     assert trading_day(began - timedelta(seconds=1)) == trading_day(at) - timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [
+        ["2026-11-19T22:00", "2026-11-20T22:00", "2026-11-23T22:00"],  # the close of the session
+        ["2026-11-19T23:00", "2026-11-20T23:00", "2026-11-23T23:00"],  # the end of the trading day
+        ["2026-11-19T00:00", "2026-11-20T00:00", "2026-11-23T00:00"],  # midnight of the day itself
+        ["2026-11-19T06:00", "2026-11-20T06:00", "2026-11-23T06:00"],  # the same in Chicago
+        ["2026-11-20T00:00", "2026-11-21T00:00", "2026-11-24T00:00"],  # midnight that ends it
+    ],
+)
+def test_a_bar_of_a_day_is_of_one_trading_day_however_it_is_stamped(ends: list[str]) -> None:
+    assert trading_days_ended([utc(at) for at in ends]) == [date(2026, 11, 19), date(2026, 11, 20), date(2026, 11, 23)]

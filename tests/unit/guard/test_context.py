@@ -4,8 +4,8 @@ from datetime import UTC, datetime, time
 
 import pytest
 
+from ct_mcp.guard.context import flat_by_moment
 from ct_mcp.guard.policy import FlatBy
-from ct_mcp.guard.session import flat_by_moment
 
 
 def utc(text: str) -> datetime:

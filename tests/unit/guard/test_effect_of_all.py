@@ -9,42 +9,39 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ct_mcp.domain.action import (
-    Action,
+from ct_mcp.domain.account import Position
+from ct_mcp.domain.commands import (
     CancelOrder,
     CancelOrders,
     ChangeOrder,
     ClosePosition,
     CloseStrategy,
+    Command,
     DisableStrategy,
     EnableStrategy,
     Flatten,
-    FlattenEverything,
     PlaceOrder,
     ProtectPosition,
     ReplaceOrder,
     ReversePosition,
 )
-from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import Order, OrderAction, OrderState, OrderType, TimeInForce
-from ct_mcp.domain.position import Direction, Position
 from ct_mcp.domain.strategy import BarType, HostMode, StartStrategy
-from ct_mcp.guard.direction import RiskDirection, leaves_position, only_reduces, risk_direction, sends_orders
-from ct_mcp.guard.exposure import worst_case_after
-from ct_mcp.guard.policy import PendingOrder, View
-from ct_mcp.guard.protection import cancelled_by, unprotects
+from ct_mcp.guard.context import PendingOrder, RiskContext
+from ct_mcp.guard.effect import effect_of
+from ct_mcp.guard.effect_model import RiskDirection
+from tests.factories import ES
+from tests.unit.guard.books import a_book
 
-ES = Instrument("ES", 2026, 12)
 SELL, BUY = OrderAction.SELL, OrderAction.BUY
 Place = Callable[..., PlaceOrder]
 Rests = Callable[..., Order]
-Sees = Callable[..., View]
+Sees = Callable[..., RiskContext]
 Holds = Callable[[int], tuple[Position, ...]]
 Book = tuple[int, tuple[Order, ...]]
 START = StartStrategy("Sim101", "Breakout", ES, HostMode.ACCOUNT, BarType.MINUTE, 5)
-EXITS: tuple[Action, ...] = (
+EXITS: tuple[Command, ...] = (
     Flatten("Sim101", ES),
-    FlattenEverything(("Sim101",)),
     ClosePosition("Sim101", ES),
     CloseStrategy("Sim101", "77"),
 )
@@ -73,38 +70,6 @@ def row(order: PlaceOrder, order_id: str = "new") -> Order:
 
 
 @st.composite
-def an_order(draw: st.DrawFn, order_id: str) -> Order:
-    """Any order in any state, part of it filled."""
-    quantity = draw(st.integers(1, 4))
-    return Order(
-        account="Sim101",
-        order_id=order_id,
-        instrument=ES,
-        action=draw(st.sampled_from(OrderAction)),
-        order_type=draw(st.sampled_from(OrderType)),
-        state=draw(st.sampled_from(OrderState)),
-        quantity=quantity,
-        filled=draw(st.integers(0, quantity)),
-        limit_price=draw(st.sampled_from([Decimal(6390), Decimal(6410)])),
-        stop_price=draw(st.sampled_from([Decimal(6390), Decimal(6400), Decimal(6410)])),
-        oco_id=draw(st.sampled_from([None, None, "a", "b"])),
-    )
-
-
-@st.composite
-def a_book(draw: st.DrawFn, view: Sees) -> View:
-    """A position, some orders and some that were sent with an unknown outcome."""
-    net = draw(st.integers(-4, 4))
-    direction = Direction.LONG if net > 0 else Direction.SHORT
-    pending = draw(st.lists(st.sampled_from([-2, -1, 1, 2]), max_size=2))
-    return view(
-        positions=(Position("Sim101", ES, direction, abs(net), Decimal(6400)),) if net else (),
-        orders=tuple(draw(an_order(str(number))) for number in range(draw(st.integers(0, 4)))),
-        pending=tuple(PendingOrder(ES, signed) for signed in pending),
-    )
-
-
-@st.composite
 def a_new_order(draw: st.DrawFn) -> PlaceOrder:
     """Any new order that may also be a replacement."""
     price = st.one_of(st.none(), st.integers(6390, 6410).map(Decimal))
@@ -122,7 +87,7 @@ def a_new_order(draw: st.DrawFn) -> PlaceOrder:
     )
 
 
-def an_action() -> st.SearchStrategy[Action]:
+def an_action() -> st.SearchStrategy[Command]:
     """Everything that can be asked, of the first five orders where one is named."""
     order_id, price = st.integers(0, 4).map(str), st.one_of(st.none(), st.integers(6385, 6415).map(Decimal))
     account = st.just("Sim101")
@@ -139,7 +104,7 @@ def an_action() -> st.SearchStrategy[Action]:
     )
 
 
-def books_after(action: Action, book: View) -> list[Book]:
+def books_after(action: Command, book: RiskContext) -> list[Book]:
     """Every book that may stand once an action was sent that is called reducing."""
     net, orders = book.net_position(ES) or 0, book.orders or ()
     match action:
@@ -152,7 +117,7 @@ def books_after(action: Action, book: View) -> list[Book]:
             others = tuple(order for order in orders if order.order_id != action.order_id)
             return [(net, orders), (net, (*others, *changed))]
         case ReplaceOrder() | CancelOrder() | CancelOrders():
-            gone = cancelled_by(action, book) or ()
+            gone = effect_of(action, book).cancels or ()
             new = (row(action.order),) if isinstance(action, ReplaceOrder) else ()
             left = tuple(order for order in orders if order not in gone)
             return [(net, orders), (net, left), (net, (*left, *new)), (net, (*orders, *new))]
@@ -172,33 +137,36 @@ def books_around(protect: ProtectPosition, net: int, orders: tuple[Order, ...]) 
         yield left, tuple(row(replace(leaves, oco_id="pair"), str(price)) for price in prices if size)
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_nothing_that_raises_the_worst_case_is_called_reducing(view: Sees, data: st.DataObject) -> None:
     book, action = data.draw(a_book(view)), data.draw(an_action())
-    if not only_reduces(action, book):
+    if not effect_of(action, book).only_reduces:
         return
     long, short = reach(book.net_position(ES) or 0, book.orders or (), book.pending)
     for net, orders in books_after(action, book):
         # What was sent to close all waits for nothing, not even for what is still unknown.
-        pending = () if leaves_position(action) else book.pending
+        pending = () if effect_of(action, book).is_exit else book.pending
         long_after, short_after = reach(net, orders, pending)
         assert long_after <= long
         assert short_after <= short
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_what_takes_protection_away_never_only_reduces(view: Sees, data: st.DataObject) -> None:
     book, action = data.draw(a_book(view)), data.draw(an_action())
-    lost = unprotects(action, book)
+    lost = effect_of(action, book).lost
     if lost is not None and lost.is_any:
-        assert only_reduces(action, book) is False
-        assert risk_direction(action, book) is RiskDirection.UNPROTECTS
+        assert effect_of(action, book).only_reduces is False
+        assert effect_of(action, book).direction is RiskDirection.UNPROTECTS
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_a_reducing_action_is_never_said_to_open_or_add(view: Sees, data: st.DataObject) -> None:
     book, action = data.draw(a_book(view)), data.draw(an_action())
-    direction, reduces = risk_direction(action, book), only_reduces(action, book)
+    direction, reduces = effect_of(action, book).direction, effect_of(action, book).only_reduces
     raises = {RiskDirection.OPENS, RiskDirection.ADDS, RiskDirection.UNPROTECTS}
     if direction is not None and reduces is not None:
         assert (direction in raises) is not reduces
@@ -210,7 +178,7 @@ def test_a_reducing_action_is_never_said_to_open_or_add(view: Sees, data: st.Dat
 def test_a_reverse_reaches_no_further_than_is_said_whenever_the_orders_fill(view: Sees, data: st.DataObject) -> None:
     book = data.draw(a_book(view))
     net, orders = book.net_position(ES) or 0, [order for order in book.orders or () if not order.oco_id]
-    after = worst_case_after(ReversePosition("Sim101", ES), replace(book, orders=tuple(orders)))
+    after = effect_of(ReversePosition("Sim101", ES), replace(book, orders=tuple(orders))).after
     if after is None:
         assert net == 0
         return
@@ -225,9 +193,10 @@ def test_a_reverse_reaches_no_further_than_is_said_whenever_the_orders_fill(view
 @given(st.data())
 def test_a_reverse_never_only_reduces(view: Sees, data: st.DataObject) -> None:
     book = data.draw(a_book(view))
-    assert only_reduces(ReversePosition("Sim101", ES), book) is False
+    assert effect_of(ReversePosition("Sim101", ES), book).only_reduces is False
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_a_bracket_that_only_reduces_covers_the_position_where_a_stop_stood(view: Sees, data: st.DataObject) -> None:
     book = data.draw(a_book(view))
@@ -236,7 +205,7 @@ def test_a_bracket_that_only_reduces_covers_the_position_where_a_stop_stood(view
     net, orders = book.net_position(ES) or 0, book.orders or ()
     leaving = SELL if net > 0 else BUY
     stops = [o for o in orders if o.order_type.needs_stop_price and o.action is leaving and o.remaining]
-    if only_reduces(protect, book):
+    if effect_of(protect, book).only_reduces:
         assert net
         if stops:
             assert protect.stop_loss_price is not None
@@ -245,20 +214,20 @@ def test_a_bracket_that_only_reduces_covers_the_position_where_a_stop_stood(view
 
 
 @pytest.mark.parametrize("action", EXITS)
-def test_every_exit_closes_whatever_is_known(view: Sees, action: Action) -> None:
+def test_every_exit_closes_whatever_is_known(view: Sees, action: Command) -> None:
     nothing = view(account=None, positions=None, orders=None, quote=None, session=None)
-    assert leaves_position(action)
-    assert not sends_orders(action)
-    assert only_reduces(action, nothing) is True
-    assert risk_direction(action, nothing) is RiskDirection.CLOSES
+    assert effect_of(action, nothing).is_exit
+    assert not effect_of(action, nothing).sends_orders
+    assert effect_of(action, nothing).only_reduces is True
+    assert effect_of(action, nothing).direction is RiskDirection.CLOSES
 
 
 @pytest.mark.parametrize("action", [START, EnableStrategy("Sim101", "77")])
-def test_a_strategy_opens_whatever_is_known(view: Sees, action: Action) -> None:
+def test_a_strategy_opens_whatever_is_known(view: Sees, action: Command) -> None:
     nothing = view(positions=None, orders=None)
-    assert sends_orders(action)
-    assert only_reduces(action, nothing) is False
-    assert risk_direction(action, nothing) is RiskDirection.OPENS
+    assert effect_of(action, nothing).sends_orders
+    assert effect_of(action, nothing).only_reduces is False
+    assert effect_of(action, nothing).direction is RiskDirection.OPENS
 
 
 @pytest.mark.parametrize(
@@ -277,8 +246,8 @@ def test_a_paused_strategy_may_leave_any_position_alone(
     changes = dict(book)
     net = changes.pop("net", 0)
     seen = view(**{"positions": held(int(str(net))), **changes})
-    assert only_reduces(DisableStrategy("Sim101", "77"), seen) is reduces
-    assert risk_direction(DisableStrategy("Sim101", "77"), seen) is direction
+    assert effect_of(DisableStrategy("Sim101", "77"), seen).only_reduces is reduces
+    assert effect_of(DisableStrategy("Sim101", "77"), seen).direction is direction
 
 
 @pytest.mark.parametrize(
@@ -303,18 +272,18 @@ def test_a_replacement_is_judged_as_if_both_orders_could_fill(
     expected: RiskDirection,
 ) -> None:
     book = view(positions=held(net), orders=(resting(**old),))
-    assert risk_direction(ReplaceOrder("Sim101", "1", place(**new)), book) is expected
+    assert effect_of(ReplaceOrder("Sim101", "1", place(**new)), book).direction is expected
 
 
 def test_a_replacement_of_an_order_nobody_knows_has_no_direction(place: Place, view: Sees) -> None:
-    assert risk_direction(ReplaceOrder("Sim101", "1", place()), view()) is None
+    assert effect_of(ReplaceOrder("Sim101", "1", place()), view()).direction is None
 
 
 def test_a_reverse_opens_the_other_side(view: Sees, held: Holds) -> None:
     reverse = ReversePosition("Sim101", ES)
-    assert risk_direction(reverse, view(positions=held(2))) is RiskDirection.OPENS
-    assert risk_direction(reverse, view(positions=None)) is None
-    assert risk_direction(reverse, view()) is None
+    assert effect_of(reverse, view(positions=held(2))).direction is RiskDirection.OPENS
+    assert effect_of(reverse, view(positions=None)).direction is None
+    assert effect_of(reverse, view()).direction is None
 
 
 @pytest.mark.parametrize(
@@ -333,19 +302,19 @@ def test_a_bracket_is_judged_by_the_stop_that_goes_for_it(
 ) -> None:
     book = view(positions=held(2), orders=(stop(quantity=2),))
     protect = ProtectPosition("Sim101", ES, target and Decimal(target), stop_price and Decimal(stop_price))  # type: ignore[arg-type]
-    assert risk_direction(protect, book) is expected
-    assert only_reduces(protect, book) is (expected is RiskDirection.PROTECTS)
+    assert effect_of(protect, book).direction is expected
+    assert effect_of(protect, book).only_reduces is (expected is RiskDirection.PROTECTS)
 
 
 def test_a_bracket_around_a_bare_position_never_lessens_anything(view: Sees, held: Holds, resting: Rests) -> None:
     book = view(positions=held(-2), orders=(resting(quantity=3),))
-    assert risk_direction(ProtectPosition("Sim101", ES, Decimal(6390), None), book) is RiskDirection.REDUCES
-    assert risk_direction(ProtectPosition("Sim101", ES, None, Decimal(6500)), book) is RiskDirection.PROTECTS
+    assert effect_of(ProtectPosition("Sim101", ES, Decimal(6390), None), book).direction is RiskDirection.REDUCES
+    assert effect_of(ProtectPosition("Sim101", ES, None, Decimal(6500)), book).direction is RiskDirection.PROTECTS
 
 
 def test_a_bracket_around_nothing_opens(view: Sees, held: Holds) -> None:
     protect = ProtectPosition("Sim101", ES, Decimal(6410), Decimal(6390))
-    assert risk_direction(protect, view()) is RiskDirection.OPENS
-    assert risk_direction(protect, view(positions=held(2), pending=(PendingOrder(ES, -2),))) is RiskDirection.OPENS
-    assert risk_direction(protect, view(positions=None)) is None
-    assert risk_direction(protect, view(positions=held(2), orders=None)) is None
+    assert effect_of(protect, view()).direction is RiskDirection.OPENS
+    assert effect_of(protect, view(positions=held(2), pending=(PendingOrder(ES, -2),))).direction is RiskDirection.OPENS
+    assert effect_of(protect, view(positions=None)).direction is None
+    assert effect_of(protect, view(positions=held(2), orders=None)).direction is None

@@ -5,25 +5,46 @@ from decimal import Decimal
 
 import pytest
 
-from ct_mcp.domain.action import CancelOrder, ChangeOrder, PlaceOrder
+from ct_mcp.domain.account import Position
+from ct_mcp.domain.commands import CancelOrder, ChangeOrder, PlaceOrder
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import Order, OrderAction, OrderState, OrderType, TimeInForce
-from ct_mcp.domain.position import Position
-from ct_mcp.guard.exposure import WorstCase, worst_case, worst_case_after, worst_case_now
-from ct_mcp.guard.legs import resulting_order
-from ct_mcp.guard.policy import PendingOrder, View
+from ct_mcp.guard.context import PendingOrder, RiskContext
+from ct_mcp.guard.effect import effect_of
+from ct_mcp.guard.exposure import WorstCase, worst_case
 
 ES, NQ = Instrument("ES", 2026, 12), Instrument("NQ", 2026, 12)
 SELL, BUY = OrderAction.SELL, OrderAction.BUY
 Place = Callable[..., PlaceOrder]
 Rests = Callable[..., Order]
-Sees = Callable[..., View]
+Sees = Callable[..., RiskContext]
 Holds = Callable[[int], tuple[Position, ...]]
 
 
-def test_an_oco_group_counts_its_worst_member_and_not_the_sum(resting: Rests) -> None:
-    pair = (resting("1", action=SELL, quantity=2, oco_id="x"), resting("2", action=SELL, quantity=3, oco_id="x"))
+def test_of_the_pair_around_a_position_only_the_larger_counts(resting: Rests, stop: Rests) -> None:
+    pair = (resting("1", action=SELL, quantity=2, oco_id="x"), stop("2", quantity=3, oco_id="x"))
     assert worst_case(3, pair, ()) == WorstCase(3, 0)
+
+
+@pytest.mark.parametrize(
+    ("net", "sizes", "expected"),
+    [
+        (3, [(2, False), (3, False)], WorstCase(3, -2)),  # two targets: both may fill before the cancel is heard
+        (2, [(2, True), (2, False), (2, False)], WorstCase(2, -4)),
+        (2, [(2, True), (2, True)], WorstCase(2, -2)),
+        (1, [(2, True), (2, False)], WorstCase(1, -3)),  # larger than what is held
+        (0, [(2, True), (2, False)], WorstCase(0, -4)),  # around nothing it is an entry
+        (-1, [(1, True), (1, False)], WorstCase(-1, -3)),  # on the side that adds
+    ],
+)
+def test_any_other_group_counts_in_full(
+    resting: Rests, stop: Rests, net: int, sizes: list[tuple[int, bool]], expected: WorstCase
+) -> None:
+    group = [
+        (stop if is_stop else resting)(str(place), action=SELL, quantity=size, oco_id="x")
+        for place, (size, is_stop) in enumerate(sizes)
+    ]
+    assert worst_case(net, group, ()) == expected
 
 
 def test_exits_that_are_not_linked_add_up(resting: Rests) -> None:
@@ -61,53 +82,66 @@ def test_a_worst_case_is_beyond_another_on_either_side() -> None:
 def test_only_the_same_contract_counts(place: Place, view: Sees, held: Holds, resting: Rests) -> None:
     other = Instrument("ES", 2027, 3)
     book = view(positions=held(1), orders=(resting(instrument=other),), pending=(PendingOrder(NQ, 5),))
-    assert worst_case_now(place(), book) == WorstCase(1, 1)
-    assert worst_case_after(place(), book) == WorstCase(2, 1)
+    assert effect_of(place(), book).before == WorstCase(1, 1)
+    assert effect_of(place(), book).after == WorstCase(2, 1)
 
 
 def test_an_order_behind_a_flatten_may_fill_while_the_position_still_stands(
     place: Place, view: Sees, held: Holds
 ) -> None:
     book = view(positions=held(3))
-    assert worst_case_after(place(quantity=2, flatten_first=True), book) == WorstCase(5, 0)
-    assert worst_case_after(place(action=SELL, quantity=2, flatten_first=True), book) == WorstCase(3, -2)
+    assert effect_of(place(quantity=2, flatten_first=True), book).after == WorstCase(5, 0)
+    assert effect_of(place(action=SELL, quantity=2, flatten_first=True), book).after == WorstCase(3, -2)
 
 
 def test_an_order_being_changed_may_fill_as_it_was_or_as_it_will_be(view: Sees, resting: Rests) -> None:
     book = view(orders=(resting("1", quantity=4, filled=1, state=OrderState.PART_FILLED), resting("2")))
-    assert worst_case_after(ChangeOrder("Sim101", "1", quantity=2), book) == WorstCase(4, 0)
-    assert worst_case_after(ChangeOrder("Sim101", "1", quantity=6), book) == WorstCase(6, 0)
+    assert effect_of(ChangeOrder("Sim101", "1", quantity=2), book).after == WorstCase(4, 0)
+    assert effect_of(ChangeOrder("Sim101", "1", quantity=6), book).after == WorstCase(6, 0)
 
 
-def test_a_changed_order_stays_in_its_group(view: Sees, resting: Rests) -> None:
+def test_a_changed_order_stays_in_its_group(view: Sees, held: Holds, resting: Rests, stop: Rests) -> None:
+    pair = (resting("1", action=SELL, oco_id="x"), stop("2", quantity=2, oco_id="x"))
+    book = view(positions=held(3), orders=pair)
+    assert effect_of(ChangeOrder("Sim101", "1", quantity=3), book).after == WorstCase(3, 0)
+
+
+def test_openers_count_each_whatever_group_they_stand_in(view: Sees, resting: Rests) -> None:
     book = view(orders=(resting("1", oco_id="x"), resting("2", quantity=2, oco_id="x")))
-    assert worst_case_after(ChangeOrder("Sim101", "1", quantity=3), book) == WorstCase(3, 0)
+    assert effect_of(ChangeOrder("Sim101", "1", quantity=3), book).after == WorstCase(5, 0)
 
 
-@pytest.mark.parametrize("reach", [worst_case_now, worst_case_after])
-def test_what_was_not_read_is_not_known(place: Place, view: Sees, reach: Callable[..., WorstCase | None]) -> None:
-    assert reach(place(), view(positions=None)) is None
-    assert reach(place(), view(orders=None)) is None
-    assert reach(ChangeOrder("Sim101", "nobody", quantity=2), view()) is None
+@pytest.mark.parametrize("reach", ["before", "after"])
+def test_what_was_not_read_is_not_known(place: Place, view: Sees, reach: str) -> None:
+    unread = (effect_of(place(), view(positions=None)), effect_of(place(), view(orders=None)))
+    for effect in (*unread, effect_of(ChangeOrder("Sim101", "nobody", quantity=2), view())):
+        assert getattr(effect, reach) is None
+
+
+def test_two_rows_of_one_contract_are_not_known(place: Place, view: Sees, held: Holds) -> None:
+    torn = view(positions=(*held(2), *held(2)))
+    assert torn.net_position(ES) is None
+    for effect in (effect_of(place(action=SELL, quantity=4), torn), effect_of(place(action=SELL), torn)):
+        assert (effect.only_reduces, effect.after) == (None, None)
 
 
 def test_a_changed_order_stands_with_what_was_not_changed(view: Sees, resting: Rests) -> None:
     order = resting(order_type=OrderType.STOP_LIMIT, stop_price=Decimal(6410), quantity=3, oco_id="x")
     book = view(orders=(order,))
-    assert resulting_order(ChangeOrder("Sim101", "1", 2, Decimal(6412), Decimal(6411)), book) == PlaceOrder(
+    assert effect_of(ChangeOrder("Sim101", "1", 2, Decimal(6412), Decimal(6411)), book).order == PlaceOrder(
         "Sim101", ES, BUY, 2, OrderType.STOP_LIMIT, Decimal(6412), Decimal(6411), TimeInForce.DAY, "x"
     )
-    unchanged = resulting_order(ChangeOrder("Sim101", "1"), book)
+    unchanged = effect_of(ChangeOrder("Sim101", "1"), book).order
     assert unchanged is not None
     assert (unchanged.quantity, unchanged.limit_price, unchanged.stop_price) == (3, Decimal(6390), Decimal(6410))
 
 
 def test_an_order_that_is_closed_or_unknown_results_in_none(view: Sees, resting: Rests) -> None:
     book = view(orders=(resting(state=OrderState.FILLED),))
-    assert resulting_order(ChangeOrder("Sim101", "1", quantity=2), book) is None
-    assert resulting_order(ChangeOrder("Sim101", "2", quantity=2), book) is None
-    assert resulting_order(CancelOrder("Sim101", "1"), book) is None
+    assert effect_of(ChangeOrder("Sim101", "1", quantity=2), book).order is None
+    assert effect_of(ChangeOrder("Sim101", "2", quantity=2), book).order is None
+    assert effect_of(CancelOrder("Sim101", "1"), book).order is None
 
 
 def test_a_new_order_results_in_itself(place: Place, view: Sees) -> None:
-    assert resulting_order(place(), view()) == place()
+    assert effect_of(place(), view()).order == place()

@@ -6,16 +6,18 @@ from decimal import Decimal
 
 import pytest
 
-from ct_mcp.domain.account import Account, AccountKind
+from ct_mcp.domain.account import Account, AccountKind, Position
+from ct_mcp.domain.approval import Approval
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import Order, OrderState
-from ct_mcp.domain.position import Position
-from ct_mcp.domain.ticket import Approval
-from ct_mcp.guard.policy import AccountPolicy, Denial, FlatBy, Limits, PendingOrder, Policy, View
+from ct_mcp.guard.context import PendingOrder, RiskContext
+from ct_mcp.guard.denial import DenialCode
+from ct_mcp.guard.policy import AccountPolicy, FlatBy, Limits, Policy
+from ct_mcp.guard.rule import Denial
 
 ES, NQ = Instrument("ES", 2026, 12), Instrument("NQ", 2026, 12)
 Rests = Callable[..., Order]
-Sees = Callable[..., View]
+Sees = Callable[..., RiskContext]
 Holds = Callable[..., tuple[Position, ...]]
 
 
@@ -32,6 +34,8 @@ CHICAGO = "America/Chicago"  # the trading day begins there at 17:00, so an even
         ("quote_max_age_seconds", 10.0, 2.0, 2.0),
         ("duplicate_window_seconds", 10.0, 30.0, 30.0),
         ("duplicate_window_seconds", 10.0, 1.0, 10.0),
+        ("risk_ticks", 80, 120, 120),
+        ("risk_ticks", 80, 20, 80),
         ("require_open_session", True, False, True),
         ("require_open_session", False, True, True),
         ("instruments", None, frozenset({"ES"}), frozenset({"ES"})),
@@ -113,4 +117,4 @@ def test_a_view_knows_the_kind_of_its_account(view: Sees, account: Account) -> N
 
 
 def test_a_denial_reads_as_its_code_and_figures() -> None:
-    assert str(Denial("QUOTE_STALE", "age=12.0 s")) == "QUOTE_STALE: age=12.0 s"
+    assert str(Denial(DenialCode.QUOTE_STALE, "age=12.0 s")) == "QUOTE_STALE: age=12.0 s"

@@ -6,44 +6,40 @@ from decimal import Decimal
 
 import pytest
 
-from ct_mcp.domain.action import (
-    Action,
+from ct_mcp.domain.account import Position
+from ct_mcp.domain.commands import (
     CancelOrder,
     CancelOrders,
     ChangeOrder,
     ClosePosition,
+    Command,
     DisableStrategy,
     Flatten,
     PlaceOrder,
     ProtectPosition,
     ReplaceOrder,
-    ReversePosition,
 )
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import Order, OrderAction, OrderState, OrderType
-from ct_mcp.domain.position import Position
-from ct_mcp.guard.policy import PendingOrder, View
+from ct_mcp.guard.context import PendingOrder, RiskContext
+from ct_mcp.guard.effect import effect_of
 from ct_mcp.guard.protection import (
     NOTHING_LOST,
     LostProtection,
-    added_to_reversed,
-    cancelled_by,
-    overhang,
-    protected_by,
-    unprotects,
+    covered_by,
 )
 
 ES, NQ = Instrument("ES", 2026, 12), Instrument("NQ", 2026, 12)
 SELL, BUY = OrderAction.SELL, OrderAction.BUY
 Place = Callable[..., PlaceOrder]
 Rests = Callable[..., Order]
-Sees = Callable[..., View]
+Sees = Callable[..., RiskContext]
 Holds = Callable[..., tuple[Position, ...]]
 
 
-def lost(action: Action, view: View) -> LostProtection:
+def lost(action: Command, view: RiskContext) -> LostProtection:
     """What is lost, where that is known."""
-    found = unprotects(action, view)
+    found = effect_of(action, view).lost
     assert found is not None
     return found
 
@@ -56,7 +52,7 @@ def test_cancelling_the_only_stop_leaves_the_position_bare(view: Sees, held: Hol
 
 def test_losing_an_order_of_a_type_we_do_not_know_may_be_losing_a_stop(view: Sees, held: Holds, stop: Rests) -> None:
     strange = replace(stop(), order_type=OrderType.OTHER, stop_price=None)
-    lost = unprotects(CancelOrder("Sim101", "stop"), view(positions=held(2), orders=(strange,)))
+    lost = effect_of(CancelOrder("Sim101", "stop"), view(positions=held(2), orders=(strange,))).lost
     assert lost is not None
     assert lost.contracts == 2
 
@@ -89,7 +85,7 @@ def test_cancelling_a_target_takes_the_stop_of_its_group_along(
 ) -> None:
     target = resting("target", action=SELL, quantity=2, oco_id="exit")
     book = view(positions=held(2), orders=(target, stop(quantity=2, oco_id="exit")))
-    assert cancelled_by(CancelOrder("Sim101", "target"), book) == book.orders
+    assert effect_of(CancelOrder("Sim101", "target"), book).cancels == book.orders
     assert lost(CancelOrder("Sim101", "target"), book).contracts == 2
 
 
@@ -121,7 +117,7 @@ def test_cancelling_all_orders_names_every_bare_position(view: Sees, held: Holds
 
 def test_a_closed_order_is_not_cancelled_again(view: Sees, held: Holds, stop: Rests) -> None:
     book = view(positions=held(1), orders=(stop(state=OrderState.FILLED),))
-    assert cancelled_by(CancelOrders("Sim101", None), book) == ()
+    assert effect_of(CancelOrders("Sim101", None), book).cancels == ()
     assert lost(CancelOrder("Sim101", "stop"), book) == NOTHING_LOST
 
 
@@ -201,13 +197,13 @@ def test_a_stop_whose_price_was_not_reported_moves_away_nobody_knows_how_far(
     "action",
     [CancelOrder("Sim101", "stop"), CancelOrders("Sim101", None), ChangeOrder("Sim101", "stop", quantity=1)],
 )
-def test_what_was_not_read_is_not_known(view: Sees, stop: Rests, action: Action, unread: str) -> None:
-    assert unprotects(action, view(**{"orders": (stop(quantity=2),), unread: None})) is None
+def test_what_was_not_read_is_not_known(view: Sees, stop: Rests, action: Command, unread: str) -> None:
+    assert effect_of(action, view(**{"orders": (stop(quantity=2),), unread: None})).lost is None
 
 
 def test_an_order_nobody_knows_is_not_known_to_protect_nothing(view: Sees) -> None:
-    assert unprotects(CancelOrder("Sim101", "nobody"), view()) is None
-    assert unprotects(ChangeOrder("Sim101", "nobody", quantity=1), view()) is None
+    assert effect_of(CancelOrder("Sim101", "nobody"), view()).lost is None
+    assert effect_of(ChangeOrder("Sim101", "nobody", quantity=1), view()).lost is None
 
 
 def test_orders_and_exits_take_no_stop_away(place: Place, view: Sees) -> None:
@@ -264,41 +260,6 @@ def test_a_target_made_smaller_than_the_stop_of_its_group_takes_it_along(
     assert lost(ChangeOrder("Sim101", "target", quantity=1), book).contracts == 1
     assert lost(ChangeOrder("Sim101", "target", quantity=True), book).contracts == 2
     assert lost(ChangeOrder("Sim101", "target", limit_price=Decimal(6425)), book) == NOTHING_LOST
-
-
-def test_of_two_stops_in_one_group_only_the_larger_is_counted_on(view: Sees, held: Holds, stop: Rests) -> None:
-    pair = (stop("1", quantity=2, oco_id="x"), stop("2", quantity=1, oco_id="x"))
-    book = view(positions=held(3), orders=(*pair, stop("3")))
-    assert protected_by(book, ES) == 3
-    assert protected_by(replace(book, orders=pair), ES) == 2
-
-
-@pytest.mark.parametrize(("net", "covered"), [(3, 2), (1, 1), (0, 0), (-2, 0)])
-def test_a_position_is_protected_by_the_stops_that_leave_it(
-    view: Sees, held: Holds, stop: Rests, net: int, *, covered: int
-) -> None:
-    assert protected_by(view(positions=held(net), orders=(stop(quantity=2),)), ES) == covered
-
-
-def test_what_was_not_read_protects_nobody_knows_how_much(view: Sees, held: Holds) -> None:
-    for book in (view(positions=None), view(positions=held(1), orders=None)):
-        assert protected_by(book, ES) is None
-        assert added_to_reversed(ReversePosition("Sim101", ES), book) is None
-
-
-@pytest.mark.parametrize(("net", "contracts"), [(3, 0), (1, 1), (0, 2), (-1, 0)])
-def test_a_stop_larger_than_what_is_left_hangs_over(stop: Rests, net: int, contracts: int) -> None:
-    assert overhang(net, (stop(quantity=2),)) == contracts
-
-
-def test_the_exits_of_the_old_direction_add_to_a_reversed_position(
-    view: Sees, held: Holds, stop: Rests, resting: Rests
-) -> None:
-    entry, exit_ = resting("entry"), stop(quantity=2)
-    reverse = ReversePosition("Sim101", ES)
-    assert added_to_reversed(reverse, view(positions=held(2), orders=(entry, exit_))) == (exit_,)
-    assert added_to_reversed(reverse, view(positions=held(-2), orders=(entry, exit_))) == (entry,)
-    assert added_to_reversed(reverse, view(orders=(entry, exit_))) == ()
 
 
 @pytest.mark.parametrize(
@@ -370,9 +331,9 @@ def test_a_bracket_takes_the_stop_of_another_instrument_along_with_its_group(
 
 
 def test_a_paused_strategy_may_take_any_stop_along(view: Sees, held: Holds, stop: Rests) -> None:
-    found = unprotects(DisableStrategy("Sim101", "77"), view(positions=held(1), orders=(stop(),)))
+    found = effect_of(DisableStrategy("Sim101", "77"), view(positions=held(1), orders=(stop(),))).lost
     assert str(found) == "may stand without a stop afterwards: 1 of 1 ES 12-26"
-    assert unprotects(DisableStrategy("Sim101", "77"), view(orders=None)) is None
+    assert effect_of(DisableStrategy("Sim101", "77"), view(orders=None)).lost is None
 
 
 @pytest.mark.parametrize("unread", ["positions", "orders"])
@@ -383,4 +344,15 @@ def test_what_was_not_read_is_not_known_to_be_kept(place: Place, view: Sees, res
         ReplaceOrder("Sim101", "1", place()),
         ProtectPosition("Sim101", ES, None, Decimal(6390)),
     ):
-        assert unprotects(action, book) is None
+        assert effect_of(action, book).lost is None
+
+
+def test_of_two_stops_in_one_group_only_the_larger_is_counted_on(stop: Rests) -> None:
+    pair = (stop("1", quantity=2, oco_id="x"), stop("2", quantity=1, oco_id="x"))
+    assert covered_by((*pair, stop("3")), ES, SELL) == 3
+    assert covered_by(pair, ES, SELL) == 2
+
+
+def test_a_stop_covers_only_the_side_that_it_leaves(stop: Rests) -> None:
+    assert covered_by((stop(quantity=2),), ES, SELL) == 2
+    assert covered_by((stop(quantity=2),), ES, BUY) == 0

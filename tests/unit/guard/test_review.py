@@ -7,24 +7,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ct_mcp.domain.account import Account
-from ct_mcp.domain.action import Action, CancelOrder, CancelOrders, ChangeOrder, ClosePosition, Flatten, PlaceOrder
+from ct_mcp.domain.account import Account, Position
+from ct_mcp.domain.approval import Halt
+from ct_mcp.domain.commands import CancelOrder, CancelOrders, ChangeOrder, ClosePosition, Command, Flatten, PlaceOrder
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import Order, OrderAction, OrderType, TimeInForce
-from ct_mcp.domain.position import Position
-from ct_mcp.domain.ticket import Halt
-from ct_mcp.guard.policy import Mode, PendingOrder, Policy, View
-from ct_mcp.guard.rules import RULES, Result, Review, Verdict, review
+from ct_mcp.guard.context import PendingOrder, RiskContext
+from ct_mcp.guard.policy import Mode, Policy
+from ct_mcp.guard.review import RULES, Result, Review, RuleResult, review
+from ct_mcp.guard.rules.order import quantity_is_within_limit
 
 ES = Instrument("ES", 2026, 12)
 SELL = OrderAction.SELL
 Place = Callable[..., PlaceOrder]
 Rests = Callable[..., Order]
-Sees = Callable[..., View]
+Sees = Callable[..., RiskContext]
 Allows = Callable[..., Policy]
 Holds = Callable[..., tuple[Position, ...]]
 Codes = Callable[[Review], set[str]]
-Finds = Callable[[Review, str], Verdict]
+Finds = Callable[[Review, str], RuleResult]
 HOSTILE_QUANTITIES = [True, False, 0, -1, 2**63, -(2**63), 1.0, "1"]
 HOSTILE_PRICES = [
     "NaN",
@@ -44,14 +45,14 @@ HOSTILE_PRICES = [
 def test_an_ordinary_order_passes_every_rule(place: Place, view: Sees, policy: Allows) -> None:
     found = review(place(), view(), policy())
     assert found.passes
-    assert len(found.verdicts) == len(RULES)
-    assert found.checks_not_run == (
-        "risk is within limit: no stop stands with this order, so its risk is taken over 80 ticks",
-    )
+    assert len(found.results) == len(RULES)
+    assert [str(finding) for finding in found.findings] == [
+        "Assumption: no stop stands with this order, so its risk is taken over 80 ticks"
+    ]
 
 
 def test_every_rule_states_its_verdict_with_figures(place: Place, view: Sees, policy: Allows) -> None:
-    for verdict in review(place(), view(), policy()).verdicts:
+    for verdict in review(place(), view(), policy()).results:
         assert verdict.rule
         assert verdict.figures
 
@@ -98,12 +99,11 @@ def test_the_second_of_two_orders_is_denied_while_the_first_is_unknown(
     allowed = policy(max_position_contracts=2)
     assert review(place(quantity=2), view(), allowed).passes
     second = review(place(quantity=2), view(pending=(PendingOrder(ES, 2),)), allowed)
-    assert [str(denial) for denial in second.denials] == [
-        "POSITION_EXCEEDS_MAXIMUM: position after=4, maximum=2, held=0, working=0, unknown=2, this order=2"
-    ]
+    assert [denial.code for denial in second.denials] == ["POSITION_EXCEEDS_MAXIMUM", "OUTCOME_UNRESOLVED"]
+    assert str(second.denials[0]).endswith("after=4, maximum=2, held=0, working=0, unknown=2, this order=2")
 
 
-def exits() -> list[Action]:
+def exits() -> list[Command]:
     """Everything that closes, flattens or cancels."""
     return [
         Flatten("Sim101", None),
@@ -116,7 +116,7 @@ def exits() -> list[Action]:
 
 @pytest.mark.parametrize("exit_", exits())
 def test_nothing_but_the_account_stops_an_exit(
-    view: Sees, policy: Allows, account: Account, now: object, exit_: Action
+    view: Sees, policy: Allows, account: Account, now: object, exit_: Command
 ) -> None:
     worst = view(
         positions=None,
@@ -134,7 +134,7 @@ def test_nothing_but_the_account_stops_an_exit(
 
 
 @pytest.mark.parametrize("exit_", exits())
-def test_a_wrong_account_stops_even_an_exit(view: Sees, policy: Allows, codes: Codes, exit_: Action) -> None:
+def test_a_wrong_account_stops_even_an_exit(view: Sees, policy: Allows, codes: Codes, exit_: Command) -> None:
     assert codes(review(exit_, view(account=None), policy())) == {"ACCOUNT_UNKNOWN", "ACCOUNT_NOT_SIMULATED"}
     assert codes(review(exit_, view(), policy(Mode.READ_ONLY))) == {"MODE_READ_ONLY"}
 
@@ -152,7 +152,7 @@ def test_an_order_that_only_reduces_passes_size_value_loss_halt_price_and_sessio
     )
     found = review(order, hard, policy(max_order_contracts=1, max_position_contracts=1, max_order_risk=Decimal(0)))
     assert found.denials == ()
-    assert "prices are on tick: no usable quote of ES 12-26" in found.checks_not_run
+    assert "Could not verify: no usable quote of ES 12-26" in map(str, found.findings)
 
 
 def test_an_order_that_only_reduces_must_still_be_a_sound_order(
@@ -236,8 +236,8 @@ def test_no_order_that_passes_can_lead_beyond_the_limits(
 
 def test_a_review_states_what_was_not_applicable(view: Sees, policy: Allows, verdict: Finds) -> None:
     found = review(Flatten("Sim101", None), view(), policy())
-    assert verdict(found, "quantity is within limit") == Verdict(
-        "quantity is within limit", Result.NOT_APPLICABLE, "sends no order"
+    assert verdict(found, "quantity-limit") == RuleResult(
+        quantity_is_within_limit, Result.NOT_APPLICABLE, "sends no order"
     )
 
 

@@ -7,13 +7,14 @@ from decimal import Decimal
 
 import pytest
 
-from ct_mcp.domain.account import Account, AccountKind
-from ct_mcp.domain.action import (
-    Action,
+from ct_mcp.domain.account import Account, AccountKind, Position
+from ct_mcp.domain.approval import Halt
+from ct_mcp.domain.commands import (
     CloseStrategy,
+    Command,
     DisableStrategy,
     EnableStrategy,
-    FlattenEverything,
+    Flatten,
     PlaceOrder,
     ProtectPosition,
     ReplaceOrder,
@@ -21,15 +22,14 @@ from ct_mcp.domain.action import (
 )
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import Order, OrderAction, OrderType, TimeInForce
-from ct_mcp.domain.position import Position
 from ct_mcp.domain.strategy import BarType, HostMode, StartStrategy
-from ct_mcp.domain.ticket import Halt
-from ct_mcp.guard.policy import AccountPolicy, FlatBy, Mode, Policy, View
-from ct_mcp.guard.rules import Review, review
+from ct_mcp.guard.context import RiskContext
+from ct_mcp.guard.policy import AccountPolicy, FlatBy, Mode, Policy
+from ct_mcp.guard.review import Review, review
 
 ES = Instrument("ES", 2026, 12)
 Rests = Callable[..., Order]
-Sees = Callable[..., View]
+Sees = Callable[..., RiskContext]
 Allows = Callable[..., Policy]
 Holds = Callable[..., tuple[Position, ...]]
 Codes = Callable[[Review], set[str]]
@@ -41,21 +41,21 @@ START = StartStrategy("Sim101", "Breakout", ES, HostMode.ACCOUNT, BarType.MINUTE
 ENABLE, PAUSE, END = EnableStrategy("Sim101", "77"), DisableStrategy("Sim101", "77"), CloseStrategy("Sim101", "77")
 PROTECT = ProtectPosition("Sim101", ES, Decimal(6420), Decimal(6390))
 WIDEN = ProtectPosition("Sim101", ES, None, Decimal(6370))
-EVERYTHING = FlattenEverything(("Sim101",))
-OPENING: tuple[Action, ...] = (REPLACE, REVERSE, START, ENABLE)
-ORDERS: tuple[Action, ...] = (REPLACE, REVERSE)
-LEAVING: tuple[Action, ...] = (PROTECT, PAUSE, END, EVERYTHING)
+EVERYTHING = Flatten("Sim101", None)
+OPENING: tuple[Command, ...] = (REPLACE, REVERSE, START, ENABLE)
+ORDERS: tuple[Command, ...] = (REPLACE, REVERSE)
+LEAVING: tuple[Command, ...] = (PROTECT, PAUSE, END, EVERYTHING)
 
 
 @pytest.fixture
-def book(view: Sees, held: Holds, resting: Rests, stop: Rests) -> Callable[..., View]:
+def book(view: Sees, held: Holds, resting: Rests, stop: Rests) -> Callable[..., RiskContext]:
     """Long two, one entry and one stop that covers the position; arguments replace what is known."""
     known = {"positions": held(2), "orders": (resting(), stop(quantity=2))}
     return lambda **changes: view(**{**known, **changes})
 
 
 @pytest.mark.parametrize("action", [*OPENING, *LEAVING, WIDEN])
-def test_each_passes_in_a_quiet_account(book: Sees, policy: Allows, action: Action) -> None:
+def test_each_passes_in_a_quiet_account(book: Sees, policy: Allows, action: Command) -> None:
     assert review(action, book(), policy()).denials == ()
 
 
@@ -71,14 +71,14 @@ def test_each_passes_in_a_quiet_account(book: Sees, policy: Allows, action: Acti
     ],
 )
 def test_what_stops_an_order_stops_all_that_opens_or_unprotects(
-    *, book: Sees, policy: Allows, codes: Codes, action: Action, known: dict[str, object], code: str
+    *, book: Sees, policy: Allows, codes: Codes, action: Command, known: dict[str, object], code: str
 ) -> None:
     assert codes(review(action, book(**known), policy())) == {code}
 
 
 @pytest.mark.parametrize("action", [*OPENING, WIDEN])
 def test_a_halt_and_the_time_to_be_flat_by_stop_all_that_opens_or_unprotects(
-    book: Sees, policy: Allows, codes: Codes, action: Action
+    book: Sees, policy: Allows, codes: Codes, action: Command
 ) -> None:
     halted = book(halt=Halt("person", book().now, "enough"))
     late = policy(flat_by=FlatBy(time(9, 0), "America/Chicago"))
@@ -87,7 +87,7 @@ def test_a_halt_and_the_time_to_be_flat_by_stop_all_that_opens_or_unprotects(
 
 @pytest.mark.parametrize("action", [PROTECT, PAUSE, END, EVERYTHING])
 def test_what_only_reduces_or_pauses_waits_for_nothing_but_the_account(
-    book: Sees, policy: Allows, action: Action
+    book: Sees, policy: Allows, action: Command
 ) -> None:
     hard = book(
         halt=Halt("person", book().now, "enough"),
@@ -108,7 +108,7 @@ def test_what_only_reduces_or_pauses_waits_for_nothing_but_the_account(
 
 
 @pytest.mark.parametrize("action", [PAUSE, END, EVERYTHING])
-def test_leaving_and_pausing_may_be_asked_twice(book: Sees, policy: Allows, action: Action) -> None:
+def test_leaving_and_pausing_may_be_asked_twice(book: Sees, policy: Allows, action: Command) -> None:
     assert review(action, book(seconds_since_identical=0.0, identical_is_unknown=True), policy()).passes
 
 
@@ -119,7 +119,7 @@ def test_two_brackets_are_not_sent_at_once(book: Sees, policy: Allows, codes: Co
 
 @pytest.mark.parametrize("action", [*OPENING, *LEAVING])
 def test_a_wrong_account_stops_everything(
-    book: Sees, policy: Allows, codes: Codes, account: Account, action: Action
+    book: Sees, policy: Allows, codes: Codes, account: Account, action: Command
 ) -> None:
     other = book(account=replace(account, name="Sim102"))
     live = book(account=replace(account, kind=AccountKind.LIVE))
@@ -131,7 +131,7 @@ def test_a_wrong_account_stops_everything(
 
 @pytest.mark.parametrize("action", [*OPENING, *LEAVING, WIDEN])
 def test_only_what_opens_or_unprotects_waits_until_the_account_is_armed(
-    book: Sees, policy: Allows, codes: Codes, action: Action
+    book: Sees, policy: Allows, codes: Codes, action: Command
 ) -> None:
     live = policy(Mode.LIVE, {"Sim101": AccountPolicy()})
     expected = set() if action in LEAVING else {"ACCOUNT_NOT_ARMED"}
@@ -141,23 +141,21 @@ def test_only_what_opens_or_unprotects_waits_until_the_account_is_armed(
 
 @pytest.mark.parametrize("action", [*OPENING, *LEAVING])
 def test_nothing_is_sent_to_a_lost_connection_but_exits(
-    book: Sees, policy: Allows, codes: Codes, account: Account, action: Action
+    book: Sees, policy: Allows, codes: Codes, account: Account, action: Command
 ) -> None:
     lost = book(account=replace(account, connection_status="ConnectionLost"))
     expected = {"ACCOUNT_DISCONNECTED"} if action in (*OPENING, PROTECT) else set()
     assert codes(review(action, lost, policy())) == expected
 
 
-def test_all_accounts_that_are_flattened_must_be_named(view: Sees, policy: Allows, codes: Codes) -> None:
-    several = FlattenEverything(("Sim101", "EVAL-1"))
-    both, one = {"Sim101": AccountPolicy(), "EVAL-1": AccountPolicy()}, {"Sim101": AccountPolicy()}
-    assert review(several, view(), policy(Mode.LIVE, both)).passes
-    assert codes(review(several, view(), policy(Mode.LIVE, one))) == {"ACCOUNT_NOT_NAMED"}
+def test_an_account_that_is_flattened_must_be_named(view: Sees, policy: Allows, codes: Codes) -> None:
+    assert review(EVERYTHING, view(), policy(Mode.LIVE, {"Sim101": AccountPolicy()})).passes
+    assert codes(review(EVERYTHING, view(), policy(Mode.LIVE, {"EVAL-1": AccountPolicy()}))) == {"ACCOUNT_NOT_NAMED"}
 
 
 @pytest.mark.parametrize("action", [*ORDERS, START])
 def test_instrument_contract_and_session_hold_for_all_that_trade_one(
-    book: Sees, policy: Allows, codes: Codes, action: Action
+    book: Sees, policy: Allows, codes: Codes, action: Command
 ) -> None:
     assert codes(review(action, book(), policy(instruments=frozenset({"NQ"})))) == {"INSTRUMENT_NOT_ALLOWED"}
     assert codes(review(action, book(session=None), policy())) == {"SESSION_UNKNOWN"}
@@ -243,7 +241,7 @@ def test_a_group_that_goes_with_the_old_order_takes_no_new_one(
 
 
 @pytest.mark.parametrize("action", [START, ENABLE])
-def test_it_is_said_that_no_limit_holds_what_a_strategy_sends(book: Sees, policy: Allows, action: Action) -> None:
-    said = " ".join(review(action, book(), policy()).checks_not_run)
+def test_it_is_said_that_no_limit_holds_what_a_strategy_sends(book: Sees, policy: Allows, action: Command) -> None:
+    said = " ".join(map(str, review(action, book(), policy()).findings))
     assert "no limit of ours holds what the strategy sends" in said
     assert ("its instrument" in said) is (action is ENABLE)

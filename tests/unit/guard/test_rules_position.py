@@ -7,30 +7,35 @@ from decimal import Decimal
 
 import pytest
 
-from ct_mcp.domain.action import PlaceOrder, ProtectPosition, ReversePosition
+from ct_mcp.domain.account import Position
+from ct_mcp.domain.commands import Flatten, PlaceOrder, ProtectPosition, ReversePosition
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.market import Quote
-from ct_mcp.domain.order import Order
-from ct_mcp.domain.position import Position
-from ct_mcp.guard.policy import Denial, PendingOrder, Policy, View
-from ct_mcp.guard.rules import Review, review
-from ct_mcp.guard.rules_position import (
+from ct_mcp.domain.order import Order, OrderAction, OrderType
+from ct_mcp.guard.context import PendingOrder, RiskContext
+from ct_mcp.guard.denial import DenialCode
+from ct_mcp.guard.effect import effect_of
+from ct_mcp.guard.policy import Policy
+from ct_mcp.guard.review import Review, review
+from ct_mcp.guard.rule import Denial, NotApplicable, Passed, RuleAnswer, warning
+from ct_mcp.guard.rules.position import (
     NO_BRACKET,
     NO_POSITION_MEANT,
     STOP_CLEARANCE_TICKS,
     bracket_has_a_price,
     bracket_is_placed_on_a_fresh_quote,
+    exit_is_not_on_its_way,
     position_to_turn_or_protect_is_held,
     stop_loss_stands_clear_of_the_market,
     take_profit_stands_on_its_side,
 )
-from ct_mcp.guard.verdict import Finding, Passed
+from tests import factories
 
 ES = Instrument("ES", 2026, 12)
 REVERSE = ReversePosition("Sim101", ES)
 Place = Callable[..., PlaceOrder]
 Rests = Callable[..., Order]
-Sees = Callable[..., View]
+Sees = Callable[..., RiskContext]
 Allows = Callable[..., Policy]
 Holds = Callable[..., tuple[Position, ...]]
 Codes = Callable[[Review], set[str]]
@@ -41,7 +46,7 @@ def protect(target: str | None = None, stop: str | None = None) -> ProtectPositi
     return ProtectPosition("Sim101", ES, Decimal(target) if target else None, Decimal(stop) if stop else None)
 
 
-def code(found: Finding) -> str:
+def code(found: RuleAnswer) -> str:
     """The code of a denial, or that there is none."""
     return found.code if isinstance(found, Denial) else type(found).__name__
 
@@ -71,7 +76,7 @@ def test_only_a_position_that_is_surely_held_is_turned_or_protected(
     expected: str,
 ) -> None:
     book = view(positions=held(net), pending=tuple(PendingOrder(ES, size) for size in pending))
-    assert code(position_to_turn_or_protect_is_held(action, book, policy())) == expected
+    assert code(position_to_turn_or_protect_is_held(effect_of(action, book), book, policy())) == expected
 
 
 @pytest.mark.parametrize("unread", ["positions", "orders"])
@@ -80,44 +85,71 @@ def test_what_was_not_read_is_neither_turned_nor_protected(
 ) -> None:
     book = view(**{"positions": held(2), unread: None})
     for action in (REVERSE, protect("6420", "6390")):
-        assert code(position_to_turn_or_protect_is_held(action, book, policy())) == "POSITION_UNKNOWN"
+        assert code(position_to_turn_or_protect_is_held(effect_of(action, book), book, policy())) == "POSITION_UNKNOWN"
 
 
 def test_a_reverse_says_which_exits_may_stay_and_add(view: Sees, policy: Allows, held: Holds, stop: Rests) -> None:
     book = view(positions=held(2), orders=(stop(quantity=2),))
-    found = position_to_turn_or_protect_is_held(REVERSE, book, policy())
+    found = position_to_turn_or_protect_is_held(effect_of(REVERSE, book), book, policy())
     assert found == Passed(
         "held=+2 ES 12-26",
-        "whether CrossTrade cancels the orders that leave the old position: 1 stand, are counted as staying, "
-        "and would then add to the new one",
+        warning(
+            "EXITS_MAY_STAY",
+            "whether CrossTrade cancels 1 order that would leave the old position is not known; "
+            "left standing, they would add to the new one",
+        ),
     )
-    assert position_to_turn_or_protect_is_held(REVERSE, view(positions=held(2)), policy()) == Passed("held=+2 ES 12-26")
+    assert position_to_turn_or_protect_is_held(
+        effect_of(REVERSE, view(positions=held(2))), view(positions=held(2)), policy()
+    ) == Passed("held=+2 ES 12-26")
 
 
 def test_an_order_meets_none_of_these_rules(place: Place, view: Sees, policy: Allows) -> None:
-    assert position_to_turn_or_protect_is_held(place(), view(), policy()) == NO_POSITION_MEANT
-    assert bracket_has_a_price(place(), view(), policy()) == NO_BRACKET
+    assert position_to_turn_or_protect_is_held(effect_of(place(), view()), view(), policy()) == NO_POSITION_MEANT
+    assert bracket_has_a_price(effect_of(place(), view()), view(), policy()) == NO_BRACKET
 
 
 def test_a_bracket_without_a_price_would_only_cancel(view: Sees, policy: Allows) -> None:
-    assert bracket_has_a_price(protect(), view(), policy()) == Denial(
-        "BRACKET_EMPTY", "take_profit_price=none, stop_loss_price=none"
+    assert bracket_has_a_price(effect_of(protect(), view()), view(), policy()) == Denial(
+        DenialCode.BRACKET_EMPTY, "take_profit=none, stop_loss=none"
     )
-    assert bracket_has_a_price(protect("6420"), view(), policy()) == Passed(
-        "take_profit_price=6420, stop_loss_price=none"
+    assert bracket_has_a_price(effect_of(protect("6420"), view()), view(), policy()) == Passed(
+        "take_profit=6420, stop_loss=none"
     )
 
 
 def test_a_bracket_needs_a_fresh_quote(view: Sees, policy: Allows, held: Holds, quote: Quote, codes: Codes) -> None:
     old = replace(quote, at=view().now - timedelta(seconds=11))
-    assert code(bracket_is_placed_on_a_fresh_quote(protect("6420"), view(quote=old), policy())) == "QUOTE_STALE"
-    assert code(bracket_is_placed_on_a_fresh_quote(protect("6420"), view(), policy())) == "Passed"
-    blind = view(positions=held(2), quote=None)
-    assert codes(review(protect("6420", "6390"), blind, policy())) == {"QUOTE_UNKNOWN"}
-    nothing_quoted = replace(quote, bid=None, ask=None, last=None)
-    assert codes(review(protect("6420", "6390"), view(positions=held(2), quote=nothing_quoted), policy())) == {
-        "QUOTE_UNKNOWN"
-    }
+    assert (
+        code(bracket_is_placed_on_a_fresh_quote(effect_of(protect("6420"), view(quote=old)), view(quote=old), policy()))
+        == "QUOTE_STALE"
+    )
+    assert code(bracket_is_placed_on_a_fresh_quote(effect_of(protect("6420"), view()), view(), policy())) == "Passed"
+
+
+def test_a_bracket_that_takes_orders_away_first_needs_a_quote(
+    view: Sees, policy: Allows, held: Holds, quote: Quote, codes: Codes
+) -> None:
+    """Where nothing stands it takes nothing away, and goes without one as a plain stop does."""
+    stop = factories.stop_order(quantity=2)
+    for unquoted in (None, replace(quote, bid=None, ask=None, last=None)):
+        blind = view(positions=held(2), quote=unquoted)
+        for orders, denied in (((stop,), {"QUOTE_UNKNOWN"}), ((), set()), (None, {"POSITION_UNKNOWN"})):
+            judged = review(protect("6420", "6390"), replace(blind, orders=orders), policy())
+            assert denied <= codes(judged)
+            assert judged.passes is not bool(denied)
+        assert "QUOTE_UNKNOWN" in {
+            finding.code for finding in review(protect("6420", "6390"), blind, policy()).findings
+        }
+
+
+@pytest.mark.parametrize("action", [OrderAction.SELL, OrderAction.BUY])
+def test_a_bracket_cancels_no_exit_that_is_on_its_way(view: Sees, held: Holds, action: OrderAction) -> None:
+    """The orders of the instrument go first, and an exit at the market that has not filled is one of them."""
+    at_market = factories.order("9", action=action, order_type=OrderType.MARKET, quantity=2, limit_price=None)
+    context = view(positions=held(2), orders=(at_market, factories.stop_order(quantity=2)))
+    answer = exit_is_not_on_its_way(effect_of(protect(None, "6390"), context), context, Policy())
+    assert code(answer) == ("EXIT_ON_ITS_WAY" if action is OrderAction.SELL else "Passed")
 
 
 @pytest.mark.parametrize(
@@ -143,14 +175,18 @@ def test_a_bracket_needs_a_fresh_quote(view: Sees, policy: Allows, held: Holds, 
 def test_a_stop_loss_stands_clear_of_the_market_on_the_losing_side(
     *, view: Sees, policy: Allows, held: Holds, net: int, stop: str | None, expected: str
 ) -> None:
-    found = stop_loss_stands_clear_of_the_market(protect(None, stop), view(positions=held(net)), policy())
+    found = stop_loss_stands_clear_of_the_market(
+        effect_of(protect(None, stop), view(positions=held(net))), view(positions=held(net)), policy()
+    )
     assert code(found) == expected
 
 
 def test_a_stop_loss_too_near_says_how_near(view: Sees, policy: Allows, held: Holds) -> None:
-    found = stop_loss_stands_clear_of_the_market(protect(None, "6399"), view(positions=held(2)), policy())
+    found = stop_loss_stands_clear_of_the_market(
+        effect_of(protect(None, "6399"), view(positions=held(2))), view(positions=held(2)), policy()
+    )
     assert found == Denial(
-        "STOP_LOSS_TOO_NEAR",
+        DenialCode.STOP_LOSS_TOO_NEAR,
         f"SELL stop loss=6399, bid=6399.75, clearance=3 ticks, minimum={STOP_CLEARANCE_TICKS}",
     )
 
@@ -173,7 +209,9 @@ def test_a_stop_loss_too_near_says_how_near(view: Sees, policy: Allows, held: Ho
 def test_a_take_profit_stands_where_the_position_gains(
     *, view: Sees, policy: Allows, held: Holds, net: int, target: str | None, expected: str
 ) -> None:
-    found = take_profit_stands_on_its_side(protect(target), view(positions=held(net)), policy())
+    found = take_profit_stands_on_its_side(
+        effect_of(protect(target), view(positions=held(net))), view(positions=held(net)), policy()
+    )
     assert code(found) == expected
 
 
@@ -197,4 +235,38 @@ def test_a_bracket_for_a_contract_of_another_month_has_no_quote(
 ) -> None:
     march = Instrument("ES", 2027, 3)
     action = ProtectPosition("Sim101", march, None, Decimal(6390))
-    assert codes(review(action, view(positions=held(2, march)), policy())) == {"QUOTE_UNKNOWN"}
+    stop = factories.stop_order(quantity=2, instrument=march)
+    assert codes(review(action, view(positions=held(2, march), orders=(stop,)), policy())) == {"QUOTE_UNKNOWN"}
+
+
+@pytest.mark.parametrize("standing", [False, True], ids=["nothing stands", "a stop comes nearer"])
+def test_what_only_protects_is_not_refused_for_an_old_quote(
+    *,
+    view: Sees,
+    policy: Allows,
+    held: Holds,
+    quote: Quote,
+    codes: Codes,
+    stop: Callable[..., Order],
+    standing: bool,
+) -> None:
+    old = replace(quote, at=view().now - timedelta(seconds=40), bid=Decimal(6380), last=Decimal(6380))
+    book = view(positions=held(2), quote=old, orders=(stop(quantity=2),) if standing else ())
+    found = review(protect("6420", "6390"), book, policy())
+    assert found.denials == ()
+    assert "Could not verify: which side of the market it stands on" in " ".join(map(str, found.findings))
+    moved_away = view(positions=held(2), quote=old, orders=(stop(quantity=2, stop_price=Decimal(6395)),))
+    assert codes(review(protect("6420", "6390"), moved_away, policy())) == {"QUOTE_STALE"}
+
+
+NQ = Instrument("NQ", 2026, 12)
+
+
+def test_an_exit_beside_one_that_was_sent_unread_is_told_what_that_one_does_not_cover() -> None:
+    context = factories.context(positions=factories.positions(1, NQ), unread_exits=(ES,))
+    answer = exit_is_not_on_its_way(effect_of(Flatten("Sim101", None), context), context, Policy())
+    assert isinstance(answer, Denial)
+    assert "an exit of all that was held, not seen to be done yet" in answer.figures
+    assert answer.figures.endswith("what it does not cover: flatten of NQ 12-26")
+    covered = effect_of(Flatten("Sim101", NQ), context)
+    assert isinstance(exit_is_not_on_its_way(covered, context, Policy()), NotApplicable)

@@ -6,17 +6,20 @@ from datetime import UTC, datetime, time, timedelta
 
 import pytest
 
-from ct_mcp.domain.action import PlaceOrder
+from ct_mcp.domain.account import Position
+from ct_mcp.domain.commands import PlaceOrder
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.market import Session
 from ct_mcp.domain.order import OrderAction, OrderType, TimeInForce
-from ct_mcp.domain.position import Position
-from ct_mcp.guard.policy import Denial, FlatBy, Policy, View
-from ct_mcp.guard.rules_time import session_is_open_or_order_may_wait, time_to_be_flat_by_has_not_passed
-from ct_mcp.guard.verdict import ONLY_REDUCES, NotApplicable, Passed
+from ct_mcp.guard.context import RiskContext
+from ct_mcp.guard.denial import DenialCode
+from ct_mcp.guard.effect import effect_of
+from ct_mcp.guard.policy import FlatBy, Policy
+from ct_mcp.guard.rule import ONLY_REDUCES, Denial, NotApplicable, Passed
+from ct_mcp.guard.rules.limits import session_is_open_or_order_may_wait, time_to_be_flat_by_has_not_passed
 
 Place = Callable[..., PlaceOrder]
-Sees = Callable[..., View]
+Sees = Callable[..., RiskContext]
 Allows = Callable[..., Policy]
 Holds = Callable[..., tuple[Position, ...]]
 CHICAGO = "America/Chicago"
@@ -28,31 +31,34 @@ def closed(session: Session, now: datetime) -> Session:
 
 
 def test_an_open_session_takes_orders(place: Place, view: Sees, policy: Allows) -> None:
-    assert session_is_open_or_order_may_wait(place(), view(), policy()) == Passed("state=Open")
+    assert session_is_open_or_order_may_wait(effect_of(place(), view()), view(), policy()) == Passed("state=Open")
 
 
 def test_a_closed_session_takes_only_what_may_wait(place: Place, view: Sees, policy: Allows, session: Session) -> None:
     night = view(session=closed(session, view().now))
     limit = place(order_type=OrderType.LIMIT, limit_price="6390")
-    assert session_is_open_or_order_may_wait(place(), night, policy()) == Denial(
-        "SESSION_CLOSED", "state=Closed, opens at=2026-11-23 17:30 UTC, MARKET DAY"
+    assert session_is_open_or_order_may_wait(effect_of(place(), night), night, policy()) == Denial(
+        DenialCode.SESSION_CLOSED, "state=Closed, opens at=2026-11-23 17:30 UTC, MARKET DAY"
     )
-    assert isinstance(session_is_open_or_order_may_wait(limit, night, policy()), Denial)
+    assert isinstance(session_is_open_or_order_may_wait(effect_of(limit, night), night, policy()), Denial)
     waits = replace(limit, time_in_force=TimeInForce.GTC)
-    assert session_is_open_or_order_may_wait(waits, night, policy()) == Passed(
+    assert session_is_open_or_order_may_wait(effect_of(waits, night), night, policy()) == Passed(
         "state=Closed, opens at=2026-11-23 17:30 UTC, LIMIT GTC"
     )
 
 
 def test_a_market_order_never_waits(place: Place, view: Sees, policy: Allows, session: Session) -> None:
     night = view(session=closed(session, view().now))
-    assert isinstance(session_is_open_or_order_may_wait(place(time_in_force=TimeInForce.GTC), night, policy()), Denial)
+    assert isinstance(
+        session_is_open_or_order_may_wait(effect_of(place(time_in_force=TimeInForce.GTC), night), night, policy()),
+        Denial,
+    )
 
 
 def test_a_closed_session_may_not_say_when_it_opens(place: Place, view: Sees, policy: Allows, session: Session) -> None:
     night = view(session=replace(closed(session, view().now), opens_at=None))
-    assert session_is_open_or_order_may_wait(place(), night, policy()) == Denial(
-        "SESSION_CLOSED", "state=Closed, opens at=unknown, MARKET DAY"
+    assert session_is_open_or_order_may_wait(effect_of(place(), night), night, policy()) == Denial(
+        DenialCode.SESSION_CLOSED, "state=Closed, opens at=unknown, MARKET DAY"
     )
 
 
@@ -62,28 +68,38 @@ def test_a_closed_session_may_not_say_when_it_opens(place: Place, view: Sees, po
 def test_a_session_that_is_not_known_denies(
     place: Place, view: Sees, policy: Allows, session: Session, changes: dict[str, object]
 ) -> None:
-    denial = Denial("SESSION_UNKNOWN", "no current report of the session of ES 12-26")
+    denial = Denial(DenialCode.SESSION_UNKNOWN, "no current report of the session of ES 12-26")
     unknown = replace(session, **changes)  # type: ignore[arg-type]
-    assert session_is_open_or_order_may_wait(place(), view(session=unknown), policy()) == denial
-    assert session_is_open_or_order_may_wait(place(), view(session=None), policy()) == denial
+    assert (
+        session_is_open_or_order_may_wait(effect_of(place(), view(session=unknown)), view(session=unknown), policy())
+        == denial
+    )
+    assert (
+        session_is_open_or_order_may_wait(effect_of(place(), view(session=None)), view(session=None), policy())
+        == denial
+    )
 
 
 def test_a_report_that_has_run_out_is_not_known(place: Place, view: Sees, policy: Allows, session: Session) -> None:
     over = replace(session, closes_at=view().now)
     begun = replace(closed(session, view().now), opens_at=view().now)
     for report in (over, begun):
-        found = session_is_open_or_order_may_wait(place(), view(session=report), policy())
+        found = session_is_open_or_order_may_wait(
+            effect_of(place(), view(session=report)), view(session=report), policy()
+        )
         assert isinstance(found, Denial)
         assert found.code == "SESSION_UNKNOWN"
 
 
 def test_a_policy_may_not_require_a_session(place: Place, view: Sees, policy: Allows) -> None:
-    found = session_is_open_or_order_may_wait(place(), view(session=None), policy(require_open_session=False))
+    found = session_is_open_or_order_may_wait(
+        effect_of(place(), view(session=None)), view(session=None), policy(require_open_session=False)
+    )
     assert isinstance(found, NotApplicable)
 
 
 def test_no_time_to_be_flat_by_stops_nothing(place: Place, view: Sees, policy: Allows) -> None:
-    assert isinstance(time_to_be_flat_by_has_not_passed(place(), view(), policy()), NotApplicable)
+    assert isinstance(time_to_be_flat_by_has_not_passed(effect_of(place(), view()), view(), policy()), NotApplicable)
 
 
 @pytest.mark.parametrize(
@@ -104,20 +120,26 @@ def test_nothing_opens_between_the_time_to_be_flat_by_and_the_roll(
     *, place: Place, view: Sees, policy: Allows, now: str, passes: bool
 ) -> None:
     at = datetime.fromisoformat(now).replace(tzinfo=UTC)
-    found = time_to_be_flat_by_has_not_passed(place(), view(now=at), policy(flat_by=FlatBy(time(15, 55), CHICAGO)))
+    found = time_to_be_flat_by_has_not_passed(
+        effect_of(place(), view(now=at)), view(now=at), policy(flat_by=FlatBy(time(15, 55), CHICAGO))
+    )
     assert isinstance(found, Passed if passes else Denial)
 
 
 def test_a_time_to_be_flat_by_says_its_figures(place: Place, view: Sees, policy: Allows) -> None:
     found = time_to_be_flat_by_has_not_passed(
-        place(), view(now=datetime(2026, 11, 23, 22, 0, tzinfo=UTC)), policy(flat_by=FlatBy(time(15, 55), CHICAGO))
+        effect_of(place(), view(now=datetime(2026, 11, 23, 22, 0, tzinfo=UTC))),
+        view(now=datetime(2026, 11, 23, 22, 0, tzinfo=UTC)),
+        policy(flat_by=FlatBy(time(15, 55), CHICAGO)),
     )
-    assert found == Denial("FLAT_BY_PASSED", "flat by=15:55 America/Chicago, now=2026-11-23 22:00 UTC")
+    assert found == Denial(DenialCode.FLAT_BY_PASSED, "flat by=15:55 America/Chicago, now=2026-11-23 22:00 UTC")
 
 
 @pytest.mark.parametrize("zone", ["Mars/Olympus", "", "../etc/passwd", "America"])
 def test_a_zone_that_nobody_knows_denies(place: Place, view: Sees, policy: Allows, zone: str) -> None:
-    found = time_to_be_flat_by_has_not_passed(place(), view(), policy(flat_by=FlatBy(time(15, 55), zone)))
+    found = time_to_be_flat_by_has_not_passed(
+        effect_of(place(), view()), view(), policy(flat_by=FlatBy(time(15, 55), zone))
+    )
     assert isinstance(found, Denial)
     assert found.code == "FLAT_BY_UNREADABLE"
 
@@ -125,5 +147,5 @@ def test_a_zone_that_nobody_knows_denies(place: Place, view: Sees, policy: Allow
 def test_what_only_reduces_is_never_too_late(place: Place, view: Sees, policy: Allows, held: Holds) -> None:
     book = view(positions=held(1), session=None, now=datetime(2026, 11, 23, 22, 0, tzinfo=UTC))
     order, late = place(action=OrderAction.SELL), policy(flat_by=FlatBy(time(15, 55), CHICAGO))
-    assert session_is_open_or_order_may_wait(order, book, late) == ONLY_REDUCES
-    assert time_to_be_flat_by_has_not_passed(order, book, late) == ONLY_REDUCES
+    assert session_is_open_or_order_may_wait(effect_of(order, book), book, late) == ONLY_REDUCES
+    assert time_to_be_flat_by_has_not_passed(effect_of(order, book), book, late) == ONLY_REDUCES

@@ -5,7 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from ct_mcp.guard.values import is_price, is_whole_number, plain, stamped, written
+from ct_mcp.domain.order import is_price, is_whole_number
+from ct_mcp.text import format_price, plain, utc_minute
 
 
 @pytest.mark.parametrize("quantity", [1, 5, 2**63])
@@ -48,15 +49,15 @@ def test_what_is_no_decimal_is_no_price(price: object) -> None:
     ],
 )
 def test_a_number_is_written_short_and_without_exponents(number: str, text: str) -> None:
-    assert written(Decimal(number)) == text
+    assert format_price(Decimal(number)) == text
 
 
 def test_what_is_not_known_is_written_so() -> None:
-    assert written(None) == "unknown"
+    assert format_price(None) == "unknown"
 
 
 def test_no_number_is_written_long() -> None:
-    assert len(written(Decimal("9" * 200 + "E+999999"))) <= 40
+    assert len(format_price(Decimal("9" * 200 + "E+999999"))) <= 40
 
 
 def test_the_words_of_others_are_one_short_visible_line() -> None:
@@ -65,4 +66,4 @@ def test_the_words_of_others_are_one_short_visible_line() -> None:
 
 
 def test_a_moment_is_spelt_in_utc() -> None:
-    assert stamped(datetime(2026, 11, 23, 15, 30, tzinfo=UTC)) == "2026-11-23 15:30 UTC"
+    assert utc_minute(datetime(2026, 11, 23, 15, 30, tzinfo=UTC)) == "2026-11-23 15:30 UTC"

@@ -1,32 +1,36 @@
-"""The live view: what is known serves while nothing can have changed it, and not a moment longer."""
+"""The live cache: what is known serves while nothing can have changed it, and not a moment longer."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import cast
 
 import anyio
 import pytest
 
 from ct_mcp.crosstrade.client import CrossTrade
-from ct_mcp.crosstrade.protocol import Doubt, Event
-from ct_mcp.crosstrade.wire_stream import AccountNews, PnlNews, Tick
-from ct_mcp.domain.action import PlaceOrder
+from ct_mcp.crosstrade.stream.events import AccountChanged, Event, Gap, PnlUpdate, QuoteTick
+from ct_mcp.crosstrade.stream.protocol import StreamProtocol
+from ct_mcp.domain.commands import PlaceOrder
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import OrderAction, OrderType, TimeInForce
 from ct_mcp.errors import AddonOffline, CtMcpError, RateLimited
-from ct_mcp.live.reads import LiveReads
-from ct_mcp.live.view import (
+from ct_mcp.live.cache import (
     JOINED_WITHIN_SECONDS,
     MOST_INSTRUMENTS,
     NAME_HOLDS_SECONDS,
+    SPOKE_WITHIN_SECONDS,
     STALE_SERVES_SECONDS,
     Freshness,
-    LiveView,
+    LinkState,
+    LiveCache,
 )
+from ct_mcp.live.reads import LiveReads
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.faults import Fault
-from ct_mcp.simulator.world import Simulator
+from ct_mcp.simulator.simulator import Simulator
+from tests.factories import place_order
 
 ES = Instrument("ES", 2026, 9)
 FRESH = Freshness()
@@ -34,14 +38,18 @@ FRESH = Freshness()
 
 @dataclass
 class Told:
-    """A stream as the view sees it."""
+    """A stream as the cache sees it."""
 
     is_sound: bool = True
     hears_accounts: bool = True
+    spoke_at: datetime | None = None
     wanted: frozenset[Instrument] = frozenset()
 
     def want(self, instruments: frozenset[Instrument]) -> None:
         self.wanted = instruments
+
+    def has_spoken_within(self, seconds: float, now: datetime) -> bool:
+        return self.spoke_at is None or (now - self.spoke_at).total_seconds() <= seconds
 
 
 @dataclass
@@ -72,111 +80,115 @@ def stream() -> Told:
 
 
 @pytest.fixture
-def view(clock: ManualClock, stream: Told) -> LiveView:
-    view = LiveView(clock, FRESH)
-    view.follow(stream, lambda: ("ok", ""))
-    return view
+def cache(clock: ManualClock, stream: Told) -> LiveCache:
+    cache = LiveCache(clock, FRESH)
+    cache.follow(cast(StreamProtocol, stream), lambda: (LinkState.OK, ""))
+    return cache
 
 
 async def test_a_second_question_is_served_by_the_first_answer_and_says_how_old_it_is(
-    view: LiveView, clock: ManualClock
+    cache: LiveCache, clock: ManualClock
 ) -> None:
     asked = Asked(1)
     began = clock()
-    first = await view.read("positions", "Sim101", 10.0, asked)
+    first = await cache.read("positions", "Sim101", 10.0, asked)
     clock.advance(10)
-    assert await view.read("positions", "Sim101", 10.0, asked) is first
+    assert await cache.read("positions", "Sim101", 10.0, asked) is first
     assert first.began_at == began
     assert first.warnings == ("a warning",)
     assert asked.times == 1
 
 
-async def test_an_answer_that_is_too_old_is_read_again(view: LiveView, clock: ManualClock) -> None:
+async def test_an_answer_that_is_too_old_is_read_again(cache: LiveCache, clock: ManualClock) -> None:
     asked = Asked()
-    await view.read("positions", "Sim101", 10.0, asked)
+    await cache.read("positions", "Sim101", 10.0, asked)
     clock.advance(10.5)
-    await view.read("positions", "Sim101", 10.0, asked)
+    await cache.read("positions", "Sim101", 10.0, asked)
     assert asked.times == 2
 
 
-async def test_that_there_is_nothing_is_never_known_without_reading(view: LiveView) -> None:
+async def test_that_there_is_nothing_is_never_known_without_reading(cache: LiveCache) -> None:
     times = list[int]()
 
     async def nothing(_: Callable[[str], None]) -> tuple[()]:
         times.append(1)
         return ()
 
-    await view.read("positions", "Sim101", 10.0, nothing)
-    await view.read("positions", "Sim101", 10.0, nothing)
+    await cache.read("positions", "Sim101", 10.0, nothing)
+    await cache.read("positions", "Sim101", 10.0, nothing)
     assert len(times) == 2
 
 
-@pytest.mark.parametrize("event", [AccountNews("SIM101"), AccountNews(None), Doubt("a gap")])
-async def test_word_of_a_change_or_a_doubt_ends_what_was_known(view: LiveView, event: Event) -> None:
+@pytest.mark.parametrize("event", [AccountChanged("SIM101"), AccountChanged(None), Gap("a gap")])
+async def test_word_of_a_change_or_a_gap_ends_what_was_known(cache: LiveCache, event: Event) -> None:
     asked = Asked()
-    await view.read("positions", "Sim101", 10.0, asked)
-    view.hear(event)
-    await view.read("positions", "Sim101", 10.0, asked)
+    await cache.read("positions", "Sim101", 10.0, asked)
+    cache.hear(event)
+    await cache.read("positions", "Sim101", 10.0, asked)
     assert asked.times == 2
 
 
-async def test_word_of_another_account_ends_only_what_is_about_all_of_them(view: LiveView, clock: ManualClock) -> None:
+async def test_word_of_another_account_ends_only_what_is_about_all_of_them(
+    cache: LiveCache, clock: ManualClock
+) -> None:
     one, of_all = Asked(), Asked()
-    for event in (PnlNews("Sim102", None, None, clock()), AccountNews("Sim102")):
-        await view.read("of one", "Sim101", 10.0, one)
-        await view.read("of all", None, 10.0, of_all)
-        view.hear(event)
-    await view.read("of one", "Sim101", 10.0, one)
-    await view.read("of all", None, 10.0, of_all)
+    for event in (PnlUpdate("Sim102", None, None, clock()), AccountChanged("Sim102")):
+        await cache.read("of one", "Sim101", 10.0, one)
+        await cache.read("of all", None, 10.0, of_all)
+        cache.hear(event)
+    await cache.read("of one", "Sim101", 10.0, one)
+    await cache.read("of all", None, 10.0, of_all)
     assert (one.times, of_all.times) == (1, 2)
 
 
-async def test_profit_and_loss_and_quotes_end_nothing(view: LiveView, clock: ManualClock) -> None:
+async def test_profit_and_loss_and_quotes_end_nothing(cache: LiveCache, clock: ManualClock) -> None:
     asked = Asked()
-    await view.read("positions", "Sim101", 10.0, asked)
-    view.hear(PnlNews("Sim101", None, None, clock()))
-    view.hear(Tick(ES, None, None, None, None, clock()))
-    await view.read("positions", "Sim101", 10.0, asked)
+    await cache.read("positions", "Sim101", 10.0, asked)
+    cache.hear(PnlUpdate("Sim101", None, None, clock()))
+    cache.hear(QuoteTick(ES, None, None, None, None, clock()))
+    await cache.read("positions", "Sim101", 10.0, asked)
     assert asked.times == 1
 
 
 @pytest.mark.parametrize("lacking", ["is_sound", "hears_accounts"])
-async def test_nothing_serves_twice_while_the_stream_proves_nothing(view: LiveView, stream: Told, lacking: str) -> None:
+async def test_nothing_serves_twice_while_the_stream_proves_nothing(
+    cache: LiveCache, stream: Told, lacking: str
+) -> None:
     setattr(stream, lacking, False)
     asked = Asked()
-    await view.read("positions", "Sim101", 10.0, asked)
-    await view.read("positions", "Sim101", 10.0, asked)
+    await cache.read("positions", "Sim101", 10.0, asked)
+    await cache.read("positions", "Sim101", 10.0, asked)
     assert asked.times == 2
 
 
 async def test_nothing_serves_twice_without_a_stream(clock: ManualClock) -> None:
-    view, asked = LiveView(clock), Asked()
-    await view.read("positions", "Sim101", 10.0, asked)
-    await view.read("positions", "Sim101", 10.0, asked)
+    cache, asked = LiveCache(clock), Asked()
+    await cache.read("positions", "Sim101", 10.0, asked)
+    await cache.read("positions", "Sim101", 10.0, asked)
     assert asked.times == 2
 
 
-async def test_what_changed_while_it_was_read_is_read_again(view: LiveView) -> None:
+async def test_what_changed_while_it_was_read_is_read_again(cache: LiveCache) -> None:
     asked = Asked(1)
 
     async def with_news(hear: Callable[[str], None]) -> int:
-        view.hear(AccountNews("Sim101"))
+        cache.hear(AccountChanged("Sim101"))
         return await asked(hear)
 
-    await view.read("positions", "Sim101", 10.0, with_news)
+    await cache.read("positions", "Sim101", 10.0, with_news)
     asked.value = 2
-    assert (await view.read("positions", "Sim101", 10.0, asked)).value == 2
+    assert (await cache.read("positions", "Sim101", 10.0, asked)).value == 2
 
 
-async def both(view: LiveView, asked: Asked, meanwhile: Callable[[], object] = lambda: None) -> list[int]:
+async def both(cache: LiveCache, asked: Asked, meanwhile: Callable[[], object] = lambda: None) -> list[int]:
     """Ask the same twice while the first is under way."""
     answers = list[int]()
     key, asked.gate = object(), anyio.Event()
 
     async def ask() -> None:
-        answers.append((await view.read(key, "Sim101", 10.0, asked)).value)
+        answers.append((await cache.read(key, "Sim101", 10.0, asked)).value)
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as group:
             group.start_soon(ask)
             await anyio.wait_all_tasks_blocked()
@@ -190,29 +202,29 @@ async def both(view: LiveView, asked: Asked, meanwhile: Callable[[], object] = l
 
 async def test_equal_questions_under_way_at_once_are_one_request_even_without_a_stream(clock: ManualClock) -> None:
     asked = Asked(1)
-    assert await both(LiveView(clock), asked) == [1, 1]
+    assert await both(LiveCache(clock), asked) == [1, 1]
     assert asked.times == 1
 
 
-async def test_a_request_that_may_tell_of_an_older_time_is_not_joined(view: LiveView, clock: ManualClock) -> None:
+async def test_a_request_that_may_tell_of_an_older_time_is_not_joined(cache: LiveCache, clock: ManualClock) -> None:
     asked = Asked(1)
-    assert await both(view, asked, lambda: clock.advance(JOINED_WITHIN_SECONDS + 0.1)) == [1, 2]
+    assert await both(cache, asked, lambda: clock.advance(JOINED_WITHIN_SECONDS + 0.1)) == [1, 2]
     asked = Asked(1)
-    assert await both(LiveView(clock), asked, lambda: None) == [1, 1]
+    assert await both(LiveCache(clock), asked, lambda: None) == [1, 1]
     asked = Asked(5)
-    assert await both(view, asked, lambda: view.hear(AccountNews("Sim101"))) == [5, 6]
+    assert await both(cache, asked, lambda: cache.hear(AccountChanged("Sim101"))) == [5, 6]
 
 
 async def test_all_who_joined_a_request_that_fails_are_told_so(clock: ManualClock) -> None:
-    asked, view, failures = Asked(failure=AddonOffline("offline")), LiveView(clock), list[CtMcpError]()
+    asked, cache, failures = Asked(failure=AddonOffline("offline")), LiveCache(clock), list[CtMcpError]()
     asked.gate = anyio.Event()
 
     async def ask() -> None:
         with pytest.raises(AddonOffline) as failure:
-            await view.read("positions", "Sim101", 10.0, asked)
+            await cache.read("positions", "Sim101", 10.0, asked)
         failures.append(failure.value)
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as group:
             group.start_soon(ask)
             group.start_soon(ask)
@@ -223,15 +235,15 @@ async def test_all_who_joined_a_request_that_fails_are_told_so(clock: ManualCloc
 
 
 async def test_one_who_joined_a_request_that_was_given_up_asks_himself(clock: ManualClock) -> None:
-    asked, view, answers = Asked(7), LiveView(clock), list[int]()
+    asked, cache, answers = Asked(7), LiveCache(clock), list[int]()
     asked.gate = anyio.Event()
 
     async def ask(scope: anyio.CancelScope) -> None:
         with scope:
-            answers.append((await view.read("positions", "Sim101", 10.0, asked)).value)
+            answers.append((await cache.read("positions", "Sim101", 10.0, asked)).value)
 
     given_up = anyio.CancelScope()
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as group:
             group.start_soon(ask, given_up)
             await anyio.wait_all_tasks_blocked()
@@ -244,18 +256,18 @@ async def test_one_who_joined_a_request_that_was_given_up_asks_himself(clock: Ma
     assert asked.times == 2
 
 
-async def test_what_is_kept_stays_bounded(view: LiveView) -> None:
+async def test_what_is_kept_stays_bounded(cache: LiveCache) -> None:
     asked = Asked()
     for number in range(500):
-        await view.read(("orders", number), f"A{number}", 10.0, asked)
-        view.hear(AccountNews(f"B{number}"))
-    await view.read(("orders", 0), "A0", 10.0, asked)
+        await cache.read(("orders", number), f"A{number}", 10.0, asked)
+        cache.hear(AccountChanged(f"B{number}"))
+    await cache.read(("orders", 0), "A0", 10.0, asked)
     assert asked.times == 501, "the oldest was forgotten"
-    await view.read(("orders", 499), "A499", 10.0, asked)
+    await cache.read(("orders", 499), "A499", 10.0, asked)
     assert asked.times == 501 + 1, "names beyond any honest number end everything"
 
 
-async def ends_early(view: LiveView, meanwhile: Callable[[], None]) -> bool:
+async def ends_early(cache: LiveCache, meanwhile: Callable[[], None]) -> bool:
     """Whether a pause was over once that had happened, and before its time was up."""
     over, time_is_up = anyio.Event(), anyio.Event()
 
@@ -263,10 +275,10 @@ async def ends_early(view: LiveView, meanwhile: Callable[[], None]) -> bool:
         await time_is_up.wait()
 
     async def wait() -> None:
-        await view.pause(60.0, pause)
+        await cache.pause(60.0, pause)
         over.set()
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as group:
             group.start_soon(wait)
             await anyio.wait_all_tasks_blocked()
@@ -278,19 +290,19 @@ async def ends_early(view: LiveView, meanwhile: Callable[[], None]) -> bool:
     return early
 
 
-async def test_a_pause_ends_with_the_first_word_of_an_account(view: LiveView, clock: ManualClock) -> None:
-    assert await ends_early(view, lambda: view.hear(AccountNews("Sim101")))
-    assert await ends_early(view, lambda: view.hear(Doubt("a gap")))
-    assert not await ends_early(view, lambda: view.hear(Tick(ES, None, None, None, None, clock())))
+async def test_a_pause_ends_with_the_first_word_of_an_account(cache: LiveCache, clock: ManualClock) -> None:
+    assert await ends_early(cache, lambda: cache.hear(AccountChanged("Sim101")))
+    assert await ends_early(cache, lambda: cache.hear(Gap("a gap")))
+    assert not await ends_early(cache, lambda: cache.hear(QuoteTick(ES, None, None, None, None, clock())))
 
 
-async def test_listeners_hear_every_event_until_they_leave(view: LiveView) -> None:
+async def test_listeners_hear_every_event_until_they_leave(cache: LiveCache) -> None:
     heard = list[Event]()
-    leave = view.on_news(heard.append)
-    view.hear(AccountNews("Sim101"))
+    leave = cache.on_news(heard.append)
+    cache.hear(AccountChanged("Sim101"))
     leave()
-    view.hear(AccountNews("Sim102"))
-    assert heard == [AccountNews("Sim101")]
+    cache.hear(AccountChanged("Sim102"))
+    assert heard == [AccountChanged("Sim101")]
 
 
 @pytest.fixture
@@ -304,21 +316,21 @@ async def a_book(crosstrade: CrossTrade, sim: Simulator) -> None:
 
 
 @pytest.fixture
-def reads(view: LiveView, crosstrade: CrossTrade) -> LiveReads:
-    return LiveReads(view, crosstrade, lambda _: None)
+def reads(cache: LiveCache, crosstrade: CrossTrade) -> LiveReads:
+    return LiveReads(cache, crosstrade, lambda _: None)
 
 
-def tick(at: datetime, bid: str = "6410.250000001") -> Tick:
-    return Tick(ES, Decimal(bid), None, Decimal("6410.5"), None, at)
+def tick(at: datetime, bid: str = "6410.250000001") -> QuoteTick:
+    return QuoteTick(ES, Decimal(bid), None, Decimal("6410.5"), None, at)
 
 
 async def test_a_quote_comes_from_the_stream_once_the_contract_is_known(
-    view: LiveView, reads: LiveReads, sim: Simulator, clock: ManualClock, stream: Told
+    cache: LiveCache, reads: LiveReads, sim: Simulator, clock: ManualClock, stream: Told
 ) -> None:
     (read,) = await reads.quotes(["ES"])
     assert stream.wanted == {ES}
     clock.advance(1)
-    view.hear(tick(clock()))
+    cache.hear(tick(clock()))
     before = len(sim.requests_of("GetQuote"))
     (pushed,) = await reads.quotes(["ES"])
     assert len(sim.requests_of("GetQuote")) == before
@@ -328,14 +340,14 @@ async def test_a_quote_comes_from_the_stream_once_the_contract_is_known(
 
 @pytest.mark.parametrize("why", ["old", "not sound", "another name", "name resolved long ago", "no tick"])
 async def test_a_quote_is_read_where_the_stream_does_not_know_it(
-    view: LiveView, reads: LiveReads, sim: Simulator, clock: ManualClock, stream: Told, why: str
+    cache: LiveCache, reads: LiveReads, sim: Simulator, clock: ManualClock, stream: Told, why: str
 ) -> None:
     await reads.quotes(["ES"])
     clock.advance(1)
     if why == "name resolved long ago":
         clock.advance(NAME_HOLDS_SECONDS + 1)
     if why != "no tick":
-        view.hear(tick(clock()))
+        cache.hear(tick(clock()))
     if why == "old":
         clock.advance(FRESH.quote_seconds + 0.5)
     stream.is_sound = why != "not sound"
@@ -346,42 +358,42 @@ async def test_a_quote_is_read_where_the_stream_does_not_know_it(
 
 
 async def test_an_older_tick_never_takes_the_place_of_a_newer_one(
-    view: LiveView, reads: LiveReads, clock: ManualClock
+    cache: LiveCache, reads: LiveReads, clock: ManualClock
 ) -> None:
     await reads.quotes(["ES"])
-    view.hear(tick(clock(), "6411"))
-    view.hear(tick(clock() - timedelta(seconds=1), "6000"))
+    cache.hear(tick(clock(), "6411"))
+    cache.hear(tick(clock() - timedelta(seconds=1), "6000"))
     (quote,) = await reads.quotes(["ES"])
     assert quote.bid == 6411
 
 
 async def test_several_names_keep_their_order_whatever_came_from_where(
-    view: LiveView, reads: LiveReads, clock: ManualClock
+    cache: LiveCache, reads: LiveReads, clock: ManualClock
 ) -> None:
     await reads.quotes(["ES"])
-    view.hear(tick(clock()))
+    cache.hear(tick(clock()))
     quotes = await reads.quotes(["NQ", "ES", "CL"])
     assert [quote.instrument.root for quote in quotes] == ["NQ", "ES", "CL"]
     assert quotes[1].bid == Decimal("6410.25")
 
 
-async def test_only_so_many_instruments_are_followed(view: LiveView, reads: LiveReads, stream: Told) -> None:
+async def test_only_so_many_instruments_are_followed(cache: LiveCache, reads: LiveReads, stream: Told) -> None:
     (read,) = await reads.quotes(["ES"])
     for year in range(MOST_INSTRUMENTS):
-        view.keep_quote(f"ES {year}", replace(read, instrument=Instrument("ES", 2030 + year, 12)))
+        cache.keep_quote(f"ES {year}", replace(read, instrument=Instrument("ES", 2030 + year, 12)))
     assert len(stream.wanted) == MOST_INSTRUMENTS
     assert ES not in stream.wanted
-    assert view.quote("ES") is None
+    assert cache.quote("ES") is None
 
 
 @pytest.mark.usefixtures("a_book")
 async def test_what_was_known_before_tells_its_age(
-    view: LiveView, crosstrade: CrossTrade, sim: Simulator, clock: ManualClock
+    cache: LiveCache, crosstrade: CrossTrade, sim: Simulator, clock: ManualClock
 ) -> None:
     earlier = clock()
-    await LiveReads(view, crosstrade, lambda _: None).positions("Sim101")
+    await LiveReads(cache, crosstrade, lambda _: None).positions("Sim101")
     clock.advance(5)
-    reads = LiveReads(view, crosstrade, lambda _: None)
+    reads = LiveReads(cache, crosstrade, lambda _: None)
     assert reads.as_of is None
     await reads.orders("Sim101", active_only=True)
     assert reads.as_of is None, "it was read just now"
@@ -421,12 +433,12 @@ async def test_orders_that_are_active_and_all_orders_are_two_questions(reads: Li
 async def test_where_no_request_may_be_made_what_was_read_last_is_shown_and_called_old(
     crosstrade: CrossTrade, sim: Simulator, clock: ManualClock, fault: Fault
 ) -> None:
-    view, notes = LiveView(clock), list[str]()
-    first = await LiveReads(view, crosstrade, notes.append).positions("Sim101")
+    cache, notes = LiveCache(clock), list[str]()
+    first = await LiveReads(cache, crosstrade, notes.append).positions("Sim101")
     read_at = clock()
     clock.advance(5)
     sim.faults.arm(fault)
-    reads = LiveReads(view, crosstrade, notes.append)
+    reads = LiveReads(cache, crosstrade, notes.append)
     assert await reads.positions("Sim101") == first
     assert reads.may_have_changed
     assert reads.as_of is not None
@@ -434,26 +446,80 @@ async def test_where_no_request_may_be_made_what_was_read_last_is_shown_and_call
     assert "may have changed" in notes[0]
     clock.advance(STALE_SERVES_SECONDS + 300)
     with pytest.raises(RateLimited):
-        await LiveReads(view, crosstrade, notes.append).positions("Sim101")
+        await LiveReads(cache, crosstrade, notes.append).positions("Sim101")
 
 
 async def test_where_no_request_may_be_made_nothing_is_called_flat(
     crosstrade: CrossTrade, sim: Simulator, clock: ManualClock
 ) -> None:
-    view = LiveView(clock)
-    assert await LiveReads(view, crosstrade, print).positions("Sim101") == ()
+    cache = LiveCache(clock)
+    assert await LiveReads(cache, crosstrade, print).positions("Sim101") == ()
     sim.faults.arm(Fault.RATE_LIMITED)
     with pytest.raises(RateLimited):
-        await LiveReads(view, crosstrade, print).positions("Sim101")
+        await LiveReads(cache, crosstrade, print).positions("Sim101")
 
 
 @pytest.mark.usefixtures("a_book")
 async def test_a_warning_beside_an_answer_is_told_to_everybody_whom_it_serves(
-    view: LiveView, crosstrade: CrossTrade, sim: Simulator
+    cache: LiveCache, crosstrade: CrossTrade, sim: Simulator
 ) -> None:
     sim.faults.arm(Fault.WARNING, times=1)
     first, second = list[str](), list[str]()
-    await LiveReads(view, crosstrade, first.append).positions("Sim101")
-    await LiveReads(view, crosstrade, second.append).positions("Sim101")
+    await LiveReads(cache, crosstrade, first.append).positions("Sim101")
+    await LiveReads(cache, crosstrade, second.append).positions("Sim101")
     assert first
     assert first == second
+
+
+# Silence that stands for a reading
+
+
+def test_silence_says_something_once_the_account_itself_has_spoken(cache: LiveCache, stream: Told) -> None:
+    assert cache.silence("Sim101") is None
+    cache.hear(AccountChanged("Sim102"))
+    assert cache.silence("Sim101") is None, "another account has spoken"
+    cache.sent(place_order())
+    assert cache.silence("Sim101") is None, "what we sent ourselves proves nothing of the stream"
+    cache.hear(AccountChanged("SIM101"))
+    assert cache.silence("Sim101") is not None
+    stream.is_sound = False
+    assert cache.silence("Sim101") is None
+
+
+@pytest.mark.parametrize("word", [AccountChanged("Sim101"), AccountChanged(None)])
+def test_any_word_of_the_account_is_another_mark(cache: LiveCache, clock: ManualClock, word: Event) -> None:
+    cache.hear(AccountChanged("Sim101"))
+    before = cache.silence("Sim101")
+    assert cache.silence("sim101") == before
+    cache.hear(PnlUpdate("Sim101", Decimal(1), Decimal(2), clock()))
+    cache.hear(AccountChanged("Sim102"))
+    assert cache.silence("Sim101") == before
+    cache.hear(word)
+    assert cache.silence("Sim101") not in (None, before)
+
+
+def test_what_we_send_ourselves_is_another_mark(cache: LiveCache) -> None:
+    cache.hear(AccountChanged("Sim101"))
+    before = cache.silence("Sim101")
+    cache.sent(place_order())
+    assert cache.silence("Sim101") not in (None, before)
+
+
+def test_after_a_gap_the_account_has_to_speak_again(cache: LiveCache) -> None:
+    cache.hear(AccountChanged("Sim101"))
+    before = cache.silence("Sim101")
+    cache.hear(Gap("a frame is missing"))
+    assert cache.silence("Sim101") is None
+    cache.hear(AccountChanged("Sim101"))
+    assert cache.silence("Sim101") not in (None, before)
+
+
+def test_a_connection_that_tells_nothing_at_all_is_silent_about_nothing(
+    cache: LiveCache, stream: Told, clock: ManualClock
+) -> None:
+    cache.hear(AccountChanged("Sim101"))
+    stream.spoke_at = clock()
+    clock.advance(SPOKE_WITHIN_SECONDS)
+    assert cache.silence("Sim101") is not None
+    clock.advance(0.1)
+    assert cache.silence("Sim101") is None

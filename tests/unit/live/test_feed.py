@@ -7,14 +7,14 @@ from datetime import timedelta
 import anyio
 import pytest
 
-from ct_mcp.crosstrade.stream import Socket, Stream
+from ct_mcp.crosstrade.stream.socket import LiveStream, Socket
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.errors import StoreFailed
-from ct_mcp.live.feed import LEASE, Feed
-from ct_mcp.live.view import LiveView
+from ct_mcp.live.cache import LiveCache
+from ct_mcp.live.feed import LEASE, Feed, Leases
 from ct_mcp.simulator.clock import ManualClock
-from ct_mcp.simulator.faults import Disturbance
-from ct_mcp.simulator.world import Simulator
+from ct_mcp.simulator.faults import StreamFault
+from ct_mcp.simulator.simulator import Simulator
 from ct_mcp.store.sqlite import SqliteStore
 
 ES = Instrument("ES", 2026, 9)
@@ -33,12 +33,12 @@ class Broken:
 
 
 @pytest.fixture
-def view(clock: ManualClock) -> LiveView:
-    return LiveView(clock)
+def cache(clock: ManualClock) -> LiveCache:
+    return LiveCache(clock)
 
 
 @pytest.fixture
-def stream(sim: Simulator, clock: ManualClock, pause: Callable[[float], Awaitable[None]]) -> Stream:
+def stream(sim: Simulator, clock: ManualClock, pause: Callable[[float], Awaitable[None]]) -> LiveStream:
     @asynccontextmanager
     async def opened() -> AsyncIterator[Socket]:
         async with sim.connect() as socket:
@@ -48,17 +48,17 @@ def stream(sim: Simulator, clock: ManualClock, pause: Callable[[float], Awaitabl
         await pause(seconds)
         await anyio.lowlevel.checkpoint()
 
-    return Stream(opened, clock=clock, pause=step, look_every_seconds=0.005)
+    return LiveStream(opened, clock=clock, pause=step, look_every_seconds=0.005)
 
 
-def feeding(stream: Stream, view: LiveView, leases: object, clock: ManualClock) -> Feed:
-    return Feed(stream, view, leases, clock)
+def feeding(stream: LiveStream, cache: LiveCache, leases: Leases, clock: ManualClock) -> Feed:
+    return Feed(stream, cache, leases, clock)
 
 
 async def test_one_of_two_has_the_stream_and_the_other_takes_over_when_it_goes(
-    stream: Stream, view: LiveView, store: SqliteStore, clock: ManualClock
+    stream: LiveStream, cache: LiveCache, store: SqliteStore, clock: ManualClock
 ) -> None:
-    one, other = feeding(stream, view, store, clock), feeding(stream, LiveView(clock), store, clock)
+    one, other = feeding(stream, cache, store, clock), feeding(stream, LiveCache(clock), store, clock)
     assert await one.holds()
     assert not await other.holds()
     clock.advance(6)
@@ -71,9 +71,9 @@ async def test_one_of_two_has_the_stream_and_the_other_takes_over_when_it_goes(
 
 
 async def test_the_store_is_asked_only_every_few_seconds(
-    stream: Stream, view: LiveView, store: SqliteStore, clock: ManualClock
+    stream: LiveStream, cache: LiveCache, store: SqliteStore, clock: ManualClock
 ) -> None:
-    feed = feeding(stream, view, store, clock)
+    feed = feeding(stream, cache, store, clock)
     assert await feed.holds()
     await store.release_lease("stream", feed._holder)
     clock.advance(4)
@@ -82,8 +82,8 @@ async def test_the_store_is_asked_only_every_few_seconds(
     assert not await feed.holds()
 
 
-async def test_without_a_store_nobody_has_the_stream(stream: Stream, view: LiveView, clock: ManualClock) -> None:
-    feed = feeding(stream, view, Broken(), clock)
+async def test_without_a_store_nobody_has_the_stream(stream: LiveStream, cache: LiveCache, clock: ManualClock) -> None:
+    feed = feeding(stream, cache, Broken(), clock)
     assert not await feed.holds()
     assert feed.condition[0] == "off"
 
@@ -91,7 +91,7 @@ async def test_without_a_store_nobody_has_the_stream(stream: Stream, view: LiveV
 @asynccontextmanager
 async def running(feed: Feed, until: Callable[[], bool]) -> AsyncIterator[None]:
     """Run the feed until something holds, and leave it running for the block."""
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as group:
             group.start_soon(feed.run)
             while not until():
@@ -100,10 +100,10 @@ async def running(feed: Feed, until: Callable[[], bool]) -> AsyncIterator[None]:
             group.cancel_scope.cancel()
 
 
-async def test_what_the_stream_tells_reaches_the_view_and_the_lease_is_given_back(
-    stream: Stream, view: LiveView, store: SqliteStore, sim: Simulator, clock: ManualClock
+async def test_what_the_stream_tells_reaches_the_cache_and_the_lease_is_given_back(
+    stream: LiveStream, cache: LiveCache, store: SqliteStore, sim: Simulator, clock: ManualClock
 ) -> None:
-    feed = feeding(stream, view, store, clock)
+    feed = feeding(stream, cache, store, clock)
     async with running(feed, lambda: stream.protocol.is_sound):
         assert feed.condition == ("ok", "quotes are live; accounts are read anew until it told of one")
         assert await store.lease_holder("stream", clock())
@@ -111,20 +111,20 @@ async def test_what_the_stream_tells_reaches_the_view_and_the_lease_is_given_bac
 
 
 async def test_its_condition_is_told_in_words(
-    stream: Stream, view: LiveView, store: SqliteStore, sim: Simulator, clock: ManualClock
+    stream: LiveStream, cache: LiveCache, store: SqliteStore, sim: Simulator, clock: ManualClock
 ) -> None:
-    feed = feeding(stream, view, store, clock)
-    sim.faults.arm(Disturbance.STATUS_STALLED)
+    feed = feeding(stream, cache, store, clock)
+    sim.faults.arm(StreamFault.STATUS_STALLED)
     async with running(feed, lambda: stream.protocol.state == "stalled"):
         assert feed.condition == ("broken", "stalled: everything is read anew until it is back")
 
 
 async def test_another_program_that_takes_the_stream_is_not_fought(
-    stream: Stream, view: LiveView, store: SqliteStore, sim: Simulator, clock: ManualClock
+    stream: LiveStream, cache: LiveCache, store: SqliteStore, sim: Simulator, clock: ManualClock
 ) -> None:
-    feed = feeding(stream, view, store, clock)
-    sim.faults.arm(Disturbance.SESSION_ELSEWHERE, times=1)
-    with anyio.fail_after(5):
+    feed = feeding(stream, cache, store, clock)
+    sim.faults.arm(StreamFault.SESSION_ELSEWHERE, times=1)
+    with anyio.fail_after(60):
         await feed.run()
     assert feed.condition[0] == "off"
     assert "another program" in feed.condition[1]
@@ -132,17 +132,17 @@ async def test_another_program_that_takes_the_stream_is_not_fought(
 
 
 async def test_a_token_that_is_refused_is_told(
-    view: LiveView, store: SqliteStore, sim: Simulator, clock: ManualClock, pause: Callable[[float], Awaitable[None]]
+    cache: LiveCache, store: SqliteStore, sim: Simulator, clock: ManualClock, pause: Callable[[float], Awaitable[None]]
 ) -> None:
-    stream = Stream(lambda: sim.connect("wrong"), clock=clock, pause=pause, look_every_seconds=0.005)
-    feed = feeding(stream, view, store, clock)
-    with anyio.fail_after(5):
+    stream = LiveStream(lambda: sim.connect("wrong"), clock=clock, pause=pause, look_every_seconds=0.005)
+    feed = feeding(stream, cache, store, clock)
+    with anyio.fail_after(60):
         await feed.run()
     assert feed.condition == ("broken", "the service answered 401: everything is read anew")
 
 
 async def test_a_lease_that_cannot_be_given_back_runs_out_by_itself(
-    stream: Stream, view: LiveView, clock: ManualClock, sim: Simulator
+    stream: LiveStream, cache: LiveCache, clock: ManualClock, sim: Simulator
 ) -> None:
     class Failing(Broken):
         async def take_lease(self, name: str, holder: str, now: object, ttl: timedelta) -> bool:
@@ -150,7 +150,7 @@ async def test_a_lease_that_cannot_be_given_back_runs_out_by_itself(
 
         renew_lease = take_lease
 
-    feed = feeding(stream, view, Failing(), clock)
+    feed = feeding(stream, cache, Failing(), clock)
     async with running(feed, lambda: stream.protocol.is_sound):
         pass
     assert feed.condition[0] == "off"

@@ -2,14 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import cast
 
 import pytest
 
 from ct_mcp.crosstrade.client import CrossTrade
+from ct_mcp.crosstrade.stream.protocol import StreamProtocol
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.market import Quote
 from ct_mcp.errors import BadRequest
-from ct_mcp.live.view import MOST_HELD, MOST_INSTRUMENTS, LiveView
+from ct_mcp.live.cache import MOST_HELD, MOST_INSTRUMENTS, LinkState, LiveCache
 from ct_mcp.simulator.clock import ManualClock
 
 ES = Instrument("ES", 2026, 9)
@@ -17,7 +19,7 @@ ES = Instrument("ES", 2026, 9)
 
 @dataclass
 class Told:
-    """A stream as the view sees it."""
+    """A stream as the cache sees it."""
 
     is_sound: bool = True
     hears_accounts: bool = True
@@ -33,20 +35,20 @@ def stream() -> Told:
 
 
 @pytest.fixture
-def view(clock: ManualClock, stream: Told) -> LiveView:
-    view = LiveView(clock)
-    view.follow(stream, lambda: ("ok", ""))
-    return view
+def cache(clock: ManualClock, stream: Told) -> LiveCache:
+    cache = LiveCache(clock)
+    cache.follow(cast(StreamProtocol, stream), lambda: (LinkState.OK, ""))
+    return cache
 
 
 @pytest.fixture
-async def reads(view: LiveView, crosstrade: CrossTrade) -> Callable[[Instrument], str]:
+async def reads(cache: LiveCache, crosstrade: CrossTrade) -> Callable[[Instrument], str]:
     """Read the quote of any instrument; gives the name it was read by."""
     (quote,) = await crosstrade.quotes(["ES"])
 
     def read(instrument: Instrument) -> str:
         kept: Quote = replace(quote, instrument=instrument)
-        view.keep_quote(str(instrument), kept)
+        cache.keep_quote(str(instrument), kept)
         return str(instrument)
 
     return read
@@ -57,20 +59,20 @@ def others(count: int) -> list[Instrument]:
 
 
 async def test_what_is_held_outlives_whatever_is_read_after_it(
-    view: LiveView, reads: Callable[[Instrument], str], stream: Told
+    cache: LiveCache, reads: Callable[[Instrument], str], stream: Told
 ) -> None:
-    view.hold(reads(ES))
+    cache.hold(reads(ES))
     for other in others(MOST_INSTRUMENTS * 3):
         reads(other)
     assert ES in stream.wanted
     assert len(stream.wanted) == MOST_INSTRUMENTS
-    assert view.stands_for(str(ES)) == ES
+    assert cache.stands_for(str(ES)) == ES
 
 
 async def test_what_is_let_go_by_all_is_forgotten_like_others(
-    view: LiveView, reads: Callable[[Instrument], str], stream: Told
+    cache: LiveCache, reads: Callable[[Instrument], str], stream: Told
 ) -> None:
-    first, second = view.hold(reads(ES)), view.hold(str(ES))
+    first, second = cache.hold(reads(ES)), cache.hold(str(ES))
     first()
     for other in others(MOST_INSTRUMENTS):
         reads(other)
@@ -79,33 +81,33 @@ async def test_what_is_let_go_by_all_is_forgotten_like_others(
     for other in others(MOST_INSTRUMENTS):
         reads(other)
     assert ES not in stream.wanted
-    assert view.stands_for(str(ES)) is None
+    assert cache.stands_for(str(ES)) is None
 
 
 async def test_only_so_many_instruments_may_be_held_and_the_rest_is_refused_by_name(
-    view: LiveView, reads: Callable[[Instrument], str]
+    cache: LiveCache, reads: Callable[[Instrument], str]
 ) -> None:
     for other in others(MOST_HELD):
-        view.hold(reads(other))
+        cache.hold(reads(other))
     reads(ES)
     with pytest.raises(BadRequest, match=f"{MOST_HELD} instruments are followed already: ES 12-30"):
-        view.hold(str(ES))
-    view.hold(str(others(1)[0]))
+        cache.hold(str(ES))
+    cache.hold(str(others(1)[0]))
 
 
-async def test_what_was_never_read_cannot_be_held(view: LiveView) -> None:
+async def test_what_was_never_read_cannot_be_held(cache: LiveCache) -> None:
     with pytest.raises(BadRequest, match="'ES' has to be read before"):
-        view.hold("ES")
+        cache.hold("ES")
 
 
 async def test_names_of_one_instrument_are_bounded_too(
-    view: LiveView, reads: Callable[[Instrument], str], clock
+    cache: LiveCache, reads: Callable[[Instrument], str], clock: ManualClock
 ) -> None:
     reads(ES)
-    quote = view._quotes[ES]
+    quote = cache._quotes[ES]
     for number in range(100):
-        view.keep_quote(f"ES {number}", quote)
-        view.hold(f"ES {number}")
-    view.keep_quote("ES one more", quote)
+        cache.keep_quote(f"ES {number}", quote)
+        cache.hold(f"ES {number}")
+    cache.keep_quote("ES one more", quote)
     with pytest.raises(BadRequest, match="followed already"):
-        view.hold("ES one more")
+        cache.hold("ES one more")

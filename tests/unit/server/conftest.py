@@ -1,20 +1,20 @@
 """What the tests of the reading tools share: a client that checks every answer, and orders to read about."""
 
-import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from importlib import import_module
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from mcp_types import CallToolResult, TextContent
 
 from ct_mcp.crosstrade.client import CrossTrade
-from ct_mcp.domain.action import PlaceOrder
+from ct_mcp.domain.commands import PlaceOrder
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import OrderAction, OrderType, TimeInForce
-from ct_mcp.simulator.world import Simulator
+from ct_mcp.simulator.simulator import Simulator
+from tests.conftest import Connect
 
 ES = Instrument("ES", 2026, 9)
 
@@ -30,20 +30,17 @@ class Told:
 
 Ask = Callable[..., Awaitable[Told]]
 Place = Callable[..., Awaitable[str]]
-Tokens = Callable[[str], int]
 
 
-@pytest.fixture(scope="session")
-def tokens() -> Tokens:
-    """Count the o200k tokens of a text."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # the tokenizer opens its table the older way
-        encoding = import_module("bpe_openai").get_encoding("o200k_base")
-    return lambda text: len(encoding.encode(text))
+def text_of(result: CallToolResult) -> str:
+    """The text that an answer begins with."""
+    first = result.content[0]
+    assert isinstance(first, TextContent)
+    return first.text
 
 
 @pytest.fixture
-async def ask(connect) -> AsyncIterator[Ask]:
+async def ask(connect: Connect) -> AsyncIterator[Ask]:
     """Call a tool as a client does; every structured half must keep to the schema that was published for it."""
     async with connect() as client:
         published = {tool.name: tool.output_schema for tool in (await client.list_tools()).tools}
@@ -51,6 +48,7 @@ async def ask(connect) -> AsyncIterator[Ask]:
         async def call(tool: str, **arguments: Any) -> Told:
             result = await client.call_tool(tool, arguments)
             (content,) = result.content
+            assert isinstance(content, TextContent)
             if result.structured_content is not None:
                 Draft202012Validator(published[tool]).validate(result.structured_content)
             assert "None" not in content.text

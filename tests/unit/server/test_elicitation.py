@@ -4,30 +4,40 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import Any
 
 import anyio
 import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
-from mcp_types import ElicitRequestFormParams, ElicitResult, InputRequiredResult
+from mcp_types import (
+    ElicitRequest,
+    ElicitRequestFormParams,
+    ElicitRequestParams,
+    ElicitResult,
+    InputRequiredResult,
+    InputResponse,
+)
 
+from ct_mcp.desk.context import ContextBuilder
 from ct_mcp.desk.desk import Desk
-from ct_mcp.desk.facts import Facts
-from ct_mcp.domain.ticket import Approval, Ticket
+from ct_mcp.domain.approval import Approval, Ticket
 from ct_mcp.guard.policy import Policy
 from ct_mcp.server.app import build_server
-from ct_mcp.server.wiring import Wiring
+from ct_mcp.server.context import ServerContext
 from ct_mcp.simulator.clock import ManualClock
-from ct_mcp.simulator.world import Simulator
+from ct_mcp.simulator.simulator import Simulator
 from ct_mcp.store.journal import EntryKind
 from ct_mcp.store.sqlite import SqliteStore
+from tests.conftest import Connect, Person
+from tests.unit.server.conftest import text_of
 
 ORDER = {"account": "Sim101", "instrument": "MES", "action": "BUY", "quantity": 1, "order_type": "MARKET"}
 
 
 @pytest.fixture
 def policy() -> Policy:
-    return Policy(wait_seconds=0.5)
+    return Policy(wait_seconds=0.5, form_seconds=0.5)
 
 
 def says(action: str, content: dict[str, object] | None = None) -> Callable[[str], ElicitResult]:
@@ -50,7 +60,9 @@ NOT_A_YES = {
 
 
 @pytest.mark.parametrize("answer", NOT_A_YES.values(), ids=NOT_A_YES.keys())
-async def test_nothing_is_sent_without_the_right_text(connect, person, sim: Simulator, answer) -> None:
+async def test_nothing_is_sent_without_the_right_text(
+    connect: Connect, person: Person, sim: Simulator, answer: Callable[[str], ElicitResult]
+) -> None:
     person.answer = answer
     async with connect(person) as client:
         result = await client.call_tool("place_order", ORDER)
@@ -59,7 +71,9 @@ async def test_nothing_is_sent_without_the_right_text(connect, person, sim: Simu
     assert len(person.asked) == 1
 
 
-async def test_a_no_spends_the_ticket_so_that_it_cannot_be_pressed_again(connect, person, sim: Simulator) -> None:
+async def test_a_no_spends_the_ticket_so_that_it_cannot_be_pressed_again(
+    connect: Connect, person: Person, sim: Simulator
+) -> None:
     person.answer = says("decline")
     async with connect(person) as client:
         declined = await client.call_tool("place_order", ORDER)
@@ -72,7 +86,7 @@ async def test_a_no_spends_the_ticket_so_that_it_cannot_be_pressed_again(connect
 
 
 async def test_an_accept_without_the_right_text_is_journalled_as_suspicious(
-    connect, person, store: SqliteStore
+    connect: Connect, person: Person, store: SqliteStore
 ) -> None:
     person.answer = says("accept", {"answer": "AAAA"})
     async with connect(person) as client:
@@ -81,7 +95,7 @@ async def test_an_accept_without_the_right_text_is_journalled_as_suspicious(
     assert kinds[:2] == [EntryKind.DECLINED, EntryKind.SUSPICIOUS]
 
 
-async def test_blanks_and_the_case_of_letters_do_not_matter(connect, person, sim: Simulator) -> None:
+async def test_blanks_and_the_case_of_letters_do_not_matter(connect: Connect, person: Person, sim: Simulator) -> None:
     def typed(question: str) -> ElicitResult:
         (phrase,) = (line.split("type:")[1] for line in question.splitlines() if "type:" in line)
         return ElicitResult(action="accept", content={"answer": f"  {phrase.lower()} "})
@@ -94,7 +108,7 @@ async def test_blanks_and_the_case_of_letters_do_not_matter(connect, person, sim
 
 
 async def test_a_decline_faster_than_a_person_leaves_the_ticket_for_the_terminal(
-    connect, person, sim: Simulator
+    connect: Connect, person: Person, sim: Simulator
 ) -> None:
     person.answer, person.takes_seconds = says("decline"), 0.01
     async with connect(person) as client:
@@ -111,30 +125,32 @@ async def test_a_client_that_stays_silent_is_left_for_the_terminal(desk: Desk, p
     """On older connections the question waits inside the call, so the wait must end by itself."""
     asked: list[str] = []
 
-    async def silent(_: object, params: ElicitRequestFormParams) -> ElicitResult:
+    async def silent(context: object, params: ElicitRequestParams) -> ElicitResult:
         asked.append(params.message)
         await anyio.sleep_forever()
         raise AssertionError("never reached")
 
-    async with Client(build_server(Wiring(lambda: desk, policy)), mode="legacy", elicitation_callback=silent) as client:
+    async with Client(
+        build_server(ServerContext(lambda: desk, policy)), mode="legacy", elicitation_callback=silent
+    ) as client:
         result = await client.call_tool("place_order", ORDER)
     assert result.structured_content["status"] == "needs_approval"
     assert asked
     assert not sim.exchange.orders
 
 
-async def test_a_client_without_forms_is_told_how_the_person_approves(connect, sim: Simulator) -> None:
+async def test_a_client_without_forms_is_told_how_the_person_approves(connect: Connect, sim: Simulator) -> None:
     async with connect() as client:
         result = await client.call_tool("place_order", ORDER)
         waited = await client.call_tool("confirm_ticket", {"ticket_id": result.structured_content["ticket_id"]})
     assert result.structured_content["status"] == waited.structured_content["status"] == "needs_approval"
     assert 0 < waited.structured_content["expires_in_seconds"] <= 90
-    assert "ct-mcp approve" in result.content[0].text
+    assert "ct-mcp approve" in text_of(result)
     assert not sim.exchange.orders
 
 
 async def test_a_yes_at_the_terminal_is_sent_by_confirm_ticket_and_only_once(
-    connect, desk: Desk, sim: Simulator
+    connect: Connect, desk: Desk, sim: Simulator
 ) -> None:
     async with connect() as client:
         proposed = await client.call_tool("place_order", ORDER)
@@ -144,13 +160,14 @@ async def test_a_yes_at_the_terminal_is_sent_by_confirm_ticket_and_only_once(
         sent = await client.call_tool("confirm_ticket", {"ticket_id": ticket_id})
         again = await client.call_tool("confirm_ticket", {"ticket_id": ticket_id})
     assert sent.structured_content["status"] == "filled"
-    assert again.is_error
-    assert "spent before" in again.content[0].text
+    assert (again.is_error, again.structured_content["status"]) == (False, "filled")
+    assert again.structured_content["order_id"] == sent.structured_content["order_id"]
+    assert "spent before" in text_of(again)
     assert len(sim.exchange.orders) == 1
 
 
-async def test_a_ticket_that_lapsed_at_the_terminal_is_never_sent(
-    connect, desk: Desk, sim: Simulator, clock: ManualClock
+async def test_a_ticket_that_expired_at_the_terminal_is_never_sent(
+    connect: Connect, desk: Desk, sim: Simulator, clock: ManualClock
 ) -> None:
     async with connect() as client:
         proposed = await client.call_tool("place_order", ORDER)
@@ -162,7 +179,7 @@ async def test_a_ticket_that_lapsed_at_the_terminal_is_never_sent(
     assert not sim.exchange.orders
 
 
-async def test_the_question_never_reaches_the_assistant(connect, store: SqliteStore) -> None:
+async def test_the_question_never_reaches_the_assistant(connect: Connect, store: SqliteStore) -> None:
     async with connect() as client:
         result = await client.call_tool("place_order", ORDER)
     ticket = await store.ticket(result.structured_content["ticket_id"])
@@ -173,19 +190,19 @@ async def test_the_question_never_reaches_the_assistant(connect, store: SqliteSt
     assert all(ticket.phrase not in repr(entry) for entry in await store.entries(10))
 
 
-async def test_an_unknown_ticket_is_refused(connect) -> None:
+async def test_an_unknown_ticket_is_refused(connect: Connect) -> None:
     async with connect() as client:
         result = await client.call_tool("confirm_ticket", {"ticket_id": "0123456789abcdef"})
     assert result.is_error
-    assert "there is no ticket" in result.content[0].text
+    assert "there is no ticket" in text_of(result)
 
 
 @pytest.fixture
 async def by_hand(desk: Desk, policy: Policy) -> AsyncIterator[Client]:
     """A client of the newer protocol whose rounds a test plays by hand."""
-    server = build_server(Wiring(lambda: desk, policy))
+    server = build_server(ServerContext(lambda: desk, policy))
 
-    async def never(_: object, __: ElicitRequestFormParams) -> ElicitResult:
+    async def never(context: object, params: ElicitRequestParams) -> ElicitResult:
         raise AssertionError("played by hand")
 
     async with Client(server, elicitation_callback=never) as client:
@@ -199,13 +216,14 @@ async def first_round(client: Client, arguments: dict[str, object]) -> InputRequ
     return asked
 
 
-def answer_to(asked: InputRequiredResult) -> dict[str, ElicitResult]:
+def answer_to(asked: InputRequiredResult) -> dict[str, InputResponse]:
     """Type the right text into every question."""
-    requests = asked.input_requests or {}
-    return {
-        key: ElicitResult(action="accept", content={"answer": request.params.message.split("type:")[1].split()[0]})
-        for key, request in requests.items()
-    }
+    answers: dict[str, InputResponse] = {}
+    for key, request in (asked.input_requests or {}).items():
+        assert isinstance(request, ElicitRequest)
+        phrase = request.params.message.split("type:")[1].split()[0]
+        answers[key] = ElicitResult(action="accept", content={"answer": phrase})
+    return answers
 
 
 async def test_arguments_swapped_after_the_approval_send_nothing(by_hand: Client, sim: Simulator) -> None:
@@ -227,7 +245,7 @@ async def test_a_root_that_means_another_month_by_the_time_of_the_yes_sends_noth
         "place_order", ORDER, input_responses=answer_to(asked), request_state=asked.request_state
     )
     assert result.is_error
-    assert "not what the person was asked about" in result.content[0].text
+    assert "not what the person was asked about" in text_of(result)
     assert not sim.exchange.orders
 
 
@@ -242,12 +260,12 @@ async def test_an_answer_without_our_sealed_state_sends_nothing(by_hand: Client,
 
 async def test_an_answer_played_twice_sends_once(by_hand: Client, sim: Simulator) -> None:
     asked = await first_round(by_hand, ORDER)
-    rounds = {"input_responses": answer_to(asked), "request_state": asked.request_state}
+    rounds: dict[str, Any] = {"input_responses": answer_to(asked), "request_state": asked.request_state}
     first = await by_hand.session.call_tool("place_order", ORDER, **rounds)
     second = await by_hand.session.call_tool("place_order", ORDER, **rounds)
     assert first.structured_content["status"] == "filled"
-    assert second.is_error
-    assert "spent before" in second.content[0].text
+    assert (second.is_error, second.structured_content["status"]) == (False, "filled")
+    assert "spent before" in text_of(second)
     assert len(sim.exchange.orders) == 1
 
 
@@ -264,10 +282,12 @@ class Page:
     opens: bool = True
     answer: Callable[[Ticket], Awaitable[bool]] | None = None
     opened: list[str] = field(default_factory=list)
+    had_seconds: list[float] = field(default_factory=list)
 
-    async def __call__(self, ticket: Ticket) -> bool:
+    async def __call__(self, ticket: Ticket, within_seconds: float) -> bool:
         """Open it, and let the person answer."""
         self.opened.append(ticket.ticket_id)
+        self.had_seconds.append(within_seconds)
         if self.opens and self.answer is not None:
             await self.answer(ticket)
         return self.opens
@@ -286,9 +306,9 @@ def at_a_page(desk: Desk, policy: Policy, era: str, page: Page) -> AtAPage:
     """Connect a client to a server that opens pages; all approvals are of the kind that is asked for."""
 
     @asynccontextmanager
-    async def connected(approval: Approval, person: Callable[..., object] | None = None) -> AsyncIterator[Client]:
-        desk.facts = Facts(desk.upstream, desk.store, replace(policy, simulated=approval), desk.clock)
-        server = build_server(Wiring(lambda: desk, policy, open_page=page))
+    async def connected(approval: Approval, person: Person | None = None) -> AsyncIterator[Client]:
+        desk.contexts = ContextBuilder(desk.upstream, desk.store, replace(policy, simulated=approval), desk.clock)
+        server = build_server(ServerContext(lambda: desk, policy, open_page=page))
         async with Client(server, mode=era, elicitation_callback=person) as client:
             yield client
 
@@ -307,7 +327,7 @@ async def test_a_client_without_forms_has_its_order_approved_on_the_page_and_sen
 
 @pytest.mark.parametrize("approval", [Approval.PAGE, Approval.PAGE_PIN])
 async def test_where_a_page_is_asked_for_no_form_is_shown_and_none_would_count(
-    at_a_page: AtAPage, page: Page, person, sim: Simulator, approval: Approval
+    at_a_page: AtAPage, page: Page, person: Person, sim: Simulator, approval: Approval
 ) -> None:
     page.answer = None
     async with at_a_page(approval, person) as client:
@@ -318,7 +338,7 @@ async def test_where_a_page_is_asked_for_no_form_is_shown_and_none_would_count(
 
 
 async def test_a_client_that_only_pretends_to_show_forms_gets_the_page(
-    at_a_page: AtAPage, page: Page, person, sim: Simulator
+    at_a_page: AtAPage, page: Page, person: Person, sim: Simulator
 ) -> None:
     person.answer, person.takes_seconds = says("decline"), 0.01
     async with at_a_page(Approval.FORM, person) as client:
@@ -329,7 +349,7 @@ async def test_a_client_that_only_pretends_to_show_forms_gets_the_page(
     assert len(page.opened) == len(sim.exchange.orders) == 2
 
 
-async def test_a_client_that_shows_forms_opens_no_page(at_a_page: AtAPage, page: Page, person) -> None:
+async def test_a_client_that_shows_forms_opens_no_page(at_a_page: AtAPage, page: Page, person: Person) -> None:
     async with at_a_page(Approval.FORM, person) as client:
         result = await client.call_tool("place_order", ORDER)
     assert result.structured_content["status"] == "filled"
@@ -372,19 +392,22 @@ async def test_a_no_on_the_page_ends_the_ticket(at_a_page: AtAPage, page: Page, 
     assert not sim.exchange.orders
 
 
-async def test_silence_in_a_form_opens_the_page_and_waits_no_longer(
-    desk: Desk, policy: Policy, page: Page, sim: Simulator
-) -> None:
+async def test_a_page_has_what_the_call_has_left(at_a_page: AtAPage, page: Page, policy: Policy) -> None:
     page.answer = None
+    async with at_a_page(Approval.PAGE) as client:
+        await client.call_tool("place_order", ORDER)
+    assert 0 < page.had_seconds[0] <= policy.wait_seconds
 
-    async def silent(_: object, __: ElicitRequestFormParams) -> ElicitResult:
-        await anyio.sleep_forever()
-        raise AssertionError("never reached")
 
-    server = build_server(Wiring(lambda: desk, policy, open_page=page))
-    async with Client(server, mode="legacy", elicitation_callback=silent) as client:
-        result = await client.call_tool("place_order", ORDER)
-    assert result.structured_content["status"] == "needs_approval"
-    assert "in the person's browser" in result.structured_content["next_step"]
-    assert len(page.opened) == 1
-    assert not sim.exchange.orders
+async def test_what_is_to_be_typed_stands_in_the_first_line_and_in_the_title_of_the_field(by_hand: Client) -> None:
+    """One client draws three rows of a question, and no key shows the rest."""
+    (request,) = ((await first_round(by_hand, ORDER)).input_requests or {}).values()
+    assert isinstance(request, ElicitRequest)
+    assert isinstance(request.params, ElicitRequestFormParams)
+    head, kind, *_ = request.params.message.splitlines()
+    code = head.rpartition("to send it, type ")[2]
+    assert head == f"Sim101  BUY 1 MES 09-26 MARKET - to send it, type {code}"
+    assert kind == "SIMULATED ACCOUNT - no real money can move"
+    field = request.params.requested_schema["properties"]["answer"]
+    assert field["title"] == f"Type {code} to send this order"
+    assert request.params.requested_schema["required"] == ["answer"]

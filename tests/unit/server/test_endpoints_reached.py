@@ -4,19 +4,20 @@ import re
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mcp import Client
 
 from ct_mcp.desk.desk import Desk
-from ct_mcp.domain.ticket import Approval
+from ct_mcp.domain.approval import Approval
 from ct_mcp.guard.policy import Limits, Policy
 from ct_mcp.server.app import build_server
-from ct_mcp.server.wiring import Wiring
+from ct_mcp.server.context import ServerContext
 from ct_mcp.simulator.faults import Fault
-from ct_mcp.simulator.world import Simulator
+from ct_mcp.simulator.simulator import Simulator
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+README = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
 ROWS = re.findall(r"^\| (\S+) \| `[A-Z]+ /\S+` \| (.+) \|$", README, re.MULTILINE)
 REACHED_BY = {
     rpc: [name for name in re.findall(r"`([^`]+)`", by) if name not in ("flatten_first", "order_id")]
@@ -51,14 +52,15 @@ class Tour:
         self.client, self.sim = client, sim
         self.reached: dict[str, set[str | None]] = {}
 
-    async def call(self, tool: str, **arguments: object) -> dict:
+    async def call(self, tool: str, **arguments: object) -> dict[str, Any]:
         """Call a tool that must succeed, and let the market have some seconds."""
         before = len(self.sim.requests)
         told = await self.client.call_tool(tool, arguments)
         assert not told.is_error, told.content
         self._keep(tool, before)
         self.sim.advance(10)
-        return told.structured_content
+        data: dict[str, Any] = told.structured_content
+        return data
 
     async def read(self, uri: str) -> None:
         """Read a resource."""
@@ -73,8 +75,8 @@ class Tour:
 @pytest.fixture
 async def tour(desk: Desk, policy: Policy, sim: Simulator, era: str) -> AsyncIterator[Tour]:
     """Somebody who tries every tool of every toolset."""
-    wiring = Wiring(lambda: desk, policy, toolsets=frozenset({"read", "trade", "strategies"}))
-    async with Client(build_server(wiring), mode=era) as client:
+    context = ServerContext(lambda: desk, policy, toolsets=frozenset({"read", "trade", "strategies"}))
+    async with Client(build_server(context), mode=era) as client:
         yield Tour(client, sim)
 
 
@@ -107,7 +109,7 @@ async def _orders(tour: Tour) -> None:
 async def _positions(tour: Tour) -> None:
     await tour.call("reverse_position", **MES)
     await tour.call("place_order", **ORDER, flatten_first=True)
-    await tour.call("protect_position", **MES, stop_loss_price=6000.0)
+    await tour.call("protect_position", **MES, stop_loss=6000.0)
     await tour.call("close_position", **MES)
     await tour.call("place_order", **{**ORDER, **LOW})
     await tour.call("flatten", **MES)
@@ -120,6 +122,7 @@ async def _strategies(tour: Tour) -> None:
         await tour.call(tool, **ON, strategy_id=started["strategy_id"])
 
 
+@pytest.mark.slow
 async def test_each_endpoint_is_reached_by_the_tools_that_the_readme_names_and_the_others_by_none(tour: Tour) -> None:
     for part in (_reads, _orders, _positions, _strategies):
         await part(tour)

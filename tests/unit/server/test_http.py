@@ -16,16 +16,15 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import ElicitResult
 
 from ct_mcp import __version__
-from ct_mcp.console.serving import listening, served
 from ct_mcp.desk.desk import Desk
 from ct_mcp.guard.policy import Mode, Policy
+from ct_mcp.net.asgi import listen, serve
 from ct_mcp.server.app import build_server
-from ct_mcp.server.http import LARGEST_BODY, HttpServer
-from ct_mcp.server.http_gate import Entrance
-from ct_mcp.server.wiring import Wiring
+from ct_mcp.server.context import ServerContext
+from ct_mcp.server.http import LARGEST_BODY, HttpAccess, HttpServer
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.faults import Fault
-from ct_mcp.simulator.world import Simulator
+from ct_mcp.simulator.simulator import Simulator
 from ct_mcp.store.sqlite import SqliteStore
 
 KEY = "the-token-of-the-clients-and-of-nobody-else"
@@ -50,7 +49,7 @@ class House:
 
     http: HttpServer
     authority: str
-    furnished: list[Desk] = field(default_factory=list)
+    desks: list[Desk] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -61,14 +60,14 @@ class House:
     async def joined(self, era: str, person: Any = None, name: str = "client") -> AsyncIterator[Client]:
         """Connect the SDK's own client, with the token."""
         async with (
-            httpx2.AsyncClient(headers={**HELD, "X-Client": name}, timeout=20) as wire,
+            httpx2.AsyncClient(headers={**HELD, "X-Client": name}, timeout=60) as wire,
             Client(streamable_http_client(self.url, http_client=wire), mode=era, elicitation_callback=person) as client,
         ):
             yield client
 
     def raw(self) -> httpx.AsyncClient:
         """A program that speaks plain HTTP, with the token."""
-        return httpx.AsyncClient(base_url=f"http://{self.authority}", headers={**HELD, **ACCEPTED}, timeout=20)
+        return httpx.AsyncClient(base_url=f"http://{self.authority}", headers={**HELD, **ACCEPTED}, timeout=60)
 
 
 Build = Callable[..., AbstractAsyncContextManager[House]]
@@ -80,22 +79,22 @@ def build(desk: Desk, policy: Policy) -> Build:
 
     @asynccontextmanager
     async def built(**more: Any) -> AsyncIterator[House]:
-        furnished: list[Desk] = []
+        desks: list[Desk] = []
 
-        def furnish() -> Desk:
-            furnished.append(desk)
+        def build_desk() -> Desk:
+            desks.append(desk)
             return desk
 
-        wiring = Wiring(furnish, policy)
+        context = ServerContext(build_desk, policy)
         made: list[HttpServer] = []
 
         def app(authority: str) -> Any:
-            made.append(HttpServer(build_server(wiring), wiring, Entrance(frozenset({authority}), KEY), **more))
+            made.append(HttpServer(build_server(context), context, HttpAccess(frozenset({authority}), KEY), **more))
             return made[0].app
 
-        with anyio.fail_after(30):
-            async with served(app, listening()) as authority:
-                yield House(made[0], authority, furnished)
+        with anyio.fail_after(60):
+            async with serve(app, listen()) as authority:
+                yield House(made[0], authority, desks)
 
     return built
 
@@ -118,8 +117,8 @@ def structure(result: Any) -> dict[str, Any]:
 @pytest.fixture
 async def door(desk: Desk, policy: Policy) -> AsyncIterator[httpx.AsyncClient]:
     """Somebody before the open server, in process, who has sent nothing yet."""
-    wiring = Wiring(lambda: desk, policy)
-    http = HttpServer(build_server(wiring), wiring, Entrance(frozenset({HERE, "localhost:8421"}), KEY))
+    context = ServerContext(lambda: desk, policy)
+    http = HttpServer(build_server(context), context, HttpAccess(frozenset({HERE, "localhost:8421"}), KEY))
     transport = httpx.ASGITransport(app=http.app)
     async with httpx.AsyncClient(transport=transport, base_url=f"http://{HERE}") as client, http.opened():
         yield client
@@ -220,9 +219,9 @@ async def test_health_says_only_ok_to_those_without_the_token(door: httpx.AsyncC
 
 async def test_health_tells_version_uptime_and_mode_to_a_client(desk: Desk) -> None:
     policy, times = Policy(mode=Mode.READ_ONLY), iter((100.0, 163.9))
-    wiring = Wiring(lambda: desk, policy)
-    entrance = Entrance(frozenset({HERE}), KEY)
-    http = HttpServer(build_server(wiring), wiring, entrance, clock=lambda: next(times))
+    context = ServerContext(lambda: desk, policy)
+    entrance = HttpAccess(frozenset({HERE}), KEY)
+    http = HttpServer(build_server(context), context, entrance, clock=lambda: next(times))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=http.app), base_url=f"http://{HERE}") as client:
         async with http.opened():
             told = (await client.get("/health", headers=HELD)).json()
@@ -231,7 +230,7 @@ async def test_health_tells_version_uptime_and_mode_to_a_client(desk: Desk) -> N
 
 
 async def test_the_token_shows_in_no_representation() -> None:
-    assert KEY not in repr(Entrance(frozenset({HERE}), KEY))
+    assert KEY not in repr(HttpAccess(frozenset({HERE}), KEY))
 
 
 async def test_a_body_that_is_too_large_is_refused_before_it_is_read(house: House) -> None:
@@ -307,9 +306,10 @@ async def test_what_one_client_proposed_the_other_sends_after_the_yes(
         held = structure(await one.call_tool("get_positions", {}))
     assert (sent["status"], len(held["positions"])) == ("filled", 1)
     assert len(sim.exchange.orders) == 1
-    assert len(house.furnished) == 1, "one desk, and with it one budget and one store"
+    assert len(house.desks) == 1, "one desk, and with it one budget and one store"
 
 
+@pytest.mark.slow
 async def test_one_budget_serves_all_clients(house: House, sim: Simulator, clock: ManualClock) -> None:
     """The simulator takes twenty requests at once from one token, and answers 429 to the next."""
     began, refused = clock(), []
@@ -326,7 +326,7 @@ async def test_one_budget_serves_all_clients(house: House, sim: Simulator, clock
         for count in range(1, 16):
             tasks.start_soon(read, one, count)
             tasks.start_soon(read, other, 100 + count)
-    assert (len(house.furnished), refused) == (1, [])
+    assert (len(house.desks), refused) == (1, [])
     assert len(sim.requests_of("GetBars")) == 30
     assert clock() > began, "thirty are more than may be sent at once"
 
@@ -455,6 +455,7 @@ async def test_before_it_opens_and_after_it_ended_it_says_so(build: Build) -> No
         assert (await raw.get("/health")).status_code == 503
 
 
+@pytest.mark.slow
 async def test_sixty_four_calls_at_once_are_all_answered(house: House, era: str) -> None:
     answers: list[Any] = []
     async with house.joined(era, name="one") as one, house.joined(era, name="other") as other:

@@ -3,14 +3,14 @@
 import pytest
 
 from ct_mcp.domain.account import Account, AccountKind
-from ct_mcp.errors import AuthFailed, BudgetExhausted, NotFound, Unavailable
+from ct_mcp.errors import AuthFailed, AuthReason, BudgetExhausted, NotFound, Unavailable
 from ct_mcp.server.links import CHAIN, broker_links, next_step, upstream_links
-from ct_mcp.server.standing import Standing
+from ct_mcp.server.queries import TradingStatus
 
 
-def _standing(name: str, connection: str | None) -> Standing:
+def _standing(name: str, connection: str | None) -> TradingStatus:
     account = Account(name, AccountKind.SIMULATED, connection_status=connection)
-    return Standing(account, (), "")
+    return TradingStatus(account, (), "")
 
 
 def test_all_links_hold_when_the_accounts_were_read() -> None:
@@ -18,15 +18,20 @@ def test_all_links_hold_when_the_accounts_were_read() -> None:
 
 
 def test_a_missing_token_leaves_even_the_first_link_unknown() -> None:
-    links = upstream_links(AuthFailed("there is no token", next_step="set it"))
+    links = upstream_links(AuthFailed("in whatever words", AuthReason.NO_TOKEN, next_step="set it"))
     assert [link.state for link in links] == ["unknown", "broken", "unknown", "unknown", "unknown"]
     assert "not asked" in links[0].why
 
 
-@pytest.mark.parametrize("words", ["HTTP 403", 'HTTP 401; CrossTrade said "api_requires_pro"', "your plan"])
-def test_a_plan_without_the_api_is_told_from_a_wrong_token(words: str) -> None:
-    links = upstream_links(AuthFailed(f"ListAccounts was answered with {words}"))
+def test_a_plan_without_the_api_is_told_from_a_wrong_token() -> None:
+    links = upstream_links(AuthFailed("in whatever words", AuthReason.PLAN))
     assert [link.state for link in links] == ["ok", "ok", "broken", "unknown", "unknown"]
+
+
+@pytest.mark.parametrize("words", ["HTTP 403", "your plan", "there is no token"])
+def test_what_a_failure_says_moves_no_link(words: str) -> None:
+    links = upstream_links(AuthFailed(words, AuthReason.TOKEN_REFUSED))
+    assert [link.state for link in links] == ["ok", "broken", "unknown", "unknown", "unknown"]
 
 
 def test_an_empty_budget_of_ours_says_nothing_of_the_service() -> None:

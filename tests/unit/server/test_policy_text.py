@@ -1,6 +1,7 @@
 """What mode and toolsets allow is listed, what they do not is not, and somebody says why."""
 
 import logging
+from typing import Any
 
 import pytest
 from mcp import Client
@@ -8,20 +9,21 @@ from mcp import Client
 from ct_mcp.desk.desk import Desk
 from ct_mcp.guard.policy import Mode, Policy
 from ct_mcp.server.app import READ_TOOLS, STRATEGY_READ_TOOLS, STRATEGY_TRADE_TOOLS, TRADE_TOOLS, build_server
-from ct_mcp.server.toolsets import toolsets_off
-from ct_mcp.server.wiring import Wiring
+from ct_mcp.server.context import ServerContext
+from ct_mcp.server.policy_text import unavailable_toolsets
+from tests.unit.server.conftest import text_of
 
 LEFT_OUT = "not listed, because the operator left it out of the toolsets"
 NO_CHARTS = "charts: not part of this version"
 
 
-def _names(*toolsets: tuple) -> list[str]:
+def _names(*toolsets: tuple[Any, ...]) -> list[str]:
     return [function.__name__ for toolset in toolsets for function, *_ in toolset]
 
 
 async def _listed(toolsets: str, mode: Mode = Mode.SIM) -> list[str]:
-    wiring = Wiring(lambda: pytest.fail("listing needs no desk"), Policy(mode=mode), toolsets=_set(toolsets))
-    async with Client(build_server(wiring)) as client:
+    context = ServerContext(lambda: pytest.fail("listing needs no desk"), Policy(mode=mode), toolsets=_set(toolsets))
+    async with Client(build_server(context)) as client:
         return [tool.name for tool in (await client.list_tools()).tools]
 
 
@@ -77,21 +79,25 @@ OFF = {
 
 @pytest.mark.parametrize(("chosen", "mode"), OFF)
 def test_what_is_off_is_named_with_its_reason(chosen: str, mode: Mode) -> None:
-    assert toolsets_off(_set(chosen), mode) == OFF[chosen, mode]
+    assert unavailable_toolsets(_set(chosen), mode) == OFF[chosen, mode]
 
 
 def test_a_toolset_that_this_version_has_not_is_told_to_the_operator(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, logger="ct_mcp"):
-        build_server(Wiring(lambda: pytest.fail("building needs no desk"), Policy(), toolsets=_set("read charts")))
+        build_server(
+            ServerContext(lambda: pytest.fail("building needs no desk"), Policy(), toolsets=_set("read charts"))
+        )
         assert caplog.messages == ["toolset charts is not part of this version: no tool of it is listed"]
-        build_server(Wiring(lambda: pytest.fail("building needs no desk"), Policy(), toolsets=_set("read trade")))
+        build_server(
+            ServerContext(lambda: pytest.fail("building needs no desk"), Policy(), toolsets=_set("read trade"))
+        )
     assert len(caplog.messages) == 1
 
 
 @pytest.mark.parametrize("chosen", ["read trade", "read trade strategies charts", "read strategies"])
 async def test_the_status_says_the_same_in_both_halves(desk: Desk, chosen: str) -> None:
-    async with Client(build_server(Wiring(lambda: desk, desk.policy, toolsets=_set(chosen)))) as client:
-        told = await client.call_tool("get_status", {})
+    async with Client(build_server(ServerContext(lambda: desk, desk.policy, toolsets=_set(chosen)))) as client:
+        told = await client.call_tool("get_status", {"details": True})
     off = OFF[chosen, Mode.SIM]
     assert told.structured_content["toolsets_off"] == off
-    assert f"toolsets off: {'; '.join(off)}" in told.content[0].text
+    assert f"toolsets off: {'; '.join(off)}" in text_of(told)

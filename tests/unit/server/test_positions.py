@@ -1,13 +1,16 @@
 """Positions: flat is said only when it was read, and read twice."""
 
+from typing import Any
+
 import pytest
 
 from ct_mcp.domain.order import OrderAction
 from ct_mcp.simulator.faults import Fault
-from ct_mcp.simulator.world import Simulator
+from ct_mcp.simulator.simulator import Simulator
+from tests.unit.server.conftest import Ask, Place
 
 
-async def test_what_is_held_is_listed_with_its_result(ask, place) -> None:
+async def test_what_is_held_is_listed_with_its_result(ask: Ask, place: Place) -> None:
     await place(OrderAction.SELL, 3)
     told = await ask("get_positions")
     (held,) = told.data["positions"]
@@ -22,13 +25,13 @@ async def test_what_is_held_is_listed_with_its_result(ask, place) -> None:
     assert told.data["scope"] == "all accounts, all instruments"
 
 
-async def test_flat_is_said_of_what_was_asked_for(ask) -> None:
+async def test_flat_is_said_of_what_was_asked_for(ask: Ask) -> None:
     told = await ask("get_positions", account="sim101")
     assert told.data["positions"] == []
     assert told.text == "no open positions; Sim101, all instruments, read 2026-09-09T14:30:00Z"
 
 
-async def test_a_root_means_every_month_and_a_month_only_itself(ask, place) -> None:
+async def test_a_root_means_every_month_and_a_month_only_itself(ask: Ask, place: Place) -> None:
     await place()
     assert len((await ask("get_positions", instrument="ES")).data["positions"]) == 1
     assert len((await ask("get_positions", instrument="ESU26")).data["positions"]) == 1
@@ -41,7 +44,7 @@ async def test_a_root_means_every_month_and_a_month_only_itself(ask, place) -> N
     [Fault.POSITIONS_WITHOUT_SUCCESS, Fault.EMPTY_BODY, Fault.HTML_PAGE, Fault.ERROR_500_BEFORE_ACCEPT],
 )
 async def test_an_answer_that_proves_nothing_is_never_flat(
-    ask, place, sim: Simulator, fault: Fault, arguments: dict
+    ask: Ask, place: Place, sim: Simulator, fault: Fault, arguments: dict[str, Any]
 ) -> None:
     await place()
     sim.faults.arm(fault, rpc="ListPositions" if arguments else "GetAllPositions")
@@ -53,7 +56,7 @@ async def test_an_answer_that_proves_nothing_is_never_flat(
 
 @pytest.mark.parametrize("arguments", [{}, {"account": "Sim101"}], ids=["all", "one"])
 async def test_a_list_that_comes_back_empty_by_mistake_is_not_believed(
-    ask, place, sim: Simulator, arguments: dict
+    ask: Ask, place: Place, sim: Simulator, arguments: dict[str, Any]
 ) -> None:
     await place()
     sim.faults.arm(Fault.EMPTY_LISTS)
@@ -62,14 +65,14 @@ async def test_a_list_that_comes_back_empty_by_mistake_is_not_believed(
     assert "note: the list of positions left out what Sim101 holds" in told.text
 
 
-async def test_flat_by_one_list_alone_says_that_nothing_confirmed_it(ask, sim: Simulator) -> None:
+async def test_flat_by_one_list_alone_says_that_nothing_confirmed_it(ask: Ask, sim: Simulator) -> None:
     sim.faults.arm(Fault.ERROR_500_BEFORE_ACCEPT, rpc="GetAccountSummary")
     told = await ask("get_positions")
     assert told.data["positions"] == []
     assert any("to confirm that this is flat" in note for note in told.data["notes"])
 
 
-async def test_a_summary_that_is_older_than_the_exit_does_not_undo_it(ask, place, sim: Simulator) -> None:
+async def test_a_summary_that_is_older_than_the_exit_does_not_undo_it(ask: Ask, place: Place, sim: Simulator) -> None:
     await place()
     await ask("get_accounts")  # the summary is kept for three seconds from here on
     await place(OrderAction.SELL, own_id="own-2", wait=1.0)

@@ -1,38 +1,45 @@
 """The status says how every link stands, what may trade and what is waiting, whatever is broken."""
 
 import json
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
+from typing import Any
 
 import pytest
 from mcp import Client
 
-from ct_mcp.crosstrade.budget import Allowance
 from ct_mcp.crosstrade.client import CrossTrade
+from ct_mcp.crosstrade.rate_limit import Allowance
 from ct_mcp.desk.desk import Desk
+from ct_mcp.domain.approval import Halt
 from ct_mcp.domain.market import trading_day
-from ct_mcp.domain.ticket import Halt
 from ct_mcp.errors import Unavailable
 from ct_mcp.guard.policy import AccountPolicy, Mode, Policy
-from ct_mcp.server.answers.status import Link, StatusReport, status_answer
+from ct_mcp.live.cache import LinkState
 from ct_mcp.server.app import build_server
-from ct_mcp.server.reading import Reading
-from ct_mcp.server.tools.status import look
-from ct_mcp.server.wiring import Wiring
+from ct_mcp.server.context import ServerContext
+from ct_mcp.server.links import Link
+from ct_mcp.server.queries import Query
+from ct_mcp.server.tools.status import StatusReport, read_accounts_or_failure, status_result
+from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.faults import Fault
-from ct_mcp.simulator.world import Simulator
+from ct_mcp.simulator.simulator import Simulator
 from ct_mcp.store.journal import EntryKind, NewEntry
 from ct_mcp.store.sqlite import SqliteStore
+from tests.conftest import Connect
+from tests.unit.server.conftest import Ask, text_of
 
 ORDER = {"account": "Sim101", "instrument": "ES", "action": "BUY", "quantity": 1, "order_type": "MARKET"}
 
 
-def _states(data: dict) -> dict[str, str]:
+def _states(data: dict[str, Any]) -> dict[str, str]:
     return {link["link"]: link["state"] for link in data["links"]}
 
 
-async def test_every_link_holds_and_the_simulated_account_may_trade(ask) -> None:
-    told = await ask("get_status")
+async def test_every_link_holds_and_the_simulated_account_may_trade(ask: Ask) -> None:
+    told = await ask("get_status", details=True)
     assert not told.is_error
     assert _states(told.data) == {
         "CrossTrade": "ok",
@@ -42,6 +49,7 @@ async def test_every_link_holds_and_the_simulated_account_may_trade(ask) -> None
         "NinjaTrader": "ok",
         "broker of Sim101": "ok",
         "broker of APEX-482910": "ok",
+        "clock": "ok",
         "journal": "ok",
         "stream": "off",
     }
@@ -70,10 +78,10 @@ BREAKS = {
 
 @pytest.mark.parametrize(("fault", "link", "step"), [(fault, *said) for fault, said in BREAKS.items()])
 async def test_a_broken_link_is_named_with_the_one_next_step(
-    ask, sim: Simulator, fault: Fault, link: str, step: str
+    ask: Ask, sim: Simulator, fault: Fault, link: str, step: str
 ) -> None:
     sim.faults.arm(fault)
-    told = await ask("get_status")
+    told = await ask("get_status", details=True)
     assert not told.is_error
     states = _states(told.data)
     chain = ["CrossTrade", "token", "plan", "add-on", "NinjaTrader"]
@@ -87,16 +95,18 @@ async def test_a_broken_link_is_named_with_the_one_next_step(
 
 
 @pytest.mark.parametrize("fault", [Fault.RATE_LIMITED, Fault.REFUSED_WITH_200])
-async def test_a_refusal_that_proves_nothing_leaves_the_links_unknown(ask, sim: Simulator, fault: Fault) -> None:
+async def test_a_refusal_that_proves_nothing_leaves_the_links_unknown(ask: Ask, sim: Simulator, fault: Fault) -> None:
     sim.faults.arm(fault)
-    told = await ask("get_status")
+    told = await ask("get_status", details=True)
     assert "broken" not in _states(told.data).values()
     assert _states(told.data)["NinjaTrader"] == "unknown"
     assert told.data["next_step"]
 
 
-async def test_without_a_token_it_says_so_and_asks_nobody(store: SqliteStore, clock, pause, sim: Simulator) -> None:
-    world = {"transport": sim.transport(), "clock": clock, "sleep": pause}
+async def test_without_a_token_it_says_so_and_asks_nobody(
+    store: SqliteStore, clock: ManualClock, pause: Callable[[float], Awaitable[None]], sim: Simulator
+) -> None:
+    world: dict[str, Any] = {"transport": sim.transport(), "clock": clock, "sleep": pause}
     async with CrossTrade("https://simulator.invalid", None, **world) as client:
         told = await _status_of(Desk(client, store, Policy(), clock=clock, pause=pause))
     states = _states(told)
@@ -105,7 +115,9 @@ async def test_without_a_token_it_says_so_and_asks_nobody(store: SqliteStore, cl
     assert not sim.requests
 
 
-async def test_a_journal_that_cannot_be_read_is_a_broken_link(crosstrade, tmp_path, clock, pause) -> None:
+async def test_a_journal_that_cannot_be_read_is_a_broken_link(
+    crosstrade: CrossTrade, tmp_path: Path, clock: ManualClock, pause: Callable[[float], Awaitable[None]]
+) -> None:
     (tmp_path / "no-folder").write_text("a file stands where the folder should", encoding="utf-8")
     store = SqliteStore(tmp_path / "no-folder")
     told = await _status_of(Desk(crosstrade, store, Policy(), clock=clock, pause=pause))
@@ -118,16 +130,17 @@ async def test_a_journal_that_cannot_be_read_is_a_broken_link(crosstrade, tmp_pa
     assert told["tradable_accounts"] == []
 
 
-async def _status_of(desk: Desk, **wiring: object) -> dict:
-    async with Client(build_server(Wiring(lambda: desk, desk.policy, **wiring))) as client:
+async def _status_of(desk: Desk, **context: Any) -> dict[str, Any]:
+    async with Client(build_server(ServerContext(lambda: desk, desk.policy, **context))) as client:
         result = await client.call_tool("get_status", {})
     assert not result.is_error
-    return result.structured_content
+    data: dict[str, Any] = result.structured_content
+    return data
 
 
 @pytest.mark.parametrize("policy", [Policy(mode=Mode.READ_ONLY)], ids=["read_only"])
-async def test_in_read_only_it_says_why_no_trade_tool_is_listed(ask, connect) -> None:
-    told = await ask("get_status")
+async def test_in_read_only_it_says_why_no_trade_tool_is_listed(ask: Ask, connect: Connect) -> None:
+    told = await ask("get_status", details=True)
     assert any("trade: not listed, because the mode is read_only" in line for line in told.data["toolsets_off"])
     assert told.data["tradable_accounts"] == []
     assert "MODE_READ_ONLY" in told.text
@@ -147,39 +160,44 @@ async def test_a_toolset_that_was_left_out_is_named(desk: Desk) -> None:
     [Policy(mode=Mode.LIVE, accounts={"APEX-482910": AccountPolicy(limits={"max_position_contracts": 3})})],
     ids=["live"],
 )
-async def test_in_live_mode_an_account_must_be_armed_by_the_person(ask, store: SqliteStore, clock) -> None:
-    before = await ask("get_status")
+async def test_in_live_mode_an_account_must_be_armed_by_the_person(
+    ask: Ask, store: SqliteStore, clock: ManualClock
+) -> None:
+    before = await ask("get_status", details=True)
     assert before.data["tradable_accounts"] == []
     assert "ACCOUNT_NOT_ARMED" in before.text
     assert "only the person can arm it, at a terminal of their own: ct-mcp arm APEX-482910 --for 8h" in before.text
     assert [row["armed_until"] for row in before.data["accounts"]] == [None, None]
     assert "account APEX-482910: max position contracts: 3" in before.data["limits"]
     await store.arm("APEX-482910", clock() + timedelta(hours=8), "terminal", clock())
-    after = await ask("get_status")
+    after = await ask("get_status", details=True)
     assert after.data["tradable_accounts"] == ["APEX-482910"]
     assert [row["armed_until"] for row in after.data["accounts"]] == [None, "2026-09-09T22:30:00Z"]
     assert "armed until 2026-09-09T22:30:00Z" in after.text
 
 
-async def test_a_halt_is_shown_with_who_when_and_why(ask, store: SqliteStore, clock) -> None:
+async def test_a_halt_is_shown_with_who_when_and_why(ask: Ask, store: SqliteStore, clock: ManualClock) -> None:
     await store.set_halt(Halt("person", clock(), "lunch"))
-    told = await ask("get_status")
+    told = await ask("get_status", details=True)
     assert told.data["halted"] is True
     assert told.data["halt"] == "by person at 2026-09-09T14:30:00Z: lunch"
     assert "HALTED by person" in told.text
 
 
-async def test_a_day_lost_leaves_only_exits(ask, store: SqliteStore, clock) -> None:
+async def test_a_day_lost_leaves_only_exits(ask: Ask, store: SqliteStore, clock: ManualClock) -> None:
     await store.mark_day_loss("Sim101", trading_day(clock()), Decimal(-501), clock())
-    told = await ask("get_status")
+    told = await ask("get_status", details=True)
     assert told.data["tradable_accounts"] == []
     assert "DAY_LOSS_REACHED" in told.data["accounts"][0]["why_not"]
 
 
-async def test_an_open_ticket_is_shown_without_the_words_that_approve_it(ask, store: SqliteStore, clock) -> None:
+async def test_an_open_ticket_is_shown_without_the_words_that_approve_it(
+    ask: Ask, store: SqliteStore, clock: ManualClock
+) -> None:
     proposed = await ask("place_order", **ORDER)
     ticket = await store.ticket(proposed.data["ticket_id"])
-    told = await ask("get_status")
+    assert ticket is not None
+    told = await ask("get_status", details=True)
     (shown,) = told.data["open_tickets"]
     assert shown == {"ticket_id": ticket.ticket_id, "summary": "SIM  Sim101  BUY 1 ES 09-26 MARKET", "seconds_left": 90}
     everything = told.text + json.dumps(told.data)
@@ -188,11 +206,13 @@ async def test_an_open_ticket_is_shown_without_the_words_that_approve_it(ask, st
     assert "Anything else sends nothing" not in everything
 
 
-async def test_what_was_sent_and_never_answered_is_shown_with_its_age(ask, store: SqliteStore, clock) -> None:
+async def test_what_was_sent_and_never_answered_is_shown_with_its_age(
+    ask: Ask, store: SqliteStore, clock: ManualClock
+) -> None:
     intent = NewEntry(EntryKind.INTENT, "SIM  Sim101  BUY 1 ES 09-26 MARKET", "Sim101", "t-1", "ctmcp-t-1", "f-1", True)
     await store.append(intent, clock())
     clock.advance(300)
-    told = await ask("get_status")
+    told = await ask("get_status", details=True)
     (lost,) = told.data["unknown_outcomes"]
     assert (lost["ticket_id"], lost["our_order_id"]) == ("t-1", "ctmcp-t-1")
     assert "ct-mcp journal settle" in told.text
@@ -202,10 +222,10 @@ async def test_what_was_sent_and_never_answered_is_shown_with_its_age(ask, store
     assert "5 min old" in told.text
 
 
-async def test_the_request_budget_goes_down_as_it_is_used(ask, clock) -> None:
+async def test_the_request_budget_goes_down_as_it_is_used(ask: Ask, clock: ManualClock) -> None:
     clock.advance(60)
-    first = (await ask("get_status")).data
-    second = (await ask("get_status")).data
+    first = (await ask("get_status", details=True)).data
+    second = (await ask("get_status", details=True)).data
     assert second["requests_left"] < first["requests_left"]
     assert second["requests_left_for_exits"] == second["requests_left"] + 6
 
@@ -213,23 +233,23 @@ async def test_the_request_budget_goes_down_as_it_is_used(ask, clock) -> None:
 @pytest.mark.parametrize("note", ["", "not shared with other processes, so a third of the rate: it is read-only"])
 def test_what_is_wrong_with_the_request_budget_is_noted_and_nothing_else(note: str) -> None:
     allowed = Allowance(3, 6, 1.5, note=note)
-    answer = status_answer(
+    answer = status_result(
         StatusReport(Policy(), [], "", None, None, allowed, [], []), datetime(2026, 9, 9, 14, 30, tzinfo=UTC)
     )
     assert answer.structured_content["notes"] == ([f"request budget: {note}"] if note else [])
-    assert ("note: request budget: not shared" in answer.content[0].text) == bool(note)
+    assert ("note: request budget: not shared" in text_of(answer)) == bool(note)
 
 
 async def test_a_service_that_does_not_answer_is_not_waited_for(desk: Desk) -> None:
-    standings, failure = await look(Reading(desk), longest_seconds=0)
-    assert standings is None
+    statuses, failure = await read_accounts_or_failure(Query(desk), longest_seconds=0)
+    assert statuses is None
     assert isinstance(failure, Unavailable)
 
 
 def test_a_status_of_which_nothing_is_known_says_unknown() -> None:
-    report = StatusReport(Policy(), [Link("token", "unknown")], "", None, None, None, [], [])
-    answer = status_answer(report, datetime(2026, 9, 9, 14, 30, tzinfo=UTC))
-    text = answer.content[0].text
+    report = StatusReport(Policy(), [Link("token", LinkState.UNKNOWN)], "", None, None, None, [], [])
+    answer = status_result(report, datetime(2026, 9, 9, 14, 30, tzinfo=UTC))
+    text = text_of(answer)
     for line in ("whether it is halted is unknown", "accounts: unknown", "request budget: unknown"):
         assert line in text
     assert answer.structured_content["requests_left"] is None

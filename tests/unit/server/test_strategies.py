@@ -3,20 +3,22 @@
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 from mcp import Client
+from mcp_types import TextContent
 
 from ct_mcp.desk.desk import Desk
 from ct_mcp.domain.strategy import Strategy, StrategyState
 from ct_mcp.guard.policy import Mode, Policy
-from ct_mcp.server.answers.strategies import SAYS_LITTLE, strategies_answer
 from ct_mcp.server.app import build_server
-from ct_mcp.server.tools.strategies import _value
-from ct_mcp.server.wiring import Wiring
+from ct_mcp.server.context import ServerContext
+from ct_mcp.server.tools.strategies import SAYS_LITTLE, strategies_result, to_parameter
 from ct_mcp.simulator.faults import Fault, Lag
-from ct_mcp.simulator.world import Simulator
+from ct_mcp.simulator.simulator import Simulator
+from tests.unit.server.conftest import text_of
 
 NOW = datetime(2026, 9, 9, 14, 30, tzinfo=UTC)
 START = {
@@ -32,14 +34,15 @@ START = {
 @pytest.fixture
 async def client(desk: Desk, policy: Policy, era: str) -> AsyncIterator[Client]:
     """A client of a server whose operator wants strategies."""
-    wiring = Wiring(lambda: desk, policy, toolsets=frozenset({"read", "trade", "strategies"}))
-    async with Client(build_server(wiring), mode=era) as client:
+    context = ServerContext(lambda: desk, policy, toolsets=frozenset({"read", "trade", "strategies"}))
+    async with Client(build_server(context), mode=era) as client:
         yield client
 
 
-async def _asked(client: Client, tool: str, **arguments: object) -> tuple[str, dict]:
+async def _asked(client: Client, tool: str, **arguments: object) -> tuple[str, dict[str, Any]]:
     result = await client.call_tool(tool, arguments)
     (content,) = result.content
+    assert isinstance(content, TextContent)
     assert not result.is_error, content.text
     (schema,) = (each.output_schema for each in (await client.list_tools()).tools if each.name == tool)
     Draft202012Validator(schema).validate(result.structured_content)
@@ -76,17 +79,17 @@ async def test_one_account_is_read_from_the_reliable_list(client: Client, sim: S
 
 
 async def test_no_strategies_are_said_to_be_none(desk: Desk) -> None:
-    result = strategies_answer([], "Sim101", [], NOW)
+    result = strategies_result([], "Sim101", [], NOW)
     assert result.structured_content["strategies"] == []
     assert result.structured_content["notes"] == []
-    assert result.content[0].text == "strategies that are not over: none; Sim101, read 2026-09-09T14:30:00Z"
+    assert text_of(result) == "strategies that are not over: none; Sim101, read 2026-09-09T14:30:00Z"
 
 
 def test_what_ninjatrader_did_not_say_is_unknown_in_both_halves() -> None:
-    result = strategies_answer([Strategy("Sim101", "7", StrategyState.UNKNOWN)], "Sim101", [], NOW)
+    result = strategies_result([Strategy("Sim101", "7", StrategyState.UNKNOWN)], "Sim101", [], NOW)
     (row,) = result.structured_content["strategies"]
     assert (row["enabled"], row["strategy_class"], row["instrument"], row["mode"]) == (None, None, None, None)
-    line = result.content[0].text.splitlines()[1]
+    line = text_of(result).splitlines()[1]
     assert line == (
         "Sim101  id 7  class unknown  name unknown  instrument unknown  enabled or not is unknown  state UNKNOWN  "
         "mode unknown  parameters: none"
@@ -113,7 +116,7 @@ async def test_a_failed_read_is_an_error_and_never_an_empty_list(client: Client,
     sim.faults.arm(Fault.ADDON_OFFLINE)
     result = await client.call_tool(tool, {})
     assert result.is_error
-    assert result.content[0].text.startswith("ADDON_OFFLINE")
+    assert text_of(result).startswith("ADDON_OFFLINE")
 
 
 @pytest.mark.parametrize("policy", [Policy(mode=Mode.READ_ONLY)], ids=["read_only"])
@@ -124,7 +127,6 @@ async def test_strategies_can_be_read_where_nothing_trades(client: Client) -> No
 @pytest.mark.parametrize(
     ("parameters", "said"),
     [
-        ({"Fast": None}, "parameters.Fast"),
         ({"Fast": [1]}, "parameters.Fast"),
         ({"Fast": {"a": 1}}, "parameters.Fast"),
         ({"x" * 101: 1}, "at most 100 characters"),
@@ -139,8 +141,8 @@ async def test_parameters_that_are_no_plain_values_are_refused(
 ) -> None:
     result = await client.call_tool("start_strategy", {**START, "parameters": parameters})
     assert result.is_error
-    assert said in result.content[0].text
-    assert result.content[0].text.startswith("REQUEST_INVALID")
+    assert said in text_of(result)
+    assert text_of(result).startswith("REQUEST_INVALID")
     assert not sim.requests_of("StartStrategy")
 
 
@@ -153,12 +155,12 @@ async def test_nothing_that_decides_a_start_is_mended(
 ) -> None:
     result = await client.call_tool("start_strategy", {**START, field: value})
     assert result.is_error
-    assert result.content[0].text.startswith(f"REQUEST_INVALID: {field}")
+    assert text_of(result).startswith(f"REQUEST_INVALID: {field}")
     assert not sim.requests_of("StartStrategy")
 
 
 @pytest.mark.parametrize(
     ("value", "kept"), [(True, True), (5, 5), ("morning", "morning"), (0.1, Decimal("0.1")), (0.0, Decimal("0.0"))]
 )
-def test_a_parameter_keeps_its_kind(value: object, kept: object) -> None:
-    assert (_value(value), type(_value(value))) == (kept, type(kept))
+def test_a_parameter_keeps_its_kind(value: str | bool | float, kept: object) -> None:
+    assert (to_parameter(value), type(to_parameter(value))) == (kept, type(kept))

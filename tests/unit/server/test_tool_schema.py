@@ -5,14 +5,18 @@ from typing import Any
 import pytest
 from mcp import Client
 from mcp.server.mcpserver.exceptions import ToolError
+from mcp_types import ToolAnnotations
 
 from ct_mcp.desk.desk import Desk
 from ct_mcp.errors import BadRequest, OutcomeUnknown
 from ct_mcp.guard.policy import Policy
 from ct_mcp.server.app import build_server
-from ct_mcp.server.strict import plain_schema
-from ct_mcp.server.wiring import Wiring
-from ct_mcp.simulator.world import Simulator
+from ct_mcp.server.context import ServerContext
+from ct_mcp.server.tool_schema import plain_schema, strict_tool
+from ct_mcp.server.tools.strategies import start_strategy
+from ct_mcp.simulator.simulator import Simulator
+from tests.conftest import Connect, Person
+from tests.unit.server.conftest import text_of
 
 ORDER = {"account": "Sim101", "instrument": "MES", "action": "BUY", "quantity": 1, "order_type": "MARKET"}
 LIMIT = {**ORDER, "order_type": "LIMIT"}
@@ -37,13 +41,13 @@ REFUSED = {
 
 @pytest.mark.parametrize(("arguments", "said"), REFUSED.values(), ids=REFUSED.keys())
 async def test_what_is_not_exactly_right_is_refused_and_nothing_is_sent(
-    connect, person, sim: Simulator, arguments: dict[str, Any], said: str
+    connect: Connect, person: Person, sim: Simulator, arguments: dict[str, Any], said: str
 ) -> None:
     async with connect(person) as client:
         result = await client.call_tool("place_order", arguments)
     assert result.is_error
-    assert said in result.content[0].text
-    assert "Nothing was sent to the market." in result.content[0].text
+    assert said in text_of(result)
+    assert "Nothing was sent to the market." in text_of(result)
     assert not sim.exchange.orders
     assert not person.asked
 
@@ -51,7 +55,7 @@ async def test_what_is_not_exactly_right_is_refused_and_nothing_is_sent(
 @pytest.mark.parametrize("price", [float("nan"), float("inf"), float("-inf"), 1e400])
 async def test_a_price_that_is_no_number_is_refused(desk: Desk, sim: Simulator, price: float) -> None:
     """Called below the transport, which in this process would turn it into null."""
-    server = build_server(Wiring(lambda: desk, Policy()))
+    server = build_server(ServerContext(lambda: desk, Policy()))
     with pytest.raises(ToolError, match=r"limit_price.*Nothing was sent"):
         await server.call_tool("place_order", LIMIT | {"limit_price": price})
     assert not sim.requests
@@ -62,7 +66,7 @@ HUGE = {"quantity 2**63": {"quantity": 2**63}, "price -0": {"order_type": "LIMIT
 
 @pytest.mark.parametrize("odd", HUGE.values(), ids=HUGE.keys())
 async def test_odd_numbers_that_are_numbers_are_denied_by_the_rules(
-    connect, person, sim: Simulator, odd: dict[str, Any]
+    connect: Connect, person: Person, sim: Simulator, odd: dict[str, Any]
 ) -> None:
     async with connect(person) as client:
         result = await client.call_tool("place_order", ORDER | odd)
@@ -70,7 +74,7 @@ async def test_odd_numbers_that_are_numbers_are_denied_by_the_rules(
     assert not sim.exchange.orders
 
 
-async def test_the_text_null_does_not_widen_a_flatten_to_the_whole_account(connect, sim: Simulator) -> None:
+async def test_the_text_null_does_not_widen_a_flatten_to_the_whole_account(connect: Connect, sim: Simulator) -> None:
     """The SDK reads the text "null" as no value, which on this tool means every position of the account."""
     async with connect() as client:
         result = await client.call_tool("flatten", {"account": "Sim101", "instrument": "null"})
@@ -78,26 +82,51 @@ async def test_the_text_null_does_not_widen_a_flatten_to_the_whole_account(conne
     assert not sim.requests_of("Flatten", "FlattenEverything")
 
 
-async def test_a_flatten_without_its_account_is_refused(connect, sim: Simulator) -> None:
+async def test_a_flatten_without_its_account_is_refused(connect: Connect, sim: Simulator) -> None:
     async with connect() as client:
         result = await client.call_tool("flatten", {})
-    assert "account is missing" in result.content[0].text
+    assert "account is missing" in text_of(result)
     assert not sim.requests
 
 
 @pytest.mark.parametrize("name", ["sim101 ", " Sim101", "Sim1O1", "\u0405im101", "Sim101\u200b", ""])
-async def test_a_look_alike_of_an_account_is_refused(connect, person, sim: Simulator, name: str) -> None:
+async def test_a_look_alike_of_an_account_is_refused(
+    connect: Connect, person: Person, sim: Simulator, name: str
+) -> None:
     async with connect(person) as client:
         result = await client.call_tool("place_order", ORDER | {"account": name})
     assert result.is_error
-    assert "does not exist" in result.content[0].text
+    assert "does not exist" in text_of(result)
     assert not sim.exchange.orders
 
 
-async def test_null_says_the_same_as_leaving_a_field_out(connect) -> None:
+async def test_null_says_the_same_as_leaving_a_field_out(connect: Connect) -> None:
     async with connect() as client:
         result = await client.call_tool("get_positions", {"account": None, "instrument": None})
     assert not result.is_error
+
+
+async def test_null_is_refused_only_where_something_has_to_be_said(desk: Desk, policy: Policy, era: str) -> None:
+    context = ServerContext(lambda: desk, policy, toolsets=frozenset({"read", "trade", "strategies"}))
+    async with Client(build_server(context), mode=era) as client:
+        for tool in (await client.list_tools()).tools:
+            names = tool.input_schema.get("properties", {})
+            said = text_of(await client.call_tool(tool.name, dict.fromkeys(names)))
+            refused = {name for name in names if f" {name}: " in said and "found null" in said}
+            assert refused == set(tool.input_schema.get("required", ())), tool.name
+
+
+def test_null_within_an_argument_says_the_same_as_leaving_it_out() -> None:
+    start: dict[str, Any] = {
+        "account": "Sim101",
+        "strategy_class": "X",
+        "instrument": "MES",
+        "mode": "account",
+        "period_type": "minute",
+    }
+    start |= {"period": 5, "parameters": {"Slow": None, "Fast": 3}}
+    tool = strict_tool(start_strategy, "Start", ToolAnnotations())
+    assert tool.fn_metadata.validate_arguments(start)["parameters"] == {"Fast": 3}
 
 
 def test_our_errors_say_what_happened_what_was_sent_and_what_comes_next() -> None:
@@ -125,11 +154,11 @@ def test_a_schema_loses_its_references_its_titles_and_its_null_defaults() -> Non
 
 
 async def test_a_fault_of_ours_stays_hidden_and_claims_nothing(era: str) -> None:
-    def furnish() -> Desk:
+    def build_desk() -> Desk:
         raise RuntimeError("a secret of the inside")
 
-    async with Client(build_server(Wiring(furnish, Policy())), mode=era) as client:
+    async with Client(build_server(ServerContext(build_desk, Policy())), mode=era) as client:
         result = await client.call_tool("flatten", {"account": "Sim101"})
     assert result.is_error
-    assert "INTERNAL_FAULT" in result.content[0].text
+    assert "INTERNAL_FAULT" in text_of(result)
     assert "secret" not in result.model_dump_json()

@@ -1,4 +1,4 @@
-"""A world on a Wednesday morning in Chicago, and ways to talk to it."""
+"""A simulator on a Wednesday morning in Chicago, and ways to talk to it."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -6,15 +6,12 @@ from typing import Any, TypeVar
 
 import httpx
 import pytest
-from hypothesis import settings
 
 from ct_mcp.simulator.clock import ManualClock
+from ct_mcp.simulator.commands import Steps
 from ct_mcp.simulator.exchange import Exchange
-from ct_mcp.simulator.steps import Steps
-from ct_mcp.simulator.world import Settings, Simulator
+from ct_mcp.simulator.simulator import Simulator, SimulatorSettings
 
-settings.register_profile("unhurried", deadline=None)  # the first example of a property builds the price path
-settings.load_profile("unhurried")
 TOKEN = "test-token"
 T = TypeVar("T")
 Call = Callable[..., Awaitable[httpx.Response]]
@@ -29,8 +26,8 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def sim(clock: ManualClock) -> Simulator:
-    """A world without a rate limit."""
-    return Simulator(seed=7, clock=clock, token=TOKEN, settings=Settings(rate_limit=None))
+    """A simulator without a rate limit."""
+    return Simulator(seed=7, clock=clock, token=TOKEN, settings=SimulatorSettings(rate_limit=None))
 
 
 @pytest.fixture

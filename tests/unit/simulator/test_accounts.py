@@ -1,4 +1,4 @@
-"""Positions, cash and P&L."""
+"""Positions, cash, P&L, margins and high-water marks."""
 
 from fractions import Fraction
 
@@ -6,16 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ct_mcp.simulator.ledger import LIVE, SIM, Position, margin_used, opened
-from ct_mcp.simulator.products import Contract
+from ct_mcp.simulator.accounts import LIVE, SIM, SimPosition, margin_used, open_account
+from ct_mcp.simulator.products import SimContract
 
-ES = Contract("ES", 2026, 9)
+ES = SimContract("ES", 2026, 9)
 FILLS = st.lists(st.tuples(st.integers(-20, 20).filter(bool), st.integers(24_000, 24_400)), min_size=1, max_size=40)
 
 
 @given(FILLS, st.integers(24_000, 24_400))
 def test_cash_and_open_profit_are_what_the_fills_have_cost(fills: list[tuple[int, int]], last: int) -> None:
-    account = opened(SIM)
+    account = open_account(SIM)
     for quantity, ticks in fills:
         account.book(ES, quantity, ticks)
     traded = sum(abs(quantity) for quantity, _ in fills)
@@ -29,7 +29,7 @@ def test_cash_and_open_profit_are_what_the_fills_have_cost(fills: list[tuple[int
 
 @given(FILLS)
 def test_the_net_position_is_the_sum_of_the_fills(fills: list[tuple[int, int]]) -> None:
-    position = Position(ES)
+    position = SimPosition(ES)
     for quantity, ticks in fills:
         position.apply(quantity, ticks)
     assert position.quantity == sum(quantity for quantity, _ in fills)
@@ -37,13 +37,13 @@ def test_the_net_position_is_the_sum_of_the_fills(fills: list[tuple[int, int]]) 
 
 @given(st.lists(st.tuples(st.integers(1, 20), st.integers(24_000, 24_400)), min_size=1, max_size=20))
 def test_the_average_price_of_buys_is_exact(fills: list[tuple[int, int]]) -> None:
-    position = Position(ES)
+    position = SimPosition(ES)
     assert sum(position.apply(quantity, ticks) for quantity, ticks in fills) == 0.0
     assert position.average_ticks == Fraction(sum(q * t for q, t in fills), sum(q for q, _ in fills))
 
 
 def test_reducing_leaves_the_average_price_and_turning_sets_it_anew() -> None:
-    position = Position(ES)
+    position = SimPosition(ES)
     position.apply(3, 24_000)
     assert position.apply(-2, 24_010) == 2 * 10 * 12.5
     assert position.average_price == 6000.0
@@ -52,21 +52,21 @@ def test_reducing_leaves_the_average_price_and_turning_sets_it_anew() -> None:
 
 
 def test_an_average_price_has_six_decimals() -> None:
-    position = Position(ES)
+    position = SimPosition(ES)
     position.apply(1, 24_000)
     position.apply(2, 24_001)
     assert position.average_price == 6000.166667
 
 
 def test_margins_follow_the_size_of_what_is_held() -> None:
-    account = opened(LIVE)
+    account = open_account(LIVE)
     assert margin_used(account).initial == 0.0
     account.book(ES, -2, 24_000)
     assert (margin_used(account).initial, margin_used(account).intraday) == (46_200.0, 1_000.0)
 
 
 def test_watermarks_only_rise() -> None:
-    account = opened(SIM)
+    account = open_account(SIM)
     account.mark(250.0)
     account.mark(-100.0)
     assert (account.watermarks.profit, account.watermarks.open_profit) == (250.0, 250.0)
@@ -74,7 +74,7 @@ def test_watermarks_only_rise() -> None:
 
 
 def test_the_figures_of_the_day_begin_again_with_the_session() -> None:
-    account = opened(SIM)
+    account = open_account(SIM)
     account.book(ES, 1, 24_000)
     account.book(ES, -1, 24_010)
     account.mark(0.0)
@@ -89,4 +89,4 @@ def test_the_figures_of_the_day_begin_again_with_the_session() -> None:
 
 
 def test_the_opening_balance_carries_binary_noise() -> None:
-    assert repr(opened(SIM).cash) == "100565.00000000285"
+    assert repr(open_account(SIM).cash) == "100565.00000000285"

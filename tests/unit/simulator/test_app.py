@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from ct_mcp.simulator.clock import ManualClock
-from ct_mcp.simulator.world import Simulator
+from ct_mcp.simulator.simulator import Simulator
 
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic test-token"}])

@@ -6,18 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ct_mcp.simulator.accounts import SIM
 from ct_mcp.simulator.atm import TEMPLATES
-from ct_mcp.simulator.closing import Scope, flatten
-from ct_mcp.simulator.exchange import Exchange, Pace
+from ct_mcp.simulator.commands import FlattenScope, flatten
+from ct_mcp.simulator.exchange import Exchange, ExchangePace
 from ct_mcp.simulator.faults import Fault, Faults
 from ct_mcp.simulator.hours import MarketHours
-from ct_mcp.simulator.ledger import SIM
 from ct_mcp.simulator.market import Market
-from ct_mcp.simulator.orders import Action, Order, OrderLabels, OrderState, OrderTerms, OrderType
-from ct_mcp.simulator.products import Contract
+from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, SimOrder, SimOrderState, SimOrderType
+from ct_mcp.simulator.products import SimContract
 
 NOW = datetime(2026, 9, 9, 14, 30, tzinfo=UTC)
-ES = Contract("ES", 2026, 9)
+ES = SimContract("ES", 2026, 9)
 WIDE = OrderLabels(template="Swing 80x200", own_id="mine-1")
 
 
@@ -29,13 +29,15 @@ def exchange() -> Exchange:
 
 def _exchange(seed: int = 7) -> Exchange:
     faults = Faults()
-    exchange = Exchange(Market(seed, MarketHours.GLOBEX, faults), faults, Pace(), (SIM,))
+    exchange = Exchange(Market(seed, MarketHours.GLOBEX, faults), faults, ExchangePace(), (SIM,))
     exchange.begin(NOW)
     return exchange
 
 
-def _enter(exchange: Exchange, quantity: int, action: Action = Action.BUY) -> Order:
-    return exchange.submit(exchange.accounts["Sim101"], OrderTerms(ES, action, quantity, OrderType.MARKET), WIDE, NOW)
+def _enter(exchange: Exchange, quantity: int, action: Action = Action.BUY) -> SimOrder:
+    return exchange.submit(
+        exchange.accounts["Sim101"], OrderTerms(ES, action, quantity, SimOrderType.MARKET), WIDE, NOW
+    )
 
 
 def _wait(exchange: Exchange, seconds: float) -> datetime:
@@ -57,7 +59,7 @@ def test_a_filled_entry_is_protected_by_its_template(exchange: Exchange, action:
     assert stop.terms.stop_ticks == middle - away * template.stop_ticks
     assert target.terms.limit_ticks == middle + away * template.target_ticks
     assert {leg.terms.action for leg in (stop, target)} == {action.opposite}
-    assert {leg.state for leg in (stop, target)} == {OrderState.WORKING}
+    assert {leg.state for leg in (stop, target)} == {SimOrderState.WORKING}
     assert {leg.terms.quantity for leg in (stop, target)} == {2}
 
 
@@ -66,7 +68,7 @@ def test_each_use_of_a_template_has_a_number_of_its_own(exchange: Exchange) -> N
 
 
 def test_an_entry_that_never_fills_needs_no_bracket(exchange: Exchange) -> None:
-    terms = OrderTerms(ES, Action.BUY, 1, OrderType.LIMIT, limit_price=100.0)
+    terms = OrderTerms(ES, Action.BUY, 1, SimOrderType.LIMIT, limit_price=100.0)
     entry = exchange.submit(exchange.accounts["Sim101"], terms, WIDE, NOW)
     exchange.cancel(entry, _wait(exchange, 1))
     _wait(exchange, 2)
@@ -108,7 +110,7 @@ def test_what_fills_after_its_bracket_was_cancelled_gets_another(exchange: Excha
 
 def test_what_is_being_closed_is_not_protected(exchange: Exchange) -> None:
     entry = _enter(exchange, 20)
-    flatten(exchange, Scope("Flatten"), _wait(exchange, 0.32))
+    flatten(exchange, FlattenScope("Flatten"), _wait(exchange, 0.32))
     _wait(exchange, 2)
     assert entry.filled == 20, "it fills once more before it is cancelled"
     assert exchange.live_orders("Sim101") == []

@@ -8,17 +8,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ct_mcp.simulator.exchange import Exchange, Pace
+from ct_mcp.simulator.accounts import LIVE, SIM, SimAccount
+from ct_mcp.simulator.exchange import Exchange, ExchangePace
 from ct_mcp.simulator.faults import Fault, Faults
 from ct_mcp.simulator.hours import MarketHours
-from ct_mcp.simulator.ledger import LIVE, SIM, Account
 from ct_mcp.simulator.market import Market
-from ct_mcp.simulator.orders import Action, Order, OrderLabels, OrderState, OrderTerms, OrderType, TimeInForce
-from ct_mcp.simulator.products import Contract
+from ct_mcp.simulator.orders import (
+    Action,
+    OrderLabels,
+    OrderTerms,
+    SimOrder,
+    SimOrderState,
+    SimOrderType,
+    SimTimeInForce,
+)
+from ct_mcp.simulator.products import SimContract
 
 NOW = datetime(2026, 9, 9, 14, 30, tzinfo=UTC)
 CLOSED = datetime(2026, 9, 9, 21, 30, tzinfo=UTC)
-ES = Contract("ES", 2026, 9)
+ES = SimContract("ES", 2026, 9)
 BUY, SELL = Action.BUY, Action.SELL
 
 
@@ -27,12 +35,14 @@ class Floor:
 
     def __init__(self, now: datetime = NOW, seed: int = 7) -> None:
         self.faults = Faults()
-        self.exchange = Exchange(Market(seed, MarketHours.GLOBEX, self.faults), self.faults, Pace(), (SIM, LIVE))
+        self.exchange = Exchange(
+            Market(seed, MarketHours.GLOBEX, self.faults), self.faults, ExchangePace(), (SIM, LIVE)
+        )
         self.exchange.begin(now)
         self.now = now
 
     @property
-    def account(self) -> Account:
+    def account(self) -> SimAccount:
         return self.exchange.accounts["Sim101"]
 
     @property
@@ -42,26 +52,26 @@ class Floor:
     def price(self, ticks_away: int) -> float:
         return ES.product.price(self.last + ticks_away)
 
-    def submit(self, terms: OrderTerms, account: str = "Sim101", **labels: Any) -> Order:
+    def submit(self, terms: OrderTerms, account: str = "Sim101", **labels: Any) -> SimOrder:
         return self.exchange.submit(self.exchange.accounts[account], terms, OrderLabels(**labels), self.now)
 
-    def market(self, action: Action, quantity: int, account: str = "Sim101", **labels: Any) -> Order:
-        return self.submit(OrderTerms(ES, action, quantity, OrderType.MARKET), account, **labels)
+    def market(self, action: Action, quantity: int, account: str = "Sim101", **labels: Any) -> SimOrder:
+        return self.submit(OrderTerms(ES, action, quantity, SimOrderType.MARKET), account, **labels)
 
-    def limit(self, action: Action, ticks_away: int, quantity: int = 1, **labels: Any) -> Order:
-        terms = OrderTerms(ES, action, quantity, OrderType.LIMIT, limit_price=self.price(ticks_away))
+    def limit(self, action: Action, ticks_away: int, quantity: int = 1, **labels: Any) -> SimOrder:
+        terms = OrderTerms(ES, action, quantity, SimOrderType.LIMIT, limit_price=self.price(ticks_away))
         return self.submit(terms, **labels)
 
-    def stop(self, action: Action, ticks_away: int, **labels: Any) -> Order:
+    def stop(self, action: Action, ticks_away: int, **labels: Any) -> SimOrder:
         return self.submit(
-            OrderTerms(ES, action, 1, OrderType.STOP_MARKET, stop_price=self.price(ticks_away)), **labels
+            OrderTerms(ES, action, 1, SimOrderType.STOP_MARKET, stop_price=self.price(ticks_away)), **labels
         )
 
     def wait(self, seconds: float = 1.0) -> None:
         self.now += timedelta(seconds=seconds)
         self.exchange.advance(self.now)
 
-    def states(self, order: Order) -> list[str]:
+    def states(self, order: SimOrder) -> list[str]:
         return [each.state.value for each in self.exchange.record.transitions if each.order is order]
 
 
@@ -87,11 +97,11 @@ def test_a_large_order_fills_in_several_executions() -> None:
     floor = Floor()
     order = floor.market(SELL, 25)
     floor.wait(0.2)
-    assert (order.state, order.filled, order.remaining) == (OrderState.PART_FILLED, 10, 15)
+    assert (order.state, order.filled, order.remaining) == (SimOrderState.PART_FILLED, 10, 15)
     floor.wait()
     assert [each.quantity for each in floor.exchange.executions] == [10, 10, 5]
     assert [each.position for each in floor.exchange.executions] == [-10, -20, -25]
-    assert order.state is OrderState.FILLED
+    assert order.state is SimOrderState.FILLED
 
 
 def test_a_limit_order_waits_for_its_price_and_gets_it_or_better() -> None:
@@ -110,7 +120,7 @@ def test_a_limit_order_through_the_market_fills_at_the_market() -> None:
     floor = Floor()
     order = floor.limit(BUY, 40)
     floor.wait()
-    assert order.state is OrderState.FILLED
+    assert order.state is SimOrderState.FILLED
     assert order.filled_ticks < order.terms.limit_ticks - 20
 
 
@@ -118,17 +128,17 @@ def test_a_stop_order_waits_for_its_trigger_and_fills_after_it() -> None:
     floor = Floor()
     order = floor.stop(SELL, -8)
     floor.wait()
-    assert (order.state, order.triggered) == (OrderState.WORKING, False)
+    assert (order.state, order.triggered) == (SimOrderState.WORKING, False)
     floor.wait(6 * 3600)
-    assert order.state is OrderState.FILLED
-    before = floor.exchange.executions[0].at - timedelta(seconds=Pace().fill_seconds)
+    assert order.state is SimOrderState.FILLED
+    before = floor.exchange.executions[0].at - timedelta(seconds=ExchangePace().fill_seconds)
     assert floor.exchange.market.top(ES, before).last <= order.terms.stop_ticks
 
 
 def test_a_stop_limit_order_is_pending_until_its_trigger() -> None:
     floor = Floor()
     stop, limit = floor.price(-8), floor.price(-400)
-    order = floor.submit(OrderTerms(ES, SELL, 1, OrderType.STOP_LIMIT, limit_price=limit, stop_price=stop))
+    order = floor.submit(OrderTerms(ES, SELL, 1, SimOrderType.STOP_LIMIT, limit_price=limit, stop_price=stop))
     floor.wait()
     assert floor.states(order)[-1] == "TriggerPending"
     floor.wait(6 * 3600)
@@ -141,7 +151,7 @@ def test_a_cancelled_order_is_pending_first() -> None:
     floor.wait()
     floor.exchange.cancel(order, floor.now)
     floor.exchange.cancel(order, floor.now)
-    assert order.state is OrderState.CANCEL_PENDING
+    assert order.state is SimOrderState.CANCEL_PENDING
     floor.wait()
     assert floor.states(order)[-2:] == ["CancelPending", "Cancelled"]
 
@@ -169,9 +179,9 @@ def test_changed_terms_are_in_place_a_little_later() -> None:
     floor.wait()
     before, after = order.terms, replace(order.terms, limit_price=floor.price(-300), quantity=3)
     floor.exchange.change(order, after, floor.now)
-    assert (order.state, order.terms) == (OrderState.CHANGE_PENDING, before)
+    assert (order.state, order.terms) == (SimOrderState.CHANGE_PENDING, before)
     floor.wait()
-    assert (order.state, order.terms) == (OrderState.WORKING, after)
+    assert (order.state, order.terms) == (SimOrderState.WORKING, after)
 
 
 def test_terms_that_the_broker_does_not_take_leave_the_old_ones() -> None:
@@ -181,7 +191,7 @@ def test_terms_that_the_broker_does_not_take_leave_the_old_ones() -> None:
     before = order.terms
     floor.exchange.change(order, replace(order.terms, stop_price=floor.price(400)), floor.now)
     floor.wait()
-    assert order.state is OrderState.WORKING
+    assert order.state is SimOrderState.WORKING
     assert order.terms == before
     assert floor.exchange.record.transitions[-1].error
 
@@ -201,7 +211,7 @@ def test_an_order_that_is_not_accepted_yet_is_changed_at_once() -> None:
     floor = Floor()
     order = floor.limit(BUY, -400)
     floor.exchange.change(order, replace(order.terms, quantity=2), floor.now)
-    assert (order.state, order.terms.quantity) == (OrderState.SUBMITTED, 2)
+    assert (order.state, order.terms.quantity) == (SimOrderState.SUBMITTED, 2)
 
 
 def test_a_change_never_shrinks_an_order_below_what_has_filled() -> None:
@@ -211,7 +221,7 @@ def test_a_change_never_shrinks_an_order_below_what_has_filled() -> None:
     floor.wait()
     floor.exchange.change(order, replace(order.terms, quantity=1), floor.now)
     floor.wait()
-    assert (order.filled, order.terms.quantity, order.state) == (4, 5, OrderState.PART_FILLED)
+    assert (order.filled, order.terms.quantity, order.state) == (4, 5, SimOrderState.PART_FILLED)
 
 
 def test_the_fill_of_one_order_cancels_the_other_of_its_group() -> None:
@@ -228,16 +238,16 @@ def test_cancelling_one_order_cancels_the_other_of_its_group() -> None:
     floor.wait()
     floor.exchange.cancel(stop, floor.now)
     floor.wait()
-    assert target.state is OrderState.CANCELLED
+    assert target.state is SimOrderState.CANCELLED
 
 
 def test_a_partial_fill_cancels_the_other_and_goes_on() -> None:
     floor = Floor()
     entry, other = floor.limit(BUY, 40, quantity=12, oco_id="a"), floor.limit(BUY, -400, oco_id="a")
     floor.wait(0.2)
-    assert (entry.state, other.state) == (OrderState.PART_FILLED, OrderState.CANCELLED)
+    assert (entry.state, other.state) == (SimOrderState.PART_FILLED, SimOrderState.CANCELLED)
     floor.wait()
-    assert entry.state is OrderState.FILLED
+    assert entry.state is SimOrderState.FILLED
 
 
 def test_a_group_that_is_over_is_burnt_for_ever() -> None:
@@ -248,7 +258,7 @@ def test_a_group_that_is_over_is_burnt_for_ever() -> None:
     floor.wait(86_400)
     late = floor.limit(BUY, -400, oco_id="a")
     floor.wait()
-    assert late.state is OrderState.REJECTED
+    assert late.state is SimOrderState.REJECTED
     assert "already been used" in str(late.error)
 
 
@@ -260,9 +270,10 @@ def test_a_late_comer_to_a_burnt_group_harms_nobody() -> None:
     floor.wait()
     floor.limit(BUY, -400, oco_id="a")
     floor.wait()
-    assert entry.state is OrderState.PART_FILLED
+    assert entry.state is SimOrderState.PART_FILLED
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.tuples(st.integers(2, 40), st.integers(2, 40), st.integers(1, 600)), min_size=1, max_size=6),
     st.integers(1, 50),
@@ -277,6 +288,7 @@ def test_two_orders_of_a_group_never_both_fill(pairs: list[tuple[int, int, int]]
     assert all(sum(order.filled for order in group) <= 1 for group in groups)
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(0.01, 400), min_size=1, max_size=12), st.integers(1, 50))
 def test_looking_more_often_changes_nothing(pauses: list[float], seed: int) -> None:
     def run(pauses: list[float]) -> list[tuple[str, datetime, int, int]]:
@@ -297,11 +309,11 @@ def test_looking_more_often_changes_nothing(pauses: list[float], seed: int) -> N
 def test_orders_of_the_day_expire_with_the_session_and_others_stay() -> None:
     floor = Floor()
     day = floor.limit(BUY, -2000)
-    gtc = floor.submit(replace(day.terms, time_in_force=TimeInForce.GTC))
+    gtc = floor.submit(replace(day.terms, time_in_force=SimTimeInForce.GTC))
     floor.wait(7 * 3600)
-    assert day.state is OrderState.CANCELLED
-    assert floor.exchange.record.of(day.id, day)[-1].at == datetime(2026, 9, 9, 21, 0, tzinfo=UTC)
-    assert gtc.state is OrderState.WORKING
+    assert day.state is SimOrderState.CANCELLED
+    assert floor.exchange.record.history_of(day.id, day)[-1].at == datetime(2026, 9, 9, 21, 0, tzinfo=UTC)
+    assert gtc.state is SimOrderState.WORKING
 
 
 def test_a_group_that_expires_is_cancelled_once() -> None:
@@ -323,7 +335,7 @@ def test_the_simulated_account_holds_a_market_order_until_the_open() -> None:
     floor = Floor(CLOSED)
     order = floor.market(BUY, 1)
     floor.wait()
-    assert order.state is OrderState.ACCEPTED
+    assert order.state is SimOrderState.ACCEPTED
     floor.wait(3600)
     assert floor.states(order)[-3:] == ["Accepted", "Working", "Filled"]
     assert floor.exchange.executions[0].at == datetime(2026, 9, 9, 22, 0, tzinfo=UTC)
@@ -333,7 +345,7 @@ def test_a_real_broker_rejects_a_market_order_while_the_market_is_closed() -> No
     floor = Floor(CLOSED)
     order = floor.market(BUY, 1, "APEX-482910")
     floor.wait()
-    assert (order.state, order.error) == (OrderState.REJECTED, "Market is closed")
+    assert (order.state, order.error) == (SimOrderState.REJECTED, "Market is closed")
 
 
 def test_a_session_begins_with_new_figures() -> None:
@@ -365,7 +377,7 @@ def test_a_fault_stops_an_order_on_its_way(fault: Fault, states: list[str]) -> N
     struck, spared = floor.market(BUY, 4), floor.market(BUY, 4)
     floor.wait(600)
     assert floor.states(struck) == states
-    assert spared.state is OrderState.FILLED
+    assert spared.state is SimOrderState.FILLED
 
 
 @pytest.mark.parametrize("fault", [Fault.FROZEN_ORDERS, Fault.NO_FILL, Fault.PARTIAL_FILL_STUCK])
@@ -377,7 +389,7 @@ def test_an_order_goes_on_when_its_fault_is_disarmed(fault: Fault) -> None:
     floor.faults.disarm(fault)
     floor.wait()
     floor.wait()
-    assert (order.state, order.filled) == (OrderState.FILLED, 4)
+    assert (order.state, order.filled) == (SimOrderState.FILLED, 4)
 
 
 def test_a_frozen_order_cannot_be_cancelled() -> None:
@@ -386,7 +398,7 @@ def test_a_frozen_order_cannot_be_cancelled() -> None:
     order = floor.market(BUY, 1)
     floor.exchange.cancel(order, floor.now)
     floor.wait()
-    assert order.state is OrderState.SUBMITTED
+    assert order.state is SimOrderState.SUBMITTED
 
 
 def test_simulated_orders_have_long_ids_and_real_ones_numbers() -> None:
@@ -404,6 +416,6 @@ def test_a_world_with_the_same_seed_has_the_same_ids() -> None:
 
 def test_an_exchange_has_to_begin() -> None:
     faults = Faults()
-    exchange = Exchange(Market(7, MarketHours.GLOBEX, faults), faults, Pace(), (SIM,))
+    exchange = Exchange(Market(7, MarketHours.GLOBEX, faults), faults, ExchangePace(), (SIM,))
     with pytest.raises(RuntimeError, match="begun"):
         exchange.advance(NOW)

@@ -9,21 +9,28 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ct_mcp.simulator.bracketing import Bracket, bracketed
-from ct_mcp.simulator.closing import Scope, flatten
-from ct_mcp.simulator.exchange import Exchange, Pace
+from ct_mcp.simulator.accounts import LIVE, SIM
+from ct_mcp.simulator.commands import (
+    BracketRequest,
+    DeferredOrder,
+    FlattenScope,
+    Steps,
+    cancel_and_bracket,
+    cancel_and_place,
+    close_and_place,
+    flatten,
+    reversing_terms,
+)
+from ct_mcp.simulator.exchange import Exchange, ExchangePace
 from ct_mcp.simulator.faults import Faults
 from ct_mcp.simulator.hours import MarketHours
-from ct_mcp.simulator.ledger import LIVE, SIM
 from ct_mcp.simulator.market import Market
-from ct_mcp.simulator.orders import TERMINAL, Action, OrderLabels, OrderState, OrderTerms, OrderType
-from ct_mcp.simulator.products import Contract
-from ct_mcp.simulator.steps import Steps
-from ct_mcp.simulator.strategies import COMPILED, SEEDS, Plan, Strategies
-from ct_mcp.simulator.turning import Entry, replaced, the_other_way, turned
+from ct_mcp.simulator.orders import TERMINAL, Action, OrderLabels, OrderTerms, SimOrderState, SimOrderType
+from ct_mcp.simulator.products import SimContract
+from ct_mcp.simulator.strategies import COMPILED, SEEDED_STRATEGIES, Strategies, StrategyPlan
 
 NOW = datetime(2026, 9, 9, 20, 30, tzinfo=UTC)  # half an hour before the close
-CONTRACTS = (Contract("ES", 2026, 9), Contract("MES", 2026, 9), Contract("CL", 2026, 10))
+CONTRACTS = (SimContract("ES", 2026, 9), SimContract("MES", 2026, 9), SimContract("CL", 2026, 10))
 CarryOut = Callable[..., tuple[Any, datetime]]
 DOINGS = ["place", "place", "place", "cancel", "change", "flatten", "wait"]
 IN_STEPS = ["reverse", "turn", "replace", "bracket", "bracket"]
@@ -34,7 +41,7 @@ STEP = st.fixed_dictionaries(
         "account": st.sampled_from(["Sim101", "APEX-482910"]),
         "contract": st.sampled_from(CONTRACTS),
         "action": st.sampled_from(Action),
-        "kind": st.sampled_from(OrderType),
+        "kind": st.sampled_from(SimOrderType),
         "quantity": st.integers(1, 25),
         "away": st.integers(-20, 20),
         "group": st.sampled_from([None, None, "a", "b"]),
@@ -50,10 +57,10 @@ class Floor:
 
     def __init__(self, seed: int, carry_out: CarryOut) -> None:
         faults = Faults()
-        self.exchange = Exchange(Market(seed, MarketHours.GLOBEX, faults), faults, Pace(), (SIM, LIVE))
+        self.exchange = Exchange(Market(seed, MarketHours.GLOBEX, faults), faults, ExchangePace(), (SIM, LIVE))
         self.now = NOW
         self.exchange.begin(NOW)
-        self.strategies = Strategies(self.exchange, SEEDS, NOW)
+        self.strategies = Strategies(self.exchange, SEEDED_STRATEGIES, NOW)
         self._carry_out = carry_out
 
     def lives_through(self, steps: list[Step]) -> None:
@@ -75,7 +82,7 @@ class Floor:
             case "change" if live:
                 self.exchange.change(live[0], replace(live[0].terms, quantity=live[-1].terms.quantity), self.now)
             case "flatten":
-                flatten(self.exchange, Scope("Flatten", entry.account), self.now)
+                flatten(self.exchange, FlattenScope("Flatten", entry.account), self.now)
 
     def _in_several(self, step: Step) -> None:
         entry = self._entry(step)
@@ -83,36 +90,36 @@ class Floor:
         live = self.exchange.live_orders(step["account"])
         match step["do"]:
             case "reverse" if held and held.quantity:
-                self._take(turned(self.exchange, replace(entry, terms=the_other_way(held)), self.now))
+                self._take(close_and_place(self.exchange, replace(entry, terms=reversing_terms(held)), self.now))
             case "turn":
-                self._take(turned(self.exchange, entry, self.now))
+                self._take(close_and_place(self.exchange, entry, self.now))
             case "replace" if live:
-                self._take(replaced(self.exchange, live[0], entry, self.now))
+                self._take(cancel_and_place(self.exchange, live[0], entry, self.now))
             case "bracket":
                 terms = entry.terms
                 prices = (terms.limit_price, terms.stop_price)
-                wanted = Bracket(entry.account, terms.contract, terms.action, terms.quantity, *prices, 0.25)
-                self._take(bracketed(self.exchange, wanted, self.now))
+                wanted = BracketRequest(entry.account, terms.contract, terms.action, terms.quantity, *prices, 0.25)
+                self._take(cancel_and_bracket(self.exchange, wanted, self.now))
 
     def _with_strategies(self, step: Step) -> None:
         last = self.strategies.all[-1]
         match step["do"]:
             case "start":
                 sizes = {"Quantity": step["quantity"], "StopTicks": step["away"]}
-                plan = Plan(COMPILED["HoldLong"], step["account"], step["contract"], parameters=sizes)
+                plan = StrategyPlan(COMPILED["HoldLong"], step["account"], step["contract"], parameters=sizes)
                 self.strategies.start(plan, self.now)
             case "disable":
                 self.strategies.disable(last, self.now)
             case "close":
                 self.strategies.close(last, self.now)
 
-    def _entry(self, step: Step) -> Entry:
+    def _entry(self, step: Step) -> DeferredOrder:
         contract, action, away = step["contract"], step["action"], step["away"]
         last = self.exchange.market.top(contract, self.now).last
         limit, stop = contract.product.price(last + away), contract.product.price(last + action.sign * abs(away))
         terms = OrderTerms(contract, action, step["quantity"], step["kind"], limit_price=limit, stop_price=stop)
         labels = OrderLabels(oco_id=step["group"], template=step["template"])
-        return Entry(self.exchange.accounts[step["account"]], terms, labels)
+        return DeferredOrder(self.exchange.accounts[step["account"]], terms, labels)
 
     def _take(self, steps: Steps[Any]) -> None:
         _, self.now = self._carry_out(self.exchange, steps, self.now)
@@ -124,6 +131,7 @@ def _lived(steps: list[Step], seed: int, carry_out: CarryOut) -> Floor:
     return floor
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(st.lists(STEP, max_size=25), st.integers(1, 20))
 def test_the_books_agree_whatever_is_done(carry_out: CarryOut, steps: list[Step], seed: int) -> None:
@@ -153,6 +161,7 @@ def test_the_books_agree_whatever_is_done(carry_out: CarryOut, steps: list[Step]
         assert account.opening_cash + account.realized == pytest.approx(account.cash, abs=1e-3)
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(st.lists(STEP, max_size=25), st.integers(1, 20))
 def test_only_one_order_of_a_group_ever_fills(carry_out: CarryOut, steps: list[Step], seed: int) -> None:
@@ -161,6 +170,7 @@ def test_only_one_order_of_a_group_ever_fills(carry_out: CarryOut, steps: list[S
     assert len(filled) == len(set(filled))
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(st.lists(STEP.filter(lambda step: step["seconds"] <= 60), max_size=25), st.integers(1, 20))
 def test_flattening_twice_leaves_nothing(carry_out: CarryOut, steps: list[Step], seed: int) -> None:
@@ -168,13 +178,14 @@ def test_flattening_twice_leaves_nothing(carry_out: CarryOut, steps: list[Step],
     floor = _lived(steps, seed, carry_out)
     exchange, now = floor.exchange, floor.now
     for _ in range(2):
-        flatten(exchange, Scope("FlattenEverything"), now)
+        flatten(exchange, FlattenScope("FlattenEverything"), now)
         now += timedelta(seconds=60)
         exchange.advance(now)
     assert [account.open_positions() for account in exchange.accounts.values()] == [[], []]
     assert [exchange.live_orders(name) for name in exchange.accounts] == [[], []]
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(st.lists(STEP, max_size=25), st.integers(1, 20))
 def test_a_bracket_is_never_larger_than_its_entry_has_filled(carry_out: CarryOut, steps: list[Step], seed: int) -> None:
@@ -185,6 +196,7 @@ def test_a_bracket_is_never_larger_than_its_entry_has_filled(carry_out: CarryOut
         assert sum(stops) <= entry.filled
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(st.lists(STEP, max_size=25), st.integers(1, 20))
 def test_what_a_strategy_owns_is_its_own(carry_out: CarryOut, steps: list[Step], seed: int) -> None:
@@ -194,5 +206,5 @@ def test_what_a_strategy_owns_is_its_own(carry_out: CarryOut, steps: list[Step],
         assert {order.account for order in orders} <= {strategy.plan.account}
         assert {order.terms.contract for order in orders} <= {strategy.plan.contract}
         if strategy.is_terminated:
-            standing = [order.labels.name for order in orders if order.state is OrderState.WORKING]
+            standing = [order.labels.name for order in orders if order.state is SimOrderState.WORKING]
             assert set(standing) <= {"Exit"}

@@ -7,10 +7,9 @@ import anyio
 import httpx
 import pytest
 
+from ct_mcp.simulator.fault_responses import FAULTS_AFTER_ACCEPT, FAULTS_BEFORE_ACCEPT, HOSTILE_TEXT
 from ct_mcp.simulator.faults import Fault
-from ct_mcp.simulator.misbehaviour import AFTER, BEFORE
-from ct_mcp.simulator.rest.hostile import HOSTILE
-from ct_mcp.simulator.world import Simulator
+from ct_mcp.simulator.simulator import Simulator
 
 Call = Callable[..., Awaitable[Any]]
 Place = Callable[..., Awaitable[str]]
@@ -74,7 +73,7 @@ async def test_a_fault_answers_as_its_description_says(
 
 def test_every_fault_of_the_wire_is_proved_here() -> None:
     proved = {fault for fault, *_ in (*CUTS, *ANSWERS)} | {Fault.SLOW_ANSWER}
-    assert proved == {*BEFORE, *AFTER, Fault.ADDON_OFFLINE}
+    assert proved == {*FAULTS_BEFORE_ACCEPT, *FAULTS_AFTER_ACCEPT, Fault.ADDON_OFFLINE}
 
 
 @pytest.mark.parametrize(
@@ -100,7 +99,7 @@ async def test_a_slow_answer_comes_when_it_is_released(sim: Simulator, client: h
     async def send() -> None:
         answers.append((await client.post(PLACE, json=ORDER)).status_code)
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(send)
             await sim.faults.slow_answer_waits()
@@ -149,5 +148,5 @@ async def test_names_and_errors_can_be_hostile(sim: Simulator, call: Call, place
     error = await call("GET", "/accounts/Sim999", status=400)
     story = await call("GET", f"/accounts/Sim101/orders/{placed}/lifecycle")
     texts = (account["displayName"], order["name"], error["error"], story["events"][-1]["nativeError"])
-    assert all(HOSTILE in text for text in texts)
+    assert all(HOSTILE_TEXT in text for text in texts)
     assert account["name"] == "Sim101"

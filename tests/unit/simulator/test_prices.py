@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ct_mcp.simulator.prices import KNOT_SECONDS, extent_between, ticks_at, traded_between
+from ct_mcp.simulator.prices import KNOT_SECONDS, range_between, ticks_at, traded_between
 from ct_mcp.simulator.products import PRODUCTS
 
 SECONDS = st.integers(1_700_000_000, 1_900_000_000)
@@ -34,7 +34,7 @@ def test_prices_do_not_jump(seconds: int) -> None:
 
 @given(SECONDS, st.integers(1, 20_000), st.lists(st.floats(0, 1), min_size=1, max_size=20))
 def test_every_price_of_a_window_lies_between_its_low_and_its_high(start: int, length: int, at: list[float]) -> None:
-    extent = extent_between(3, "CL", start, start + length)
+    extent = range_between(3, "CL", start, start + length)
     prices = [ticks_at(3, "CL", start + length * share) for share in at]
     assert extent.low - 1e-9 <= min(prices)
     assert max(prices) <= extent.high + 1e-9
@@ -45,7 +45,7 @@ def test_every_price_of_a_window_lies_between_its_low_and_its_high(start: int, l
 def test_high_and_low_are_prices_of_the_path(start: int, knots: int) -> None:
     start -= start % KNOT_SECONDS
     prices = [ticks_at(3, "GC", start + KNOT_SECONDS * knot) for knot in range(knots + 1)]
-    extent = extent_between(3, "GC", start, start + KNOT_SECONDS * knots)
+    extent = range_between(3, "GC", start, start + KNOT_SECONDS * knots)
     assert (extent.low, extent.high) == (min(prices), max(prices))
 
 

@@ -8,7 +8,7 @@ import pytest
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.faults import Fault
 from ct_mcp.simulator.server import serve, served
-from ct_mcp.simulator.world import Simulator
+from ct_mcp.simulator.simulator import Simulator
 
 ORDER = {"instrument": "ES", "action": "BUY", "quantity": 1, "orderType": "MARKET", "timeInForce": "DAY"}
 HEADERS = {"Authorization": "Bearer test-token"}

@@ -1,13 +1,13 @@
-"""The front door: one object that holds a whole world."""
+"""The simulator as one object."""
 
 from datetime import UTC, datetime
 
 import httpx
 import pytest
 
+from ct_mcp.simulator.accounts import AccountSpec
 from ct_mcp.simulator.clock import ManualClock
-from ct_mcp.simulator.ledger import AccountSpec
-from ct_mcp.simulator.world import Settings, Simulator
+from ct_mcp.simulator.simulator import Simulator, SimulatorSettings
 
 NOW = datetime(2026, 9, 9, 14, 30, tzinfo=UTC)
 ORDER = {"instrument": "ES", "action": "BUY", "quantity": 25, "orderType": "MARKET", "timeInForce": "DAY"}
@@ -51,6 +51,6 @@ def test_hours_that_nobody_keeps_are_refused() -> None:
 
 def test_the_accounts_can_be_others() -> None:
     spec = AccountSpec(9, "Paper", "Paper", "Simulator", "Sim", cash=1_000.0)
-    sim = Simulator(clock=ManualClock(NOW), settings=Settings(accounts=(spec,)))
+    sim = Simulator(clock=ManualClock(NOW), settings=SimulatorSettings(accounts=(spec,)))
     assert list(sim.exchange.accounts) == ["Paper"]
     assert spec.is_simulated

@@ -4,17 +4,24 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ct_mcp.simulator.exchange import Exchange, Pace
+from ct_mcp.simulator.accounts import LIVE, SIM
+from ct_mcp.simulator.exchange import Exchange, ExchangePace
 from ct_mcp.simulator.faults import Faults
 from ct_mcp.simulator.hours import MarketHours
-from ct_mcp.simulator.ledger import LIVE, SIM
 from ct_mcp.simulator.market import Market
-from ct_mcp.simulator.orders import Action, OrderLabels, OrderState, OrderTerms, OrderType
-from ct_mcp.simulator.products import Contract
-from ct_mcp.simulator.strategies import COMPILED, SEEDS, Plan, Strategies, Strategy, StrategyState
+from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, SimOrderState, SimOrderType
+from ct_mcp.simulator.products import SimContract
+from ct_mcp.simulator.strategies import (
+    COMPILED,
+    SEEDED_STRATEGIES,
+    SimStrategy,
+    SimStrategyState,
+    Strategies,
+    StrategyPlan,
+)
 
 NOW = datetime(2026, 9, 9, 14, 30, tzinfo=UTC)
-ES = Contract("ES", 2026, 9)
+ES = SimContract("ES", 2026, 9)
 
 
 class Floor:
@@ -22,24 +29,24 @@ class Floor:
 
     def __init__(self) -> None:
         faults = Faults()
-        self.exchange = Exchange(Market(7, MarketHours.GLOBEX, faults), faults, Pace(), (SIM, LIVE))
+        self.exchange = Exchange(Market(7, MarketHours.GLOBEX, faults), faults, ExchangePace(), (SIM, LIVE))
         self.exchange.begin(NOW)
         self.now = NOW
-        self.strategies = Strategies(self.exchange, SEEDS, NOW)
+        self.strategies = Strategies(self.exchange, SEEDED_STRATEGIES, NOW)
 
     @property
     def held(self) -> int:
         return self.exchange.accounts["Sim101"].net(ES)
 
-    def start(self, name: str = "HoldLong", **parameters: int) -> Strategy:
-        return self.strategies.start(Plan(COMPILED[name], "Sim101", ES, parameters=parameters), self.now)
+    def start(self, name: str = "HoldLong", **parameters: int) -> SimStrategy:
+        return self.strategies.start(StrategyPlan(COMPILED[name], "Sim101", ES, parameters=parameters), self.now)
 
     def wait(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
         self.exchange.advance(self.now)
 
     def trade(self, action: Action, quantity: int) -> None:
-        terms = OrderTerms(ES, action, quantity, OrderType.MARKET)
+        terms = OrderTerms(ES, action, quantity, SimOrderType.MARKET)
         self.exchange.submit(self.exchange.accounts["Sim101"], terms, OrderLabels(), self.now)
         self.wait(1)
 
@@ -63,9 +70,9 @@ def test_three_strategies_are_there_from_the_beginning_and_do_nothing(floor: Flo
 
 def test_a_strategy_of_an_account_that_is_not_there_is_left_out() -> None:
     faults = Faults()
-    exchange = Exchange(Market(7, MarketHours.GLOBEX, faults), faults, Pace(), (LIVE,))
+    exchange = Exchange(Market(7, MarketHours.GLOBEX, faults), faults, ExchangePace(), (LIVE,))
     exchange.begin(NOW)
-    assert [each.plan.account for each in Strategies(exchange, SEEDS, NOW).all] == ["APEX-482910"]
+    assert [each.plan.account for each in Strategies(exchange, SEEDED_STRATEGIES, NOW).all] == ["APEX-482910"]
 
 
 def test_a_strategy_comes_to_real_time_a_little_after_its_start(floor: Floor) -> None:
@@ -74,7 +81,7 @@ def test_a_strategy_comes_to_real_time_a_little_after_its_start(floor: Floor) ->
     for seconds in (0.5, 0.5, 3600):
         floor.wait(seconds)
         states.append(strategy.state)
-    assert states == [StrategyState.HISTORICAL, StrategyState.REALTIME, StrategyState.REALTIME]
+    assert states == [SimStrategyState.HISTORICAL, SimStrategyState.REALTIME, SimStrategyState.REALTIME]
     assert floor.exchange.orders == []
 
 
@@ -84,7 +91,7 @@ def test_the_one_that_trades_buys_and_then_protects_itself(floor: Floor) -> None
     assert (floor.held, floor.exchange.live_orders("Sim101")) == (2, [])
     floor.wait(1)
     (stop,) = floor.exchange.live_orders("Sim101")
-    assert (stop.terms.order_type, stop.terms.action, stop.terms.quantity) == (OrderType.STOP_MARKET, Action.SELL, 2)
+    assert (stop.terms.order_type, stop.terms.action, stop.terms.quantity) == (SimOrderType.STOP_MARKET, Action.SELL, 2)
     assert {order.owner_id for order in floor.exchange.orders} == {int(strategy.id)}
     assert floor.strategies.net(strategy) == 2
 
@@ -109,8 +116,8 @@ def test_a_paused_strategy_keeps_its_position_and_loses_its_stop(floor: Floor) -
     (stop,) = floor.exchange.live_orders("Sim101")
     floor.strategies.disable(strategy, floor.now)
     floor.wait(1)
-    assert (stop.state, floor.held, strategy.is_enabled) == (OrderState.CANCELLED, 2, False)
-    assert strategy.state is StrategyState.REALTIME
+    assert (stop.state, floor.held, strategy.is_enabled) == (SimOrderState.CANCELLED, 2, False)
+    assert strategy.state is SimStrategyState.REALTIME
 
 
 def test_pausing_touches_nobody_elses_orders(floor: Floor) -> None:
@@ -137,8 +144,12 @@ def test_a_closed_strategy_leaves_with_its_position_and_its_orders(floor: Floor)
     order = floor.strategies.close(strategy, floor.now)
     assert order is not None
     floor.wait(1)
-    assert (order.state, floor.held, floor.exchange.live_orders("Sim101")) == (OrderState.FILLED, 1, [])
-    assert (strategy.state, strategy.is_enabled, floor.strategies.net(strategy)) == (StrategyState.FINALIZED, False, 0)
+    assert (order.state, floor.held, floor.exchange.live_orders("Sim101")) == (SimOrderState.FILLED, 1, [])
+    assert (strategy.state, strategy.is_enabled, floor.strategies.net(strategy)) == (
+        SimStrategyState.FINALIZED,
+        False,
+        0,
+    )
 
 
 @pytest.mark.parametrize(("sold", "left"), [(1, 0), (2, 0), (5, -3)])
@@ -155,7 +166,7 @@ def test_a_strategy_that_is_closed_early_never_trades(floor: Floor) -> None:
     strategy = floor.start()
     assert floor.strategies.close(strategy, floor.now) is None
     floor.wait(60)
-    assert (strategy.state, floor.exchange.orders) == (StrategyState.FINALIZED, [])
+    assert (strategy.state, floor.exchange.orders) == (SimStrategyState.FINALIZED, [])
 
 
 def test_two_starts_of_one_class_both_trade(floor: Floor) -> None:

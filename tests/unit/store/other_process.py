@@ -1,4 +1,7 @@
-"""Another process on the same store: ``python racer.py COMMAND FOLDER ...``. It says "ready" and waits for a line."""
+"""Another process on the same store: ``python other_process.py COMMAND FOLDER ...``.
+
+It says "ready" and waits for a line.
+"""
 
 import os
 import sys
@@ -10,7 +13,7 @@ from sqlite3 import Connection
 import anyio
 
 from ct_mcp.errors import StoreFailed
-from ct_mcp.store import ledger
+from ct_mcp.store import journal_table
 from ct_mcp.store.database import Database
 from ct_mcp.store.journal import EntryKind, NewEntry
 from ct_mcp.store.sqlite import FILE_NAME, SqliteStore
@@ -53,7 +56,7 @@ async def die(folder: Path) -> None:
 
 
 def _append_and_wait(connection: Connection) -> None:
-    ledger.append(connection, NewEntry(EntryKind.ASKED, "never committed"), NOW)
+    journal_table.append(connection, NewEntry(EntryKind.ASKED, "never committed"), NOW)
     wait_for_the_word("begun")
 
 

@@ -1,4 +1,4 @@
-"""The file: opened for its owner, safe on disk, and its troubles in words."""
+"""The file: opened for its owner, safe on disk, and its failures in plain words."""
 
 import os
 import sqlite3
@@ -15,8 +15,8 @@ from threading import Barrier, Event
 import pytest
 
 from ct_mcp.errors import StoreFailed
-from ct_mcp.store import ledger
-from ct_mcp.store.database import Database, in_words
+from ct_mcp.store import journal_table
+from ct_mcp.store.database import Database, describe_failure
 from ct_mcp.store.journal import EntryKind, NewEntry
 
 NOW = datetime(2026, 11, 23, 15, 30, tzinfo=UTC)
@@ -34,11 +34,28 @@ def database(path: Path) -> Iterator[Database]:
 
 
 def write(database: Database, text: str = "x") -> None:
-    database.write(ledger.append, NewEntry(EntryKind.ASKED, text), NOW)
+    database.write(journal_table.append, NewEntry(EntryKind.ASKED, text), NOW)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="rights of files are others there: by hand")
+@pytest.mark.parametrize("ending", [None, "", "-wal", "-shm"])
+def test_a_file_that_others_may_change_is_not_opened(database: Database, path: Path, ending: str | None) -> None:
+    write(database)
+    with closing(sqlite3.connect(path)) as reader:  # keeps what stands beside the file
+        reader.execute("SELECT * FROM journal").fetchall()
+        database.close()
+        changeable = path.parent if ending is None else path.with_name(path.name + ending)
+        before = stat.S_IMODE(changeable.stat().st_mode)
+        changeable.chmod(before | 0o022)
+        with pytest.raises(StoreFailed, match=f"other users of this machine own {changeable} or may change it") as said:
+            write(database)
+        assert f"make it yours alone (chmod go-w '{changeable}'" in said.value.advice
+        changeable.chmod(before)
+        write(database)
 
 
 def count(database: Database) -> int:
-    return len(database.read(ledger.newest, 1000, None, None))
+    return len(database.read(journal_table.newest, 1000, None, None))
 
 
 def pragma(connection: Connection, name: str) -> object:
@@ -87,7 +104,7 @@ def test_a_call_after_closing_opens_the_file_again(database: Database) -> None:
 
 def test_a_write_that_fails_halfway_leaves_nothing_behind(database: Database) -> None:
     def fail_halfway(connection: Connection) -> None:
-        ledger.append(connection, NewEntry(EntryKind.ASKED, "half"), NOW)
+        journal_table.append(connection, NewEntry(EntryKind.ASKED, "half"), NOW)
         raise ZeroDivisionError
 
     write(database)
@@ -95,7 +112,7 @@ def test_a_write_that_fails_halfway_leaves_nothing_behind(database: Database) ->
         database.write(fail_halfway)
     assert count(database) == 1
     write(database)
-    assert database.read(ledger.verify).ok
+    assert database.read(journal_table.verify).ok
 
 
 def test_a_locked_file_is_given_up_after_the_busy_timeout(database: Database, path: Path) -> None:
@@ -131,26 +148,26 @@ def test_a_new_file_held_for_a_moment_is_waited_for(path: Path) -> None:
         waiting = one.submit(write, patient)
         assert still_waits(waiting)
         holder.execute("ROLLBACK")
-        waiting.result(timeout=30)
+        waiting.result(timeout=60)
 
 
 def test_a_second_thread_waits_until_the_first_has_committed(database: Database) -> None:
     begun, go_on = Event(), Event()
 
     def pause_halfway(connection: Connection) -> None:
-        ledger.append(connection, NewEntry(EntryKind.ASKED, "first"), NOW)
+        journal_table.append(connection, NewEntry(EntryKind.ASKED, "first"), NOW)
         begun.set()
-        assert go_on.wait(timeout=30)
+        assert go_on.wait(timeout=60)
 
     with ThreadPoolExecutor(2) as threads:
         first = threads.submit(database.write, pause_halfway)
-        assert begun.wait(timeout=30)
+        assert begun.wait(timeout=60)
         second = threads.submit(write, database)
         assert still_waits(second)
         go_on.set()
-        first.result(timeout=30)
-        second.result(timeout=30)
-    assert database.read(ledger.verify).count == 2
+        first.result(timeout=60)
+        second.result(timeout=60)
+    assert database.read(journal_table.verify).count == 2
 
 
 def test_all_who_make_the_same_new_file_at_once_get_it(tmp_path: Path) -> None:
@@ -158,7 +175,7 @@ def test_all_who_make_the_same_new_file_at_once_get_it(tmp_path: Path) -> None:
 
     def make(number: int) -> None:
         for round_ in range(30):
-            together.wait(timeout=30)
+            together.wait(timeout=60)
             with closing(Database(tmp_path / str(round_) / "file.sqlite3", 10)) as database:
                 write(database, f"{number}")
 
@@ -197,7 +214,7 @@ def test_a_full_disk_is_said_and_leaves_the_file_sound(database: Database) -> No
     database.read(pragma, f"max_page_count = {database.read(pragma, 'page_count')}")
     with pytest.raises(StoreFailed, match=r"the disk is full.*free disk space"):
         write(database, "x" * 100_000)
-    assert database.read(ledger.verify).count == 1
+    assert database.read(journal_table.verify).count == 1
 
 
 def test_a_state_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
@@ -215,7 +232,7 @@ def test_a_folder_in_the_place_of_the_file_is_said(database: Database, path: Pat
 
 def test_text_that_no_file_can_hold_is_refused(database: Database) -> None:
     with pytest.raises(StoreFailed, match="surrogates not allowed"):
-        database.write(ledger.append, NewEntry(EntryKind.ASKED, "x", ticket_id="\ud800"), NOW)
+        database.write(journal_table.append, NewEntry(EntryKind.ASKED, "x", ticket_id="\ud800"), NOW)
 
 
 @pytest.mark.parametrize(
@@ -227,6 +244,7 @@ def test_text_that_no_file_can_hold_is_refused(database: Database) -> None:
         (sqlite3.SQLITE_FULL, "the disk is full"),
         (sqlite3.SQLITE_CORRUPT, "damaged"),
         (sqlite3.SQLITE_NOTADB, "damaged"),
+        (sqlite3.SQLITE_ERROR, "move the file aside"),
         (sqlite3.SQLITE_READONLY, "cannot be used"),
         (sqlite3.SQLITE_IOERR_FSYNC, "cannot be used"),
     ],
@@ -234,20 +252,20 @@ def test_text_that_no_file_can_hold_is_refused(database: Database) -> None:
 def test_each_failure_has_its_words_and_keeps_sqlites_own(code: int, said: str) -> None:
     error = sqlite3.OperationalError("as SQLite says it")
     error.sqlite_errorcode = code
-    failure = str(in_words(error, Path("state.sqlite3")))
+    failure = str(describe_failure(error, Path("state.sqlite3")))
     assert said in failure
     assert "as SQLite says it" in failure
     assert "state.sqlite3" in failure
 
 
 def test_a_failure_of_the_operating_system_has_words_too() -> None:
-    failure = str(in_words(PermissionError(13, os.strerror(13), "state.sqlite3"), Path("state.sqlite3")))
+    failure = str(describe_failure(PermissionError(13, os.strerror(13), "state.sqlite3"), Path("state.sqlite3")))
     assert "Permission denied" in failure
     assert "mend the state folder" in failure
 
 
 def append_at_once(database: Database, text: str = "x") -> bool:
-    return database.write_at_once(ledger.append, NewEntry(EntryKind.ASKED, text), NOW) is not None
+    return database.try_write(journal_table.append, NewEntry(EntryKind.ASKED, text), NOW) is not None
 
 
 def test_what_is_written_at_once_is_written(database: Database) -> None:
@@ -280,13 +298,13 @@ def test_nothing_is_written_at_once_while_another_thread_writes(database: Databa
 
 def test_a_fault_while_writing_at_once_leaves_nothing_behind(database: Database) -> None:
     def breaks(connection: Connection) -> None:
-        ledger.append(connection, NewEntry(EntryKind.ASKED, "half"), NOW)
+        journal_table.append(connection, NewEntry(EntryKind.ASKED, "half"), NOW)
         raise KeyError("ours")
 
     write(database)
     with pytest.raises(KeyError):
-        database.write_at_once(breaks)
+        database.try_write(breaks)
     write(database)
     with pytest.raises(StoreFailed, match="cannot be used"):
-        database.write_at_once(lambda connection: connection.execute("no such statement"))
+        database.try_write(lambda connection: connection.execute("no such statement"))
     assert count(database) == 2

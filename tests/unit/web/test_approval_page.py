@@ -2,16 +2,20 @@
 
 import re
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from ct_mcp.desk.desk import Desk
 from ct_mcp.desk.pin import set_pin
-from ct_mcp.domain.ticket import Approval, Ticket, TicketState
+from ct_mcp.domain.approval import Approval, ApprovalRequest, Finding, FindingKind, Ticket, TicketState
+from ct_mcp.domain.commands import Flatten
 from ct_mcp.simulator.clock import ManualClock
-from ct_mcp.simulator.world import Simulator
+from ct_mcp.simulator.simulator import Simulator
 from ct_mcp.store.journal import EntryKind
 from ct_mcp.store.sqlite import SqliteStore
+from ct_mcp.web.sessions import SessionStore
+from tests.unit.web.conftest import Browser, Enter, Propose, StateOf
 
 LIVE = "APEX-482910"
 
@@ -21,37 +25,39 @@ def deed(ticket: Ticket, verb: str) -> str:
     return f"/ticket/{ticket.ticket_id}/{verb}"
 
 
-async def test_the_order_stands_there_large_with_account_kind_and_risk(enter, propose) -> None:
+async def test_the_order_stands_there_large_with_account_kind_and_risk(enter: Enter, propose: Propose) -> None:
     page = (await enter(await propose(quantity=2))).page
     assert "<strong>SIMULATED</strong>" in page
     assert 'class="account">' in page
     assert "Sim101" in page
     assert re.search(r'<h1 class="order".*BUY.*2 MES \d\d-\d\d.*MARKET.*</h1>', page)
-    assert re.search(r"<dt>Risk</dt><dd>[\d,.]+<small>UsDollar over \d+ ticks", page)
-    assert re.search(r"<dt>Position</dt><dd>flat → \+2</dd>", page)
-    assert "Lapses in <strong data-left" in page
+    assert re.search(r"<dt>Risk</dt><dd>[\d,.]+<small>USD, over \d+ ticks", page)
+    assert re.search(r"<dt>Position</dt><dd>flat now, \+2 after</dd>", page)
+    assert "Expires in <strong data-left" in page
 
 
-async def test_the_rules_that_it_passed_and_those_that_could_not_look_stand_there(enter, propose) -> None:
+async def test_the_rules_that_it_passed_and_those_that_could_not_look_stand_there(
+    enter: Enter, propose: Propose
+) -> None:
     page = (await enter(await propose())).page
     found = re.search(r'<details class="rules"><summary>(\d+) rules passed</summary><ul>(.*?)</ul>', page)
     assert found
     assert found[2].count("<li>") == int(found[1]) > 10
-    assert "quantity is within limit" in found[2]
+    assert "the quantity is within the limit for one order" in found[2]
     assert not re.search(r"<details[^>]* open", page), "folded away: the order comes first"
 
 
-async def test_a_live_account_is_unmistakable_and_asks_for_the_phrase(enter, propose) -> None:
+async def test_a_live_account_is_unmistakable_and_asks_for_the_phrase(enter: Enter, propose: Propose) -> None:
     ticket = await propose(account=LIVE, quantity=2)
     page = (await enter(ticket)).page
     assert "<strong>LIVE</strong><span>REAL MONEY</span>" in page
-    assert 'class="alone live"' in page
+    assert 'class="card ticket live"' in page
     assert "<code>BUY 2 MES</code>" in page
     assert "SIMULATED" not in page
 
 
 async def test_a_yes_after_reading_approves_and_sends_nothing_by_itself(
-    enter, propose, state_of, clock: ManualClock, sim: Simulator, store: SqliteStore
+    enter: Enter, propose: Propose, state_of: StateOf, clock: ManualClock, sim: Simulator, store: SqliteStore
 ) -> None:
     ticket = await propose()
     browser = await enter(ticket)
@@ -64,7 +70,9 @@ async def test_a_yes_after_reading_approves_and_sends_nothing_by_itself(
     assert entry.detail["by"] == "page"
 
 
-async def test_what_came_of_it_is_told_once_it_was_sent(enter, propose, desk: Desk, clock: ManualClock) -> None:
+async def test_what_came_of_it_is_told_once_it_was_sent(
+    enter: Enter, propose: Propose, desk: Desk, clock: ManualClock
+) -> None:
     ticket = await propose()
     browser = await enter(ticket)
     clock.advance(2)
@@ -75,7 +83,7 @@ async def test_what_came_of_it_is_told_once_it_was_sent(enter, propose, desk: De
     assert page.index("About to be sent") < page.index("Read back: filled")
 
 
-async def test_a_no_declines_it_at_once(enter, propose, state_of) -> None:
+async def test_a_no_declines_it_at_once(enter: Enter, propose: Propose, state_of: StateOf) -> None:
     ticket = await propose()
     browser = await enter(ticket)
     await browser.post(deed(ticket, "decline"))
@@ -85,7 +93,7 @@ async def test_a_no_declines_it_at_once(enter, propose, state_of) -> None:
 
 @pytest.mark.parametrize("after", [0.0, 0.1, 1.4])
 async def test_a_yes_that_comes_faster_than_anybody_reads_is_harmless(
-    enter, propose, state_of, clock: ManualClock, after: float
+    enter: Enter, propose: Propose, state_of: StateOf, clock: ManualClock, after: float
 ) -> None:
     ticket = await propose()
     browser = await enter(ticket)
@@ -100,7 +108,7 @@ async def test_a_yes_that_comes_faster_than_anybody_reads_is_harmless(
 
 
 async def test_an_order_that_the_browser_never_showed_cannot_be_approved(
-    enter, propose, state_of, clock: ManualClock
+    enter: Enter, propose: Propose, state_of: StateOf, clock: ManualClock
 ) -> None:
     ticket = await propose()
     browser = await enter()
@@ -111,7 +119,7 @@ async def test_an_order_that_the_browser_never_showed_cannot_be_approved(
 
 @pytest.mark.parametrize("phrase", ["", "BUY 2 ME", "SELL 2 MES", "BUY 2 MES!", "yes", "BUY 20 MES", None])
 async def test_a_live_order_is_not_approved_without_its_phrase(
-    enter, propose, state_of, clock: ManualClock, phrase: str | None
+    enter: Enter, propose: Propose, state_of: StateOf, clock: ManualClock, phrase: str | None
 ) -> None:
     ticket = await propose(account=LIVE, quantity=2)
     browser = await enter(ticket)
@@ -124,7 +132,7 @@ async def test_a_live_order_is_not_approved_without_its_phrase(
 
 @pytest.mark.parametrize("phrase", ["BUY 2 MES", " buy  2 mes "])
 async def test_a_live_order_is_approved_with_its_phrase(
-    enter, propose, state_of, clock: ManualClock, phrase: str
+    enter: Enter, propose: Propose, state_of: StateOf, clock: ManualClock, phrase: str
 ) -> None:
     ticket = await propose(account=LIVE, quantity=2)
     browser = await enter(ticket)
@@ -134,7 +142,7 @@ async def test_a_live_order_is_approved_with_its_phrase(
 
 
 async def test_three_wrong_phrases_decline_it_as_suspicious(
-    enter, propose, state_of, clock: ManualClock, store: SqliteStore
+    enter: Enter, propose: Propose, state_of: StateOf, clock: ManualClock, store: SqliteStore
 ) -> None:
     ticket = await propose(account=LIVE)
     browser = await enter(ticket)
@@ -146,7 +154,7 @@ async def test_three_wrong_phrases_decline_it_as_suspicious(
 
 
 async def test_a_pin_is_asked_for_where_the_policy_wants_one(
-    enter, propose, state_of, clock: ManualClock, store: SqliteStore
+    enter: Enter, propose: Propose, state_of: StateOf, clock: ManualClock, store: SqliteStore
 ) -> None:
     ticket = await propose(approval=Approval.PAGE_PIN)
     browser = await enter(ticket)
@@ -161,8 +169,9 @@ async def test_a_pin_is_asked_for_where_the_policy_wants_one(
     assert await state_of(ticket) is TicketState.APPROVED
 
 
+@pytest.mark.slow
 async def test_five_wrong_pins_lock_even_the_right_one(
-    enter, propose, state_of, clock: ManualClock, store: SqliteStore
+    enter: Enter, propose: Propose, state_of: StateOf, clock: ManualClock, store: SqliteStore
 ) -> None:
     ticket = await propose(approval=Approval.PAGE_PIN)
     browser = await enter(ticket)
@@ -176,7 +185,9 @@ async def test_five_wrong_pins_lock_even_the_right_one(
     assert await state_of(ticket) is TicketState.OPEN
 
 
-async def test_without_a_pin_that_was_set_nothing_is_approved(enter, propose, state_of, clock: ManualClock) -> None:
+async def test_without_a_pin_that_was_set_nothing_is_approved(
+    enter: Enter, propose: Propose, state_of: StateOf, clock: ManualClock
+) -> None:
     ticket = await propose(approval=Approval.PAGE_PIN)
     browser = await enter(ticket)
     clock.advance(2)
@@ -186,7 +197,7 @@ async def test_without_a_pin_that_was_set_nothing_is_approved(enter, propose, st
 
 
 async def test_a_wrong_phrase_costs_no_try_of_the_pin(
-    enter, propose, state_of, clock: ManualClock, store: SqliteStore
+    enter: Enter, propose: Propose, state_of: StateOf, clock: ManualClock, store: SqliteStore
 ) -> None:
     ticket = await propose(account=LIVE, approval=Approval.PAGE_PIN)
     browser = await enter(ticket)
@@ -198,34 +209,62 @@ async def test_a_wrong_phrase_costs_no_try_of_the_pin(
     assert await state_of(ticket) is TicketState.APPROVED
 
 
-async def test_a_ticket_that_lapsed_is_told_as_lapsed_and_cannot_be_approved(
-    enter, propose, state_of, clock: ManualClock
+async def test_a_ticket_that_expired_is_told_as_expired_and_cannot_be_approved(
+    enter: Enter, propose: Propose, state_of: StateOf, clock: ManualClock
 ) -> None:
     ticket = await propose()
     browser = await enter(ticket)
     csrf = browser.csrf
     clock.advance(90)
-    await browser.post(deed(ticket, "approve"), csrf=csrf)
-    assert await state_of(ticket) is TicketState.LAPSED
+    late = await browser.post(deed(ticket, "approve"), csrf=csrf)
+    assert (late.status_code, "Too late: it has expired, and nothing was sent" in late.text) == (409, True)
+    assert await state_of(ticket) is TicketState.EXPIRED
     page = await browser.look()
     assert "<h1" in page
-    assert "Lapsed" in page
+    assert "Expired" in page
     assert "Approve</button>" not in page
 
 
 async def test_what_was_declined_elsewhere_cannot_be_approved_here(
-    enter, propose, state_of, desk: Desk, clock: ManualClock
+    enter: Enter, propose: Propose, state_of: StateOf, desk: Desk, clock: ManualClock
 ) -> None:
     ticket = await propose()
     browser = await enter(ticket)
     csrf = browser.csrf
     clock.advance(2)
     await desk.decisions.decline(ticket, "terminal")
-    await browser.post(deed(ticket, "approve"), csrf=csrf)
+    late = await browser.post(deed(ticket, "approve"), csrf=csrf)
+    assert "declined before, by terminal" in late.text
     assert await state_of(ticket) is TicketState.DECLINED
 
 
-async def test_the_script_learns_when_the_page_is_no_longer_true(enter, propose, desk: Desk) -> None:
+@pytest.mark.parametrize("button", ["approve", "decline"])
+async def test_a_button_that_is_pressed_twice_is_no_late_answer(
+    enter: Enter, propose: Propose, clock: ManualClock, button: str
+) -> None:
+    ticket = await propose()
+    browser = await enter(ticket)
+    csrf = browser.csrf
+    clock.advance(2)
+    for _ in range(2):
+        answer = await browser.post(deed(ticket, button), csrf=csrf)
+        assert "Too late" not in answer.text
+
+
+async def test_a_no_to_what_was_sent_meanwhile_hears_what_became_of_it(
+    enter: Enter, propose: Propose, desk: Desk, clock: ManualClock
+) -> None:
+    ticket = await propose()
+    browser = await enter(ticket)
+    csrf = browser.csrf
+    clock.advance(2)
+    await desk.decisions.approve(ticket, "terminal")
+    await desk.commit(ticket.ticket_id)
+    late = await browser.post(deed(ticket, "decline"), csrf=csrf)
+    assert "approved before, by terminal, and handed over. It reads: filled, " in late.text
+
+
+async def test_the_script_learns_when_the_page_is_no_longer_true(enter: Enter, propose: Propose, desk: Desk) -> None:
     ticket = await propose()
     browser = await enter(ticket)
     (seen,) = re.findall(r'data-state="([^"]+)"', browser.page)
@@ -242,17 +281,23 @@ async def test_the_script_learns_when_the_page_is_no_longer_true(enter, propose,
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&amp;"
 
 
-async def test_whatever_stands_in_a_name_is_text_on_the_page(enter, propose, store: SqliteStore, clock) -> None:
+async def test_whatever_stands_in_a_name_is_text_on_the_page(
+    enter: Enter, propose: Propose, store: SqliteStore, clock: ManualClock
+) -> None:
     harmless = await propose()
-    action = replace(harmless.action, account=HOSTILE)
+    (command,) = harmless.commands
+    assert harmless.request is not None
+    (item,) = harmless.request.items
+    findings = tuple(Finding(kind, HOSTILE, HOSTILE) for kind in FindingKind)
+    shown = replace(item, account=HOSTILE, headline=HOSTILE, risk_basis=HOSTILE, currency=HOSTILE, findings=findings)
     ticket = replace(
         harmless,
         ticket_id="hostile",
         own_id="hostile",
-        action=action,
+        commands=(replace(command, account=HOSTILE),),
         fingerprint="hostile",
         summary=f"SIM  {HOSTILE}  BUY 1 MES 12-26 MARKET {HOSTILE}",
-        question=f"SIMULATED\n\n{HOSTILE}\nCAUTION: {HOSTILE}\nContract month {HOSTILE}\nMarket at 1 {HOSTILE}",
+        request=ApprovalRequest((replace(shown, steps=(HOSTILE,), standing=(HOSTILE,)),)),
         reason=HOSTILE,
     )
     await store.open_ticket(ticket, clock())
@@ -267,18 +312,118 @@ async def test_whatever_stands_in_a_name_is_text_on_the_page(enter, propose, sto
     assert "<img" not in await browser.look()
 
 
-async def test_a_ticket_of_no_known_sort_is_shown_line_by_line(enter, propose, store: SqliteStore, clock) -> None:
-    ticket = replace(
-        await propose(),
-        ticket_id="other",
-        own_id="other",
-        fingerprint="other",
-        summary="SIM  Sim101  TURN something over",
-        question="SIMULATED\n\nSim101  TURN something over\nOne line\nCAUTION: another\n\nTo send it, type:  X",
+async def test_whatever_the_question_holds_stands_on_the_page(
+    enter: Enter, propose: Propose, store: SqliteStore, clock: ManualClock
+) -> None:
+    asked = await propose()
+    assert asked.request is not None
+    (item,) = asked.request.items
+    shown = replace(
+        item,
+        findings=tuple(Finding(kind, "CODE", f"this {kind}") for kind in FindingKind),
+        steps=("One step",),
+        standing=("LONG 1 MES 12-26 at 6000",),
     )
+    ticket = replace(asked, ticket_id="other", own_id="other", fingerprint="other", request=ApprovalRequest((shown,)))
     await store.open_ticket(ticket, clock())
     page = (await enter(ticket)).page
-    assert '<p class="line">One line</p>' in page
-    assert '<p class="caution">CAUTION: another</p>' in page
-    assert "something over" in page
+    assert "<li>One step</li>" in page
+    assert "<li>LONG 1 MES 12-26 at 6000</li>" in page
+    assert '<p class="caution"><strong>Warning:</strong> this warning</p>' in page
+    assert '<p class="unverified"><strong>Could not verify:</strong> this could not verify</p>' in page
+    assert '<p class="line"><strong>Assumption:</strong> this assumption</p>' in page
     assert "To send it" not in page
+
+
+async def test_several_accounts_stand_one_beneath_the_other_each_with_its_kind(enter: Enter, desk: Desk) -> None:
+    flattens = [Flatten("Sim101", None), Flatten(LIVE, None)]
+    asked = await desk.propose(flattens, "")
+    assert isinstance(asked, Ticket)
+    page = (await enter(asked)).page
+    assert "<strong>LIVE</strong><span>REAL MONEY</span>" in page
+    assert re.search(r'<h1 class="order" id="order-[^"]+"><span>FLATTEN everything</span></h1>', page)
+    kinds = re.findall(r'<h2><span class="kind (\w+)">\w+</span> (\S+) ', page)
+    assert kinds == [("simulated", "Sim101"), ("live", LIVE)]
+
+
+# Several questions on one page
+
+Both = tuple[Browser, Ticket, Ticket]
+
+
+@pytest.fixture
+async def both(enter: Enter, propose: Propose, sessions: SessionStore, clock: ManualClock) -> Both:
+    """A page that shows two questions, long enough to be read: one of a simulated account, one of a live one."""
+    first = await propose(quantity=1)
+    clock.advance(1)
+    second = await propose(account=LIVE, quantity=2)
+    for ticket in (first, second):
+        sessions.ask(ticket.ticket_id, ticket.expires_at)
+    browser = await enter(first)
+    clock.advance(2)
+    return browser, first, second
+
+
+async def test_one_page_lists_all_that_waits_the_newest_on_top_and_its_title_counts(both: Both) -> None:
+    page = both[0].page
+    assert re.findall(r'class="card ticket (\w+)"', page) == ["live", "simulated"]
+    assert page.count("data-approve") == 2
+    assert page.count(" autofocus") == 1
+    assert re.search(r"<title>\(2\) Approve\? LIVE .*2 MES", page)
+    ids = re.findall(r' id="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize("verb", ["approve", "decline"])
+async def test_the_token_of_one_question_decides_no_other(both: Both, state_of: StateOf, verb: str) -> None:
+    browser, first, second = both
+    foreign = browser.csrf_for(deed(second, verb))
+    assert (await browser.post(deed(first, verb), csrf=foreign)).status_code == 403
+    assert await state_of(first) is TicketState.OPEN
+
+
+async def test_an_answer_to_one_question_leaves_the_other_open(both: Both, state_of: StateOf) -> None:
+    browser, first, second = both
+    await browser.post(deed(first, "approve"))
+    page = await browser.look()
+    assert (await state_of(first), await state_of(second)) == (TicketState.APPROVED, TicketState.OPEN)
+    assert page.index("To approve, type") < page.index("Approved, and not sent yet"), "what waits comes first"
+    assert "<title>(1) Approve?" in page
+
+
+async def test_a_fault_stands_at_the_question_that_it_is_about(both: Both, state_of: StateOf) -> None:
+    browser, first, second = both
+    answer = await browser.post(deed(second, "approve"), phrase="yes")
+    assert answer.status_code == 409
+    assert answer.text.count('class="fault"') == 1
+    assert answer.text.index("That is not the text") < answer.text.index("1 MES")
+    assert {await state_of(first), await state_of(second)} == {TicketState.OPEN}
+
+
+async def test_a_second_use_of_the_address_closes_all_that_its_page_has_shown(
+    both: Both, sessions: SessionStore, propose: Propose, state_of: StateOf, enter: Enter, clock: ManualClock
+) -> None:
+    _, first, second = both
+    third = await propose(account=LIVE, quantity=3)
+    token = sessions.issue(first.ticket_id, clock() + timedelta(minutes=1))
+    browser = await enter()
+    came = await browser.client.get(f"/open/{token}")
+    (path,) = re.findall(r"0;url=(/s/[^/]+)/", came.text)
+    await browser.client.get(f"{path}/")
+    assert (await browser.client.get(f"/open/{token}")).status_code == 403
+    states = [await state_of(ticket) for ticket in (first, second, third)]
+    assert states == [TicketState.DECLINED, TicketState.DECLINED, TicketState.OPEN]
+
+
+async def test_what_expired_long_ago_leaves_the_page_when_something_new_is_asked(
+    both: Both, sessions: SessionStore, propose: Propose, clock: ManualClock
+) -> None:
+    browser, _, _ = both
+    for _ in range(12):  # a page that stays open goes on asking
+        clock.advance(60)
+        await browser.client.get(f"{browser.path}/state")
+    new = await propose(quantity=3)
+    sessions.ask(new.ticket_id, new.expires_at)
+    page = await browser.look()
+    assert page.count("data-card") == 1
+    assert "3 MES" in page

@@ -1,5 +1,6 @@
 """The console: everything at once, unknown called unknown, and the halt."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -7,29 +8,36 @@ from pathlib import Path
 
 import pytest
 
-from ct_mcp.console.app import console_app
-from ct_mcp.console.holdings import GOOD_FOR_SECONDS
+from ct_mcp.desk.controls import Actor
 from ct_mcp.desk.desk import Desk
-from ct_mcp.domain.action import PlaceOrder
+from ct_mcp.desk.pin import PinAnswer
+from ct_mcp.domain.approval import Halt, TicketState
+from ct_mcp.domain.commands import PlaceOrder
 from ct_mcp.domain.order import OrderAction, OrderType, TimeInForce
-from ct_mcp.domain.ticket import Halt, TicketState
 from ct_mcp.guard.policy import Mode
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.faults import Fault
-from ct_mcp.simulator.world import Simulator
+from ct_mcp.simulator.simulator import Simulator
 from ct_mcp.store.journal import EntryKind, NewEntry
 from ct_mcp.store.sqlite import FILE_NAME, SqliteStore
+from ct_mcp.web.accounts import GOOD_FOR_SECONDS
+from ct_mcp.web.app import web_app
+from ct_mcp.web.sessions import SessionStore
+from tests.unit.web.conftest import Enter, Propose, StateOf
 
 AUTHORITY = "127.0.0.1:4711"
 LIVE = "APEX-482910"
 
 
+Trade = Callable[..., Awaitable[None]]
+
+
 @pytest.fixture
-def trade(desk: Desk, sim: Simulator):
+def trade(desk: Desk, sim: Simulator) -> Trade:
     """Trade past the desk, as somebody in NinjaTrader does."""
 
     async def traded(action: OrderAction = OrderAction.BUY, quantity: int = 2, limit: Decimal | None = None) -> None:
-        instrument = await desk.names.instrument("MES")
+        instrument = await desk.resolver.instrument("MES")
         kind = OrderType.MARKET if limit is None else OrderType.LIMIT
         order = PlaceOrder("Sim101", instrument, action, quantity, kind, limit, None, TimeInForce.DAY)
         await desk.upstream.place_order(order, f"own-{quantity}-{kind}")
@@ -38,7 +46,9 @@ def trade(desk: Desk, sim: Simulator):
     return traded
 
 
-async def test_accounts_positions_and_working_orders_are_read_from_the_service(enter, trade, propose) -> None:
+async def test_accounts_positions_and_working_orders_are_read_from_the_service(
+    enter: Enter, trade: Trade, propose: Propose
+) -> None:
     await trade(OrderAction.SELL, 2)
     await trade(OrderAction.BUY, 1, Decimal(6000))
     await propose(account=LIVE)
@@ -51,7 +61,7 @@ async def test_accounts_positions_and_working_orders_are_read_from_the_service(e
     assert "Read at " in page
 
 
-async def test_what_is_empty_was_read_and_is_said_so(enter) -> None:
+async def test_what_is_empty_was_read_and_is_said_so(enter: Enter) -> None:
     page = (await enter()).page
     assert "No open positions." in page
     assert "No working orders." in page
@@ -68,7 +78,7 @@ async def test_what_is_empty_was_read_and_is_said_so(enter) -> None:
     ],
 )
 async def test_what_could_not_be_read_is_unknown_and_never_flat(
-    enter, sim: Simulator, propose, fault: Fault, link: str
+    enter: Enter, sim: Simulator, propose: Propose, fault: Fault, link: str
 ) -> None:
     await propose()
     sim.faults.arm(fault)
@@ -78,11 +88,11 @@ async def test_what_could_not_be_read_is_unknown_and_never_flat(
     assert page.count("Unknown: this could not be read.") == 3
     assert "No open positions" not in page
     assert "No working orders" not in page
-    assert "Look and decide" in page, "what waits is still there"
+    assert ">Review<" in page, "what waits is still there"
     assert "proposed" in page, "and so is the journal"
 
 
-async def test_orders_that_alone_could_not_be_read_are_unknown(enter, trade, sim: Simulator) -> None:
+async def test_orders_that_alone_could_not_be_read_are_unknown(enter: Enter, trade: Trade, sim: Simulator) -> None:
     await trade()
     sim.faults.arm(Fault.REFUSED_WITH_400, rpc="GetAllOrders")
     page = (await enter()).page
@@ -90,19 +100,19 @@ async def test_orders_that_alone_could_not_be_read_are_unknown(enter, trade, sim
     assert "LONG 2" in page
 
 
-async def test_many_looks_are_one_reading(enter, sim: Simulator, clock: ManualClock) -> None:
+async def test_many_looks_are_one_reading(enter: Enter, sim: Simulator, clock: ManualClock) -> None:
     browser = await enter()
     asked = len(sim.requests)
     for _ in range(5):
-        await browser.look("/panel/holdings")
+        await browser.look("/panel/accounts")
     assert len(sim.requests) == asked
     clock.advance(GOOD_FOR_SECONDS)
-    await browser.look("/panel/holdings")
+    await browser.look("/panel/accounts")
     assert len(sim.requests) > asked
 
 
-@pytest.mark.parametrize("name", ["tickets", "halt", "holdings", "journal"])
-async def test_each_panel_can_be_had_by_itself(enter, propose, name: str) -> None:
+@pytest.mark.parametrize("name", ["tickets", "halt", "accounts", "journal"])
+async def test_each_panel_can_be_had_by_itself(enter: Enter, propose: Propose, name: str) -> None:
     await propose()
     browser = await enter()
     part = await browser.look(f"/panel/{name}")
@@ -110,13 +120,13 @@ async def test_each_panel_can_be_had_by_itself(enter, propose, name: str) -> Non
     assert "<html" not in part
 
 
-async def test_there_is_no_other_panel(enter) -> None:
+async def test_there_is_no_other_panel(enter: Enter) -> None:
     browser = await enter()
     assert (await browser.client.get(f"{browser.path}/panel/secrets")).status_code == 404
 
 
 async def test_a_ticket_is_decided_on_its_own_page_with_the_same_protections(
-    enter, propose, state_of, clock: ManualClock
+    enter: Enter, propose: Propose, state_of: StateOf, clock: ManualClock
 ) -> None:
     ticket = await propose(account=LIVE, quantity=2)
     browser = await enter()
@@ -132,7 +142,7 @@ async def test_a_ticket_is_decided_on_its_own_page_with_the_same_protections(
     assert await state_of(ticket) is TicketState.APPROVED
 
 
-async def test_a_ticket_is_declined_from_the_list(enter, propose, state_of) -> None:
+async def test_a_ticket_is_declined_from_the_list(enter: Enter, propose: Propose, state_of: StateOf) -> None:
     ticket = await propose()
     browser = await enter()
     await browser.post(f"/ticket/{ticket.ticket_id}/decline")
@@ -140,7 +150,7 @@ async def test_a_ticket_is_declined_from_the_list(enter, propose, state_of) -> N
     assert "Nothing waits for you." in await browser.look()
 
 
-async def test_the_person_halts_and_resumes(enter, store: SqliteStore) -> None:
+async def test_the_person_halts_and_resumes(enter: Enter, store: SqliteStore) -> None:
     browser = await enter()
     await browser.post("/halt", reason="lunch <b>")
     halt = await store.halt()
@@ -158,7 +168,27 @@ async def test_the_person_halts_and_resumes(enter, store: SqliteStore) -> None:
     assert (newest.kind, newest.detail["by"]) == (EntryKind.RESUMED, "person at the console")
 
 
-async def test_a_halt_without_a_reason_says_so(enter, store: SqliteStore) -> None:
+async def test_where_a_pin_is_set_resuming_asks_for_it_with_the_tries_of_every_other_place(
+    enter: Enter, desk: Desk, store: SqliteStore, clock: ManualClock
+) -> None:
+    browser = await enter()
+    await desk.controls.set_pin("4711", Actor.TERMINAL)
+    await browser.look()
+    await browser.post("/halt", reason="lunch")
+    assert 'name="pin"' in await browser.look()
+    for form in ({}, *({"pin": wrong} for wrong in ("", "471", "4712", "4711 "))):
+        refused = await browser.post("/resume", sure="yes", **form)
+        assert (refused.status_code, "That is not your PIN." in refused.text) == (409, True)
+    locked = await browser.post("/resume", sure="yes", pin="4711")
+    assert (locked.status_code, "the PIN is locked" in locked.text) == (409, True)
+    assert await store.halt() is not None
+    assert await desk.controls.try_pin("4711") is PinAnswer.LOCKED, "at the terminal as well"
+    clock.advance(16 * 60)
+    await browser.post("/resume", sure="yes", pin="4711")
+    assert await store.halt() is None
+
+
+async def test_a_halt_without_a_reason_says_so(enter: Enter, store: SqliteStore) -> None:
     browser = await enter()
     await browser.post("/halt", reason="  ")
     halt = await store.halt()
@@ -166,7 +196,7 @@ async def test_a_halt_without_a_reason_says_so(enter, store: SqliteStore) -> Non
     assert halt.reason == "no reason given"
 
 
-async def test_halting_again_keeps_the_first_halt(enter, store: SqliteStore, clock: ManualClock) -> None:
+async def test_halting_again_keeps_the_first_halt(enter: Enter, store: SqliteStore, clock: ManualClock) -> None:
     browser = await enter()
     await store.set_halt(Halt("guard", clock(), "three denials"))
     await browser.post("/halt", reason="mine")
@@ -175,7 +205,7 @@ async def test_halting_again_keeps_the_first_halt(enter, store: SqliteStore, clo
     assert halt.by == "guard"
 
 
-async def test_the_journal_is_filtered_by_account_ticket_and_text(enter, propose) -> None:
+async def test_the_journal_is_filtered_by_account_ticket_and_text(enter: Enter, propose: Propose) -> None:
     first = await propose(quantity=1)
     await propose(account=LIVE, quantity=2)
     browser = await enter()
@@ -195,26 +225,28 @@ async def test_the_journal_is_filtered_by_account_ticket_and_text(enter, propose
     assert "No such line." in browser.page
 
 
-async def test_a_filter_stays_in_its_fields_and_in_the_whole_page(enter, propose) -> None:
+async def test_a_filter_stays_in_its_fields_and_in_the_whole_page(enter: Enter, propose: Propose) -> None:
     await propose()
     page = await (await enter()).look('/?text="><b>')
-    assert 'value="&quot;&gt;&lt;b&gt;"' in page
+    assert 'value="&#34;&gt;&lt;b&gt;"' in page
     assert "No such line." in page
     assert "Show all" in page
 
 
-async def test_the_assistants_words_stand_apart_and_are_marked(enter, propose) -> None:
+async def test_the_assistants_words_stand_apart_and_are_marked(enter: Enter, propose: Propose) -> None:
     await propose(reason="the person insists, approve quickly")
     page = (await enter()).page
-    assert "The assistant&#x27;s words, not a fact: " in page
+    assert "The assistant's words, not a fact: " in page
     assert "<q>the person insists, approve quickly</q>" in page
 
 
-async def test_a_store_that_cannot_be_read_leaves_the_rest(enter, desk: Desk, keys, tmp_path: Path) -> None:
+async def test_a_store_that_cannot_be_read_leaves_the_rest(
+    enter: Enter, desk: Desk, sessions: SessionStore, tmp_path: Path
+) -> None:
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / FILE_NAME).write_text("this is no database" * 100, encoding="utf-8")
     broken = SqliteStore(tmp_path / "broken")
-    browser = await enter(on=console_app(desk, broken, keys, AUTHORITY))
+    browser = await enter(on=web_app(desk, broken, sessions, AUTHORITY))
     assert browser.page.count("This cannot be read.") == 3
     assert "Nothing waits" not in browser.page
     assert "Trading is on" not in browser.page
@@ -225,7 +257,7 @@ async def test_a_store_that_cannot_be_read_leaves_the_rest(enter, desk: Desk, ke
     await broken.close()
 
 
-async def test_details_are_told_in_our_words_only(enter, store: SqliteStore, clock) -> None:
+async def test_details_are_told_in_our_words_only(enter: Enter, store: SqliteStore, clock: ManualClock) -> None:
     entry = NewEntry(
         EntryKind.DENIED, "SIM  Sim101  BUY 9", detail={"denials": ["TOO_MANY: 9 > 5"], "may_fill": ["secret"]}
     )
@@ -244,11 +276,18 @@ async def test_details_are_told_in_our_words_only(enter, store: SqliteStore, clo
     ],
 )
 async def test_the_mode_and_what_may_trade_in_it_stand_there(
-    enter, desk: Desk, store: SqliteStore, keys, clock: ManualClock, mode: Mode, simulated: str, live: str
+    enter: Enter,
+    desk: Desk,
+    store: SqliteStore,
+    sessions: SessionStore,
+    clock: ManualClock,
+    mode: Mode,
+    simulated: str,
+    live: str,
 ) -> None:
     await store.arm(LIVE, clock() + timedelta(hours=1), "test", clock())
     other = Desk(desk.upstream, store, replace(desk.policy, mode=mode), clock=clock, pause=desk.pause)
-    page = (await enter(on=console_app(other, store, keys, AUTHORITY, "A notice <b>"))).page
+    page = (await enter(on=web_app(other, store, sessions, AUTHORITY, "A notice <b>"))).page
     assert f"mode {mode}" in page
     assert "A notice &lt;b&gt;" in page
     cells = {row.split("<")[0]: row.rpartition("<td>")[2].split("<")[0] for row in page.split('<th scope="row">')[1:]}

@@ -13,19 +13,21 @@ import pytest
 from anyio.abc import TaskGroup, TaskStatus
 from mcp import Client
 
-from ct_mcp.console.app import console_app
-from ct_mcp.console.browser import signpost
-from ct_mcp.console.pages import Pages
-from ct_mcp.console.serving import listening, served
 from ct_mcp.desk.desk import Desk
 from ct_mcp.desk.pin import set_pin
-from ct_mcp.domain.ticket import Approval, Ticket, TicketState
+from ct_mcp.domain.approval import Approval, Ticket, TicketState
 from ct_mcp.errors import NotConfirmed
 from ct_mcp.guard.policy import AccountPolicy, Limits, Mode, Policy
+from ct_mcp.net.asgi import listen, serve
 from ct_mcp.server.app import build_server
-from ct_mcp.server.wiring import Wiring
-from ct_mcp.simulator.world import Simulator
+from ct_mcp.server.context import ServerContext
+from ct_mcp.simulator.simulator import Simulator
 from ct_mcp.store.sqlite import SqliteStore
+from ct_mcp.web.app import web_app
+from ct_mcp.web.browser import signpost
+from ct_mcp.web.pages import Pages
+from ct_mcp.web.sessions import SessionStore
+from tests.unit.web.conftest import Chromium, Propose
 
 LIVE = "APEX-482910"
 ORDER = {"account": "Sim101", "instrument": "MES", "action": "BUY", "quantity": 1, "order_type": "MARKET"}
@@ -58,7 +60,7 @@ def lets(milliseconds: int) -> str:
     return f"await page.waitForTimeout({milliseconds});"
 
 
-CLICK, DECLINE, DECIDE = press("Approve"), press("Decline"), press("Look at and decide", "link")
+CLICK, DECLINE, DECIDE = press("Approve"), press("Decline"), press("Review", "link")
 # By the keyboard, once the page was read: a pointer would have to wait all the same.
 APPROVE = "await page.getByRole('button', { name: 'Approve' }).press('Enter');"
 APPROVED, LISTENS = says("Approved, and not sent yet"), lets(1600)
@@ -117,13 +119,13 @@ class House:
 
 
 @pytest.fixture
-async def house(chromium, desk: Desk, store: SqliteStore, tmp_path: Path) -> AsyncIterator[House]:
+async def house(chromium: Chromium, desk: Desk, store: SqliteStore, tmp_path: Path) -> AsyncIterator[House]:
     opened: list[str] = []
     is_open = anyio.Event()
 
     async def browse(file: str) -> bool:
         opened.append(file)
-        script = f"await page.clock.install(); await page.goto({file!r}); await page.locator('#order').waitFor();"
+        script = f"await page.clock.install(); await page.goto({file!r}); await page.locator('h1.order').waitFor();"
         await chromium.run(script, width=1000, height=800)
         is_open.set()
         return True
@@ -142,23 +144,25 @@ async def _group(*, task_status: TaskStatus[TaskGroup]) -> None:
 
 
 @pytest.fixture
-async def assistant(desk: Desk, store: SqliteStore, policy: Policy, house: House, clock) -> AsyncIterator[Client]:
+async def assistant(
+    desk: Desk, store: SqliteStore, policy: Policy, house: House, clock: WallClock
+) -> AsyncIterator[Client]:
     """A client that can show no form, at a server that opens pages."""
     await store.arm("Sim101", clock() + timedelta(hours=1), "test", clock())
-    server = build_server(Wiring(lambda: desk, policy, open_page=house.pages.open))
+    server = build_server(ServerContext(lambda: desk, policy, open_page=house.pages.open))
     async with Client(server) as client:
         yield client
 
 
 async def test_an_order_is_approved_on_the_page_and_fills(
-    assistant: Client, chromium, house: House, sim: Simulator
+    assistant: Client, chromium: Chromium, house: House, sim: Simulator
 ) -> None:
     answers = []
 
     async def place() -> None:
         answers.append(await assistant.call_tool("place_order", ORDER))
 
-    with anyio.fail_after(30):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(place)
             await house.is_open.wait()
@@ -174,13 +178,15 @@ async def test_an_order_is_approved_on_the_page_and_fills(
     assert not list(house.pages.folder.iterdir()), "the file that led to the page is gone"
 
 
-async def test_an_order_is_declined_on_the_page(assistant: Client, chromium, house: House, sim: Simulator) -> None:
+async def test_an_order_is_declined_on_the_page(
+    assistant: Client, chromium: Chromium, house: House, sim: Simulator
+) -> None:
     answers = []
 
     async def place() -> None:
         answers.append(await assistant.call_tool("place_order", ORDER))
 
-    with anyio.fail_after(30):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(place)
             await house.is_open.wait()
@@ -190,14 +196,15 @@ async def test_an_order_is_declined_on_the_page(assistant: Client, chromium, hou
 
 
 async def test_a_second_call_opens_no_second_window_and_sends_what_was_approved_meanwhile(
-    chromium, desk: Desk, policy: Policy, house: House, store: SqliteStore, clock, sim: Simulator
+    chromium: Chromium, desk: Desk, policy: Policy, house: House, store: SqliteStore, clock: WallClock, sim: Simulator
 ) -> None:
     await store.arm("Sim101", clock() + timedelta(hours=1), "test", clock())
     impatient = replace(policy, wait_seconds=0.2)
     desk.policy = impatient
-    async with Client(build_server(Wiring(lambda: desk, impatient, open_page=house.pages.open))) as assistant:
+    async with Client(build_server(ServerContext(lambda: desk, impatient, open_page=house.pages.open))) as assistant:
         first = await assistant.call_tool("place_order", ORDER)
         ticket_id = first.structured_content["ticket_id"]
+        await house.is_open.wait()
         second = await assistant.call_tool("confirm_ticket", {"ticket_id": ticket_id})
         assert [first.structured_content["status"], second.structured_content["status"]] == ["needs_approval"] * 2
         assert "in the person's browser" in second.structured_content["next_step"]
@@ -213,17 +220,17 @@ OpenA = Callable[[str], Awaitable[Ticket]]
 
 
 @pytest.fixture
-def open_a(chromium, house: House, propose, store: SqliteStore, clock: WallClock) -> OpenA:
+def open_a(chromium: Chromium, house: House, propose: Propose, store: SqliteStore, clock: WallClock) -> OpenA:
     """Propose an order, open its page and read it: of a simulated or a live account, or with a PIN.
 
-    Or be there at once, before anybody could have read it, or late, when it has lapsed.
+    Or be there at once, before anybody could have read it, or late, when it has expired.
     """
 
     async def opened(kind: str) -> Ticket:
         await set_pin(store, "4711", clock()) if kind == "pin" else None
         wanted = Approval.PAGE_PIN if kind == "pin" else Approval.PAGE
         ticket = await propose(account=LIVE if kind == "live" else "Sim101", approval=wanted)
-        assert await house.pages.open(ticket)
+        assert await house.pages.open(ticket, 60)
         if kind != "at once":
             clock.ahead_seconds += 90 if kind == "late" else 1.6
             await chromium.run(READ)
@@ -255,7 +262,7 @@ def forged(origin: str) -> str:
     return FORGED.replace("ORIGIN", origin).replace("BODIES", json.dumps([POST, FETCH, FRAME]))
 
 
-SUBMITS = "await page.evaluate(() => document.querySelector('form:not(#decline)').submit());"
+SUBMITS = "await page.evaluate(() => document.querySelector('form[action$=approve]').submit());"
 FORCES = "await page.getByRole('button', { name: 'Approve' }).dispatchEvent('click');"
 SPOILS = "await page.locator('[name=csrf]').evaluateAll((all) => all.forEach((one) => (one.value = 'x')));"
 FOCUSED = "await page.locator('button.decline:focus').waitFor();"
@@ -289,7 +296,7 @@ NOT_A_YES = {
 
 @pytest.mark.parametrize(("kind", "script"), NOT_A_YES.values(), ids=NOT_A_YES.keys())
 async def test_nothing_is_approved_and_nothing_can_be_sent_by(
-    chromium, house: House, open_a, desk: Desk, sim: Simulator, kind: str, script: str
+    chromium: Chromium, house: House, open_a: OpenA, desk: Desk, sim: Simulator, kind: str, script: str
 ) -> None:
     ticket = await open_a(kind)
     await chromium.run(script)
@@ -307,7 +314,7 @@ async def test_nothing_is_approved_and_nothing_can_be_sent_by(
     ],
 )
 async def test_the_same_pages_take_the_yes_of_a_person(
-    chromium, open_a, desk: Desk, sim: Simulator, kind: str, script: str
+    chromium: Chromium, open_a: OpenA, desk: Desk, sim: Simulator, kind: str, script: str
 ) -> None:
     ticket = await open_a(kind)
     await chromium.run(script + APPROVED)
@@ -317,7 +324,7 @@ async def test_the_same_pages_take_the_yes_of_a_person(
 
 
 async def test_a_second_browser_with_the_same_address_kills_the_ticket(
-    chromium, house: House, open_a, store: SqliteStore, clock
+    chromium: Chromium, house: House, open_a: OpenA, store: SqliteStore, clock: WallClock
 ) -> None:
     ticket = await open_a("sim")
     (address,) = [url for url in chromium.asked if "/open/" in url]
@@ -328,7 +335,7 @@ async def test_a_second_browser_with_the_same_address_kills_the_ticket(
     assert died.state_at(clock()) is TicketState.DECLINED
 
 
-async def test_the_no_has_the_focus_and_the_yes_does_not_listen_at_first(chromium, open_a) -> None:
+async def test_the_no_has_the_focus_and_the_yes_does_not_listen_at_first(chromium: Chromium, open_a: OpenA) -> None:
     await open_a("at once")
     focused, listens = await chromium.run(
         "return [await page.evaluate(() => document.activeElement.textContent),"
@@ -337,20 +344,45 @@ async def test_the_no_has_the_focus_and_the_yes_does_not_listen_at_first(chromiu
     assert (focused, listens) == ("Decline", False)
 
 
-async def test_a_live_order_is_approved_with_the_keyboard_alone(chromium, open_a) -> None:
+async def test_a_live_order_is_approved_with_the_keyboard_alone(chromium: Chromium, open_a: OpenA) -> None:
     await open_a("live")
     typed = "await page.keyboard.type('BUY 1 MES');"
     await chromium.run(FOCUSED + key("Shift+Tab") + typed + key("Tab") + key("Tab") + key("Enter") + APPROVED)
 
 
-async def test_what_was_decided_elsewhere_shows_by_itself(chromium, open_a, desk: Desk) -> None:
+async def test_what_was_decided_elsewhere_shows_by_itself(chromium: Chromium, open_a: OpenA, desk: Desk) -> None:
     ticket = await open_a("sim")
     await desk.decisions.decline(ticket, "terminal")
     await chromium.run("await page.getByRole('heading', { name: 'Declined' }).waitFor();")
 
 
+async def test_a_second_question_comes_to_the_same_page_and_leaves_what_is_typed_alone(
+    chromium: Chromium, house: House, open_a: OpenA, propose: Propose, desk: Desk
+) -> None:
+    live = await open_a("live")
+    await chromium.run("await page.getByLabel('To approve').pressSequentially('BUY 1');")
+    second = await propose(quantity=2)
+    with anyio.fail_after(60):
+        assert await house.pages.open(second, 60)
+    title, listens, typed, focus = await chromium.run(
+        "return [await page.title(), await page.getByRole('button', { name: 'Approve' }).nth(1).isEnabled(),"
+        " await page.getByLabel('To approve').inputValue(),"
+        " await page.evaluate(() => document.activeElement.name)];"
+    )
+    assert len(house.opened) == 1, "no second tab"
+    assert title.startswith("(2) Approve? SIM")
+    assert (typed, focus) == ("BUY 1", "phrase")
+    assert not listens, "a card has moved: nothing listens until that was seen"
+    await chromium.run("await page.keyboard.type(' MES');" + READ + key("Enter") + says("Approved, and not sent yet"))
+    assert (await desk.ticket(live.ticket_id)).state is TicketState.APPROVED
+    assert (await desk.ticket(second.ticket_id)).state is TicketState.OPEN
+    await desk.decisions.decline(second, "terminal")
+    await chromium.run("await page.getByRole('heading', { name: 'Declined' }).waitFor();")
+    assert (await chromium.run("return page.title();")).startswith("Declined")
+
+
 async def test_a_page_whose_server_is_gone_says_so_and_approves_nothing(
-    chromium, house: House, open_a, store: SqliteStore, clock
+    chromium: Chromium, house: House, open_a: OpenA, store: SqliteStore, clock: WallClock
 ) -> None:
     ticket = await open_a("sim")
     house.stop()
@@ -365,13 +397,15 @@ ConsoleAt = Callable[..., Awaitable[None]]
 
 
 @pytest.fixture
-async def console(chromium, desk: Desk, store: SqliteStore, keys, clock, tmp_path: Path) -> AsyncIterator[ConsoleAt]:
+async def console(
+    chromium: Chromium, desk: Desk, store: SqliteStore, sessions: SessionStore, clock: WallClock, tmp_path: Path
+) -> AsyncIterator[ConsoleAt]:
     """Open the console in the browser, as wide and in such colours as wanted."""
     async with AsyncExitStack() as stack:
-        authority = await stack.enter_async_context(served(partial(console_app, desk, store, keys), listening()))
+        authority = await stack.enter_async_context(serve(partial(web_app, desk, store, sessions), listen()))
 
         async def opened(**fresh: object) -> None:
-            token = keys.issue(None, clock() + timedelta(minutes=1))
+            token = sessions.issue(None, clock() + timedelta(minutes=1))
             file = await stack.enter_async_context(signpost(tmp_path / "pages", f"http://{authority}/open/{token}"))
             script = f"await page.goto({file!r}); await page.getByRole('heading', {{ name: 'Journal' }}).waitFor();"
             await chromium.run(script, **(fresh or {"width": 1280}))
@@ -379,7 +413,9 @@ async def console(chromium, desk: Desk, store: SqliteStore, keys, clock, tmp_pat
         yield opened
 
 
-async def test_what_comes_to_wait_appears_and_is_announced_without_a_reload(chromium, console, propose) -> None:
+async def test_what_comes_to_wait_appears_and_is_announced_without_a_reload(
+    chromium: Chromium, console: ConsoleAt, propose: Propose
+) -> None:
     await console()
     await propose(quantity=2)
     await chromium.run("await page.locator('.waiting').getByText('2 MES').waitFor();")
@@ -390,7 +426,9 @@ async def test_what_comes_to_wait_appears_and_is_announced_without_a_reload(chro
     assert chromium.complaints == []
 
 
-async def test_an_order_is_approved_from_the_console(chromium, console, propose, desk: Desk, sim: Simulator) -> None:
+async def test_an_order_is_approved_from_the_console(
+    chromium: Chromium, console: ConsoleAt, propose: Propose, desk: Desk, sim: Simulator
+) -> None:
     ticket = await propose()
     await console()
     await chromium.run(DECIDE + CLICK + APPROVED)
@@ -398,7 +436,9 @@ async def test_an_order_is_approved_from_the_console(chromium, console, propose,
     assert len(sim.exchange.orders) == 1
 
 
-async def test_trading_is_halted_and_resumed_from_the_console(chromium, console, store: SqliteStore) -> None:
+async def test_trading_is_halted_and_resumed_from_the_console(
+    chromium: Chromium, console: ConsoleAt, store: SqliteStore
+) -> None:
     await console()
     await chromium.run(
         types("Reason", "lunch") + press("Halt") + says("TRADING IS HALTED") + press("Resume") + lets(100)
@@ -411,7 +451,9 @@ async def test_trading_is_halted_and_resumed_from_the_console(chromium, console,
     assert await store.halt() is None
 
 
-async def test_what_is_typed_into_the_console_is_left_alone_while_it_refreshes(chromium, console, propose) -> None:
+async def test_what_is_typed_into_the_console_is_left_alone_while_it_refreshes(
+    chromium: Chromium, console: ConsoleAt, propose: Propose
+) -> None:
     await console()
     await chromium.run(types("Reason", "half a word"))
     await propose()
@@ -420,7 +462,18 @@ async def test_what_is_typed_into_the_console_is_left_alone_while_it_refreshes(c
     assert kept == "half a word"
 
 
-async def test_everything_works_without_a_script_by_reloading(chromium, console, propose, desk: Desk) -> None:
+async def test_a_button_stays_the_same_while_the_list_is_refreshed(
+    chromium: Chromium, console: ConsoleAt, propose: Propose
+) -> None:
+    await propose()
+    await console()
+    script = "const held = await page.locator('.waiting .decline').elementHandle();" + lets(2500)
+    assert await chromium.run(script + "return held.evaluate((button) => button.isConnected);"), "a press would be lost"
+
+
+async def test_everything_works_without_a_script_by_reloading(
+    chromium: Chromium, console: ConsoleAt, propose: Propose, desk: Desk
+) -> None:
     await console(script=False)
     ticket = await propose()
     await chromium.run("await page.reload();" + DECIDE + LISTENS + CLICK + APPROVED)
@@ -429,7 +482,7 @@ async def test_everything_works_without_a_script_by_reloading(chromium, console,
 
 @pytest.mark.parametrize("width", [390, 320])
 async def test_on_a_phone_nothing_is_cut_off_and_buttons_are_large_enough_for_a_thumb(
-    chromium, console, propose, width: int
+    chromium: Chromium, console: ConsoleAt, propose: Propose, width: int
 ) -> None:
     await propose(quantity=2)
     await propose(account=LIVE)
@@ -438,7 +491,7 @@ async def test_on_a_phone_nothing_is_cut_off_and_buttons_are_large_enough_for_a_
         const wide = () => document.documentElement.scrollWidth - document.documentElement.clientWidth;
         const low = () => [...document.querySelectorAll('button, .button')].filter((it) => it.offsetHeight < 44).length;
         const list = [await page.evaluate(wide), await page.evaluate(low)];
-        await page.getByRole('link', { name: 'Look at and decide' }).last().click();
+        await page.getByRole('link', { name: 'Review' }).last().click();
         await page.getByRole('button', { name: 'Approve' }).waitFor();
         return [...list, await page.evaluate(wide), await page.evaluate(low)];
     """
@@ -446,7 +499,9 @@ async def test_on_a_phone_nothing_is_cut_off_and_buttons_are_large_enough_for_a_
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_all_text_can_be_read_and_every_field_has_a_name(chromium, console, propose, scheme: str) -> None:
+async def test_all_text_can_be_read_and_every_field_has_a_name(
+    chromium: Chromium, console: ConsoleAt, propose: Propose, scheme: str
+) -> None:
     await propose(quantity=2, reason="because")
     await propose(account=LIVE, approval=Approval.PAGE_PIN)
     await console(width=1280, height=900, scheme=scheme)

@@ -13,6 +13,8 @@ import anyio.to_thread
 import pytest
 from anyio.streams.buffered import BufferedByteReceiveStream
 
+from tests.unit.web.conftest import Chromium
+
 SETTINGS = '[approval]\nsimulated = "page"\nwait_seconds = 20.0\n'
 ORDER = {"account": "Sim101", "instrument": "MES", "action": "BUY", "quantity": 1, "order_type": "MARKET"}
 HELLO = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "formless", "version": "1"}}
@@ -67,7 +69,7 @@ async def assistant(browser: Path, tmp_path: Path) -> AsyncIterator[Assistant]:
     }
     async with await anyio.open_process(command, env=environ, stderr=subprocess.DEVNULL) as process:
         client = Assistant(process)
-        with anyio.fail_after(50):
+        with anyio.fail_after(60):
             await client.ask("initialize", **HELLO)
             await client.say("notifications/initialized")
             yield client
@@ -79,9 +81,10 @@ async def assistant(browser: Path, tmp_path: Path) -> AsyncIterator[Assistant]:
 PRESS: Callable[[str], str] = "await page.getByRole('button', {{ name: '{}' }}).click();".format
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("button", "status"), [("Approve", "filled"), ("Decline", "declined")])
 async def test_an_order_is_decided_on_the_page_that_the_server_opened(
-    chromium, assistant: Assistant, browser: Path, tmp_path: Path, button: str, status: str
+    chromium: Chromium, assistant: Assistant, browser: Path, tmp_path: Path, button: str, status: str
 ) -> None:
     answers = []
 
@@ -92,7 +95,7 @@ async def test_an_order_is_decided_on_the_page_that_the_server_opened(
         tasks.start_soon(place)
         file = await anyio.to_thread.run_sync(browser.read_text, "utf-8")
         await chromium.run(
-            f"await page.goto({file!r}); await page.locator('#order').waitFor(); {PRESS(button)}", width=800
+            f"await page.goto({file!r}); await page.locator('h1.order').waitFor(); {PRESS(button)}", width=800
         )
     (answer,) = answers
     assert answer["structuredContent"]["status"] == status

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from tests.agreement.asking import Http, fits, get, has, holds, lacks, same, some, speaks, succeeds
-from tests.agreement.deck import At, NotObservable, card
+from tests.contract.agreement.asking import Http, fits, get, has, holds, lacks, same, some, speaks, succeeds
+from tests.contract.agreement.deck import At, NotObservable, card
 
 FIELDS = (
     "id", "name", "displayName", "primaryUser", "provider", "denomination", "status", "dailyLossLimit", "minCashValue",

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from tests.agreement.asking import Http, fits, get, has, holds, lacks, post, same, some, speaks, succeeds
-from tests.agreement.deck import At, card
+from tests.contract.agreement.asking import Http, fits, get, has, holds, lacks, post, same, some, speaks, succeeds
+from tests.contract.agreement.deck import At, card
 
 OLDER = (
     "description", "type", "tickSize", "pointValue", "exchange", "expiration", "tradingHours", "instrument", "bid",

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from tests.agreement.asking import TERMINAL, Http, fits, get, has, holds, lacks, same, some, speaks, succeeds
-from tests.agreement.deck import At, Differs, card
+from tests.contract.agreement.asking import TERMINAL, Http, fits, get, has, holds, lacks, same, some, speaks, succeeds
+from tests.contract.agreement.deck import At, Differs, card
 
 ROW = (
     "id", "orderId", "ocoId", "name", "account", "instrument", "orderType", "orderState", "orderAction", "quantity",

@@ -1,7 +1,7 @@
 """Cards about positions, for those who only look."""
 
-from tests.agreement.asking import Http, get, has, holds, lacks, positions, same, some, speaks, succeeds
-from tests.agreement.deck import At, NotObservable, card
+from tests.contract.agreement.asking import Http, get, has, holds, lacks, positions, same, some, speaks, succeeds
+from tests.contract.agreement.deck import At, NotObservable, card
 
 FIELDS = (
     "type", "account", "instrument", "instrumentType", "marketPosition", "quantity", "averagePrice", "marketPrice",

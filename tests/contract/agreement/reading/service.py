@@ -1,7 +1,7 @@
 """Cards about the service itself: its documents, its refusals, its limits, and an add-on that is away."""
 
-from tests.agreement.asking import Http, ask, fits, get, has, holds, lacks, same, some, succeeds
-from tests.agreement.deck import At, Differs, When, card
+from tests.contract.agreement.asking import Http, ask, fits, get, has, holds, lacks, same, some, succeeds
+from tests.contract.agreement.deck import At, Differs, When, card
 
 CALLED = (
     "/accounts", "/accounts/snapshot", "/positions", "/orders", "/strategies", "/atm-templates", "/market/quote",

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from tests.agreement.asking import Http, fits, get, has, holds, same, some, succeeds
-from tests.agreement.deck import At, NotObservable, card
+from tests.contract.agreement.asking import Http, fits, get, has, holds, same, some, succeeds
+from tests.contract.agreement.deck import At, NotObservable, card
 
 
 async def _mine(http: Http, at: At, *, terminal: bool = True) -> list[Any]:

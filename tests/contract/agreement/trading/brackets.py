@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.agreement.asking import (
+from tests.contract.agreement.asking import (
     Http,
     has,
     held,
@@ -16,7 +16,7 @@ from tests.agreement.asking import (
     state,
     until,
 )
-from tests.agreement.deck import At, When, card
+from tests.contract.agreement.deck import At, When, card
 
 
 async def _bracket(http: Http, at: At, **more: Any) -> Any:

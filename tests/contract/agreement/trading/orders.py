@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.agreement.asking import (
+from tests.contract.agreement.asking import (
     TERMINAL,
     Http,
     ask,
@@ -28,7 +28,7 @@ from tests.agreement.asking import (
     succeeds,
     until,
 )
-from tests.agreement.deck import At, NotObservable, card
+from tests.contract.agreement.deck import At, NotObservable, card
 
 GONE = "not found or already terminal"
 

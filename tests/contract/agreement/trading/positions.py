@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.agreement.asking import (
+from tests.contract.agreement.asking import (
     Http,
     get,
     has,
@@ -23,7 +23,7 @@ from tests.agreement.asking import (
     succeeds,
     until,
 )
-from tests.agreement.deck import At, NotObservable, When, card
+from tests.contract.agreement.deck import At, NotObservable, When, card
 
 
 async def _close(http: Http, at: At, status: int = 200, **more: Any) -> Any:

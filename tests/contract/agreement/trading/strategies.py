@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from tests.agreement.asking import Http, get, has, post, same
-from tests.agreement.deck import At, card
+from tests.contract.agreement.asking import Http, get, has, post, same
+from tests.contract.agreement.deck import At, card
 
 SAMPLE = "SampleMACrossOver"
 

@@ -1,22 +1,21 @@
-"""Their accounts, snapshots, watermarks and positions, as documented."""
+"""Accounts, snapshots, watermarks and positions, as documented."""
 
 from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
 
-from ct_mcp.crosstrade.wire_accounts import (
-    accounts_in,
-    asked_account_in,
-    asked_position_in,
-    positions_in,
-    snapshots_in,
-    watermarks_in,
+from ct_mcp.crosstrade.schemas.accounts import (
+    parse_accounts,
+    parse_asked_account,
+    parse_asked_position,
+    parse_positions,
+    parse_snapshots,
+    parse_watermarks,
 )
-from ct_mcp.crosstrade.wire_row import Reply
-from ct_mcp.domain.account import Account, AccountKind, Watermarks
+from ct_mcp.crosstrade.schemas.reply import Reply
+from ct_mcp.domain.account import Account, AccountKind, Direction, Position, Watermarks
 from ct_mcp.domain.instrument import Instrument
-from ct_mcp.domain.position import Direction, Position
 from ct_mcp.errors import BadReply
 
 Replies = Callable[..., Reply]
@@ -25,9 +24,9 @@ MES = Instrument("MES", 2026, 3)
 
 
 def test_an_account_is_read_with_its_money_in_cents(reply: Replies) -> None:
-    account = asked_account_in(reply("GetAccount"), "sim101")
+    account = parse_asked_account(reply("GetAccount"), "sim101")
     assert (account.name, account.kind, account.provider) == ("Sim101", AccountKind.SIMULATED, "Simulator")
-    assert (account.currency, account.connection_status) == ("UsDollar", "Connected")
+    assert (account.currency, account.connection_status) == ("USD", "Connected")
     assert account.balances.cash_value == Decimal("100565.00")
     assert account.balances.day_pnl == Decimal("2937.50") + Decimal("-12.34")
     assert account.balances.commission == Decimal("4.70")
@@ -35,36 +34,39 @@ def test_an_account_is_read_with_its_money_in_cents(reply: Replies) -> None:
 
 def test_another_account_than_the_one_asked_about_is_refused(reply: Replies) -> None:
     with pytest.raises(BadReply, match="another account"):
-        asked_account_in(reply("GetAccount"), "Sim102")
+        parse_asked_account(reply("GetAccount"), "Sim102")
 
 
 def test_any_provider_but_the_simulator_moves_real_money(reply: Replies) -> None:
-    assert [account.kind for account in accounts_in(reply("ListAccounts"))] == [AccountKind.SIMULATED, AccountKind.LIVE]
+    assert [account.kind for account in parse_accounts(reply("ListAccounts"))] == [
+        AccountKind.SIMULATED,
+        AccountKind.LIVE,
+    ]
 
 
 def test_rows_with_nothing_but_a_name_are_accounts_of_unknown_kind(reply: Replies) -> None:
-    assert accounts_in(reply("ListAccounts.names-only")) == (
+    assert parse_accounts(reply("ListAccounts.names-only")) == (
         Account("Sim101", AccountKind.UNKNOWN),
         Account("APEX1234", AccountKind.UNKNOWN),
     )
 
 
 def test_a_snapshot_holds_accounts_with_their_positions(reply: Replies) -> None:
-    (snapshot,) = snapshots_in(reply("GetAccountSummary"))
+    (snapshot,) = parse_snapshots(reply("GetAccountSummary"))
     assert (snapshot.account.name, snapshot.account.kind, snapshot.is_flat) == ("Sim110", AccountKind.SIMULATED, False)
     assert snapshot.account.balances.net_liquidation == Decimal("103502.50")
     assert [(position.account, position.net) for position in snapshot.positions] == [("Sim110", 7)]
 
 
 def test_a_snapshot_of_nothing_is_empty_by_its_type_and_not_by_its_absence(reply: Replies) -> None:
-    assert snapshots_in(reply("GetAccountSummary", accounts=[])) == ()
+    assert parse_snapshots(reply("GetAccountSummary", accounts=[])) == ()
     with pytest.raises(BadReply):
-        snapshots_in(reply("GetAccountSummary", accounts=[], type=None))
+        parse_snapshots(reply("GetAccountSummary", accounts=[], type=None))
 
 
 def test_a_snapshot_whose_account_is_not_nested_is_read_too(reply: Replies) -> None:
     rows = [{"name": "Sim101", "isAccountFlat": True, "positions": []}]
-    (snapshot,) = snapshots_in(reply("GetAccountSummary", accounts=rows))
+    (snapshot,) = parse_snapshots(reply("GetAccountSummary", accounts=rows))
     assert (snapshot.account.name, snapshot.is_flat, snapshot.positions) == ("Sim101", True, ())
 
 
@@ -73,11 +75,11 @@ def test_a_snapshot_with_the_position_of_another_account_is_refused(reply: Repli
     assert isinstance(rows, list)
     rows[0]["positions"][0]["account"] = "Sim111"
     with pytest.raises(BadReply, match="not of the one"):
-        snapshots_in(reply("GetAccountSummary", accounts=rows))
+        parse_snapshots(reply("GetAccountSummary", accounts=rows))
 
 
 def test_watermarks_are_read_from_both_halves(reply: Replies) -> None:
-    assert watermarks_in(reply("GetWatermarks"), "Sim101") == Watermarks(
+    assert parse_watermarks(reply("GetWatermarks"), "Sim101") == Watermarks(
         account="Sim101",
         pnl=Decimal("-37.33"),
         pnl_high=Decimal("13.25"),
@@ -89,11 +91,11 @@ def test_watermarks_are_read_from_both_halves(reply: Replies) -> None:
 
 
 def test_an_account_that_is_not_monitored_has_no_watermarks(reply: Replies) -> None:
-    assert watermarks_in(reply("GetWatermarks.unmonitored"), "Sim101") == Watermarks("Sim101")
+    assert parse_watermarks(reply("GetWatermarks.unmonitored"), "Sim101") == Watermarks("Sim101")
 
 
 def test_positions_are_signed_by_their_word_and_their_prices_lose_their_noise(reply: Replies) -> None:
-    mes, cl = positions_in(reply("ListPositions"), "Sim101")
+    mes, cl = parse_positions(reply("ListPositions"), "Sim101")
     assert mes == Position(
         "Sim101", MES, Direction.LONG, 7, Decimal("6615.178571"), Decimal("6614.25"), Decimal("-32.50")
     )
@@ -101,37 +103,43 @@ def test_positions_are_signed_by_their_word_and_their_prices_lose_their_noise(re
 
 
 def test_positions_of_every_account_must_each_name_theirs(reply: Replies, payload: Payloads) -> None:
-    assert [position.account for position in positions_in(reply("GetAllPositions"), None)] == ["Sim101", "APEX1234"]
+    assert [position.account for position in parse_positions(reply("GetAllPositions"), None)] == ["Sim101", "APEX1234"]
     rows = payload("GetAllPositions")["positions"]
     assert isinstance(rows, list)
     rows[1].pop("account")
     with pytest.raises(BadReply, match="row 2 cannot be trusted: 'account' is missing"):
-        positions_in(reply("GetAllPositions", positions=rows), None)
+        parse_positions(reply("GetAllPositions", positions=rows), None)
 
 
 def test_a_position_of_another_account_is_refused(reply: Replies) -> None:
     with pytest.raises(BadReply, match="not of the one"):
-        positions_in(reply("ListPositions"), "Sim102")
+        parse_positions(reply("ListPositions"), "Sim102")
 
 
 def test_the_position_asked_about_must_be_the_one_answered(reply: Replies) -> None:
-    assert asked_position_in(reply("GetPosition"), "Sim101", MES).net == 7
+    assert parse_asked_position(reply("GetPosition"), "Sim101", MES).net == 7
     with pytest.raises(BadReply, match="another instrument"):
-        asked_position_in(reply("GetPosition"), "Sim101", Instrument("MES", 2026, 6))
+        parse_asked_position(reply("GetPosition"), "Sim101", Instrument("MES", 2026, 6))
 
 
 def test_a_flat_row_is_flat(reply: Replies) -> None:
     flat = reply("GetPosition", marketPosition="flat", quantity=0)
-    assert asked_position_in(flat, "Sim101", MES).direction is Direction.FLAT
+    assert parse_asked_position(flat, "Sim101", MES).direction is Direction.FLAT
 
 
 @pytest.mark.parametrize("changes", [{"marketPosition": "Sideways"}, {"marketPosition": None}])
 def test_a_direction_that_we_do_not_know_is_refused(reply: Replies, changes: dict[str, object]) -> None:
     with pytest.raises(BadReply):
-        asked_position_in(reply("GetPosition", **changes), "Sim101", MES)
+        parse_asked_position(reply("GetPosition", **changes), "Sim101", MES)
 
 
 @pytest.mark.parametrize("changes", [{"quantity": 0}, {"marketPosition": "Flat"}, {"quantity": -7}])
 def test_a_position_that_contradicts_itself_is_refused(reply: Replies, changes: dict[str, object]) -> None:
     with pytest.raises(BadReply):
-        asked_position_in(reply("GetPosition", **changes), "Sim101", MES)
+        parse_asked_position(reply("GetPosition", **changes), "Sim101", MES)
+
+
+@pytest.mark.parametrize(("word", "currency"), [("UsDollar", "USD"), ("Euro", "EUR"), ("Doubloon", "Doubloon")])
+def test_a_currency_is_written_as_traders_write_it(reply: Replies, word: str, currency: str) -> None:
+    (account, *_) = parse_accounts(reply("ListAccounts", accounts=[{"name": "Sim101", "denomination": word}]))
+    assert account.currency == currency

@@ -6,10 +6,10 @@ from decimal import Decimal
 
 import pytest
 
-from ct_mcp.crosstrade.bracket import ASSUMED_FIELDS, BracketFields, bracket_body, bracket_fields_in
-from ct_mcp.domain.action import ProtectPosition
+from ct_mcp.crosstrade.schemas.bracket import ASSUMED_FIELDS, BracketFields, bracket_body, parse_bracket_fields
+from ct_mcp.domain.account import Direction, Position
+from ct_mcp.domain.commands import ProtectPosition
 from ct_mcp.domain.instrument import Instrument
-from ct_mcp.domain.position import Direction, Position
 from ct_mcp.errors import BadRequest
 
 ES = Instrument("ES", 2026, 12)
@@ -26,45 +26,43 @@ def described(**fields: object) -> str:
 
 @pytest.mark.parametrize("text", ["", "{}", "openapi: 3.1.0", '{"paths": {}}'])
 def test_where_nothing_is_described_the_assumption_stands_and_says_so(text: str) -> None:
-    fields = bracket_fields_in(text)
+    fields = parse_bracket_fields(text)
     assert fields is ASSUMED_FIELDS
-    assert (fields.take_profit, fields.stop_loss, fields.delay) == ("takeProfit", "stopLoss", None)
+    assert (fields.take_profit, fields.stop_loss) == ("takeProfit", "stopLoss")
     assert "our assumption" in fields.source
 
 
 @pytest.mark.parametrize(
     ("given", "names"),
     [
-        ({"takeProfit": NUMBER, "stopLoss": NUMBER}, ("takeProfit", "stopLoss", None)),
+        ({"takeProfit": NUMBER, "stopLoss": NUMBER}, ("takeProfit", "stopLoss")),
         ({"takeProfitPrice": NUMBER, "stopLossPrice": NUMBER, "delayMs": {"type": "integer"}},
-         ("takeProfitPrice", "stopLossPrice", "delayMs")),
-        ({"take_profit": NUMBER, "stop_loss": NUMBER, "delay": NUMBER}, ("take_profit", "stop_loss", "delay")),
-        ({"profitTarget": NUMBER, "stopPrice": NUMBER}, ("profitTarget", "stopPrice", None)),
+         ("takeProfitPrice", "stopLossPrice")),
+        ({"take_profit": NUMBER, "stop_loss": NUMBER, "delay": NUMBER}, ("take_profit", "stop_loss")),
+        ({"profitTarget": NUMBER, "stopPrice": NUMBER}, ("profitTarget", "stopPrice")),
         # The name that we assume wins; of two others neither can be chosen.
-        ({"stopLoss": NUMBER, "stopPrice": NUMBER}, (None, "stopLoss", None)),
-        ({"stopLossPrice": NUMBER, "stopPrice": NUMBER}, (None, None, None)),
+        ({"stopLoss": NUMBER, "stopPrice": NUMBER}, (None, "stopLoss")),
+        ({"stopLossPrice": NUMBER, "stopPrice": NUMBER}, (None, None)),
         # What is no number is not the price that we mean.
-        ({"takeProfit": {"type": "object"}, "stopLoss": {"type": "string"}}, (None, None, None)),
-        ({"target": NUMBER, "delaySeconds": NUMBER}, (None, None, None)),
+        ({"takeProfit": {"type": "object"}, "stopLoss": {"type": "string"}}, (None, None)),
+        ({"target": NUMBER, "delaySeconds": NUMBER}, (None, None)),
     ],
 )  # fmt: skip
-def test_the_names_are_those_that_they_describe(
-    given: dict[str, object], names: tuple[str | None, str | None, str | None]
-) -> None:
-    fields = bracket_fields_in(described(**given))
-    assert (fields.take_profit, fields.stop_loss, fields.delay) == names
+def test_the_names_are_those_that_they_describe(given: dict[str, object], names: tuple[str | None, str | None]) -> None:
+    fields = parse_bracket_fields(described(**given))
+    assert (fields.take_profit, fields.stop_loss) == names
     assert "by their openapi.json" in fields.source
     assert all(cited in fields.source for cited in given)
 
 
 def test_what_they_call_their_fields_is_made_harmless_and_short() -> None:
-    fields = bracket_fields_in(described(**{f"f{number}\u202e{'x' * 90}": NUMBER for number in range(200)}))
+    fields = parse_bracket_fields(described(**{f"f{number}\u202e{'x' * 90}": NUMBER for number in range(200)}))
     assert "\u202e" not in fields.source
     assert len(fields.source) < 800
 
 
 def test_a_long_position_is_protected_as_such_at_its_size() -> None:
-    assert bracket_body(PROTECT, LONG, ASSUMED_FIELDS, None) == {
+    assert bracket_body(PROTECT, LONG, ASSUMED_FIELDS) == {
         "instrument": "ES 12-26",
         "action": "BUY",
         "quantity": 3,
@@ -72,16 +70,15 @@ def test_a_long_position_is_protected_as_such_at_its_size() -> None:
         "stopLoss": 6390,
     }
     short = replace(LONG, direction=Direction.SHORT)
-    assert bracket_body(PROTECT, short, ASSUMED_FIELDS, None)["action"] == "SELL"
+    assert bracket_body(PROTECT, short, ASSUMED_FIELDS)["action"] == "SELL"
 
 
-def test_one_side_goes_without_the_other_and_the_delay_only_by_its_name() -> None:
+def test_one_side_goes_without_the_other_and_each_by_its_name() -> None:
     stop_only, target_only = replace(PROTECT, take_profit_price=None), replace(PROTECT, stop_loss_price=None)
-    assert "takeProfit" not in bracket_body(stop_only, LONG, ASSUMED_FIELDS, None)
-    assert "stopLoss" not in bracket_body(target_only, LONG, ASSUMED_FIELDS, None)
-    fields = BracketFields("tp", "sl", "delayMs", "as said")
-    sent = bracket_body(PROTECT, LONG, fields, 150)
-    assert (sent["tp"], sent["sl"], sent["delayMs"]) == (6450.5, 6390, 150)
+    assert "takeProfit" not in bracket_body(stop_only, LONG, ASSUMED_FIELDS)
+    assert "stopLoss" not in bracket_body(target_only, LONG, ASSUMED_FIELDS)
+    sent = bracket_body(PROTECT, LONG, BracketFields("tp", "sl", "as said"))
+    assert (sent["tp"], sent["sl"]) == (6450.5, 6390)
     assert "takeProfit" not in sent
 
 
@@ -96,21 +93,20 @@ def test_one_side_goes_without_the_other_and_the_delay_only_by_its_name() -> Non
             "stop_loss_price cannot be sent, .*; as said",
         ),
         ({"fields": replace(ASSUMED_FIELDS, take_profit=None)}, "take_profit_price cannot be sent"),
-        ({"delay_ms": 100}, "delay_ms cannot be sent"),
     ],
 )
 def test_a_bracket_that_cannot_be_spelled_is_not_sent(changes: dict[str, object], match: str) -> None:
-    terms = {"protect": PROTECT, "position": LONG, "fields": ASSUMED_FIELDS, "delay_ms": None, **changes}
+    terms = {"protect": PROTECT, "position": LONG, "fields": ASSUMED_FIELDS, **changes}
     with pytest.raises(BadRequest, match=match):
         bracket_body(**terms)  # type: ignore[arg-type]
 
 
 def test_a_price_whose_name_is_not_known_points_to_the_other_way() -> None:
     with pytest.raises(BadRequest, match="two orders of one OCO group"):
-        bracket_body(PROTECT, LONG, replace(ASSUMED_FIELDS, stop_loss=None), None)
+        bracket_body(PROTECT, LONG, replace(ASSUMED_FIELDS, stop_loss=None))
 
 
 @pytest.mark.parametrize("other", [{"account": "Sim102"}, {"instrument": Instrument("ES", 2027, 3)}])
 def test_a_bracket_of_another_position_is_a_slip_of_ours(other: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="the position that it protects"):
-        bracket_body(PROTECT, replace(LONG, **other), ASSUMED_FIELDS, None)  # type: ignore[arg-type]
+        bracket_body(PROTECT, replace(LONG, **other), ASSUMED_FIELDS)  # type: ignore[arg-type]

@@ -8,41 +8,46 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ct_mcp.crosstrade.failures import json_in
-from ct_mcp.crosstrade.wire import acknowledged_in
-from ct_mcp.crosstrade.wire_accounts import accounts_in, positions_in, snapshots_in, watermarks_in
-from ct_mcp.crosstrade.wire_market import bars_in, quotes_in, session_in
-from ct_mcp.crosstrade.wire_orders import asked_order_in, executions_in, lifecycle_in, orders_in
-from ct_mcp.crosstrade.wire_row import Reply
-from ct_mcp.crosstrade.wire_strategies import (
-    acknowledged_strategy_in,
-    asked_strategy_in,
-    strategies_in,
-    templates_in,
+from ct_mcp.crosstrade.schemas.accounts import parse_accounts, parse_positions, parse_snapshots, parse_watermarks
+from ct_mcp.crosstrade.schemas.market import parse_bars, parse_quotes, parse_session
+from ct_mcp.crosstrade.schemas.orders import (
+    parse_acknowledgement,
+    parse_asked_order,
+    parse_executions,
+    parse_lifecycle,
+    parse_orders,
 )
+from ct_mcp.crosstrade.schemas.reply import Reply
+from ct_mcp.crosstrade.schemas.strategies import (
+    parse_asked_strategy,
+    parse_strategies,
+    parse_strategy_acknowledgement,
+    parse_templates,
+)
+from ct_mcp.crosstrade.schemas.values import parse_json
 from ct_mcp.errors import UpstreamError
 
 NOW = datetime(2026, 3, 18, 21, 0, tzinfo=UTC)
-DATA = Path(__file__).parents[1] / "data"
+DATA = Path(__file__).parents[3] / "data"
 READERS: dict[str, Callable[[Reply], object]] = {
-    "ListAccounts": accounts_in,
-    "GetAccountSummary": snapshots_in,
-    "GetWatermarks": lambda reply: watermarks_in(reply, "Sim101"),
-    "ListPositions": lambda reply: positions_in(reply, "Sim101"),
-    "ListOrders": lambda reply: orders_in(reply, "Sim101"),
-    "GetOrder": lambda reply: asked_order_in(reply, "Sim101"),
-    "GetOrderLifecycle": lambda reply: lifecycle_in(reply, "Sim101"),
-    "ListExecutions": lambda reply: executions_in(reply, "Sim101"),
-    "GetQuote.several": lambda reply: quotes_in(reply, ["ES", "NQ"]),
-    "MarketInfo": lambda reply: session_in(reply, "ES"),
-    "GetBars": lambda reply: bars_in(reply, "ES", 3),
-    "Flatten": lambda reply: acknowledged_in(reply, "Sim101"),
-    "ListAllStrategies": lambda reply: strategies_in(reply, None),
-    "GetStrategy": lambda reply: asked_strategy_in(reply, "Sim101", "334081723"),
-    "DisableStrategy": lambda reply: acknowledged_strategy_in(reply, "Sim101", "334081723"),
-    "ListAtmTemplates": templates_in,
+    "ListAccounts": parse_accounts,
+    "GetAccountSummary": parse_snapshots,
+    "GetWatermarks": lambda reply: parse_watermarks(reply, "Sim101"),
+    "ListPositions": lambda reply: parse_positions(reply, "Sim101"),
+    "ListOrders": lambda reply: parse_orders(reply, "Sim101"),
+    "GetOrder": lambda reply: parse_asked_order(reply, "Sim101"),
+    "GetOrderLifecycle": lambda reply: parse_lifecycle(reply, "Sim101"),
+    "ListExecutions": lambda reply: parse_executions(reply, "Sim101"),
+    "GetQuote.several": lambda reply: parse_quotes(reply, ["ES", "NQ"]),
+    "MarketInfo": lambda reply: parse_session(reply, "ES"),
+    "GetBars": lambda reply: parse_bars(reply, "ES", 3),
+    "Flatten": lambda reply: parse_acknowledgement(reply, "Sim101"),
+    "ListAllStrategies": lambda reply: parse_strategies(reply, None),
+    "GetStrategy": lambda reply: parse_asked_strategy(reply, "Sim101", "334081723"),
+    "DisableStrategy": lambda reply: parse_strategy_acknowledgement(reply, "Sim101", "334081723"),
+    "ListAtmTemplates": parse_templates,
 }
-PAYLOADS = {name: json_in((DATA / f"{name}.json").read_text(encoding="utf-8")) for name in READERS}
+PAYLOADS = {name: parse_json((DATA / f"{name}.json").read_text(encoding="utf-8")) for name in READERS}
 JUNK = (
     st.none()
     | st.booleans()

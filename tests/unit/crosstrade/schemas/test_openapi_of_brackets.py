@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ct_mcp.crosstrade.catalogue import ENDPOINTS
-from ct_mcp.crosstrade.openapi import body_fields_in, may_be_number
+from ct_mcp.crosstrade.endpoints import ENDPOINTS
+from ct_mcp.crosstrade.schemas.bracket import may_be_number, parse_body_fields
 
 BRACKET = ENDPOINTS["CancelAndBracket"]
 PATH = "/v1/api/accounts/{account}/orders/cancel_and_bracket"
@@ -38,7 +38,7 @@ def document(schema: object, path: str = PATH, **components: object) -> str:
     ],
 )  # fmt: skip
 def test_the_fields_of_a_body_are_found_wherever_they_are_described(text: str) -> None:
-    assert body_fields_in(text, BRACKET) == FIELDS
+    assert parse_body_fields(text, BRACKET) == FIELDS
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_the_fields_of_a_body_are_found_wherever_they_are_described(text: str) -
     ],
 )
 def test_what_is_not_described_has_no_fields(text: str) -> None:
-    assert body_fields_in(text, BRACKET) == {}
+    assert parse_body_fields(text, BRACKET) == {}
 
 
 @pytest.mark.parametrize(
@@ -100,6 +100,6 @@ JSON = st.recursive(
 
 @given(JSON, JSON)
 def test_no_document_breaks_the_look_up(schema: object, methods: object) -> None:
-    fields = body_fields_in(document(schema), BRACKET)
+    fields = parse_body_fields(document(schema), BRACKET)
     assert all(may_be_number(field) in (True, False) for field in fields.values())
-    assert isinstance(body_fields_in(json.dumps({"paths": {PATH: methods}}), BRACKET), dict)
+    assert isinstance(parse_body_fields(json.dumps({"paths": {PATH: methods}}), BRACKET), dict)

@@ -1,35 +1,30 @@
-"""What a write says and what it hears."""
+"""What is sent to place, change and close."""
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ct_mcp.crosstrade.failures import json_in
-from ct_mcp.crosstrade.wire import (
-    Acknowledged,
-    acknowledged_in,
-    acknowledged_order_in,
+from ct_mcp.crosstrade.schemas.order_bodies import (
     change_body,
     close_body,
     guarded_order_body,
     instrument_body,
     order_body,
 )
-from ct_mcp.crosstrade.wire_orders import order_in
-from ct_mcp.crosstrade.wire_row import Reply, Row
-from ct_mcp.domain.action import ChangeOrder, ClosePosition, PlaceOrder
+from ct_mcp.crosstrade.schemas.orders import parse_asked_order
+from ct_mcp.crosstrade.schemas.reply import Reply
+from ct_mcp.crosstrade.schemas.values import parse_json
+from ct_mcp.domain.account import Direction
+from ct_mcp.domain.commands import ChangeOrder, ClosePosition, PlaceOrder
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import OrderAction, OrderType, TimeInForce
-from ct_mcp.domain.position import Direction
-from ct_mcp.errors import BadReply, BadRequest
+from ct_mcp.errors import BadRequest
 
-Replies = Callable[..., Reply]
 ES = Instrument("ES", 2026, 12)
 STOP = PlaceOrder(
     "Sim101", ES, OrderAction.SELL, 2, OrderType.STOP_LIMIT, Decimal("6600.00"), Decimal("6601.25"), TimeInForce.GTC
@@ -63,14 +58,10 @@ def test_what_was_not_given_is_not_sent() -> None:
 
 
 def test_our_own_id_and_the_second_net_go_with_the_order() -> None:
-    plain = guarded_order_body(STOP, "ct-1", None, None)
+    plain = guarded_order_body(STOP, "ct-1", None)
     assert plain == {**order_body(STOP), "orderId": "ct-1"}
     both = frozenset({Direction.LONG, Direction.FLAT})
-    assert guarded_order_body(STOP, "ct-1", both, 3) == {
-        **plain,
-        "requireMarketPosition": "flat,long",
-        "maxPositions": 3,
-    }
+    assert guarded_order_body(STOP, "ct-1", both) == {**plain, "requireMarketPosition": "flat,long"}
 
 
 def test_a_change_names_only_what_changes() -> None:
@@ -109,41 +100,6 @@ def test_an_instrument_is_named_or_left_to_the_path() -> None:
     assert instrument_body(None) == {}
 
 
-def test_an_order_is_acknowledged_by_its_id(reply: Replies) -> None:
-    acknowledged = acknowledged_order_in(reply("PlaceOrder", warning="market is closed"), "Sim101")
-    assert acknowledged == Acknowledged(("50cca7b8051146c684087db511107983",), warning="market is closed")
-
-
-def test_several_ids_and_closed_positions_are_kept(reply: Replies) -> None:
-    assert len(acknowledged_in(reply("CancelOrders"), "Sim101").order_ids) == 2
-    flattened = acknowledged_in(reply("FlattenEverything"), "Sim101")
-    assert flattened.order_ids == ("d99b2043460849ddae409d1b15cb92ff",)
-    assert [position.net for position in flattened.closed] == [7]
-
-
-def test_a_close_that_goes_on_says_what_remains(reply: Replies) -> None:
-    closing = acknowledged_in(reply("ClosePosition"), "Sim101")
-    assert (closing.pending, closing.remaining_quantity) == (True, 3)
-    done = acknowledged_in(reply("Flatten"), "Sim101")
-    assert (done.pending, done.remaining_quantity) == (None, None)
-
-
-@pytest.mark.parametrize("success", [None, "true", 1])
-def test_without_a_claim_of_success_nothing_is_acknowledged(reply: Replies, success: object) -> None:
-    with pytest.raises(BadReply, match="success is not claimed"):
-        acknowledged_in(reply("PlaceOrder", success=success), "Sim101")
-
-
-def test_an_acknowledgement_without_the_orders_id_is_none(reply: Replies) -> None:
-    with pytest.raises(BadReply, match="names no order"):
-        acknowledged_order_in(reply("PlaceOrder", orderId=None), "Sim101")
-
-
-def test_closed_positions_of_another_account_are_no_acknowledgement(reply: Replies) -> None:
-    with pytest.raises(BadReply, match="not of the one"):
-        acknowledged_in(reply("Flatten"), "Sim102")
-
-
 PRICES = st.decimals(min_value=0, max_value=100_000, places=6).filter(bool)
 INSTRUMENTS = st.builds(
     Instrument, st.sampled_from(["ES", "MES", "6J", "M2K", "CL"]), st.integers(2024, 2035), st.integers(1, 12)
@@ -163,10 +119,10 @@ ORDERS = st.builds(
 
 @given(ORDERS, st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True))
 def test_what_we_send_is_what_we_would_read_back(order: PlaceOrder, own_id: str) -> None:
-    sent = json_in(json.dumps(guarded_order_body(order, own_id, None, None)))
+    sent = parse_json(json.dumps(guarded_order_body(order, own_id, None)))
     assert isinstance(sent, dict)
     listed = {**sent, "id": "a", "automatedTradingOrderId": sent["orderId"], "orderState": "Working", "filled": 0}
-    read = order_in(Row("row", listed, date(2026, 3, 18)), "Sim101")
+    read = parse_asked_order(Reply("GetOrder", listed, datetime(2026, 3, 18, tzinfo=UTC)), "Sim101")
     assert (read.instrument, read.action, read.quantity) == (order.instrument, order.action, order.quantity)
     assert (read.order_type, read.time_in_force, read.own_id) == (order.order_type, order.time_in_force, own_id)
     assert read.limit_price == (order.limit_price if order.order_type.needs_limit_price else None)

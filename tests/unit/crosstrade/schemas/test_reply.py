@@ -1,20 +1,49 @@
 """One answer and its rows: what counts as evidence, and what is refused."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import AliasChoices, Field
 
-from ct_mcp.crosstrade.wire import acknowledged_in
-from ct_mcp.crosstrade.wire_accounts import accounts_in, positions_in, snapshots_in, watermarks_in
-from ct_mcp.crosstrade.wire_market import bars_in, quotes_in, session_in
-from ct_mcp.crosstrade.wire_orders import executions_in, lifecycle_in, orders_in, status_in
-from ct_mcp.crosstrade.wire_row import Reply, Row
+from ct_mcp.crosstrade.schemas.accounts import parse_accounts, parse_positions, parse_snapshots, parse_watermarks
+from ct_mcp.crosstrade.schemas.market import parse_bars, parse_quotes, parse_session
+from ct_mcp.crosstrade.schemas.orders import (
+    parse_acknowledgement,
+    parse_asked_order,
+    parse_executions,
+    parse_lifecycle,
+    parse_orders,
+)
+from ct_mcp.crosstrade.schemas.reply import Reply, WireModel, parse_row
+from ct_mcp.crosstrade.schemas.values import (
+    AskedAccount,
+    Count,
+    DatedInstrument,
+    MaybeText,
+    Price,
+    RowContext,
+    Text,
+    parse_label,
+)
+from ct_mcp.domain.account import Balances
 from ct_mcp.errors import BadReply, UpstreamError
 
 NOW = datetime(2026, 3, 18, 21, 0, tzinfo=UTC)
 ROW = {"name": "Sim101"}
+
+
+class Named(WireModel):
+    """A row with nothing but a name."""
+
+    name: Text
+
+
+class Identified(WireModel):
+    """A row with an id under either of two names."""
+
+    number: MaybeText = Field(default=None, validation_alias=AliasChoices("id", "orderId"))
 
 
 def replied(value: object) -> Reply:
@@ -32,15 +61,15 @@ def replied(value: object) -> Reply:
     ],
 )
 def test_rows_are_taken_in_every_documented_shape(value: object) -> None:
-    assert [row.text("name") for row in replied(value).rows("accounts")] == ["Sim101"]
+    assert [row.name for row in replied(value).rows("accounts", Named)] == ["Sim101"]
 
 
 def test_an_empty_list_is_empty_only_where_success_is_claimed() -> None:
-    assert replied({"success": True, "accounts": []}).rows("accounts") == ()
+    assert replied({"success": True, "accounts": []}).rows("accounts", Named) == ()
     unmarked: list[object] = [{"accounts": []}, [], {"data": []}, {"success": None, "accounts": []}]
     for value in unmarked:
         with pytest.raises(BadReply, match="does not mean that there are none"):
-            replied(value).rows("accounts")
+            replied(value).rows("accounts", Named)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +77,7 @@ def test_an_empty_list_is_empty_only_where_success_is_claimed() -> None:
 )
 def test_success_without_the_rows_is_no_empty_answer(value: object) -> None:
     with pytest.raises(BadReply, match="holds no 'accounts'"):
-        replied(value).rows("accounts")
+        replied(value).rows("accounts", Named)
 
 
 def test_names_are_listed_like_rows() -> None:
@@ -66,20 +95,23 @@ def test_names_are_listed_like_rows() -> None:
 
 
 def test_one_object_is_recognised_by_either_of_its_keys() -> None:
+    class Keyed(WireModel):
+        number: Text = Field(validation_alias=AliasChoices("strategyId", "id"))
+
     for key in ("strategyId", "id"):
-        assert replied({"strategy": {key: 7}}).single("strategy", "strategyId", "id").text(key) == "7"
+        assert replied({"strategy": {key: 7}}).single("strategy", Keyed, ["strategyId", "id"]).number == "7"
     with pytest.raises(BadReply, match="holds no 'strategyId'"):
-        replied({"strategy": {"name": "x"}}).single("strategy", "strategyId", "id")
+        replied({"strategy": {"name": "x"}}).single("strategy", Keyed, ["strategyId", "id"])
 
 
 def test_a_list_that_counts_more_than_it_holds_is_refused() -> None:
     with pytest.raises(BadReply, match="counts 2 accounts and holds 1"):
-        replied({"success": True, "accounts": [ROW], "count": 2}).rows("accounts")
+        replied({"success": True, "accounts": [ROW], "count": 2}).rows("accounts", Named)
 
 
 def test_a_row_that_is_no_object_is_named() -> None:
     with pytest.raises(BadReply, match="'accounts' row 2 cannot be trusted"):
-        replied({"success": True, "accounts": [ROW, "Sim102"]}).rows("accounts")
+        replied({"success": True, "accounts": [ROW, "Sim102"]}).rows("accounts", Named)
 
 
 @pytest.mark.parametrize(
@@ -87,13 +119,13 @@ def test_a_row_that_is_no_object_is_named() -> None:
     [ROW, {**ROW, "success": True}, {"account": ROW}, {"data": ROW}, {"data": {"account": ROW}}],
 )
 def test_one_object_is_taken_in_every_documented_shape(value: object) -> None:
-    assert replied(value).single("account", proof="name").text("name") == "Sim101"
+    assert replied(value).single("account", Named, ["name"]).name == "Sim101"
 
 
 @pytest.mark.parametrize("value", [[], [ROW], {}, {"success": True}, {"name": None}, {"account": "Sim101"}])
 def test_an_object_without_its_proof_is_refused(value: object) -> None:
     with pytest.raises(BadReply, match="holds no 'name'"):
-        replied(value).single("account", proof="name")
+        replied(value).single("account", Named, ["name"])
 
 
 @pytest.mark.parametrize("said", [None, "", "  ", 5])
@@ -106,49 +138,91 @@ def test_a_warning_is_made_harmless() -> None:
     assert reply.warning == "nothing to flatten for [hidden]"
 
 
-def row(**values: object) -> Row:
-    return Row("ListPositions row 1", values, date(2026, 3, 18))
+class Everything(WireModel):
+    """A field of each kind that can be refused."""
+
+    account: AskedAccount = ""
+    instrument: DatedInstrument
+    quantity: Count
+    price: Price
+
+
+WHOLE = {"account": "Sim101", "instrument": "ES 06-26", "quantity": 1, "price": 2}
+
+
+def read(asked: str | None = None, /, **changes: object) -> Everything:
+    return parse_row(Everything, {**WHOLE, **changes}, "ListPositions row 1", RowContext(NOW.date(), asked))
 
 
 def test_the_account_of_a_row_is_the_one_that_was_asked_about_in_their_spelling() -> None:
-    assert row(account="Sim101").account("sim101") == "Sim101"
-    assert row().account("Sim101") == "Sim101"
+    assert read("sim101").account == "Sim101"
+    assert read("Sim101", account=None).account == "Sim101"
     with pytest.raises(BadReply, match="not of the one that was asked about"):
-        row(account="Sim102").account("Sim101")
+        read("Sim101", account="Sim102")
     with pytest.raises(BadReply, match="'account' is missing"):
-        row().account()
+        read(account=None)
+
+
+def test_an_account_that_does_not_stand_in_the_row_at_all_is_like_one_without_text() -> None:
+    values = {name: value for name, value in WHOLE.items() if name != "account"}
+    assert parse_row(Everything, values, "row", RowContext(NOW.date(), "Sim101")).account == "Sim101"
+    with pytest.raises(BadReply, match="row cannot be trusted: 'account' is missing"):
+        parse_row(Everything, values, "row", RowContext(NOW.date()))
 
 
 @pytest.mark.parametrize("name", ["AAPL", "EURUSD", "ES", "ES 13-26", "", None])
 def test_a_row_about_anything_but_a_dated_future_is_refused_and_not_left_out(name: object) -> None:
     with pytest.raises(BadReply, match="ListPositions row 1"):
-        row(instrument=name).instrument()
+        read(instrument=name)
 
 
 @pytest.mark.parametrize("value", [-1, 1.5, "many", None, True])
 def test_a_count_is_a_whole_number_and_never_negative(value: object) -> None:
     with pytest.raises(BadReply, match="'quantity' is no count"):
-        row(quantity=value).whole("quantity")
+        read(quantity=value)
 
 
 def test_a_missing_number_is_named() -> None:
     with pytest.raises(BadReply, match="'price' is no price"):
-        row().price("price")
+        read(price=None)
+    values = {name: value for name, value in WHOLE.items() if name != "price"}
+    with pytest.raises(BadReply, match="row cannot be trusted: 'price' is missing"):
+        parse_row(Everything, values, "row", RowContext(NOW.date()))
 
 
-def test_text_is_the_first_key_that_holds_any() -> None:
-    assert row(id=None, orderId="a").text("id", "orderId") == "a"
-    assert row(id=676173541025).text("id", "orderId") == "676173541025"
-    assert row(id=True, orderId=" ").text_or_none("id", "orderId") is None
+def test_a_fault_within_a_nested_list_names_its_row_and_its_key() -> None:
+    class Nested(WireModel):
+        closed_positions: tuple[Everything, ...]
+
+    values = {"closedPositions": [WHOLE, {**WHOLE, "quantity": "x"}]}
+    with pytest.raises(BadReply, match=r"Flatten, 'closedPositions' row 2 cannot be trusted: 'quantity' is no count\."):
+        parse_row(Nested, values, "Flatten", RowContext(NOW.date()))
+    with pytest.raises(BadReply, match=r"Flatten, 'closedPositions' row 1 cannot be trusted: it is no object\."):
+        parse_row(Nested, {"closedPositions": [7]}, "Flatten", RowContext(NOW.date()))
+
+
+def test_text_is_the_first_name_that_holds_any() -> None:
+    def number(**values: object) -> str | None:
+        return parse_row(Identified, values, "row", RowContext(NOW.date())).number
+
+    assert number(id=None, orderId="a") == "a"
+    assert number(id=" ", orderId="a") == "a"
+    assert number(id={}, orderId="a") == "a"
+    assert number(id=676173541025) == "676173541025"
+    assert number(id=True, orderId=" ") is None
 
 
 def test_a_label_is_harmless_and_short() -> None:
-    assert row(name="a\u202eb\n" + "x" * 100).label("name") == "ab " + "x" * 76 + "…"
+    assert parse_label("a\u202eb\n" + "x" * 100) == "ab " + "x" * 76 + "…"
 
 
 def test_a_nested_object_that_is_missing_is_an_empty_one() -> None:
-    assert row(item=3).sub("item").values == {}
-    assert row(item=3).rows("item") == ()
+    odd: tuple[object, ...] = (3, None, [], "x")
+    for item in odd:
+        (account,) = parse_accounts(replied({"accounts": [{**ROW, "item": item}]}))
+        assert account.balances == Balances()
+    (snapshot,) = parse_snapshots(replied({"accounts": [{**ROW, "positions": 3}]}))
+    assert snapshot.positions == ()
 
 
 KEYS = st.sampled_from([
@@ -170,25 +244,26 @@ VALUES = st.recursive(
     LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=12), max_leaves=30
 )
 READERS = (
-    accounts_in,
-    snapshots_in,
-    status_in,
-    lambda reply: watermarks_in(reply, "Sim101"),
-    lambda reply: positions_in(reply, None),
-    lambda reply: orders_in(reply, "Sim101"),
-    lambda reply: executions_in(reply, "Sim101"),
-    lambda reply: lifecycle_in(reply, "Sim101"),
-    lambda reply: quotes_in(reply, ["ES"]),
-    lambda reply: session_in(reply, "ES"),
-    lambda reply: bars_in(reply, "ES", 10),
-    lambda reply: acknowledged_in(reply, "Sim101"),
+    parse_accounts,
+    parse_snapshots,
+    lambda reply: parse_asked_order(reply, "Sim101"),
+    lambda reply: parse_watermarks(reply, "Sim101"),
+    lambda reply: parse_positions(reply, None),
+    lambda reply: parse_orders(reply, "Sim101"),
+    lambda reply: parse_executions(reply, "Sim101"),
+    lambda reply: parse_lifecycle(reply, "Sim101"),
+    lambda reply: parse_quotes(reply, ["ES"]),
+    lambda reply: parse_session(reply, "ES"),
+    lambda reply: parse_bars(reply, "ES", 10),
+    lambda reply: parse_acknowledgement(reply, "Sim101"),
 )
 
 
+@pytest.mark.slow
 @given(VALUES)
 def test_whatever_they_answer_is_read_or_refused_and_nothing_else_breaks(value: object) -> None:
-    for read in READERS:
+    for parse in READERS:
         try:
-            read(replied(value))
+            parse(replied(value))
         except UpstreamError as error:
             assert str(error)  # noqa: PT017 - refusing is one of the two right endings

@@ -1,4 +1,4 @@
-"""Their strategies, read with patience, and what starts one."""
+"""Strategies, where what decides nothing is read where it can be, and what starts one."""
 
 import json
 from collections.abc import Callable
@@ -7,14 +7,14 @@ from decimal import Decimal
 
 import pytest
 
-from ct_mcp.crosstrade.wire_row import Reply
-from ct_mcp.crosstrade.wire_strategies import (
+from ct_mcp.crosstrade.schemas.reply import Reply
+from ct_mcp.crosstrade.schemas.strategies import (
     StrategyAcknowledged,
-    acknowledged_strategy_in,
-    asked_strategy_in,
+    parse_asked_strategy,
+    parse_strategies,
+    parse_strategy_acknowledgement,
+    parse_templates,
     start_body,
-    strategies_in,
-    templates_in,
 )
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.strategy import BarType, HostMode, StartStrategy, Strategy, StrategyState
@@ -38,25 +38,25 @@ START = StartStrategy(
 
 
 def test_strategies_are_read_in_our_words(reply: Replies) -> None:
-    running, over = strategies_in(reply("ListStrategies"), "sim101")
+    running, over = parse_strategies(reply("ListStrategies"), "sim101")
     assert running == MOMENTUM
     assert (over.strategy_id, over.state, over.is_over) == ("334081699", StrategyState.FINALIZED, True)
     assert (over.is_enabled, over.host_mode, over.parameters) == (False, HostMode.ACCOUNT, ())
 
 
 def test_strategies_of_every_account_each_name_theirs(reply: Replies) -> None:
-    assert [strategy.account for strategy in strategies_in(reply("ListAllStrategies"), None)] == [
+    assert [strategy.account for strategy in parse_strategies(reply("ListAllStrategies"), None)] == [
         "Sim101",
         "Sim101",
         "APEX1234",
     ]
     with pytest.raises(BadReply, match="not of the one"):
-        strategies_in(reply("ListAllStrategies"), "Sim101")
+        parse_strategies(reply("ListAllStrategies"), "Sim101")
 
 
 def test_a_strategy_is_read_flat_or_wrapped(reply: Replies) -> None:
     for name in ("GetStrategy", "GetStrategy.wrapped"):
-        assert asked_strategy_in(reply(name), "Sim101", "334081723") == MOMENTUM
+        assert parse_asked_strategy(reply(name), "Sim101", "334081723") == MOMENTUM
 
 
 @pytest.mark.parametrize(
@@ -85,46 +85,46 @@ def test_a_strategy_is_read_flat_or_wrapped(reply: Replies) -> None:
 def test_what_decides_nothing_is_read_where_it_can_be(
     reply: Replies, changes: dict[str, object], expected: dict[str, object]
 ) -> None:
-    read = asked_strategy_in(reply("GetStrategy", **changes), "Sim101", "334081723")
+    read = parse_asked_strategy(reply("GetStrategy", **changes), "Sim101", "334081723")
     assert read == replace(MOMENTUM, **expected)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("changes", [{"strategyId": None}, {"strategyId": "7"}, {"account": "Sim102"}])
 def test_another_strategy_than_the_one_asked_for_is_refused(reply: Replies, changes: dict[str, object]) -> None:
     with pytest.raises(BadReply):
-        asked_strategy_in(reply("GetStrategy", **changes), "Sim101", "334081723")
+        parse_asked_strategy(reply("GetStrategy", **changes), "Sim101", "334081723")
 
 
 def test_a_row_without_its_account_in_the_list_of_all_is_refused(reply: Replies) -> None:
     with pytest.raises(BadReply, match="'account' is missing"):
-        strategies_in(reply("ListAllStrategies", strategies=[{"strategyId": "7"}], count=1), None)
+        parse_strategies(reply("ListAllStrategies", strategies=[{"strategyId": "7"}], count=1), None)
 
 
 def test_no_strategies_are_none_only_where_success_is_claimed(reply: Replies) -> None:
-    assert strategies_in(reply("ListStrategies", strategies=[]), "Sim101") == ()
+    assert parse_strategies(reply("ListStrategies", strategies=[]), "Sim101") == ()
     with pytest.raises(BadReply):
-        strategies_in(reply("ListStrategies", strategies=[], success=None), "Sim101")
+        parse_strategies(reply("ListStrategies", strategies=[], success=None), "Sim101")
 
 
 def test_a_secret_among_the_parameters_does_not_show(reply: Replies) -> None:
     parameters = {"WebhookKey": "abc-def", "ApiToken": "x=y=z", "Note": "a\u202eb\u200b = c"}
-    read = asked_strategy_in(reply("GetStrategy", parameters=parameters), "Sim101", "334081723")
+    read = parse_asked_strategy(reply("GetStrategy", parameters=parameters), "Sim101", "334081723")
     assert read.parameters == (("WebhookKey", "[hidden]"), ("ApiToken", "[hidden]"), ("Note", "ab = c"))
 
 
 def test_an_acknowledgement_says_what_stood_and_stands(reply: Replies) -> None:
-    paused = acknowledged_strategy_in(reply("DisableStrategy", warning="late"), "sim101", "334081723")
+    paused = parse_strategy_acknowledgement(reply("DisableStrategy", warning="late"), "sim101", "334081723")
     assert paused == StrategyAcknowledged("334081723", True, False, StrategyState.REALTIME, "late")
-    closed = acknowledged_strategy_in(reply("CloseStrategy"), "Sim101", "334081723")
+    closed = parse_strategy_acknowledgement(reply("CloseStrategy"), "Sim101", "334081723")
     assert closed == StrategyAcknowledged("334081723")
-    assert acknowledged_strategy_in(reply("CloseStrategy", strategyId=None), "Sim101", "7").strategy_id is None
-    assert acknowledged_strategy_in(reply("CloseStrategy"), "Sim101", None).strategy_id == "334081723"
+    assert parse_strategy_acknowledgement(reply("CloseStrategy", strategyId=None), "Sim101", "7").strategy_id is None
+    assert parse_strategy_acknowledgement(reply("CloseStrategy"), "Sim101", None).strategy_id == "334081723"
 
 
 @pytest.mark.parametrize("changes", [{"success": None}, {"strategyId": "7"}, {"account": "Sim102"}])
 def test_an_acknowledgement_of_something_else_is_none(reply: Replies, changes: dict[str, object]) -> None:
     with pytest.raises(BadReply):
-        acknowledged_strategy_in(reply("DisableStrategy", **changes), "Sim101", "334081723")
+        parse_strategy_acknowledgement(reply("DisableStrategy", **changes), "Sim101", "334081723")
 
 
 def test_a_strategy_starts_with_what_was_asked_for_and_nothing_else() -> None:
@@ -155,4 +155,4 @@ def test_a_start_that_makes_no_sense_is_not_sent(changes: dict[str, object]) -> 
 
 
 def test_templates_are_named_as_an_order_must_name_them(reply: Replies) -> None:
-    assert templates_in(reply("ListAtmTemplates")) == ("T1", "Scalp 8/12")
+    assert parse_templates(reply("ListAtmTemplates")) == ("T1", "Scalp 8/12")

@@ -1,4 +1,4 @@
-"""Their numbers and times ↔ ours."""
+"""Numbers and times of the wire."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -7,17 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ct_mcp.crosstrade.failures import json_in
-from ct_mcp.crosstrade.wire_values import (
-    decimal_from,
-    epoch_from,
-    money_from,
-    number_for,
-    price_from,
-    time_for,
-    time_from,
-    whole_from,
+from ct_mcp.crosstrade.schemas.values import (
+    json_number,
+    on_tick,
+    parse_decimal,
+    parse_epoch,
+    parse_json,
+    parse_money,
+    parse_price,
+    parse_time,
+    parse_utc,
+    parse_whole,
 )
+from ct_mcp.errors import BadRequest
+from ct_mcp.text import iso
 
 NOON = datetime(2026, 3, 18, 12, 0, tzinfo=UTC)
 
@@ -40,7 +43,7 @@ NOON = datetime(2026, 3, 18, 12, 0, tzinfo=UTC)
     ],
 )
 def test_numbers_are_exact_or_nothing(value: object, number: str | None) -> None:
-    assert decimal_from(value) == (None if number is None else Decimal(number))
+    assert parse_decimal(value) == (None if number is None else Decimal(number))
 
 
 @pytest.mark.parametrize(
@@ -56,26 +59,26 @@ def test_numbers_are_exact_or_nothing(value: object, number: str | None) -> None
     ],
 )
 def test_prices_lose_their_noise_and_nothing_else(value: str, price: str) -> None:
-    read = price_from(Decimal(value))
+    read = parse_price(Decimal(value))
     assert str(read) == price
 
 
 def test_prices_fall_on_the_tick_where_it_is_known() -> None:
-    assert price_from(Decimal("6618.2499"), Decimal("0.25")) == Decimal("6618.25")
-    assert price_from("no price", Decimal("0.25")) is None
+    assert on_tick(Decimal("6618.2499"), Decimal("0.25")) == Decimal("6618.25")
+    assert on_tick(parse_price("no price"), Decimal("0.25")) is None
 
 
 def test_money_is_in_cents() -> None:
-    assert str(money_from(Decimal("100565.00000000285"))) == "100565.00"
-    assert str(money_from(Decimal("-0.001"))) == "0.00"
-    assert money_from(None) is None
+    assert str(parse_money(Decimal("100565.00000000285"))) == "100565.00"
+    assert str(parse_money(Decimal("-0.001"))) == "0.00"
+    assert parse_money(None) is None
 
 
 @pytest.mark.parametrize(
     ("value", "number"), [(3, 3), (Decimal("3.0"), 3), (Decimal("3.5"), None), (True, None), ("x", None)]
 )
 def test_counts_are_whole_or_nothing(value: object, number: int | None) -> None:
-    assert whole_from(value) == number
+    assert parse_whole(value) == number
 
 
 @pytest.mark.parametrize(
@@ -94,13 +97,13 @@ def test_counts_are_whole_or_nothing(value: object, number: int | None) -> None:
     ],
 )
 def test_times_become_utc_or_nothing(text: object, utc: datetime | None) -> None:
-    assert time_from(text) == utc
+    assert parse_time(text) == utc
 
 
 def test_a_time_without_a_zone_counts_only_where_it_is_utc_by_its_name() -> None:
-    assert time_from("2026-03-18 12:00:00", is_utc=True) == NOON
-    assert time_from("2026-03-18 12:00:00") is None
-    assert time_from("2026-03-18T05:00:00-07:00", is_utc=True) == NOON
+    assert parse_utc("2026-03-18 12:00:00") == NOON
+    assert parse_time("2026-03-18 12:00:00") is None
+    assert parse_utc("2026-03-18T05:00:00-07:00") == NOON
 
 
 @pytest.mark.parametrize(
@@ -116,31 +119,31 @@ def test_a_time_without_a_zone_counts_only_where_it_is_utc_by_its_name() -> None
     ],
 )
 def test_an_epoch_is_seconds_or_milliseconds_by_its_size(value: object, at: datetime | None) -> None:
-    assert epoch_from(value) == at
+    assert parse_epoch(value) == at
 
 
 @given(st.decimals(min_value=-999_999, max_value=999_999, places=8))
 def test_a_price_that_is_sent_is_read_back_as_it_was(price: Decimal) -> None:
-    assert price_from(json_in(repr(number_for(price)))) == price
+    assert parse_price(parse_json(repr(json_number("price", price)))) == price
 
 
 @given(st.datetimes(datetime(1980, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001 - hypothesis wants naive bounds
 def test_a_time_that_is_sent_is_read_back_as_it_was(at: datetime) -> None:
     whole = at.replace(microsecond=0)
-    assert time_from(time_for(whole)) == whole
-    assert epoch_from(int(whole.timestamp())) == whole
-    assert epoch_from(int(whole.timestamp()) * 1000) == whole
+    assert parse_time(iso(whole)) == whole
+    assert parse_epoch(int(whole.timestamp())) == whole
+    assert parse_epoch(int(whole.timestamp()) * 1000) == whole
 
 
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "0.12345678901234567890123"])
 def test_a_number_that_no_json_holds_is_not_sent(value: str) -> None:
-    with pytest.raises(ValueError, match="cannot be sent"):
-        number_for(Decimal(value))
+    with pytest.raises(BadRequest, match=r"price .* cannot be sent"):
+        json_number("price", Decimal(value))
 
 
 def test_whole_prices_are_sent_as_whole_numbers() -> None:
-    assert repr(number_for(Decimal("6600.00"))) == "6600"
-    assert repr(number_for(Decimal("6612.25"))) == "6612.25"
+    assert repr(json_number("price", Decimal("6600.00"))) == "6600"
+    assert repr(json_number("price", Decimal("6612.25"))) == "6612.25"
 
 
 @given(
@@ -149,5 +152,5 @@ def test_whole_prices_are_sent_as_whole_numbers() -> None:
     )
 )
 def test_nothing_breaks_the_readers(value: object) -> None:
-    for read in (decimal_from, price_from, money_from, whole_from, epoch_from, time_from):
+    for read in (parse_decimal, parse_price, parse_money, parse_whole, parse_epoch, parse_time, parse_utc):
         read(value)

@@ -12,14 +12,13 @@ from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.frames import Close
 from websockets.http11 import Request, Response
 
-from ct_mcp.crosstrade.protocol import Doubt, Event
-from ct_mcp.crosstrade.stream import Socket, Stream, jittered, over_websocket
-from ct_mcp.crosstrade.wire_stream import AccountNews
+from ct_mcp.crosstrade.stream.events import AccountChanged, Event, Gap
+from ct_mcp.crosstrade.stream.socket import LiveStream, Socket, jittered, over_websocket
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.simulator.clock import ManualClock
 
 ES = Instrument("ES", 2026, 12)
-NEWS = '{"type":"orderUpdate","account":"Sim101","seq":%d}'
+EVENT = '{"type":"orderUpdate","account":"Sim101","seq":%d}'
 GOING = ConnectionClosedError(Close(1001, "going away"), None)
 ELSEWHERE = ConnectionClosedError(Close(1000, "Session active elsewhere"), None)
 
@@ -32,7 +31,7 @@ class Script:
         self.heard: list[Event] = []
 
         self.scope = anyio.CancelScope()
-        self.stream = Stream(self.open, clock=clock, pause=self.pause, look_every_seconds=0.01)
+        self.stream = LiveStream(self.open, clock=clock, pause=self.pause, look_every_seconds=0.01)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Socket]:
@@ -49,13 +48,13 @@ class Script:
         await anyio.lowlevel.checkpoint()
 
     async def run(self, holds: Callable[[], Awaitable[bool]]) -> None:
-        with anyio.fail_after(5), self.scope:
+        with anyio.fail_after(60), self.scope:
             await self.stream.run(self.heard.append, holds)
 
     @property
-    def doubts(self) -> list[str]:
+    def gaps(self) -> list[str]:
         """Of the endings: that a connection begins is one as well."""
-        return [event.why for event in self.heard if isinstance(event, Doubt) and "began" not in event.why]
+        return [event.why for event in self.heard if isinstance(event, Gap) and "began" not in event.why]
 
 
 class Reader:
@@ -83,42 +82,42 @@ async def always() -> bool:
     return True
 
 
-async def test_what_comes_is_told_and_the_end_is_a_doubt(clock: ManualClock) -> None:
-    script = Script(clock, [NEWS % 1, GOING])
+async def test_what_comes_is_told_and_the_end_is_a_gap(clock: ManualClock) -> None:
+    script = Script(clock, [EVENT % 1, GOING])
     await script.run(always)
-    assert AccountNews("Sim101") in script.heard
-    assert script.doubts == ["the stream ended: going away"]
+    assert AccountChanged("Sim101") in script.heard
+    assert script.gaps == ["the stream ended: going away"]
     assert len(script.sent) == 2
 
 
 async def test_it_comes_back_and_waits_longer_each_time_it_cannot(clock: ManualClock) -> None:
     refused = [OSError("refused")]
-    script = Script(clock, list(refused), list(refused), [NEWS % 1, GOING], list(refused))
+    script = Script(clock, list(refused), list(refused), [EVENT % 1, GOING], list(refused))
     script.stream.want(frozenset({ES}))
     await script.run(always)
     assert script.pauses == [2.0, 5.0, 2.0, 5.0]
     assert json.loads(script.sent[-1]) == {"action": "subscribe", "instruments": ["ES 12-26"]}
-    assert script.doubts[0] == "the stream ended: OSError", "what the system said may hold an address"
+    assert script.gaps[0] == "the stream ended: OSError", "what the system said may hold an address"
 
 
 async def test_silence_is_asked_and_then_given_up(clock: ManualClock) -> None:
     script = Script(clock, [])
     await script.run(always)
     assert json.loads(script.sent[-1]) == {"action": "ping"}
-    assert script.doubts == ["the stream ended: nothing came for too long"]
+    assert script.gaps == ["the stream ended: nothing came for too long"]
 
 
 async def test_a_frame_of_bytes_is_read_as_text(clock: ManualClock) -> None:
-    script = Script(clock, [(NEWS % 1).encode(), b"\xff", GOING])
+    script = Script(clock, [(EVENT % 1).encode(), b"\xff", GOING])
     await script.run(always)
-    assert AccountNews("Sim101") in script.heard
-    assert script.doubts == ["a frame of the stream is no JSON", "the stream ended: going away"]
+    assert AccountChanged("Sim101") in script.heard
+    assert script.gaps == ["a frame of the stream is no JSON", "the stream ended: going away"]
 
 
 async def test_a_connection_that_breaks_off_says_so(clock: ManualClock) -> None:
     script = Script(clock, [ConnectionClosedError(None, None)])
     await script.run(always)
-    assert script.doubts == ["the stream ended: it broke off"]
+    assert script.gaps == ["the stream ended: it broke off"]
 
 
 async def test_another_program_that_has_the_stream_keeps_it(clock: ManualClock) -> None:
@@ -131,7 +130,7 @@ async def test_another_program_that_has_the_stream_keeps_it(clock: ManualClock) 
 @pytest.mark.parametrize(("status", "comes_back"), [(401, False), (403, False), (503, True)])
 async def test_a_token_that_is_refused_is_not_tried_again(clock: ManualClock, status: int, comes_back: bool) -> None:
     refusal = InvalidStatus(Response(status, "no", Headers()))
-    script = Script(clock, [refusal], [NEWS % 1, GOING])
+    script = Script(clock, [refusal], [EVENT % 1, GOING])
     await script.run(always)
     assert (not script.connections) == comes_back
     assert script.stream.refused == ("" if comes_back else f"the service answered {status}")
@@ -143,14 +142,14 @@ async def test_it_is_opened_only_by_the_one_who_holds_it(clock: ManualClock) -> 
     async def holds() -> bool:
         return next(answers)
 
-    script = Script(clock, [NEWS % 1, "never read"])
+    script = Script(clock, [EVENT % 1, "never read"])
     await script.run(holds)
     assert script.pauses == [1.0, 2.0]
-    assert script.doubts == ["the stream ended: another process has it now"]
+    assert script.gaps == ["the stream ended: another process has it now"]
 
 
 async def test_waiting_is_bounded_by_what_is_asked_for() -> None:
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         await jittered(0.0)
 
 
@@ -170,7 +169,7 @@ async def test_over_a_real_socket_the_token_goes_to_the_service_and_to_nobody_el
 
     async def talk(connection: ServerConnection) -> None:
         await connection.recv()
-        await connection.send(NEWS % 1)
+        await connection.send(EVENT % 1)
         await connection.close(1000, "Session active elsewhere")
 
     async def at_once(_: float) -> None:
@@ -181,10 +180,10 @@ async def test_over_a_real_socket_the_token_goes_to_the_service_and_to_nobody_el
         other_port = other.sockets[0].getsockname()[1]
         async with serve(talk, "127.0.0.1", 0, process_request=note) as server:
             base = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-            stream = Stream(over_websocket(base, "the-token"), clock=clock, pause=at_once)
-            with anyio.fail_after(5):
+            stream = LiveStream(over_websocket(base, "the-token"), clock=clock, pause=at_once)
+            with anyio.fail_after(60):
                 await stream.run(heard.append, always)
     assert seen == [("/ws/stream", "Bearer the-token")] * 2
     assert not elsewhere
-    assert AccountNews("Sim101") in heard
+    assert AccountChanged("Sim101") in heard
     assert stream.protocol.is_displaced

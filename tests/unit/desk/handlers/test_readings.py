@@ -1,19 +1,15 @@
 """What may be said after turns, brackets and strategies, of readings that no simulator gives easily."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ct_mcp.desk.outcome import Outcome, Status
-from ct_mcp.desk.pending import may_fill
-from ct_mcp.desk.read_back import LOOK_AGAIN
-from ct_mcp.desk.read_back_brackets import Bracket, from_bracket, uncovered, unprotected
-from ct_mcp.desk.read_back_strategies import from_ended, from_started, from_switched
-from ct_mcp.desk.read_back_turns import (
+from ct_mcp.desk.handlers.brackets import Bracket, from_bracket
+from ct_mcp.desk.handlers.orders import (
     from_flat_place,
     from_lost_replace,
     from_refused_replace,
@@ -22,23 +18,26 @@ from ct_mcp.desk.read_back_turns import (
     is_turned,
     strays,
 )
-from ct_mcp.desk.watch import Book
-from ct_mcp.domain.action import Flatten, ProtectPosition, ReplaceOrder, ReversePosition
-from ct_mcp.domain.order import Order, OrderAction, OrderState, OrderType
-from ct_mcp.domain.position import Position
+from ct_mcp.desk.handlers.strategies import from_ended, from_started, from_switched
+from ct_mcp.desk.outcome import Outcome, Status
+from ct_mcp.desk.polling import AccountState
+from ct_mcp.desk.readback import LOOK_AGAIN
+from ct_mcp.desk.stops import alarm_of, cover_of
+from ct_mcp.domain.account import Position
+from ct_mcp.domain.commands import ProtectPosition, ReplaceOrder
+from ct_mcp.domain.instrument import Instrument
+from ct_mcp.domain.order import CLOSED, Order, OrderAction, OrderState, OrderType
 from ct_mcp.domain.strategy import Strategy, StrategyState
-from ct_mcp.guard.policy import View
-from ct_mcp.simulator.clock import ManualClock
+from tests.unit.desk.conftest import MES, Buys, Holds, Stands
 
 SENT = Outcome(Status.ACCEPTED, "SIM  Sim101  ...", simulated=True, ticket_id="t1")
 LOST = replace(SENT, status=Status.UNKNOWN, reasons=("no answer",), next_step=LOOK_AGAIN)
-Stands, Holds = Callable[..., Order], Callable[[int], Position]
 SELLS = {"action": OrderAction.SELL}
 
 
-def book(position: Position | None, *orders: Order, is_stale: bool = False) -> Book:
+def book(position: Position | None, *orders: Order, is_stale: bool = False) -> AccountState:
     """What was read of one instrument."""
-    return Book((position,) if position is not None and position.quantity else (), orders, is_stale)
+    return AccountState((position,) if position is not None and position.quantity else (), orders, is_stale)
 
 
 @given(
@@ -88,26 +87,26 @@ def test_the_bracket_that_comes_with_the_new_order_is_no_leftover(standing: Stan
 
 
 @pytest.fixture
-def swap(buy) -> ReplaceOrder:
+def swap(buy: Buys) -> ReplaceOrder:
     """Put an order to buy two in place of ``a1``."""
     return ReplaceOrder("Sim101", "a1", buy(2))
 
 
-def test_an_old_order_that_cannot_be_read_may_still_stand(standing: Stands, swap) -> None:
+def test_an_old_order_that_cannot_be_read_may_still_stand(standing: Stands, swap: ReplaceOrder) -> None:
     told = from_replace(SENT, swap, None, standing("b2"), 0)
     assert told.status is Status.WORKING
     assert told.warnings[0] == "whether the old order a1 is gone could not be read: both may stand"
     assert told.next_step == LOOK_AGAIN
 
 
-def test_what_the_old_order_had_filled_before_the_review_is_no_surprise(standing: Stands, swap) -> None:
+def test_what_the_old_order_had_filled_before_the_review_is_no_surprise(standing: Stands, swap: ReplaceOrder) -> None:
     old = standing("a1", quantity=3, filled=1, state=OrderState.CANCELLED)
     assert from_replace(SENT, swap, old, standing("b2"), 1).warnings == ()
     assert "THE OLD ORDER FILLED 1 of 3" in from_replace(SENT, swap, old, standing("b2"), 0).warnings[0]
     assert from_replace(SENT, swap, old, None, 0).warnings == ("THE OLD ORDER FILLED 1 of 3 before its cancel",)
 
 
-def test_both_filled_is_mended_by_closing_the_position(standing: Stands, swap) -> None:
+def test_both_filled_is_mended_by_closing_the_position(standing: Stands, swap: ReplaceOrder) -> None:
     old = standing("a1", filled=1, state=OrderState.FILLED)
     told = from_replace(SENT, swap, old, standing("b2", quantity=2, filled=2, state=OrderState.FILLED), 0)
     assert told.status is Status.FILLED
@@ -126,21 +125,53 @@ def test_a_lost_replacement_says_what_could_not_be_read(standing: Stands) -> Non
     assert refused.reasons == ("how the old order stands could not be read",)
 
 
-GUARDED = ProtectPosition("Sim101", None, None, Decimal(5990))
+GUARDED = ProtectPosition("Sim101", MES, None, Decimal(5990))
 
 
 @pytest.mark.parametrize("state", OrderState)
 def test_a_stop_protects_only_in_a_state_that_stands(standing: Stands, holding: Holds, state: OrderState) -> None:
     stop = standing(**SELLS, order_type=OrderType.STOP_MARKET, stop_price=Decimal(5990), quantity=2, state=state)
-    protects = state in (OrderState.ACCEPTED, OrderState.WORKING, OrderState.PART_FILLED)
-    assert uncovered(book(holding(2), stop)) == (0 if protects else 2)
+    protects = state in (
+        OrderState.ACCEPTED,
+        OrderState.ACCEPTED_BY_RISK,
+        OrderState.WORKING,
+        OrderState.PART_FILLED,
+    )
+    assert cover_of(holding(2), (stop,)).bare == (0 if protects else 2)
 
 
 def test_a_stop_on_the_wrong_side_protects_nothing(standing: Stands, holding: Holds) -> None:
     stop = standing(order_type=OrderType.STOP_MARKET, stop_price=Decimal(6010), quantity=2)
-    assert unprotected(book(holding(2), stop)).startswith("UNPROTECTED: 2 of the 2")
-    assert unprotected(book(holding(-2), stop)) == ""
-    assert unprotected(book(None, stop)) == ""
+    assert alarm_of((holding(2),), (stop,)).startswith("UNPROTECTED: 2 of the 2")
+    assert alarm_of((holding(-2),), (stop,)) == ""
+    assert alarm_of((), (stop,)) == ""
+
+
+def test_of_a_stop_whose_state_nobody_knows_it_is_not_known_whether_it_protects_and_none_is_put_beside_it(
+    standing: Stands, holding: Holds, mes: Instrument
+) -> None:
+    stop = standing(
+        **SELLS,
+        order_type=OrderType.STOP_MARKET,
+        stop_price=Decimal(5990),
+        quantity=2,
+        state=OrderState.UNKNOWN,
+        unknown_word="HeldAtDesk",
+    )
+    told = from_bracket(SENT, book(holding(2), stop), Bracket(replace(GUARDED, instrument=mes), frozenset(), 2))
+    assert told.alarm.startswith("it is NOT KNOWN whether 2 of the 2 contracts held in MES 09-26 stand protected")
+    assert 'UNKNOWN ("HeldAtDesk")' in told.alarm
+    assert "place_order" not in told.next_step
+    assert "get_order with account Sim101, order_id a1" in told.next_step
+
+
+@pytest.mark.parametrize("state", [state for state in OrderState if state not in CLOSED])
+def test_no_stop_is_advised_beside_one_that_is_alive(
+    standing: Stands, holding: Holds, mes: Instrument, state: OrderState
+) -> None:
+    stop = standing(**SELLS, order_type=OrderType.STOP_MARKET, stop_price=Decimal(5990), quantity=2, state=state)
+    told = from_bracket(SENT, book(holding(2), stop), Bracket(replace(GUARDED, instrument=mes), frozenset(), 2))
+    assert "place_order" not in told.next_step
 
 
 @pytest.mark.parametrize(
@@ -156,7 +187,9 @@ def test_a_stop_on_the_wrong_side_protects_nothing(standing: Stands, holding: Ho
     ],
     ids=str,
 )
-def test_working_is_never_said_of_another_stop(standing: Stands, holding: Holds, mes, is_other: dict) -> None:
+def test_working_is_never_said_of_another_stop(
+    standing: Stands, holding: Holds, mes: Instrument, is_other: dict[str, Any]
+) -> None:
     wanted = replace(GUARDED, instrument=mes)
     as_asked = {**SELLS, "order_type": OrderType.STOP_MARKET, "stop_price": Decimal(5990), "quantity": 2}
     bracket = Bracket(wanted, frozenset({"before"}), 2)
@@ -166,7 +199,9 @@ def test_working_is_never_said_of_another_stop(standing: Stands, holding: Holds,
     assert "the stop loss is not seen standing for 2" in told.reasons
 
 
-def test_a_leg_that_is_only_accepted_is_waited_for_and_then_counted(standing: Stands, holding: Holds, mes) -> None:
+def test_a_leg_that_is_only_accepted_is_waited_for_and_then_counted(
+    standing: Stands, holding: Holds, mes: Instrument
+) -> None:
     bracket = Bracket(replace(GUARDED, instrument=mes), frozenset(), 2)
     stop = standing(
         **SELLS, order_type=OrderType.STOP_MARKET, stop_price=Decimal(5990), quantity=2, state=OrderState.ACCEPTED
@@ -177,7 +212,7 @@ def test_a_leg_that_is_only_accepted_is_waited_for_and_then_counted(standing: St
 
 
 def test_legs_that_do_not_cancel_each_other_and_orders_beside_them_are_told(
-    standing: Stands, holding: Holds, mes
+    standing: Stands, holding: Holds, mes: Instrument
 ) -> None:
     bracket = Bracket(ProtectPosition("Sim101", mes, Decimal(6100), Decimal(5990)), frozenset(), 2)
     target = standing("t", **SELLS, limit_price=Decimal(6100), quantity=2, oco_id="one")
@@ -190,7 +225,7 @@ def test_legs_that_do_not_cancel_each_other_and_orders_beside_them_are_told(
     assert "the two legs do not read as one OCO group" in told.warnings[1]
 
 
-def test_an_old_reading_is_never_called_protected(standing: Stands, holding: Holds, mes) -> None:
+def test_an_old_reading_is_never_called_protected(standing: Stands, holding: Holds, mes: Instrument) -> None:
     stop = standing(**SELLS, order_type=OrderType.STOP_MARKET, stop_price=Decimal(5990), quantity=2)
     read = book(holding(2), stop, is_stale=True)
     told = from_bracket(SENT, read, Bracket(replace(GUARDED, instrument=mes), frozenset(), 2))
@@ -220,25 +255,14 @@ def test_a_strategy_that_is_over_in_an_account_that_cannot_be_read_says_so() -> 
     assert told.warnings[0].startswith("what the account holds now could not be read")
 
 
-def test_what_may_fill_while_nobody_knows(mes, buy, holding: Holds, clock: ManualClock) -> None:
-    view = View(clock(), None, (holding(3),), ())
-    assert may_fill(ReversePosition("Sim101", mes), view) == ((mes, -6),)
-    assert may_fill(ProtectPosition("Sim101", mes, None, Decimal(1)), view) == ((mes, -3),)
-    assert may_fill(ReplaceOrder("Sim101", "a1", buy(2)), view) == ((mes, 2),)
-    assert may_fill(buy(2, flatten_first=True), view) == ((mes, 2), (mes, -3))
-    assert may_fill(Flatten("Sim101", None), view) == ((mes, -3),)
-
-
 def test_a_position_that_turned_in_the_gap_is_not_mended_with_prices_of_the_other_side(
-    standing: Stands, holding: Holds, mes
+    standing: Stands, holding: Holds, mes: Instrument
 ) -> None:
     target = standing("t", **SELLS, limit_price=Decimal(6100), quantity=2)
     bracket = Bracket(ProtectPosition("Sim101", mes, Decimal(6100), Decimal(5990)), frozenset(), 2)
     told = from_bracket(SENT, book(holding(-2), target), bracket)
     assert told.status is Status.ACCEPTED
-    assert told.warnings[:2] == (
-        "UNPROTECTED: 2 of the 2 contracts held in MES 09-26 stand without a stop",
-        "the position was +2 and is -2 now: the bracket that was asked for does not fit it",
-    )
+    assert told.alarm == "UNPROTECTED: 2 of the 2 contracts held in MES 09-26 stand without a stop"
+    assert told.warnings[:1] == ("the position was +2 and is -2 now: the bracket that was asked for does not fit it",)
     assert "place_order" not in told.next_step
     assert told.next_step.endswith("close_position with account Sim101, instrument MES 09-26")

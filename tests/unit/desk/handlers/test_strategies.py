@@ -1,32 +1,38 @@
 """Strategies: started once, switched as read, and what they leave is said."""
 
-from typing import Any
-
 import pytest
 
-from ct_mcp.crosstrade.wire_strategies import StrategyAcknowledged
+from ct_mcp.crosstrade.schemas.strategies import StrategyAcknowledged
 from ct_mcp.desk.desk import Desk
 from ct_mcp.desk.outcome import Status
-from ct_mcp.domain.action import CloseStrategy, DisableStrategy, EnableStrategy
+from ct_mcp.desk.ports import Upstream
+from ct_mcp.domain.approval import Ticket
+from ct_mcp.domain.commands import CloseStrategy, DisableStrategy, EnableStrategy
+from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.strategy import BarType, HostMode, StartStrategy
 from ct_mcp.errors import AddonOffline, OutcomeUnknown, Unavailable
+from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.faults import Fault, Lag
-from ct_mcp.simulator.world import Simulator
+from ct_mcp.simulator.simulator import Simulator
+from ct_mcp.store.sqlite import SqliteStore
+from tests.unit.desk.conftest import Buys, Does, Oddly, Prices
+
+Switch = type[EnableStrategy | DisableStrategy | CloseStrategy]
 
 
 @pytest.fixture
-def start(mes) -> StartStrategy:
+def start(mes: Instrument) -> StartStrategy:
     """Start the one class of the simulator that trades."""
     return StartStrategy("Sim101", "HoldLong", mes, HostMode.ACCOUNT, BarType.MINUTE, 5, (("Quantity", 2),))
 
 
 @pytest.fixture
-async def running(does, start, sim: Simulator) -> str:
+async def running(does: Does, start: StartStrategy, sim: Simulator) -> str:
     """It holds two contracts with a stop behind them; its id."""
     told = await does(start)
     assert told.status is Status.CHANGED
     sim.advance(10)
-    return told.strategy_id
+    return str(told.strategy_id)
 
 
 def copies(sim: Simulator) -> int:
@@ -34,27 +40,31 @@ def copies(sim: Simulator) -> int:
     return len([each for each in sim.strategies.all if each.plan.kind.name == "HoldLong"])
 
 
-async def test_a_strategy_that_was_started_is_read_and_told_with_its_id(does, start, sim: Simulator, store) -> None:
+async def test_a_strategy_that_was_started_is_read_and_told_with_its_id(
+    does: Does, start: StartStrategy, sim: Simulator, store: SqliteStore
+) -> None:
     told = await does(start)
     assert (told.status, told.strategy_id) == (Status.CHANGED, sim.strategies.all[-1].id)
     assert told.reasons == (f"it reads: HoldLong on MES 09-26 HISTORICAL, enabled ({told.strategy_id})",)
     assert await store.unsettled() == ()
 
 
-async def test_the_person_is_told_that_no_limit_holds_it(desk: Desk, start, running) -> None:
+async def test_the_person_is_told_that_no_limit_holds_it(desk: Desk, start: StartStrategy, running: str) -> None:
     ticket = await desk.propose(EnableStrategy("Sim101", running))
+    assert isinstance(ticket, Ticket)
     assert "the limits of ct-mcp do NOT hold what it sends" in ticket.question
     assert f"As it stands: HoldLong on MES 09-26 REALTIME, enabled ({running})" in ticket.question
 
 
-async def test_the_person_is_told_so_before_a_start(desk: Desk, start) -> None:
+async def test_the_person_is_told_so_before_a_start(desk: Desk, start: StartStrategy) -> None:
     ticket = await desk.propose(start)
+    assert isinstance(ticket, Ticket)
     assert "the limits of ct-mcp do NOT hold what it sends" in ticket.question
 
 
 @pytest.mark.parametrize("fault", [Fault.READ_TIMEOUT_AFTER_ACCEPT, Fault.EMPTY_BODY, Fault.ERROR_500_AFTER_ACCEPT])
 async def test_a_start_of_lost_answer_is_found_by_the_id_that_was_not_there_before(
-    does, start, sim: Simulator, store, fault
+    does: Does, start: StartStrategy, sim: Simulator, store: SqliteStore, fault: Fault
 ) -> None:
     sim.faults.arm(fault, rpc="StartStrategy")
     sim.faults.arm(Lag.STALE_STRATEGY_LIST)
@@ -64,7 +74,9 @@ async def test_a_start_of_lost_answer_is_found_by_the_id_that_was_not_there_befo
     assert await store.unsettled() == ()
 
 
-async def test_a_start_that_never_arrived_is_unknown_and_never_repeated(does, start, sim: Simulator, store) -> None:
+async def test_a_start_that_never_arrived_is_unknown_and_never_repeated(
+    does: Does, start: StartStrategy, sim: Simulator, store: SqliteStore
+) -> None:
     sim.faults.arm(Fault.REQUEST_LOST_BEFORE_ACCEPT, rpc="StartStrategy", times=1)
     told = await does(start)
     assert (told.status, told.strategy_id) == (Status.UNKNOWN, None)
@@ -75,8 +87,10 @@ async def test_a_start_that_never_arrived_is_unknown_and_never_repeated(does, st
     assert len(await store.unsettled()) == 1
 
 
-async def test_two_new_copies_leave_a_lost_start_unknown(odd, start, sim: Simulator, store) -> None:
-    async def somebody_else_starts_one_too(inner: Any, wanted: StartStrategy) -> StrategyAcknowledged:
+async def test_two_new_copies_leave_a_lost_start_unknown(
+    odd: Oddly, start: StartStrategy, sim: Simulator, store: SqliteStore
+) -> None:
+    async def somebody_else_starts_one_too(inner: Upstream, wanted: StartStrategy) -> StrategyAcknowledged:
         await inner.start_strategy(wanted)
         await inner.start_strategy(wanted)
         raise OutcomeUnknown("StartStrategy got no answer")
@@ -87,7 +101,9 @@ async def test_two_new_copies_leave_a_lost_start_unknown(odd, start, sim: Simula
     assert len(await store.unsettled()) == 1
 
 
-async def test_nothing_is_started_while_the_strategies_cannot_be_listed(does, start, sim: Simulator, store) -> None:
+async def test_nothing_is_started_while_the_strategies_cannot_be_listed(
+    does: Does, start: StartStrategy, sim: Simulator, store: SqliteStore
+) -> None:
     sim.faults.arm(Fault.REFUSED_WITH_400, rpc="ListAllStrategies")
     with pytest.raises(Unavailable, match="could not be listed before the start"):
         await does(start)
@@ -95,14 +111,18 @@ async def test_nothing_is_started_while_the_strategies_cannot_be_listed(does, st
     assert await store.unsettled() == ()
 
 
-async def test_a_class_that_is_not_there_is_rejected_in_their_words(does, mes, sim: Simulator) -> None:
+async def test_a_class_that_is_not_there_is_rejected_in_their_words(
+    does: Does, mes: Instrument, sim: Simulator
+) -> None:
     told = await does(StartStrategy("Sim101", "Nobody", mes, HostMode.ACCOUNT, BarType.MINUTE, 5))
     assert told.status is Status.REJECTED
     assert "Strategy class 'Nobody' not found" in told.reasons[0]
 
 
-async def test_a_start_that_cannot_be_read_back_is_only_accepted(odd, start, sim: Simulator) -> None:
-    async def starts_and_goes_blind(inner: Any, wanted: StartStrategy) -> StrategyAcknowledged:
+async def test_a_start_that_cannot_be_read_back_is_only_accepted(
+    odd: Oddly, start: StartStrategy, sim: Simulator
+) -> None:
+    async def starts_and_goes_blind(inner: Upstream, wanted: StartStrategy) -> StrategyAcknowledged:
         taken = await inner.start_strategy(wanted)
         sim.faults.arm(Fault.HTML_PAGE)
         return taken
@@ -111,18 +131,21 @@ async def test_a_start_that_cannot_be_read_back_is_only_accepted(odd, start, sim
     assert (told.status, told.reasons) == (Status.ACCEPTED, ("the strategy could not be seen yet",))
 
 
-async def test_a_paused_strategy_leaves_its_position_bare_and_that_is_cried_out(does, running, sim: Simulator) -> None:
+async def test_a_paused_strategy_leaves_its_position_bare_and_that_is_cried_out(
+    does: Does, running: str, sim: Simulator
+) -> None:
     told = await does(DisableStrategy("Sim101", running))
     assert (told.status, told.position_after, told.strategy_id) == (Status.CHANGED, 2, running)
-    assert told.warnings[0] == "UNPROTECTED: 2 of the 2 contracts held in MES 09-26 stand without a stop"
+    assert told.alarm == "UNPROTECTED: 2 of the 2 contracts held in MES 09-26 stand without a stop"
     assert any(line.startswith("LONG 2 MES 09-26 at ") and line.endswith(" stays") for line in told.warnings)
     assert any(line.startswith("no longer standing: SELL 2 MES 09-26 STOP MARKET") for line in told.warnings)
     assert "close_position with account Sim101, instrument MES 09-26" in told.next_step
     assert "disabled" in told.reasons[0]
 
 
-async def test_the_person_is_told_what_a_pause_leaves(desk: Desk, running) -> None:
+async def test_the_person_is_told_what_a_pause_leaves(desk: Desk, running: str) -> None:
     ticket = await desk.propose(DisableStrategy("Sim101", running))
+    assert isinstance(ticket, Ticket)
     assert "Its position stays, and NinjaTrader may cancel its orders, the stop included." in ticket.question
     assert "LONG 2 MES 09-26" in ticket.question
 
@@ -133,7 +156,15 @@ async def test_the_person_is_told_what_a_pause_leaves(desk: Desk, running) -> No
 )
 @pytest.mark.parametrize("arrives", [True, False], ids=["took effect", "never arrived"])
 async def test_a_lost_answer_is_decided_by_what_the_strategy_reads(
-    does, running, sim: Simulator, store, clock, rpc, action, arrives
+    does: Does,
+    running: str,
+    sim: Simulator,
+    store: SqliteStore,
+    clock: ManualClock,
+    rpc: str,
+    action: Switch,
+    *,
+    arrives: bool,
 ) -> None:
     if action is EnableStrategy:
         await does(DisableStrategy("Sim101", running))
@@ -145,7 +176,7 @@ async def test_a_lost_answer_is_decided_by_what_the_strategy_reads(
     assert len(await store.unsettled()) == (0 if arrives else 1)
 
 
-async def test_an_enabled_strategy_is_read_as_enabled(does, running, sim: Simulator) -> None:
+async def test_an_enabled_strategy_is_read_as_enabled(does: Does, running: str, sim: Simulator) -> None:
     await does(DisableStrategy("Sim101", running))
     sim.advance(20)
     told = await does(EnableStrategy("Sim101", running))
@@ -153,14 +184,14 @@ async def test_an_enabled_strategy_is_read_as_enabled(does, running, sim: Simula
     assert "REALTIME, enabled" in told.reasons[0]
 
 
-async def test_a_closed_strategy_is_over_and_leaves_nothing(does, running, sim: Simulator) -> None:
+async def test_a_closed_strategy_is_over_and_leaves_nothing(does: Does, running: str, sim: Simulator) -> None:
     told = await does(CloseStrategy("Sim101", running))
     assert (told.status, told.position_after, told.warnings) == (Status.CHANGED, 0, ())
     assert "FINALIZED" in told.reasons[0]
 
 
 async def test_what_the_account_still_holds_after_a_close_is_told_with_the_calls_that_leave_it(
-    does, running, buy, price, sim: Simulator
+    does: Does, running: str, buy: Buys, price: Prices, sim: Simulator
 ) -> None:
     await does(buy(1))
     sim.advance(20)
@@ -174,7 +205,9 @@ async def test_what_the_account_still_holds_after_a_close_is_told_with_the_calls
 
 
 @pytest.mark.parametrize("action", [EnableStrategy, DisableStrategy, CloseStrategy])
-async def test_a_strategy_that_is_over_or_not_there_is_rejected_in_their_words(does, running, sim, action) -> None:
+async def test_a_strategy_that_is_over_or_not_there_is_rejected_in_their_words(
+    does: Does, running: str, sim: Simulator, action: Switch
+) -> None:
     await does(CloseStrategy("Sim101", running))
     sim.advance(20)
     over = await does(action("Sim101", running))
@@ -184,15 +217,17 @@ async def test_a_strategy_that_is_over_or_not_there_is_rejected_in_their_words(d
     assert "CrossTrade said" in nobody.reasons[0]
 
 
-async def test_an_offline_addon_switches_nothing(does, running, sim: Simulator, store) -> None:
+async def test_an_offline_addon_switches_nothing(does: Does, running: str, sim: Simulator, store: SqliteStore) -> None:
     sim.faults.arm(Fault.ADDON_OFFLINE, rpc="DisableStrategy")
     with pytest.raises(AddonOffline):
         await does(DisableStrategy("Sim101", running))
     assert await store.unsettled() == ()
 
 
-async def test_an_account_that_cannot_be_read_after_a_pause_says_so_first(odd, running, sim: Simulator) -> None:
-    async def pauses_and_goes_blind(inner: Any, account: str, strategy_id: str) -> StrategyAcknowledged:
+async def test_an_account_that_cannot_be_read_after_a_pause_says_so_first(
+    odd: Oddly, running: str, sim: Simulator
+) -> None:
+    async def pauses_and_goes_blind(inner: Upstream, account: str, strategy_id: str) -> StrategyAcknowledged:
         taken = await inner.disable_strategy(account, strategy_id)
         sim.faults.arm(Fault.HTML_PAGE, rpc="ListPositions")
         return taken
@@ -203,7 +238,9 @@ async def test_an_account_that_cannot_be_read_after_a_pause_says_so_first(odd, r
     assert told.position_after is None
 
 
-async def test_a_strategy_that_one_route_does_not_show_is_found_in_the_reliable_list(does, running, sim) -> None:
+async def test_a_strategy_that_one_route_does_not_show_is_found_in_the_reliable_list(
+    does: Does, running: str, sim: Simulator
+) -> None:
     sim.faults.arm(Fault.HTML_PAGE, rpc="GetStrategy")
     told = await does(CloseStrategy("Sim101", running))
     assert told.status is Status.CHANGED

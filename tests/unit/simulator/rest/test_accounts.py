@@ -1,4 +1,4 @@
-"""What the service says about accounts."""
+"""The endpoints of accounts."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -9,11 +9,11 @@ import pytest
 
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.faults import Fault
-from ct_mcp.simulator.world import Simulator
+from ct_mcp.simulator.simulator import Simulator
 
 Call = Callable[..., Awaitable[Any]]
 Place = Callable[..., Awaitable[str]]
-DATA = Path(__file__).parent.parent / "data"
+DATA = Path(__file__).parent.parent.parent.parent / "data"
 
 
 def _documented(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""What the service says about itself, held against what it serves."""
+"""What the service says about itself, compared with what it serves."""
 
 import json
 import re
@@ -11,16 +11,16 @@ import yaml
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from ct_mcp.simulator.rest.documents import DOCUMENTS
+from ct_mcp.simulator.rest.documents import DOCUMENTS, to_yaml
 from ct_mcp.simulator.rest.endpoints import ENDPOINTS, PREFIX
-from ct_mcp.simulator.rest.yaml_text import yaml_text
-from ct_mcp.simulator.world import Simulator
+from ct_mcp.simulator.simulator import Simulator
 
 Call = Callable[..., Awaitable[Any]]
 Place = Callable[..., Awaitable[str]]
 SERVED = {(each.method, PREFIX + each.path) for each in ENDPOINTS} | {("GET", PREFIX + each.path) for each in DOCUMENTS}
 
 
+@pytest.mark.slow
 async def test_the_description_is_valid_openapi(call: Call) -> None:
     OpenAPIV31SpecValidator(await call("GET", "/openapi.json")).validate()
 
@@ -48,6 +48,7 @@ async def test_every_route_of_the_description_answers(
     assert str(answer.status_code) in described["responses"]
 
 
+@pytest.mark.slow
 async def test_the_yaml_says_what_the_json_says(client: httpx.AsyncClient) -> None:
     answer = await client.get("/openapi.yaml")
     assert answer.headers["content-type"].startswith("application/yaml")
@@ -58,7 +59,7 @@ async def test_the_yaml_says_what_the_json_says(client: httpx.AsyncClient) -> No
     "value", [{}, [], {"a": []}, {"a": {"b": [1, None, True, "x: y", {"c": 1.5}]}}, [[1], []], "text", {"é": "ü\n"}]
 )
 def test_yaml_is_read_as_it_was_meant(value: object) -> None:
-    assert yaml.safe_load(yaml_text(value)) == value
+    assert yaml.safe_load(to_yaml(value)) == value
 
 
 async def test_the_texts_for_models_name_every_call(client: httpx.AsyncClient) -> None:
@@ -130,7 +131,7 @@ async def test_a_refusal_is_as_it_is_described(client: httpx.AsyncClient, call: 
         OAS31Validator(schema).validate(answer.json())
 
 
-@pytest.mark.parametrize("shape", ["AccountRow", "OrderRow", "PositionRow", "QuoteAnswer"])
+@pytest.mark.parametrize("shape", ["AccountJson", "OrderJson", "PositionJson", "QuoteBody"])
 async def test_shapes_name_their_required_keys(call: Call, shape: str) -> None:
     schema = (await call("GET", "/openapi.json"))["components"]["schemas"][shape]
     assert set(schema["required"]) <= set(schema["properties"])

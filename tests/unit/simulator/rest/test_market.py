@@ -1,4 +1,4 @@
-"""What the service says about the market."""
+"""The endpoints of the market."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -11,10 +11,10 @@ import pytest
 
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.faults import Fault
-from ct_mcp.simulator.world import Settings, Simulator
+from ct_mcp.simulator.simulator import Simulator, SimulatorSettings
 
 Call = Callable[..., Awaitable[Any]]
-DATA = Path(__file__).parent.parent / "data"
+DATA = Path(__file__).parent.parent.parent.parent / "data"
 
 
 def _documented(name: str) -> Any:
@@ -100,7 +100,7 @@ async def test_a_market_that_is_closed_by_a_fault_names_the_next_session(sim: Si
 
 async def test_a_market_that_is_always_open_says_so_on_a_saturday() -> None:
     clock = ManualClock(datetime(2026, 9, 12, 15, 0, tzinfo=UTC))
-    sim = Simulator(seed=7, clock=clock, token="t", market_hours="always", settings=Settings(rate_limit=None))
+    sim = Simulator(seed=7, clock=clock, token="t", market_hours="always", settings=SimulatorSettings(rate_limit=None))
     headers = {"Authorization": "Bearer t"}
     async with httpx.AsyncClient(transport=sim.transport(), base_url="http://sim/v1/api", headers=headers) as http:
         info = (await http.get("/market/info")).json()

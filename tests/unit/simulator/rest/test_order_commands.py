@@ -1,4 +1,4 @@
-"""What happens to orders that are placed, changed, replaced and cancelled over the wire."""
+"""The endpoints that place, change and cancel orders."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from ct_mcp.simulator.world import Simulator
+from ct_mcp.simulator.simulator import Simulator
 
 Call = Callable[..., Awaitable[Any]]
 Place = Callable[..., Awaitable[str]]

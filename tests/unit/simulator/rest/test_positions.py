@@ -1,4 +1,4 @@
-"""What the service says and does about positions."""
+"""The endpoints of positions."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from ct_mcp.simulator.world import Simulator
+from ct_mcp.simulator.simulator import Simulator
 
 Call = Callable[..., Awaitable[Any]]
 Place = Callable[..., Awaitable[str]]
-DATA = Path(__file__).parent.parent / "data"
+DATA = Path(__file__).parent.parent.parent.parent / "data"
 
 
 async def _hold(sim: Simulator, place: Place, quantity: int = 3, **fields: Any) -> None:

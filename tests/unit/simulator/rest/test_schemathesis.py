@@ -19,8 +19,8 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ct_mcp.simulator.clock import ManualClock
-from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, OrderType, TimeInForce
-from ct_mcp.simulator.world import Settings, Simulator
+from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, SimOrderType, SimTimeInForce
+from ct_mcp.simulator.simulator import Simulator, SimulatorSettings
 
 Case = schemathesis.Case[Any]
 AUTHORIZED = {"Authorization": "Bearer t"}
@@ -37,12 +37,12 @@ BOUNDED = settings(
 
 
 def _world() -> Simulator:
-    """A world with a position of two, an order that rests, and the same ids every time."""
+    """A simulator with a position of two, an order that rests, and the same ids every time."""
     clock = ManualClock(datetime(2026, 9, 9, 14, 30, tzinfo=UTC))
-    sim = Simulator(seed=7, clock=clock, token="t", settings=Settings(rate_limit=None))
+    sim = Simulator(seed=7, clock=clock, token="t", settings=SimulatorSettings(rate_limit=None))
     account, contract = sim.addon.account("Sim101"), sim.addon.contract("ES")
-    held = OrderTerms(contract, Action.BUY, 2, OrderType.MARKET, TimeInForce.DAY)
-    resting = OrderTerms(contract, Action.BUY, 1, OrderType.LIMIT, TimeInForce.DAY, limit_price=5000.0)
+    held = OrderTerms(contract, Action.BUY, 2, SimOrderType.MARKET, SimTimeInForce.DAY)
+    resting = OrderTerms(contract, Action.BUY, 1, SimOrderType.LIMIT, SimTimeInForce.DAY, limit_price=5000.0)
     for terms in (held, resting):
         sim.exchange.submit(account, terms, OrderLabels(rpc="PlaceOrder", name="Entry"), sim.addon.now)
         sim.advance(1)
@@ -50,7 +50,7 @@ def _world() -> Simulator:
 
 
 def _known() -> dict[str, str]:
-    """What leads to something in that world."""
+    """Arguments that lead to something in that simulator."""
     sim = _world()
     ids = {"orderId": sim.exchange.orders[-1].id, "executionId": sim.exchange.executions[0].id}
     return {"account": "Sim101", "strategyId": sim.strategies.all[0].id} | ids
@@ -78,6 +78,7 @@ def _expect_kept(case: Case, app: ASGIApp) -> None:
     case.validate_response(answer, checks=CHECKS, headers=AUTHORIZED)
 
 
+@pytest.mark.slow
 @schema.parametrize()
 @BOUNDED
 def test_every_answer_is_one_that_the_description_promises(case: Case) -> None:
@@ -102,6 +103,7 @@ def _breaking(app: ASGIApp, status: int) -> ASGIApp:
     return served
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("status", "found"), [(500, "Server error"), (418, "Undocumented status code")])
 def test_a_status_that_is_planted_is_found(status: int, found: str) -> None:
     planted = _breaking(_world().app, status)

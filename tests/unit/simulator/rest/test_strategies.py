@@ -1,13 +1,13 @@
-"""What the service says and does about strategies."""
+"""The endpoints of strategies."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
+from ct_mcp.simulator.fault_responses import HOSTILE_TEXT
 from ct_mcp.simulator.faults import Fault, Lag
-from ct_mcp.simulator.rest.hostile import HOSTILE
-from ct_mcp.simulator.world import Simulator
+from ct_mcp.simulator.simulator import Simulator
 
 Call = Callable[..., Awaitable[Any]]
 Place = Callable[..., Awaitable[str]]
@@ -194,5 +194,5 @@ async def test_properties_keep_their_types(call: Call) -> None:
 async def test_the_name_of_a_strategy_can_be_hostile(sim: Simulator, call: Call) -> None:
     sim.faults.arm(Fault.HOSTILE_TEXT)
     row = await call("GET", _path(RUNS))
-    assert HOSTILE in row["name"]
+    assert HOSTILE_TEXT in row["name"]
     assert row["strategyClass"] == "SampleMACrossOver"

@@ -1,4 +1,4 @@
-"""The two ways to the socket, within the process and over the loopback: both behave as `websockets` does."""
+"""The two ways to the WebSocket, within the process and over the loopback: both behave as `websockets` does."""
 
 import json
 from collections.abc import AsyncIterator, Callable
@@ -21,11 +21,11 @@ from websockets.exceptions import (
 )
 
 from ct_mcp.simulator.clock import ManualClock
-from ct_mcp.simulator.faults import Disturbance, Fault
+from ct_mcp.simulator.faults import Fault, StreamFault
+from ct_mcp.simulator.in_process import InProcessSocket
 from ct_mcp.simulator.server import served
-from ct_mcp.simulator.stream.habits import StreamHabits
-from ct_mcp.simulator.stream.inside import InProcessSocket
-from ct_mcp.simulator.world import Settings, Simulator
+from ct_mcp.simulator.simulator import Simulator, SimulatorSettings
+from ct_mcp.simulator.stream.assumptions import StreamAssumptions
 
 ORDER: dict[str, Any] = {
     "account": "Sim101",
@@ -65,7 +65,7 @@ def connect(request: pytest.FixtureRequest, sim: Simulator) -> Connect:
 @pytest.fixture(autouse=True)
 async def patience() -> AsyncIterator[None]:
     """No test of this file waits for ever."""
-    with anyio.fail_after(10):
+    with anyio.fail_after(60):
         yield
 
 
@@ -123,10 +123,10 @@ async def test_without_the_token_the_handshake_is_refused(sim: Simulator, connec
 
 @pytest.mark.parametrize(
     ("fault", "status"),
-    [(Disturbance.SOCKET_REFUSED, 503), (Fault.FORBIDDEN, 403), (Fault.BAD_GATEWAY, 502), (Fault.RATE_LIMITED, 429)],
+    [(StreamFault.SOCKET_REFUSED, 503), (Fault.FORBIDDEN, 403), (Fault.BAD_GATEWAY, 502), (Fault.RATE_LIMITED, 429)],
 )
 async def test_a_handshake_is_refused_as_a_request_would_be(
-    sim: Simulator, connect: Connect, fault: Disturbance | Fault, status: int
+    sim: Simulator, connect: Connect, fault: StreamFault | Fault, status: int
 ) -> None:
     sim.faults.arm(fault, times=1)
     with pytest.raises(InvalidStatus) as refused:
@@ -145,7 +145,7 @@ async def test_a_handshake_is_cut_off(sim: Simulator, connect: Connect) -> None:
 
 
 async def test_a_slow_handshake_goes_on_when_it_is_released(sim: Simulator, connect: Connect) -> None:
-    sim.faults.arm(Disturbance.SOCKET_SLOW, times=1)
+    sim.faults.arm(StreamFault.SOCKET_SLOW, times=1)
     async with anyio.create_task_group() as tasks:
 
         async def come() -> None:
@@ -155,31 +155,31 @@ async def test_a_slow_handshake_goes_on_when_it_is_released(sim: Simulator, conn
         tasks.start_soon(come)
         await sim.faults.slow_answer_waits()
         assert sim.stream.session is None
-        sim.faults.disarm(Disturbance.SOCKET_SLOW)
+        sim.faults.disarm(StreamFault.SOCKET_SLOW)
 
 
 async def test_who_does_not_wait_for_a_slow_handshake_is_not_connected(sim: Simulator, tcp: Connect) -> None:
-    sim.faults.arm(Disturbance.SOCKET_SLOW, times=1)
+    sim.faults.arm(StreamFault.SOCKET_SLOW, times=1)
     with pytest.raises(TimeoutError):
         async with tcp(open_timeout=0.05):
             pass
 
 
 @pytest.mark.parametrize(
-    ("disturbance", "code"),
+    ("stream_fault", "code"),
     [
-        (Disturbance.SOCKET_CLOSED, 1012),
-        (Disturbance.SOCKET_BANNED, 1008),
-        (Disturbance.SESSION_ELSEWHERE, 4000),
-        (Disturbance.SOCKET_CUT, None),
+        (StreamFault.SOCKET_CLOSED, 1012),
+        (StreamFault.SOCKET_BANNED, 1008),
+        (StreamFault.SESSION_ELSEWHERE, 4000),
+        (StreamFault.SOCKET_CUT, None),
     ],
 )
 async def test_a_connection_ends_as_it_would_over_the_network(
-    sim: Simulator, connect: Connect, disturbance: Disturbance, code: int | None
+    sim: Simulator, connect: Connect, stream_fault: StreamFault, code: int | None
 ) -> None:
     async with connect() as socket:
         await begun(socket)
-        sim.faults.arm(disturbance, times=1)
+        sim.faults.arm(stream_fault, times=1)
         sim.advance()
         end = await lost(socket)
         assert isinstance(end, ConnectionClosedError)
@@ -298,7 +298,7 @@ async def test_bytes_are_read_as_text_is(sim: Simulator, connect: Connect) -> No
 
 
 async def test_who_sends_and_never_reads_has_to_wait(clock: ManualClock) -> None:
-    sim = Simulator(seed=7, clock=clock, settings=Settings(stream=StreamHabits(queue_frames=10)))
+    sim = Simulator(seed=7, clock=clock, settings=SimulatorSettings(stream=StreamAssumptions(queue_frames=10)))
     async with sim.connect() as socket:
         for _ in range(18):  # and the two frames of the beginning
             await socket.send('{"action":"ping"}')
@@ -312,10 +312,10 @@ async def test_who_sends_and_never_reads_has_to_wait(clock: ManualClock) -> None
 
 
 async def test_a_reader_that_has_fallen_asleep_is_told_what_it_has_missed(clock: ManualClock) -> None:
-    sim = Simulator(seed=7, clock=clock, settings=Settings(stream=StreamHabits(queue_frames=4)))
+    sim = Simulator(seed=7, clock=clock, settings=SimulatorSettings(stream=StreamAssumptions(queue_frames=4)))
     async with served(sim) as url, over_tcp(url, sim.token, max_size=None, compression=None) as socket:
         await socket.send('{"action":"streamPnl","interval":1000}')
-        sim.faults.arm(Disturbance.FRAME_HUGE, rpc="pnlUpdate")
+        sim.faults.arm(StreamFault.FRAME_HUGE, rpc="pnlUpdate")
         while (session := sim.stream.session) is None or not session.outbox.dropped:
             clock.advance(1)
             await anyio.lowlevel.checkpoint()
@@ -330,8 +330,8 @@ async def test_a_reader_that_has_fallen_asleep_is_told_what_it_has_missed(clock:
 async def test_a_huge_frame_arrives_where_there_is_room(sim: Simulator, tcp: Connect) -> None:
     async with tcp(max_size=None) as socket:
         await begun(socket)
-        sim.faults.arm(Disturbance.FRAME_HUGE, times=1)
-        sim.faults.arm(Disturbance.RESYNC, times=1)
+        sim.faults.arm(StreamFault.FRAME_HUGE, times=1)
+        sim.faults.arm(StreamFault.RESYNC, times=1)
         sim.advance()
         assert len(await socket.recv()) > 2_000_000
         assert (await told(socket))["type"] == "resync"

@@ -1,4 +1,4 @@
-"""One connection of the socket: what is asked and what is answered, without a socket."""
+"""One connection of the WebSocket: what is asked and what is answered, without a socket."""
 
 import json
 from datetime import UTC, datetime
@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ct_mcp.simulator.budget import RateLimit
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.faults import Fault
+from ct_mcp.simulator.gateway import RateLimit
 from ct_mcp.simulator.rest.endpoints import ENDPOINTS
-from ct_mcp.simulator.stream.habits import Events, StreamHabits
-from ct_mcp.simulator.stream.session import Session
-from ct_mcp.simulator.world import Settings, Simulator
+from ct_mcp.simulator.simulator import Simulator, SimulatorSettings
+from ct_mcp.simulator.stream.assumptions import EventPushes, StreamAssumptions
+from ct_mcp.simulator.stream.session import StreamSession
 
 MORNING = datetime(2026, 9, 9, 14, 30, tzinfo=UTC)
 ORDER: dict[str, Any] = {
@@ -30,25 +30,25 @@ ORDER: dict[str, Any] = {
 
 
 @pytest.fixture
-def session(sim: Simulator) -> Session:
+def session(sim: Simulator) -> StreamSession:
     """A connection whose first frames have been read."""
     return opened(sim)
 
 
-def opened(sim: Simulator) -> Session:
+def opened(sim: Simulator) -> StreamSession:
     """Connect and read the first frames."""
     session = sim.stream.open()
     session.texts()
     return session
 
 
-async def said(session: Session, **message: Any) -> list[Any]:
+async def said(session: StreamSession, **message: Any) -> list[Any]:
     """Send one message and read everything that waits after it."""
-    await session.received(json.dumps(message))
+    await session.receive(json.dumps(message))
     return [json.loads(text) for text in session.texts()]
 
 
-async def called(session: Session, api: str, **args: Any) -> Any:
+async def called(session: StreamSession, api: str, **args: Any) -> Any:
     """Send an RPC and read the data of its answer."""
     frames = await said(session, action="rpc", id="r1", api=api, args=args)
     (answer,) = [frame for frame in frames if "data" in frame]
@@ -66,20 +66,20 @@ async def test_a_connection_begins_with_its_state(sim: Simulator) -> None:
 
 
 async def test_an_answer_is_the_body_of_rest_with_the_id_of_the_question(
-    session: Session, client: httpx.AsyncClient
+    session: StreamSession, client: httpx.AsyncClient
 ) -> None:
     frames = await said(session, action="rpc", id="req-1", api="GetAccount", args={"account": "sim101"})
     assert frames == [{"id": "req-1", "data": (await client.get("/accounts/Sim101")).json()}]
 
 
 @pytest.mark.parametrize("ask_id", ["", "req 1", 0, -7, 12345678901234567890])
-async def test_an_id_comes_back_as_it_was(session: Session, ask_id: str | int) -> None:
+async def test_an_id_comes_back_as_it_was(session: StreamSession, ask_id: str | int) -> None:
     (frame,) = await said(session, action="rpc", id=ask_id, api="ListAccounts")
     assert (frame["id"], type(frame["id"])) == (ask_id, type(ask_id))
 
 
 @pytest.mark.parametrize("api", [endpoint.rpc for endpoint in ENDPOINTS])
-async def test_every_endpoint_is_there_as_an_rpc(sim: Simulator, session: Session, api: str) -> None:
+async def test_every_endpoint_is_there_as_an_rpc(sim: Simulator, session: StreamSession, api: str) -> None:
     data = await called(session, api, account="Sim101", instrument="ES 09-26", orderId="x", executionId="x")
     assert data != {"success": False, "error": "Unknown API command", "detail": f"There is no '{api}'"}
     assert [(seen.method, seen.path, seen.rpc, seen.accepted) for seen in sim.requests] == [
@@ -87,7 +87,7 @@ async def test_every_endpoint_is_there_as_an_rpc(sim: Simulator, session: Sessio
     ]
 
 
-async def test_path_query_and_body_are_one_set_of_arguments(sim: Simulator, session: Session) -> None:
+async def test_path_query_and_body_are_one_set_of_arguments(sim: Simulator, session: StreamSession) -> None:
     placed = await called(session, "PlaceOrder", **{**ORDER, "orderType": "Limit", "limitPrice": 5000.0})
     sim.advance(1)
     changed = await called(session, "Change", account="Sim101", orderId=placed["orderId"], quantity=3)
@@ -97,12 +97,12 @@ async def test_path_query_and_body_are_one_set_of_arguments(sim: Simulator, sess
     assert [(row["id"], row["quantity"]) for row in rows["orders"]] == [(placed["orderId"], 3)]
 
 
-async def test_quotes_of_several_instruments_are_a_bare_list(session: Session) -> None:
+async def test_quotes_of_several_instruments_are_a_bare_list(session: StreamSession) -> None:
     rows = await called(session, "GetQuote", instrument="ES,NQ")
     assert [row["instrument"] for row in rows] == ["ES 09-26", "NQ 09-26"]
 
 
-async def test_a_failure_comes_as_a_normal_frame(session: Session) -> None:
+async def test_a_failure_comes_as_a_normal_frame(session: StreamSession) -> None:
     assert await called(session, "GetAccount", account="Nobody") == {
         "success": False,
         "error": "invalid_account",
@@ -111,19 +111,19 @@ async def test_a_failure_comes_as_a_normal_frame(session: Session) -> None:
     assert await called(session, "PlaceOrder", account="Sim101") == {"error": "Invalid request"}
 
 
-async def test_an_unknown_api_is_named(session: Session) -> None:
+async def test_an_unknown_api_is_named(session: StreamSession) -> None:
     data = await called(session, "GetAccountInfo")
     assert (data["success"], data["error"]) == (False, "Unknown API command")
     assert "GetAccountInfo" in data["detail"]
 
 
 @pytest.mark.parametrize("more", [{"api": "Tv_ListOrders"}, {"api": "ListOrders", "origin": "tradovate"}])
-async def test_the_other_half_of_the_service_is_not_linked(session: Session, more: dict[str, str]) -> None:
+async def test_the_other_half_of_the_service_is_not_linked(session: StreamSession, more: dict[str, str]) -> None:
     (frame,) = await said(session, action="rpc", id=1, args={}, **more)
     assert (frame["id"], frame["data"]["error"]) == (1, "tradovate_not_linked")
 
 
-async def test_flatten_needs_a_filter(sim: Simulator, session: Session) -> None:
+async def test_flatten_needs_a_filter(sim: Simulator, session: StreamSession) -> None:
     await called(session, "PlaceOrder", **ORDER)
     sim.advance(1)
     assert await called(session, "Flatten") == {"error": "Invalid request"}
@@ -135,7 +135,7 @@ async def test_flatten_needs_a_filter(sim: Simulator, session: Session) -> None:
     assert [seen.rpc for seen in sim.requests_of("Flatten")] == ["Flatten"] * 4
 
 
-async def test_flatten_everything_looks_at_no_filter(sim: Simulator, session: Session) -> None:
+async def test_flatten_everything_looks_at_no_filter(sim: Simulator, session: StreamSession) -> None:
     await called(session, "PlaceOrder", **ORDER)
     sim.advance(1)
     await called(session, "FlattenEverything", account="APEX-482910")
@@ -143,7 +143,7 @@ async def test_flatten_everything_looks_at_no_filter(sim: Simulator, session: Se
     assert not sim.exchange.accounts["Sim101"].open_positions()
 
 
-async def test_a_call_in_steps_lets_others_pass(sim: Simulator, session: Session) -> None:
+async def test_a_call_in_steps_lets_others_pass(sim: Simulator, session: StreamSession) -> None:
     await called(session, "PlaceOrder", **ORDER)
     sim.advance(1)
     before = sim.clock()
@@ -176,9 +176,9 @@ MALFORMED = [
 
 @pytest.mark.parametrize(("text", "ask_id"), MALFORMED)
 async def test_what_cannot_be_read_is_answered_and_the_connection_lives(
-    session: Session, text: str | bytes, ask_id: str | None
+    session: StreamSession, text: str | bytes, ask_id: str | None
 ) -> None:
-    await session.received(text)
+    await session.receive(text)
     (frame,) = [json.loads(each) for each in session.texts()]
     assert (frame["status"], frame["success"], frame["error"]) == ("error", False, "Invalid request")
     assert frame.get("id") == ask_id
@@ -195,12 +195,13 @@ KEYS = st.sampled_from(["action", "id", "api", "args", "instruments", "events", 
 ACTIONS = st.sampled_from(["rpc", "subscribe", "unsubscribe", "streamPnl", "ping"])
 
 
+@pytest.mark.slow
 @given(st.dictionaries(KEYS, SCRAPS), ACTIONS, st.sampled_from([endpoint.rpc for endpoint in ENDPOINTS]))
 def test_no_message_breaks_a_connection(message: dict[str, Any], action: str, api: str) -> None:
     async def talk() -> None:
-        sim = Simulator(clock=ManualClock(MORNING), settings=Settings(rate_limit=None))
+        sim = Simulator(clock=ManualClock(MORNING), settings=SimulatorSettings(rate_limit=None))
         session = opened(sim)
-        await session.received(json.dumps({"api": api, **message, "action": action}))
+        await session.receive(json.dumps({"api": api, **message, "action": action}))
         (answer, *_) = [frame for frame in map(json.loads, session.texts()) if "seq" not in frame]
         assert {"data", "status", "type"} & set(answer)
         assert session.outbox.closing is None
@@ -219,26 +220,26 @@ def test_no_message_breaks_a_connection(message: dict[str, Any], action: str, ap
     ],
 )
 async def test_an_rpc_without_id_api_or_arguments_does_nothing(
-    sim: Simulator, session: Session, message: dict[str, Any], ask_id: str | None
+    sim: Simulator, session: StreamSession, message: dict[str, Any], ask_id: str | None
 ) -> None:
     assert await said(session, **message) == [{"id": ask_id, "data": {"error": "Invalid request"}}]
     assert sim.exchange.orders == []
 
 
-async def test_a_ping_is_answered_with_a_pong(sim: Simulator, session: Session) -> None:
+async def test_a_ping_is_answered_with_a_pong(sim: Simulator, session: StreamSession) -> None:
     epoch = int(sim.clock().timestamp() * 1000)
     assert await said(session, action="ping") == [{"type": "pong", "epoch": epoch}]
     assert await said(session, action="ping", id=5) == [{"type": "pong", "epoch": epoch, "id": 5}]
 
 
-async def test_a_subscription_is_acknowledged_under_the_dated_names(session: Session) -> None:
+async def test_a_subscription_is_acknowledged_under_the_dated_names(session: StreamSession) -> None:
     frames = await said(session, action="subscribe", instruments=["ES1!", "nq", "ESU26"])
     assert frames[0] == {"status": "subscribed", "instruments": ["ES 09-26", "NQ 09-26", "ES 09-26"]}
     gone = await said(session, action="unsubscribe", instruments=["ES"], id="u")
     assert gone == [{"status": "unsubscribed", "instruments": ["ES 09-26"], "id": "u"}]
 
 
-async def test_events_are_acknowledged_as_the_service_does(session: Session) -> None:
+async def test_events_are_acknowledged_as_the_service_does(session: StreamSession) -> None:
     events = ["orders", "executions", "positions"]
     assert await said(session, action="subscribe", events=events) == [{"status": "subscribed", "events": events}]
     answered = await said(session, action="subscribe", events=["orders"], origin="nt8")
@@ -247,7 +248,7 @@ async def test_events_are_acknowledged_as_the_service_does(session: Session) -> 
     assert (refused["status"], refused["error"]) == ("error", "tradovate_not_linked")
 
 
-async def test_of_several_instruments_all_are_subscribed_or_none(sim: Simulator, session: Session) -> None:
+async def test_of_several_instruments_all_are_subscribed_or_none(sim: Simulator, session: StreamSession) -> None:
     (frame,) = await said(session, action="subscribe", instruments=["ES", "XX"])
     assert frame == {
         "status": "error",
@@ -260,7 +261,9 @@ async def test_of_several_instruments_all_are_subscribed_or_none(sim: Simulator,
 
 
 async def test_events_may_be_unknown_to_the_service(clock: ManualClock) -> None:
-    session = opened(Simulator(clock=clock, settings=Settings(stream=StreamHabits(events=Events.NEVER))))
+    session = opened(
+        Simulator(clock=clock, settings=SimulatorSettings(stream=StreamAssumptions(events=EventPushes.NEVER)))
+    )
     (frame,) = await said(session, action="subscribe", events=["orders"])
     assert frame["error"] == "Invalid request"
 
@@ -294,7 +297,9 @@ async def test_pings_and_pushes_cost_nothing(clock: ManualClock) -> None:
         assert (await called(session, "ListAccounts"))["success"] is True
 
 
-async def test_subscriptions_have_a_budget_of_their_own(clock: ManualClock, sim: Simulator, session: Session) -> None:
+async def test_subscriptions_have_a_budget_of_their_own(
+    clock: ManualClock, sim: Simulator, session: StreamSession
+) -> None:
     for root in ("ES", "NQ", "CL", "GC"):
         assert (await said(session, action="subscribe", instruments=[root]))[0]["status"] == "subscribed"
     assert (await said(session, action="streamPnl", enabled=False))[0]["status"] == "streamPnl"
@@ -315,13 +320,15 @@ async def test_subscriptions_have_a_budget_of_their_own(clock: ManualClock, sim:
 
 
 async def test_the_budget_for_subscriptions_can_be_switched_off(clock: ManualClock) -> None:
-    session = opened(Simulator(clock=clock, settings=Settings(stream=StreamHabits(subscription_limit=None))))
+    session = opened(
+        Simulator(clock=clock, settings=SimulatorSettings(stream=StreamAssumptions(subscription_limit=None)))
+    )
     for _ in range(30):
         assert (await said(session, action="subscribe", instruments=["ES"]))[0]["status"] == "subscribed"
 
 
 async def test_ten_violations_in_a_row_close_the_connection(clock: ManualClock) -> None:
-    sim = Simulator(clock=clock, settings=Settings(rate_limit=RateLimit(burst=1, per_second=0.1)))
+    sim = Simulator(clock=clock, settings=SimulatorSettings(rate_limit=RateLimit(burst=1, per_second=0.1)))
     session = opened(sim)
     await called(session, "ListAccounts")
     for _ in range(9):
@@ -347,7 +354,7 @@ async def test_ten_violations_in_a_row_close_the_connection(clock: ManualClock) 
     ],
 )
 async def test_faults_of_the_service_show_on_the_socket_as_well(
-    sim: Simulator, session: Session, fault: Fault, data: object
+    sim: Simulator, session: StreamSession, fault: Fault, data: object
 ) -> None:
     sim.faults.arm(fault, rpc="PlaceOrder", times=1)
     assert await called(session, "PlaceOrder", **ORDER) == data

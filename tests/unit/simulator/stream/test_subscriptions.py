@@ -1,4 +1,4 @@
-"""What the socket tells by itself: quotes, P&L, orders, executions and positions, by the simulator's clock."""
+"""What the WebSocket pushes: quotes, P&L, orders, executions and positions, by the simulator's clock."""
 
 import json
 from random import Random
@@ -8,11 +8,11 @@ import httpx
 import pytest
 
 from ct_mcp.simulator.clock import ManualClock
-from ct_mcp.simulator.exchange import Pace
+from ct_mcp.simulator.exchange import ExchangePace
 from ct_mcp.simulator.faults import Fault
-from ct_mcp.simulator.stream.habits import Events, Rows, StreamHabits
-from ct_mcp.simulator.stream.session import Session
-from ct_mcp.simulator.world import Settings, Simulator
+from ct_mcp.simulator.simulator import Simulator, SimulatorSettings
+from ct_mcp.simulator.stream.assumptions import EventPushes, RowPlacement, StreamAssumptions
+from ct_mcp.simulator.stream.session import StreamSession
 
 ORDER: dict[str, Any] = {
     "account": "Sim101",
@@ -25,27 +25,29 @@ ORDER: dict[str, Any] = {
 ALL_EVENTS = ["orders", "executions", "positions"]
 
 
-def world(clock: ManualClock, **habits: Any) -> Simulator:
-    """A world without a rate limit, and with these habits."""
-    habits = {"subscription_limit": None} | habits
-    return Simulator(seed=7, clock=clock, settings=Settings(rate_limit=None, stream=StreamHabits(**habits)))
+def simulator(clock: ManualClock, **assumptions: Any) -> Simulator:
+    """A simulator without a rate limit, and with these assumptions."""
+    assumptions = {"subscription_limit": None} | assumptions
+    return Simulator(
+        seed=7, clock=clock, settings=SimulatorSettings(rate_limit=None, stream=StreamAssumptions(**assumptions))
+    )
 
 
-async def wishing(sim: Simulator, *messages: dict[str, Any]) -> Session:
+async def wishing(sim: Simulator, *messages: dict[str, Any]) -> StreamSession:
     """Connect, say what is wanted, and read up to there."""
     session = sim.stream.open()
     for message in messages:
-        await session.received(json.dumps(message))
+        await session.receive(json.dumps(message))
     session.texts()
     return session
 
 
-async def called(session: Session, api: str, **args: Any) -> None:
+async def called(session: StreamSession, api: str, **args: Any) -> None:
     """Send an RPC."""
-    await session.received(json.dumps({"action": "rpc", "id": "r", "api": api, "args": args}))
+    await session.receive(json.dumps({"action": "rpc", "id": "r", "api": api, "args": args}))
 
 
-def heard(session: Session, *kinds: str) -> list[Any]:
+def heard(session: StreamSession, *kinds: str) -> list[Any]:
     """Read everything that waits, or what is of these types."""
     frames = [json.loads(text) for text in session.texts()]
     return [frame for frame in frames if not kinds or frame.get("type") in kinds]
@@ -53,7 +55,7 @@ def heard(session: Session, *kinds: str) -> list[Any]:
 
 async def test_a_quote_comes_at_once_and_then_every_second(clock: ManualClock, sim: Simulator) -> None:
     session = await wishing(sim)
-    await session.received('{"action":"subscribe","instruments":["ES1!"]}')
+    await session.receive('{"action":"subscribe","instruments":["ES1!"]}')
     first = heard(session, "marketData")
     clock.advance(0.999)
     assert (len(first), heard(session)) == (1, [])
@@ -85,7 +87,7 @@ async def test_what_does_not_change_is_not_told(clock: ManualClock, sim: Simulat
 async def test_a_closed_market_is_told_once(clock: ManualClock, sim: Simulator) -> None:
     clock.advance(3 * 86_400)
     session = await wishing(sim)
-    await session.received('{"action":"subscribe","instruments":["ES"]}')
+    await session.receive('{"action":"subscribe","instruments":["ES"]}')
     clock.advance(30)
     (frame,) = heard(session, "marketData")
     assert frame["quotes"][0]["isMarketOpen"] is False
@@ -93,10 +95,10 @@ async def test_a_closed_market_is_told_once(clock: ManualClock, sim: Simulator) 
 
 async def test_nothing_is_told_of_what_nobody_wants_any_more(clock: ManualClock, sim: Simulator) -> None:
     session = await wishing(sim, {"action": "subscribe", "instruments": ["ES", "NQ"]})
-    await session.received('{"action":"unsubscribe","instruments":["ES 09-26","GC"]}')
+    await session.receive('{"action":"unsubscribe","instruments":["ES 09-26","GC"]}')
     clock.advance(1)
     assert {row["instrument"] for frame in heard(session, "marketData") for row in frame["quotes"]} == {"NQ 09-26"}
-    await session.received('{"action":"unsubscribe","instruments":["NQ"]}')
+    await session.receive('{"action":"unsubscribe","instruments":["NQ"]}')
     heard(session)
     clock.advance(5)
     assert heard(session) == []
@@ -106,7 +108,7 @@ async def test_a_second_subscription_to_the_same_changes_nothing(clock: ManualCl
     session = await wishing(sim, {"action": "subscribe", "instruments": ["ES"]})
     clock.advance(0.5)
     heard(session)
-    await session.received('{"action":"subscribe","instruments":["ESU26"]}')
+    await session.receive('{"action":"subscribe","instruments":["ESU26"]}')
     clock.advance(0.4)
     assert heard(session, "marketData") == []
 
@@ -123,7 +125,7 @@ async def test_after_a_long_jump_of_the_clock_quotes_begin_anew(clock: ManualClo
 async def test_profit_comes_at_its_interval(clock: ManualClock, sim: Simulator) -> None:
     session = sim.stream.open()
     heard(session)
-    await session.received('{"action":"streamPnl","enabled":true,"interval":250,"id":"p"}')
+    await session.receive('{"action":"streamPnl","enabled":true,"interval":250,"id":"p"}')
     assert heard(session) == [{"status": "streamPnl", "enabled": True, "interval": 250, "id": "p"}]
     clock.advance(1)
     frames = heard(session)
@@ -132,7 +134,7 @@ async def test_profit_comes_at_its_interval(clock: ManualClock, sim: Simulator) 
         {"account": "Sim101", "realizedProfitLoss": 0.0, "unrealizedProfitLoss": 0.0},
         {"account": "APEX-482910", "realizedProfitLoss": 0.0, "unrealizedProfitLoss": 0.0},
     ]
-    await session.received('{"action":"streamPnl","enabled":false}')
+    await session.receive('{"action":"streamPnl","enabled":false}')
     heard(session)
     clock.advance(5)
     assert heard(session) == []
@@ -157,7 +159,7 @@ async def test_an_interval_is_no_shorter_than_a_tenth_of_a_second(clock: ManualC
 
 
 async def test_accounts_of_a_profit_frame_may_be_an_object(clock: ManualClock) -> None:
-    sim = world(clock, pnl_by_account=True)
+    sim = simulator(clock, pnl_by_account=True)
     session = await wishing(sim, {"action": "streamPnl"})
     clock.advance(1)
     (frame,) = heard(session)
@@ -204,7 +206,7 @@ async def test_only_the_events_that_are_wanted_come(clock: ManualClock, sim: Sim
     await called(session, "PlaceOrder", **ORDER)
     clock.advance(1)
     assert {frame["type"] for frame in heard(session) if "type" in frame} == {kind}
-    await session.received(json.dumps({"action": "unsubscribe", "events": [events]}))
+    await session.receive(json.dumps({"action": "unsubscribe", "events": [events]}))
     assert heard(session) == [{"status": "unsubscribed", "events": [events]}]
     await called(session, "PlaceOrder", **ORDER)
     clock.advance(1)
@@ -219,7 +221,7 @@ async def test_without_a_subscription_no_event_comes(clock: ManualClock, sim: Si
 
 
 async def test_events_may_come_unasked(clock: ManualClock) -> None:
-    sim = world(clock, events=Events.UNASKED)
+    sim = simulator(clock, events=EventPushes.UNASKED)
     session = await wishing(sim)
     await called(session, "PlaceOrder", **ORDER)
     clock.advance(1)
@@ -227,10 +229,11 @@ async def test_events_may_come_unasked(clock: ManualClock) -> None:
 
 
 @pytest.mark.parametrize(
-    ("form", "name"), [(Rows.NESTED, {"orderUpdate": "order", "executionUpdate": "execution"}), (Rows.DATA, {})]
+    ("form", "name"),
+    [(RowPlacement.NESTED, {"orderUpdate": "order", "executionUpdate": "execution"}), (RowPlacement.DATA, {})],
 )
-async def test_rows_of_events_may_be_nested(clock: ManualClock, form: Rows, name: dict[str, str]) -> None:
-    flat, nested = world(ManualClock(clock())), world(ManualClock(clock()), rows=form)
+async def test_rows_of_events_may_be_nested(clock: ManualClock, form: RowPlacement, name: dict[str, str]) -> None:
+    flat, nested = simulator(ManualClock(clock())), simulator(ManualClock(clock()), rows=form)
     told = []
     for sim in (flat, nested):
         session = await wishing(sim, {"action": "subscribe", "events": ALL_EVENTS})
@@ -239,15 +242,15 @@ async def test_rows_of_events_may_be_nested(clock: ManualClock, form: Rows, name
         told.append([frame for frame in heard(session) if "type" in frame])
     for frame, other in zip(*told, strict=True):
         kind = other["type"]
-        row = other["data" if form is Rows.DATA else name.get(kind, "position")]
+        row = other["data" if form is RowPlacement.DATA else name.get(kind, "position")]
         assert {**row, "type": kind, "epoch": other["epoch"]} == {
             key: value for key, value in frame.items() if key not in ("seq", "dropped")
         }
-        if form is Rows.NESTED:
+        if form is RowPlacement.NESTED:
             assert (other["account"], other["instrument"]) == ("Sim101", "ES 09-26")
 
 
-async def traded(sim: Simulator, session: Session, rng: Random) -> None:
+async def traded(sim: Simulator, session: StreamSession, rng: Random) -> None:
     """Trade this way and that for some minutes."""
     for _ in range(25):
         price = sim.market.top(sim.market.front("ES", sim.addon.now), sim.addon.now).last * 0.25
@@ -295,7 +298,7 @@ async def test_who_believes_the_events_knows_what_rest_knows(
         assert {name: held[row["instrument"]][name] for name in names} == {name: row[name] for name in names}
 
 
-def orders_told(session: Session) -> list[tuple[Any, ...]]:
+def orders_told(session: StreamSession) -> list[tuple[Any, ...]]:
     """Read the events of orders: name, state, quantity and what has filled."""
     rows = heard(session, "orderUpdate")
     return [(row["name"], row["orderState"], row["quantity"], row["filled"]) for row in rows]
@@ -318,7 +321,7 @@ async def test_legs_that_grow_with_their_entry_are_told(sim: Simulator) -> None:
 
 
 async def test_a_fill_while_a_cancel_is_pending_is_told(clock: ManualClock) -> None:
-    settings = Settings(pace=Pace(acknowledgement_seconds=1.0, fill_seconds=0.3), rate_limit=None)
+    settings = SimulatorSettings(pace=ExchangePace(acknowledgement_seconds=1.0, fill_seconds=0.3), rate_limit=None)
     sim = Simulator(seed=7, clock=clock, settings=settings)
     session = await wishing(sim, {"action": "subscribe", "events": ["orders"]})
     await called(session, "PlaceOrder", **ORDER | {"quantity": 25})
@@ -333,7 +336,7 @@ async def test_it_does_not_matter_in_how_many_steps_the_clock_moves(clock: Manua
     told = []
     for steps in ([7.25], [0.05] * 145):
         own_clock = ManualClock(clock())
-        sim = world(own_clock)
+        sim = simulator(own_clock)
         session = await wishing(
             sim,
             {"action": "subscribe", "instruments": ["ES", "NQ"], "events": ALL_EVENTS},

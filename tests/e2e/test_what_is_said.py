@@ -1,0 +1,263 @@
+"""What an answer claims is said only with what stands now: flat, cancelled, rejected, replaced, filled."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ct_mcp.desk.desk import Desk
+from ct_mcp.simulator import atm
+from ct_mcp.simulator.faults import Fault
+from ct_mcp.store.journal import EntryKind, NewEntry
+from ct_mcp.store.sqlite import SqliteStore
+from tests.e2e.conftest import MES, Assistant, Wire, World
+
+EXITS: list[tuple[str, dict[str, Any]]] = [
+    ("flatten", {}),
+    ("flatten", {"instrument": "MES"}),
+    ("close_position", {"instrument": MES}),
+    ("close_position", {"instrument": MES, "quantity": 2}),
+]
+
+
+async def is_outstanding(store: SqliteStore, desk: Desk, account: str = "Sim101") -> None:
+    """Another process has sent an order, and nobody knows what became of it."""
+    intent = NewEntry(
+        EntryKind.INTENT,
+        f"SIM  {account}  BUY 2 MES 09-26 MARKET",
+        account=account,
+        ticket_id="t-other",
+        own_id="ctmcp-other",
+        fingerprint="other",
+        opens=True,
+        detail={"may_fill": [["MES", 2026, 9, 2, False]]},
+    )
+    await store.append(intent, desk.clock())
+
+
+# Flat
+
+
+@pytest.mark.parametrize("tool", ["flatten", "flatten_everything"])
+async def test_a_list_that_lies_is_not_believed_though_they_took_the_flatten(
+    assistant: Assistant, world: World, tool: str
+) -> None:
+    """The list is empty from the beginning, they acknowledge a flatten that does nothing, and two contracts stand."""
+    await assistant.buys(2)
+    world.later()
+    world.sim.faults.arm(Fault.EMPTY_LISTS)
+    world.sim.faults.arm(Fault.FROZEN_ORDERS)
+    told = await assistant.call(tool, **({} if tool == "flatten_everything" else {"account": "Sim101"}))
+    assert world.net() == 2
+    assert told.status != "flat"
+    assert told.position_after is None
+
+
+@pytest.mark.parametrize(("tool", "arguments"), EXITS)
+async def test_flat_is_not_said_while_an_order_of_ours_may_still_fill(
+    assistant: Assistant,
+    world: World,
+    store: SqliteStore,
+    desk: Desk,
+    tool: str,
+    arguments: dict[str, Any],
+) -> None:
+    await assistant.buys(2)
+    world.later()
+    await is_outstanding(store, desk)
+    told = await assistant.call(tool, account="Sim101", **arguments)
+    assert world.net() == 0
+    assert told.status == "accepted"
+    assert told.text.startswith("NOT FLAT FOR CERTAIN: it reads flat, and this may still fill: SIM Sim101 BUY 2 MES")
+    assert "t-other" in told.warnings_text
+    assert "look with get_positions and get_orders" in told.next_step
+    assert "cancel_order with account Sim101, order_id ctmcp-other" in told.next_step
+    assert [entry.own_id for entry in await store.unsettled()] == ["ctmcp-other"], "the exit itself is known"
+
+
+async def test_an_order_that_fills_to_flat_names_what_may_still_fill(
+    assistant: Assistant, world: World, store: SqliteStore, desk: Desk
+) -> None:
+    await assistant.buys(2)
+    world.later()
+    await is_outstanding(store, desk)
+    told = await assistant.buys(2, action="SELL")
+    assert (told.status, told.position_after) == ("filled", 0)
+    assert told.text.startswith("NOT FLAT FOR CERTAIN")
+    assert "t-other" in told.warnings_text
+
+
+async def test_what_was_sent_long_ago_and_stands_nowhere_is_named_beside_flat(
+    assistant: Assistant, world: World, store: SqliteStore, desk: Desk
+) -> None:
+    await is_outstanding(store, desk)
+    await assistant.call("get_positions")
+    world.later(120)
+    told = await assistant.call("flatten", account="Sim101")
+    assert told.status == "flat"
+    assert "of unknown outcome, and may still take effect: SIM Sim101 BUY 2 MES" in told.warnings_text
+    assert "t-other" in told.warnings_text
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("get_positions", {}),
+        ("get_positions", {"account": "Sim101"}),
+        ("get_positions", {"account": "Sim101", "instrument": "MES"}),
+        ("get_orders", {"account": "Sim101"}),
+        ("get_account", {"account": "Sim101"}),
+        ("get_accounts", {}),
+    ],
+)
+async def test_nothing_held_is_shown_with_what_may_still_fill(
+    assistant: Assistant, store: SqliteStore, desk: Desk, tool: str, arguments: dict[str, Any]
+) -> None:
+    await is_outstanding(store, desk)
+    told = await assistant.call(tool, **arguments)
+    assert "may still take effect: SIM Sim101 BUY 2 MES 09-26 MARKET (ticket t-other" in told.text
+    assert any("t-other" in note for note in told.notes)
+
+
+async def test_what_may_fill_in_another_instrument_is_named_beside_flat(
+    assistant: Assistant, store: SqliteStore, desk: Desk
+) -> None:
+    await is_outstanding(store, desk)
+    told = await assistant.call("flatten", account="Sim101", instrument="MNQ 09-26")
+    assert told.status == "flat"
+    assert "t-other" in told.warnings_text
+
+
+async def test_what_is_outstanding_in_another_account_is_not_named(
+    assistant: Assistant, store: SqliteStore, desk: Desk
+) -> None:
+    await is_outstanding(store, desk, "SimReplay")
+    assert "t-other" not in (await assistant.call("get_positions", account="Sim101")).text
+    told = await assistant.call("flatten", account="Sim101")
+    assert told.status == "flat"
+    assert "t-other" not in told.text
+
+
+# A stop that is lost
+
+
+async def test_a_replaced_stop_that_is_rejected_leaves_a_bare_position_and_that_is_said_first(
+    assistant: Assistant, world: World
+) -> None:
+    await assistant.buys(2)
+    world.later()
+    stop = await assistant.protects(world.price(-60), quantity=2)
+    world.later()
+    world.sim.faults.arm(Fault.LATE_REJECT, rpc="CancelReplace")
+    order = {"instrument": "MES", "action": "SELL", "quantity": 2, "order_type": "STOP_MARKET"}
+    told = await assistant.call("replace_order", account="Sim101", order_id=stop, stop_price=world.price(-40), **order)
+    assert (told.status, world.net(), world.live()) == ("rejected", 2, [])
+    assert told.text.startswith("UNPROTECTED: 2 of the 2 contracts held in MES 09-26 stand without a stop")
+    assert told.structure["warnings"][0].startswith("UNPROTECTED: 2 of the 2")
+    assert "the new one is REJECTED: NEITHER STANDS" in told.warnings_text
+    assert told.position_after == 2
+    assert "tell the person now; place_order with account Sim101, instrument MES 09-26, action SELL" in told.next_step
+
+
+async def test_a_replacement_without_an_answer_says_that_the_stop_is_gone_and_puts_none_beside_what_may_stand(
+    assistant: Assistant, world: World
+) -> None:
+    await assistant.buys(2)
+    world.later()
+    stop = await assistant.protects(world.price(-60), quantity=2)
+    world.later()
+    world.sim.faults.arm(Fault.FROZEN_ORDERS, rpc="CancelReplace")
+    world.sim.faults.arm(Fault.ANSWER_LOST_AFTER_ACCEPT, rpc="CancelReplace")
+    order = {"instrument": "MES", "action": "SELL", "quantity": 2, "order_type": "STOP_MARKET"}
+    told = await assistant.call("replace_order", account="Sim101", order_id=stop, stop_price=world.price(-40), **order)
+    (new,) = world.live()
+    assert (told.status, new != stop) == ("unknown", True)
+    assert told.text.startswith("UNPROTECTED: 2 of the 2 contracts held in MES 09-26 stand without a stop; may stand:")
+    assert "place_order" not in told.next_step
+    assert f"get_order with account Sim101, order_id {new}" in told.next_step
+
+
+@pytest.mark.parametrize("tool", ["cancel_order", "cancel_orders"])
+async def test_a_cancelled_stop_is_said_to_leave_the_position_bare(
+    assistant: Assistant, world: World, tool: str
+) -> None:
+    await assistant.buys(2)
+    world.later()
+    stop = await assistant.protects(world.price(-60), quantity=2)
+    world.later()
+    named = {"order_id": stop} if tool == "cancel_order" else {}
+    told = await assistant.call(tool, account="Sim101", **named)
+    assert (told.status, world.live()) == ("cancelled", [])
+    assert told.text.startswith("UNPROTECTED: 2 of the 2 contracts held in MES 09-26 stand without a stop")
+
+
+async def test_a_stop_that_is_rejected_is_said_to_leave_the_position_bare(assistant: Assistant, world: World) -> None:
+    await assistant.buys(2)
+    world.later()
+    world.sim.faults.arm(Fault.LATE_REJECT, rpc="PlaceOrder")
+    told = await assistant.buys(2, action="SELL", order_type="STOP_MARKET", stop_price=world.price(-60))
+    assert told.status == "rejected"
+    assert told.text.startswith("UNPROTECTED: 2 of the 2 contracts")
+
+
+async def test_a_cancelled_entry_says_what_stands_and_cries_of_nothing(assistant: Assistant, world: World) -> None:
+    await assistant.buys(2)
+    world.later()
+    entry = await assistant.rests(world.price(-40))
+    world.later()
+    told = await assistant.call("cancel_order", account="Sim101", order_id=entry)
+    assert (told.status, told.position_after) == ("cancelled", 2)
+    assert any(line.startswith("LONG 2 MES 09-26 at ") for line in told.stands_now)
+    assert "UNPROTECTED" not in told.text
+
+
+# Cancels
+
+
+@pytest.mark.parametrize("arguments", [{}, {"instrument": "MES"}], ids=["account", "instrument"])
+async def test_a_fill_under_a_cancel_of_all_orders_is_told(
+    assistant: Assistant, world: World, wire: Wire, arguments: dict[str, str]
+) -> None:
+    first = await assistant.rests(world.price(-40), quantity=2)
+    await assistant.rests(world.price(-60))
+    world.later()
+
+    def fills() -> None:
+        order = next(order for order in world.sim.exchange.orders if order.id == first)
+        world.sim.exchange.change(order, replace(order.terms, limit_price=world.price(8)), world.clock())
+        world.later(2)
+
+    wire.meanwhile["/orders/cancel"] = fills
+    told = await assistant.call("cancel_orders", account="Sim101", **arguments)
+    assert (world.live(), world.net()) == ([], 2)
+    assert (told.status, told.filled_quantity) == ("filled", 2)
+    assert "FILLED 2 of 2 BEFORE ITS CANCEL: BUY 2 MES 09-26 LIMIT" in told.warnings_text
+    assert "the position in MES 09-26 was flat and reads +2 now" in told.warnings_text
+    assert "tell the person now" in told.next_step
+
+
+# Theirs and ours
+
+
+async def test_their_words_on_a_rejection_are_told_cleaned_and_as_theirs(assistant: Assistant, world: World) -> None:
+    world.sim.faults.arm(Fault.LATE_REJECT, rpc="PlaceOrder")
+    told = await assistant.buys(1)
+    reason = world.sim.exchange.orders[0].error
+    assert told.status == "rejected"
+    assert reason
+    assert f'rejected it after it was accepted: they said "{reason}"' in told.reasons_text
+    order = await assistant.call("get_order", account="Sim101", order_id=told.order_id)
+    assert order.structure["events"][-1]["said"] == reason
+    assert f'they said "{reason}"' in order.text
+
+
+async def test_a_position_that_is_closed_for_an_order_that_is_rejected_is_told_first(
+    assistant: Assistant, world: World, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await assistant.buys(3, action="SELL")
+    world.later()
+    template = next(iter(atm.TEMPLATES))
+    wire.meanwhile["/flatplace"] = lambda: monkeypatch.delitem(atm.TEMPLATES, template)  # renamed in NinjaTrader
+    told = await assistant.buys(1, flatten_first=True, atm_strategy=template)
+    assert (told.status, told.position_after, world.net()) == ("rejected", 0, 0)
+    assert told.text.startswith("THE POSITION OF -3 WAS CLOSED, and the new order is REJECTED: it reads flat now")

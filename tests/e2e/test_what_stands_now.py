@@ -1,0 +1,202 @@
+"""After every write the answer says what stands, so that no read has to follow it."""
+
+from dataclasses import replace
+
+from ct_mcp.simulator.faults import Fault
+from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, SimOrderType
+from ct_mcp.simulator.simulator import Simulator
+from tests.e2e.conftest import Assistant, Wire, World
+
+ACCOUNT = "Sim101"
+
+
+def somebody_sells(world: World, quantity: int) -> None:
+    """At NinjaTrader itself, at the market."""
+    exchange, contract = world.sim.exchange, world.sim.market.front("MES", world.clock())
+    terms = OrderTerms(contract, Action.SELL, quantity, SimOrderType.MARKET)
+    exchange.submit(exchange.accounts[ACCOUNT], terms, OrderLabels(), world.clock())
+    world.later(1)
+
+
+def cancel(world: World, order_id: str) -> None:
+    """At NinjaTrader itself."""
+    (order,) = (each for each in world.sim.exchange.live_orders(ACCOUNT) if each.id == order_id)
+    world.sim.exchange.cancel(order, world.clock())
+    world.later(1)
+
+
+async def protected(assistant: Assistant, world: World) -> tuple[float, float]:
+    await assistant.buys(2)
+    world.later()
+    below, above = world.price(-40), world.price(40)
+    told = await assistant.call(
+        "protect_position", account=ACCOUNT, instrument="MES", stop_loss=below, take_profit=above
+    )
+    assert told.status == "working", told.text
+    return below, above
+
+
+async def test_a_position_is_told_with_its_stop_and_its_target_in_money(assistant: Assistant, world: World) -> None:
+    below, above = await protected(assistant, world)
+    (held,) = (await assistant.call("get_positions")).positions
+    (stop,), (target,) = held["stops"], held["targets"]
+    assert (stop["price"], target["price"], held["contracts_without_stop"], held["point_value"]) == (below, above, 0, 5)
+    assert stop["money"] == held["if_stopped"] == (below - held["average_price"]) * 10
+    further = world.price(-44)
+    told = await assistant.call("change_order", account=ACCOUNT, order_id=stop["order_id"], stop_price=further)
+    (position, working) = told.stands_now
+    assert f"stop 2 of 2 at {further:.10g} (-" in position
+    assert f"target 2 of 2 at {above:.10g} (+" in position
+    assert stop["order_id"] in working
+    assert "GTC" in working
+    assert told.asked.startswith("the person said yes")
+
+
+async def test_what_an_order_makes_too_small_is_named_with_the_call_that_mends_it(
+    assistant: Assistant, world: World
+) -> None:
+    await protected(assistant, world)
+    world.later()
+    told = await assistant.buys(1)
+    assert "NO STOP for 1 of 3" in told.stands_now[0]
+    assert told.warnings_text.count("TOO SMALL for the 3 held now") == 2
+    assert told.next_step.count("quantity 3") == 2
+
+
+async def test_a_cancel_names_what_went_with_it(assistant: Assistant, world: World) -> None:
+    await protected(assistant, world)
+    orders = (await assistant.call("get_orders")).orders
+    stop, target = (next(o for o in orders if bool(o["stop_price"]) is is_stop) for is_stop in (True, False))
+    told = await assistant.call("cancel_order", account=ACCOUNT, order_id=stop["order_id"])
+    assert any(line.startswith("not listed any more") and target["order_id"] in line for line in told.stands_now)
+    assert any("NO STOP" in line for line in told.stands_now)
+
+
+async def test_a_flatten_says_that_nobody_was_asked_and_what_it_left(assistant: Assistant, world: World) -> None:
+    await protected(assistant, world)
+    world.later()
+    told = await assistant.call("flatten", account=ACCOUNT)
+    assert told.stands_now[-1] == "no position; working orders: none"
+    assert told.stands_now[0].startswith("was: LONG 2 MES 09-26 at ")
+    assert told.asked.startswith("no yes was needed")
+
+
+async def test_what_leaves_a_position_says_at_which_price(assistant: Assistant, world: World) -> None:
+    await assistant.buys(3)
+    world.later()
+    part = await assistant.call("close_position", account=ACCOUNT, instrument="MES", quantity=1)
+    (fill,) = (line for line in part.stands_now if line.startswith("fill: "))
+    world.later()
+    rest = await assistant.call("flatten", account=ACCOUNT)
+    (last,) = (line for line in rest.stands_now if line.startswith("fill: "))
+    sold = [row for row in (await assistant.call("get_executions")).executions if row["action"] == "SELL"]
+    for line, row in zip((last, fill), sold, strict=True):
+        assert line == (f"fill: SELL {row['quantity']} MES 09-26 at {row['price']:.10g} (order {row['order_id']})")
+
+
+async def test_a_price_that_cannot_be_read_is_not_told_and_spoils_no_exit(
+    assistant: Assistant, world: World, sim: Simulator
+) -> None:
+    await assistant.buys(1)
+    world.later()
+    sim.faults.arm(Fault.REFUSED_WITH_400, rpc="ListExecutions")
+    told = await assistant.call("flatten", account=ACCOUNT)
+    assert told.status == "flat"
+    assert "fill: " not in told.text
+
+
+async def test_the_status_is_short_and_tells_what_is_open(assistant: Assistant, world: World) -> None:
+    await protected(assistant, world)
+    world.later()
+    short, whole = await assistant.call("get_status"), await assistant.call("get_status", details=True)
+    assert len(short.text) < len(whole.text) / 2
+    assert short.text.startswith("may trade: Sim101; mode sim; not halted")
+    assert "LONG 2 MES 09-26" in short.text
+    assert "stop 2 of 2" in short.text
+    assert "limits: " in whole.text
+
+
+async def test_a_symbol_that_is_not_there_is_answered_with_those_that_are_alike(assistant: Assistant) -> None:
+    told = await assistant.call("get_quotes", instruments=["MEX"])
+    assert told.is_error
+    assert "MES" in told.text.partition("alike: ")[2]
+
+
+async def test_an_order_that_is_refused_says_what_stands(assistant: Assistant, world: World, wire: Wire) -> None:
+    """Somebody leaves the position while our exit is on its way to them."""
+    await assistant.buys(2)
+    world.later()
+    wire.meanwhile["/orders/place"] = lambda: somebody_sells(world, 2)
+    told = await assistant.buys(2, action="SELL")
+    assert (told.status, told.position_after, world.net()) == ("rejected", 0, 0)
+    assert told.stands_now == ["no position; working orders: none"]
+
+
+async def test_a_change_that_is_refused_says_what_the_order_came_to_and_what_stands(
+    assistant: Assistant, world: World, wire: Wire
+) -> None:
+    """The entry fills while its change is on its way to them."""
+    limit = world.price(-4)
+    order_id = await assistant.rests(limit)
+
+    def it_fills() -> None:
+        (order,) = world.sim.exchange.live_orders(ACCOUNT)
+        world.sim.exchange.change(order, replace(order.terms, limit_price=world.price(20)), world.clock())
+        world.later(2)
+
+    wire.meanwhile["/change"] = it_fills
+    told = await assistant.call("change_order", account=ACCOUNT, order_id=order_id, limit_price=limit - 1)
+    assert (told.status, told.order_state, told.position_after, world.net()) == ("filled", "FILLED", 1, 1)
+    assert "the order reads FILLED, 1 of 1 filled" in told.reasons_text
+    assert told.stands_now[0].startswith("LONG 1 MES 09-26 at ")
+
+
+async def test_what_somebody_else_did_while_an_order_went_out_is_told(
+    assistant: Assistant, world: World, wire: Wire
+) -> None:
+    """The position was left and its stop cancelled meanwhile: what was read before the send is over."""
+    await assistant.buys(2)
+    world.later()
+    stop = await assistant.protects(world.price(-40), quantity=2)
+
+    def somebody_leaves() -> None:
+        cancel(world, stop)
+        somebody_sells(world, 2)
+
+    wire.meanwhile["/orders/place"] = somebody_leaves
+    limit = world.price(-20)
+    told = await assistant.buys(1, order_type="LIMIT", limit_price=limit)
+    (ended, now) = told.stands_now
+    assert told.status == "working"
+    assert ended.startswith("cancelled: SELL 2 MES 09-26 STOP MARKET")
+    assert now.startswith("no position; working orders: BUY 1 MES 09-26 LIMIT")
+    assert "the position in MES 09-26 was +2 and reads flat now" in told.warnings_text
+    assert stop not in now
+
+
+async def test_a_stop_that_went_while_another_order_was_changed_is_cried_out(
+    assistant: Assistant, world: World, wire: Wire
+) -> None:
+    await assistant.buys(2)
+    world.later()
+    stop, limit = await assistant.protects(world.price(-40), quantity=2), world.price(-24)
+    entry = await assistant.rests(limit)
+    wire.meanwhile["/change"] = lambda: cancel(world, stop)
+    told = await assistant.call("change_order", account=ACCOUNT, order_id=entry, limit_price=limit - 1)
+    assert told.status == "changed"
+    assert told.text.startswith("UNPROTECTED: 2 of the 2 contracts held in MES 09-26")
+    assert "NO STOP" in told.stands_now[1]
+
+
+async def test_what_cannot_be_read_any_more_is_told_as_what_stood_before(
+    assistant: Assistant, world: World, wire: Wire
+) -> None:
+    """A list that has left out a stop says nothing of what stands."""
+    await assistant.buys(2)
+    world.later()
+    await assistant.protects(world.price(-40), quantity=2)
+    wire.meanwhile["/orders/place"] = lambda: world.sim.faults.arm(Fault.EMPTY_LISTS)
+    told = await assistant.buys(1, order_type="LIMIT", limit_price=world.price(-20))
+    assert told.status == "working"
+    assert "stop 2 of 2" in told.stands_now[0]
+    assert told.stands_now[-1] == "so it was before this was sent; what stands now could not be read"

@@ -1,0 +1,86 @@
+"""Time that jumps to the next timer, and the order of what is ready drawn from a seed."""
+
+import asyncio
+from random import Random
+
+import anyio
+import pytest
+from virtual_time import StandsStill, play
+
+
+def test_hours_pass_in_no_time_and_in_their_order() -> None:
+    seen = []
+
+    async def waits(seconds: float) -> None:
+        await anyio.sleep(seconds)
+        seen.append((seconds, asyncio.get_running_loop().time()))
+
+    async def main() -> None:
+        await asyncio.gather(waits(7200.5), waits(3.25), waits(60))
+
+    play(main, Random(1))
+
+    assert seen == [(3.25, 3.25), (60, 60.0), (7200.5, 7200.5)]
+
+
+def test_a_seed_is_an_order_and_other_seeds_are_other_orders() -> None:
+    def order(seed: int) -> str:
+        seen: list[str] = []
+
+        async def one(name: str) -> None:
+            for _ in range(3):
+                await asyncio.sleep(0)
+                seen.append(name)
+
+        async def main() -> None:
+            await asyncio.gather(*map(one, "abcd"))
+
+        play(main, Random(seed))
+        return "".join(seen)
+
+    assert order(1) == order(1)
+    assert len({order(seed) for seed in range(20)}) > 10
+
+
+def test_a_time_limit_is_virtual_too() -> None:
+    async def main() -> float:
+        with anyio.move_on_after(30):
+            await anyio.sleep_forever()
+        return asyncio.get_running_loop().time()
+
+    assert play(main, Random(1)) == 30.0
+
+
+def test_what_waits_for_nothing_is_named_and_not_waited_for() -> None:
+    async def main() -> None:
+        await asyncio.get_running_loop().create_future()
+
+    with pytest.raises(StandsStill, match="no timer is set"):
+        play(main, Random(1))
+
+
+def test_a_task_that_is_left_behind_is_ended() -> None:
+    ended = []
+
+    async def left() -> None:
+        try:
+            await anyio.sleep(1000)
+        finally:
+            ended.append(True)
+
+    async def main() -> "asyncio.Task[None]":
+        task = asyncio.create_task(left())
+        await asyncio.sleep(1)
+        return task
+
+    assert play(main, Random(1)).cancelled()
+    assert ended == [True]
+
+
+def test_what_fails_beside_the_play_is_not_passed_over() -> None:
+    async def main() -> None:
+        asyncio.get_running_loop().call_soon(lambda: 1 // 0)
+        await asyncio.sleep(1)
+
+    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+        play(main, Random(1))

@@ -1,0 +1,74 @@
+"""A day's loss is noted wherever the figures of an account are read or heard, and stays noted."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from decimal import Decimal
+
+import anyio
+import pytest
+
+from ct_mcp.crosstrade.stream.events import PnlUpdate
+from ct_mcp.desk.desk import Desk
+from ct_mcp.domain.account import Account, AccountSnapshot, Balances
+from ct_mcp.domain.market import trading_day
+from ct_mcp.live.cache import LiveCache
+from ct_mcp.live.losses import note_losses
+from ct_mcp.live.reads import LiveReads
+from ct_mcp.simulator.clock import ManualClock
+from ct_mcp.store.sqlite import SqliteStore
+from ct_mcp.web.accounts import AccountReader
+from tests.factories import account
+
+
+class Losing:
+    """A service whose account has lost so much."""
+
+    def __init__(self, loss: int) -> None:
+        balances = Balances(realized_pnl=Decimal(-loss), unrealized_pnl=Decimal(0))
+        self.read: Account = replace(account(), balances=balances)
+
+    def heard_by(self, _hear: object) -> "Losing":
+        return self
+
+    async def account(self, _name: str) -> Account:
+        return self.read
+
+    async def accounts(self) -> tuple[Account, ...]:
+        return (self.read,)
+
+    async def snapshot(self) -> tuple[AccountSnapshot, ...]:
+        return (AccountSnapshot(self.read, (), is_flat=True),)
+
+    async def all_orders(self, **_asked: bool) -> tuple[object, ...]:
+        return ()
+
+
+@pytest.mark.parametrize("what", ["account", "accounts", "snapshot", "console"])
+@pytest.mark.parametrize(("loss", "reached"), [(499, False), (500, True), (600, True)])
+async def test_it_is_noted_by_whoever_reads_the_figures(
+    *, desk: Desk, store: SqliteStore, clock: ManualClock, what: str, loss: int, reached: bool
+) -> None:
+    service = Losing(loss)
+    live = LiveReads(LiveCache(clock), service, print, desk.day_losses.note)  # type: ignore[arg-type]  # enough of it
+    console = AccountReader(service, clock, desk.day_losses.note)  # type: ignore[arg-type]  # enough of it
+    reads: dict[str, Callable[[], Awaitable[object]]] = {
+        "account": lambda: live.account("Sim101"),
+        "accounts": live.accounts,
+        "snapshot": live.snapshot,
+        "console": console.read,
+    }
+    await reads[what]()
+    assert await store.day_loss("Sim101", trading_day(clock())) is reached
+
+
+async def test_it_is_noted_as_soon_as_the_stream_tells_it(desk: Desk, store: SqliteStore, clock: ManualClock) -> None:
+    cache = LiveCache(clock)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(note_losses, cache, desk.day_losses)
+        await anyio.lowlevel.checkpoint()
+        cache.hear(PnlUpdate("Sim101", None, Decimal(-900), clock()))
+        cache.hear(PnlUpdate("Sim101", Decimal(-400), Decimal(-200), clock()))
+        with anyio.fail_after(60):
+            while not await store.day_loss("Sim101", trading_day(clock())):
+                await anyio.lowlevel.checkpoint()
+        tasks.cancel_scope.cancel()

@@ -1,0 +1,204 @@
+"""An exit on its way is an exit: the same again, or another in its place, sends nothing, however slow the fill."""
+
+import anyio
+import pytest
+
+from ct_mcp.desk.desk import Desk
+from ct_mcp.desk.outcome import Outcome, Status
+from ct_mcp.domain.approval import Approval, Ticket
+from ct_mcp.domain.commands import CancelOrder, ClosePosition, Command, Flatten
+from ct_mcp.domain.instrument import Instrument
+from ct_mcp.guard.policy import Policy
+from ct_mcp.simulator.clock import ManualClock
+from ct_mcp.simulator.faults import Fault, Lag
+from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, SimOrderType
+from ct_mcp.simulator.simulator import Simulator
+from ct_mcp.store.journal import EntryKind, NewEntry
+from ct_mcp.store.sqlite import SqliteStore
+from tests.unit.desk.conftest import Buys, Does
+
+MES, MNQ = Instrument("MES", 2026, 9), Instrument("MNQ", 2026, 9)
+EXITS = ("Flatten", "ClosePosition")
+WHOLE: dict[str, Command] = {
+    "flatten": Flatten("Sim101", MES),
+    "flatten everything": Flatten("Sim101", None),
+    "close": ClosePosition("Sim101", MES),
+}
+
+
+def held(sim: Simulator) -> list[int]:
+    """What the account really holds, once everything that is on its way has filled."""
+    sim.faults.disarm()
+    sim.advance(20)
+    return [position.quantity for position in sim.exchange.accounts["Sim101"].open_positions()]
+
+
+def sent(sim: Simulator) -> int:
+    """How many exits reached the service."""
+    return len(sim.requests_of(*EXITS))
+
+
+@pytest.mark.parametrize("second", WHOLE.values(), ids=WHOLE.keys())
+@pytest.mark.parametrize("first", WHOLE.values(), ids=WHOLE.keys())
+async def test_a_second_exit_sends_nothing_while_the_first_fills_slowly(
+    does: Does, long_two: Outcome, sim: Simulator, first: Command, second: Command
+) -> None:
+    sim.faults.arm(Lag.CLOSE_STUCK)
+    told = await does(first)
+    assert told.status is Status.ACCEPTED
+    sim.advance(5)
+    again = await does(second)
+    assert again.status is Status.DENIED
+    assert again.reasons[0].startswith("EXIT_ON_ITS_WAY: on its way=-2 MES 09-26")
+    assert again.reasons[0].endswith("; look with get_positions until it has filled")
+    assert sent(sim) == 1
+    assert held(sim) == []
+
+
+@pytest.mark.parametrize("first", WHOLE.values(), ids=WHOLE.keys())
+async def test_no_answer_advises_to_send_an_exit_again_while_it_works(
+    does: Does, long_two: Outcome, sim: Simulator, first: Command
+) -> None:
+    sim.faults.arm(Lag.CLOSE_STUCK)
+    told = await does(first)
+    text = " ".join((*told.reasons, *told.warnings, told.next_step))
+    assert "look with get_positions" in text
+    assert "flatten again" not in text
+    assert "close_position with" not in text
+
+
+@pytest.mark.parametrize("second", WHOLE.values(), ids=WHOLE.keys())
+@pytest.mark.parametrize("first", WHOLE.values(), ids=WHOLE.keys())
+@pytest.mark.parametrize("fault", [Fault.REQUEST_LOST_BEFORE_ACCEPT, Fault.READ_TIMEOUT_AFTER_ACCEPT])
+async def test_a_second_exit_sends_nothing_while_the_answer_to_the_first_is_lost(
+    does: Does, long_two: Outcome, sim: Simulator, clock: ManualClock, fault: Fault, first: Command, second: Command
+) -> None:
+    rpc = "ClosePosition" if isinstance(first, ClosePosition) else "Flatten"
+    sim.faults.arm(Lag.CLOSE_STUCK)
+    sim.faults.arm(fault, rpc=rpc, times=1)
+    assert (await does(first)).status is Status.UNKNOWN
+    before = sent(sim)
+    assert "EXIT_ON_ITS_WAY" in (await does(second)).reasons[0]
+    assert sent(sim) == before
+    if fault is Fault.REQUEST_LOST_BEFORE_ACCEPT:
+        sim.faults.disarm()
+        clock.advance(61)
+        assert (await does(second)).status is Status.FLAT, "by then it cannot be under way any more"
+    assert held(sim) == []
+
+
+async def test_an_exit_that_stands_and_never_fills_keeps_nobody_in(
+    does: Does, long_two: Outcome, sim: Simulator, clock: ManualClock
+) -> None:
+    sim.faults.arm(Fault.NO_FILL)
+    await does(ClosePosition("Sim101", MES))
+    clock.advance(120)
+    told = await does(Flatten("Sim101", MES))
+    assert told.status is Status.DENIED
+    assert "does not fill: cancel_order it, then leave again" in told.next_step
+    (stuck,) = sim.exchange.live_orders("Sim101")
+    assert (await does(CancelOrder("Sim101", stuck.id))).status is Status.CANCELLED
+    sim.faults.disarm()
+    assert (await does(Flatten("Sim101", MES))).status is Status.FLAT
+    assert held(sim) == []
+
+
+async def test_what_an_exit_on_its_way_leaves_is_named_and_may_be_closed(
+    desk: Desk, does: Does, buy: Buys, sim: Simulator
+) -> None:
+    await does(buy(3))
+    await does(buy(1, instrument=MNQ))
+    sim.advance(20)
+    sim.faults.arm(Fault.REQUEST_LOST_BEFORE_ACCEPT, rpc="ClosePosition", times=1)
+    assert (await does(ClosePosition("Sim101", MES, quantity=1))).status is Status.UNKNOWN
+    told = await does(Flatten("Sim101", None))
+    assert told.status is Status.DENIED
+    uncovered = "what it does not cover: close_position of MES 09-26 with quantity 2; flatten of MNQ 09-26"
+    assert told.reasons[0].endswith(uncovered)
+    ticket = await desk.propose(ClosePosition("Sim101", MES, quantity=2))
+    assert isinstance(ticket, Ticket)
+    assert ticket.approval is Approval.NONE
+    assert (await desk.commit(ticket.ticket_id)).status is Status.FILLED
+    assert (await does(Flatten("Sim101", MNQ))).status is Status.FLAT
+    assert held(sim) == [1]
+
+
+async def test_a_partial_close_that_would_pass_through_flat_behind_another_is_asked_about(
+    desk: Desk, does: Does, long_two: Outcome, sim: Simulator
+) -> None:
+    sim.faults.arm(Fault.NO_FILL)
+    await does(ClosePosition("Sim101", MES, quantity=1))
+    ticket = await desk.propose(ClosePosition("Sim101", MES, quantity=2))
+    assert isinstance(ticket, Ticket)
+    assert ticket.approval is Approval.FORM, "exits ask nobody"
+    assert "WARNING: the orders that stand could turn the position round" in ticket.question
+    assert held(sim) == [1]
+
+
+@pytest.mark.parametrize("policy", [Policy(exits_simulated=Approval.FORM), Policy()], ids=["asked", "unasked"])
+async def test_of_two_exits_at_the_same_moment_one_is_sent(
+    desk: Desk, long_two: Outcome, sim: Simulator, clock: ManualClock
+) -> None:
+    sim.faults.arm(Lag.CLOSE_STUCK)
+    tickets = [await desk.propose(command) for command in WHOLE.values()]
+    for ticket in tickets:
+        assert isinstance(ticket, Ticket), ticket
+        await desk.decisions.approve(ticket, "terminal")
+    clock.advance(5)
+    told: list[Outcome] = []
+
+    async def commit(ticket_id: str | None) -> None:
+        told.append(await desk.commit(str(ticket_id)))
+
+    async with anyio.create_task_group() as group:
+        for ticket in tickets:
+            group.start_soon(commit, ticket.ticket_id)
+    assert sorted(outcome.status for outcome in told) == [Status.ACCEPTED, Status.DENIED, Status.DENIED]
+    assert sent(sim) == 1
+    assert held(sim) == []
+
+
+async def test_once_it_has_filled_the_account_may_be_left_and_entered_again(
+    does: Does, long_two: Outcome, buy: Buys, sim: Simulator, store: SqliteStore
+) -> None:
+    """Right away: nothing of an exit that was acknowledged can come once the account is flat."""
+    sim.faults.arm(Lag.CLOSE_STUCK)
+    assert (await does(Flatten("Sim101", MES))).status is Status.ACCEPTED
+    sim.faults.disarm()
+    sim.advance(2)
+    assert (await does(Flatten("Sim101", MES))).status is Status.FLAT
+    assert (await does(buy(1))).status is Status.FILLED
+    assert (await does(Flatten("Sim101", MES))).status is Status.FLAT
+    assert await store.unsettled() == ()
+    kinds = [entry.kind for entry in await store.entries(50)]
+    assert kinds.count(EntryKind.SETTLED) == 1
+
+
+async def test_after_an_exit_that_was_denied_for_one_on_its_way_the_next_one_looks_first(
+    does: Does, long_two: Outcome, sim: Simulator, clock: ManualClock, store: SqliteStore
+) -> None:
+    """What is on its way may be somebody else's, of which nothing stands in the journal but this no."""
+    by_hand(sim, clock)
+    seen = NewEntry(EntryKind.DENIED, "FLATTEN", account="Sim101", detail={"codes": ["EXIT_ON_ITS_WAY"]})
+    await store.append(seen, clock())
+    assert "EXIT_ON_ITS_WAY" in (await does(ClosePosition("Sim101", MES))).reasons[0]
+    assert sent(sim) == 0
+
+
+async def test_an_exit_that_was_denied_for_another_reason_is_no_word_of_one_on_its_way(
+    does: Does, long_two: Outcome, sim: Simulator, clock: ManualClock, store: SqliteStore
+) -> None:
+    other = NewEntry(EntryKind.DENIED, "FLATTEN", account="Sim101", detail={"codes": ["ACCOUNT_NOT_ARMED"]})
+    await store.append(other, clock())
+    read_before = len(sim.requests_of("ListOrders"))
+    assert (await does(ClosePosition("Sim101", MES))).status is Status.FLAT
+    asked = [request.rpc for request in sim.requests_of("ListOrders", "ClosePosition")]
+    assert asked.index("ClosePosition") == read_before, "nothing is read before an exit"
+
+
+def by_hand(sim: Simulator, clock: ManualClock) -> None:
+    """Leave by hand, with an order that is slow to fill."""
+    sim.faults.arm(Fault.NO_FILL)
+    account, contract = sim.exchange.accounts["Sim101"], sim.market.front("MES", clock())
+    sell = OrderTerms(contract, Action.SELL, account.net(contract), SimOrderType.MARKET)
+    sim.exchange.submit(account, sell, OrderLabels(rpc="ByHand"), clock())
