@@ -20,6 +20,8 @@ _OF_THE_OPERATOR = ("CROSSTRADE_", "XTRADE_", "CT_MCP_", "PYTHON")
 class Child:
     """One process. It is killed if it outlives any benchmark, so that a silent one cannot stop the run."""
 
+    longest_life_seconds = LONGEST_LIFE_SECONDS
+
     def __init__(self, command: Sequence[str], home: Path) -> None:
         """Start it, meeting neither a token nor the settings of whoever runs the benchmark."""
         environ = {name: value for name, value in os.environ.items() if not name.startswith(_OF_THE_OPERATOR)}
@@ -30,7 +32,7 @@ class Child:
         assert self._process.stdin
         assert self._process.stdout
         self._to, self._from = self._process.stdin, self._process.stdout
-        self._last_resort = Timer(LONGEST_LIFE_SECONDS, self._process.kill)
+        self._last_resort = Timer(self.longest_life_seconds, self._process.kill)
         self._last_resort.daemon = True
         self._last_resort.start()
 
@@ -98,4 +100,4 @@ def script(name: str, *arguments: str) -> list[str]:
 def installed(*arguments: str) -> list[str]:
     """The command that a client runs: ``ct-mcp`` of this environment."""
     beside = Path(sys.executable).with_name("ct-mcp.exe" if sys.platform == "win32" else "ct-mcp")
-    return [*([str(beside)] if beside.exists() else [sys.executable, "-m", "ct_mcp"]), *arguments]
+    return [*([str(beside)] if beside.exists() else [sys.executable, "-P", "-m", "ct_mcp"]), *arguments]

@@ -9,26 +9,30 @@ from typing import Any
 
 from child import Child
 from conversation import Conversation
-from deeds import Deed
 from judge import UNHEARD, Said
+from operations import Operation
 
 # A call without a fault takes some 15 to 40 ms; so long after its beginning something happens to it.
 _SOONEST_SECONDS, _LATEST_SECONDS = 0.0, 0.06
+# A server that falls silent ends with this; on a busy machine an episode takes minutes.
+EPISODE_SECONDS = 3_600.0
 Start = Callable[[], "Assistant"]
 
 
 class Assistant(Conversation):
     """A client that has several calls in flight, and may take one back."""
 
+    longest_life_seconds = EPISODE_SECONDS
+
     def __init__(self, command: list[str], home: Any) -> None:
         super().__init__(command, home)
         self._heard: dict[int, dict[str, Any]] = {}
         self.initialize()
 
-    def begin(self, deed: Deed) -> int:
+    def begin(self, operation: Operation) -> int:
         """Call, and wait for nothing."""
         self._last_id += 1
-        params = {"name": deed.tool, "arguments": deed.arguments}
+        params = {"name": operation.tool, "arguments": operation.arguments}
         self._send({"id": self._last_id, "method": "tools/call", "params": params})
         return self._last_id
 
@@ -72,7 +76,7 @@ class Seat:
 
     @classmethod
     @contextmanager
-    def taken(cls, start: Start) -> Iterator["Seat"]:
+    def take(cls, start: Start) -> Iterator["Seat"]:
         """Sit there while the block runs."""
         seat = cls(start)
         try:
@@ -81,42 +85,42 @@ class Seat:
             seat._leave()
 
 
-Way = Callable[[Seat, Deed, Random], list[Said]]
+Behaviour = Callable[[Seat, Operation, Random], list[Said]]
 
 
-def plainly(seat: Seat, deed: Deed, _: Random) -> list[Said]:
+def plainly(seat: Seat, operation: Operation, _: Random) -> list[Said]:
     """Call and wait."""
-    return [seat.assistant.answer(seat.assistant.begin(deed))]
+    return [seat.assistant.answer(seat.assistant.begin(operation))]
 
 
-def cancelled(seat: Seat, deed: Deed, rng: Random) -> list[Said]:
+def cancelled(seat: Seat, operation: Operation, rng: Random) -> list[Said]:
     """Take it back in the middle, and ask again."""
     assistant = seat.assistant
-    first = assistant.begin(deed)
+    first = assistant.begin(operation)
     _wait(rng)
     assistant.take_back(first)
-    second = assistant.answer(assistant.begin(deed))
+    second = assistant.answer(assistant.begin(operation))
     return [assistant.answer_so_far(first), second]
 
 
-def retried(seat: Seat, deed: Deed, rng: Random) -> list[Said]:
+def retried(seat: Seat, operation: Operation, rng: Random) -> list[Said]:
     """Ask again while the first call is under way, as a client does that has waited long enough."""
     assistant = seat.assistant
-    first = assistant.begin(deed)
+    first = assistant.begin(operation)
     _wait(rng)
-    second = assistant.begin(deed)
+    second = assistant.begin(operation)
     return [assistant.answer(first), assistant.answer(second)]
 
 
-def killed(seat: Seat, deed: Deed, rng: Random) -> list[Said]:
+def killed(seat: Seat, operation: Operation, rng: Random) -> list[Said]:
     """Lose the server in the middle, start it again, and ask again."""
-    seat.assistant.begin(deed)
+    seat.assistant.begin(operation)
     _wait(rng)
     assistant = seat.killed()
-    return [UNHEARD, assistant.answer(assistant.begin(deed))]
+    return [UNHEARD, assistant.answer(assistant.begin(operation))]
 
 
-WAYS: dict[str, tuple[Way, int]] = {
+BEHAVIOURS: dict[str, tuple[Behaviour, int]] = {
     "plainly": (plainly, 66),
     "cancelled and asked again": (cancelled, 15),
     "asked again meanwhile": (retried, 17),

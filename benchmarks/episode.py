@@ -1,4 +1,4 @@
-"""One episode: a server, a simulator, a state folder and a seed of their own, and some hundreds of deeds in a row."""
+"""One episode: a server, a simulator, a state folder and a seed of their own, and hundreds of operations in a row."""
 
 import time
 from collections.abc import Iterator
@@ -9,15 +9,15 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from book import losses_in, lost_and_found, settled_wrongly
-from deeds import ACCOUNT, ROOTS, Deed, Truth, drawn
-from judge import Case, Found, Said, faults_in
-from stage import Stage
-from tally import Finding, Tally
-from troubles import troubles
-from ways import WAYS
+from client_behaviours import BEHAVIOURS
+from fault_plan import plan_faults
+from harness import Harness
+from journal_check import losses_in, lost_and_found, settled_wrongly
+from judge import Found, Observation, Said, faults_in
+from operations import ACCOUNT, ROOTS, Operation, Truth, draw
+from report import Finding, Report
 
-# Between two deeds so much time passes. A repeated wish is refused for ten seconds, and what has no id is settled
+# Between two operations so much time passes. A repeated wish is refused for ten seconds, and what has no id is settled
 # after sixty.
 _BETWEEN_SECONDS, _NOW_AND_THEN_SECONDS = (11.0, 20.0), 70.0
 _THE_PERSON_LOOKS_EVERY, _OLDER_THAN = 20, timedelta(seconds=120)
@@ -42,67 +42,67 @@ class Name:
         return Random(f"{self.seed}/{self.number}")
 
 
-def played(name: Name, home: Path) -> Tally:
+def play(name: Name, home: Path) -> Report:
     """Play one episode, and count."""
-    began, tally, rng = time.perf_counter(), Tally(), name.rng
+    began, report, rng = time.perf_counter(), Report(), name.rng
     with ExitStack() as stack:
-        stage = Stage(home, name.seed * 1_000 + name.number, stack, stream=name.has_stream)
+        harness = Harness(home, name.seed * 1_000 + name.number, stack, stream=name.has_stream)
         for number in range(name.mutations):
-            _one(stage, rng, tally, Finding(name.seed, name.number, number, "", ""))
+            _one(harness, rng, report, Finding(name.seed, name.number, number, "", ""))
             if number % _THE_PERSON_LOOKS_EVERY == _THE_PERSON_LOOKS_EVERY - 1:
-                tally.by_hand += len(stage.book.settle_by_hand(stage.now - _OLDER_THAN, stage.now))
-        _end(stage, tally, Finding(name.seed, name.number, name.mutations, "", ""))
-    tally.seconds = time.perf_counter() - began
-    return tally
+                report.by_hand += len(harness.journal.settle_by_hand(harness.now - _OLDER_THAN, harness.now))
+        _end(harness, report, Finding(name.seed, name.number, name.mutations, "", ""))
+    report.seconds = time.perf_counter() - began
+    return report
 
 
-def _one(stage: Stage, rng: Random, tally: Tally, place: Finding) -> None:
-    """One deed with whatever goes wrong meanwhile."""
-    stage.pass_time(_NOW_AND_THEN_SECONDS if rng.random() < 0.05 else rng.uniform(*_BETWEEN_SECONDS))
-    root, written = rng.choice(ROOTS), stage.book.last()
-    before = stage.told(truth=root)
-    deed = drawn(rng, before)
-    way = rng.choices([*WAYS], [often for _, often in WAYS.values()])[0]
-    arms = troubles(rng, deed, stream=stage.has_stream)
-    stage.arm(arms)
+def _one(harness: Harness, rng: Random, report: Report, place: Finding) -> None:
+    """One operation with whatever goes wrong meanwhile."""
+    harness.pass_time(_NOW_AND_THEN_SECONDS if rng.random() < 0.05 else rng.uniform(*_BETWEEN_SECONDS))
+    root, written = rng.choice(ROOTS), harness.journal.last()
+    before = harness.tell(truth=root)
+    operation = draw(rng, before)
+    behaviour = rng.choices([*BEHAVIOURS], [often for _, often in BEHAVIOURS.values()])[0]
+    arms = plan_faults(rng, operation, stream=harness.has_stream)
+    harness.arm(arms)
     began = time.perf_counter()
-    said = WAYS[way][0](stage.seat, deed, Random(rng.random()))
-    is_quiet = stage.is_quiet()
+    said = BEHAVIOURS[behaviour][0](harness.seat, operation, Random(rng.random()))
+    is_quiet = harness.is_quiet()
     lasted = time.perf_counter() - began
-    when, after = stage.told(truth=root), stage.let_go(root)
-    case = Case(deed, said, before, when, after)
-    entries = stage.book.since(written)
-    tally.count(deed, way, arms, case, lasted)
-    tally.halts += stage.book.resume(stage.now)
-    for kind, what in _found(case, entries, is_quiet=is_quiet and after["is_quiet"]):
-        tally.findings.append(place.of(kind, f"{what}; {_in_words(deed, way, arms, said)}"))
+    when, after = harness.tell(truth=root), harness.let_go(root)
+    observed = Observation(operation, said, before, when, after)
+    entries = harness.journal.since(written)
+    report.count(observed, behaviour, arms, lasted)
+    report.halts += harness.journal.resume(harness.now)
+    for kind, what in _found(observed, entries, is_quiet=is_quiet and after["is_quiet"]):
+        report.findings.append(place.of(kind, f"{what}; {_describe(operation, behaviour, arms, said)}"))
 
 
-def _found(case: Case, entries: list[Any], *, is_quiet: bool) -> Iterator[tuple[str, str]]:
-    yield from faults_in(case)
-    yield from losses_in(entries, case)
-    yield from settled_wrongly(entries, case.after)
+def _found(observed: Observation, entries: list[Any], *, is_quiet: bool) -> Iterator[tuple[str, str]]:
+    yield from faults_in(observed)
+    yield from losses_in(entries, observed)
+    yield from settled_wrongly(entries, observed.after)
     if not is_quiet:
         yield "loss", "it never came to an end"
 
 
-def _end(stage: Stage, tally: Tally, place: Finding) -> None:
+def _end(harness: Harness, report: Report, place: Finding) -> None:
     """Let time pass, ask for something that is denied but settles first, and count what is left."""
-    nothing = Deed("change_order", {"account": ACCOUNT, "order_id": "no-such-order", "quantity": 1})
+    nothing = Operation("change_order", {"account": ACCOUNT, "order_id": "no-such-order", "quantity": 1})
     for _ in range(3):
-        stage.pass_time(_NOW_AND_THEN_SECONDS)
-        stage.seat.assistant.answer(stage.seat.assistant.begin(nothing))
-        stage.book.resume(stage.now)
-    entries, chain = stage.book.since(0), stage.book.verified()
-    shown = stage.seat.assistant.answer(stage.seat.assistant.begin(Deed("get_status", {}))).structure
-    if len(shown["unknown_outcomes"]) != (left := len(stage.book.unsettled())):
-        tally.findings.append(place.of("loss", f"{left} are unsettled, get_status shows {shown['unknown_outcomes']}"))
-    tally.found_out(lost_and_found(entries))
-    tally.left_over([entry.summary for entry in stage.book.unsettled()])
+        harness.pass_time(_NOW_AND_THEN_SECONDS)
+        harness.seat.assistant.answer(harness.seat.assistant.begin(nothing))
+        harness.journal.resume(harness.now)
+    entries, chain = harness.journal.since(0), harness.journal.verified()
+    shown = harness.seat.assistant.answer(harness.seat.assistant.begin(Operation("get_status", {}))).structure
+    if len(shown["unknown_outcomes"]) != (left := len(harness.journal.unsettled())):
+        report.findings.append(place.of("loss", f"{left} are unsettled, get_status shows {shown['unknown_outcomes']}"))
+    report.found_out(lost_and_found(entries))
+    report.left_over([entry.summary for entry in harness.journal.unsettled()])
     if not chain.ok:
-        tally.findings.append(place.of("loss", f"the journal is broken at {chain.broken_at}: {chain.why}"))
-    for kind, what in _unknown_to_the_journal(entries, stage.told(truth=ROOTS[0])):
-        tally.findings.append(place.of(kind, what))
+        report.findings.append(place.of("loss", f"the journal is broken at {chain.broken_at}: {chain.why}"))
+    for kind, what in _unknown_to_the_journal(entries, harness.tell(truth=ROOTS[0])):
+        report.findings.append(place.of(kind, what))
 
 
 def _unknown_to_the_journal(entries: list[Any], truth: Truth) -> Found:
@@ -113,6 +113,6 @@ def _unknown_to_the_journal(entries: list[Any], truth: Truth) -> Found:
             yield "loss", f"the journal knows nothing of {order}"
 
 
-def _in_words(deed: Deed, way: str, arms: list[Any], said: list[Said]) -> str:
+def _describe(operation: Operation, behaviour: str, arms: list[Any], said: list[Said]) -> str:
     answers = [f"{each.status}: {each.text[:600]}" if each.is_heard else "unheard" for each in said]
-    return f"{deed.tool} {deed.arguments} {way}, {arms}; {' // '.join(answers)}"
+    return f"{operation.tool} {operation.arguments} {behaviour}, {arms}; {' // '.join(answers)}"

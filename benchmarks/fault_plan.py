@@ -2,10 +2,10 @@
 
 from random import Random
 
-from deeds import WRITES, Deed
+from operations import WRITES, Operation
 
-from ct_mcp.simulator.faults import AnyFault, Disturbance, Fault, Lag
-from ct_mcp.simulator.misbehaviour import AFTER, BEFORE
+from ct_mcp.simulator.fault_responses import FAULTS_AFTER_ACCEPT, FAULTS_BEFORE_ACCEPT
+from ct_mcp.simulator.faults import AnyFault, Fault, Lag, StreamFault
 
 Arm = tuple[str, str | None, int]
 """A fault, the call that it is armed for or any, and how often it strikes."""
@@ -30,7 +30,7 @@ READS = (
 # Each of these takes as long as a call may take, so that one that never ends would be all that is seen.
 _HANGING = frozenset({Fault.READ_TIMEOUT_AFTER_ACCEPT, Fault.SLOW_ANSWER})
 _FOR_GOOD = 10_000
-_ANY_CALL: tuple[AnyFault, ...] = (*BEFORE, *AFTER, Fault.ADDON_OFFLINE, Fault.WARNING)
+_ANY_CALL: tuple[AnyFault, ...] = (*FAULTS_BEFORE_ACCEPT, *FAULTS_AFTER_ACCEPT, Fault.ADDON_OFFLINE, Fault.WARNING)
 _OF_THE_MARKET = (
     Fault.LATE_REJECT,
     Fault.FROZEN_ORDERS,
@@ -79,18 +79,18 @@ PREDICAMENTS: tuple[tuple[tuple[tuple[AnyFault, ...], str | None], ...], ...] = 
 """What is worst together: the write is lost, and what would tell is empty or gone."""
 
 
-def troubles(rng: Random, deed: Deed, *, stream: bool) -> list[Arm]:
-    """Draw what misbehaves during one deed: any faults at all, or those that are worst together."""
+def plan_faults(rng: Random, operation: Operation, *, stream: bool) -> list[Arm]:
+    """Draw what misbehaves during one operation: any faults at all, or those that are worst together."""
     if rng.random() < 0.4:
-        arms = _predicament(rng, deed)
+        arms = _predicament(rng, operation)
     else:
         count = rng.choices(range(5), weights=(20, 37, 25, 12, 6))[0]
-        arms = [_refused(rng) if rng.random() < 0.08 else _armed(rng, deed) for _ in range(count)]
+        arms = [_refused(rng) if rng.random() < 0.08 else _armed(rng, operation) for _ in range(count)]
     return [*arms, _of_the_socket(rng)] if stream and rng.random() < 0.3 else arms
 
 
-def _predicament(rng: Random, deed: Deed) -> list[Arm]:
-    write = rng.choice([*WRITES[deed.tool]])
+def _predicament(rng: Random, operation: Operation) -> list[Arm]:
+    write = rng.choice([*WRITES[operation.tool]])
     often = rng.choice([1, 3, _FOR_GOOD, _FOR_GOOD])
     return [
         (rng.choice(faults).value, write if where == _WRITE else where, 1 if where == _WRITE else often)
@@ -99,7 +99,7 @@ def _predicament(rng: Random, deed: Deed) -> list[Arm]:
 
 
 def _of_the_socket(rng: Random) -> Arm:
-    return rng.choice([*Disturbance]).value, None, rng.choice([1, 2, 5])
+    return rng.choice([*StreamFault]).value, None, rng.choice([1, 2, 5])
 
 
 def _refused(rng: Random) -> Arm:
@@ -107,12 +107,12 @@ def _refused(rng: Random) -> Arm:
     return NOBODY_LISTENS, str(rng.randint(0, 10)), rng.choice([1, 1, 2, 20])
 
 
-def _armed(rng: Random, deed: Deed) -> Arm:
-    return _on_a_write(rng, deed) if rng.random() < 0.6 else _on_a_read(rng)
+def _armed(rng: Random, operation: Operation) -> Arm:
+    return _on_a_write(rng, operation) if rng.random() < 0.6 else _on_a_read(rng)
 
 
-def _on_a_write(rng: Random, deed: Deed) -> Arm:
-    return rng.choice(ON_WRITES).value, rng.choice([*WRITES[deed.tool]]), rng.choice([1, 1, 1, 2, _FOR_GOOD])
+def _on_a_write(rng: Random, operation: Operation) -> Arm:
+    return rng.choice(ON_WRITES).value, rng.choice([*WRITES[operation.tool]]), rng.choice([1, 1, 1, 2, _FOR_GOOD])
 
 
 def _on_a_read(rng: Random) -> Arm:

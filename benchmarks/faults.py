@@ -17,9 +17,9 @@ from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from episode import Name, played
+from episode import Name, play
 from figures import load, machine
-from tally import Tally
+from report import Report
 
 MUTATIONS_EACH = 250
 
@@ -27,10 +27,10 @@ MUTATIONS_EACH = 250
 def main() -> int:
     """Play all episodes, print the table; 1 where a lie or a loss was found."""
     chosen = _parser().parse_args()
-    before, began, whole = machine(), time.perf_counter(), Tally(episodes=0)
-    for tally in _tallies(chosen):
-        whole.add(tally)
-        for finding in tally.findings:
+    before, began, whole = machine(), time.perf_counter(), Report(episodes=0)
+    for report in _reports(chosen):
+        whole.add(report)
+        for finding in report.findings:
             print(f"{finding}\n", file=sys.stderr, flush=True)
         print(f"{whole.mutations} mutations, {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
     told = {**before, "load": f"{before['load']} at the start, {load()} at the end"}
@@ -43,14 +43,14 @@ def main() -> int:
     return 1 if whole.findings else 0
 
 
-def _tallies(chosen: argparse.Namespace) -> Iterator[Tally]:
+def _reports(chosen: argparse.Namespace) -> Iterator[Report]:
     names = _names(chosen)
     with TemporaryDirectory(prefix="ct-mcp-campaign-", dir=chosen.state_dir, ignore_cleanup_errors=True) as home:
         if chosen.workers == 1:
-            yield from (_played_in(name, home) for name in names)
+            yield from (_play_in(name, home) for name in names)
             return
         with ProcessPoolExecutor(chosen.workers, get_context("spawn")) as pool:
-            for future in as_completed([pool.submit(_played_in, name, home) for name in names]):
+            for future in as_completed([pool.submit(_play_in, name, home) for name in names]):
                 yield future.result()
 
 
@@ -63,8 +63,8 @@ def _names(chosen: argparse.Namespace) -> list[Name]:
     ]
 
 
-def _played_in(name: Name, home: str) -> Tally:
-    return played(name, Path(home) / str(name.number))
+def _play_in(name: Name, home: str) -> Report:
+    return play(name, Path(home) / str(name.number))
 
 
 def _parser() -> argparse.ArgumentParser:

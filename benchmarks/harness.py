@@ -9,18 +9,24 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from book import Book
 from child import Child, script
-from deeds import Truth
-from troubles import NOBODY_LISTENS, Arm
-from ways import Assistant, Seat
+from client_behaviours import EPISODE_SECONDS, Assistant, Seat
+from fault_plan import NOBODY_LISTENS, Arm
+from journal_check import JournalReader
+from operations import Truth
 
 # Every episode begins at the same moment of the market, so that the same seed meets the same prices.
 _BEGINS_AT = datetime(2026, 9, 9, 14, 30, tzinfo=UTC)
 _LONGEST_SECONDS = 30.0
 
 
-class Stage:
+class Simulator(Child):
+    """The simulator, for as long as an episode takes."""
+
+    longest_life_seconds = EPISODE_SECONDS
+
+
+class Harness:
     """The simulator, the clock that everybody shares, and who sits at the assistant's place."""
 
     def __init__(self, home: Path, seed: int, stack: ExitStack, *, stream: bool) -> None:
@@ -31,17 +37,17 @@ class Stage:
         self._ahead = (_BEGINS_AT - datetime.now(UTC)).total_seconds()
         self.pass_time(0.0)
         self._refuse("0 0")
-        self._simulator = stack.enter_context(Child(script("counting.py", str(seed), str(self._clock)), home))
+        self._simulator = stack.enter_context(Simulator(script("counting.py", str(seed), str(self._clock)), home))
         door = json.loads(self._simulator.hear())
         rest = [str(self.state_dir), str(self._clock), "stream" if stream else "no stream"]
         server = script("hasty.py", door["url"], door["token"], *rest)
-        self.seat = stack.enter_context(Seat.taken(partial(Assistant, server, home)))
-        self.book = Book(self.state_dir)
-        stack.enter_context(self.book.opened())
+        self.seat = stack.enter_context(Seat.take(partial(Assistant, server, home)))
+        self.journal = JournalReader(self.state_dir)
+        stack.enter_context(self.journal.opened())
 
     @property
     def now(self) -> datetime:
-        """The time of this stage."""
+        """The time that everybody is told."""
         return datetime.now(UTC) + timedelta(seconds=self._ahead)
 
     def pass_time(self, seconds: float) -> None:
@@ -51,7 +57,7 @@ class Stage:
         fresh.write_text(repr(self._ahead), encoding="utf-8")
         fresh.replace(self._clock)
 
-    def told(self, **said: Any) -> Truth:
+    def tell(self, **said: Any) -> Truth:
         """Tell the simulator something, and hear what it says."""
         self._simulator.say(json.dumps(said).encode())
         heard: Truth = json.loads(self._simulator.hear())
@@ -59,13 +65,13 @@ class Stage:
 
     def arm(self, arms: Sequence[Arm]) -> None:
         """Let things go wrong from now on."""
-        self.told(arm=[arm for arm in arms if arm[0] != NOBODY_LISTENS])
+        self.tell(arm=[arm for arm in arms if arm[0] != NOBODY_LISTENS])
         for _, after, times in (arm for arm in arms if arm[0] == NOBODY_LISTENS):
             self._refuse(f"{after} {times}")
 
     def let_go(self, root: str) -> Truth:
         """Let nothing go wrong any more, wait until nothing is under way, and hear what is so."""
-        truth = self.told(disarm=True, truth=root)
+        truth = self.tell(disarm=True, truth=root)
         file = self.state_dir / "unreachable"
         armed, left = self._refused, file.read_text(encoding="utf-8").split()[1] if file.exists() else "0"
         truth["struck"][NOBODY_LISTENS] = armed - int(left)

@@ -5,10 +5,10 @@ from contextlib import AbstractContextManager, closing
 from datetime import datetime
 from pathlib import Path
 
-from deeds import Order, Truth
-from judge import Case, Found, effects
+from judge import Found, Observation, effects
+from operations import Order, Truth
 
-from ct_mcp.store import ledger, shared
+from ct_mcp.store import journal_table, trading_state
 from ct_mcp.store.database import Database
 from ct_mcp.store.journal import SETTLING, Entry, EntryKind, NewEntry, Verification
 from ct_mcp.store.sqlite import FILE_NAME
@@ -17,7 +17,7 @@ PERSON = "the person of the campaign"
 _LOST = frozenset({EntryKind.UNKNOWN, EntryKind.READ_BACK})
 
 
-class Book:
+class JournalReader:
     """The state file of a server that runs, or was killed a moment ago."""
 
     def __init__(self, folder: Path) -> None:
@@ -29,54 +29,62 @@ class Book:
 
     def last(self) -> int:
         """Where the journal ends."""
-        newest = self._file.read(ledger.newest, 1, None, None)
+        newest = self._file.read(journal_table.newest, 1, None, None)
         return newest[0].sequence if newest else 0
 
     def since(self, sequence: int) -> list[Entry]:
         """What was written later, oldest first."""
         ahead = self.last() - sequence
-        return [*reversed(self._file.read(ledger.newest, ahead, None, None))] if ahead else []
+        return [*reversed(self._file.read(journal_table.newest, ahead, None, None))] if ahead else []
 
     def unsettled(self) -> tuple[Entry, ...]:
         """The intents of unknown fate."""
-        return self._file.read(ledger.unsettled)
+        return self._file.read(journal_table.unsettled)
 
     def resume(self, now: datetime) -> bool:
         """Lift the halt as the person does, who alone can; says whether there was one."""
-        return self._file.read(shared.halt) is not None and self._file.write(shared.clear_halt, PERSON, now)
+        return self._file.read(trading_state.halt) is not None and self._file.write(
+            trading_state.clear_halt, PERSON, now
+        )
 
     def settle_by_hand(self, older_than: datetime, now: datetime) -> list[Entry]:
         """Settle as `ct-mcp journal settle` does what nobody could find out about; gives the intents."""
         left = [entry for entry in self.unsettled() if entry.at <= older_than]
         for entry in left:
-            settled = NewEntry(EntryKind.SETTLED, entry.summary, entry.account, entry.ticket_id, detail={"by": PERSON})
-            self._file.write(ledger.append, settled, now)
+            settled = NewEntry(
+                EntryKind.SETTLED, entry.summary, entry.account, entry.ticket_id, entry.own_id, detail={"by": PERSON}
+            )
+            self._file.write(journal_table.append, settled, now)
         return left
 
     def verified(self) -> Verification:
         """Check the whole chain."""
-        return self._file.read(ledger.verify)
+        return self._file.read(journal_table.verify)
 
 
-def losses_in(entries: list[Entry], case: Case) -> Found:
+def losses_in(entries: list[Entry], observed: Observation) -> Found:
     """What was sent without a journal, and whose end in the journal is not what stands."""
     intents = [entry for entry in entries if entry.kind is EntryKind.INTENT]
-    if case.writes.total() > len(intents):
-        yield "loss", f"{case.writes.total()} writes left, {len(intents)} were written down before"
+    if observed.writes.total() > len(intents):
+        yield "loss", f"{observed.writes.total()} writes left, {len(intents)} were written down before"
     own_ids = {entry.own_id for entry in intents}
-    by_own_id = {order["own_id"]: order for order in case.after["orders"] if order["own_id"] in own_ids}
+    by_own_id = {order["own_id"]: order for order in observed.after["orders"] if order["own_id"] in own_ids}
     for own_id, order in by_own_id.items():
         yield from _wrong_end([entry for entry in entries if entry.own_id == own_id], order)
     ends = [_end_of(intent, entries) for intent in intents]
-    if ends and all(end is not None and _is_no(end) for end in ends) and (changed := effects(case)):
+    if ends and all(end is not None and _is_no(end) for end in ends) and (changed := effects(observed)):
         yield "false rejected", f"the journal says that nothing was sent or all was refused, and: {changed}"
 
 
 def _end_of(intent: Entry, entries: list[Entry]) -> Entry | None:
     """What settled an intent, if anything did so far."""
-    later = (one for one in entries if one.sequence > intent.sequence and one.ticket_id == intent.ticket_id)
-    mine = (one for one in later if None in (one.own_id, intent.own_id) or one.own_id == intent.own_id)
-    return next((one for one in mine if one.kind in SETTLING), None)
+    later = (one for one in entries if one.sequence > intent.sequence and _is_about(one, intent))
+    return next((one for one in later if one.kind in SETTLING), None)
+
+
+def _is_about(one: Entry, intent: Entry) -> bool:
+    """Say whether an entry speaks of this command of a ticket, which may hold several."""
+    return one.ticket_id == intent.ticket_id and (None in (one.own_id, intent.own_id) or one.own_id == intent.own_id)
 
 
 def _is_no(end: Entry) -> bool:
@@ -117,7 +125,7 @@ def lost_and_found(entries: list[Entry]) -> Iterator[tuple[str, float]]:
     for index, intent in enumerate(entries):
         if intent.kind is not EntryKind.INTENT:
             continue
-        story = [one for one in entries[index + 1 :] if one.ticket_id == intent.ticket_id]
+        story = [one for one in entries[index + 1 :] if _is_about(one, intent)]
         end = _end_of(intent, entries[index:])
         was_lost = any(one.kind in _LOST for one in story) or not story
         if was_lost or (end is not None and end.kind is EntryKind.SETTLED):

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from deeds import WRITES, Deed, Order, Truth
+from operations import WRITES, Operation, Order, Truth
 
 KINDS = ("duplicate", "loss", "false flat", "false filled", "false rejected")
 """Each of them must never happen. A claim of success that is not so, whatever its words, is a loss."""
@@ -36,10 +36,10 @@ UNHEARD = Said(None, "", is_heard=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
-    """One deed: ``before`` it, ``when`` its last answer came, ``after`` all that held anything back was let go."""
+class Observation:
+    """One operation: ``before`` it, ``when`` its last answer came, ``after`` all that held anything back was let go."""
 
-    deed: Deed
+    operation: Operation
     said: Sequence[Said]
     before: Truth
     when: Truth
@@ -62,27 +62,27 @@ class Case:
         return [order for order in self.after["orders"] if order["id"] not in known]
 
 
-def faults_in(case: Case) -> Found:
+def faults_in(observed: Observation) -> Found:
     """Every lie and every loss, by its kind; several answers are those of a client that asked again."""
-    yield from _duplicates(case)
-    changed = effects(case)
-    if changed and all(answer.is_no for answer in case.said):
+    yield from _duplicates(observed)
+    changed = effects(observed)
+    if changed and all(answer.is_no for answer in observed.said):
         yield "false rejected", f"said that nothing changed, and: {changed}"
-    if (last := _last_claim(case.said)) is not None:
-        yield from _claims(case, last)
-        yield from _figures(case, last)
+    if (last := _last_claim(observed.said)) is not None:
+        yield from _claims(observed, last)
+        yield from _figures(observed, last)
 
 
-def _duplicates(case: Case) -> Found:
+def _duplicates(observed: Observation) -> Found:
     """What adds up is taken once, however often it was asked for; of one call no write leaves twice."""
-    for rpc, times in case.writes.items():
-        if times > WRITES[case.deed.tool].get(rpc, 0) * len(case.said):
-            yield "duplicate", f"{rpc} left {times} times for {len(case.said)} calls"
-    for rpc, times in case.taken.items():
-        if case.deed.adds_up and times > 1:
+    for rpc, times in observed.writes.items():
+        if times > WRITES[observed.operation.tool].get(rpc, 0) * len(observed.said):
+            yield "duplicate", f"{rpc} left {times} times for {len(observed.said)} calls"
+    for rpc, times in observed.taken.items():
+        if observed.operation.adds_up and times > WRITES[observed.operation.tool].get(rpc, 1):
             yield "duplicate", f"{rpc} was taken {times} times"
     # What closes the old position comes by the same call, and has no id of ours.
-    entries = [order for order in case.new_orders if order["own_id"] or order["rpc"] == "CancelReplace"]
+    entries = [order for order in observed.new_orders if order["own_id"] or order["rpc"] == "CancelReplace"]
     if len(entries) > 1:
         yield "duplicate", f"{len(entries)} orders came of one wish"
 
@@ -92,75 +92,91 @@ def _last_claim(said: Sequence[Said]) -> Said | None:
     return next((each for each in reversed(said) if each.status is not None and each.status not in NOT_SENT), None)
 
 
-def _claims(case: Case, said: Said) -> Found:
-    order = _order(said.structure.get("order_id"), case.when)
+def _claims(observed: Observation, said: Said) -> Found:
+    order = _order(said.structure.get("order_id"), observed.when)
     match said.status:
-        case "flat" if not _is_flat(case):
-            yield "false flat", _standing(case)
-        case "filled" if not _is_filled(case, order):
-            yield "false filled", f"{order or _standing(case)}"
-        case "working" if not _is_working(case, order):
+        case "flat" if not _is_flat(observed):
+            yield "false flat", _standing(observed)
+        case "filled" if not _is_filled(observed, order, said):
+            yield "false filled", f"{order or _standing(observed)}"
+        case "working" if not _is_working(observed, order):
             yield "loss", f"said to be working: {order}"
-        case "cancelled" if not _is_cancelled(case, order):
-            yield "loss", f"said to be cancelled: {order or _standing(case)}"
-        case "changed" if not _is_changed(case):
-            yield "loss", f"said to be changed: {order}, {case.when['strategies']}"
-        case "rejected" if order is not None and (order["state"] != "Rejected" or order["filled"]):
+        case "cancelled" if not _is_cancelled(observed, order):
+            yield "loss", f"said to be cancelled: {order or _standing(observed)}"
+        case "changed" if not _is_changed(observed):
+            yield "loss", f"said to be changed: {order}, {observed.when['strategies']}"
+        case "rejected" if order is not None and not _is_rejected(observed, order):
             yield "false rejected", f"{order}"
-        case "accepted" if not case.taken:
+        case "accepted" if not observed.taken:
             yield "loss", "said to be accepted, and nothing was taken"
 
 
-def _figures(case: Case, said: Said) -> Found:
+def _figures(observed: Observation, said: Said) -> Found:
     """Position and fill, where the answer names them."""
-    instrument, position = case.deed.arguments.get("instrument"), said.structure.get("position_after")
-    order = _order(said.structure.get("order_id"), case.when)
+    instrument, position = observed.operation.arguments.get("instrument"), said.structure.get("position_after")
+    order = _order(said.structure.get("order_id"), observed.when)
     if instrument is None and order is not None:
         instrument = order["instrument"]
-    if position is not None and instrument and position != case.when["held"].get(instrument, 0):
-        yield "false filled", f"position after is said to be {position}: {case.when['held']}"
+    # Once the machine was so busy that a write ended after all that was read: what was unknown then is no claim.
+    is_too_early = said.status == "unknown" and observed.when.get("has_unread_write", False)
+    held = observed.when["held"].get(instrument or "", 0)
+    if position is not None and instrument and position != held and not is_too_early:
+        yield "false filled", f"position after is said to be {position}: {observed.when['held']}"
     filled = said.structure.get("filled_quantity")
     if filled is not None and order is not None and filled != order["filled"]:
         yield "false filled", f"{filled} are said to be filled: {order}"
 
 
-def _is_flat(case: Case) -> bool:
-    return not _held(case) and not _live(case)
+def _is_flat(observed: Observation) -> bool:
+    return not _held(observed) and not _live(observed)
 
 
-def _is_filled(case: Case, order: Order | None) -> bool:
+def _is_filled(observed: Observation, order: Order | None, said: Said) -> bool:
     """Of a close it means that so much is left as was asked for, of a turn that the other side is held."""
-    instrument = case.deed.arguments.get("instrument", "")
-    held, before = case.when["held"].get(instrument, 0), case.before["held"].get(instrument, 0)
-    match case.deed.tool:
+    instrument = observed.operation.arguments.get("instrument", "")
+    held, before = observed.when["held"].get(instrument, 0), observed.before["held"].get(instrument, 0)
+    match observed.operation.tool:
         case "close_position":
-            left = abs(before) - case.deed.arguments.get("quantity", abs(before))
+            left = abs(before) - observed.operation.arguments.get("quantity", abs(before))
             return bool(held * before >= 0 and abs(held) <= left)
         case "reverse_position":
             return bool(held * before < 0)
+        case "cancel_orders":  # one of them was filled before its cancel
+            return any(each["filled"] and each["id"] in said.text for each in observed.when["orders"])
     return order is not None and bool(order["state"] == "Filled")
 
 
-def _is_working(case: Case, order: Order | None) -> bool:
+def _is_rejected(observed: Observation, order: Order) -> bool:
+    """Their no to a change is told with the order, which stands as it stood."""
+    if observed.operation.tool == "change_order" and order["is_live"]:
+        return True
+    return bool(order["state"] == "Rejected" and not order["filled"])
+
+
+def _is_working(observed: Observation, order: Order | None) -> bool:
     if order is None or not order["is_live"]:
         return False
-    return case.deed.tool != "protect_position" or _is_protected(case)
+    return observed.operation.tool != "protect_position" or _is_protected(observed)
 
 
-def _is_cancelled(case: Case, order: Order | None) -> bool:
-    if case.deed.tool == "cancel_orders":
-        return not _live(case)
+def _is_cancelled(observed: Observation, order: Order | None) -> bool:
+    if observed.operation.tool == "cancel_orders":
+        return not _live(observed)
     return order is not None and bool(order["state"] == "Cancelled")
 
 
-def _is_changed(case: Case) -> bool:
-    strategies, arguments = case.when["strategies"], case.deed.arguments
+def _is_changed(observed: Observation) -> bool:
+    strategies, arguments = observed.when["strategies"], observed.operation.arguments
     state, is_enabled = strategies.get(arguments.get("strategy_id"), ("", None))
-    match case.deed.tool:
+    match observed.operation.tool:
         case "change_order":
-            return _has_terms(_order(arguments["order_id"], case.when), arguments)
+            return _has_terms(_order(arguments["order_id"], observed.when), arguments)
+        case "protect_position":
+            legs = {"stop_loss": 1, "take_profit": 0}
+            stands = [{name: order["prices"][at] for name, at in legs.items()} for order in _live(observed)]
+            return all(any(leg[name] == arguments[name] for leg in stands) for name in legs if name in arguments)
         case "start_strategy":
-            return len(strategies) > len(case.before["strategies"])
+            return len(strategies) > len(observed.before["strategies"])
         case "enable_strategy":
             return is_enabled is True
         case "disable_strategy":
@@ -175,27 +191,27 @@ def _has_terms(order: Order | None, asked: dict[str, Any]) -> bool:
     return all(asked.get(name) in (None, value) for name, value in stands.items())
 
 
-def _is_protected(case: Case) -> bool:
+def _is_protected(observed: Observation) -> bool:
     """Live stops stand behind all that is held."""
-    instrument = case.deed.arguments["instrument"]
-    net = case.when["held"].get(instrument, 0)
-    stops = [order for order in _live(case) if order["prices"][1] and order["signed"] * net < 0]
+    instrument = observed.operation.arguments["instrument"]
+    net = observed.when["held"].get(instrument, 0)
+    stops = [order for order in _live(observed) if order["prices"][1] and order["signed"] * net < 0]
     return bool(sum(abs(order["signed"]) for order in stops) >= abs(net))
 
 
-def effects(case: Case) -> str:
+def effects(observed: Observation) -> str:
     """What a write has done since; nothing else does anything, so far away do orders rest."""
-    known = {order["id"]: order for order in case.before["orders"]}
+    known = {order["id"]: order for order in observed.before["orders"]}
     # An order that the broker rejected was there, and changed nothing.
-    parts = [f"new {order['id']}" for order in case.new_orders if order["state"] != "Rejected"]
-    for order in case.after["orders"]:
+    parts = [f"new {order['id']}" for order in observed.new_orders if order["state"] != "Rejected"]
+    for order in observed.after["orders"]:
         old = known.get(order["id"])
         if old and (old["signed"], old["prices"]) != (order["signed"], order["prices"]):
             parts.append(f"changed {order['id']}")
         if old and old["is_live"] and order["state"] == "Cancelled":
             parts.append(f"cancelled {order['id']}")
-    before = case.before["strategies"]
-    parts += [f"strategy {key}" for key, now in case.after["strategies"].items() if _is_other(before.get(key), now)]
+    before = observed.before["strategies"]
+    parts += [f"strategy {key}" for key, now in observed.after["strategies"].items() if _is_other(before.get(key), now)]
     return ", ".join(parts)
 
 
@@ -212,16 +228,16 @@ def _order(named: str | None, truth: Truth) -> Order | None:
     )
 
 
-def _held(case: Case) -> dict[str, int]:
-    instrument = case.deed.arguments.get("instrument")
-    return {name: net for name, net in case.when["held"].items() if instrument in (None, name)}
+def _held(observed: Observation) -> dict[str, int]:
+    instrument = observed.operation.arguments.get("instrument")
+    return {name: net for name, net in observed.when["held"].items() if instrument in (None, name)}
 
 
-def _live(case: Case) -> list[Order]:
-    instrument = case.deed.arguments.get("instrument")
-    orders = case.when["orders"]
+def _live(observed: Observation) -> list[Order]:
+    instrument = observed.operation.arguments.get("instrument")
+    orders = observed.when["orders"]
     return [order for order in orders if order["is_live"] and instrument in (None, order["instrument"])]
 
 
-def _standing(case: Case) -> str:
-    return f"{_held(case)} is held, {len(_live(case))} orders are live"
+def _standing(observed: Observation) -> str:
+    return f"{_held(observed)} is held, {len(_live(observed))} orders are live"

@@ -125,12 +125,12 @@ class Tapped:
 
 async def listen(url: str, token: str) -> None:
     """Feed a view from the stream as the server does, until stdin closes."""
-    from ct_mcp.crosstrade.line import utc_now  # noqa: PLC0415  # the measuring process needs none of these
-    from ct_mcp.crosstrade.stream import Stream, over_websocket  # noqa: PLC0415
+    from ct_mcp.crosstrade.connection import utc_now  # noqa: PLC0415  # the measuring process needs none of these
+    from ct_mcp.crosstrade.stream.socket import LiveStream, over_websocket  # noqa: PLC0415
     from ct_mcp.domain.instrument import Instrument  # noqa: PLC0415
-    from ct_mcp.live.view import LiveView  # noqa: PLC0415
+    from ct_mcp.live.cache import LinkState, LiveCache  # noqa: PLC0415
 
-    view, opener = LiveView(utc_now), over_websocket(url, token)
+    view, opener = LiveCache(utc_now), over_websocket(url, token)
     ear = Ear(view.hear)
 
     @asynccontextmanager
@@ -139,8 +139,8 @@ async def listen(url: str, token: str) -> None:
             yield Tapped(socket, ear)
 
     tap: Callable[[], AbstractAsyncContextManager[Any]] = tapped
-    stream = Stream(tap)
-    view.follow(stream.protocol, lambda: ("ok", ""))
+    stream = LiveStream(tap)
+    view.follow(stream.protocol, lambda: (LinkState.OK, ""))
     stream.want(frozenset({Instrument("MES", 2026, 12), Instrument("ES", 2026, 12)}))
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(stream.run, ear.hear, _ours)

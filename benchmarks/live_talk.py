@@ -15,16 +15,16 @@ from figures import Figure
 from mcp import Client
 
 from ct_mcp.crosstrade.client import CrossTrade
-from ct_mcp.crosstrade.stream import Stream
+from ct_mcp.crosstrade.stream.socket import LiveStream
 from ct_mcp.desk.desk import Desk
-from ct_mcp.domain.ticket import Approval
+from ct_mcp.domain.approval import Approval
 from ct_mcp.guard.policy import Policy
+from ct_mcp.live.cache import LiveCache
 from ct_mcp.live.feed import Feed
-from ct_mcp.live.view import LiveView
 from ct_mcp.server.app import build_server
-from ct_mcp.server.wiring import Wiring
+from ct_mcp.server.context import ServerContext
 from ct_mcp.simulator.clock import ManualClock
-from ct_mcp.simulator.world import Simulator
+from ct_mcp.simulator.simulator import Simulator
 from ct_mcp.store.sqlite import SqliteStore
 
 ACCOUNT = {"account": "Sim101"}
@@ -113,7 +113,7 @@ async def _buy_at_once(talk: Talk) -> None:
 
 
 async def _protect(talk: Talk) -> None:
-    prices = {"stop_loss_price": talk.price(-400), "take_profit_price": talk.price(400)}
+    prices = {"stop_loss": talk.price(-400), "take_profit": talk.price(400)}
     await talk.call("protect_position", **ACCOUNT, instrument="MES", **prices)
 
 
@@ -163,7 +163,7 @@ async def _passes(simulator: Simulator, seconds: float) -> None:
 async def _talk(state_dir: Path, *, is_live: bool) -> AsyncIterator[Talk]:
     clock = ManualClock(A_TRADING_MORNING)
     simulator = Simulator(seed=7, clock=clock)
-    view, policy = LiveView(clock), Policy(simulated=Approval.NONE)
+    view, policy = LiveCache(clock), Policy(simulated=Approval.NONE)
 
     async def passes(seconds: float) -> None:
         await _passes(simulator, seconds)
@@ -182,9 +182,9 @@ async def _talk(state_dir: Path, *, is_live: bool) -> AsyncIterator[Talk]:
         tasks = await stack.enter_async_context(anyio.create_task_group())
         stack.callback(tasks.cancel_scope.cancel)
         if is_live:
-            stream = Stream(simulator.connect, clock=clock, pause=_until(clock), look_every_seconds=0.002)
+            stream = LiveStream(simulator.connect, clock=clock, pause=_until(clock), look_every_seconds=0.002)
             tasks.start_soon(Feed(stream, view, OursAlone(), clock).run)
-        server = build_server(Wiring(lambda: desk, policy).fed_by(lambda: view))
+        server = build_server(ServerContext(lambda: desk, policy).fed_by(lambda: view))
         yield Talk(simulator, await stack.enter_async_context(Client(server)))
 
 

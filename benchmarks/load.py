@@ -110,14 +110,14 @@ def serve(url: str, token: str, state_dir: str) -> None:
     from unmetered import WIDE  # noqa: PLC0415
     from wide_desk import wide_desk  # noqa: PLC0415
 
-    from ct_mcp.domain.ticket import Approval  # noqa: PLC0415
+    from ct_mcp.domain.approval import Approval  # noqa: PLC0415
     from ct_mcp.guard.policy import Policy  # noqa: PLC0415
     from ct_mcp.server.app import build_server  # noqa: PLC0415
+    from ct_mcp.server.context import ServerContext  # noqa: PLC0415
     from ct_mcp.server.stdio import serve_stdio  # noqa: PLC0415
-    from ct_mcp.server.wiring import Wiring  # noqa: PLC0415
 
     policy = Policy(limits=WIDE, simulated=Approval.NONE)
-    server = build_server(Wiring(lambda: wide_desk(url, token, state_dir, policy), policy))
+    server = build_server(ServerContext(lambda: wide_desk(url, token, state_dir, policy), policy))
     gc.freeze()
     gc.enable()  # as in serve; what was imported last has switched it off
     anyio.run(serve_stdio, server)

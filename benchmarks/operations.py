@@ -23,7 +23,7 @@ WRITES: dict[str, dict[str, int]] = {
     "flatten": {"Flatten": 1, "CancelOrders": 1},
     "flatten_everything": {"Flatten": 1, "CancelOrders": 1},
     "reverse_position": {"Reverse": 1},
-    "protect_position": {"CancelAndBracket": 1},
+    "protect_position": {"CancelAndBracket": 1, "Change": 2},
     "start_strategy": {"StartStrategy": 1},
     "enable_strategy": {"EnableStrategy": 1},
     "disable_strategy": {"DisableStrategy": 1},
@@ -36,7 +36,7 @@ _MOST_HELD, _MOST_RESTING = 60, 20
 
 
 @dataclass(frozen=True, slots=True)
-class Deed:
+class Operation:
     """One call of a tool that changes something."""
 
     tool: str
@@ -53,18 +53,18 @@ _MAY_BE_REPEATED = frozenset(
 )
 
 
-def drawn(rng: Random, truth: Truth) -> Deed:
-    """Any deed that makes sense in this account."""
+def draw(rng: Random, truth: Truth) -> Operation:
+    """Any operation that makes sense in this account."""
     makers = _MAKERS
     if any(abs(net) > _MOST_HELD for net in truth["held"].values()) or len(_live(truth)) > _MOST_RESTING:
         makers = (_flatten, _everything)
     while True:
-        if (deed := rng.choice(makers)(rng, truth)) is not None:
-            return deed
+        if (operation := rng.choice(makers)(rng, truth)) is not None:
+            return operation
 
 
-def entry(rng: Random, truth: Truth) -> Deed:
-    """An order of any kind; far from the market where it rests, so that nothing but a deed changes it."""
+def entry(rng: Random, truth: Truth) -> Operation:
+    """An order of any kind; far from the market where it rests, so that nothing but an operation changes it."""
     last, tick, instrument = truth["price"]
     buys, kind = rng.random() < 0.5, rng.choice(["MARKET", "MARKET", "LIMIT", "STOP_MARKET", "STOP_LIMIT"])
     below = buys == (kind == "LIMIT")
@@ -76,10 +76,10 @@ def entry(rng: Random, truth: Truth) -> Deed:
     }.get(kind, {})
     terms = {"action": "BUY" if buys else "SELL", "quantity": rng.randint(1, 12), "order_type": kind, **prices}
     first = {"flatten_first": True} if rng.random() < 0.15 else {}
-    return Deed("place_order", {"account": ACCOUNT, "instrument": instrument, **terms, **first})
+    return Operation("place_order", {"account": ACCOUNT, "instrument": instrument, **terms, **first})
 
 
-def _change(rng: Random, truth: Truth) -> Deed | None:
+def _change(rng: Random, truth: Truth) -> Operation | None:
     order = _resting(rng, truth)
     if order is None:
         return None
@@ -88,75 +88,77 @@ def _change(rng: Random, truth: Truth) -> Deed | None:
     if bool(limit) != bool(stop) and rng.random() < 0.5:
         last, tick, _ = truth["price"]
         changed = {"limit_price" if limit else "stop_price": _far(rng, last, tick, below=(limit or stop) < last)}
-    return Deed("change_order", {"account": ACCOUNT, "order_id": order["id"], **changed})
+    return Operation("change_order", {"account": ACCOUNT, "order_id": order["id"], **changed})
 
 
-def _replace(rng: Random, truth: Truth) -> Deed | None:
+def _replace(rng: Random, truth: Truth) -> Operation | None:
     order = _resting(rng, truth)
     if order is None:
         return None
     terms = entry(rng, truth).arguments
     terms.pop("flatten_first", None)
-    return Deed("replace_order", {**terms, "order_id": order["id"]})
+    return Operation("replace_order", {**terms, "order_id": order["id"]})
 
 
-def _cancel(rng: Random, truth: Truth) -> Deed | None:
+def _cancel(rng: Random, truth: Truth) -> Operation | None:
     order = _resting(rng, truth)
-    return None if order is None else Deed("cancel_order", {"account": ACCOUNT, "order_id": order["id"]})
+    return None if order is None else Operation("cancel_order", {"account": ACCOUNT, "order_id": order["id"]})
 
 
-def _of_position(tool: str) -> Callable[[Random, Truth], Deed | None]:
-    def made(_: Random, truth: Truth) -> Deed | None:
+def _of_position(tool: str) -> Callable[[Random, Truth], Operation | None]:
+    def made(_: Random, truth: Truth) -> Operation | None:
         instrument = truth["price"][2]
-        return Deed(tool, {"account": ACCOUNT, "instrument": instrument}) if truth["held"].get(instrument) else None
+        return (
+            Operation(tool, {"account": ACCOUNT, "instrument": instrument}) if truth["held"].get(instrument) else None
+        )
 
     return made
 
 
-def _close(rng: Random, truth: Truth) -> Deed | None:
+def _close(rng: Random, truth: Truth) -> Operation | None:
     held = truth["held"].get(truth["price"][2], 0)
     part = {"quantity": rng.randint(1, abs(held))} if abs(held) > 1 and rng.random() < 0.5 else {}
-    deed = _of_position("close_position")(rng, truth)
-    return deed and Deed(deed.tool, {**deed.arguments, **part})
+    operation = _of_position("close_position")(rng, truth)
+    return operation and Operation(operation.tool, {**operation.arguments, **part})
 
 
-def _protect(rng: Random, truth: Truth) -> Deed | None:
+def _protect(rng: Random, truth: Truth) -> Operation | None:
     last, tick, instrument = truth["price"]
     held = truth["held"].get(instrument, 0)
     if not held:
         return None
     away = (1 if held > 0 else -1) * tick * rng.randint(600, 900)
-    prices = {"stop_loss_price": _price(last - away, tick)}
+    prices = {"stop_loss": _price(last - away, tick)}
     if rng.random() < 0.7:
-        prices["take_profit_price"] = _price(last + away, tick)
-    return Deed("protect_position", {"account": ACCOUNT, "instrument": instrument, **prices})
+        prices["take_profit"] = _price(last + away, tick)
+    return Operation("protect_position", {"account": ACCOUNT, "instrument": instrument, **prices})
 
 
-def _strategy(rng: Random, truth: Truth) -> Deed | None:
+def _strategy(rng: Random, truth: Truth) -> Operation | None:
     running = [key for key, (state, _) in truth["strategies"].items() if state != "Finalized"]
     if not running:
         return None
     tool = rng.choice(["enable_strategy", "disable_strategy", "close_strategy"])
-    return Deed(tool, {"account": ACCOUNT, "strategy_id": rng.choice(running)})
+    return Operation(tool, {"account": ACCOUNT, "strategy_id": rng.choice(running)})
 
 
-def _start(rng: Random, truth: Truth) -> Deed:
+def _start(rng: Random, truth: Truth) -> Operation:
     terms = {"strategy_class": "SampleMACrossOver", "instrument": truth["price"][2], "mode": "account"}
     bars = {"period_type": "minute", "period": rng.randint(1, 30), "parameters": {"Fast": rng.randint(2, 50)}}
-    return Deed("start_strategy", {"account": ACCOUNT, **terms, **bars})
+    return Operation("start_strategy", {"account": ACCOUNT, **terms, **bars})
 
 
-def _everything(_: Random, __: Truth) -> Deed:
-    return Deed("flatten_everything", {})
+def _everything(_: Random, __: Truth) -> Operation:
+    return Operation("flatten_everything", {})
 
 
-def _orders(_: Random, truth: Truth) -> Deed:
-    return Deed("cancel_orders", {"account": ACCOUNT, "instrument": truth["price"][2]})
+def _orders(_: Random, truth: Truth) -> Operation:
+    return Operation("cancel_orders", {"account": ACCOUNT, "instrument": truth["price"][2]})
 
 
-def _flatten(rng: Random, truth: Truth) -> Deed:
+def _flatten(rng: Random, truth: Truth) -> Operation:
     instrument = {"instrument": truth["price"][2]} if rng.random() < 0.5 else {}
-    return Deed("flatten", {"account": ACCOUNT, **instrument})
+    return Operation("flatten", {"account": ACCOUNT, **instrument})
 
 
 def _live(truth: Truth) -> list[Order]:
@@ -178,7 +180,7 @@ def _price(price: float, tick: float) -> float:
 
 
 # What opens is drawn more often, so that there is something to leave.
-_MAKERS: tuple[Callable[[Random, Truth], Deed | None], ...] = (
+_MAKERS: tuple[Callable[[Random, Truth], Operation | None], ...] = (
     *5 * (entry,),
     *2 * (_change,),
     *2 * (_replace,),

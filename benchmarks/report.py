@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from statistics import median, quantiles
 
-from deeds import Deed
-from judge import KINDS, Case
-from troubles import Arm
+from fault_plan import Arm
+from judge import KINDS, Observation
 
 _CODE = re.compile(r"[A-Z]+(?:_[A-Z]+)+")
 
@@ -33,13 +32,13 @@ class Finding:
 
 
 @dataclass(slots=True)
-class Tally:
+class Report:
     """The figures of one episode, or of many."""
 
     mutations: int = 0
     calls: int = 0
     tools: Counter[str] = field(default_factory=Counter)
-    ways: Counter[str] = field(default_factory=Counter)
+    behaviours: Counter[str] = field(default_factory=Counter)
     answers: Counter[str] = field(default_factory=Counter)
     denials: Counter[str] = field(default_factory=Counter)
     writes: Counter[str] = field(default_factory=Counter)
@@ -54,18 +53,18 @@ class Tally:
     episodes: int = 1
     seconds: float = 0.0
 
-    def count(self, deed: Deed, way: str, arms: Iterable[Arm], case: Case, lasted: float) -> None:
-        """Count one deed."""
+    def count(self, observed: Observation, behaviour: str, arms: Iterable[Arm], lasted: float) -> None:
+        """Count one operation."""
         self.mutations += 1
-        self.calls += len(case.said)
-        self.tools[deed.tool] += 1
-        self.ways[way] += 1
+        self.calls += len(observed.said)
+        self.tools[observed.operation.tool] += 1
+        self.behaviours[behaviour] += 1
         self.lasted.append(lasted)
-        self.writes.update(case.writes)
+        self.writes.update(observed.writes)
         self.armed.update(fault for fault, _, _ in arms)
-        for truth in (case.when, case.after):
+        for truth in (observed.when, observed.after):
             self.struck.update(truth["struck"])
-        for said in case.said:
+        for said in observed.said:
             self.answers[said.status or ("error" if said.is_heard else "unheard")] += 1
             if said.status == "denied":
                 codes = (_CODE.match(reason) for reason in said.structure["reasons"])
@@ -80,9 +79,9 @@ class Tally:
         """Count what is left, by what it was."""
         self.left.update(summary.split("  ")[-1].split(" ")[0] for summary in summaries)
 
-    def add(self, other: "Tally") -> None:
+    def add(self, other: "Report") -> None:
         """Take the figures of another episode in."""
-        for name in ("tools", "ways", "answers", "denials", "writes", "armed", "struck", "left"):
+        for name in ("tools", "behaviours", "answers", "denials", "writes", "armed", "struck", "left"):
             getattr(self, name).update(getattr(other, name))
         for name in ("mutations", "calls", "halts", "by_hand", "episodes", "seconds"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
@@ -96,7 +95,7 @@ class Tally:
         kinds = Counter(finding.kind for finding in self.findings)
         rows = [
             ("mutations · episodes", f"{self.mutations:,} · {self.episodes}"),
-            ("calls that were made for them", f"{self.calls:,}: {_listed(self.ways)}"),
+            ("calls that were made for them", f"{self.calls:,}: {_listed(self.behaviours)}"),
             ("writes that reached the simulator", f"{self.writes.total():,}: {_listed(self.writes)}"),
             ("faults that struck", f"{self.struck.total():,}, of {len(self.struck)} kinds"),
             *((f"**{_PLURAL[kind]}**", f"**{kinds[kind]}**") for kind in KINDS),

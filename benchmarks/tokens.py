@@ -28,16 +28,16 @@ def of_tools(tools: list[dict[str, Any]]) -> list[Figure]:
 
 
 def of_bars(tools: list[dict[str, Any]], home: Path) -> list[Figure]:
-    """120 five-minute bars, in the text for the model and in the structure for programs."""
-    names = ("tokens of 120 five-minute bars, text", "tokens of 120 five-minute bars, structure")
+    """120 five-minute bars, which come in text alone."""
+    name = "tokens of 120 five-minute bars"
     if "get_bars" not in {tool["name"] for tool in tools}:
-        return [Figure(name, None, "tokens", 3000.0, "get_bars is not there yet") for name in names]
+        return [Figure(name, None, "tokens", 3000.0, "get_bars is not there yet")]
     with Upstream(home) as upstream, unmetered(upstream, home) as server:
         server.initialize()
         answer, seconds = server.call("get_bars", **_BARS)
-    halves = ("".join(block["text"] for block in answer["content"]), _compact(answer["structuredContent"]))
+    text = "".join(block["text"] for block in answer["content"])
     detail = f"{seconds * 1000:.0f} ms for the first call"
-    return [Figure(name, tokens(half), "tokens", 3000.0, detail) for name, half in zip(names, halves, strict=True)]
+    return [Figure(name, tokens(text), "tokens", 3000.0, detail)]
 
 
 def _visible(tool: dict[str, Any]) -> dict[str, Any]:

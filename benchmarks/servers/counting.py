@@ -17,23 +17,29 @@ from anyio import to_thread
 from shifted import Shifted
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ct_mcp.simulator.exchange import Pace
-from ct_mcp.simulator.faults import AnyFault, Disturbance, Fault, Lag
-from ct_mcp.simulator.orders import Order
+from ct_mcp.simulator.exchange import ExchangePace
+from ct_mcp.simulator.faults import AnyFault, Fault, Lag, StreamFault
+from ct_mcp.simulator.orders import SimOrder
 from ct_mcp.simulator.server import served
-from ct_mcp.simulator.world import Settings, Simulator
+from ct_mcp.simulator.simulator import Simulator, SimulatorSettings
 
 ACCOUNT = "Sim101"
 _QUIET_WITHIN_SECONDS = 5.0
 
 
 class Busy:
-    """Counts the requests that are being answered."""
+    """Counts the requests that are being answered, and knows whether anybody looked after the last write had ended."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._end = anyio.Event()
         self.under_way = 0
+        self._writes_ended, self._writes_seen = 0, 0
+
+    @property
+    def has_unread_write(self) -> bool:
+        """Whether a write ended after the last read had begun: nobody could have read what it would do."""
+        return self._writes_seen < self._writes_ended
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass it on; a socket stays open and is not waited for."""
@@ -41,10 +47,15 @@ class Busy:
             await self._app(scope, receive, send)
             return
         self.under_way += 1
+        is_read, ended_before = scope["method"] == "GET", self._writes_ended
         try:
             await self._app(scope, receive, send)
         finally:
             self.under_way -= 1
+            if is_read:
+                self._writes_seen = max(self._writes_seen, ended_before)
+            else:
+                self._writes_ended += 1
             self._end.set()
             self._end = anyio.Event()
 
@@ -61,8 +72,8 @@ class World:
     """The simulator, and what is remembered beside it."""
 
     def __init__(self, seed: int, clock: Shifted) -> None:
-        at_once = Pace(acknowledgement_seconds=0.0, fill_seconds=0.0)
-        settings = Settings(pace=at_once, rate_limit=None)
+        at_once = ExchangePace(acknowledgement_seconds=0.0, fill_seconds=0.0)
+        settings = SimulatorSettings(pace=at_once, rate_limit=None)
         self.simulator = Simulator(seed=seed, clock=clock, market_hours="always", settings=settings)
         self.simulator.app = self.busy = Busy(self.simulator.app)
         self._struck: Counter[str] = Counter()
@@ -87,7 +98,8 @@ class World:
             return {}
         for _ in range(2):
             simulator.addon.wake()
-        return {**self._truth(), "price": self._price(said["truth"]), "is_quiet": is_quiet}
+        unread = self.busy.has_unread_write
+        return {**self._truth(), "has_unread_write": unread, "price": self._price(said["truth"]), "is_quiet": is_quiet}
 
     def _truth(self) -> dict[str, Any]:
         """Every order there ever was, what is held, which strategies run, and the writes since the last truth."""
@@ -113,7 +125,7 @@ class World:
         return [self.simulator.market.top(contract, now).last * tick, tick, contract.name]
 
 
-def _told(order: Order) -> dict[str, Any]:
+def _told(order: SimOrder) -> dict[str, Any]:
     return {
         "id": order.id,
         "own_id": order.labels.own_id,
@@ -128,7 +140,7 @@ def _told(order: Order) -> dict[str, Any]:
 
 
 def _fault(name: str) -> AnyFault:
-    kinds: tuple[type[AnyFault], ...] = (Fault, Lag, Disturbance)
+    kinds: tuple[type[AnyFault], ...] = (Fault, Lag, StreamFault)
     return next(kind(name) for kind in kinds if name in set(kind))
 
 

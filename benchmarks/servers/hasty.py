@@ -16,20 +16,21 @@ import anyio
 from shifted import Shifted
 from unmetered import WIDE
 
-from ct_mcp.crosstrade.client import CrossTrade, World
-from ct_mcp.crosstrade.line import Timeouts
-from ct_mcp.domain.ticket import Approval
+from ct_mcp.crosstrade.client import CrossTrade
+from ct_mcp.crosstrade.reads import ClientOptions
+from ct_mcp.crosstrade.request import CallTimeouts
+from ct_mcp.domain.approval import Approval
 from ct_mcp.guard.policy import Policy
-from ct_mcp.live.view import LiveView
+from ct_mcp.live.cache import LiveCache
 from ct_mcp.server.app import build_server
-from ct_mcp.server.wiring import Wiring
+from ct_mcp.server.context import ServerContext
 
 if TYPE_CHECKING:
     from ct_mcp.desk.desk import Desk
     from ct_mcp.store.sqlite import SqliteStore
 
 SHORTER = 100
-WAITS = Timeouts(connect_seconds=1.0, read_seconds=0.25, bars_seconds=0.25, write_seconds=0.25, turn_seconds=1.0)
+WAITS = CallTimeouts(connect_seconds=1.0, read_seconds=0.25, bars_seconds=0.25, write_seconds=0.25, turn_seconds=1.0)
 # Resting orders stand far away, so that the market does nothing to them. Repeated calls are refused as in the product.
 LIMITS = replace(
     WIDE,
@@ -51,26 +52,26 @@ class Parts:
     """The parts of `ct-mcp serve`, with a clock, waits, limits and a budget of the campaign's own."""
 
     def __init__(self, url: str, token: str, folder: Path, clock: Shifted) -> None:
-        self.live = LiveView(clock)
+        self.live = LiveCache(clock)
         self._address, self._folder, self._clock = (url, token), folder, clock
 
     def desk(self) -> "Desk":
         """Build the desk over a real client and a real store."""
         from wide_desk import NobodyListens, Unmetered, Watched  # noqa: PLC0415  # late, as in serve
 
-        line = NobodyListens(self._folder / "unreachable")
-        world = World(transport=line, budget=Unmetered(), sleep=hurried, clock=self._clock)
-        client = CrossTrade(*self._address, WAITS, **world)
+        transport = NobodyListens(self._folder / "unreachable")
+        options = ClientOptions(transport=transport, budget=Unmetered(), sleep=hurried, clock=self._clock)
+        client = CrossTrade(*self._address, WAITS, **options)
         desk = Watched(client, self._store, POLICY, clock=self._clock, pause=self._pause)
         desk.tell_in(self._folder / "under-way")
         return desk
 
     async def feed(self) -> None:
         """Feed what is known from the stream, until this is cancelled."""
-        from ct_mcp.crosstrade.stream import Stream, over_websocket  # noqa: PLC0415
+        from ct_mcp.crosstrade.stream.socket import LiveStream, over_websocket  # noqa: PLC0415
         from ct_mcp.live.feed import Feed  # noqa: PLC0415
 
-        stream = Stream(over_websocket(*self._address), pause=hurried, look_every_seconds=0.1)
+        stream = LiveStream(over_websocket(*self._address), pause=hurried, look_every_seconds=0.1)
         await Feed(stream, self.live, self._store, self._clock).run()
 
     async def _pause(self, seconds: float) -> bool:
@@ -88,12 +89,12 @@ async def serve(url: str, token: str, state_dir: str, clock_file: str, stream: s
     parts = Parts(url, token, Path(state_dir), Shifted(Path(clock_file)))
     async with anyio.create_task_group() as tasks:
 
-        def furnish() -> "Desk":
+        def build_desk() -> "Desk":
             if stream == "stream":
                 tasks.start_soon(parts.feed)
             return parts.desk()
 
-        wiring = Wiring(furnish, POLICY, toolsets=frozenset({"read", "trade", "strategies"}))
+        wiring = ServerContext(build_desk, POLICY, toolsets=frozenset({"read", "trade", "strategies"}))
         await build_server(wiring.fed_by(lambda: parts.live)).run_stdio_async()
         tasks.cancel_scope.cancel()
 

@@ -16,10 +16,10 @@ from anyio.lowlevel import checkpoint
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ct_mcp.simulator.clock import ManualClock, wall_clock
-from ct_mcp.simulator.exchange import Pace
+from ct_mcp.simulator.exchange import ExchangePace
 from ct_mcp.simulator.server import served
-from ct_mcp.simulator.stream.habits import StreamHabits
-from ct_mcp.simulator.world import Settings, Simulator
+from ct_mcp.simulator.simulator import Simulator, SimulatorSettings
+from ct_mcp.simulator.stream.assumptions import StreamAssumptions
 
 STEP_SECONDS = 0.005
 MOST_WAITING = 500
@@ -91,7 +91,9 @@ class Pump:
 
 async def main(pace: dict[str, Any], *, by_hand: bool) -> None:
     """Serve until stdin closes."""
-    settings = Settings(pace=Pace(**pace), rate_limit=None, stream=StreamHabits(shortest_interval_seconds=STEP_SECONDS))
+    settings = SimulatorSettings(
+        pace=ExchangePace(**pace), rate_limit=None, stream=StreamAssumptions(shortest_interval_seconds=STEP_SECONDS)
+    )
     clock = ManualClock(wall_clock()) if by_hand else wall_clock
     simulator = Simulator(market_hours="always", clock=clock, settings=settings)
     simulator.app = turnstile = Turnstile(simulator.app)

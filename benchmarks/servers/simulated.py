@@ -11,9 +11,9 @@ import anyio
 from anyio import to_thread
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ct_mcp.simulator.exchange import Pace
+from ct_mcp.simulator.exchange import ExchangePace
 from ct_mcp.simulator.server import served
-from ct_mcp.simulator.world import Settings, Simulator
+from ct_mcp.simulator.simulator import Simulator, SimulatorSettings
 
 
 class Recorder:
@@ -49,8 +49,8 @@ class Recorder:
 
 async def main() -> None:
     """Serve until stdin closes."""
-    at_once = Pace(acknowledgement_seconds=0.0, fill_seconds=0.0)
-    simulator = Simulator(market_hours="always", settings=Settings(pace=at_once, rate_limit=None))
+    at_once = ExchangePace(acknowledgement_seconds=0.0, fill_seconds=0.0)
+    simulator = Simulator(market_hours="always", settings=SimulatorSettings(pace=at_once, rate_limit=None))
     simulator.app = recorder = Recorder(simulator.app)
     async with served(simulator) as url:
         print(json.dumps({"url": url, "token": simulator.token}), flush=True)

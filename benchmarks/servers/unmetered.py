@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 gc.disable()
 
-from ct_mcp.domain.ticket import Approval  # noqa: E402  # as in serve: no collecting while this is imported
+from ct_mcp.domain.approval import Approval  # noqa: E402  # as in serve: no collecting while this is imported
 from ct_mcp.guard.policy import Limits, Policy  # noqa: E402
 from ct_mcp.server.app import build_server  # noqa: E402
-from ct_mcp.server.wiring import Wiring  # noqa: E402
+from ct_mcp.server.context import ServerContext  # noqa: E402
 
 if TYPE_CHECKING:
     from ct_mcp.desk.desk import Desk
@@ -32,12 +32,12 @@ def main(url: str, token: str, state_dir: str) -> None:
     """Serve over stdio until stdin closes; the end of the process closes what was opened."""
     policy = Policy(limits=WIDE, simulated=Approval.NONE)
 
-    def furnish() -> "Desk":
+    def build_desk() -> "Desk":
         from wide_desk import wide_desk  # noqa: PLC0415  # late, as in serve
 
         return wide_desk(url, token, state_dir, policy)
 
-    server = build_server(Wiring(furnish, policy))
+    server = build_server(ServerContext(build_desk, policy))
     gc.freeze()
     gc.enable()
     server.run("stdio")

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import httpx
 
-from ct_mcp.crosstrade.budget import Allowance, Bucket, allowance
 from ct_mcp.crosstrade.client import CrossTrade
-from ct_mcp.crosstrade.line import utc_now
+from ct_mcp.crosstrade.connection import utc_now
+from ct_mcp.crosstrade.rate_limit import Allowance, TokenBucket, allowance
 from ct_mcp.desk.desk import Desk
 from ct_mcp.desk.outcome import Outcome
 from ct_mcp.guard.policy import Policy
@@ -29,7 +29,7 @@ class Unmetered:
 
     async def snapshot(self, now: datetime) -> Allowance:
         """Say that all is left."""
-        return allowance(Bucket(), now)
+        return allowance(TokenBucket(), now)
 
 
 class NobodyListens(httpx.AsyncBaseTransport):

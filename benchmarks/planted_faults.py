@@ -1,0 +1,123 @@
+"""What the plants put in the place of the product's own: each as it once was, or as somebody might write it."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+from ct_mcp.desk import approval, readback
+from ct_mcp.desk.desk import Desk
+from ct_mcp.desk.execution import CommandExecution
+from ct_mcp.desk.handlers.everywhere import ReadBackOfAll
+from ct_mcp.desk.outcome import Outcome
+from ct_mcp.desk.polling import AccountState
+from ct_mcp.domain.approval import Ticket
+from ct_mcp.domain.commands import ClosePosition, PlaceOrder
+from ct_mcp.domain.instrument import Instrument
+from ct_mcp.domain.market import Quote
+from ct_mcp.errors import NotConfirmed
+from ct_mcp.guard.context import RiskContext
+from ct_mcp.guard.effect_model import Effect, RiskDirection
+from ct_mcp.guard.figures import risk_over
+from ct_mcp.guard.review import Review
+from ct_mcp.guard.rule import Rule
+
+_reads_cancels = readback.from_cancels
+
+
+def by_its_verb(before: Callable[[ClosePosition, RiskContext], Effect]) -> Callable[..., Effect]:
+    """A partial close only reduces, whatever stands."""
+
+    def close(command: ClosePosition, facts: RiskContext) -> Effect:
+        seen = before(command, facts)
+        return replace(
+            seen,
+            only_reduces=True,
+            is_exit=True,
+            sends_orders=False,
+            order=None,
+            legs=(),
+            direction=RiskDirection.CLOSES,
+        )
+
+    return close
+
+
+def rows_added(self: RiskContext, instrument: Instrument) -> int | None:
+    """Two rows of a contract add up."""
+    if self.positions is None:
+        return None
+    return sum(row.net for row in self.positions if row.instrument == instrument)
+
+
+def whoever_was_asked(self: Desk, ticket: Ticket) -> tuple[Review, ...]:
+    """A review from before the question sends."""
+    held = self._reviews.pop(ticket.ticket_id, ())
+    return held if self._are_recent(held) else ()
+
+
+def nothing(*_: object) -> tuple[()]:
+    """There is none."""
+    return ()
+
+
+async def nothing_found(*_: object) -> tuple[()]:
+    """There is none, it says."""
+    return ()
+
+
+def sizes_alone(shown: Any, now: Any) -> Iterable[str]:
+    """Of what is sent the sizes alone are compared."""
+    if now.sends and approval._sizes(shown) != approval._sizes(now):
+        yield "orders"
+
+
+def as_it_was(outcome: Outcome, *_: object) -> Outcome:
+    """An answer to which nothing is added."""
+    return outcome
+
+
+async def told_alone(_: CommandExecution, outcome: Outcome, *__: object) -> Outcome:
+    """An answer that looks at nothing else."""
+    return outcome
+
+
+def cancelled(outcome: Outcome, book: AccountState, before: RiskContext, instrument: Instrument | None) -> Outcome:
+    """No order left is cancelled, whatever filled."""
+    told = _reads_cancels(outcome, replace(book, ended=()), before, instrument)
+    return replace(told, warnings=outcome.warnings)
+
+
+def always(*_: object) -> bool:
+    """Yes."""
+    return True
+
+
+def never(*_: object) -> bool:
+    """No."""
+    return False
+
+
+async def refuses_the_spent(_: Desk, ticket: Ticket, __: float) -> Outcome:
+    """A spent ticket is a refusal like every other."""
+    raise NotConfirmed(f"ticket {ticket.ticket_id} was spent before")
+
+
+async def looks_no_more(self: ReadBackOfAll) -> None:
+    """Each account was read after its own exit, and is never read again."""
+    for left in self.departures:
+        left.is_borne_out = True
+
+
+def risk_over_the_band(order: PlaceOrder, quote: Quote | None, ticks: int) -> Any:
+    """The distance of the risk is that of the price band, however narrow."""
+    return risk_over(order, quote, ticks // 4)
+
+
+def without(rules: tuple[Rule, ...], *names: str) -> tuple[Rule, ...]:
+    """All rules but some."""
+    return tuple(rule for rule in rules if rule.id not in names)
+
+
+async def no_fills(*_: object) -> tuple[str, ...]:
+    """Nothing filled a while ago."""
+    return ()

@@ -1,0 +1,110 @@
+"""An event loop whose time is virtual: where nothing can run, the clock jumps to the next timer.
+
+Which of several callbacks that are ready runs first is drawn from a seed. So a run depends on its seed alone, and hours
+of it pass in the time that its work takes. Nothing in it may wait for a file, a socket or a thread.
+"""
+
+import asyncio
+import gc
+import selectors
+from asyncio import Handle, TimerHandle
+from collections import deque
+from collections.abc import Callable, Coroutine, Mapping
+from random import Random
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+# So many callbacks in a row without a moment passing: somebody waits by going in circles.
+_MOST_AT_ONE_MOMENT = 200_000
+
+
+class StandsStill(RuntimeError):
+    """Nothing will ever happen again: everybody waits, and no timer is set; or somebody goes in circles."""
+
+
+class _Shuffled(deque[Handle]):
+    """Ready callbacks, in the order that chance takes them."""
+
+    def __init__(self, rng: Random) -> None:
+        super().__init__()
+        self._random = rng.random
+
+    def popleft(self) -> Handle:
+        if (count := len(self)) > 1:
+            drawn = int(self._random() * count)
+            self[0], self[drawn] = self[drawn], self[0]
+        return super().popleft()
+
+
+class _NoFiles(selectors.SelectSelector):
+    """Waits for no file: it lets the time pass until the next timer."""
+
+    def __init__(self, passes: Callable[[float | None], None]) -> None:
+        super().__init__()
+        self._passes = passes
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self._passes(timeout)
+        return []
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """A loop for one episode. ``time()`` begins at zero."""
+
+    _ready: deque[Handle]
+    _scheduled: list[TimerHandle]
+
+    def __init__(self, rng: Random) -> None:
+        self._now, self._in_a_row = 0.0, 0
+        super().__init__(_NoFiles(self._let_pass))
+        self._ready = _Shuffled(rng)
+
+    def time(self) -> float:
+        """The virtual time, in seconds."""
+        return self._now
+
+    def _let_pass(self, timeout: float | None) -> None:
+        if timeout == 0:
+            self._in_a_row += 1
+            if self._in_a_row > _MOST_AT_ONE_MOMENT:
+                raise StandsStill(f"callbacks go in circles at {self._now:.3f} s")
+            return
+        if timeout is None:
+            raise StandsStill(f"nothing is ready and no timer is set at {self._now:.3f} s")
+        self._in_a_row = 0
+        # To the timer itself: what is added up in pieces never quite meets it.
+        self._now = max(self._now, self._scheduled[0].when())
+
+
+def play(main: Callable[[], Coroutine[Any, Any, T]], rng: Random) -> T:
+    """Run one coroutine to its end on a loop of its own; what it leaves behind is cancelled.
+
+    Raises:
+        StandsStill: It never comes to an end.
+    """
+    loop = VirtualLoop(rng)
+    # What is collected when runs code, and when it is collected is no matter of the seed; nor is it worth the time.
+    gc.disable()
+    broken: list[Mapping[str, Any]] = []
+    loop.set_exception_handler(lambda _, context: broken.append(context))
+    try:
+        asyncio.set_event_loop(loop)
+        result = loop.run_until_complete(main())
+        _end_tasks(loop)
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+        gc.enable()
+    if broken:
+        first = broken[0]
+        raise RuntimeError(f"{first['message']}: {first.get('exception')!r}") from first.get("exception")
+    return result
+
+
+def _end_tasks(loop: VirtualLoop) -> None:
+    """Cancel what is left, in the order in which it was begun, until it ends."""
+    while left := sorted(asyncio.all_tasks(loop), key=lambda task: task.get_name().rjust(20)):
+        for task in left:
+            task.cancel()
+        loop.run_until_complete(asyncio.wait(left, timeout=1))
