@@ -16,6 +16,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import ElicitResult
 
 from ct_mcp import __version__
+from ct_mcp.cli.http_settings import MOST_CONNECTIONS
 from ct_mcp.desk.desk import Desk
 from ct_mcp.guard.policy import Mode, Policy
 from ct_mcp.net.asgi import listen, serve
@@ -93,7 +94,7 @@ def build(desk: Desk, policy: Policy) -> Build:
             return made[0].app
 
         with anyio.fail_after(60):
-            async with serve(app, listen()) as authority:
+            async with serve(app, listen(most=MOST_CONNECTIONS)) as authority:
                 yield House(made[0], authority, desks)
 
     return built
