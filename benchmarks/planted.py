@@ -104,7 +104,7 @@ PLANTS = {
     ),
     "band-loosens-risk": Plant(
         "the risk of an order is taken over the price band",
-        {(limits, "risk_over"): faults.risk_over_the_band},
+        {(limits, "risk_of"): faults.risk_over_the_band},
         ("risk",),
     ),
     "blind-market-order": Plant(

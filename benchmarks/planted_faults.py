@@ -17,7 +17,7 @@ from ct_mcp.domain.market import Quote
 from ct_mcp.errors import NotConfirmed
 from ct_mcp.guard.context import RiskContext
 from ct_mcp.guard.effect_model import Effect, RiskDirection
-from ct_mcp.guard.figures import risk_over
+from ct_mcp.guard.figures import risk_of
 from ct_mcp.guard.review import Review
 from ct_mcp.guard.rule import Rule
 
@@ -110,7 +110,7 @@ async def looks_no_more(self: ReadBackOfAll) -> None:
 
 def risk_over_the_band(order: PlaceOrder, quote: Quote | None, ticks: int) -> Any:
     """The distance of the risk is that of the price band, however narrow."""
-    return risk_over(order, quote, ticks // 4)
+    return risk_of(order, quote, ticks // 4)
 
 
 def without(rules: tuple[Rule, ...], *names: str) -> tuple[Rule, ...]:

@@ -109,6 +109,12 @@ class Runtime:
             logging.getLogger("ct_mcp").exception("The stream has failed; everything is read by request")
             self.live.unfollow()
 
+    async def owes_exits(self) -> bool:
+        """Say whether an entry may still fill, or has exits that stand; looks only where there is a state file."""
+        from ct_mcp.store.sqlite import FILE_NAME
+
+        return (self.settings.state_dir / FILE_NAME).exists() and bool(await self.store.duties())
+
     @cached_property
     def store(self) -> "SqliteStore":
         """The store that the desk writes to."""

@@ -24,7 +24,7 @@ from pydantic_core import ErrorDetails
 from ct_mcp.config import values
 from ct_mcp.config.faults import KeyPath, Spelling, mismatch, unknown_key
 from ct_mcp.domain.approval import Approval
-from ct_mcp.guard.policy import FlatBy, Mode
+from ct_mcp.guard.policy import FlatBy, IfUnprotected, Mode
 
 
 def _expecting(words: str) -> WrapValidator:
@@ -49,6 +49,7 @@ Timeout = Annotated[float, _seconds("0.1", "300")]
 Age = Annotated[float, _seconds("0", "60")]
 Switch = Annotated[bool, _expecting("true or false")]
 ModeWord = Annotated[Mode, BeforeValidator(values.word(Mode))]
+IfUnprotectedWord = Annotated[IfUnprotected, BeforeValidator(values.word(IfUnprotected))]
 ApprovalWord = Annotated[Approval, BeforeValidator(values.word(Approval))]
 LogLevel = Annotated[str, BeforeValidator(values.word(values.LOG_LEVELS))]
 Toolsets = Annotated[frozenset[str], BeforeValidator(values.toolsets)]
@@ -97,6 +98,14 @@ class ApprovalTable(Table):
     form_seconds: Annotated[float, _seconds("1", "300")] | None = None
 
 
+class ProtectionTable(Table):
+    """``[protection]``: the stops of entries, and what happens where one does not come to stand."""
+
+    require_stop: Switch | None = None
+    deadline_seconds: Annotated[float, _seconds("1", "60")] | None = None
+    if_unprotected: IfUnprotectedWord | None = None
+
+
 class LimitsTable(Table):
     """``[limits]``, and the limits of one account or one root."""
 
@@ -141,6 +150,7 @@ class SettingsFile(Table):
     upstream: UpstreamTable = UpstreamTable.model_construct()
     fresh: FreshTable = FreshTable.model_construct()
     approval: ApprovalTable = ApprovalTable.model_construct()
+    protection: ProtectionTable = ProtectionTable.model_construct()
     limits: LimitsTable = LimitsTable.model_construct()
     accounts: dict[str, AccountTable] = {}
     instruments: dict[str, InstrumentTable] = {}

@@ -25,7 +25,16 @@ from ct_mcp.config.values import account_name, root
 from ct_mcp.domain.account import account_key
 from ct_mcp.domain.approval import Approval
 from ct_mcp.errors import ConfigError
-from ct_mcp.guard.policy import OF_WHOLE_ACCOUNTS, AccountPolicy, FlatBy, LimitOverrides, Limits, Mode, Policy
+from ct_mcp.guard.policy import (
+    OF_WHOLE_ACCOUNTS,
+    AccountPolicy,
+    FlatBy,
+    LimitOverrides,
+    Limits,
+    Mode,
+    Policy,
+    Protection,
+)
 from ct_mcp.live.cache import Freshness
 
 if TYPE_CHECKING:
@@ -117,6 +126,7 @@ def _policy(file: "SettingsFile", mode: Mode) -> Policy:
     return Policy(
         mode=mode,
         limits=Limits(**file.limits.given()),
+        protection=Protection(**file.protection.given()),
         accounts={
             name: AccountPolicy(one.approval, _binding(one.limits.given())) for name, one in file.accounts.items()
         },

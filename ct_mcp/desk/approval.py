@@ -243,6 +243,7 @@ def denied(reviews: Sequence[Review], notes: Sequence[str] = ()) -> Outcome:
         reasons=(*reasons, *unread, *notes),
         findings=tuple(dict.fromkeys(finding for review in reviews for finding in review.findings_to_answer)),
         next_step=_after_denial(reviews),
+        codes=frozenset(denial.code for review in reviews for denial in review.denials),
     )
 
 

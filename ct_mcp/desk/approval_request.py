@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from decimal import Decimal
 
+from ct_mcp.desk.entry_lines import entry_lines
 from ct_mcp.desk.remedies import order_line, position_line, strategy_line
 from ct_mcp.domain.approval import ApprovalItem, Finding, FindingKind, ShownOrder
 from ct_mcp.domain.commands import (
@@ -31,9 +33,10 @@ from ct_mcp.domain.strategy import StartStrategy
 from ct_mcp.guard.effect import instrument_named, is_partial
 from ct_mcp.guard.effect_model import Effect
 from ct_mcp.guard.exposure import goes_towards_flat
-from ct_mcp.guard.figures import OrderFigures, order_figures
+from ct_mcp.guard.figures import OrderFigures, order_figures, quote_for
 from ct_mcp.guard.protection import leaving
 from ct_mcp.guard.review import Review
+from ct_mcp.guard.room import day_room
 from ct_mcp.text import contracts, one_line
 
 _BOTH = "If the close does not fill within seconds, CrossTrade sends the order all the same: both may stand together."
@@ -46,7 +49,7 @@ def item_of(review: Review) -> ApprovalItem:
     if goes_towards_flat(
         effect.position_before, effect.position_after
     ):  # it risks nothing, and nobody asks what it is worth
-        figures = replace(figures, notional=None, risk=None, risk_ticks=0)
+        figures = replace(figures, notional=None, risk=None, risk_ticks=0, gain=None)
     currency = "" if effect.order is None else figures.currency or "currency unknown"
     return ApprovalItem(
         account=one_line(review.command.account),
@@ -61,7 +64,7 @@ def item_of(review: Review) -> ApprovalItem:
         position_after=effect.position_after,
         value=figures.notional,
         risk=figures.risk,
-        risk_basis=f"over {figures.risk_ticks} ticks" if figures.risk_ticks else "",
+        risk_basis=figures.risk_basis,
         market_price=figures.reference_price,
         bid=figures.bid,
         ask=figures.ask,
@@ -71,7 +74,14 @@ def item_of(review: Review) -> ApprovalItem:
         findings=tuple(_findings(review)),
         names=names(review.command),
         stop_moves_away_by=effect.lost.moves_away_by if effect.lost and effect.lost.stop_moves_away else None,
+        gain=figures.gain,
+        day_room=_room_of_day(review) if figures.has_stop else None,
     )
+
+
+def _room_of_day(review: Review) -> Decimal | None:
+    room = day_room(review.context, review.policy)
+    return None if room is None else room.free
 
 
 def _sent_by(effect: Effect) -> tuple[PlaceOrder, ...]:
@@ -125,9 +135,8 @@ def _strategy_lines(review: Review, command: StrategyCommand) -> list[str]:
 def _steps(review: Review) -> list[str]:
     """Of what is done in two steps, both; the first may work and the second not."""
     match review.command:
-        case PlaceOrder(flatten_first=True) as order:
-            entry = headline(replace(order, flatten_first=False))
-            return [*_closing(review, order.instrument), f"Then: {entry}", _BOTH]
+        case PlaceOrder() as order:
+            return _order_steps(review, order)
         case ReversePosition() as turn:
             return [*_closing(review, turn.instrument), f"Then: {_other_side(review)}", _BOTH]
         case ReplaceOrder() as swap:
@@ -138,13 +147,23 @@ def _steps(review: Review) -> list[str]:
             return list(_bracket_lines(review, protect))
         case ClosePosition() as close if is_partial(close) and review.effect.order is None:
             before, after = review.effect.position_before, review.effect.position_after
-            return (
-                []
-                if before is None or after is None
-                else [f"Position {contracts(before)} now, {contracts(after)} after"]
-            )
+            is_known = before is not None and after is not None
+            return [f"Position {contracts(before)} now, {contracts(after)} after"] if is_known else []
         case _:
             return []
+
+
+def _order_steps(review: Review, order: PlaceOrder) -> list[str]:
+    """What an order brings along, and what it leaves before."""
+    lines = [] if order.bracket is None else entry_lines(order, order.bracket, quote_for(order, review.context))
+    if not order.flatten_first:
+        return lines
+    return [
+        *_closing(review, order.instrument),
+        f"Then: {headline(replace(order, flatten_first=False))}",
+        _BOTH,
+        *lines,
+    ]
 
 
 def _closing(review: Review, instrument: Instrument) -> list[str]:

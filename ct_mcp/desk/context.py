@@ -34,6 +34,7 @@ from ct_mcp.guard.context import RiskContext
 from ct_mcp.guard.effect import (
     effect_of,
     instrument_named,
+    is_exit_of_entry,
     is_urgent,
     leaves_all_held,
     leaves_position,
@@ -128,6 +129,7 @@ class ContextBuilder:
             await self.day_losses.note([context.account])
         possibly_open = await self._possibly_open(command, context)
         context = replace(context, possibly_open=possibly_open, listed_accounts=self.resolver.names)
+        context = replace(context, contracts=self.contracts)
         return review(command, context, policy)
 
     async def review_to_propose(self, command: Command, book: BookReads | None) -> Review:
@@ -179,7 +181,8 @@ class ContextBuilder:
             told = ahead.report if ahead else None
             report = None if known else told or ask.read("account", self._accounts.report(name, reads))
             strategy = _ask_strategy(command, ask, reads.upstream)
-            market = None if instrument is None or urgent else self._ask_market(ask, instrument, reads)
+            needs_market = instrument is not None and (not urgent or is_exit_of_entry(command))
+            market = self._ask_market(ask, instrument, reads) if instrument and needs_market else None
         if book is None and self._has_filled_more(name, orders.value or (), noted_before):
             async with reads.side_by_side() as ask:
                 positions = ask.read("positions", reads.upstream.positions(name))
@@ -270,6 +273,16 @@ class ContextBuilder:
             others = ask.read("quotes to tell the clock by", reads.upstream.quotes(CLOCK_PROBES))
         return their_clock_ahead_seconds([quote, *(others.value or ())], now)
 
+    async def quote(self, instrument: Instrument) -> Quote:
+        """Give the quote that is streamed, or was read a moment ago, or read it.
+
+        Raises:
+            UpstreamError: It could not be read.
+        """
+        quote = await self._market.quote(instrument, self._upstream, None)
+        self.contract_before(quote)
+        return quote
+
     @property
     def contracts(self) -> dict[Instrument, Contract]:
         """What a contract of each instrument is worth, as far as a quote of this trading day was read."""
@@ -335,6 +348,7 @@ class ContextBuilder:
             halt=state.halt,
             armed_until=state.armed_until,
             day_loss_reached=state.day_loss_reached,
+            entries=state.entries,
             orders_last_minute=state.orders_last_minute,
             orders_today=state.orders_today,
             seconds_since_identical=None if last is None else (context.now - last.at).total_seconds(),

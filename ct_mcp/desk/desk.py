@@ -35,8 +35,9 @@ from ct_mcp.desk.circuit_breaker import halt_if_due
 from ct_mcp.desk.context import ContextBuilder
 from ct_mcp.desk.controls import Controls
 from ct_mcp.desk.decisions import Decisions
-from ct_mcp.desk.dispatch import Part, send, together
+from ct_mcp.desk.dispatch import send
 from ct_mcp.desk.execution import CommandExecution
+from ct_mcp.desk.exit_watch import Road, watch_exits
 from ct_mcp.desk.handlers.everywhere import Departure, ReadBackOfAll, may_leave
 from ct_mcp.desk.handlers.exits import submit_flatten
 from ct_mcp.desk.journal_writer import JournalWriter, Step
@@ -46,6 +47,7 @@ from ct_mcp.desk.polling import Pause
 from ct_mcp.desk.ports import BookReads, Store, Upstream
 from ct_mcp.desk.reconcile import settle_outstanding
 from ct_mcp.desk.story import fills_beside, recent_fills, story_of
+from ct_mcp.desk.together import Part, together
 from ct_mcp.desk.turns import Turns
 from ct_mcp.desk.warm_review import WarmReviews
 from ct_mcp.domain.approval import Approval, Ticket, TicketState
@@ -98,6 +100,7 @@ class Desk:
         self._reviews: dict[str, tuple[Review, ...]] = {}
         self._one_at_a_time = anyio.Lock()
         self._turns = Turns(clock)
+        self.exit_watch = watch_exits(upstream, store, self.contexts, policy, Road(self._send, clock, pause))
 
     # 1, 2: propose
 
@@ -338,7 +341,9 @@ class Desk:
     def _execution(self, step: Step, review: Review) -> CommandExecution:
         moved = moved_since(step.ticket, step.number, review)
         known = self.contexts.contracts
-        return CommandExecution(step, review, self.upstream, self._journal, self.pause, moved, known)
+        return CommandExecution(
+            step, review, self.upstream, self._journal, self.pause, moved, known, self.exit_watch.keeper
+        )
 
     async def _cleared(self, step: Step) -> Review:
         """Review again and, where it passes, write the intent. What may add risk does so one at a time.
@@ -359,10 +364,7 @@ class Desk:
         return review if review and review.passes else None
 
     def _recent_reviews(self, ticket: Ticket) -> tuple[Review, ...]:
-        """Give the reviews of the proposal, once, if they still hold.
-
-        Where somebody was asked, no fact of the review that sends may be older than the question.
-        """
+        """Give the reviews of the proposal, once, if they still hold: no fact may be older than a question."""
         held = self._reviews.pop(ticket.ticket_id, ())
         return held if ticket.approval is Approval.NONE and self._are_recent(held) else ()
 

@@ -3,12 +3,13 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from math import ceil
+from typing import Protocol
 
 from ct_mcp.crosstrade.schemas.orders import Acknowledged
 from ct_mcp.crosstrade.schemas.strategies import StrategyAcknowledged
 from ct_mcp.desk import readback
 from ct_mcp.desk.journal_writer import JournalWriter, Step
-from ct_mcp.desk.outcome import Outcome, Status
+from ct_mcp.desk.outcome import Kept, Outcome, Status
 from ct_mcp.desk.outstanding import with_outstanding
 from ct_mcp.desk.pending import is_shown, starts_of
 from ct_mcp.desk.polling import AccountPoller, AccountState, Baseline, Pause
@@ -18,15 +19,24 @@ from ct_mcp.desk.standing import Contracts
 from ct_mcp.domain.account import Position
 from ct_mcp.domain.approval import Approval, Ticket
 from ct_mcp.domain.commands import PlaceOrder
+from ct_mcp.domain.duty import Duty
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import Order, OrderAction
 from ct_mcp.errors import BudgetExhausted, CtMcpError, NotFound, OrderRejected, OutcomeUnknown
-from ct_mcp.guard.effect import instrument_named, leaves_position
+from ct_mcp.guard.effect import instrument_named, is_exit_of_entry, leaves_position
 from ct_mcp.guard.review import Review
 from ct_mcp.store.journal import EntryKind
 from ct_mcp.text import sanitize
 
 STALE_AFTER_SECONDS = 5.0
+
+
+class KeepsExits(Protocol):
+    """Who gives an entry the exits that were promised with it (`desk/exit_keeper.py`, which sends by the desk)."""
+
+    async def begin(self, step: Step, order: PlaceOrder) -> Duty: ...
+    async def end(self, duty: Duty, words: str) -> None: ...
+    async def follow(self, duty: Duty, entry: Order) -> tuple[Order, Kept]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +87,7 @@ class CommandExecution:
     pause: Pause
     notes: tuple[str, ...] = ()
     contracts: Contracts = field(default_factory=dict)
+    exits: KeepsExits | None = None
     answers: list[Submission] = field(default_factory=list)
 
     @property
@@ -92,7 +103,8 @@ class CommandExecution:
     @property
     def while_fresh(self) -> Upstream:
         """The client that sends nothing once the review is too old, for what may add risk."""
-        return self.upstream.checked_by(self.last_look)
+        exits = is_exit_of_entry(self.review.command)
+        return (self.urgent if exits else self.upstream).checked_by(self.last_look)
 
     @property
     def poller(self) -> AccountPoller:

@@ -60,11 +60,16 @@ def summary_line(commands: Sequence[Command], *, simulated: bool) -> str:
 
 
 class JournalWriter:
-    """The desk's pen. What it writes never holds the token, nor the phrase that the person must type."""
+    """The desk's pen. What it writes never holds the token, nor the phrase that the person must type.
+
+    ``being_told`` are orders of ours that were read closed and that only remain to be written down: nothing of them may
+    still come.
+    """
 
     def __init__(self, store: Store, clock: Callable[[], datetime]) -> None:
         self._store = store
         self.clock = clock
+        self.being_told: set[str] = set()
 
     async def denied(self, reviews: Sequence[Review], reason: str, step: Step | None = None) -> tuple[str, ...]:
         """Write down a rule's no, with all reasons and figures; gives what to tell where this no halted trading."""
@@ -129,7 +134,8 @@ class JournalWriter:
             outstanding = await self._store.outstanding(step.command.account)
         except StoreFailed:
             return None
-        return tuple(entry for entry in outstanding.entries if entry.own_id != step.own_id)
+        known = {step.own_id, *self.being_told}
+        return tuple(entry for entry in outstanding.entries if entry.own_id not in known)
 
     async def orders_named_before(self, step: Step) -> frozenset[str]:
         """Give the orders of earlier intents by the service's ids; none where the journal cannot be read."""

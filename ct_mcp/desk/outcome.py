@@ -66,3 +66,18 @@ class Outcome:
     strategy_id: str | None = None
     # What must be read first of all: a position that has lost its stop, or what may still come after a flat account.
     alarm: str = ""
+    # Of a denial the codes of its reasons.
+    codes: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What became of the exits that were promised with an entry.
+
+    ``lines`` say it, and ``alarm`` is what has to be read first of all where the promise was not kept.
+    """
+
+    lines: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    alarm: str = ""
+    is_over: bool = False

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 
-from ct_mcp.desk.dispatch import Part, together
 from ct_mcp.desk.journal_writer import Step
 from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.desk.ports import Store
 from ct_mcp.desk.readback import status_of
+from ct_mcp.desk.together import Part, together
 from ct_mcp.domain.approval import Ticket
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import OrderState
@@ -61,6 +61,11 @@ class Story:
             return replace(told, next_step="nothing of it was sent, and nothing will be: tell the person the reasons")
         said = "this ticket was spent before, and is not sent again: this is what became of it"
         return replace(told, reasons=(*told.reasons, said), next_step=told.next_step or self._look(told))
+
+    def part(self, number: int, now: datetime) -> Part | None:
+        """Tell one of its commands; None where it was never written down as about to be sent."""
+        step = Step(self.ticket, number)
+        return self._part(step, now) if any(entry.kind is EntryKind.INTENT for entry in self._of(step)) else None
 
     def _look(self, told: Outcome) -> str:
         if told.status not in (Status.UNKNOWN, Status.ACCEPTED):

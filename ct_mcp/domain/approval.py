@@ -89,7 +89,8 @@ class ApprovalItem:
     ``sends`` are the orders that come of it, ``cancels`` the open orders that go, ``only_reduces`` whether it was
     judged to only reduce. ``steps`` say in order what happens, ``standing`` what the account holds and has working.
     ``headline`` is made from the command alone, and ``names`` are what the assistant named in its own words, quoted:
-    they stand behind everything else. ``stop_moves_away_by`` is how far a stop moves from what it protects.
+    they stand behind everything else. ``stop_moves_away_by`` is how far a stop moves from what it protects. ``gain`` is
+    what its targets bring, ``day_room`` what may still be lost today beside the stops of what is open.
     """
 
     account: str
@@ -114,6 +115,8 @@ class ApprovalItem:
     findings: tuple[Finding, ...] = ()
     names: tuple[str, ...] = ()
     stop_moves_away_by: Decimal | None = None
+    gain: Decimal | None = None
+    day_room: Decimal | None = None
 
     @property
     def simulated(self) -> bool:
@@ -133,8 +136,16 @@ class ApprovalItem:
         month = (Fact("Contract month", self.instrument.month_in_words),) if self.instrument else ()
         after = f"{contracts(self.position_before)} now, {contracts(self.position_after)} after"
         basis = ", ".join(filter(None, (self.currency, self.risk_basis)))
-        worth = (Fact("Risk", money(self.risk), basis), Fact("Value", money(self.value), self.currency))
+        worth = (Fact("Risk", money(self.risk), basis), *self._outlook, Fact("Value", money(self.value), self.currency))
         return (Fact("Position", after), *(worth if self.risk_basis else ()), *market, *month)
+
+    @property
+    def _outlook(self) -> tuple[Fact, ...]:
+        """What it may bring, as a multiple of what it risks, and what the day has room for."""
+        ratio = f", {self.gain / self.risk:.1f} times the risk" if self.gain and self.risk else ""
+        gain = () if self.gain is None else (Fact("Gain", money(self.gain), f"{self.currency}, at the targets{ratio}"),)
+        aside = "may still be lost today, beside the stops of what is open"
+        return (*gain, *(() if self.day_room is None else (Fact("Room", money(self.day_room), aside),)))
 
     @property
     def lines(self) -> tuple[str, ...]:

@@ -9,7 +9,9 @@ from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 from hashlib import sha256
 
+from ct_mcp.domain.bracket import Bracket, ExitLevel, Target
 from ct_mcp.domain.instrument import Instrument
+from ct_mcp.domain.level import Distance
 from ct_mcp.domain.order import Order, OrderAction, OrderType, TimeInForce
 from ct_mcp.domain.products import price_of, ticks_in_32nds
 from ct_mcp.domain.strategy import StartStrategy
@@ -18,7 +20,12 @@ from ct_mcp.text import quoted
 
 @dataclass(frozen=True, slots=True)
 class PlaceOrder:
-    """Send one new order."""
+    """Send one new order.
+
+    ``bracket`` are the exits that it gets as it fills. ``risk`` is the money that its size was reckoned from, and
+    ``tag`` the setup that the person names it by; neither changes what is sent. ``exit_of`` names the entry whose
+    bracket this order is a part of: only the desk makes such an order, and never for a caller.
+    """
 
     account: str
     instrument: Instrument
@@ -31,6 +38,10 @@ class PlaceOrder:
     oco_id: str | None = None
     atm_strategy: str | None = None
     flatten_first: bool = False
+    bracket: Bracket | None = None
+    risk: Decimal | None = None
+    tag: str | None = None
+    exit_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +191,7 @@ def names(command: Command) -> tuple[str, ...]:
     """Give what the assistant named in its own words, each quoted: ``OCO group "exit-1"``."""
     match command:
         case PlaceOrder():
-            given = (("ATM strategy", command.atm_strategy), ("OCO group", command.oco_id))
+            given = (("ATM strategy", command.atm_strategy), ("OCO group", command.oco_id), ("tag", command.tag))
             return tuple(f"{what} {quoted(name)}" for what, name in given if name)
         case ReplaceOrder():
             return names(command.order)
@@ -244,6 +255,7 @@ def _position_words(command: PositionCommand) -> str:
 def _order_words(order: PlaceOrder, *, named: bool) -> str:
     terms = order_terms(order, named=named)
     words = " ".join(filter(None, (order.action, str(order.quantity), str(order.instrument), *terms)))
+    words = ", ".join(filter(None, (words, exits_in_words(order))))
     return f"flatten first, then {words}" if order.flatten_first else words
 
 
@@ -268,6 +280,25 @@ def price_terms(order: PlaceOrder | Order) -> str:
     named = order.order_type is OrderType.STOP_LIMIT or None not in given.values()
     prices = {name: _price(order.instrument, price) for name, price in given.items() if price is not None}
     return " ".join(f"{name} {price}" if named else price for name, price in prices.items())
+
+
+def exits_in_words(order: PlaceOrder) -> str:
+    """Write the exits that go with an order: ``stop 10 points, target 6430``; nothing where none do."""
+    bracket = order.bracket
+    if bracket is None:
+        return ""
+    stop = () if bracket.stop_loss is None else (f"stop {_level_words(bracket.stop_loss, order.instrument)}",)
+    targets = (f"target {_target_words(target, order.instrument)}" for target in bracket.take_profit)
+    return ", ".join((*stop, *targets))
+
+
+def _target_words(target: Target, instrument: Instrument) -> str:
+    at = _level_words(target.level, instrument)
+    return at if target.quantity is None else f"{at} for {target.quantity}"
+
+
+def _level_words(level: ExitLevel, instrument: Instrument) -> str:
+    return str(level) if isinstance(level, Distance) else _price(instrument, level)
 
 
 def _change_words(change: ChangeOrder) -> str:
@@ -309,9 +340,18 @@ def fingerprint_all(commands: Sequence[Command]) -> str:
 
 
 def fingerprint(command: Command) -> str:
-    """Equal for identical commands and for nothing else; 6410.0 and 6410.00 are the same price."""
-    parts = (f"{field.name}={_canonical(getattr(command, field.name))}" for field in fields(command))
-    return sha256("\x1f".join((type(command).__name__, *parts)).encode()).hexdigest()
+    """Equal for identical commands and for nothing else; 6410.0 and 6410.00 are the same price.
+
+    An order whose size was reckoned from what it risks is the same whatever size came of that: it was asked for once.
+    """
+    return _fingerprint(command)
+
+
+def _fingerprint(value: Command | Bracket | Target | Distance) -> str:
+    sized = isinstance(value, PlaceOrder) and value.risk is not None
+    names = (field.name for field in fields(value) if not (sized and field.name == "quantity"))
+    parts = (f"{name}={_canonical(getattr(value, name))}" for name in names)
+    return sha256("\x1f".join((type(value).__name__, *parts)).encode()).hexdigest()
 
 
 def wish(command: Command) -> str:
@@ -325,13 +365,15 @@ def wish(command: Command) -> str:
 
 
 def _essence(order: PlaceOrder) -> PlaceOrder:
-    bare = replace(order, time_in_force=TimeInForce.DAY, oco_id=None)
+    bare = replace(order, time_in_force=TimeInForce.DAY, oco_id=None, bracket=None, risk=None, tag=None)
     if order.order_type is OrderType.MARKET:
         return replace(bare, atm_strategy=None, flatten_first=False)
     return bare
 
 
 def _canonical(value: object) -> str:
-    if isinstance(value, PlaceOrder):
-        return fingerprint(value)
+    if isinstance(value, PlaceOrder | Bracket | Target | Distance):
+        return _fingerprint(value)
+    if isinstance(value, tuple):
+        return f"({','.join(map(_canonical, value))})"
     return str(value.normalize()) if isinstance(value, Decimal) and value.is_finite() else repr(value)

@@ -44,6 +44,9 @@ class Distance:
         """Give it as a difference of prices."""
         return self.amount * tick_size if self.unit is Unit.TICK else self.amount
 
+    def __str__(self) -> str:
+        return f"{self.amount:f} {self.unit}{'' if self.amount == 1 else 's'}"
+
 
 @dataclass(frozen=True, slots=True)
 class BreakEven:

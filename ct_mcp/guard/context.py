@@ -1,6 +1,7 @@
 """The facts that a command is judged on, and what the service's report says of the trading session."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -38,7 +39,8 @@ class RiskContext:
     no list shows anything at all. ``contract_before`` is what the first quote of this trading day said of the contract.
     ``listed_accounts`` names all accounts that are known. ``clock_ahead_seconds`` is how far the clock of NinjaTrader's
     computer is ahead, or below zero behind, where quotes show that it is wrong. ``read_at`` is when the facts had been
-    read, where that is not now: they were judged once more.
+    read, where that is not now: they were judged once more. ``contracts`` says what each is worth, as far as a quote of
+    today did; ``entries`` are the entries with exits that are not all filled, by our order ids and the service's.
     """
 
     now: datetime
@@ -65,6 +67,8 @@ class RiskContext:
     listed_accounts: tuple[str, ...] = ()
     clock_ahead_seconds: float | None = None
     read_at: datetime | None = None
+    contracts: Mapping[Instrument, Contract] = field(default_factory=dict)
+    entries: Mapping[str, PlaceOrder] = field(default_factory=dict)
 
     @property
     def kind(self) -> AccountKind:

@@ -78,8 +78,17 @@ def effect_of(command: Command, context: RiskContext) -> Effect:  # noqa: C901  
 
 
 def is_urgent(command: Command) -> bool:
-    """Say whether it leaves, cancels or pauses: it may use the reserve of the request budget, and waits for nothing."""
-    return isinstance(command, CancelOrder | CancelOrders | ClosePosition | Flatten | CloseStrategy | DisableStrategy)
+    """Say whether it leaves, cancels or pauses: it may use the reserve of the request budget, and waits for nothing.
+
+    So may the stop and the target that an entry was approved with.
+    """
+    leaves = CancelOrder | CancelOrders | ClosePosition | Flatten | CloseStrategy | DisableStrategy
+    return is_exit_of_entry(command) or isinstance(command, leaves)
+
+
+def is_exit_of_entry(command: Command) -> bool:
+    """Say whether it is a stop or a target that goes with an entry, sent as that fills."""
+    return isinstance(command, PlaceOrder) and command.exit_of is not None
 
 
 def waits_its_turn(command: Command) -> bool:
@@ -89,7 +98,8 @@ def waits_its_turn(command: Command) -> bool:
 
 def repeat_does_harm(command: Command) -> bool:
     """Say whether the same call again, by whoever did not hear the first answer, would do it twice."""
-    return not is_urgent(command) or (isinstance(command, ClosePosition) and is_partial(command))
+    adds_up = isinstance(command, PlaceOrder) or (isinstance(command, ClosePosition) and is_partial(command))
+    return adds_up or not is_urgent(command)
 
 
 def is_cancel(command: Command) -> bool:

@@ -1,8 +1,9 @@
 """The figures of an order or a bracket, finished: what it is worth, what it risks, where it stands and leads."""
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 
+from ct_mcp.domain.bracket import stop_distance, target_distances
 from ct_mcp.domain.commands import PlaceOrder
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.market import Contract, Quote
@@ -18,13 +19,16 @@ class OrderFigures:
     """Money is ``currency``, the contract's own. None is what cannot be said, never zero.
 
     ``ticks_from_market`` is how far its first price stands from the last quote, never negative. ``risk`` is taken
-    over ``risk_ticks``, since no stop stands with an order that is sent by itself.
+    over ``risk_ticks``: to the stop that goes with it (``has_stop``), or over a distance that is set. ``gain`` is what
+    its targets bring, where they are for all of it.
     """
 
     notional: Decimal | None = None
     risk: Decimal | None = None
     currency: str | None = None
     risk_ticks: int = 0
+    has_stop: bool = False
+    gain: Decimal | None = None
     reference_price: Decimal | None = None
     bid: Decimal | None = None
     ask: Decimal | None = None
@@ -34,18 +38,26 @@ class OrderFigures:
     most_long_after: int | None = None
     most_short_after: int | None = None
 
+    @property
+    def risk_basis(self) -> str:
+        """Over what the risk is taken; empty where none is."""
+        return f"over {self.risk_ticks} ticks{' to the stop' if self.has_stop else ''}" if self.risk_ticks else ""
+
 
 def order_figures(effect: Effect, context: RiskContext, policy: Policy) -> OrderFigures | None:
     """Reckon a new order, a changed one as it will stand, or a reverse; None where no such order is sent."""
     order = effect.order
     if order is None:
         return None
-    quote, distance = quote_for(order, context), policy.limits.risk_ticks
+    quote = quote_for(order, context)
+    risk = risk_of(order, quote, policy.limits.risk_ticks)
     return OrderFigures(
-        notional=notional(order, quote, distance),
-        risk=risk_over(order, quote, distance),
+        notional=notional(order, quote, policy.limits.risk_ticks),
+        risk=risk.money,
         currency=contract_currency(quote),
-        risk_ticks=distance,
+        risk_ticks=risk.ticks,
+        has_stop=risk.to_stop,
+        gain=gain_of(order, quote),
         reference_price=reference_price(quote),
         bid=None if quote is None else quote.bid,
         ask=None if quote is None else quote.ask,
@@ -77,7 +89,13 @@ def contract_currency(quote: Quote | None) -> str | None:
 
 def rate_of(quote: Quote | None, context: RiskContext, policy: Policy) -> Decimal | None:
     """Give what one unit of the contract's currency is worth in the account's; None where nobody can say."""
-    theirs, ours = contract_currency(quote), None if context.account is None else context.account.currency
+    return None if quote is None else rate_in(quote.instrument, quote.contract, context, policy)
+
+
+def rate_in(instrument: Instrument, contract: Contract, context: RiskContext, policy: Policy) -> Decimal | None:
+    """Give what one unit of the currency of a contract is worth in the account's; None where nobody can say."""
+    theirs = currency_of(instrument.root, contract.exchange)
+    ours = None if context.account is None else context.account.currency
     if theirs is None or ours is None:
         return None
     return Decimal(1) if theirs == ours.upper() else policy.limits.rates.get(theirs)
@@ -136,11 +154,59 @@ def notional(order: PlaceOrder, quote: Quote | None, slip_ticks: int) -> Decimal
     return quote.contract.money(abs(price) + slip, order.quantity)
 
 
-def risk_over(order: PlaceOrder, quote: Quote | None, ticks: int) -> Decimal | None:
-    """Say what it loses if the market goes against it by so many ticks."""
+@dataclass(frozen=True, slots=True)
+class Risk:
+    """What an order loses over so many ticks, to its own stop or over a distance that is set; None is not known."""
+
+    money: Decimal | None
+    ticks: int
+    to_stop: bool
+
+    @property
+    def basis(self) -> str:
+        """Over what it is taken."""
+        return f"over {self.ticks} ticks{' to the stop' if self.to_stop else ''}"
+
+
+def risk_of(order: PlaceOrder, quote: Quote | None, ticks: int) -> Risk:
+    """Say what it loses to the stop that goes with it, or else if the market goes against it by so many ticks."""
     if quote is None or not is_whole_number(order.quantity):
+        return Risk(None, ticks, to_stop=False)
+    entry, tick = entry_price(order, quote), quote.contract.tick_size
+    distance = None
+    if order.bracket is not None and entry is not None:
+        distance = stop_distance(order.bracket, entry, order.action, tick)
+    if distance is None or distance <= 0:
+        return Risk(quote.contract.money(tick * ticks, order.quantity), ticks, to_stop=False)
+    whole = int((distance / tick).to_integral_value(ROUND_CEILING))
+    return Risk(quote.contract.money(distance, order.quantity), whole, to_stop=True)
+
+
+def risk_of_contract(order: PlaceOrder, contract: Contract) -> Decimal | None:
+    """Say what one contract of a resting order loses to the stop that goes with it; None where that is not known."""
+    entry, bracket = first_price(order), order.bracket
+    if entry is None or bracket is None:
         return None
-    return quote.contract.money(quote.contract.tick_size * ticks, order.quantity)
+    distance = stop_distance(bracket, entry, order.action, contract.tick_size)
+    return None if distance is None or distance <= 0 else contract.money(distance, 1)
+
+
+def gain_of(order: PlaceOrder, quote: Quote | None) -> Decimal | None:
+    """Say what its targets bring; None where there are none, or they are not for all of it."""
+    entry = entry_price(order, quote)
+    if order.bracket is None or not order.bracket.take_profit or quote is None or entry is None:
+        return None
+    if not is_whole_number(order.quantity) or not order.bracket.fits(order.quantity):
+        return None
+    distances = target_distances(order.bracket, entry, order.action, quote.contract.tick_size)
+    worth = (quote.contract.money(distance, target.quantity or order.quantity) for target, distance in distances)
+    return sum(worth, Decimal(0))
+
+
+def entry_price(order: PlaceOrder, quote: Quote | None) -> Decimal | None:
+    """Say at what price it is expected to fill: its limit, its stop, or what it trades against at the market."""
+    price = _fill_price(order, quote)
+    return price if is_quoted(price) else None
 
 
 def _ticks(price: Decimal | None, reference: Decimal | None, quote: Quote | None) -> Decimal | None:

@@ -91,6 +91,22 @@ def _since_the_roll(flat_by: FlatBy) -> time:
     return (moment + timedelta(hours=7)).time()
 
 
+class IfUnprotected(StrEnum):
+    """What happens to contracts that could not be protected in time."""
+
+    CLOSE = "close"
+    TELL = "tell"
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """Whether entries need a stop, and what happens where one that was asked for does not come to stand in time."""
+
+    require_stop: bool = False
+    deadline_seconds: float = 5.0
+    if_unprotected: IfUnprotected = IfUnprotected.CLOSE
+
+
 @dataclass(frozen=True, slots=True)
 class AccountPolicy:
     """What the configuration says of one account by name."""
@@ -105,6 +121,7 @@ class Policy:
 
     mode: Mode = Mode.SIM
     limits: Limits = Limits()
+    protection: Protection = Protection()
     simulated: Approval = Approval.FORM
     live: Approval = Approval.PAGE
     exits_simulated: Approval = Approval.NONE

@@ -31,6 +31,12 @@ from ct_mcp.guard.rules.account import (
     week_loss_is_within_the_accounts_own_limit,
     what_a_strategy_sends_is_its_own,
 )
+from ct_mcp.guard.rules.entry import (
+    bracket_fits_the_order,
+    exits_stand_on_their_sides,
+    it_opens_with_a_stop,
+    stop_out_fits_into_the_day,
+)
 from ct_mcp.guard.rules.limits import (
     RISK_WITHOUT_STOP,
     action_is_no_duplicate,
@@ -192,12 +198,16 @@ RULES: tuple[Rule, ...] = (
     bracket_is_placed_on_a_fresh_quote,
     stop_loss_stands_clear_of_the_market,
     take_profit_stands_on_its_side,
+    bracket_fits_the_order,
+    exits_stand_on_their_sides,
+    it_opens_with_a_stop,
     strategy_is_started_with_readable_values,
     what_a_strategy_sends_is_its_own,
     contract_is_worth_what_it_was,
     money_is_in_the_accounts_currency,
     notional_is_within_limit,
     risk_is_within_limit,
+    stop_out_fits_into_the_day,
     session_is_open_or_order_may_wait,
     time_to_be_flat_by_has_not_passed,
     orders_per_minute_are_within_limit,
@@ -276,7 +286,8 @@ def largest_that_passes(judged: Review) -> Largest | None:
         return None
 
     def of(quantity: int) -> Review:
-        return review(replace(order, quantity=quantity), judged.context, judged.policy)
+        bracket = order.bracket and order.bracket.of(quantity)
+        return review(replace(order, quantity=quantity, bracket=bracket), judged.context, judged.policy)
 
     passes, denied = 0, judged.policy.limits.max_order_contracts + 1
     if of(denied).passes:

@@ -1,11 +1,12 @@
 """What a rule is, what it may answer, and to which effects it applies."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import wraps
 
 from ct_mcp.domain.approval import Finding, FindingKind
+from ct_mcp.domain.bracket import Bracket
 from ct_mcp.domain.commands import PlaceOrder, ProtectPosition
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.strategy import StartStrategy
@@ -174,7 +175,17 @@ def prices_of(effect: Effect) -> Prices | None:
     if isinstance(protect := effect.command, ProtectPosition):
         bracket = (("take_profit", protect.take_profit_price), ("stop_loss", protect.stop_loss_price))
         return Prices(protect.instrument, _given(bracket))
-    return None if effect.order is None else prices_of_order(effect.order)
+    if effect.order is None:
+        return None
+    own = prices_of_order(effect.order)
+    return Prices(own.instrument, (*own.given, *_exit_prices(effect.order.bracket)))
+
+
+def _exit_prices(bracket: Bracket | None) -> Iterator[tuple[str, Decimal]]:
+    """Give the prices of the exits that go with an order, by the names of the arguments; a distance is none."""
+    if bracket is not None:
+        levels = (("stop_loss", bracket.stop_loss), *(("take_profit", target.level) for target in bracket.take_profit))
+        yield from ((name, level) for name, level in levels if isinstance(level, Decimal))
 
 
 def prices_of_order(order: PlaceOrder) -> Prices:

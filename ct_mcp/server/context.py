@@ -3,12 +3,13 @@
 The desk is built by the first call that needs it: listing tools needs no network, token or disk.
 """
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from anyio import create_task_group
+from anyio import create_task_group, sleep
 from anyio.abc import TaskGroup
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
@@ -28,6 +29,8 @@ _MENDING = (
     "tell the person each fault: this server does nothing before they mend the settings (the settings file, or the "
     "entry of ct-mcp in their client) and start it again from the client; nothing here can mend them"
 )
+_LOOK_EVERY_SECONDS, _LOOK_WHILE_IDLE_SECONDS = 1.0, 3.0
+_log = logging.getLogger(__name__)
 ToolContext = Context["ServerContext", Any]
 """The context of one call, as the SDK hands it to a handler."""
 OpenPage = Callable[[Ticket, float], Awaitable[bool]]
@@ -71,6 +74,7 @@ class ServerContext:
         self.answered_too_late: set[str] = set()
         self.unheard = UnheardCalls()
         self._beside: list[TaskGroup] = []
+        self.owes_exits: Callable[[], Awaitable[bool]] | None = None
 
     @property
     def desk(self) -> "Desk":
@@ -104,12 +108,27 @@ class ServerContext:
         desk.on_sent.append(view.sent)
         desk.contexts.hear_quotes(view)
         desk.warm.listen(view)
+        desk.exit_watch.listen(view)
         return desk, view
 
     def keep_warm(self, ticket: Ticket) -> None:
         """Keep the review of an open ticket fresh from now on, whatever becomes of the call that asks."""
         if self._beside:
             self._beside[-1].start_soon(self.desk.warm.keep, ticket)
+
+    async def _watch_exits(self) -> None:
+        """Give entries their exits as they fill, also those of a process that is no more; nothing else builds a desk.
+
+        While nobody has called a tool it is enough to look every few seconds.
+        """
+        while self.owes_exits is not None:
+            is_built = "_built" in self.__dict__
+            await sleep(_LOOK_EVERY_SECONDS if is_built else _LOOK_WHILE_IDLE_SECONDS)
+            try:
+                if await self.owes_exits():
+                    await self.desk.exit_watch.look()
+            except Exception:  # noqa: BLE001  # a failing store must not end the server that tells of it
+                _log.warning("What entries are owed could not be looked at", exc_info=True)
 
     def query(self) -> Query:
         """Begin the reads of one answer that is only shown, served from the live view where it knows."""
@@ -126,6 +145,7 @@ class ServerContext:
         try:
             async with self.open_forms.kept(), create_task_group() as tasks:
                 self._beside.append(tasks)
+                tasks.start_soon(self._watch_exits)
                 try:
                     yield self
                 finally:

@@ -44,6 +44,8 @@ class EntryKind(StrEnum):
     ARMED = "armed"
     DISARMED = "disarmed"
     DAY_LOSS = "day_loss"
+    PROTECTED = "protected"
+    UNPROTECTED = "unprotected"
     SUSPICIOUS = "suspicious"
     PIN_SET = "pin_set"
     PIN_WRONG = "pin_wrong"

@@ -176,6 +176,21 @@ CREATE TABLE known_accounts (
     read_at TEXT NOT NULL, PRIMARY KEY (service, account)
 )
 """
+# From version 7 on: which entries are owed exits, and the tickets of those.
+_DUTIES = """
+CREATE TABLE duties (
+    service TEXT NOT NULL, ticket_id TEXT NOT NULL, number INTEGER NOT NULL, account TEXT NOT NULL,
+    own_id TEXT NOT NULL, opened_at TEXT NOT NULL, state TEXT NOT NULL, PRIMARY KEY (ticket_id, number)
+)
+"""
+_DUTIES_THAT_STAND = "CREATE INDEX duties_that_stand ON duties (opened_at) WHERE state <> 'over'"
+_DUTY_PARTS = """
+CREATE TABLE duty_parts (
+    ticket_id TEXT NOT NULL, number INTEGER NOT NULL, part_id TEXT PRIMARY KEY, contracts INTEGER NOT NULL,
+    made_at TEXT NOT NULL
+)
+"""
+_DUTY_PARTS_BY_DUTY = "CREATE INDEX duty_parts_by_duty ON duty_parts (ticket_id, number)"
 # A file that says our version and lacks our tables is refused, and not carried on.
 _HAS_OUR_TABLES = "SELECT 1 FROM tickets, journal, leases LIMIT 0"
 
@@ -236,6 +251,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "DROP TABLE leases_of_version_4",
     ),
     (_HAS_OUR_TABLES, _KNOWN_ACCOUNTS),
+    (_HAS_OUR_TABLES, _DUTIES, _DUTIES_THAT_STAND, _DUTY_PARTS, _DUTY_PARTS_BY_DUTY),
 )
 """Each step leads from the version of its index to the next."""
 

@@ -1,7 +1,8 @@
 """The store: one SQLite file in the state folder, shared by all processes of this machine.
 
-Each call is one transaction in a thread of its own; what it does stands in `tickets`, `journal_table`, `trading_state`
-and `known_accounts`. Import it late: nothing on the way to the answer of ``initialize`` may load sqlite3.
+Each call is one transaction in a thread of its own; what it does stands in `tickets`, `journal_table`, `duties`,
+`trading_state` and `known_accounts`. Import it late: nothing on the way to the answer of ``initialize`` may load
+sqlite3.
 """
 
 from collections.abc import Callable, Iterable
@@ -17,7 +18,8 @@ from anyio import CapacityLimiter, to_thread
 
 from ct_mcp.domain.account import Account
 from ct_mcp.domain.approval import Halt, Ticket
-from ct_mcp.store import journal_table, known_accounts, tickets, trading_state
+from ct_mcp.domain.duty import Duty, DutyPart, DutyState
+from ct_mcp.store import duties, journal_table, known_accounts, tickets, trading_state
 from ct_mcp.store.database import Database, prepare_state_file
 from ct_mcp.store.journal import Entry, LastIntent, NewEntry, Outstanding, Verification
 from ct_mcp.store.journal_table import JournalQuery
@@ -173,6 +175,22 @@ class SqliteStore:
     async def known_accounts(self, now: datetime) -> tuple[Account, ...]:
         """Read what accounts there were in the last days, without their figures."""
         return await self._read(known_accounts.known_accounts, now)
+
+    async def open_duty(self, duty: Duty) -> None:
+        """Remember that an entry is owed exits, before it is sent."""
+        return await self._write(duties.open_duty, duty)
+
+    async def duties(self, account: str | None = None) -> tuple[Duty, ...]:
+        """List the entries that are owed exits, or whose exits stand, the oldest first."""
+        return await self._read(duties.duties, account)
+
+    async def add_part(self, duty: Duty, ticket: Ticket, part: DutyPart) -> bool:
+        """Keep the ticket of some exits of an entry, spent; True for exactly one caller."""
+        return await self._write(duties.add_part, duty, ticket, part)
+
+    async def turn_duty(self, duty: Duty, state: DutyState, entry: NewEntry, now: datetime) -> bool:
+        """Note and journal how far the exits of an entry have come; False where that was noted before."""
+        return await self._write(duties.turn_duty, duty, state, entry, now)
 
     async def pin(self) -> StoredPin | None:
         """Read what is kept of the person's PIN; None if none is set."""

@@ -66,9 +66,14 @@ def propose(connection: Connection, ticket: Ticket, now: datetime, most_waiting:
         return _ticket_of(double)
     if most_waiting is not None and ticket.approval is not Approval.NONE:
         _need_room(connection, ticket, now, most_waiting)
+    keep(connection, ticket)
+    return ticket
+
+
+def keep(connection: Connection, ticket: Ticket) -> None:
+    """Write a ticket down as it is."""
     connection.execute(_INSERT, _row_of(ticket))
     connection.execute(_INSERT_SERVICE, (ticket.ticket_id,))
-    return ticket
 
 
 def _need_room(connection: Connection, ticket: Ticket, now: datetime, most: int) -> None:

@@ -3,21 +3,27 @@
 Each change that the person should find later is journalled in the same transaction.
 """
 
-from dataclasses import astuple, dataclass
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from sqlite3 import Connection
 
 from ct_mcp.domain.approval import Halt
+from ct_mcp.domain.commands import PlaceOrder
 from ct_mcp.domain.market import trading_day, trading_day_began
 from ct_mcp.store.codec import time_from_text, time_to_text
+from ct_mcp.store.duties import duties, names_of
 from ct_mcp.store.journal import EntryKind, LastIntent, NewEntry
 from ct_mcp.store.journal_table import append, last_intent, orders_sent
 
 
 @dataclass(frozen=True, slots=True)
 class TradingState:
-    """What a review asks the store, as of one moment. Counts are of intents that open or add, in this account."""
+    """What a review asks the store, as of one moment. Counts are of intents that open or add, in this account.
+
+    ``entries`` are those that are owed exits, or have them, by our order ids and by the service's.
+    """
 
     last_identical: LastIntent | None
     halt: Halt | None
@@ -25,6 +31,7 @@ class TradingState:
     day_loss_reached: bool
     orders_last_minute: int
     orders_today: int
+    entries: Mapping[str, PlaceOrder] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +61,7 @@ def recall(connection: Connection, account: str, fingerprint: str, now: datetime
         day_loss_reached=day_loss(connection, account, trading_day(now)),
         orders_last_minute=orders_sent(connection, account, now - timedelta(minutes=1)),
         orders_today=orders_sent(connection, account, trading_day_began(now)),
+        entries={name: duty.order for duty in duties(connection, account) for name in names_of(connection, duty)},
     )
 
 

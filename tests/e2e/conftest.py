@@ -77,7 +77,7 @@ class Assistant:
         self.heard.append(told.text + json.dumps(told.structure))
         return told
 
-    async def buys(self, quantity: int = 1, instrument: str = "MES", **more: Any) -> Told:
+    async def buys(self, quantity: int | None = 1, instrument: str = "MES", **more: Any) -> Told:
         """Place an order to buy at the market, or whatever ``more`` makes of it."""
         order = {"account": "Sim101", "action": "BUY", "order_type": "MARKET"}
         return await self.call("place_order", **{**order, "instrument": instrument, "quantity": quantity, **more})

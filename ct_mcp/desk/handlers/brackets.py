@@ -22,7 +22,7 @@ async def protect(execution: CommandExecution, wanted: ProtectPosition) -> Outco
     """Put the bracket in place of the orders of the instrument, and look until it stands or is known not to."""
     view = execution.review.context
     before = frozenset(order.order_id for order in view.orders or ())
-    bracket = Bracket(wanted, before, view.net_position(wanted.instrument) or 0)
+    bracket = AskedBracket(wanted, before, view.net_position(wanted.instrument) or 0)
     answer = await execution.submit("protect", _sent(execution, wanted))
     if answer.refusal:
         book = await execution.urgent_poller.book_now(wanted.account, wanted.instrument)
@@ -79,7 +79,7 @@ async def _held_right_now(execution: CommandExecution, wanted: ProtectPosition) 
 
 
 @dataclass(frozen=True, slots=True)
-class Bracket:
+class AskedBracket:
     """What was asked for, around how many contracts, and the orders of before: the new ones have other ids."""
 
     wanted: ProtectPosition
@@ -110,7 +110,7 @@ class Bracket:
         return None
 
 
-def from_bracket(outcome: Outcome, book: AccountState, bracket: Bracket) -> Outcome:
+def from_bracket(outcome: Outcome, book: AccountState, bracket: AskedBracket) -> Outcome:
     """Working is said only of legs that were seen working at the size of the position."""
     outcome = replace(outcome, position_after=None if book.is_stale else book.net)
     if not book.net:
@@ -152,7 +152,7 @@ def _gone(outcome: Outcome, book: AccountState) -> Outcome:
     return replace(outcome, reasons=(*outcome.reasons, reason), warnings=(*left, *outcome.warnings), next_step=step)
 
 
-def _turned(outcome: Outcome, book: AccountState, bracket: Bracket) -> Outcome:
+def _turned(outcome: Outcome, book: AccountState, bracket: AskedBracket) -> Outcome:
     """The prices that were asked for are those of the other side, so no stop of them mends it."""
     cry = f"the position was {bracket.held:+d} and is {book.net:+d} now: the bracket that was asked for does not fit it"
     listed = tuple(f"still standing: {order_line(order)}" for order in book.orders)

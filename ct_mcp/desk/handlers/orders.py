@@ -1,6 +1,6 @@
 """Sends new orders and changes of orders, and says what each was seen to come to."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from ct_mcp.desk import readback, remedies
@@ -22,16 +22,19 @@ async def place(execution: CommandExecution, order: PlaceOrder) -> Outcome:
     """Place one order under our own id, and find it by that id where its answer was lost."""
     if order.flatten_first:
         return await _flatten_and_place(execution, order)
-    require = _that_must_stand(execution, order)
+    require = that_must_stand(execution, order)
     send = execution.while_fresh.place_order(order, execution.own_id, require=require)
     answer = await execution.submit("place", send)
+    if order.exit_of is not None:  # whoever placed its entry says what stands
+        outcome, seen = (execution.after(answer), None) if answer.refusal else await found(execution, order, answer)
+        return await execution.record(outcome if seen is None else from_order(outcome, seen))
     if answer.refusal:
         return await execution.with_what_stands(execution.after(answer), order.instrument)
     outcome, seen = await found(execution, order, answer)
     return await execution.report_order(outcome, seen)
 
 
-def _that_must_stand(execution: CommandExecution, order: PlaceOrder) -> frozenset[Direction] | None:
+def that_must_stand(execution: CommandExecution, order: PlaceOrder) -> frozenset[Direction] | None:
     """What CrossTrade is to check once more: an order that leaves a position must find it, a stop beside it or not.
 
     Of an order that opens or adds nothing is required: a fill meanwhile may change what it finds, and the limits,
@@ -43,16 +46,21 @@ def _that_must_stand(execution: CommandExecution, order: PlaceOrder) -> frozense
     return frozenset({Direction.LONG if net > 0 else Direction.SHORT})
 
 
-async def found(execution: CommandExecution, order: PlaceOrder, answer: Submission) -> tuple[Outcome, Order | None]:
+async def found(
+    execution: CommandExecution,
+    order: PlaceOrder,
+    answer: Submission,
+    is_settled: Callable[[Order], bool] = has_come_to_rest,
+) -> tuple[Outcome, Order | None]:
     """The order that was placed: by the id that they named, or else by ours; unknown where they name another."""
     ours, outcome, seen = await execution.ours(order), execution.after(answer), None
     if answer.order_id is not None:
         outcome = replace(outcome, order_id=answer.order_id)
-        seen = await execution.poller.order(order.account, answer.order_id, has_come_to_rest, ours)
+        seen = await execution.poller.order(order.account, answer.order_id, is_settled, ours)
     if seen is None and (answer.order_id is None or ours.other is not None):
         mine = await execution.poller.find(order.account, execution.own_id, ours)
         if mine is not None:
-            seen = await execution.poller.order(order.account, mine.order_id, has_come_to_rest, ours) or mine
+            seen = await execution.poller.order(order.account, mine.order_id, is_settled, ours) or mine
     return (outcome, seen) if seen is not None else (_unless_mistaken(outcome, ours), None)
 
 

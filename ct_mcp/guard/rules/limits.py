@@ -4,9 +4,10 @@ from ct_mcp.domain.commands import CancelOrder, CancelOrders, DisableStrategy, P
 from ct_mcp.domain.market import Contract
 from ct_mcp.guard.context import PendingOrder, RiskContext, flat_by_moment, may_rest, session_is_open
 from ct_mcp.guard.denial import DenialCode
+from ct_mcp.guard.effect import is_exit_of_entry
 from ct_mcp.guard.effect_model import Effect
 from ct_mcp.guard.exposure import goes_towards_flat
-from ct_mcp.guard.figures import contract_currency, notional, quote_for, rate_of, risk_over
+from ct_mcp.guard.figures import contract_currency, notional, quote_for, rate_of, risk_of
 from ct_mcp.guard.policy import Policy
 from ct_mcp.guard.rule import (
     EXIT,
@@ -101,7 +102,7 @@ def _protects(effect: Effect) -> bool:
 
 
 def _never_waits(effect: Effect) -> bool:
-    if isinstance(effect.command, ProtectPosition):
+    if isinstance(effect.command, ProtectPosition) or is_exit_of_entry(effect.command):
         return bool(effect.only_reduces)
     return effect.is_exit or isinstance(effect.command, DisableStrategy)
 
@@ -164,18 +165,19 @@ def notional_is_within_limit(order: PlaceOrder, context: RiskContext, policy: Po
 @rule("risk-limit", "the order's risk is within its limit")
 @on_orders_that_open
 def risk_is_within_limit(order: PlaceOrder, context: RiskContext, policy: Policy) -> RuleAnswer:
-    """No stop stands with an order that is sent by itself, so it is held to lose a distance that is set for it."""
-    ticks, maximum = policy.limits.risk_ticks, policy.limits.max_order_risk
-    quote = quote_for(order, context)
-    risk, rate = risk_over(order, quote, ticks), rate_of(quote, context, policy)
-    if risk is None:
-        return Denial(DenialCode.RISK_UNKNOWN, f"risk=unknown over {ticks} ticks, maximum={format_price(maximum)}")
+    """To the stop that goes with the order; without one it is held to lose a distance that is set for it."""
+    maximum, quote = policy.limits.max_order_risk, quote_for(order, context)
+    risk, rate = risk_of(order, quote, policy.limits.risk_ticks), rate_of(quote, context, policy)
+    if risk.money is None:
+        return Denial(DenialCode.RISK_UNKNOWN, f"risk=unknown {risk.basis}, maximum={format_price(maximum)}")
     if rate is None:
         return NOT_COMPARED
-    figures = f"risk={format_price(risk * rate)} over {ticks} ticks, maximum={format_price(maximum)}"
-    if risk * rate > maximum:
+    figures = f"risk={format_price(risk.money * rate)} {risk.basis}, maximum={format_price(maximum)}"
+    if risk.money * rate > maximum:
         return Denial(DenialCode.RISK_EXCEEDS_MAXIMUM, figures)
-    reckoned = f"no stop stands with this order, so its risk is taken over {ticks} ticks"
+    if risk.to_stop:
+        return Passed(figures)
+    reckoned = f"no stop stands with this order, so its risk is taken over {risk.ticks} ticks"
     return Passed(figures, assumption(RISK_WITHOUT_STOP, reckoned))
 
 

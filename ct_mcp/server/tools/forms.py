@@ -4,6 +4,7 @@ A tool with many fields takes one form, whose fields are its arguments; see `too
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -16,6 +17,7 @@ from ct_mcp.domain.order import OrderAction, OrderType, TimeInForce
 from ct_mcp.domain.products import read_32nds, ticks_in_32nds
 from ct_mcp.errors import BadRequest
 from ct_mcp.server.tool_schema import StrictArguments
+from ct_mcp.server.tools.exit_levels import read_bracket, targets_as_text, to_decimal
 
 if TYPE_CHECKING:  # the desk is loaded by the first call, not by the start
     from ct_mcp.desk.desk import Desk
@@ -88,6 +90,31 @@ _FlattenFirst = Annotated[bool, Field(description="Leave what is held in the ins
 _Reason = Annotated[str | None, Field(max_length=300, description="Why, for the journal")]
 
 
+_Risk = Annotated[
+    float | None,
+    Field(ge=0.01, description="Instead of quantity: what it may lose to stop_loss, account currency"),
+]
+_EntryLevel = "'6390.25', or from the fill: '10 points', '40 ticks'"
+_StopLoss = Annotated[
+    _Level,
+    Field(
+        max_length=40,
+        description=f"Stop for it, sent as it fills: {_EntryLevel}",
+        validation_alias=AliasChoices("stop_loss", "stop_loss_price"),
+    ),
+]
+_TakeProfit = Annotated[
+    str | None,
+    BeforeValidator(targets_as_text),
+    Field(
+        max_length=200,
+        description="Target: as stop_loss; several: '1 at 10 points, 1 at 20 points'",
+        validation_alias=AliasChoices("take_profit", "take_profit_price"),
+    ),
+]
+_Tag = Annotated[str | None, Field(max_length=32, description="Setup, for the journal")]
+
+
 class OrderForm(StrictArguments):
     """An order as the assistant words it; nothing that decides a trade is corrected or filled in."""
 
@@ -127,7 +154,31 @@ class OrderForm(StrictArguments):
         )
 
 
-class PlaceOrderForm(OrderForm):
+class EntryForm(OrderForm):
+    """An order with the exits that go with it, and a size of its own or from what it may lose."""
+
+    quantity: Annotated[int | None, Field(ge=1, description="Contracts; or give risk")] = None  # type: ignore[assignment]  # one of the two is asked for
+    risk: _Risk = None
+    stop_loss: _StopLoss = None
+    take_profit: _TakeProfit = None
+    tag: _Tag = None
+
+    async def entry(self, desk: "Desk", shown: Shown | None = None, *, flatten_first: bool = False) -> PlaceOrder:
+        """Resolve the names, put the exits to the order, and reckon its size where that is left to what it risks.
+
+        Raises:
+            CtMcpError: As `order`; or the exits cannot be read, or no contract fits the risk.
+        """
+        if (self.quantity is None) == (self.risk is None):
+            raise BadRequest("give exactly one of quantity and risk; nothing was sent")
+        sized = self if self.quantity is not None else self.model_copy(update={"quantity": 1})
+        order = await sized.order(desk, shown, flatten_first=flatten_first)
+        bracket = read_bracket(self.stop_loss, self.take_profit, order.instrument, desk.policy.protection)
+        order = replace(order, bracket=bracket, tag=_named(self.tag))
+        return order if self.risk is None else await _from_risk(desk, order, to_decimal(self.risk) or Decimal(0))
+
+
+class PlaceOrderForm(EntryForm):
     """The arguments of place_order."""
 
     flatten_first: _FlattenFirst = False
@@ -153,7 +204,7 @@ class ReplaceOrderForm(OrderForm, OrderReference):
 class PreviewOrderForm(PlaceOrderForm):
     """The arguments of preview_order: those of place_order, so that they can be tried as they are."""
 
-    quantity: Annotated[int | None, Field(ge=1, description="Leave out: the most that pass")] = None  # type: ignore[assignment]  # nothing is sent, so it decides nothing here
+    quantity: Annotated[int | None, Field(ge=1, description="Leave out: the most that pass")] = None  # type: ignore[assignment]  # as above
     oco_id: _OcoAsInPlaceOrder = None
     atm_strategy: _AsInPlaceOrder = None
     flatten_first: Annotated[bool, Field(description="Leave the position before")] = False
@@ -161,9 +212,18 @@ class PreviewOrderForm(PlaceOrderForm):
     details: Details = False
 
 
-def to_decimal(value: float | None) -> Decimal | None:
-    """Give the decimal that was written, not its nearest binary fraction; 6388 and not 6388.0."""
-    return None if value is None else Decimal(float.__repr__(value).removesuffix(".0"))
+async def _from_risk(desk: "Desk", order: PlaceOrder, risk: Decimal) -> PlaceOrder:
+    """Give it the size that loses no more than that to its stop."""
+    from ct_mcp.guard.context import RiskContext  # noqa: PLC0415  # the rules come with the first call
+    from ct_mcp.guard.sizing import size_from_risk  # noqa: PLC0415
+
+    if order.bracket is not None and len(order.bracket.take_profit) > 1:
+        raise BadRequest("with risk the size is reckoned, so give one target for all of it; nothing was sent")
+    account = await desk.resolver.account(order.account)
+    context = RiskContext(desk.clock(), account)
+    policy = desk.policy.for_(account.name, order.instrument.root)
+    size = size_from_risk(order, risk, await desk.contexts.quote(order.instrument), context, policy)
+    return replace(order, quantity=size.contracts, risk=risk)
 
 
 def to_price(value: float | None, instrument: Instrument | None) -> Decimal | None:

@@ -36,6 +36,7 @@ from ct_mcp.server.queries import (
     read_scope,
     time_limit,
 )
+from ct_mcp.server.tools.exit_levels import to_decimal
 from ct_mcp.server.tools.forms import (
     AccountName,
     AnyAccount,
@@ -45,7 +46,6 @@ from ct_mcp.server.tools.forms import (
     Skip,
     StopLevel,
     TargetLevel,
-    to_decimal,
     to_levels,
 )
 from ct_mcp.server.tools.orders import Traded, contract_held, exit_target, propose, to_result

@@ -68,12 +68,13 @@ async def preview_order(ctx: ToolContext, form: PreviewOrderForm) -> Annotated[C
     from ct_mcp.guard.review import as_if_never_sent, largest_that_passes  # noqa: PLC0415  # the rules come with the first call
 
     desk = desk_of(ctx)
-    asked = form.model_copy(update={"quantity": form.quantity or 1})
-    judged = await desk.preview(await asked.order(desk, flatten_first=form.flatten_first))
-    if form.quantity is None:  # how many may be bought has nothing to do with what was sent a moment ago
+    asks_for_size = form.quantity is None and form.risk is None
+    asked = form.model_copy(update={"quantity": 1}) if asks_for_size else form
+    judged = await desk.preview(await asked.entry(desk, flatten_first=form.flatten_first))
+    if asks_for_size:  # how many may be bought has nothing to do with what was sent a moment ago
         judged = as_if_never_sent(judged)
     largest = largest_that_passes(judged)
-    if form.quantity is None and largest is not None:
+    if asks_for_size and largest is not None:
         judged = largest.judged
     return preview_result(judged, largest, details=form.details)
 

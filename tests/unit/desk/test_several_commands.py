@@ -10,9 +10,9 @@ import pytest
 
 from ct_mcp.desk.context import ContextBuilder
 from ct_mcp.desk.desk import Desk
-from ct_mcp.desk.dispatch import Part, together
 from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.desk.ports import BookReads
+from ct_mcp.desk.together import Part, together
 from ct_mcp.domain.approval import Approval, Ticket
 from ct_mcp.domain.commands import ChangeOrder, Command, Flatten
 from ct_mcp.errors import BadRequest, NotConfirmed

@@ -2,7 +2,7 @@
 
 import json
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import fields, replace
 from decimal import Decimal
 from typing import get_args
 
@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ct_mcp.domain.approval import ApprovalItem, ApprovalRequest, Finding
+from ct_mcp.domain.bracket import Bracket, Target
 from ct_mcp.domain.commands import CancelOrder, ChangeOrder, Command, Flatten, PlaceOrder, ReplaceOrder
 from ct_mcp.domain.instrument import Instrument
+from ct_mcp.domain.level import Distance, Unit
 from ct_mcp.domain.order import OrderAction, OrderType, TimeInForce
 from ct_mcp.domain.strategy import BarType, HostMode, StartStrategy
 from ct_mcp.errors import StoreFailed
@@ -86,10 +88,18 @@ MES = Instrument("MES", 2026, 12)
 ORDER = PlaceOrder(
     "Sim101", MES, OrderAction.BUY, 2, OrderType.STOP_LIMIT, Decimal("6410.250"), Decimal(6410), TimeInForce.GTC
 )
+WITH_EXITS = replace(
+    ORDER, bracket=Bracket(Distance(Decimal(10), Unit.POINT), (Target(Decimal("6430.50")),)), tag="ORB"
+)
 STORED: dict[str, Command] = {
-    '{"account":"Sim101","action":"BUY","atm_strategy":null,"flatten_first":false,'
+    '{"account":"Sim101","action":"BUY","atm_strategy":null,"bracket":null,"exit_of":null,"flatten_first":false,'
     '"instrument":{"month":12,"root":"MES","year":2026},"kind":"place_order","limit_price":"6410.250","oco_id":null,'
-    '"order_type":"STOP_LIMIT","quantity":2,"stop_price":"6410","time_in_force":"GTC"}': ORDER,
+    '"order_type":"STOP_LIMIT","quantity":2,"risk":null,"stop_price":"6410","tag":null,"time_in_force":"GTC"}': ORDER,
+    '{"account":"Sim101","action":"BUY","atm_strategy":null,"bracket":{"closes_if_unprotected":true,'
+    '"deadline_seconds":5.0,"stop_loss":{"amount":"10","unit":"point"},"take_profit":[{"level":"6430.50",'
+    '"quantity":null}]},"exit_of":null,"flatten_first":false,"instrument":{"month":12,"root":"MES","year":2026},'
+    '"kind":"place_order","limit_price":"6410.250","oco_id":null,"order_type":"STOP_LIMIT","quantity":2,"risk":null,'
+    '"stop_price":"6410","tag":"ORB","time_in_force":"GTC"}': WITH_EXITS,
     '{"account":"Sim101","instrument":null,"kind":"flatten"}': Flatten("Sim101", None),
     '{"account":"Sim101","bar_type":"minute","instrument":{"month":12,"root":"MES","year":2026},'
     '"kind":"start_strategy","mode":"chart","parameters":[["Label","str","14"],["Length","int","14"],'
@@ -112,11 +122,20 @@ def test_what_stands_on_disk_means_what_it_meant_when_it_was_written(text: str) 
     assert commands_to_text((STORED[text],)) == f"[{text}]"
 
 
+def test_an_order_that_was_written_before_there_were_exits_is_read() -> None:
+    text = (
+        '[{"account":"Sim101","action":"BUY","atm_strategy":null,"flatten_first":false,'
+        '"instrument":{"month":12,"root":"MES","year":2026},"kind":"place_order","limit_price":"6410.250",'
+        '"oco_id":null,"order_type":"STOP_LIMIT","quantity":2,"stop_price":"6410","time_in_force":"GTC"}]'
+    )
+    assert commands_from_text(text) == (ORDER,)
+
+
 def test_a_field_that_has_a_default_may_be_missing() -> None:
     assert commands_from_text('[{"account":"A","kind":"change_order","order_id":"7"}]') == (ChangeOrder("A", "7"),)
 
 
-PLACED, _, STARTED = STORED
+PLACED, _, _, STARTED = STORED
 INSTRUMENT = '{"month":12,"root":"ES","year":2026}'
 
 

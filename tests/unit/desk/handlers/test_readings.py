@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ct_mcp.desk.handlers.brackets import Bracket, from_bracket
+from ct_mcp.desk.handlers.brackets import AskedBracket, from_bracket
 from ct_mcp.desk.handlers.orders import (
     from_flat_place,
     from_lost_replace,
@@ -158,7 +158,7 @@ def test_of_a_stop_whose_state_nobody_knows_it_is_not_known_whether_it_protects_
         state=OrderState.UNKNOWN,
         unknown_word="HeldAtDesk",
     )
-    told = from_bracket(SENT, book(holding(2), stop), Bracket(replace(GUARDED, instrument=mes), frozenset(), 2))
+    told = from_bracket(SENT, book(holding(2), stop), AskedBracket(replace(GUARDED, instrument=mes), frozenset(), 2))
     assert told.alarm.startswith("it is NOT KNOWN whether 2 of the 2 contracts held in MES 09-26 stand protected")
     assert 'UNKNOWN ("HeldAtDesk")' in told.alarm
     assert "place_order" not in told.next_step
@@ -170,7 +170,7 @@ def test_no_stop_is_advised_beside_one_that_is_alive(
     standing: Stands, holding: Holds, mes: Instrument, state: OrderState
 ) -> None:
     stop = standing(**SELLS, order_type=OrderType.STOP_MARKET, stop_price=Decimal(5990), quantity=2, state=state)
-    told = from_bracket(SENT, book(holding(2), stop), Bracket(replace(GUARDED, instrument=mes), frozenset(), 2))
+    told = from_bracket(SENT, book(holding(2), stop), AskedBracket(replace(GUARDED, instrument=mes), frozenset(), 2))
     assert "place_order" not in told.next_step
 
 
@@ -192,7 +192,7 @@ def test_working_is_never_said_of_another_stop(
 ) -> None:
     wanted = replace(GUARDED, instrument=mes)
     as_asked = {**SELLS, "order_type": OrderType.STOP_MARKET, "stop_price": Decimal(5990), "quantity": 2}
-    bracket = Bracket(wanted, frozenset({"before"}), 2)
+    bracket = AskedBracket(wanted, frozenset({"before"}), 2)
     assert from_bracket(SENT, book(holding(2), standing(**as_asked)), bracket).status is Status.WORKING
     told = from_bracket(SENT, book(holding(2), standing(**{**as_asked, **is_other})), bracket)
     assert told.status is Status.ACCEPTED
@@ -202,7 +202,7 @@ def test_working_is_never_said_of_another_stop(
 def test_a_leg_that_is_only_accepted_is_waited_for_and_then_counted(
     standing: Stands, holding: Holds, mes: Instrument
 ) -> None:
-    bracket = Bracket(replace(GUARDED, instrument=mes), frozenset(), 2)
+    bracket = AskedBracket(replace(GUARDED, instrument=mes), frozenset(), 2)
     stop = standing(
         **SELLS, order_type=OrderType.STOP_MARKET, stop_price=Decimal(5990), quantity=2, state=OrderState.ACCEPTED
     )
@@ -214,7 +214,7 @@ def test_a_leg_that_is_only_accepted_is_waited_for_and_then_counted(
 def test_legs_that_do_not_cancel_each_other_and_orders_beside_them_are_told(
     standing: Stands, holding: Holds, mes: Instrument
 ) -> None:
-    bracket = Bracket(ProtectPosition("Sim101", mes, Decimal(6100), Decimal(5990)), frozenset(), 2)
+    bracket = AskedBracket(ProtectPosition("Sim101", mes, Decimal(6100), Decimal(5990)), frozenset(), 2)
     target = standing("t", **SELLS, limit_price=Decimal(6100), quantity=2, oco_id="one")
     stop = standing(
         "s", **SELLS, order_type=OrderType.STOP_MARKET, stop_price=Decimal(5990), quantity=2, oco_id="other"
@@ -228,7 +228,7 @@ def test_legs_that_do_not_cancel_each_other_and_orders_beside_them_are_told(
 def test_an_old_reading_is_never_called_protected(standing: Stands, holding: Holds, mes: Instrument) -> None:
     stop = standing(**SELLS, order_type=OrderType.STOP_MARKET, stop_price=Decimal(5990), quantity=2)
     read = book(holding(2), stop, is_stale=True)
-    told = from_bracket(SENT, read, Bracket(replace(GUARDED, instrument=mes), frozenset(), 2))
+    told = from_bracket(SENT, read, AskedBracket(replace(GUARDED, instrument=mes), frozenset(), 2))
     assert (told.status, told.position_after) == (Status.ACCEPTED, None)
     assert told.next_step == LOOK_AGAIN
 
@@ -259,7 +259,7 @@ def test_a_position_that_turned_in_the_gap_is_not_mended_with_prices_of_the_othe
     standing: Stands, holding: Holds, mes: Instrument
 ) -> None:
     target = standing("t", **SELLS, limit_price=Decimal(6100), quantity=2)
-    bracket = Bracket(ProtectPosition("Sim101", mes, Decimal(6100), Decimal(5990)), frozenset(), 2)
+    bracket = AskedBracket(ProtectPosition("Sim101", mes, Decimal(6100), Decimal(5990)), frozenset(), 2)
     told = from_bracket(SENT, book(holding(-2), target), bracket)
     assert told.status is Status.ACCEPTED
     assert told.alarm == "UNPROTECTED: 2 of the 2 contracts held in MES 09-26 stand without a stop"

@@ -1,0 +1,168 @@
+"""Watches over entries that rest, and over exits that stand, in one process of a machine at a time.
+
+How it works; the numbers stand again at the blocks that do it.
+
+ 1. Who holds the lease looks; a process that died gives it up by not renewing it. What it sends is made once whoever
+    else believes to hold it (`desk/exit_keeper.py`, 2), so a lease that ran out unnoticed does no harm.
+ 2. What a stream tells of an account is looked at once there is word; without one, every other second. One list of
+    orders serves all entries of an account.
+ 3. An entry that is listed is taken as it is listed; one that is not is asked for by its id, and then by ours.
+ 4. Exits that outlive their position would open one. They are cancelled once it was gone for a while by two readings
+    and a second source: right after a fill a position may not be listed yet.
+"""
+
+import logging
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from secrets import token_hex
+
+from ct_mcp.desk.context import ContextBuilder
+from ct_mcp.desk.exit_keeper import ExitKeeper, Road
+from ct_mcp.desk.outcome import Status
+from ct_mcp.desk.ports import Store, Upstream
+from ct_mcp.desk.story import story_of
+from ct_mcp.desk.warm_review import Silence
+from ct_mcp.domain.commands import CancelOrder
+from ct_mcp.domain.duty import Duty, DutyState
+from ct_mcp.domain.order import Order
+from ct_mcp.errors import CtMcpError
+from ct_mcp.guard.policy import Policy
+
+LEASE = timedelta(seconds=15)
+LOOK_EVERY_SECONDS = 1.0
+_WITHOUT_STREAM_SECONDS = 2.0
+_AT_LEAST_EVERY_SECONDS = 15.0
+_GONE_FOR_SECONDS = 10.0
+_NEVER_SENT_AFTER_SECONDS = 60.0
+__all__ = ["ExitWatch", "Road", "watch_exits"]
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Looked:
+    """When an account was last looked at, and what the stream had told of it by then."""
+
+    at: datetime
+    mark: int | None
+
+
+def watch_exits(upstream: Upstream, store: Store, contexts: ContextBuilder, policy: Policy, road: Road) -> "ExitWatch":
+    """Make the keeper of a desk and the watch over what it keeps."""
+    return ExitWatch(ExitKeeper(upstream, store, contexts, policy, road), upstream, store, road.clock)
+
+
+@dataclass(slots=True)
+class ExitWatch:
+    """One look after the other at everything that is owed or stands."""
+
+    keeper: ExitKeeper
+    upstream: Upstream
+    store: Store
+    clock: Callable[[], datetime]
+    silence: Silence | None = None
+    _holder: str = field(default_factory=lambda: token_hex(8))
+    _looked: dict[str, _Looked] = field(default_factory=dict)
+    _gone_since: dict[tuple[str, int], datetime] = field(default_factory=dict)
+
+    def listen(self, silence: Silence) -> None:
+        """Look at an account when a stream has told of it, from now on."""
+        self.silence = silence
+
+    async def look(self) -> None:
+        """Look once; nothing that goes wrong with one entry keeps the others from being looked at."""
+        duties = await self.store.duties()
+        if not duties or not await self.store.take_lease("exits", self._holder, self.clock(), LEASE):  # 1
+            return
+        for account in dict.fromkeys(duty.account for duty in duties):
+            mine = [duty for duty in duties if duty.account == account]
+            if self._is_due(account, mine):
+                await self._look_at(account, mine)
+
+    async def let_go(self) -> None:
+        """Give the lease back, so that the next process need not wait for it."""
+        await self.store.release_lease("exits", self._holder)
+
+    def _is_due(self, account: str, duties: Sequence[Duty]) -> bool:
+        """2: at word of the account, or after a while."""
+        mark = None if self.silence is None else self.silence.silence(account)
+        last, now = self._looked.get(account), self.clock()
+        waits_for_fill = any(duty.state is DutyState.OPEN for duty in duties)
+        every = _AT_LEAST_EVERY_SECONDS if mark is not None or not waits_for_fill else _WITHOUT_STREAM_SECONDS
+        is_same = last is not None and mark == last.mark and abs((now - last.at).total_seconds()) < every
+        if not is_same:
+            self._looked[account] = _Looked(now, mark)
+        return not is_same
+
+    async def _look_at(self, account: str, duties: Sequence[Duty]) -> None:
+        try:
+            orders = await self.upstream.urgent().orders(account, active_only=True)
+        except CtMcpError:
+            self._looked.pop(account, None)
+            return
+        for duty in duties:
+            try:
+                await (self._tend(duty, orders) if duty.state is DutyState.OPEN else self._watch(duty, orders))
+            except Exception:  # noqa: BLE001  # logged; the other entries are owed their exits all the same
+                _log.warning("What an entry is owed could not be looked at", exc_info=True)
+
+    # 3: entries that may still fill, or whose fills have no exits yet
+
+    async def _tend(self, duty: Duty, orders: Sequence[Order]) -> None:
+        ticket = await self.store.ticket(duty.ticket_id)
+        told = None if ticket is None else (await story_of(self.store, ticket)).part(duty.number, self.clock())
+        is_young = (self.clock() - duty.opened_at).total_seconds() < _NEVER_SENT_AFTER_SECONDS
+        if told is None or told.outcome is None or told.outcome.status is Status.REJECTED:
+            if told is not None or not is_young:
+                await self.keeper.end(duty, "the entry was never sent, or was refused: no exits are owed")
+            return
+        named = told.outcome.order_id
+        entry = next((order for order in orders if duty.own_id == order.own_id or order.order_id == named), None)
+        if entry is None and named is not None:
+            entry = await self.keeper.poller.look(duty.account, named)
+        if entry is None:
+            entry = await self.keeper.poller.find_once(duty.account, duty.own_id)
+        if entry is not None and (entry.instrument, entry.action) == (duty.order.instrument, duty.order.action):
+            await self.keeper.keep(duty, entry)
+
+    # 4: exits that stand
+
+    async def _watch(self, duty: Duty, orders: Sequence[Order]) -> None:
+        ids, key = await self._exit_ids(duty), (duty.ticket_id, duty.number)
+        left = [order for order in orders if not order.is_closed and ids & {order.order_id, order.own_id}]
+        if not left:
+            if await self._are_over(duty, ids):
+                await self.keeper.end(duty, "its exits are over")
+            return
+        book = await self.keeper.poller.book_believed(duty.account, duty.order.instrument)
+        if book is None or book.net * duty.order.action.sign > 0:
+            self._gone_since.pop(key, None)
+            return
+        since = self._gone_since.setdefault(key, self.clock())
+        if (self.clock() - since).total_seconds() < _GONE_FOR_SECONDS:
+            self._looked.pop(duty.account, None)
+            return
+        groups = {order.oco_id for order in left if order.oco_id}
+        firsts = [order for order in left if not order.oco_id]
+        firsts += [next(order for order in left if order.oco_id == group) for group in sorted(groups)]
+        cancels = [CancelOrder(duty.account, order.order_id) for order in firsts]
+        await self.keeper.send_under(duty, cancels, left)
+
+    async def _are_over(self, duty: Duty, ids: Collection[str]) -> bool:
+        """An empty list proves nothing: each is asked for by the id that the service gave it."""
+        looked = [await self.keeper.poller.look(duty.account, order_id) for order_id in ids]
+        return all(order is not None and order.is_closed for order in looked)
+
+    async def _exit_ids(self, duty: Duty) -> set[str]:
+        """By the service's ids, which the journal knows; by ours where it does not."""
+        ids = set()
+        for part in duty.parts:
+            ticket = await self.store.ticket(part.ticket_id) if part.contracts else None
+            if ticket is None:
+                continue
+            story = await story_of(self.store, ticket)
+            for number in range(len(ticket.commands)):
+                told = story.part(number, self.clock())
+                if told is not None and told.outcome is not None and told.outcome.status is not Status.REJECTED:
+                    ids.add(told.outcome.order_id or ticket.own_id_of(number))
+        return ids

@@ -1,0 +1,48 @@
+"""What is owed to an entry that was approved with a stop or targets: exits, as it fills.
+
+It stands alone, since the store keeps it and the desk fulfils it, over restarts and in whatever process.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from ct_mcp.domain.commands import PlaceOrder
+
+
+class DutyState(StrEnum):
+    """OPEN: more may fill, or has no exits yet. STANDING: all that filled has them. OVER: nothing is owed."""
+
+    OPEN = "open"
+    STANDING = "standing"
+    OVER = "over"
+
+
+@dataclass(frozen=True, slots=True)
+class DutyPart:
+    """The ticket that holds the exits of so many contracts, the stop first; it is spent from the start."""
+
+    ticket_id: str
+    contracts: int
+    made_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """The exits that are owed to one entry, and the tickets that were made for them so far.
+
+    ``ticket_id`` and ``number`` say under which yes; ``own_id`` is our order id of the entry.
+    """
+
+    ticket_id: str
+    number: int
+    own_id: str
+    order: PlaceOrder
+    opened_at: datetime
+    state: DutyState = DutyState.OPEN
+    parts: tuple[DutyPart, ...] = ()
+
+    @property
+    def account(self) -> str:
+        """Where it fills."""
+        return self.order.account

@@ -1,0 +1,121 @@
+"""Rules on the exits that go with an entry: they fit it, they are there where they must be, and the day has room."""
+
+from decimal import Decimal
+
+from ct_mcp.domain.bracket import stop_distance, target_distances
+from ct_mcp.domain.commands import PlaceOrder
+from ct_mcp.domain.order import is_whole_number
+from ct_mcp.guard.context import RiskContext
+from ct_mcp.guard.denial import DenialCode
+from ct_mcp.guard.effect_model import Effect
+from ct_mcp.guard.figures import entry_price, quote_for, rate_of, risk_of
+from ct_mcp.guard.policy import Policy
+from ct_mcp.guard.room import day_room
+from ct_mcp.guard.rule import (
+    NO_ORDER,
+    ONLY_REDUCES,
+    Denial,
+    NotApplicable,
+    Passed,
+    RuleAnswer,
+    could_not_verify,
+    on_orders,
+    on_orders_that_open,
+    rule,
+)
+from ct_mcp.guard.rules.price import no_quote
+from ct_mcp.text import format_price, plain
+
+NO_EXITS = NotApplicable("no stop and no target go with it")
+
+
+@rule("bracket-fits", "the stop and the target fit the order")
+def bracket_fits_the_order(effect: Effect, context: RiskContext, _policy: Policy) -> RuleAnswer:
+    """They go with what opens or adds, for its own contracts, and bring no second pair beside a template's."""
+    order = effect.order
+    bracket = None if order is None else order.bracket
+    if order is None or bracket is None:
+        return NO_EXITS
+    if order.atm_strategy is not None:
+        both = f"ATM strategy={plain(order.atm_strategy)}, stop_loss or take_profit given"
+        return Denial(DenialCode.BRACKET_WITH_ATM, f"{both}: the template brings its own")
+    if order.flatten_first:
+        figures = "flatten_first=true, stop_loss or take_profit given"
+        how = "the order is sent even if the close has not worked: close the position first, then place it"
+        return Denial(DenialCode.BRACKET_WITH_FLATTEN_FIRST, f"{figures}; {how}")
+    before = effect.position_before or 0
+    if before * order.action.sign < 0:
+        figures = f"position={before:+d}, {order.action} {order.quantity}"
+        return Denial(DenialCode.BRACKET_ON_EXIT, f"{figures}: an order that leaves a position gets no stop of its own")
+    if is_whole_number(order.quantity) and not bracket.fits(order.quantity):
+        sizes = "+".join(str(target.quantity) for target in bracket.take_profit)
+        return Denial(DenialCode.BRACKET_QUANTITIES, f"order={order.quantity}, targets={sizes}")
+    return Passed(f"for {order.quantity} contracts")
+
+
+@rule("bracket-sides", "the stop loses and the target gains")
+@on_orders
+def exits_stand_on_their_sides(order: PlaceOrder, context: RiskContext, _policy: Policy) -> RuleAnswer:
+    """Each stands on its own side of the price at which the order is expected to fill."""
+    if order.bracket is None:
+        return NO_EXITS
+    quote = quote_for(order, context)
+    entry = entry_price(order, quote)
+    if quote is None or entry is None:
+        return no_quote(order.instrument)
+    tick, figures = quote.contract.tick_size, f"{order.action} at about {format_price(entry)}"
+    if (stop := stop_distance(order.bracket, entry, order.action, tick)) is not None:
+        figures += f", stop loss {_ticks(stop, tick)} ticks away"
+        if stop < tick:
+            return Denial(DenialCode.STOP_LOSS_ON_WRONG_SIDE, figures)
+    for _, target in target_distances(order.bracket, entry, order.action, tick):
+        figures += f", target {_ticks(target, tick)} ticks away"
+        if target < tick:
+            return Denial(DenialCode.TAKE_PROFIT_ON_WRONG_SIDE, figures)
+    return Passed(figures)
+
+
+def _ticks(distance: Decimal, tick: Decimal) -> str:
+    return format_price(distance / tick)
+
+
+@rule("stop-required", "it opens with a stop, where one is required")
+def it_opens_with_a_stop(effect: Effect, _context: RiskContext, policy: Policy) -> RuleAnswer:
+    """Where the operator demands one, nothing opens bare; whether a template brings a stop nobody can say before."""
+    if not policy.protection.require_stop:
+        return NotApplicable("the settings require no stop")
+    order = effect.order
+    if order is None:
+        return NO_ORDER
+    if effect.only_reduces:
+        return ONLY_REDUCES
+    if order.bracket is not None and order.bracket.stop_loss is not None:
+        return Passed("a stop goes with it")
+    if order.atm_strategy is not None:
+        return Passed("by its template", could_not_verify("ATM_STOP_UNSEEN", "whether the ATM template brings a stop"))
+    how = "place_order with stop_loss brings one; a position that is to be turned is closed first"
+    return Denial(DenialCode.STOP_REQUIRED, f"require_stop=true, stop_loss=none; {how}")
+
+
+@rule("day-room", "being stopped out fits into the day's loss limit")
+@on_orders_that_open
+def stop_out_fits_into_the_day(order: PlaceOrder, context: RiskContext, policy: Policy) -> RuleAnswer:
+    """Deny what would break the day's limit if its stop and all stops of what is open and working were hit.
+
+    An order without a stop has no stop-out to reckon with; the other limits hold it.
+    """
+    quote = quote_for(order, context)
+    risk, rate = risk_of(order, quote, policy.limits.risk_ticks), rate_of(quote, context, policy)
+    if not risk.to_stop or risk.money is None or rate is None:
+        return NotApplicable("no stop goes with it")
+    room = day_room(context, policy)
+    if room is None:
+        return NotApplicable("what is left of the day is not known")
+    figures = f"stop-out={format_price(risk.money * rate)}, left of the day={format_price(room.left)}"
+    figures += f", stop-outs of what is open={format_price(room.open_stop_outs.loss)}"
+    if risk.money * rate > room.free:
+        return Denial(DenialCode.OPEN_RISK_EXCEEDS_DAY, figures)
+    if room.open_stop_outs.uncounted:
+        unknown = f"the loss of what stands without a known stop: {', '.join(room.open_stop_outs.uncounted)}"
+        return Passed(figures, could_not_verify("STOP_OUTS_UNKNOWN", unknown))
+    return Passed(figures)

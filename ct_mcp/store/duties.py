@@ -1,0 +1,96 @@
+"""Duties on disk: which entries are owed exits, and the tickets of those exits, each made once whoever is alive."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+from sqlite3 import Connection
+
+from ct_mcp.domain.approval import Ticket, TicketState
+from ct_mcp.domain.commands import PlaceOrder
+from ct_mcp.domain.duty import Duty, DutyPart, DutyState
+from ct_mcp.store import tickets
+from ct_mcp.store.codec import time_from_text, time_to_text
+from ct_mcp.store.journal import EntryKind, NewEntry
+from ct_mcp.store.journal_table import append
+
+_IS_OURS = "our_service() IN ('', service)"
+_OPEN = "INSERT INTO duties VALUES (our_service(), ?, ?, ?, ?, ?, 'open')"
+_STANDING = f"""
+SELECT ticket_id, number, own_id, opened_at, state FROM duties WHERE state <> 'over' AND {_IS_OURS}
+ORDER BY opened_at, ticket_id, number
+"""  # noqa: S608
+_PARTS = (
+    "SELECT part_id, contracts, made_at FROM duty_parts WHERE ticket_id = ? AND number = ? ORDER BY made_at, part_id"
+)
+_ADD_PART = """
+INSERT INTO duty_parts SELECT ?, ?, ?, ?, ? WHERE EXISTS
+    (SELECT 1 FROM duties JOIN tickets USING (ticket_id)
+     WHERE ticket_id = ? AND number = ? AND duties.state <> 'over' AND tickets.state = 'spent')
+AND (SELECT COUNT(*) FROM duty_parts WHERE ticket_id = ? AND number = ?) = ?
+"""
+_NAMED = """
+SELECT DISTINCT json_extract(detail, '$.order_id') FROM journal
+WHERE ticket_id = ? AND own_id = ? AND kind IN ('accepted', 'answered', 'read_back')
+"""
+_TURN = "UPDATE duties SET state = ? WHERE ticket_id = ? AND number = ? AND state NOT IN (?, 'over')"
+
+
+def open_duty(connection: Connection, duty: Duty) -> None:
+    """Remember that an entry is owed exits, before it is sent."""
+    opened_at = time_to_text(duty.opened_at)
+    connection.execute(_OPEN, (duty.ticket_id, duty.number, duty.account, duty.own_id, opened_at))
+
+
+def duties(connection: Connection, account: str | None = None) -> tuple[Duty, ...]:
+    """List those that are not over, the oldest first."""
+    found = (_duty_of(connection, row) for row in connection.execute(_STANDING).fetchall())
+    return tuple(duty for duty in found if duty is not None and account in (None, duty.account))
+
+
+def add_part(connection: Connection, duty: Duty, ticket: Ticket, part: DutyPart) -> bool:
+    """Keep the ticket of some exits, spent, under the yes of its entry; True for exactly one caller.
+
+    False where somebody else has added one since ``duty`` was read, where it is over, or where that yes was not spent.
+    """
+    key = duty.ticket_id, duty.number
+    row = (*key, part.ticket_id, part.contracts, time_to_text(part.made_at))
+    if connection.execute(_ADD_PART, (*row, *key, *key, len(duty.parts))).rowcount == 0:
+        return False
+    tickets.keep(connection, replace(ticket, state=TicketState.SPENT))
+    entry = NewEntry(
+        EntryKind.APPROVED,
+        ticket.summary,
+        account=duty.account,
+        ticket_id=ticket.ticket_id,
+        own_id=ticket.own_id,
+        detail={"by": ticket.decided_by, "entry": duty.own_id, "contracts": part.contracts},
+    )
+    append(connection, entry, part.made_at)
+    return True
+
+
+def turn_duty(connection: Connection, duty: Duty, state: DutyState, entry: NewEntry, now: datetime) -> bool:
+    """Note and journal how far it has come; False, and no entry, where it is so already, or over."""
+    if connection.execute(_TURN, (state, duty.ticket_id, duty.number, state)).rowcount == 0:
+        return False
+    append(connection, entry, now)
+    return True
+
+
+def names_of(connection: Connection, duty: Duty) -> Iterator[str]:
+    """Give the ids of an entry: ours, and those that the service has named it by."""
+    yield duty.own_id
+    rows = connection.execute(_NAMED, (duty.ticket_id, duty.own_id))
+    yield from (name for (name,) in rows if isinstance(name, str))
+
+
+def _duty_of(connection: Connection, row: tuple[str, int, str, str, str]) -> Duty | None:
+    """Read one with its order, which stands in its ticket; what was sent by no ticket of ours owes nothing."""
+    ticket_id, number, own_id, opened_at, state = row
+    ticket = tickets.find(connection, ticket_id)
+    command = None if ticket is None else ticket.commands[number]
+    if not isinstance(command, PlaceOrder):
+        return None
+    rows = connection.execute(_PARTS, (ticket_id, number))
+    parts = (DutyPart(part_id, contracts, time_from_text(made_at)) for part_id, contracts, made_at in rows)
+    return Duty(ticket_id, number, own_id, command, time_from_text(opened_at), DutyState(state), tuple(parts))

@@ -1,0 +1,349 @@
+"""Entry, stop and target under one yes: what is asked, what is sent as it fills, and what happens where that fails."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+import pytest
+
+from ct_mcp.crosstrade.client import CrossTrade
+from ct_mcp.desk.desk import Desk
+from ct_mcp.desk.exit_keeper import ExitKeeper
+from ct_mcp.desk.outcome import Kept
+from ct_mcp.domain.duty import Duty
+from ct_mcp.domain.order import Order
+from ct_mcp.guard.policy import IfUnprotected, Policy, Protection
+from ct_mcp.simulator.clock import ManualClock
+from ct_mcp.simulator.faults import Fault
+from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, SimOrderType
+from ct_mcp.store.journal import EntryKind
+from ct_mcp.store.sqlite import SqliteStore
+from tests.conftest import Person
+from tests.e2e.conftest import Alone, Assistant, Wire, World
+
+EXITS: dict[str, Any] = {"stop_loss": "10 points", "take_profit": "20 points"}
+
+
+@pytest.fixture
+def another_desk(
+    crosstrade: CrossTrade,
+    store: SqliteStore,
+    policy: Policy,
+    clock: ManualClock,
+    pause: Callable[[float], Awaitable[None]],
+) -> Desk:
+    """Another process, over the same state."""
+    return Desk(crosstrade, store, policy, clock=clock, pause=pause)
+
+
+def exits(world: World) -> list[tuple[str, int]]:
+    """Every order that can still fill: its type and its size."""
+    return [(str(order.terms.order_type), order.terms.quantity) for order in world.sim.exchange.live_orders("Sim101")]
+
+
+async def test_one_call_and_one_yes_bring_entry_stop_and_target(
+    assistant: Assistant, world: World, person: Person
+) -> None:
+    told = await assistant.buys(2, **EXITS)
+    assert (told.status, told.position_after, world.net()) == ("filled", 2, 2), told.text
+    fill = told.average_fill_price
+    assert exits(world) == [("StopMarket", 2), ("Limit", 2)]
+    assert f"stop 2 of 2 at {fill - 10:g} (-100.00); target 2 of 2 at {fill + 20:g} (+200.00)" in told.text
+    assert "s after the fill was seen: stop loss 2" in told.reasons_text
+    (question,) = person.asked
+    for said in (
+        "stop 10 points, target 20 points",
+        "Risk 100.00 (USD, over 40 ticks to the stop)",
+        "2.0 times the risk",
+    ):
+        assert said in question
+    assert "CLOSED at the market" in question
+    assert "only while ct-mcp runs" in question
+
+
+async def test_stop_and_target_are_one_group(assistant: Assistant, world: World) -> None:
+    await assistant.buys(2, **EXITS)
+    stop, target = world.sim.exchange.live_orders("Sim101")
+    assert stop.labels.oco_id == target.labels.oco_id
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"stop_loss": "far"}, "where an exit is to stand is said as"),
+        ({"stop_loss": "break-even"}, "an entry has no break-even yet"),
+        ({"stop_loss": "0 points"}, "a distance of nothing"),
+        ({"take_profit": "1 at 10 points, 20 points"}, "each with its contracts"),
+        ({"risk": 100, "stop_loss": "10 points"}, "exactly one of quantity and risk"),
+    ],
+)
+async def test_what_cannot_be_read_sends_nothing(
+    assistant: Assistant, world: World, given: dict[str, Any], said: str
+) -> None:
+    told = await assistant.buys(2, **given)
+    assert told.is_error
+    assert said in told.text
+    assert "nothing was sent" in told.text.lower()
+    assert world.writes() == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        ({"stop_loss": lambda world: world.price(40)}, "STOP_LOSS_ON_WRONG_SIDE"),
+        ({"take_profit": lambda world: world.price(-40)}, "TAKE_PROFIT_ON_WRONG_SIDE"),
+        ({"stop_loss": lambda world: world.price(-40) + 0.1}, "PRICE_OFF_TICK"),
+        ({"take_profit": lambda _: "1 at 10 points, 2 at 20 points"}, "BRACKET_QUANTITIES"),
+        ({"stop_loss": lambda _: "10 points", "atm_strategy": lambda _: "AtmStrategyTemplate"}, "BRACKET_WITH_ATM"),
+        ({"stop_loss": lambda _: "10 points", "flatten_first": lambda _: True}, "BRACKET_WITH_FLATTEN_FIRST"),
+        ({"stop_loss": lambda _: "60 points"}, "OPEN_RISK_EXCEEDS_DAY"),
+    ],
+)
+async def test_exits_that_do_not_fit_are_denied(
+    assistant: Assistant, world: World, given: dict[str, Callable[[World], Any]], code: str
+) -> None:
+    told = await assistant.buys(2, **{name: make(world) for name, make in given.items()})
+    assert told.status == "denied", told.text
+    assert code in told.reasons_text
+    assert world.writes() == 0
+
+
+async def test_an_order_that_leaves_gets_no_stop(assistant: Assistant, world: World) -> None:
+    await assistant.buys(2)
+    world.later()
+    told = await assistant.buys(1, action="SELL", stop_loss="10 points")
+    assert "BRACKET_ON_EXIT" in told.reasons_text
+
+
+async def test_several_targets_get_a_stop_each(assistant: Assistant, world: World) -> None:
+    told = await assistant.buys(3, stop_loss="10 points", take_profit="1 at 10 points, 2 at 20 points")
+    assert told.status == "filled", told.text
+    assert sorted(exits(world)) == [("Limit", 1), ("Limit", 2), ("StopMarket", 1), ("StopMarket", 2)]
+    groups = [order.labels.oco_id for order in world.sim.exchange.live_orders("Sim101")]
+    assert len(set(groups)) == 2
+
+
+async def test_the_size_comes_from_what_may_be_lost(assistant: Assistant, world: World, person: Person) -> None:
+    told = await assistant.buys(None, risk=170, stop_loss="10 points")
+    assert (told.status, world.net()) == ("filled", 3), told.text
+    assert "Size from risk: 3 contracts for at most 170.00" in person.asked[0]
+
+
+async def test_a_risk_that_fits_no_contract_names_the_micros_that_do(assistant: Assistant, world: World) -> None:
+    told = await assistant.buys(None, instrument="ES", risk=200, stop_loss="10 points")
+    assert told.is_error
+    assert "1 ES 09-26 risks 500.00 over 40 ticks to the stop; 4 MES would risk 200.00" in told.text
+    assert world.writes() == 0
+
+
+def at_the_second_order(wire: Wire, do: Callable[[], None]) -> None:
+    """Do something right before the second order leaves, which is the stop of the first."""
+
+    def at_the_first() -> None:
+        wire.meanwhile["/orders/place"] = do
+
+    wire.meanwhile["/orders/place"] = at_the_first
+
+
+NO_STOP = [Fault.REFUSED_WITH_400, Fault.REFUSED_WITH_200, Fault.LATE_REJECT]
+
+
+@pytest.mark.parametrize("fault", NO_STOP)
+async def test_what_cannot_be_protected_is_closed_and_that_is_the_first_word(
+    assistant: Assistant, world: World, wire: Wire, store: SqliteStore, fault: Fault
+) -> None:
+    at_the_second_order(wire, lambda: world.sim.faults.arm(fault, rpc="PlaceOrder", times=1))
+    told = await assistant.buys(2, **EXITS)
+    assert told.text.startswith("CLOSED, since the stop could not be placed: 2 of the 2 MES 09-26 filled"), told.text
+    assert (world.net(), exits(world)) == (0, [])
+    kinds = [entry.kind for entry in await store.entries(50)]
+    assert EntryKind.UNPROTECTED in kinds
+
+
+async def test_a_stop_of_unknown_outcome_is_closed_after_the_deadline_and_may_still_come(
+    assistant: Assistant, world: World, wire: Wire
+) -> None:
+    lost = Fault.REQUEST_LOST_BEFORE_ACCEPT
+    at_the_second_order(wire, lambda: world.sim.faults.arm(lost, rpc="PlaceOrder", times=1))
+    told = await assistant.buys(2, **EXITS)
+    assert told.text.startswith("CLOSED, and what was sent may still come: 2 of the 2 MES 09-26 filled"), told.text
+    assert "of unknown outcome" in told.warnings_text
+    assert (world.net(), exits(world)) == (0, [])
+
+
+@pytest.mark.parametrize("fault", [Fault.ANSWER_LOST_AFTER_ACCEPT, Fault.TIMEOUT_AFTER_ACCEPT, Fault.HTML_PAGE])
+async def test_a_stop_whose_answer_was_lost_is_found_and_not_sent_again(
+    assistant: Assistant, world: World, wire: Wire, fault: Fault
+) -> None:
+    at_the_second_order(wire, lambda: world.sim.faults.arm(fault, rpc="PlaceOrder", times=1))
+    told = await assistant.buys(2, **EXITS)
+    assert told.status == "filled", told.text
+    assert exits(world) == [("StopMarket", 2), ("Limit", 2)]
+    assert world.net() == 2
+
+
+async def test_a_target_that_is_refused_leaves_the_stop_and_is_told(
+    assistant: Assistant, world: World, wire: Wire
+) -> None:
+    def at_the_target() -> None:
+        at_the_second_order(wire, lambda: world.sim.faults.arm(Fault.REFUSED_WITH_400, rpc="PlaceOrder", times=1))
+
+    wire.meanwhile["/orders/place"] = at_the_target
+    told = await assistant.buys(2, **EXITS)
+    assert exits(world) == [("StopMarket", 2)]
+    assert "the target is not seen standing, the stop does" in told.warnings_text
+
+
+class TestWhereThePersonIsToldAlone:
+    """With ``if_unprotected = "tell"``."""
+
+    @pytest.fixture
+    def policy(self) -> Policy:
+        """Nothing is closed."""
+        return Policy(protection=Protection(if_unprotected=IfUnprotected.TELL))
+
+    async def test_nothing_more_is_sent(
+        self, assistant: Assistant, world: World, wire: Wire, person: Person, desk: Desk
+    ) -> None:
+        at_the_second_order(wire, lambda: world.sim.faults.arm(Fault.REFUSED_WITH_400, rpc="PlaceOrder", times=1))
+        told = await assistant.buys(2, **EXITS)
+        assert told.text.startswith("UNPROTECTED: 2 of the 2 MES 09-26 filled stand without a stop"), told.text
+        assert "tell the person now" in told.next_step
+        assert "you are told, and nothing is sent" in person.asked[0]
+        sent = world.writes()
+        await desk.exit_watch.look()
+        assert (world.writes(), world.net()) == (sent, 2)
+
+
+async def test_a_stop_that_the_market_has_passed_closes_at_once(assistant: Assistant, world: World, wire: Wire) -> None:
+    told = await assistant.buys(2, stop_loss=world.price(-1))
+    assert world.net() == 0 or exits(world) == [("StopMarket", 2)], told.text
+
+
+async def test_a_part_that_fills_is_protected_and_grows_with_the_entry(
+    assistant: Assistant, world: World, desk: Desk
+) -> None:
+    world.sim.faults.arm(Fault.PARTIAL_FILL_STUCK, rpc="PlaceOrder", times=1)
+    told = await assistant.buys(4, **EXITS)
+    assert (world.net(), told.filled_quantity) == (2, 2), told.text
+    assert exits(world)[1:] == [("StopMarket", 2), ("Limit", 2)]
+    world.sim.faults.disarm()
+    world.later(5)
+    await desk.exit_watch.look()
+    assert world.net() == 4
+    assert exits(world) == [("StopMarket", 2), ("Limit", 2)] * 2
+
+
+async def test_a_resting_entry_gets_its_exits_when_it_fills(
+    assistant: Assistant, world: World, desk: Desk, store: SqliteStore
+) -> None:
+    told = await assistant.buys(2, order_type="LIMIT", limit_price=world.price(-8), **EXITS)
+    assert told.status == "working"
+    assert "only while ct-mcp runs" in told.text
+    await desk.exit_watch.look()
+    assert [kind for kind, _ in exits(world)] == ["Limit"]
+    fills(world)
+    await desk.exit_watch.look()
+    assert sorted(exits(world)) == [("Limit", 2), ("StopMarket", 2)]
+    world.later(30)
+    await desk.exit_watch.look()
+    assert len(exits(world)) == 2
+
+
+def fills(world: World) -> None:
+    """Wait until the market has come to what rests."""
+    for _ in range(400):
+        if world.net():
+            return
+        world.later(30)
+    raise AssertionError("the market did not come to the order")
+
+
+async def test_an_entry_that_is_cancelled_is_owed_nothing(
+    assistant: Assistant, world: World, desk: Desk, store: SqliteStore
+) -> None:
+    told = await assistant.buys(2, order_type="LIMIT", limit_price=world.price(-40), **EXITS)
+    await assistant.call("cancel_order", account="Sim101", order_id=told.order_id)
+    world.later(5)
+    await desk.exit_watch.look()
+    assert await store.duties() == ()
+    assert exits(world) == []
+
+
+async def test_another_process_takes_up_what_was_owed(
+    assistant: Assistant, world: World, desk: Desk, another_desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def dies(_: object, duty: Duty, entry: Order) -> tuple[Order, Kept]:
+        return entry, Kept()
+
+    monkeypatch.setattr(ExitKeeper, "follow", dies)
+    await assistant.buys(2, **EXITS)
+    assert (world.net(), exits(world)) == (2, [])
+    await another_desk.exit_watch.look()
+    assert exits(world) == [("StopMarket", 2), ("Limit", 2)]
+
+
+async def test_two_that_look_at_once_place_one_pair(
+    assistant: Assistant, world: World, desk: Desk, another_desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def dies(_: object, duty: Duty, entry: Order) -> tuple[Order, Kept]:
+        return entry, Kept()
+
+    monkeypatch.setattr(ExitKeeper, "follow", dies)
+    monkeypatch.setattr(SqliteStore, "take_lease", Alone().take_lease)
+    await assistant.buys(2, **EXITS)
+    async with anyio.create_task_group() as both:
+        both.start_soon(desk.exit_watch.look)
+        both.start_soon(another_desk.exit_watch.look)
+    assert sorted(exits(world)) == [("Limit", 2), ("StopMarket", 2)]
+
+
+async def test_exits_that_outlive_their_position_are_cancelled(
+    assistant: Assistant, world: World, desk: Desk, store: SqliteStore
+) -> None:
+    await assistant.buys(2, **EXITS)
+    contract = world.sim.market.front("MES", world.clock())
+    terms = OrderTerms(contract, Action.SELL, 2, SimOrderType.MARKET)
+    world.sim.exchange.submit(world.sim.exchange.accounts["Sim101"], terms, OrderLabels(), world.clock())
+    world.later(3)
+    assert (world.net(), len(exits(world))) == (0, 2)
+    for _ in range(3):
+        world.later(16)
+        await desk.exit_watch.look()
+    world.later(3)
+    assert exits(world) == []
+    await desk.exit_watch.look()
+    assert await store.duties() == ()
+
+
+async def test_a_flatten_takes_the_exits_along(assistant: Assistant, world: World, desk: Desk) -> None:
+    await assistant.buys(2, **EXITS)
+    told = await assistant.call("flatten", account="Sim101", instrument="MES")
+    assert told.status == "flat", told.text
+    assert exits(world) == []
+
+
+class TestWhereAStopIsRequired:
+    """With ``require_stop = true``."""
+
+    @pytest.fixture
+    def policy(self) -> Policy:
+        """Nothing opens bare."""
+        return Policy(protection=Protection(require_stop=True))
+
+    async def test_nothing_opens_without_one(self, assistant: Assistant, world: World) -> None:
+        told = await assistant.buys(1)
+        assert (
+            "STOP_REQUIRED: require_stop=true, stop_loss=none; place_order with stop_loss brings one"
+            in told.reasons_text
+        )
+        assert (await assistant.buys(1, stop_loss="10 points")).status == "filled"
+        world.later()
+        assert (await assistant.call("close_position", account="Sim101", instrument="MES")).status == "flat"
+
+
+async def test_the_room_of_the_day_counts_the_stops_of_what_is_open(assistant: Assistant, world: World) -> None:
+    assert (await assistant.buys(4, stop_loss="15 points")).status == "filled"
+    world.later()
+    told = await assistant.buys(4, stop_loss="15 points")
+    assert "OPEN_RISK_EXCEEDS_DAY: stop-out=300" in told.reasons_text, told.text
