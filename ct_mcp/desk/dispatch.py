@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from ct_mcp.desk.execution import CommandExecution
 from ct_mcp.desk.handlers.brackets import protect
-from ct_mcp.desk.handlers.entries import place_entry
+from ct_mcp.desk.handlers.entries import place_by_template, place_entry
 from ct_mcp.desk.handlers.exits import cancel, cancel_all, close, flatten
 from ct_mcp.desk.handlers.orders import change, place, replace_order, reverse
 from ct_mcp.desk.handlers.strategies import disable, enable, end, start
@@ -55,7 +55,14 @@ async def send(execution: CommandExecution) -> Outcome:
         BudgetExhausted: It was not sent, since our own request budget is empty.
     """
     command = execution.review.command
-    if isinstance(command, PlaceOrder) and command.bracket is not None:
-        return await execution.with_outstanding(await place_entry(execution, command))
-    outcome = await HANDLERS[type(command)](execution, command)
+    outcome = await _handler(command)(execution, command)
     return outcome if is_exit_of_entry(command) else await execution.with_outstanding(outcome)
+
+
+def _handler(command: Command) -> Handler:
+    """Of orders those apart that get exits as they fill."""
+    if isinstance(command, PlaceOrder) and command.bracket is not None:
+        return place_entry
+    if isinstance(command, PlaceOrder) and command.atm_strategy is not None and not command.flatten_first:
+        return place_by_template
+    return HANDLERS[type(command)]

@@ -14,6 +14,7 @@ from ct_mcp.domain.duty import Duty
 from ct_mcp.domain.order import Order
 from ct_mcp.guard.policy import IfUnprotected, Policy, Protection
 from ct_mcp.simulator.clock import ManualClock
+from ct_mcp.simulator.exchange import Exchange
 from ct_mcp.simulator.faults import Fault
 from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, SimOrderType
 from ct_mcp.store.journal import EntryKind
@@ -347,3 +348,19 @@ async def test_the_room_of_the_day_counts_the_stops_of_what_is_open(assistant: A
     world.later()
     told = await assistant.buys(4, stop_loss="15 points")
     assert "OPEN_RISK_EXCEEDS_DAY: stop-out=300" in told.reasons_text, told.text
+
+
+async def test_the_legs_of_a_template_are_read_back(assistant: Assistant, world: World) -> None:
+    told = await assistant.buys(2, atm_strategy="Day 20x40")
+    assert (told.status, told.position_after) == ("filled", 2), told.text
+    assert "stop 2 of 2 at" in told.text
+    assert "UNPROTECTED" not in told.text
+
+
+async def test_a_template_that_brings_no_stop_is_cried_out(
+    assistant: Assistant, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Exchange, "_protect", lambda *_: None)
+    told = await assistant.buys(2, atm_strategy="Day 20x40")
+    assert told.text.startswith("UNPROTECTED: 2 of the 2 contracts held in MES 09-26 stand without a stop"), told.text
+    assert "protect it with protect_position" in told.next_step

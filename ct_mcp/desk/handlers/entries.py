@@ -1,16 +1,18 @@
-"""Sends an entry that was approved with exits, and gives its fills their stop and targets before anything is told.
+"""Sends an entry that gets exits, ours or those of an ATM template, and says whether they stand behind what filled.
 
-It stands alone, since whoever keeps the exits sends them by the handler of plain orders.
+Apart from `desk/handlers/orders.py`, since whoever keeps the exits sends them by the handler of plain orders.
 """
 
 from dataclasses import replace
 
+from ct_mcp.desk import readback
 from ct_mcp.desk.execution import CommandExecution
-from ct_mcp.desk.handlers.orders import found, that_must_stand
+from ct_mcp.desk.handlers.orders import found, place, that_must_stand
 from ct_mcp.desk.outcome import Kept, Outcome
-from ct_mcp.desk.polling import has_come_to_rest
+from ct_mcp.desk.polling import Baseline, has_come_to_rest
 from ct_mcp.desk.readback import LOOK_AGAIN
 from ct_mcp.desk.remedies import TELL_NOW
+from ct_mcp.desk.stops import alarm_of, covers_of, mending
 from ct_mcp.domain.commands import PlaceOrder
 from ct_mcp.domain.order import Order
 
@@ -37,6 +39,32 @@ async def place_entry(execution: CommandExecution, order: PlaceOrder) -> Outcome
         seen, kept = await keeper.follow(duty, seen)
         execution.journal.being_told.discard(execution.own_id)
     return with_exits(await execution.report_order(outcome, seen), kept, seen)
+
+
+async def place_by_template(execution: CommandExecution, order: PlaceOrder) -> Outcome:
+    """Place one order whose exits NinjaTrader makes by a template, and wait until a stop stands behind what filled.
+
+    What a template holds nobody tells, so its legs are told as they are read: whether a stop stands at all, and for
+    how many contracts.
+    """
+    told = await place(execution, order)
+    if not told.filled_quantity:
+        return told
+    book = await execution.urgent_poller.book(
+        order.account, order.instrument, lambda book: not alarm_of(book.positions, book.orders), Baseline()
+    )
+    if book is None:
+        unread = "whether the ATM template has brought a stop could not be read"
+        return replace(told, warnings=(unread, *told.warnings), next_step=LOOK_AGAIN)
+    told = readback.with_standing(told, execution.review, book, execution.contracts)
+    cry = alarm_of(book.positions, book.orders)
+    if not cry:
+        return told
+    step = "; ".join(
+        (TELL_NOW, *(mending(cover, None, book.orders) for cover in covers_of(book.positions, book.orders)))
+    )
+    alarm = f"{cry}; the ATM template has brought no stop for it that is seen"
+    return replace(told, alarm=alarm, next_step=step)
 
 
 def _has_moved(order: Order) -> bool:

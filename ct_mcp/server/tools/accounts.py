@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from mcp_types import CallToolResult
 from pydantic import Field
 
 from ct_mcp.domain.account import Account, Watermarks
 from ct_mcp.domain.market import trading_day
+from ct_mcp.guard.context import RiskContext
 from ct_mcp.server.context import ToolContext, query_of
 from ct_mcp.server.format import (
     ReadResult,
@@ -26,6 +27,9 @@ from ct_mcp.server.format import (
 from ct_mcp.server.queries import Query, TradingStatus, blocked_reason, read_accounts, time_limit
 from ct_mcp.server.tools.forms import AccountName, Skip
 from ct_mcp.text import count, iso, money, signed_money
+
+if TYPE_CHECKING:  # the rules come with the first call
+    from ct_mcp.guard.room import DayRoom
 
 
 class AccountView(ToolResult):
@@ -144,6 +148,7 @@ class AccountResult(ReadResult):
     commission: float | None
     max_day_loss: float = Field(description="Our limit, from the policy.")
     room_to_max_day_loss: float | None = Field(description="What may still be lost before it; 0 once reached.")
+    room_beside_open_stops: float | None = Field(description="The same, once every open stop was hit.")
     day_loss_reached: bool | None = Field(description="It was reached in this session, and stays so until it rolls.")
     own_daily_loss_limit: float | None = Field(description="The account's own; 0 where it has none.")
     room_to_own_limit: float | None
@@ -166,6 +171,7 @@ class AccountReport:
     blocked_reason: str
     max_day_loss: Decimal
     day_loss_reached: bool | None
+    room: "DayRoom | None" = None
 
 
 @time_limit()
@@ -184,12 +190,24 @@ async def read_account(query: Query, account: str) -> AccountReport:
     await query.note_outstanding(found.name)
     today = trading_day(desk.clock())
     return AccountReport(
+        room=await _room_of(query, found),
         account=found,
         marks=await query.attempt("high-water marks", live.watermarks(found.name)),
         blocked_reason=await blocked_reason(query, found),
         max_day_loss=desk.policy.for_(found.name, None).limits.max_day_loss,
         day_loss_reached=await query.attempt("the day's loss", desk.store.day_loss(found.name, today)),
     )
+
+
+async def _room_of(query: Query, account: Account) -> "DayRoom | None":
+    """Reckon what the day has left beside the stops of what is open; None where that could not be read."""
+    from ct_mcp.guard.room import day_room  # noqa: PLC0415  # the rules come with the first call
+
+    positions = await query.attempt("positions", query.live.positions(account.name))
+    orders = await query.attempt("orders", query.live.orders(account.name, active_only=True))
+    contracts = query.desk.contexts.contracts
+    context = RiskContext(query.desk.clock(), account, positions, orders, contracts=contracts)
+    return day_room(context, query.desk.policy.for_(account.name, None))
 
 
 def account_result(report: AccountReport, notes: list[str], now: datetime) -> CallToolResult:
@@ -207,13 +225,14 @@ def account_result(report: AccountReport, notes: list[str], now: datetime) -> Ca
         max_day_loss=float(report.max_day_loss),
         day_loss_reached=report.day_loss_reached,
         room_to_max_day_loss=0.0 if report.day_loss_reached else _room_left(report.max_day_loss, balances.day_pnl),
+        room_beside_open_stops=None if report.room is None else to_float(max(Decimal(0), report.room.free)),
         own_daily_loss_limit=to_float(balances.daily_loss_limit),
         room_to_own_limit=_room_left(balances.daily_loss_limit or None, balances.day_pnl),
         marks_source=_marks_source(report.marks),
         **{name: to_float(getattr(balances, name)) for name in _BALANCES},
         **_marks_of(report.marks or Watermarks(account.name)),
     )
-    return tool_result(_account_text(structure, marks_are_read=report.marks is not None), structure)
+    return tool_result(_account_text(structure, report), structure)
 
 
 def _marks_of(marks: Watermarks) -> dict[str, float | None]:
@@ -243,7 +262,7 @@ def _marks_source(marks: Watermarks | None) -> str:
     return "CrossTrade's session memory, of unknown age"
 
 
-def _account_text(it: AccountResult, *, marks_are_read: bool) -> str:
+def _account_text(it: AccountResult, report: AccountReport) -> str:
     return join_lines(
         (
             f"{it.account}  {it.kind}  connection {it.connection or 'unknown'}, read {it.read_at}",
@@ -256,9 +275,10 @@ def _account_text(it: AccountResult, *, marks_are_read: bool) -> str:
             f" (gross {signed_money(it.gross_realized_pnl)}, commission {money(it.commission)}{_fees(it)}),"
             f" unrealized {signed_money(it.unrealized_pnl)}",
             f"room to our day's loss limit of {money(it.max_day_loss)}: {money(it.room_to_max_day_loss)}{_reached(it)}",
+            _beside_stops(report.room),
             _own_limit(it),
             f"trailing max drawdown as NinjaTrader reports it: {money(it.trailing_max_drawdown)}",
-            *_marks_text(it, are_read=marks_are_read),
+            *_marks_text(it, are_read=report.marks is not None),
             *note_lines(it.notes),
         )
     )
@@ -270,6 +290,17 @@ def _fees(it: AccountResult) -> str:
         return ""
     fees = round(it.gross_realized_pnl - it.commission - it.realized_pnl, 2)
     return f", other costs {money(fees)}" if fees > 0 else ""
+
+
+def _beside_stops(room: "DayRoom | None") -> str:
+    """What is left once every stop was hit; what stands without one cannot be counted, and is named."""
+    if room is None or not (room.open_stop_outs.loss or room.open_stop_outs.uncounted):
+        return ""
+    uncounted = ", ".join(room.open_stop_outs.uncounted)
+    bare = f"; not counted, without a known stop: {uncounted}" if uncounted else ""
+    return (
+        f"room beside the stops of what is open: {money(room.free)} ({money(room.open_stop_outs.loss)} to them){bare}"
+    )
 
 
 def _reached(it: AccountResult) -> str:

@@ -47,6 +47,9 @@ class PreviewResult(ReadResult):
     risk: float | None
     currency: str | None = Field(description="Of notional and risk: the contract's own; null where it is not known.")
     risk_ticks: int | None = Field(description="The distance that risk is taken over.")
+    risk_is_to_stop: bool = Field(description="To the stop_loss given; else over a distance that is set.")
+    gain: float | None = Field(description="At the targets, where they are for all of it.")
+    room_of_day: float | None = Field(description="What may still be lost today beside the stops of what is open.")
     reference_price: float | None
     bid: float | None
     ask: float | None
@@ -98,6 +101,8 @@ def preview_result(review: "Review", largest: "Largest | None", *, details: bool
         approval_needed=_APPROVALS[approval].format(approve=command("approve")),
         currency=figures.currency,
         risk_ticks=figures.risk_ticks or None,
+        risk_is_to_stop=figures.has_stop,
+        room_of_day=_room_of_day(review),
         quote_age_seconds=None if context.quote is None else age_seconds(context.quote.at, context.now),
         position_now=figures.position_now,
         position_after=figures.position_after,
@@ -121,10 +126,19 @@ def _room(review: "Review") -> int | None:
     return max(0, review.policy.limits.max_position_contracts - taken)
 
 
+def _room_of_day(review: "Review") -> float | None:
+    """What the day has left beside the stop-outs of what is open and working."""
+    from ct_mcp.guard.room import day_room  # noqa: PLC0415  # the rules come with the first call
+
+    room = day_room(review.context, review.policy)
+    return None if room is None else to_float(room.free)
+
+
 def _amounts(figures: "OrderFigures") -> dict[str, float | None]:
     amounts: dict[str, Decimal | None] = {
         "notional": figures.notional,
         "risk": figures.risk,
+        "gain": figures.gain,
         "reference_price": figures.reference_price,
         "bid": figures.bid,
         "ask": figures.ask,
@@ -162,7 +176,8 @@ def _preview_text(it: PreviewResult, figures: "OrderFigures", *, details: bool) 
             "" if it.room_in_position is None else f"room to the position limit: {it.room_in_position} in all",
             f"approval needed: {it.approval_needed}",
             f"notional {money(it.notional)}, risk {money(it.risk)} over {it.risk_ticks or 'unknown'} ticks"
-            f" ({it.currency or 'currency unknown'})",
+            f"{' to the stop' if it.risk_is_to_stop else ''}{_gain(it)} ({it.currency or 'currency unknown'})",
+            "" if it.room_of_day is None else f"left of the day beside open stops: {money(it.room_of_day)}",
             f"market {format_price(it.reference_price)}, bid {format_price(it.bid)}, ask {format_price(it.ask)},"
             f" quote {aged(it.quote_age_seconds)}{_distance(it)}",
             f"position {contracts(it.position_now)} now, {contracts(it.position_after)} after; where open orders fill"
@@ -172,6 +187,10 @@ def _preview_text(it: PreviewResult, figures: "OrderFigures", *, details: bool) 
             "simulated: no real money can move" if it.simulated else "a real account",
         )
     )
+
+
+def _gain(it: PreviewResult) -> str:
+    return "" if it.gain is None else f", gain {money(it.gain)} at the targets"
 
 
 def _distance(it: PreviewResult) -> str:
