@@ -7,9 +7,10 @@ from ct_mcp.cli.demo_tour import CALL_SECONDS, ToolAnswer, Tour, TourMismatch, T
 
 _ACCOUNT = {"account": "Sim101"}
 _CONTRACTS = 2
+_EXITS = {"stop_loss": "10 points", "take_profit": "20 points"}
 _TOO_MANY = 50
 _BARS = 24
-_ENTRIES = 20
+_ENTRIES = 40
 
 # What the journal has to tell of each ticket, oldest first.
 _STORIES = {
@@ -74,13 +75,16 @@ async def approved(tour: Tour) -> str:
         answer = await _proposed(tour)
     answer.expect(status="filled", sent=True, filled_quantity=_CONTRACTS, position_after=_CONTRACTS)
     tour.tickets["order"] = answer.facts["ticket_id"]
-    return f"sent once, filled {_CONTRACTS} at {answer.facts['average_fill_price']:g}, as read back from the account"
+    legs = [line for line in answer.facts["reasons"] if line.startswith("protected ")]
+    if not legs:
+        raise TourMismatch(f"expected a stop and a target behind the fill, found {answer.text}")
+    return f"sent once, filled {_CONTRACTS} at {answer.facts['average_fill_price']:g}, as read back; {legs[0]}"
 
 
 async def _proposed(tour: Tour) -> ToolAnswer:
     person = tour.answerer.person
     patience = CALL_SECONDS + (person.patience_seconds if person else 0.0)
-    return await tour.ask("place_order", _order(_CONTRACTS), patience=patience)
+    return await tour.ask("place_order", {**_order(_CONTRACTS), **_EXITS}, patience=patience)
 
 
 async def held(tour: Tour) -> str:
@@ -89,7 +93,10 @@ async def held(tour: Tour) -> str:
     found = [(row["direction"], row["quantity"], row["instrument"].split()[0]) for row in answer.facts["positions"]]
     if found != [("LONG", _CONTRACTS, "MES")]:
         raise TourMismatch(f"expected one position, LONG {_CONTRACTS} MES, found {found}.")
-    return "the position agrees with the fill"
+    (row,) = answer.facts["positions"]
+    if row["contracts_without_stop"]:
+        raise TourMismatch(f"expected a stop behind every contract, found {answer.text}")
+    return "the position agrees with the fill, and its stop and target stand"
 
 
 async def flat(tour: Tour) -> str:
@@ -123,7 +130,9 @@ STEPS = (
     TourStep("Bars", "A compact table, since what an assistant reads costs tokens on every turn.", bars),
     TourStep("An order that is too big", "Hard limits stand beneath every approval: no yes can pass them.", denied),
     TourStep(
-        "An order, and your yes", "The assistant cannot give it: the text to type stands in the question.", approved
+        "An order with its stop and target, and your yes",
+        "The assistant cannot give it: the text to type stands in the question.",
+        approved,
     ),
     TourStep("What is held now", "Filled means that the account says so, not that it was sent.", held),
     TourStep("Flat", "No limit hinders leaving, and flat is said only when it was read.", flat),

@@ -36,7 +36,16 @@ from ct_mcp.text import command, count, parse_span
 OUTCOMES = ("filled", "partly filled", "working", "cancelled", "rejected", "took effect", "never arrived")
 # As long as a request may live, its own server is still waiting for the answer, and knows more than anybody.
 _UNDER_WAY_SECONDS = 60.0
-_BAD = frozenset({EntryKind.DENIED, EntryKind.UNKNOWN, EntryKind.SUSPICIOUS, EntryKind.PIN_WRONG, EntryKind.HALTED})
+_BAD = frozenset(
+    {
+        EntryKind.DENIED,
+        EntryKind.UNKNOWN,
+        EntryKind.UNPROTECTED,
+        EntryKind.SUSPICIOUS,
+        EntryKind.PIN_WRONG,
+        EntryKind.HALTED,
+    }
+)
 _INDENT = " " * 23
 # What a rule or the service said gets a line of its own in the list; the rest is short.
 _ON_LINES_OF_THEIR_OWN = frozenset({"denied", "reason", "warning"})

@@ -51,6 +51,8 @@ WORDS = {
     EntryKind.ARMED: "Armed",
     EntryKind.DISARMED: "Disarmed",
     EntryKind.DAY_LOSS: "The day's loss limit was reached",
+    EntryKind.PROTECTED: "The exits of an entry",
+    EntryKind.UNPROTECTED: "Not protected in time",
     EntryKind.SUSPICIOUS: "Suspicious",
     EntryKind.PIN_SET: "The PIN was set",
     EntryKind.PIN_WRONG: "A wrong PIN",

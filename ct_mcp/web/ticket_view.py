@@ -208,6 +208,8 @@ _KINDS = {
     EntryKind.ANSWERED: "Read back",
     EntryKind.READ_BACK: "Read back",
     EntryKind.DENIED: "Denied by the rules, nothing was sent",
+    EntryKind.PROTECTED: "The exits of the entry",
+    EntryKind.UNPROTECTED: "NOT PROTECTED in time",
     EntryKind.SUSPICIOUS: "Suspicious",
     EntryKind.UNKNOWN: "Outcome unknown: look in NinjaTrader",
 }

@@ -17,7 +17,7 @@ from tests.contract.real_clients.journey import Seen, walk
 from tests.contract.real_clients.model import TOOLS
 from tests.contract.real_clients.search import searched
 
-HEAD = ("client", "version", "tools arrive", "proposed", "approved by", "filled", "told", "seconds")
+HEAD = ("client", "version", "tools arrive", "proposed", "approved by", "filled", "protected", "told", "seconds")
 _QUIET = ("--no-audit", "--no-fund", "--loglevel=error")
 _SCREEN = 1500
 

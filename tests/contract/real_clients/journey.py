@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.contract.real_clients.clients import ENTER, Client, Room, Typed
 from tests.contract.real_clients.model import TOOLS, Heard, Script, scripted_model
-from tests.contract.real_clients.script import next_step
+from tests.contract.real_clients.script import CONTRACTS, next_step
 from tests.contract.real_clients.terminal import Terminal
 
 _COMMAND_SECONDS = 90
@@ -31,6 +31,7 @@ class Seen:
     proposed: bool = False
     approved: str = ""
     filled: bool = False
+    protected: bool = False
     told: bool = False
     seconds: float = 0.0
     trouble: str = ""
@@ -42,6 +43,7 @@ class Seen:
             "no order was proposed": self.proposed,
             f"no yes came by the {client.approves}": self.approved == client.approves,
             "nothing was filled": self.filled,
+            "stop and target were not seen to stand behind the fill": self.protected,
             "the model was not told of the fill": self.told,
         }
         return self.trouble or next((what for what, is_so in steps.items() if not is_so), "")
@@ -151,15 +153,22 @@ def _journal(room: Room, env: Mapping[str, str]) -> tuple[dict[str, Any], ...]:
 
 
 def _judged(said: Talk) -> Seen:
-    details: dict[str, Mapping[str, Any]] = {entry["kind"]: entry["detail"] for entry in said.journal}
+    order = [entry for entry in said.journal if entry["ticket_id"] == _first_ticket(said.journal)]
+    details: dict[str, Mapping[str, Any]] = {entry["kind"]: entry["detail"] for entry in order}
     answered = details.get("answered", {})
     return Seen(
         said.version,
         tools=len(said.heard.tools),
         proposed="proposed" in details,
         approved=str(details.get("approved", {}).get("by", "")),
-        filled=answered.get("status") == "filled" and answered.get("filled") == 1,
+        filled=answered.get("status") == "filled" and answered.get("filled") == CONTRACTS,
+        protected="protected" in details and "unprotected" not in details,
         told="filled" in said.heard.last_words.lower(),
         seconds=said.seconds,
         trouble=said.trouble,
     )
+
+
+def _first_ticket(journal: Sequence[Mapping[str, Any]]) -> str | None:
+    """Give the ticket that was proposed first; the exits of its order have tickets of their own."""
+    return next((entry["ticket_id"] for entry in journal if entry["kind"] == "proposed"), None)

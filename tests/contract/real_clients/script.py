@@ -10,8 +10,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-PROMPT = "Buy one MES in Sim101 with ct-mcp, at market."
-ORDER = {"account": "Sim101", "instrument": "MES", "action": "BUY", "quantity": 1, "order_type": "MARKET"}
+PROMPT = "Buy 2 MES in Sim101 with ct-mcp, at market, stop 10 points, target 20 points."
+CONTRACTS = 2
+ORDER = {
+    "account": "Sim101",
+    "instrument": "MES",
+    "action": "BUY",
+    "quantity": CONTRACTS,
+    "order_type": "MARKET",
+    "stop_loss": "10 points",
+    "take_profit": "20 points",
+}
 LAST_WORDS = "That is what ct-mcp told me"
 MOST_CONFIRMS = 8
 """A ticket lives for ninety seconds, and a call waits for a part of them."""
