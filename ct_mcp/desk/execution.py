@@ -166,10 +166,12 @@ class CommandExecution:
             return replace(outcome, status=Status.UNKNOWN, next_step=readback.LOOK_AGAIN)
         return outcome
 
-    async def report_order(self, outcome: Outcome, seen: Order | None) -> Outcome:
-        """Say what one order has come to, with the position that is held now, and write it down."""
+    async def report_order(
+        self, outcome: Outcome, seen: Order | None, finish: Callable[[Outcome], Outcome] = lambda told: told
+    ) -> Outcome:
+        """Say what one order has come to, with the position that is held now, and write it down as it is finished."""
         if seen is None:
-            return await self.record(readback.unseen(outcome, "it could not be seen in the account yet"))
+            return await self.record(finish(readback.unseen(outcome, "it could not be seen in the account yet")))
         told = readback.from_order(outcome, seen)
         shown = True
         if told.status in (Status.CANCELLED, Status.REJECTED):
@@ -182,7 +184,7 @@ class CommandExecution:
             expected = _expected(self.review, seen)
             told = readback.with_position(told, net, expected)
             shown = expected is None or is_shown(starts_of(self.review.effect, self.review.context), seen, net)
-        return await self.record(told, is_shown=shown)
+        return await self.record(finish(told), is_shown=shown)
 
     async def with_what_stands(self, outcome: Outcome, instrument: Instrument | None) -> Outcome:
         """Read position and orders once more, and say what stands now and whether a stop was lost.
@@ -332,6 +334,7 @@ def _told(outcome: Outcome) -> dict[str, object]:
     said: dict[str, object] = {
         "average_fill_price": outcome.average_fill_price,
         "position_after": outcome.position_after,
+        "alarm": outcome.alarm,
         "reasons": outcome.reasons,
         "warnings": outcome.warnings,
         "next_step": outcome.next_step,

@@ -122,7 +122,7 @@ class ExitWatch:
             entry = await self.keeper.poller.look(duty.account, named)
         if entry is None:
             entry = await self.keeper.poller.find_once(duty.account, duty.own_id)
-        if entry is not None and (entry.instrument, entry.action) == (duty.order.instrument, duty.order.action):
+        if entry is not None and _is_it(entry, duty):
             await self.keeper.keep(duty, entry)
 
     # 4: exits that stand
@@ -166,3 +166,11 @@ class ExitWatch:
                 if told is not None and told.outcome is not None and told.outcome.status is not Status.REJECTED:
                     ids.add(told.outcome.order_id or ticket.own_id_of(number))
         return ids
+
+
+def _is_it(order: Order, duty: Duty) -> bool:
+    """Say whether an order is the entry: an answer may have named somebody else's. Its size may have been changed."""
+    wanted = duty.order
+    agrees = (order.instrument, order.action) == (wanted.instrument, wanted.action)
+    alike = order.order_type is wanted.order_type or not order.order_type.can_be_sent
+    return agrees and alike and order.own_id in (None, duty.own_id)

@@ -119,9 +119,16 @@ def _told(step: Step, entries: Sequence[Entry]) -> Outcome:
         average_fill_price=_price(detail.get("average_fill_price")),
         position_after=_whole(detail.get("position_after")),
         reasons=(*unread, *_words(detail.get("reasons")), *_words(detail.get("what")), *_standing(detail)),
+        alarm=_cried(entries),
         warnings=_words(detail.get("warnings")),
         next_step=sanitize(str(detail.get("next_step") or ""), longest=600),
     )
+
+
+def _cried(entries: Sequence[Entry]) -> str:
+    """Give what had to be read first of all when it was told; settling it later takes nothing back."""
+    cried = (entry.detail["alarm"] for entry in reversed(entries) if entry.detail.get("alarm"))
+    return sanitize(str(next(cried, "")), longest=600)
 
 
 def _status(entry: Entry) -> Status:

@@ -35,6 +35,7 @@ from ct_mcp.guard.rules.entry import (
     bracket_fits_the_order,
     exits_stand_on_their_sides,
     it_opens_with_a_stop,
+    replaced_entry_keeps_no_exits,
     stop_out_fits_into_the_day,
 )
 from ct_mcp.guard.rules.limits import (
@@ -201,6 +202,7 @@ RULES: tuple[Rule, ...] = (
     bracket_fits_the_order,
     exits_stand_on_their_sides,
     it_opens_with_a_stop,
+    replaced_entry_keeps_no_exits,
     strategy_is_started_with_readable_values,
     what_a_strategy_sends_is_its_own,
     contract_is_worth_what_it_was,

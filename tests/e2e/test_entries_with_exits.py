@@ -364,3 +364,39 @@ async def test_a_template_that_brings_no_stop_is_cried_out(
     told = await assistant.buys(2, atm_strategy="Day 20x40")
     assert told.text.startswith("UNPROTECTED: 2 of the 2 contracts held in MES 09-26 stand without a stop"), told.text
     assert "protect it with protect_position" in told.next_step
+
+
+async def test_who_asks_again_hears_what_became_of_the_exits(assistant: Assistant, world: World, wire: Wire) -> None:
+    at_the_second_order(wire, lambda: world.sim.faults.arm(Fault.REFUSED_WITH_400, rpc="PlaceOrder", times=1))
+    told = await assistant.buys(2, **EXITS)
+    again = await assistant.call("confirm_ticket", ticket_id=told.ticket_id)
+    assert again.text.startswith("CLOSED, since the stop could not be placed"), again.text
+
+
+async def test_replacing_an_entry_says_that_its_exits_stay_behind(
+    assistant: Assistant, world: World, person: Person
+) -> None:
+    told = await assistant.buys(1, order_type="LIMIT", limit_price=world.price(-40), **EXITS)
+    await assistant.call(
+        "replace_order",
+        account="Sim101",
+        order_id=told.order_id,
+        instrument="MES",
+        action="BUY",
+        quantity=1,
+        order_type="LIMIT",
+        limit_price=world.price(-44),
+    )
+    assert "what goes with the old order is not taken along: stop 10 points, target 20 points" in person.asked[-1]
+
+
+async def test_working_entries_count_with_their_stops_in_the_room_of_the_day(
+    assistant: Assistant, world: World
+) -> None:
+    price = world.price(-40)
+    told = await assistant.buys(4, order_type="LIMIT", limit_price=price, stop_loss="15 points")
+    assert told.status == "working", told.text
+    denied = await assistant.buys(4, order_type="LIMIT", limit_price=price, stop_loss="15 points", time_in_force="GTC")
+    assert (
+        "OPEN_RISK_EXCEEDS_DAY: stop-out=300, left of the day=500, stop-outs of what is open=300" in denied.reasons_text
+    )

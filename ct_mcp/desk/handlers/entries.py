@@ -38,7 +38,7 @@ async def place_entry(execution: CommandExecution, order: PlaceOrder) -> Outcome
             execution.journal.being_told.add(execution.own_id)
         seen, kept = await keeper.follow(duty, seen)
         execution.journal.being_told.discard(execution.own_id)
-    return with_exits(await execution.report_order(outcome, seen), kept, seen)
+    return await execution.report_order(outcome, seen, lambda told: with_exits(told, kept, seen))
 
 
 async def place_by_template(execution: CommandExecution, order: PlaceOrder) -> Outcome:

@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from ct_mcp.domain.bracket import stop_distance, target_distances
-from ct_mcp.domain.commands import PlaceOrder
+from ct_mcp.domain.commands import PlaceOrder, exits_in_words
 from ct_mcp.domain.order import is_whole_number
 from ct_mcp.guard.context import RiskContext
 from ct_mcp.guard.denial import DenialCode
@@ -22,6 +22,7 @@ from ct_mcp.guard.rule import (
     on_orders,
     on_orders_that_open,
     rule,
+    warning,
 )
 from ct_mcp.guard.rules.price import no_quote
 from ct_mcp.text import format_price, plain
@@ -77,6 +78,17 @@ def exits_stand_on_their_sides(order: PlaceOrder, context: RiskContext, _policy:
 
 def _ticks(distance: Decimal, tick: Decimal) -> str:
     return format_price(distance / tick)
+
+
+@rule("exits-stay-behind", "an entry is not replaced without its exits being named")
+def replaced_entry_keeps_no_exits(effect: Effect, context: RiskContext, _policy: Policy) -> RuleAnswer:
+    """What was to go with an entry is owed to that order, and not to the one that takes its place."""
+    gone = [order for order in effect.cancels or () if order.order_id in context.entries]
+    if not gone or not effect.takes_away_first:
+        return NotApplicable("takes the place of no entry that is owed exits")
+    owed = "; ".join(exits_in_words(context.entries[order.order_id]) for order in gone)
+    lost = f"what goes with the old order is not taken along: {owed}"
+    return Passed("replaced", warning("EXITS_NOT_TAKEN_ALONG", lost))
 
 
 @rule("stop-required", "it opens with a stop, where one is required")
