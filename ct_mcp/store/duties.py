@@ -77,7 +77,12 @@ def turn_duty(connection: Connection, duty: Duty, state: DutyState, entry: NewEn
     return True
 
 
-def names_of(connection: Connection, duty: Duty) -> Iterator[str]:
+def entries_owed(connection: Connection, account: str | None = None) -> dict[str, PlaceOrder]:
+    """Give the entries that are owed exits, or have them, by our order ids and by the service's."""
+    return {name: duty.order for duty in duties(connection, account) for name in _names_of(connection, duty)}
+
+
+def _names_of(connection: Connection, duty: Duty) -> Iterator[str]:
     """Give the ids of an entry: ours, and those that the service has named it by."""
     yield duty.own_id
     rows = connection.execute(_NAMED, (duty.ticket_id, duty.own_id))

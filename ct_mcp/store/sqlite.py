@@ -18,6 +18,7 @@ from anyio import CapacityLimiter, to_thread
 
 from ct_mcp.domain.account import Account
 from ct_mcp.domain.approval import Halt, Ticket
+from ct_mcp.domain.commands import PlaceOrder
 from ct_mcp.domain.duty import Duty, DutyPart, DutyState
 from ct_mcp.store import duties, journal_table, known_accounts, tickets, trading_state
 from ct_mcp.store.database import Database, prepare_state_file
@@ -183,6 +184,10 @@ class SqliteStore:
     async def duties(self, account: str | None = None) -> tuple[Duty, ...]:
         """List the entries that are owed exits, or whose exits stand, the oldest first."""
         return await self._read(duties.duties, account)
+
+    async def entries_owed(self, account: str | None = None) -> dict[str, PlaceOrder]:
+        """Give the entries that are owed exits, or have them, by our order ids and by the service's."""
+        return await self._read(duties.entries_owed, account)
 
     async def add_part(self, duty: Duty, ticket: Ticket, part: DutyPart) -> bool:
         """Keep the ticket of some exits of an entry, spent; True for exactly one caller."""

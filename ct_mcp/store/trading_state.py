@@ -13,7 +13,7 @@ from ct_mcp.domain.approval import Halt
 from ct_mcp.domain.commands import PlaceOrder
 from ct_mcp.domain.market import trading_day, trading_day_began
 from ct_mcp.store.codec import time_from_text, time_to_text
-from ct_mcp.store.duties import duties, names_of
+from ct_mcp.store.duties import entries_owed
 from ct_mcp.store.journal import EntryKind, LastIntent, NewEntry
 from ct_mcp.store.journal_table import append, last_intent, orders_sent
 
@@ -61,7 +61,7 @@ def recall(connection: Connection, account: str, fingerprint: str, now: datetime
         day_loss_reached=day_loss(connection, account, trading_day(now)),
         orders_last_minute=orders_sent(connection, account, now - timedelta(minutes=1)),
         orders_today=orders_sent(connection, account, trading_day_began(now)),
-        entries={name: duty.order for duty in duties(connection, account) for name in names_of(connection, duty)},
+        entries=entries_owed(connection, account),
     )
 
 

@@ -400,3 +400,9 @@ async def test_working_entries_count_with_their_stops_in_the_room_of_the_day(
     assert (
         "OPEN_RISK_EXCEEDS_DAY: stop-out=300, left of the day=500, stop-outs of what is open=300" in denied.reasons_text
     )
+
+
+async def test_a_list_of_orders_says_what_a_resting_entry_will_get(assistant: Assistant, world: World) -> None:
+    told = await assistant.buys(1, order_type="LIMIT", limit_price=world.price(-40), **EXITS)
+    listed = await assistant.call("get_orders", account="Sim101")
+    assert f"order {told.order_id} gets: stop 10 points, target 20 points" in listed.text

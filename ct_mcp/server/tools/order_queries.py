@@ -10,6 +10,7 @@ from typing import Annotated
 from mcp_types import CallToolResult
 from pydantic import Field
 
+from ct_mcp.domain.commands import exits_in_words
 from ct_mcp.domain.instrument import OtherInstrument
 from ct_mcp.domain.order import CLOSED, Execution, Lifecycle, LifecycleEvent, Order
 from ct_mcp.domain.products import price_of
@@ -87,8 +88,19 @@ async def get_orders(
     shown = [order for order in orders if scope.includes(order.instrument) and not (working_only and order.is_closed)]
     if not shown:
         await query.note_outstanding(scope.account)
+    await _note_exits(query, shown)
     states = "working only" if working_only else "closed ones too"
     return orders_result(shown, f"{scope}, {states}", query.notes, query.read_at, skip)
+
+
+async def _note_exits(query: Query, shown: Sequence[Order]) -> None:
+    """Say of entries that rest which exits they get once they fill."""
+    owed = await query.attempt("what entries are owed", query.desk.store.entries_owed()) or {}
+    for order in shown:
+        entry = owed.get(order.order_id)
+        if entry is not None and not order.is_closed:
+            exits = f"{exits_in_words(entry)}, sent as it fills, while ct-mcp runs"
+            query.note(f"order {sanitize_name(order.order_id)} gets: {exits}")
 
 
 def orders_result(
