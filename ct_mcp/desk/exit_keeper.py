@@ -19,11 +19,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
-from enum import Enum, auto
 
 import anyio
 
 from ct_mcp.desk.context import ContextBuilder
+from ct_mcp.desk.exit_state import ExitPart, ExitState, read_part
 from ct_mcp.desk.exit_tickets import exit_ticket, exits_of, needs_fill_price
 from ct_mcp.desk.journal_writer import Step
 from ct_mcp.desk.outcome import Kept, Outcome, Status
@@ -49,31 +49,10 @@ from ct_mcp.guard.denial import DenialCode
 from ct_mcp.guard.policy import Policy
 from ct_mcp.store.journal import EntryKind, NewEntry
 
-# Between the ticket of some exits and the intent of the first lies a review: longer, and whoever made it is gone.
-_SENDING_SECONDS = 12.0
 _TRY_EVERY_SECONDS = 0.25
 _MOST_LOOKS = 6
 _MOST_TICKETS = 20
 """So many tries at the exits of one entry: a rule that denies again and again is told, and not asked for ever."""
-
-
-class _Exit(Enum):
-    """How the first exit of a part came out."""
-
-    STANDS = auto()
-    SENDING = auto()
-    NEVER_SENT = auto()
-    REFUSED = auto()
-    IN_DOUBT = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """One ticket of exits, as the journal tells it."""
-
-    part: DutyPart
-    state: _Exit
-    words: str = ""
 
 
 @dataclass(slots=True)
@@ -83,6 +62,7 @@ class _Try:
     duty: Duty
     entry: Order
     since: datetime
+    parts: Sequence[ExitPart] = ()
     waited: float = 0.0
     why: str = ""
     is_final: bool = False
@@ -191,16 +171,19 @@ class ExitKeeper:
         it.duty = await self._fresh(it.duty)
         if it.duty.state is DutyState.OVER:
             return Kept(is_over=True)
-        parts = [await self._part(part) for part in it.duty.parts if part.contracts]
-        bare = it.entry.filled - sum(each.part.contracts for each in parts if each.state is not _Exit.NEVER_SENT)
-        if refused := next((each for each in parts if each.state is _Exit.REFUSED), None):
+        parts = it.parts = [await self._read(part) for part in it.duty.parts if part.contracts]
+        bare = it.entry.filled - sum(each.part.contracts for each in parts if each.state is not ExitState.NEVER_SENT)
+        if refused := next((each for each in parts if each.state is ExitState.REFUSED), None):
             it.why, it.is_final = refused.words, True
         elif bare > 0:
             it.why = ""
             await self._place(it, bare, it.entry.filled - bare)
             if not it.why:
                 return None
-        elif all(each.state is not _Exit.IN_DOUBT for each in parts):
+        elif any(each.state is ExitState.SENDING for each in parts):
+            return Kept(("another ct-mcp is just placing its exits",))  # or was, and is gone: the watch looks again
+        elif all(each.state is not ExitState.IN_DOUBT for each in parts):
+            await self._place_targets(it)
             return await self._kept(it)
         if it.is_final or self._is_late(it):
             return await self._failed(it)
@@ -218,24 +201,8 @@ class ExitKeeper:
         found = (each for each in known if (each.ticket_id, each.number) == (duty.ticket_id, duty.number))
         return next(found, replace(duty, state=DutyState.OVER))
 
-    async def _part(self, part: DutyPart) -> _Part:
-        """Read from the journal how the first exit of a ticket came out."""
-        ticket = await self._store.ticket(part.ticket_id)
-        told = None if ticket is None else (await story_of(self._store, ticket)).part(0, self._clock())
-        if told is None:
-            is_young = abs((self._clock() - part.made_at).total_seconds()) < _SENDING_SECONDS
-            may_go = is_young and part.ticket_id not in self._void
-            return _Part(part, _Exit.SENDING if may_go else _Exit.NEVER_SENT)
-        if told.outcome is None:
-            return _Part(part, _Exit.NEVER_SENT, told.why)
-        words = "; ".join((told.outcome.status, *told.outcome.reasons))
-        match told.outcome.status:
-            case Status.WORKING | Status.FILLED | Status.CHANGED:
-                return _Part(part, _Exit.STANDS, words)
-            case Status.REJECTED | Status.CANCELLED:
-                return _Part(part, _Exit.REFUSED, words)
-            case _:
-                return _Part(part, _Exit.IN_DOUBT, words)
+    async def _read(self, part: DutyPart) -> ExitPart:
+        return await read_part(self._store, part, self._clock(), is_void=part.ticket_id in self._void)
 
     # 2, 3: place what is missing
 
@@ -266,6 +233,20 @@ class ExitKeeper:
                     self._void.add(ticket.ticket_id)
                     it.is_final = bool(_NEVER_PASSES & outcome.codes) or len(it.duty.parts) >= _MOST_TICKETS
                 return
+
+    async def _place_targets(self, it: _Try) -> None:
+        """Place the targets of those who were gone between stop and target; each once, as everything here."""
+        parts = [each for each in it.parts if each.state in (ExitState.STANDS, ExitState.IN_DOUBT)]
+        tickets = [await self._store.ticket(part.ticket_id) for part in it.duty.parts]
+        alone = {ticket.commands[0] for ticket in tickets if ticket is not None and len(ticket.commands) == 1}
+        for each in parts:
+            ticket = await self._store.ticket(each.part.ticket_id)
+            if ticket is None or len(ticket.commands) < 2 or ticket.commands[1] in alone or each.is_young:
+                continue
+            if (await story_of(self._store, ticket)).part(1, self._clock()) is None:
+                for outcome in await self.send_under(it.duty, ticket.commands[1:]):
+                    said = "; ".join((outcome.status, *outcome.reasons))
+                    it.warnings.append(f"the target, which had not been sent before: {said}")
 
     async def _sent(self, step: Step) -> Outcome:
         """Send one command, whole once it was begun; what certainly never left reads as denied."""
@@ -351,6 +332,8 @@ class ExitKeeper:
     async def _not_needed(self, it: _Try, book: AccountState | None) -> Kept:
         is_held = book is not None and book.net * it.entry.action.sign > 0
         words = "a stop stands behind it" if is_held else "the position is gone already"
+        if is_held:
+            await self._place_targets(it)
         if it.entry.is_closed:
             await self._turn(it.duty, DutyState.STANDING, words)
         return Kept((words,), tuple(it.warnings), is_over=it.entry.is_closed)

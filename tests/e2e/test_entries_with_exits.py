@@ -406,3 +406,15 @@ async def test_a_list_of_orders_says_what_a_resting_entry_will_get(assistant: As
     told = await assistant.buys(1, order_type="LIMIT", limit_price=world.price(-40), **EXITS)
     listed = await assistant.call("get_orders", account="Sim101")
     assert f"order {told.order_id} gets: stop 10 points, target 20 points" in listed.text
+
+
+async def test_a_fault_of_ours_does_not_hide_the_fill_and_the_watch_goes_on(
+    assistant: Assistant, world: World, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(ExitKeeper, "_round", None)
+        told = await assistant.buys(2, **EXITS)
+    assert told.text.startswith("it is NOT KNOWN whether a stop stands behind the 2 filled"), told.text
+    assert told.status == "filled"
+    await desk.exit_watch.look()
+    assert exits(world) == [("StopMarket", 2), ("Limit", 2)]

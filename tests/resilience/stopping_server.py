@@ -49,10 +49,12 @@ class Unmetered:
 
 
 class Stopping:
-    """A store that stops before or after it writes an entry of some kind."""
+    """A store that stops before or after it writes an entry of some kind: ``before intent``, or ``before intent 2``."""
 
     def __init__(self, inner: SqliteStore, place: str) -> None:
-        self._inner, self._place = inner, place
+        name, _, nth = place.rpartition(" ")
+        self._inner = inner
+        self._place, self._left = (name, int(nth)) if nth.isdecimal() else (place, 1)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
@@ -72,7 +74,8 @@ class Stopping:
         return written
 
     async def _stop_at(self, place: str) -> None:
-        if place == self._place:
+        self._left -= place == self._place
+        if place == self._place and not self._left:
             sys.stderr.write("stopped\n")
             sys.stderr.flush()
             await anyio.sleep_forever()

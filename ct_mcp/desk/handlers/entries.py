@@ -3,10 +3,11 @@
 Apart from `desk/handlers/orders.py`, since whoever keeps the exits sends them by the handler of plain orders.
 """
 
+import logging
 from dataclasses import replace
 
 from ct_mcp.desk import readback
-from ct_mcp.desk.execution import CommandExecution
+from ct_mcp.desk.execution import CommandExecution, KeepsExits
 from ct_mcp.desk.handlers.orders import found, place, that_must_stand
 from ct_mcp.desk.outcome import Kept, Outcome
 from ct_mcp.desk.polling import Baseline, has_come_to_rest
@@ -14,8 +15,10 @@ from ct_mcp.desk.readback import LOOK_AGAIN
 from ct_mcp.desk.remedies import TELL_NOW
 from ct_mcp.desk.stops import alarm_of, covers_of, mending
 from ct_mcp.domain.commands import PlaceOrder
+from ct_mcp.domain.duty import Duty
 from ct_mcp.domain.order import Order
 
+_log = logging.getLogger(__name__)
 _LATER = "what fills later gets its exits only while ct-mcp runs"
 _UNSEEN = "should it fill, it gets its exits while ct-mcp runs"
 
@@ -36,9 +39,20 @@ async def place_entry(execution: CommandExecution, order: PlaceOrder) -> Outcome
     if seen is not None:
         if seen.is_closed:
             execution.journal.being_told.add(execution.own_id)
-        seen, kept = await keeper.follow(duty, seen)
+        seen, kept = await _followed(keeper, duty, seen)
         execution.journal.being_told.discard(execution.own_id)
     return await execution.report_order(outcome, seen, lambda told: with_exits(told, kept, seen))
+
+
+async def _followed(keeper: KeepsExits, duty: Duty, entry: Order) -> tuple[Order, Kept]:
+    """Let it get its exits. A fault of ours must not hide that the entry filled; the watch goes on with it."""
+    try:
+        return await keeper.follow(duty, entry)
+    except Exception as surprise:  # noqa: BLE001  # logged, and told first of all
+        _log.warning("The exits of an entry could not be placed", exc_info=True)
+        hidden = f"an internal fault ({type(surprise).__name__}) hid it"
+        cry = f"it is NOT KNOWN whether a stop stands behind the {entry.filled} filled: {hidden}; ct-mcp tries again"
+        return entry, Kept(alarm=cry)
 
 
 async def place_by_template(execution: CommandExecution, order: PlaceOrder) -> Outcome:

@@ -85,7 +85,8 @@ def _search(clients: Sequence[Client], chosen: argparse.Namespace) -> int:
 
 def _cells(client: Client, seen: Seen) -> Iterator[str]:
     yield from (client.title, seen.version, f"{seen.tools} of {len(TOOLS)}", _yes(said=seen.proposed))
-    yield from (seen.approved or "nobody", _yes(said=seen.filled), _yes(said=seen.told), f"{seen.seconds:.0f}")
+    yield from (seen.approved or "nobody", _yes(said=seen.filled), _yes(said=seen.protected), _yes(said=seen.told))
+    yield f"{seen.seconds:.0f}"
 
 
 def _yes(*, said: bool) -> str:
