@@ -147,8 +147,9 @@ def _is_filled(observed: Observation, order: Order | None, said: Said) -> bool:
 
 
 def _is_rejected(observed: Observation, order: Order) -> bool:
-    """Their no to a change is told with the order, which stands as it stood."""
-    if observed.operation.tool == "change_order" and order["is_live"]:
+    """Their no to a change, in whatever tool, is told with the order, which stands as it stood."""
+    is_known = order["id"] not in {new["id"] for new in observed.new_orders}
+    if is_known and order["is_live"]:
         return True
     return bool(order["state"] == "Rejected" and not order["filled"])
 
