@@ -8,6 +8,7 @@ from typing import Protocol
 from ct_mcp.crosstrade.schemas.orders import Acknowledged
 from ct_mcp.crosstrade.schemas.strategies import StrategyAcknowledged
 from ct_mcp.desk import readback
+from ct_mcp.desk.in_list import InList
 from ct_mcp.desk.journal_writer import JournalWriter, Step
 from ct_mcp.desk.outcome import Kept, Outcome, Status
 from ct_mcp.desk.outstanding import with_outstanding
@@ -24,6 +25,7 @@ from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import Order, OrderAction
 from ct_mcp.errors import BudgetExhausted, CtMcpError, NotFound, OrderRejected, OutcomeUnknown
 from ct_mcp.guard.effect import instrument_named, is_exit_of_entry, leaves_position
+from ct_mcp.guard.protection import leaving
 from ct_mcp.guard.review import Review
 from ct_mcp.store.journal import EntryKind
 from ct_mcp.text import sanitize
@@ -89,6 +91,7 @@ class CommandExecution:
     contracts: Contracts = field(default_factory=dict)
     exits: KeepsExits | None = None
     answers: list[Submission] = field(default_factory=list)
+    looks: list[InList] = field(default_factory=list)
 
     @property
     def own_id(self) -> str:
@@ -166,6 +169,23 @@ class CommandExecution:
             return replace(outcome, status=Status.UNKNOWN, next_step=readback.LOOK_AGAIN)
         return outcome
 
+    async def seen_order(
+        self, order_id: str, is_settled: Callable[[Order], bool], is_it: Callable[[Order], bool]
+    ) -> Order | None:
+        """The order once it is settled, as `AccountPoller.order` gives it; with what stands beside, where listed."""
+        account, watch = self.step.command.account, self.poller
+        in_list = InList(self.upstream, watch, is_settled, is_it, self._net_after, self._known_beside)
+        self.looks.append(in_list)
+        return await watch.order(account, order_id, is_settled, is_it, in_list.look)
+
+    def _net_after(self, seen: Order) -> int | None:
+        """The position once an order has filled what it reads, if nothing else moved it; None where nobody can say."""
+        context, order = self.review.context, self.review.effect.order
+        before, known = context.net_position(seen.instrument), context.order(seen.order_id)
+        if before is None or (order is not None and (order.flatten_first or order.atm_strategy)):
+            return None
+        return before + seen.action.sign * (seen.filled - (known.filled if known else 0))
+
     async def report_order(
         self, outcome: Outcome, seen: Order | None, finish: Callable[[Outcome], Outcome] = lambda told: told
     ) -> Outcome:
@@ -200,7 +220,8 @@ class CommandExecution:
 
         What was read before the send may be over by now: somebody else acts, and earlier orders fill.
         """
-        book = await self.poller.book_beside(seen, self._known_beside(seen))
+        book = next((look.book for look in self.looks if look.seen is seen), None)
+        book = book or await self.poller.book_beside(seen, self._known_beside(seen))
         if book is not None:
             told = readback.with_stops_lost_since(outcome, self.review, book)
             if not seen.filled:
@@ -297,10 +318,12 @@ class CommandExecution:
         """What the exit was to end: as it was asked, as it was read before, and as they named it when they took it."""
         context, effect = self.review.context, self.review.effect
         instrument = instrument_named(self.review.command, context)
-        held = dict.fromkeys(held.instrument for held in (*(context.positions or ()), *answer.taken.closed))
+        rows = (*(context.positions or ()), *answer.taken.closed)
+        held = dict.fromkeys(row.instrument for row in rows)
         orders = [order.order_id for order in context.orders or () if instrument in (None, order.instrument)]
         return Baseline(
             instruments=tuple(held) if instrument is None else (instrument,),
+            sides=frozenset((row.instrument, leaving(row.net)) for row in rows if row.net),
             order_ids=tuple(dict.fromkeys((*orders, *answer.taken.order_ids, *context.possibly_open))),
             ask_all_orders=not orders and not effect.adds_up,
             ask_all_if_flat=not orders and effect.adds_up,

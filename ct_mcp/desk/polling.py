@@ -15,6 +15,7 @@ from ct_mcp.domain.order import (
     LONGEST_LOOKBACK_SECONDS,
     Execution,
     Order,
+    OrderAction,
     OrderState,
     OrderType,
 )
@@ -22,6 +23,8 @@ from ct_mcp.errors import CtMcpError, NotFound
 
 # Waits; true where it ended early, because there was word that something may have changed.
 Pause = Callable[[float], Awaitable[bool | None]]
+# Looks once for an order of an account; None where it could not be read, which proves nothing.
+Look = Callable[[str, str], Awaitable[Order | None]]
 
 # The first look comes at once, the others after these pauses. A refusal by the broker may come a second after the
 # acknowledgement, so an order that is only ACCEPTED is looked at beyond that.
@@ -43,7 +46,9 @@ class AccountState:
     orders: tuple[Order, ...]
     # It was read a while ago, and what was looked at since could not be read or believed.
     is_stale: bool = False
-    # What stood before and is not listed any more, as it was then read by its id.
+    # Orders that are over and are listed still. A list that holds none, and nothing that stands, may hide all.
+    over: tuple[Order, ...] = ()
+    # What stood before and does not any more, as it was listed, or else as it was then read by its id.
     ended: tuple[Order, ...] = ()
     # Executions since the exit was sent, whosever they are; none where they were not asked for or not read.
     fills: tuple[Execution, ...] = ()
@@ -58,16 +63,24 @@ class AccountState:
         """Signed contracts over what was read; meaningful for one instrument."""
         return sum(position.net for position in self.positions)
 
+    @property
+    def lists_orders(self) -> bool:
+        """Say whether any order was listed, over or not: a list that leaves something out has so far held nothing."""
+        return bool(self.orders or self.over)
+
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
     """What stood before an exit: a list that holds nothing of it any more is not believed on its word alone."""
 
     instruments: tuple[Instrument, ...] = ()
+    # The side on which each of these is left.
+    sides: frozenset[tuple[Instrument, OrderAction]] = frozenset()
     order_ids: tuple[str, ...] = ()
     # A whole account is to be called flat: its own report is asked for what no list may have shown.
     ask_account: bool = False
-    # No order is known to have stood, so there is none to be asked for by its id: the list of all accounts is asked.
+    # No order is known to have stood, so there is none to be asked for by its id: where no order is listed, not even
+    # one that is over, the list of all accounts is asked.
     ask_all_orders: bool = False
     # The same, but only where nothing is held either: what closes a part leaves other orders standing.
     ask_all_if_flat: bool = False
@@ -110,15 +123,17 @@ class AccountPoller:
         order_id: str,
         is_settled: Callable[[Order], bool],
         is_it: Callable[[Order], bool] = anything,
+        look: Look | None = None,
     ) -> Order | None:
         """The order once it is settled, or as it was last seen; None where it could not be read at all.
 
         What is read and is not the order that was meant counts as not read. One that they rejected carries their words.
         """
+        look = look or self.look
         seen: Order | None = None
         with anyio.move_on_after(self._longest_seconds):
             async for _ in moments(self._pause):
-                read = await self.look(account, order_id)
+                read = await look(account, order_id)
                 seen = read if read is not None and is_it(read) else seen
                 if seen is not None and is_settled(seen):
                     break
@@ -147,11 +162,9 @@ class AccountPoller:
             async for _ in moments(self._pause):
                 read = await self.book_now(account, instrument)
                 if read is not None and is_settled(read):
-                    async with SideBySide([]) as ask:
-                        ended = ask.read("what stood before", self.gone(account, before, read))
-                        fills = ask.read("executions", self._fills_since(account, before))
-                    if ended.value is not None:
-                        seen = replace(read, ended=ended.value, fills=fills.value or ())
+                    borne_out = await self.borne_out(account, before, read)
+                    if borne_out is not None:
+                        seen = borne_out
                         break
                     read = None
                 seen = read or (replace(seen, is_stale=True) if seen else None)
@@ -159,29 +172,33 @@ class AccountPoller:
             return seen
         return None if await self._holds(account, instrument) else seen
 
-    async def gone(self, account: str, before: Baseline, read: AccountState) -> tuple[Order, ...] | None:
-        """The orders that are over as each reads by its id; None where anything may still stand.
+    async def borne_out(self, account: str, before: Baseline, read: AccountState) -> AccountState | None:
+        """A reading with what is over since; None where anything that stood before may still be held or stand.
 
-        Lists have come back empty while contracts were held, so each of these is asked for by its own name.
+        Lists have come back empty while contracts were held, so a second source has to say the same: a position is
+        asked for by its name, unless the report of all accounts holds none and an execution shows that it was left.
         """
         held = {position.instrument for position in read.positions}
-        listed = {order.order_id for order in read.orders}
         names = [name for name in before.instruments if name not in held]
-        ids = [order_id for order_id in before.order_ids if order_id not in listed]
+        over, ids = _sorted_out(before, read)
         async with SideBySide([]) as ask:
-            holds = [ask.read("position", self._holds(account, name)) for name in names]
+            fills = ask.read("executions", self._fills_since(account, before))
+            reported = ask.read("report", self._reported(account, read)) if before.ask_account else None
+            named = [] if before.ask_account else [ask.read("position", self._holds(account, name)) for name in names]
             found = [ask.read("order", self._if_over(account, order_id)) for order_id in ids[:_ORDERS_ASKED_FOR]]
-            others = (before.ask_all_orders and not read.orders) or (before.ask_all_if_flat and read.is_flat)
-            elsewhere = ask.read("orders", self._has_orders(account, before)) if others else None
-            flat = ask.read("report", self._reports_flat(account, read, names)) if before.ask_account else None
-        over = [order for each in found for order in each.value or ()]
-        if any(each.value for each in holds) or any(each.value is None for each in found):
+            is_blind = not read.lists_orders and (before.ask_all_orders or (before.ask_all_if_flat and read.is_flat))
+            elsewhere = ask.read("orders", self._has_orders(account, before)) if is_blind else None
+        if (elsewhere is not None and elsewhere.value) or any(each.value is None for each in found):
             return None
-        if (elsewhere is not None and elsewhere.value) or (flat is not None and not flat.value):
-            return None
+        over += [order for each in found for order in each.value or ()]
         # One that filled while the lists were read was no order any more, and no position yet.
-        late = {order.instrument for order in over if order.filled} - held - set(names)
-        return None if any([await self._holds(account, name) for name in sorted(late, key=str)]) else tuple(over)
+        doubted = {order.instrument for order in over if order.filled} - held - set(names)
+        if reported is not None:
+            doubted |= {*(reported.value or ()), *(set(names) - _left(before, fills.value or ()))}
+        is_held = any(each.value for each in named) or (reported is not None and reported.value is None)
+        if is_held or any([await self._holds(account, name) for name in sorted(doubted, key=str)]):
+            return None
+        return replace(read, ended=tuple(over), fills=fills.value or ())
 
     async def _has_orders(self, account: str, before: Baseline) -> bool:
         """Ask the list of all accounts. Where it cannot be read nothing is proven: not every add-on has it."""
@@ -200,21 +217,26 @@ class AccountPoller:
             return await self._reports_flat(account, read)
         return not await self._holds(account, instrument)
 
-    async def _reports_flat(self, account: str, read: AccountState, known_flat: Sequence[Instrument] = ()) -> bool:
-        """Ask the report of all accounts, which is another source than the lists. Not knowing is not flat.
+    async def _reports_flat(self, account: str, read: AccountState) -> bool:
+        """Ask the report of all accounts; what it shows and the list does not is asked for by its name."""
+        shown = await self._reported(account, read)
+        return shown is not None and not any([await self._holds(account, name) for name in sorted(shown, key=str)])
 
-        It may be three seconds old: what it shows and the list does not is asked for by its name, unless it just was.
+    async def _reported(self, account: str, read: AccountState) -> frozenset[Instrument] | None:
+        """Ask the report of all accounts, another source than the lists, for what it holds and the list does not.
+
+        None where that is not known: it could not be read, or says that something is held and not what. It may be three
+        seconds old, so what it shows may be gone.
         """
         try:
             reports = await self._upstream.snapshot()
         except CtMcpError:
-            return False
+            return None
         mine = [report for report in reports if report.account.name == account]
         shown = {held.instrument for report in mine for held in report.positions if held.quantity}
         shown -= {held.instrument for held in read.positions}
-        if not shown:
-            return bool(mine) and (bool(read.positions) or not any(report.speaks_of_positions for report in mine))
-        return not any([await self._holds(account, name) for name in sorted(shown - set(known_flat), key=str)])
+        is_known = bool(shown or read.positions or not any(report.speaks_of_positions for report in mine))
+        return frozenset(shown) if mine and is_known else None
 
     async def _holds(self, account: str, instrument: Instrument) -> bool:
         """Not knowing counts as held."""
@@ -234,20 +256,14 @@ class AccountPoller:
         return (order,) if order.is_closed else None
 
     async def book_now(self, account: str, instrument: Instrument | None) -> AccountState | None:
-        """One reading of positions and open orders; None unless both could be read and no position is listed twice."""
+        """One reading of positions and orders; None unless both could be read and no position is listed twice."""
         try:
             async with SideBySide([]) as ask:
-                orders = ask.read("orders", self._upstream.orders(account, active_only=True))
+                orders = ask.read("orders", self._upstream.orders(account, active_only=False))
                 positions = ask.read("positions", self._upstream.positions(account))
-            held, standing = positions.required(), orders.required()
+            return book_of(positions.required(), orders.required(), instrument)
         except CtMcpError:
             return None
-        if not _each_once(held):
-            return None
-        return AccountState(
-            tuple(each for each in held if each.quantity and instrument in (None, each.instrument)),
-            tuple(order for order in standing if not order.is_closed and instrument in (None, order.instrument)),
-        )
 
     async def book_believed(self, account: str, instrument: Instrument | None) -> AccountState | None:
         """One reading of positions and open orders, of which nothing held is borne out by another source."""
@@ -257,8 +273,7 @@ class AccountPoller:
     async def book_beside(self, seen: Order, before: Baseline) -> AccountState | None:
         """One reading of the instrument of an order; None where it leaves out what may still stand or be held."""
         read = await self.book_now(seen.account, seen.instrument)
-        ended = None if read is None else await self.gone(seen.account, before, read)
-        return None if read is None or ended is None else replace(read, ended=ended)
+        return None if read is None else await self.borne_out(seen.account, before, read)
 
     async def net_position(self, account: str, instrument: Instrument) -> int | None:
         """Signed contracts held now.
@@ -334,6 +349,32 @@ class AccountPoller:
             return await self._upstream.order(account, order_id)
         except CtMcpError:
             return None
+
+
+def book_of(
+    positions: Sequence[Position], orders: Sequence[Order], instrument: Instrument | None
+) -> AccountState | None:
+    """Put a reading together; None where a position is listed twice. Without an instrument it is the whole account."""
+    if not _each_once(positions):
+        return None
+    mine = [order for order in orders if instrument in (None, order.instrument)]
+    return AccountState(
+        tuple(each for each in positions if each.quantity and instrument in (None, each.instrument)),
+        tuple(order for order in mine if not order.is_closed),
+        over=tuple(order for order in orders if order.is_closed),
+    )
+
+
+def _sorted_out(before: Baseline, read: AccountState) -> tuple[list[Order], list[str]]:
+    """Of the orders that stood before and stand no more: those that are listed as over, and the ids of the others."""
+    over = {name: order for order in read.over for name in (order.own_id, order.order_id) if name}
+    ids = [each for each in before.order_ids if each not in {order.order_id for order in read.orders}]
+    return [over[each] for each in ids if each in over], [each for each in ids if each not in over]
+
+
+def _left(before: Baseline, fills: Sequence[Execution]) -> set[Instrument]:
+    """Instruments in which an execution since the exit shows that they were left."""
+    return {fill.instrument for fill in fills if (fill.instrument, fill.action) in before.sides}
 
 
 def _each_once(positions: Sequence[Position]) -> bool:

@@ -139,13 +139,14 @@ class ReadBackOfAll:
             left.refused = await refused_exits(left.execution, left.answer, state, book)
             if state is None or state.is_stale or not state.is_flat:
                 continue
-            before = replace(left.execution.baseline(left.answer), ask_account=True, ask_all_orders=False)
+            before = left.execution.baseline(left.answer)
+            before = replace(before, ask_account=True, ask_all_orders=False, sent_ago=None)
             poller = AccountPoller(book, self._first.pause)
-            left.is_borne_out = await poller.gone(left.account, before, state) is not None
+            left.is_borne_out = await poller.borne_out(left.account, before, state) is not None
             if not left.is_borne_out and is_last and before.instruments and book.failed:
                 by_name = AccountPoller(self._first.urgent, self._first.pause)
                 named = replace(before, ask_account=False)
-                left.is_borne_out = await by_name.gone(left.account, named, state) is not None
+                left.is_borne_out = await by_name.borne_out(left.account, named, state) is not None
             left.to_come = await self._still_to_come(left.execution, book)
 
     async def _still_to_come(self, execution: CommandExecution, book: OneReading) -> tuple[str, ...]:

@@ -56,7 +56,7 @@ async def found(
     ours, outcome, seen = await execution.ours(order), execution.after(answer), None
     if answer.order_id is not None:
         outcome = replace(outcome, order_id=answer.order_id)
-        seen = await execution.poller.order(order.account, answer.order_id, is_settled, ours)
+        seen = await execution.seen_order(answer.order_id, is_settled, ours)
     if seen is None and (answer.order_id is None or ours.other is not None):
         mine = await execution.poller.find(order.account, execution.own_id, ours)
         if mine is not None:
@@ -89,7 +89,7 @@ async def change(execution: CommandExecution, wanted: ChangeOrder) -> Outcome:
     def is_done(order: Order) -> bool:
         return order.is_closed or readback.is_changed(order, wanted)
 
-    seen = await execution.poller.order(wanted.account, wanted.order_id, is_done, is_it)
+    seen = await execution.seen_order(wanted.order_id, is_done, is_it)
     if seen is None or not is_done(seen):
         return await execution.record(readback.unseen(outcome, "the change is not seen yet"))
     if not seen.is_closed:

@@ -1,6 +1,6 @@
 """The desk over the simulator, without a server before it; and values that the desk reads."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -32,7 +32,9 @@ Holds = Callable[..., Position]
 Reviewed = Callable[..., Review]
 Prices = Callable[[int], Decimal]
 Does = Callable[[Command | Sequence[Command]], Awaitable[Outcome]]
-Oddly = Callable[[str, Callable[..., Awaitable[object]]], Does]
+Way = Callable[..., Awaitable[object]]
+Oddly = Callable[..., Does]
+"""A desk whose upstream does a call in a way of its own, and others in theirs, by their names."""
 
 
 @pytest.fixture(scope="session")
@@ -134,23 +136,23 @@ def does(desk: Desk) -> Does:
 
 
 class Odd:
-    """An upstream that does one write in a way of its own, in all its views; that way is handed the view it is in."""
+    """An upstream that does some calls in a way of its own, in all its views; a way is handed the view it is in."""
 
-    def __init__(self, inner: Any, name: str, way: Any) -> None:
-        self.inner, self.name, self.way = inner, name, way
+    def __init__(self, inner: Any, ways: Mapping[str, Way]) -> None:
+        self.inner, self.ways = inner, ways
 
     def __getattr__(self, asked: str) -> Any:
         if asked in ("urgent", "checked_by"):
-            return lambda *given: Odd(getattr(self.inner, asked)(*given), self.name, self.way)
-        return partial(self.way, self.inner) if asked == self.name else getattr(self.inner, asked)
+            return lambda *given: Odd(getattr(self.inner, asked)(*given), self.ways)
+        return partial(self.ways[asked], self.inner) if asked in self.ways else getattr(self.inner, asked)
 
 
 @pytest.fixture
 def odd(crosstrade: CrossTrade, store: SqliteStore, policy: Policy, clock: ManualClock, pause: Pause) -> Oddly:
-    """Propose, approve and commit at a desk whose upstream does one write in a way of its own."""
+    """Propose, approve and commit at a desk whose upstream does some calls in a way of its own."""
 
-    def at_a_desk(name: str, way: Callable[..., Awaitable[object]]) -> Does:
-        desk = Desk(Odd(crosstrade, name, way), store, policy, clock=clock, pause=pause)
+    def at_a_desk(name: str, way: Way, **others: Way) -> Does:
+        desk = Desk(Odd(crosstrade, {name: way, **others}), store, policy, clock=clock, pause=pause)
 
         async def done(action: Command | Sequence[Command]) -> Outcome:
             ticket = await desk.propose(action)

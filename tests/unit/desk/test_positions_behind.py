@@ -142,8 +142,11 @@ async def test_a_fill_that_was_found_only_later_waits_for_the_positions_as_well(
     desk: Desk, behind: Behind, holding: Holds, buy: Buys, sim: Simulator
 ) -> None:
     behind.shown["MES"] = holding(0)
+    ticket = await desk.propose(buy(2, "SELL"))
+    assert isinstance(ticket, Ticket)
     sim.faults.arm(Fault.ERROR_500_BEFORE_ACCEPT, rpc="GetOrder")
-    assert (await sent(desk, buy(2, "SELL"))).status is Status.ACCEPTED
+    sim.faults.arm(Fault.BAD_GATEWAY, rpc="ListOrders")
+    assert (await desk.commit(ticket.ticket_id)).status is Status.ACCEPTED
     sim.faults.disarm()
     sim.advance(20)
     assert "OUTCOME_UNRESOLVED" in codes(await sent(desk, buy(1, "SELL")))

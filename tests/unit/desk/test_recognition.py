@@ -24,7 +24,7 @@ from ct_mcp.simulator.simulator import Simulator
 from ct_mcp.store.sqlite import SqliteStore
 from tests import factories
 from tests.factories import NOW
-from tests.unit.desk.conftest import Buys, Does, Oddly, Prices
+from tests.unit.desk.conftest import Buys, Does, Oddly, Prices, Way
 
 SENT = factories.place_order("BUY", 2)
 
@@ -144,16 +144,27 @@ async def test_an_order_that_was_placed_is_found_by_our_id_where_another_is_name
     assert told.order_id != older.order_id
 
 
+async def standing_still(crosstrade: CrossTrade) -> Way:
+    """A list of orders that goes on as it is now."""
+    rows = await crosstrade.orders("Sim101", active_only=False)
+
+    async def listed(*_: object, **__: object) -> tuple[Order, ...]:
+        return rows
+
+    return listed
+
+
 async def test_a_read_that_answers_with_another_order_settles_nothing(
-    odd: Oddly, does: Does, buy: Buys, sim: Simulator, store: SqliteStore
+    odd: Oddly, does: Does, buy: Buys, sim: Simulator, store: SqliteStore, crosstrade: CrossTrade
 ) -> None:
     other = str((await does(buy(1))).order_id)
     sim.advance(30)
+    orders = await standing_still(crosstrade)
 
     async def answers_with_the_other(inner: Upstream, account: str, order_id: str) -> Order:
         return await inner.order(account, other)
 
-    told = await odd("order", answers_with_the_other)(buy(2))
+    told = await odd("order", answers_with_the_other, orders=orders)(buy(2))
     assert told.status is not Status.FILLED
     assert told.filled_quantity is None
     assert [entry.ticket_id for entry in await store.unsettled()] == [told.ticket_id]
@@ -173,15 +184,23 @@ async def resting(does: Does, buy: Buys, price: Prices, sim: Simulator) -> str:
     ids=["cancel", "change"],
 )
 async def test_another_order_says_nothing_of_the_one_that_was_named(
-    odd: Oddly, does: Does, buy: Buys, sim: Simulator, resting: str, command: Callable[[str], Any]
+    *,
+    odd: Oddly,
+    does: Does,
+    buy: Buys,
+    sim: Simulator,
+    crosstrade: CrossTrade,
+    resting: str,
+    command: Callable[[str], Any],
 ) -> None:
     other = str((await does(buy(1, action="SELL"))).order_id)
     sim.advance(20)
+    orders = await standing_still(crosstrade)
 
     async def answers_with_the_other(inner: Upstream, account: str, order_id: str) -> Order:
         return await inner.order(account, other)
 
-    told = await odd("order", answers_with_the_other)(command(resting))
+    told = await odd("order", answers_with_the_other, orders=orders)(command(resting))
     assert told.status is Status.ACCEPTED
     assert told.order_state is None
 

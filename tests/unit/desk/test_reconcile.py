@@ -26,6 +26,7 @@ from ct_mcp.domain.commands import (
 )
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.strategy import BarType, HostMode, StartStrategy
+from ct_mcp.errors import OutcomeUnknown
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.faults import Fault, Lag
 from ct_mcp.simulator.orders import SimOrderState
@@ -110,13 +111,18 @@ async def test_only_the_account_that_is_asked_about_is_looked_at(
 
 
 async def test_a_change_is_settled_once_the_order_stands_as_asked(
-    settle: Settles, does: Does, buy: Buys, price: Prices, sim: Simulator, clock: ManualClock
+    settle: Settles, does: Does, odd: Oddly, buy: Buys, price: Prices, sim: Simulator
 ) -> None:
     order_id = str((await does(buy(kind="LIMIT", limit_price=price(-40)))).order_id)
-    sim.faults.arm(Fault.READ_TIMEOUT_AFTER_ACCEPT, rpc="Change", times=1)
-    sim.faults.arm(Fault.BAD_GATEWAY, rpc="GetOrder")
-    wanted = price(-60)
-    assert (await does(ChangeOrder("Sim101", order_id, limit_price=wanted))).status is Status.UNKNOWN
+
+    async def is_lost(inner: Upstream, change: ChangeOrder) -> None:
+        await inner.change_order(change)
+        sim.faults.arm(Fault.BAD_GATEWAY, rpc="GetOrder")
+        sim.faults.arm(Fault.HTML_PAGE, rpc="ListOrders")
+        raise OutcomeUnknown("the answer was lost")
+
+    wanted = ChangeOrder("Sim101", order_id, limit_price=price(-60))
+    assert (await odd("change_order", is_lost)(wanted)).status is Status.UNKNOWN
     sim.faults.disarm()
     (settled,) = await settle()
     assert settled.detail["order_id"] == order_id

@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
+from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.crosstrade.schemas.orders import Acknowledged
 from ct_mcp.desk.desk import Desk
 from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.desk.ports import Upstream
+from ct_mcp.domain.account import AccountSnapshot
 from ct_mcp.domain.approval import Approval, Halt, Ticket
 from ct_mcp.domain.commands import CancelOrder, ChangeOrder, ClosePosition, Flatten
 from ct_mcp.domain.instrument import Instrument
@@ -168,11 +170,43 @@ async def test_an_exit_that_was_sent_unread_asks_the_list_of_all_accounts_what_i
 ) -> None:
     await does(buy(kind="LIMIT", limit_price=price(-40)))
     sim.advance(20)
+    sim.faults.arm(Fault.EMPTY_LISTS, rpc="ListOrders")
     before = len(sim.requests)
-    assert (await does(Flatten("Sim101", mes))).status is Status.FLAT
+    assert (await does(Flatten("Sim101", mes))).status is not Status.FLAT
     first, *others = [seen.rpc for seen in sim.requests][before:]
     assert first == "Flatten", "nothing is read before it"
     assert "GetAllOrders" in others
+
+
+async def test_a_list_that_shows_what_is_over_hides_nothing_and_is_asked_for_no_order_again(
+    does: Does, buy: Buys, price: Prices, long_two: Outcome, sim: Simulator
+) -> None:
+    await does(buy(kind="LIMIT", limit_price=price(-40)))
+    sim.advance(20)
+    before = len(sim.requests)
+    assert (await does(Flatten("Sim101", None))).status is Status.FLAT
+    asked = [seen.rpc for seen in sim.requests][before:]
+    assert asked.count("GetOrder") + asked.count("GetAllOrders") == 0
+
+
+async def test_a_report_of_a_while_ago_is_no_second_word_where_no_execution_bears_it_out(
+    does: Does, odd: Oddly, buy: Buys, crosstrade: CrossTrade, sim: Simulator
+) -> None:
+    """It may be three seconds old, and an exit may leave nothing: only what filled proves that it has."""
+    reports = await crosstrade.snapshot()
+    await does(buy(2))
+    sim.advance(30)
+    held = await crosstrade.positions("Sim101")
+
+    async def leaves_nothing(*_: object) -> Acknowledged:
+        sim.faults.arm(Fault.EMPTY_LISTS, rpc="ListPositions")
+        return Acknowledged(closed=held)
+
+    async def of_before(*_: object) -> tuple[AccountSnapshot, ...]:
+        return reports
+
+    told = await odd("flatten", leaves_nothing, snapshot=of_before)(Flatten("Sim101", None))
+    assert told.status is not Status.FLAT
 
 
 async def test_a_cancel_of_an_order_that_nobody_knows_names_no_position_as_its_own(
