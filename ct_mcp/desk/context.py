@@ -195,6 +195,7 @@ class ContextBuilder:
             standing,
             pending_orders(outstanding.entries, orders.value or (), positions.value or ()),
             unread_exits=unread_exits(outstanding.entries),
+            book_asked_at=ahead.began_at if ahead else reads.began_at,
             strategy=strategy.value if strategy else None,
             journal_position=outstanding.seen,
         )
@@ -214,8 +215,26 @@ class ContextBuilder:
             report = ask.read("account", self._accounts.report(name, reads)) if opens else None
             if opens and opens.instrument:
                 self._ask_market(ask, opens.instrument, reads)
-        self._ahead[name] = _Ahead(outstanding, noted_before, orders, positions, report, self._clock())
+        self._ahead[name] = _Ahead(outstanding, noted_before, orders, positions, report, reads.began_at, self._clock())
         return orders, positions
+
+    async def book_to_plan(self, name: str, instrument: Instrument) -> BookReadings:
+        """Give orders and positions to plan commands in an instrument by; the review that follows takes the same.
+
+        What was read a moment ago to name the contract serves, unless something was sent or settled since.
+        """
+        ahead = self._ahead.get(name)
+        if ahead is not None and self._still_serves(ahead, await self._store.outstanding(name)):
+            return ahead.orders, ahead.positions
+        return await self.look_ahead(name, self._upstream, OpensIn(instrument))
+
+    async def contract_of(self, instrument: Instrument) -> Contract:
+        """Give what a contract is worth, as a quote of today said; the review that follows takes the quote, too.
+
+        Raises:
+            UpstreamError: None was read today, and none could be read now.
+        """
+        return self.contracts.get(instrument) or (await self._market.quote(instrument, self._upstream, None)).contract
 
     def _taken_ahead(self, name: str, reads: ReviewReads, outstanding: Outstanding) -> "_Ahead | None":
         """Give what was read a moment ago, once.
@@ -223,11 +242,13 @@ class ContextBuilder:
         It is read anew after a question, where any of it failed, and where something was sent or settled since.
         """
         ahead = self._ahead.pop(name, None)
-        if ahead is None or reads.asked_at is not None or not ahead.was_read:
+        if ahead is None or reads.asked_at is not None:
             return None
-        if ahead.outstanding.entries != outstanding.entries:
-            return None
-        return ahead if timedelta(0) <= self._clock() - ahead.ended_at <= _AHEAD_SERVES else None
+        return ahead if self._still_serves(ahead, outstanding) else None
+
+    def _still_serves(self, ahead: "_Ahead", outstanding: Outstanding) -> bool:
+        is_true = ahead.was_read and ahead.outstanding.entries == outstanding.entries
+        return is_true and timedelta(0) <= self._clock() - ahead.ended_at <= _AHEAD_SERVES
 
     async def _completed(
         self,
@@ -368,6 +389,7 @@ class _Ahead:
     orders: Reading[tuple[Order, ...]]
     positions: Reading[tuple[Position, ...]]
     report: Reading[Report] | None
+    began_at: datetime
     ended_at: datetime
 
     @property

@@ -60,7 +60,7 @@ class InList:
 
     async def _is_borne_out(self, order: Order, rows: Sequence[Order]) -> bool:
         expected = self.net_after(order)
-        if expected is None or not _tells_all(order, rows):
+        if expected is None or not shows_all_of(order, rows):
             return False
         try:
             positions = await self.upstream.positions(order.account)
@@ -74,7 +74,7 @@ class InList:
         return self.book is not None
 
 
-def _tells_all(order: Order, rows: Sequence[Order]) -> bool:
+def shows_all_of(order: Order, rows: Sequence[Order]) -> bool:
     """Say whether a row tells what became of an order, and nothing that goes with it is about to change."""
     if not order.is_closed:
         return True

@@ -11,9 +11,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
-from ct_mcp.desk.ports import Reads
+from ct_mcp.desk.context import ContextBuilder
 from ct_mcp.desk.remedies import order_line
-from ct_mcp.desk.side_by_side import SideBySide
 from ct_mcp.desk.stops import STANDS
 from ct_mcp.domain.account import Position
 from ct_mcp.domain.commands import ChangeOrder, Command, ProtectPosition
@@ -28,28 +27,23 @@ _Prices = Mapping[ExitKind, Decimal]
 
 
 async def protection_for(
-    upstream: Reads,
-    contracts: Mapping[Instrument, Contract],
-    held_in: tuple[str, Instrument],
-    levels: Mapping[ExitKind, Level],
+    contexts: ContextBuilder, held_in: tuple[str, Instrument], levels: Mapping[ExitKind, Level]
 ) -> tuple[Command, ...]:
-    """Read what is held and what stands in an instrument of an account, and give the commands.
+    """Give the commands by what is held and what stands in an instrument of an account.
+
+    That is read once: what was read a moment ago to name the contract serves, and the review takes the same.
 
     Raises:
         BadRequest: A distance was given and nothing is held, or it takes away what was not named.
         UpstreamError: What is held, or what stands, could not be read. Nothing was sent.
     """
-    (account, instrument), known = held_in, contracts.get(held_in[1])
+    account, instrument = held_in
     given = {leg: level for leg, level in levels.items() if isinstance(level, Decimal)}
-    async with SideBySide([]) as ask:
-        positions = ask.read("positions", upstream.positions(account))
-        orders = ask.read("orders", upstream.orders(account, active_only=True))
-        is_needed = known is None and given != levels
-        quotes = ask.read("quote", upstream.quotes([str(instrument)])) if is_needed else None
+    orders, positions = await contexts.book_to_plan(account, instrument)
+    contract = None if given == levels else await contexts.contract_of(instrument)
     if given == levels and (positions.value is None or orders.value is None):
         return (_bracket(account, instrument, given),)  # the rules deny it, and say what could not be read
     held = next((each for each in positions.required() if each.instrument == instrument and each.net), None)
-    contract = known if quotes is None else quotes.required()[0].contract
     prices = {leg: _price(level, leg, held, contract) for leg, level in levels.items()}
     if held is None or not prices:  # the rules say what is wrong with that
         return (_bracket(account, instrument, prices),)

@@ -39,8 +39,9 @@ class RiskContext:
     no list shows anything at all. ``contract_before`` is what the first quote of this trading day said of the contract.
     ``listed_accounts`` names all accounts that are known. ``clock_ahead_seconds`` is how far the clock of NinjaTrader's
     computer is ahead, or below zero behind, where quotes show that it is wrong. ``read_at`` is when the facts had been
-    read, where that is not now: they were judged once more. ``contracts`` says what each is worth, as far as a quote of
-    today did; ``entries`` are the entries with exits that are not all filled, by our order ids and the service's.
+    read, where that is not now: they were judged once more. ``book_asked_at`` is when positions were asked for.
+    ``contracts`` says what each is worth, as far as a quote of today did; ``entries`` are the entries with exits that
+    are not all filled, by our order ids and the service's.
     """
 
     now: datetime
@@ -69,6 +70,7 @@ class RiskContext:
     read_at: datetime | None = None
     contracts: Mapping[Instrument, Contract] = field(default_factory=dict)
     entries: Mapping[str, PlaceOrder] = field(default_factory=dict)
+    book_asked_at: datetime | None = None
 
     @property
     def kind(self) -> AccountKind:

@@ -225,7 +225,12 @@ async def test_an_order_that_cannot_be_read_back_is_accepted_under_its_id(
     assistant: Assistant, world: World, wire: Wire, fault: Fault
 ) -> None:
     """A read that fails after the send speaks of the read: never may it sound as if nothing had been sent."""
-    wire.meanwhile["/place"] = lambda: world.sim.faults.arm(fault, rpc="GetOrder")
+
+    def goes_blind() -> None:
+        world.sim.faults.arm(fault, rpc="GetOrder")
+        world.sim.faults.arm(Fault.EMPTY_LISTS, rpc="ListOrders")
+
+    wire.meanwhile["/place"] = goes_blind
     told = await assistant.buys(2)
     (order,) = world.sim.exchange.orders
     assert (told.status, told.sent, told.order_id) == ("accepted", True, order.id)

@@ -207,14 +207,16 @@ async def test_an_unknown_change_of_price_blocks_nothing_but_itself(
 
 
 async def test_an_unknown_enlargement_counts_until_the_order_stands_as_asked(
-    assistant: Assistant, world: World, store: SqliteStore
+    assistant: Assistant, world: World, wire: Wire, store: SqliteStore
 ) -> None:
     order_id = await assistant.rests(world.price(-40), quantity=1)
     world.later()
     world.sim.faults.arm(Fault.ANSWER_LOST_AFTER_ACCEPT, rpc="Change", times=1)
     world.sim.faults.arm(Fault.ERROR_500_BEFORE_ACCEPT, rpc="GetOrder")
+    wire.meanwhile["/change"] = lambda: world.sim.faults.arm(Fault.BAD_GATEWAY, rpc="ListOrders")
     told = await assistant.call("change_order", account="Sim101", order_id=order_id, quantity=5)
     assert told.status == "unknown"
+    world.sim.faults.disarm(Fault.BAD_GATEWAY)
     world.later(30)
     full = await assistant.call(
         "preview_order", account="Sim101", instrument="MES", action="BUY", quantity=5, order_type="MARKET"

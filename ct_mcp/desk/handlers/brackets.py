@@ -11,11 +11,15 @@ from ct_mcp.desk.polling import AccountState, Baseline
 from ct_mcp.desk.readback import LOOK_AGAIN, their_words
 from ct_mcp.desk.remedies import order_line
 from ct_mcp.desk.stops import STANDS, alarm_of, cover_of, mending
+from ct_mcp.desk.warm_review import HOLDS_SECONDS
 from ct_mcp.domain.account import Direction, Position
 from ct_mcp.domain.commands import ProtectPosition
 from ct_mcp.domain.order import IN_MARKET, Order, OrderType
 from ct_mcp.errors import BadRequest, Unavailable, UpstreamError
 from ct_mcp.guard.protection import leaving
+
+# About what one reading takes: what was asked for so long ago has only just been answered.
+_JUST_ASKED_SECONDS = 0.75
 
 
 async def protect(execution: CommandExecution, wanted: ProtectPosition) -> Outcome:
@@ -57,7 +61,7 @@ async def _unlisted(
 
 
 async def _sent(execution: CommandExecution, wanted: ProtectPosition) -> Acknowledged:
-    """Read what is held once more, and send: on a flat account this call would open a position."""
+    """Look at what is held at the last moment, and send: on a flat account this call would open a position."""
     fields = await execution.upstream.bracket_fields()
     position = await _held_right_now(execution, wanted)
     return await execution.while_fresh.cancel_and_bracket(wanted, position, fields)
@@ -65,7 +69,8 @@ async def _sent(execution: CommandExecution, wanted: ProtectPosition) -> Acknowl
 
 async def _held_right_now(execution: CommandExecution, wanted: ProtectPosition) -> Position:
     try:
-        positions = await execution.upstream.positions(wanted.account)
+        just_read = _just_read(execution)
+        positions = await execution.upstream.positions(wanted.account) if just_read is None else just_read
     except UpstreamError as error:
         # Their no to this read must not be told as a no to the bracket, which was not sent.
         raise Unavailable(f"positions could not be read right before the bracket: {error.what}") from None
@@ -76,6 +81,18 @@ async def _held_right_now(execution: CommandExecution, wanted: ProtectPosition) 
     if held.net * reviewed <= 0:
         raise BadRequest(f"{wanted.instrument} was {reviewed:+d} when this was reviewed and is {held.net:+d} by now")
     return held
+
+
+def _just_read(execution: CommandExecution) -> tuple[Position, ...] | None:
+    """Give the positions of the review that sends, where another reading would tell nothing newer; else None.
+
+    They were asked for a moment ago; or the stream, which speaks of the account, has told of no change in it since.
+    """
+    context = execution.review.context
+    read_at = context.read_at or context.book_asked_at
+    longest = HOLDS_SECONDS if context.read_at else _JUST_ASKED_SECONDS
+    age = None if read_at is None else (execution.journal.clock() - read_at).total_seconds()
+    return context.positions if age is not None and 0 <= age <= longest else None
 
 
 @dataclass(frozen=True, slots=True)

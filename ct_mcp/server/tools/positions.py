@@ -292,5 +292,5 @@ async def protect_position(
     levels = to_levels({ExitKind.STOP: stop_loss, ExitKind.TARGET: take_profit}, contract)
     from ct_mcp.desk.protection_plan import protection_for  # noqa: PLC0415  # the desk is loaded by the first call
 
-    commands = await protection_for(desk.upstream, desk.contexts.contracts, (name, contract), levels)
+    commands = await protection_for(desk.contexts, (name, contract), levels)
     return to_result(await propose_and_ask(ctx, commands))

@@ -7,12 +7,13 @@ from decimal import Decimal
 import pytest
 
 from ct_mcp.crosstrade.client import CrossTrade
+from ct_mcp.desk.in_list import shows_all_of
 from ct_mcp.desk.outcome import Status
 from ct_mcp.domain.account import Position
 from ct_mcp.domain.order import Order, OrderState
 from ct_mcp.simulator.faults import Fault
 from ct_mcp.simulator.simulator import Simulator
-from tests.unit.desk.conftest import Buys, Does, Oddly, Prices
+from tests.unit.desk.conftest import Buys, Does, Oddly, Prices, Stands
 
 Rows = Callable[[tuple[Order, ...]], tuple[Order, ...]]
 
@@ -94,18 +95,14 @@ async def test_positions_that_cannot_be_read_beside_it_are_read_again(odd: Oddly
     assert (told.status, told.position_after, reads) == (Status.FILLED, 2, ["Sim101"])
 
 
-async def test_the_rest_of_an_oco_group_is_looked_at_once_more_after_the_fill(
-    does: Does, buy: Buys, price: Prices, sim: Simulator
+@pytest.mark.parametrize(("group", "tells_all"), [("one", False), ("another", True), (None, True)])
+def test_the_rest_of_its_group_is_cancelled_a_moment_after_the_fill_that_the_list_shows(
+    standing: Stands, group: str | None, tells_all: bool
 ) -> None:
-    """It is cancelled a moment after the fill: a list that shows the fill may still show it standing."""
-    await does(buy(2))
-    sim.advance(30)
-    await does(buy(2, action="SELL", kind="STOP_MARKET", stop_price=price(-60), oco_id="one"))
-    sim.advance(30)
-    told = await does(buy(2, action="SELL", oco_id="one"))
-    assert told.status is Status.FILLED
-    assert "GetOrder" in asked_since(sim, "PlaceOrder")
-    assert not any("STOP MARKET" in line and "WORKING" in line for line in told.stands_now)
+    filled = standing("f", state=OrderState.FILLED, filled=1, average_fill_price=Decimal(6000), oco_id=group and "one")
+    other = standing("o", oco_id=group)
+    assert shows_all_of(filled, (filled, other)) is tells_all
+    assert shows_all_of(filled, (filled, replace(other, state=OrderState.CANCELLED)))
 
 
 async def test_a_template_brings_orders_along_that_the_list_of_its_fill_does_not_show(

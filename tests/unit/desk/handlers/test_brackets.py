@@ -16,6 +16,7 @@ from ct_mcp.domain.commands import CancelOrder, ClosePosition, ProtectPosition
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import OrderState, TimeInForce
 from ct_mcp.errors import AddonOffline, BadRequest, OutcomeUnknown, Unavailable
+from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.faults import Fault
 from ct_mcp.simulator.simulator import Simulator
 from ct_mcp.store.sqlite import SqliteStore
@@ -122,11 +123,33 @@ async def test_a_position_that_cannot_be_read_right_before_the_wire_is_not_prote
     ticket = await desk.propose(guarded)
     assert isinstance(ticket, Ticket)
     await desk.decisions.approve(ticket, "terminal")
+    sim.advance(1)
     sim.faults.arm(Fault.REFUSED_WITH_400, rpc="ListPositions")
     with pytest.raises(Unavailable, match="right before the bracket"):
         await desk.commit(ticket.ticket_id)
     assert sim.requests_of("CancelAndBracket") == []
     assert await store.unsettled() == ()
+
+
+@pytest.mark.parametrize(("seconds", "readings"), [(0, 0), (0.75, 0), (0.8, 1), (-5, 1)])
+async def test_a_position_that_was_asked_for_a_moment_ago_is_not_asked_for_again(
+    *,
+    desk: Desk,
+    long_two: Outcome,
+    guarded: ProtectPosition,
+    sim: Simulator,
+    clock: ManualClock,
+    seconds: float,
+    readings: int,
+) -> None:
+    """Another reading right after the one of the review would tell nothing newer, and cost what it takes."""
+    ticket = await desk.propose(guarded)
+    assert isinstance(ticket, Ticket)
+    clock.advance(seconds)
+    before = len(sim.requests)
+    assert (await desk.commit(ticket.ticket_id)).status is Status.WORKING
+    asked = [seen.rpc for seen in sim.requests][before:]
+    assert asked[: asked.index("CancelAndBracket")].count("ListPositions") == readings
 
 
 async def test_the_bracket_is_as_large_as_the_position_is_by_then(
