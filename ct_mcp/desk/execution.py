@@ -173,18 +173,18 @@ class CommandExecution:
         self, order_id: str, is_settled: Callable[[Order], bool], is_it: Callable[[Order], bool]
     ) -> Order | None:
         """The order once it is settled, as `AccountPoller.order` gives it; with what stands beside, where listed."""
-        account, watch = self.step.command.account, self.poller
+        account, watch, order = self.step.command.account, self.poller, self.review.effect.order
+        if order is not None and order.atm_strategy:
+            return await watch.order(account, order_id, is_settled, is_it)
         in_list = InList(self.upstream, watch, is_settled, is_it, self._net_after, self._known_beside)
         self.looks.append(in_list)
         return await watch.order(account, order_id, is_settled, is_it, in_list.look)
 
     def _net_after(self, seen: Order) -> int | None:
         """The position once an order has filled what it reads, if nothing else moved it; None where nobody can say."""
-        context, order = self.review.context, self.review.effect.order
+        context = self.review.context
         before, known = context.net_position(seen.instrument), context.order(seen.order_id)
-        if before is None or (order is not None and (order.flatten_first or order.atm_strategy)):
-            return None
-        return before + seen.action.sign * (seen.filled - (known.filled if known else 0))
+        return None if before is None else before + seen.action.sign * (seen.filled - (known.filled if known else 0))
 
     async def report_order(
         self, outcome: Outcome, seen: Order | None, finish: Callable[[Outcome], Outcome] = lambda told: told

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 
 from ct_mcp.desk import readback, remedies
 from ct_mcp.desk.execution import CommandExecution, Submission
@@ -30,7 +31,7 @@ async def place(execution: CommandExecution, order: PlaceOrder) -> Outcome:
         return await execution.record(outcome if seen is None else from_order(outcome, seen))
     if answer.refusal:
         return await execution.with_what_stands(execution.after(answer), order.instrument)
-    outcome, seen = await found(execution, order, answer)
+    outcome, seen = await found(execution, order, answer, with_book=True)
     return await execution.report_order(outcome, seen)
 
 
@@ -51,12 +52,18 @@ async def found(
     order: PlaceOrder,
     answer: Submission,
     is_settled: Callable[[Order], bool] = has_come_to_rest,
+    *,
+    with_book: bool = False,
 ) -> tuple[Outcome, Order | None]:
-    """The order that was placed: by the id that they named, or else by ours; unknown where they name another."""
+    """The order that was placed: by the id that they named, or else by ours; unknown where they name another.
+
+    With ``with_book`` what stands beside it, which is told right after, may be read with it.
+    """
     ours, outcome, seen = await execution.ours(order), execution.after(answer), None
     if answer.order_id is not None:
         outcome = replace(outcome, order_id=answer.order_id)
-        seen = await execution.seen_order(answer.order_id, is_settled, ours)
+        look = execution.seen_order if with_book else partial(execution.poller.order, order.account)
+        seen = await look(answer.order_id, is_settled, ours)
     if seen is None and (answer.order_id is None or ours.other is not None):
         mine = await execution.poller.find(order.account, execution.own_id, ours)
         if mine is not None:

@@ -130,8 +130,7 @@ class StatusReport:
 async def get_status(ctx: ToolContext, details: Details = False) -> Annotated[CallToolResult, StatusResult]:
     """NinjaTrader trading status, call first: may I trade, where, what is open, what is wrong and the next step."""
     context, query = context_of(ctx), Query(desk_of(ctx))
-    statuses, failure = await read_accounts_or_failure(query)
-    clock = await _clock(query, failure)
+    statuses, failure, clock = await _read_links(query)
     stored, broken_store = await _read_store(query)
     journal = (
         Link("journal", LinkState.BROKEN, str(broken_store.what)) if broken_store else Link("journal", LinkState.OK)
@@ -186,12 +185,22 @@ async def read_accounts_or_failure(
     return None, Unavailable(f"no answer within {longest_seconds:.0f} s")
 
 
-async def _clock(query: Query, failure: CtMcpError | None) -> Link:
+async def _read_links(query: Query) -> tuple[list[TradingStatus] | None, CtMcpError | None, Link]:
+    """Read the accounts and, side by side, the quotes that tell the clock; where they fail, a clock is told by none."""
+    from ct_mcp.desk.side_by_side import SideBySide  # noqa: PLC0415  # the desk is loaded by the first call
+
+    async with SideBySide([]) as ask:
+        accounts = ask.read("accounts", read_accounts_or_failure(query))
+        clock = ask.read("clock", _clock(query))
+    statuses, failure = accounts.required()
+    return statuses, failure, clock.required() if failure is None else clock_link(None, query.desk.clock())
+
+
+async def _clock(query: Query) -> Link:
     """Tell the clock of NinjaTrader's computer by two quotes; that there are none is no fault of the status."""
     quotes = None
-    if failure is None:
-        with anyio.move_on_after(_LONGEST_QUOTE_SECONDS), suppress(CtMcpError):
-            quotes = await query.upstream.quotes(CLOCK_PROBES)
+    with anyio.move_on_after(_LONGEST_QUOTE_SECONDS), suppress(CtMcpError):
+        quotes = await query.upstream.quotes(CLOCK_PROBES)
     return clock_link(quotes, query.desk.clock())
 
 
