@@ -219,10 +219,7 @@ class ContextBuilder:
         return orders, positions
 
     async def book_to_plan(self, name: str, instrument: Instrument) -> BookReadings:
-        """Give orders and positions to plan commands in an instrument by; the review that follows takes the same.
-
-        What was read a moment ago to name the contract serves, unless something was sent or settled since.
-        """
+        """Give orders and positions to plan by, read now or a moment ago; the review that follows takes the same."""
         ahead = self._ahead.get(name)
         if ahead is not None and self._still_serves(ahead, await self._store.outstanding(name)):
             return ahead.orders, ahead.positions

@@ -40,8 +40,9 @@ async def protection_for(
     account, instrument = held_in
     given = {leg: level for leg, level in levels.items() if isinstance(level, Decimal)}
     orders, positions = await contexts.book_to_plan(account, instrument)
-    contract = None if given == levels else contexts.contracts.get(instrument)
-    contract = contract or (None if given == levels else (await contexts.quote(instrument)).contract)
+    contract = contexts.contracts.get(instrument)
+    if contract is None and given != levels:
+        contract = (await contexts.quote(instrument)).contract
     if given == levels and (positions.value is None or orders.value is None):
         return (_bracket(account, instrument, given),)  # the rules deny it, and say what could not be read
     held = next((each for each in positions.required() if each.instrument == instrument and each.net), None)

@@ -166,7 +166,10 @@ READS: dict[tuple[str, bool], list[int]] = {
 async def test_a_look_costs_no_request_more(
     assistant: Assistant, world: World, wire: Counted, tool: str, is_held: bool
 ) -> None:
-    await assistant.buys(1, **({} if is_held else {"order_type": "LIMIT", "limit_price": world.price(-40)}))
+    if is_held:
+        await assistant.buys(1)
+    else:
+        await assistant.rests(world.price(-40))
     world.later()
     wire.rounds.clear()
     assert not (await assistant.call(tool)).is_error
