@@ -60,7 +60,7 @@ PLANTS = {
     ),
     "lists-alone": Plant(
         "flat is said by the lists alone",
-        {(AccountPoller, "gone"): faults.nothing_found},
+        {(AccountPoller, "borne_out"): faults.as_listed},
         ("false flat", "false cancelled", "hidden fill"),
     ),
     "flat-though-more-comes": Plant(
