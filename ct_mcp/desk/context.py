@@ -25,7 +25,7 @@ from ct_mcp.desk.resolver import BookReadings, OpensIn, Resolver
 from ct_mcp.desk.side_by_side import Reading, SideBySide
 from ct_mcp.domain.account import Account, Position
 from ct_mcp.domain.approval import Approval
-from ct_mcp.domain.commands import Command, ProtectPosition, wish
+from ct_mcp.domain.commands import Command, wish
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.market import CLOCK_PROBES, Contract, Quote, Session, their_clock_ahead_seconds, trading_day
 from ct_mcp.domain.order import Order
@@ -180,7 +180,7 @@ class ContextBuilder:
             named = self._ask_by_name(ask, name, instrument, reads) if instrument and not urgent else None
             told = ahead.report if ahead else None
             report = None if known else told or ask.read("account", self._accounts.report(name, reads))
-            strategy = _ask_for(command, ask, reads.upstream)
+            strategy = _ask_strategy(command, ask, reads.upstream)
             needs_market = instrument is not None and (not urgent or is_exit_of_entry(command))
             market = self._ask_market(ask, instrument, reads) if instrument and needs_market else None
         if book is None and self._has_filled_more(name, orders.value or (), noted_before):
@@ -392,9 +392,6 @@ _SecondWords = tuple[tuple[Position, ...] | None, Reading[Position] | None]
 """What else tells of positions: the report of all accounts, and a position by its name; None where it was not asked."""
 
 
-def _ask_for(command: Command, ask: SideBySide, upstream: Reads) -> Reading[Strategy] | None:
-    """Ask for the strategy that a command names; for a bracket for what it is spelled by, once in a process."""
-    if isinstance(command, ProtectPosition):
-        ask.read("bracket fields", upstream.bracket_fields())
+def _ask_strategy(command: Command, ask: SideBySide, upstream: Reads) -> Reading[Strategy] | None:
     strategy_id = strategy_named(command)
     return None if strategy_id is None else ask.read("strategy", upstream.strategy(command.account, strategy_id))

@@ -288,7 +288,12 @@ async def protect_position(
     """
     desk = desk_of(ctx)
     name = (await desk.resolver.account(account)).name
-    contract = await contract_held(ctx, instrument, name)
+    from ct_mcp.desk.side_by_side import SideBySide  # noqa: PLC0415  # the desk is loaded by the first call
+
+    async with SideBySide([]) as ask:
+        named = ask.read("contract", contract_held(ctx, instrument, name))
+        ask.read("bracket fields", desk.upstream.bracket_fields())  # once in a process, and not after the yes
+    contract = named.required()
     levels = to_levels({ExitKind.STOP: stop_loss, ExitKind.TARGET: take_profit}, contract)
     from ct_mcp.desk.protection_plan import protection_for  # noqa: PLC0415  # the desk is loaded by the first call
 
