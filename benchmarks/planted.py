@@ -185,7 +185,7 @@ PLANTS = {
     ),
     "exit-sent-as-entry": Plant(
         "what was approved as an exit is sent as an entry",
-        {(approval, "_other_orders"): faults.sizes_alone, (order_handlers, "_that_must_stand"): lambda *_: None},
+        {(approval, "_other_orders"): faults.sizes_alone, (order_handlers, "that_must_stand"): lambda *_: None},
         ("exposure",),
         ("shown as an exit",),
     ),

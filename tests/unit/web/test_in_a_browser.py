@@ -31,6 +31,7 @@ from tests.unit.web.conftest import Chromium, Propose
 
 LIVE = "APEX-482910"
 ORDER = {"account": "Sim101", "instrument": "MES", "action": "BUY", "quantity": 1, "order_type": "MARKET"}
+EXITS = {"stop_loss": "10 points", "take_profit": "20 points"}
 TOKEN = "a-token-for-the-browser"
 FAINT = (Path(__file__).parent / "faint.js").read_text(encoding="utf-8")
 
@@ -176,6 +177,28 @@ async def test_an_order_is_approved_on_the_page_and_fills(
     assert chromium.complaints == []
     assert "/open/" not in answer.model_dump_json()
     assert not list(house.pages.folder.iterdir()), "the file that led to the page is gone"
+
+
+async def test_the_page_of_an_entry_shows_its_exits_and_what_becomes_of_them(
+    assistant: Client, chromium: Chromium, house: House, sim: Simulator
+) -> None:
+    answers = []
+
+    async def place() -> None:
+        answers.append(await assistant.call_tool("place_order", {**ORDER, **EXITS}))
+
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(place)
+            await house.is_open.wait()
+            shown = await chromium.run("return await page.locator('body').innerText();")
+            await chromium.run(CLICK)
+    assert "stop loss SELL 1 10 points from the fill" in shown
+    assert "CLOSED at the market" in shown
+    assert "2.0 times the risk" in shown
+    assert answers[0].structured_content["status"] == "filled"
+    live = sim.exchange.live_orders("Sim101")
+    assert sorted(str(order.terms.order_type) for order in live) == ["Limit", "StopMarket"]
 
 
 async def test_an_order_is_declined_on_the_page(
