@@ -159,14 +159,14 @@ class Judge:
     def _exits_once(self, order: SimOrder, request: Request, command: ClosePosition | Flatten) -> None:
         """Whole exits always go, once: with the exits that are on their way they leave no more than is held."""
         name, row = order.terms.contract.name, standing_of(order)
-        is_hidden = request.by.saw_no_orders and isinstance(command, ClosePosition) and is_partial(command)
+        is_hidden = request.by.saw_no_orders and _sends_a_part(request, command)
         if not is_hidden and not self._is_left_once(order, request, command):
             what = f"{request.rpc} sends {row.signed:+d} {name} unasked"
             self._broken("exposure", f"{what}: {self._told_of(request, name)}")
 
     def _is_left_once(self, order: SimOrder, request: Request, command: ClosePosition | Flatten) -> bool:
         name, row = order.terms.contract.name, standing_of(order)
-        partial = isinstance(command, ClosePosition) and is_partial(command)
+        partial = _sends_a_part(request, command)
         # An exit that leaves before anything is read knows of what we sent, and of nobody else's.
         is_alone = len(request.by.ticket.commands) == 1
         is_unread = not partial and not (is_alone and order.account in request.by.looked)
@@ -327,6 +327,11 @@ class Judge:
         now = self._books.now(request.account)
         rows = ", ".join(f"{each.signed:+d}{' stop' if each.is_stop else ''}" for each in now.of(name))
         return f"held {now.net(name):+d}, may fill {rows or 'nothing'}"
+
+
+def _sends_a_part(request: Request, command: Command) -> bool:
+    """Say whether it is a close of part of what was held: one that was all of it names no contracts when it leaves."""
+    return isinstance(command, ClosePosition) and is_partial(command) and "quantity" in request.arguments
 
 
 def _once(rows: list[Standing], net: int) -> list[Standing]:

@@ -28,6 +28,7 @@ from ct_mcp.domain.commands import KINDS, ClosePosition, describe, fingerprint_a
 from ct_mcp.errors import NeedsRoom, NotConfirmed, TicketSpent
 from ct_mcp.guard.denial import OF_THE_CALL, OF_THE_MOMENT, DenialCode
 from ct_mcp.guard.effect import is_cancel, leaves_whole_position
+from ct_mcp.guard.effect_model import RiskDirection
 from ct_mcp.guard.exposure import goes_towards_flat
 from ct_mcp.guard.review import Review, largest_that_passes
 from ct_mcp.guard.rule import Denial
@@ -111,9 +112,9 @@ def _code() -> str:
 def still_approved(review: Review, ticket: Ticket, number: int) -> Review:
     """Deny what the yes does not cover any more, because by now the command would do something else.
 
-    A whole close and a flatten go, whatever the book has become.
+    A whole close and a flatten go, whatever the book has become; so does what was shown as one, and is one still.
     """
-    if leaves_whole_position(review.command):
+    if leaves_whole_position(review.command) or _is_whole_as_shown(review, ticket, number):
         return review
     due, given = approval_of(review), ticket.approval
     denials = [*review.denials]
@@ -123,6 +124,13 @@ def still_approved(review: Review, ticket: Ticket, number: int) -> Review:
     if given is not Approval.NONE and ticket.request is not None:
         denials += _done_otherwise(ticket.request.items[number], review)
     return replace(review, denials=tuple(denials))
+
+
+def _is_whole_as_shown(review: Review, ticket: Ticket, number: int) -> bool:
+    """Say whether a close names as many contracts as were held when it was shown, and as are held now."""
+    shown = None if ticket.request is None else ticket.request.items[number]
+    was_whole = shown is not None and bool(_closed(shown)) and shown.position_after == 0
+    return was_whole and review.effect.direction is RiskDirection.CLOSES
 
 
 def _done_otherwise(shown: ApprovalItem, review: Review) -> list[Denial]:
@@ -254,7 +262,7 @@ def _after_denial(reviews: Sequence[Review]) -> str:
     if codes == {DenialCode.EXIT_ON_ITS_WAY}:
         step = "look with get_positions and get_orders until it has filled; one that was lost goes again after a minute"
         step = f"{step}; one that stands in get_orders and does not fill: cancel_order it, then leave again"
-    others = "; ".join(sanitize(describe(review.command), longest=120) for review in reviews if review.passes)
+    others = "; ".join(sanitize(describe(review.effect.meant), longest=120) for review in reviews if review.passes)
     return f"{step}. Not denied, if proposed by itself: {others}" if others else step
 
 

@@ -30,8 +30,8 @@ from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import Order
 from ct_mcp.domain.products import price_of, ticks_in_32nds
 from ct_mcp.domain.strategy import StartStrategy
-from ct_mcp.guard.effect import instrument_named, is_partial
-from ct_mcp.guard.effect_model import Effect
+from ct_mcp.guard.effect import instrument_named
+from ct_mcp.guard.effect_model import Effect, RiskDirection
 from ct_mcp.guard.exposure import goes_towards_flat
 from ct_mcp.guard.figures import OrderFigures, order_figures, quote_for
 from ct_mcp.guard.protection import leaving
@@ -55,7 +55,7 @@ def item_of(review: Review) -> ApprovalItem:
         account=one_line(review.command.account),
         account_kind=context.kind,
         kind=KINDS[type(review.command)],
-        headline=one_line(headline(review.command)),
+        headline=one_line(headline(effect.meant)),
         instrument=effect.instrument,
         sends=_sent_by(effect),
         cancels=tuple(ShownOrder(order.order_id, order.remaining, order_line(order)) for order in effect.cancels or ()),
@@ -145,10 +145,8 @@ def _steps(review: Review) -> list[str]:
             return [first, f"Then: {headline(swap.order)}"]
         case ProtectPosition() as protect:
             return list(_bracket_lines(review, protect))
-        case ClosePosition() as close if is_partial(close) and review.effect.order is None:
-            before, after = review.effect.position_before, review.effect.position_after
-            is_known = before is not None and after is not None
-            return [f"Position {contracts(before)} now, {contracts(after)} after"] if is_known else []
+        case ClosePosition() if review.effect.order is None:
+            return list(_close_lines(review.effect))
         case _:
             return []
 
@@ -164,6 +162,19 @@ def _order_steps(review: Review, order: PlaceOrder) -> list[str]:
         _BOTH,
         *lines,
     ]
+
+
+def _close_lines(effect: Effect) -> Iterator[str]:
+    """Where a close leads; all of it takes every order of the instrument with it, and a part takes none."""
+    before, after = effect.position_before, effect.position_after
+    if before is not None and after is not None:
+        yield f"Position {contracts(before)} now, {contracts(after)} after"
+    if effect.direction is not RiskDirection.CLOSES:
+        return
+    if effect.cancels is None:
+        yield "Every working order of the instrument goes with it; which stand could not be read"
+    elif effect.cancels:
+        yield f"The working orders of the instrument go with it: {len(effect.cancels)}"
 
 
 def _closing(review: Review, instrument: Instrument) -> list[str]:

@@ -45,12 +45,12 @@ class Step:
     @property
     def summary(self) -> str:
         """This command in one line, ``SIM  Sim101  BUY 2 ES 12-26 MARKET``."""
-        return summary_line((self.command,), simulated=self.simulated)
+        return summary_line((self.ticket.meant(self.number),), simulated=self.simulated)
 
 
 def summary_of(reviews: Sequence[Review]) -> str:
     """Write what was reviewed as one line that a person can read."""
-    commands = [review.command for review in reviews]
+    commands = [review.effect.meant for review in reviews]
     return summary_line(commands, simulated=all(review.simulated for review in reviews))
 
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from ct_mcp.domain.account import AccountKind
-from ct_mcp.domain.commands import Command, PlaceOrder
+from ct_mcp.domain.commands import Command, PlaceOrder, as_meant
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.products import price_of
 from ct_mcp.text import contracts, money
@@ -249,6 +249,14 @@ class Ticket:
         """The title of the form's one field: what to type, for clients that cut the question."""
         title = f"Type {self.phrase} to send this order"
         return title if len(title) <= _LONGEST_TITLE else f"Type {self.phrase}"[:_LONGEST_TITLE]
+
+    def meant(self, number: int) -> Command:
+        """Give the command of this place, counted from 0, as it was put into words when it was proposed."""
+        command = self.commands[number]
+        if self.request is None:
+            return command
+        item = self.request.items[number]
+        return as_meant(command, item.position_before, item.position_after)
 
     def own_id_of(self, number: int) -> str:
         """Give the order id that goes out with the command of this place, counted from 0."""

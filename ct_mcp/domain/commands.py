@@ -187,6 +187,13 @@ def headline(command: Command) -> str:
     return _words(command, named=False)
 
 
+def as_meant(command: Command, before: int | None, after: int | None) -> Command:
+    """Give a command as it is put into words: a close of as many contracts as are held is one of all of them."""
+    if isinstance(command, ClosePosition) and before and after == 0:
+        return replace(command, quantity=None, percent=None)
+    return command
+
+
 def names(command: Command) -> tuple[str, ...]:
     """Give what the assistant named in its own words, each quoted: ``OCO group "exit-1"``."""
     match command:
@@ -318,7 +325,8 @@ def _price(instrument: object, price: Decimal) -> str:
 def _how_much(close: ClosePosition) -> str:
     if close.quantity is not None:
         return f"{close.quantity} of"
-    return "all of" if close.percent is None else f"{_number(close.percent)} % of"
+    percent = close.percent
+    return "all of" if percent is None or (percent.is_finite() and percent == 100) else f"{_number(percent)} % of"
 
 
 def _number(value: int | Decimal) -> str:

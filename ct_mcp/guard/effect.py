@@ -8,6 +8,7 @@ read the `Effect`; nothing else asks a command of what kind it is in order to ju
    `guard/exposure.py`) nor take protection away *only reduces*. What is not known is None, never a guess.
 3. A whole close and a flatten leave: NinjaTrader cancels the orders of the instrument and closes what is held. They
    always go, once: an exit that is on its way is an exit, and what it covers is not closed a second time.
+   A close of as many contracts as are held is the whole, however it was written.
 4. A partial close is a market order beside the orders that stand. Where those orders could leave as much again, it
    may turn the position round; then it is judged as what it is, an order that may open.
 """
@@ -61,7 +62,8 @@ def effect_of(command: Command, context: RiskContext) -> Effect:  # noqa: C901  
         case CancelOrders():
             effect = _cancel(command, orders_of(command.instrument, context), context)
         case ClosePosition():
-            effect = _close(command, context) if is_partial(command) else _leave(command, command.instrument, context)
+            is_part = closes_a_part(command, context.net_position(command.instrument))
+            effect = _close(command, context) if is_part else _leave(command, command.instrument, context)
         case Flatten():
             effect = _leave(command, command.instrument, context)
         case ReversePosition():
@@ -190,9 +192,14 @@ def _direction_of_cancel(
 
 
 def is_partial(close: ClosePosition) -> bool:
-    """Say whether it leaves part of the position: sent twice, it would leave twice as much."""
+    """Say whether it names a part of the position: sent twice, it may leave twice as much. See `closes_a_part`."""
     percent = close.percent
     return close.quantity is not None or (percent is not None and not (percent.is_finite() and percent == 100))
+
+
+def closes_a_part(close: ClosePosition, held: int | None) -> bool:
+    """Say whether it leaves something of so many signed contracts; a quantity that is all of them is the whole."""
+    return is_partial(close) and (not held or contracts_closed(close, abs(held)) < abs(held))
 
 
 def contracts_closed(close: ClosePosition, held: int) -> int:

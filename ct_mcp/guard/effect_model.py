@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ct_mcp.domain.commands import Command, PlaceOrder, ProtectPosition, ReplaceOrder
+from ct_mcp.domain.commands import Command, PlaceOrder, ProtectPosition, ReplaceOrder, as_meant
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import Order, OrderType, TimeInForce
 from ct_mcp.guard.context import PendingOrder, RiskContext
@@ -57,6 +57,11 @@ class Effect:
     is_exit: bool = False
     sends_orders: bool = False
     adds_up: bool = False
+
+    @property
+    def meant(self) -> Command:
+        """The command, as it is put into words."""
+        return as_meant(self.command, self.position_before, self.position_after)
 
     @property
     def takes_away_first(self) -> bool:

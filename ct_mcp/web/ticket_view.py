@@ -146,7 +146,7 @@ def ticket_view(ticket: Ticket, now: datetime, story: Sequence[Entry] = ()) -> S
         simulated=ticket.simulated,
         account=one_line(", ".join(ticket.accounts)),
         summary=ticket.summary,
-        headline=_headline_of(ticket.commands),
+        headline=_headline_of([ticket.meant(number) for number in range(len(ticket.commands))]),
         items=tuple(_items(ticket)),
         rules=_rules(story),
         reason=sanitize(ticket.reason),
@@ -176,11 +176,11 @@ def _items(ticket: Ticket) -> Iterator[ShownItem]:
     """Make the view of each command as it was shown when it was proposed; of a ticket without a question none."""
     if ticket.request is None:
         return
-    for command, item in zip(ticket.commands, ticket.request.items, strict=True):
+    for number, item in enumerate(ticket.request.items):
         yield ShownItem(
             account=item.account,
             simulated=item.simulated,
-            headline=_headline_of([command]),
+            headline=_headline_of([ticket.meant(number)]),
             figures=tuple(Figure(fact.name, fact.figure, fact.aside) for fact in item.facts),
             remarks=_remarks(item.findings),
             steps=item.steps,

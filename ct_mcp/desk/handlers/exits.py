@@ -12,7 +12,7 @@ from ct_mcp.domain.commands import CancelOrder, CancelOrders, ClosePosition, Fla
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import Order, OrderState, OrderType
 from ct_mcp.errors import CtMcpError
-from ct_mcp.guard.effect import contracts_closed, is_partial
+from ct_mcp.guard.effect import closes_a_part, contracts_closed, is_partial
 
 _REFUSED = (OrderState.REJECTED, OrderState.CANCELLED)
 
@@ -58,16 +58,22 @@ async def close(execution: CommandExecution, wanted: ClosePosition) -> Outcome:
     refused = () if is_left else await refused_exits(execution, answer, book, execution.urgent)
 
     def judge(outcome: Outcome, read: AccountState) -> Outcome:
-        by_others = readback.filled_by_standing(read, execution.review.context) if is_partial(wanted) else 0
+        part = closes_a_part(wanted, net)
+        by_others = readback.filled_by_standing(read, execution.review.context) if part else 0
         return readback.with_refused_exits(readback.from_close(outcome, read, goal, by_others), refused)
 
     return await execution.report_account(judge, answer, book)
 
 
 def _sized(wanted: ClosePosition, net: int | None) -> ClosePosition:
-    """Name the contracts of a percentage: by the time it arrives it would be one of another position."""
-    if wanted.percent is None or not net or not is_partial(wanted):
+    """Name the contracts of a percentage: by the time it arrives it would be one of another position.
+
+    What is all of it names none: they close a number at the market, and leave its stops and targets working.
+    """
+    if not is_partial(wanted) or not net:
         return wanted
+    if not closes_a_part(wanted, net):
+        return replace(wanted, percent=None, quantity=None)
     return replace(wanted, percent=None, quantity=contracts_closed(wanted, abs(net)))
 
 

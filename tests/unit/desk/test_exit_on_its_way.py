@@ -124,15 +124,29 @@ async def test_what_an_exit_on_its_way_leaves_is_named_and_may_be_closed(
 
 
 async def test_a_partial_close_that_would_pass_through_flat_behind_another_is_asked_about(
-    desk: Desk, does: Does, long_two: Outcome, sim: Simulator
+    desk: Desk, does: Does, buy: Buys, sim: Simulator
 ) -> None:
+    await does(buy(3))
+    sim.advance(30)
     sim.faults.arm(Fault.NO_FILL)
     await does(ClosePosition("Sim101", MES, quantity=1))
     ticket = await desk.propose(ClosePosition("Sim101", MES, quantity=2))
     assert isinstance(ticket, Ticket)
     assert ticket.approval is Approval.FORM, "exits ask nobody"
     assert "WARNING: the orders that stand could turn the position round" in ticket.question
-    assert held(sim) == [1]
+    assert held(sim) == [2]
+
+
+async def test_a_close_of_all_contracts_behind_another_exit_is_denied_as_the_whole_is(
+    desk: Desk, does: Does, long_two: Outcome, sim: Simulator
+) -> None:
+    sim.faults.arm(Fault.NO_FILL)
+    await does(ClosePosition("Sim101", MES, quantity=1))
+    for whole in (ClosePosition("Sim101", MES, quantity=2), ClosePosition("Sim101", MES)):
+        told = await desk.propose(whole)
+        assert isinstance(told, Outcome)
+        assert told.status is Status.DENIED
+        assert told.reasons[0].startswith("EXIT_ON_ITS_WAY: on its way=-1 MES 09-26")
 
 
 @pytest.mark.parametrize("policy", [Policy(exits_simulated=Approval.FORM), Policy()], ids=["asked", "unasked"])

@@ -15,12 +15,21 @@ from ct_mcp.domain.approval import Approval, Halt, Ticket
 from ct_mcp.domain.commands import CancelOrder, ChangeOrder, ClosePosition, Flatten
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.errors import OutcomeUnknown
+from ct_mcp.guard.policy import Policy
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.faults import Fault
 from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, SimOrderType
 from ct_mcp.simulator.simulator import Simulator
 from ct_mcp.store.sqlite import SqliteStore
 from tests.unit.desk.conftest import Buys, Does, Oddly, Prices
+
+
+def outsider_trades(sim: Simulator, clock: ManualClock, net: int) -> None:
+    """Let somebody else buy or sell so many at the market, and let it fill."""
+    action = Action.BUY if net > 0 else Action.SELL
+    terms = OrderTerms(sim.market.front("MES", clock()), action, abs(net), SimOrderType.MARKET)
+    sim.exchange.submit(sim.exchange.accounts["Sim101"], terms, OrderLabels(rpc="ByHand"), clock())
+    sim.advance(5)
 
 
 async def test_a_stop_that_is_too_large_for_what_remains_is_told_with_the_call_that_mends_it(
@@ -267,3 +276,78 @@ async def test_a_part_of_what_an_empty_list_hides_is_not_closed(
     assert told.reasons[0].startswith("POSITION_UNKNOWN")
     assert "closing all of it needs no report" in told.reasons[0]
     assert not sim.requests_of("ClosePosition")
+
+
+WHOLE_IN_ANY_WORDS = [
+    {},
+    {"quantity": 2},
+    {"quantity": 5},
+    {"percent": Decimal(100)},
+    {"percent": Decimal("99.9")},
+]
+
+
+@pytest.mark.parametrize("policy", [Policy(exits_simulated=Approval.FORM)], ids=["asked"])
+@pytest.mark.parametrize("words", WHOLE_IN_ANY_WORDS, ids=["bare", "all", "more", "100 %", "99.9 %"])
+async def test_a_close_of_all_that_is_held_is_asked_about_sent_and_told_as_the_whole_in_whatever_words(
+    desk: Desk,
+    does: Does,
+    long_two: Outcome,
+    buy: Buys,
+    price: Prices,
+    sim: Simulator,
+    mes: Instrument,
+    words: dict[str, Any],
+) -> None:
+    stop = await does(buy(2, action="SELL", kind="STOP_MARKET", stop_price=price(-60)))
+    sim.advance(20)
+    ticket = await desk.propose(ClosePosition("Sim101", mes, **words))
+    assert isinstance(ticket, Ticket)
+    assert ticket.summary == "SIM  Sim101  CLOSE all of MES 09-26"
+    assert ticket.request is not None
+    (item,) = ticket.request.items
+    assert item.headline == "CLOSE all of MES 09-26"
+    assert item.steps == ("Position +2 now, flat after", "The working orders of the instrument go with it: 1")
+    assert [order.order_id for order in item.cancels] == [stop.order_id]
+    assert "could turn the position round" not in ticket.question
+    await desk.decisions.approve(ticket, "terminal")
+    told = await desk.commit(ticket.ticket_id)
+    assert (told.status, told.position_after) == (Status.FLAT, 0)
+    assert told.summary == "SIM  Sim101  CLOSE all of MES 09-26"
+    assert not sim.exchange.live_orders("Sim101"), "its stop went with it"
+    assert told.stands_now[-1] == "no position; working orders: none"
+
+
+@pytest.mark.parametrize("policy", [Policy(exits_simulated=Approval.FORM)], ids=["asked"])
+async def test_a_close_that_was_shown_as_the_whole_closes_no_more_than_it_names_of_what_was_added_since(
+    desk: Desk, long_two: Outcome, sim: Simulator, mes: Instrument, clock: ManualClock
+) -> None:
+    ticket = await desk.propose(ClosePosition("Sim101", mes, quantity=2))
+    assert isinstance(ticket, Ticket)
+    outsider_trades(sim, clock, 1)
+    await desk.decisions.approve(ticket, "terminal")
+    told = await desk.commit(ticket.ticket_id)
+    assert (told.status, told.position_after) == (Status.FILLED, 1)
+    assert "the position was +2 when the person was asked, and +3 when it was sent" in told.warnings
+
+
+@pytest.mark.parametrize("policy", [Policy(exits_simulated=Approval.FORM)], ids=["asked"])
+async def test_a_close_that_was_shown_as_a_part_takes_no_orders_along_that_were_not_shown(
+    desk: Desk,
+    does: Does,
+    long_two: Outcome,
+    buy: Buys,
+    price: Prices,
+    sim: Simulator,
+    mes: Instrument,
+    clock: ManualClock,
+) -> None:
+    await does(buy(1, action="SELL", kind="STOP_MARKET", stop_price=price(-60)))
+    sim.advance(20)
+    ticket = await desk.propose(ClosePosition("Sim101", mes, quantity=1))
+    assert isinstance(ticket, Ticket)
+    outsider_trades(sim, clock, -1)
+    await desk.decisions.approve(ticket, "terminal")
+    told = await desk.commit(ticket.ticket_id)
+    assert told.status is Status.DENIED
+    assert "orders that would go and were not shown: SELL 1 MES 09-26 STOP MARKET" in " ".join(told.reasons)
