@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated
 
@@ -32,6 +32,7 @@ from ct_mcp.server.format import (
 )
 from ct_mcp.server.links import Link, broker_links, clock_link, next_step, upstream_links
 from ct_mcp.server.policy_text import MODES, approvals, limit_lines, narrower_lines, unavailable_toolsets
+from ct_mcp.server.protection_text import OpenPositions, read_open_positions, unprotected_line
 from ct_mcp.server.queries import Query, TradingStatus, read_accounts, time_limit
 from ct_mcp.server.tools.forms import Details
 from ct_mcp.store.journal import Entry
@@ -83,7 +84,7 @@ class UnknownOutcomeView(ToolResult):
 class StatusResult(ReadResult):
     """Null is unknown: an account list of null was not read, and says nothing about accounts."""
 
-    next_step: str = Field(description="The one thing to do about a broken link; empty where none is broken.")
+    next_step: str = Field(description="The one thing to do now; empty where no link is broken and no stop missing.")
     links: list[LinkView] = Field(description="Those that do not hold; with details all of them.")
     mode: str
     halted: bool | None
@@ -91,6 +92,8 @@ class StatusResult(ReadResult):
     accounts: list[AccountStatusView] | None
     tradable_accounts: list[str] | None
     open_positions: list[str] | None = Field(description="With stop and target.")
+    without_stop: list[str] | None = Field(description="Positions that no stop covers wholly: tell the person now.")
+    stop_unknown: list[str] = Field(description="Where nobody can say whether a stop stands.")
     limits: list[str] = Field(description="With details.")
     approvals: list[str] = Field(description="With details.")
     toolsets_off: list[str]
@@ -123,7 +126,7 @@ class StatusReport:
     allowance: Allowance | None
     unavailable_toolsets: Sequence[str]
     notes: list[str]
-    open_lines: tuple[str, ...] = ()
+    held: OpenPositions = field(default_factory=OpenPositions)
 
 
 @time_limit()
@@ -132,6 +135,7 @@ async def get_status(ctx: ToolContext, details: Details = False) -> Annotated[Ca
     context, query = context_of(ctx), Query(desk_of(ctx))
     statuses, failure, clock = await _read_links(query)
     stored, broken_store = await _read_store(query)
+    held = await read_open_positions(query, statuses or ())
     journal = (
         Link("journal", LinkState.BROKEN, str(broken_store.what)) if broken_store else Link("journal", LinkState.OK)
     )
@@ -144,33 +148,15 @@ async def get_status(ctx: ToolContext, details: Details = False) -> Annotated[Ca
             journal,
             Link("stream", *context.live.condition()),
         ),
-        next_step=next_step(failure or broken_store, statuses or ())
-        or (clock.why if clock.state is LinkState.BROKEN else ""),
+        next_step=next_step(failure or broken_store, statuses or ()) or _to_set(clock) or held.next_step,
         statuses=statuses,
         stored=stored,
         allowance=await query.attempt("the request budget", query.upstream.allowance()),
         unavailable_toolsets=unavailable_toolsets(context.toolsets, context.policy.mode),
-        open_lines=await _open_lines(query, statuses or ()),
+        held=held,
         notes=[*context.notes, *query.notes, *_pace_notes(query)],
     )
     return status_result(report, query.desk.clock(), details=details)
-
-
-async def _open_lines(query: Query, statuses: Sequence[TradingStatus]) -> tuple[str, ...]:
-    """Name every open position with what is behind it; its orders are read only where something is open."""
-    from ct_mcp.desk.remedies import position_line  # noqa: PLC0415  # the desk is loaded by the first call
-    from ct_mcp.desk.standing import standing_of  # noqa: PLC0415
-
-    held = [position for status in statuses for position in status.positions or () if position.quantity]
-    orders = await query.attempt("working orders", query.live.all_orders(active_only=True)) if held else ()
-    contracts = query.desk.contexts.contracts
-    lines = []
-    for position in held[:MOST_ROWS]:
-        mine = [order for order in orders or () if order.account == position.account]
-        standing = standing_of(position, mine, contracts.get(position.instrument))
-        behind = "what is behind it is not known" if orders is None else "; ".join(standing.protection)
-        lines.append(f"{sanitize_name(position.account)}  {position_line(position)}; {behind}")
-    return tuple(lines)
 
 
 async def read_accounts_or_failure(
@@ -244,7 +230,9 @@ def status_result(report: StatusReport, now: datetime, *, details: bool = True) 
         halt=_halt_text(stored.halt) if stored and stored.halt else "",
         accounts=None if accounts is None else list(shown),
         tradable_accounts=None if accounts is None else [one.account for one in accounts if one.may_trade],
-        open_positions=None if report.statuses is None else list(report.open_lines),
+        open_positions=None if report.statuses is None else list(report.held.lines),
+        without_stop=None if report.statuses is None else list(report.held.bare),
+        stop_unknown=list(report.held.doubtful),
         limits=[*limit_lines(report.policy.limits), *narrower_lines(report.policy)] if details else [],
         approvals=[f"{what}: {approval}" for what, approval in approvals(report.policy)] if details else [],
         toolsets_off=[off for off in report.unavailable_toolsets if details or off.startswith("trade:")],
@@ -299,10 +287,12 @@ def _short_text(it: StatusResult) -> str:
     wrong = "; ".join(f"{link.link} {link.state}{_because(link)}" for link in it.links)
     return join_lines(
         (
+            _unprotected(it),
             f"{_may_trade(it)}; mode {it.mode}; {halted}; read {it.read_at}",
             *_others(it),
             *section("open", it.open_positions, str),
-            f"wrong: {wrong}" if wrong else "every link works",
+            _protected(it),
+            f"links wrong: {wrong}" if wrong else "links: all work",
             f"not listed: {'; '.join(it.toolsets_off)}" if it.toolsets_off else "",
             *(section("open tickets", it.open_tickets, _ticket_line) if it.open_tickets != [] else ()),
             *(section(_UNKNOWN, it.unknown_outcomes, _outcome_line) if it.unknown_outcomes != [] else ()),
@@ -311,6 +301,16 @@ def _short_text(it: StatusResult) -> str:
             f"next: {it.next_step}" if it.next_step else "",
         )
     )
+
+
+def _unprotected(it: StatusResult) -> str:
+    """Say it before everything else, so that no word about links or limits reads as one about a position."""
+    return unprotected_line(it.without_stop or (), it.stop_unknown)
+
+
+def _protected(it: StatusResult) -> str:
+    is_well = bool(it.open_positions) and not it.without_stop and not it.stop_unknown
+    return "protection: every open position has a stop for all of it" if is_well else ""
 
 
 def _may_trade(it: StatusResult) -> str:
@@ -332,10 +332,12 @@ def _status_text(it: StatusResult, policy: Policy) -> str:
     halted = {True: f"HALTED {it.halt}", False: "not halted", None: "whether it is halted is unknown"}[it.halted]
     return join_lines(
         (
+            _unprotected(it),
             f"mode {MODES[policy.mode]}; {halted}; read {it.read_at}",
             "links: " + "; ".join(f"{link.link} {link.state}{_because(link)}" for link in it.links),
             *section("accounts", it.accounts, _account_line),
             *section("open", it.open_positions, str),
+            _protected(it),
             "limits: " + "; ".join(it.limits),
             "approvals: " + "; ".join(it.approvals),
             "toolsets off: " + ("; ".join(it.toolsets_off) or "none"),

@@ -25,6 +25,7 @@ from ct_mcp.server.queries import Query
 from ct_mcp.server.tools.status import StatusReport, read_accounts_or_failure, status_result
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.faults import Fault
+from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, SimOrderType
 from ct_mcp.simulator.simulator import Simulator
 from ct_mcp.store.journal import EntryKind, NewEntry
 from ct_mcp.store.sqlite import SqliteStore
@@ -253,3 +254,74 @@ def test_a_status_of_which_nothing_is_known_says_unknown() -> None:
     for line in ("whether it is halted is unknown", "accounts: unknown", "request budget: unknown"):
         assert line in text
     assert answer.structured_content["requests_left"] is None
+
+
+def by_hand(sim: Simulator, action: Action, quantity: int, kind: SimOrderType, ticks: int = 0) -> None:
+    """Let somebody trade ES in Sim101, or leave a stop so many ticks from the last trade."""
+    contract, now = sim.market.front("ES", sim.clock()), sim.clock()
+    stop = (sim.market.top(contract, now).last + ticks) * 0.25 if ticks else 0.0
+    terms = OrderTerms(contract, action, quantity, kind, stop_price=stop)
+    sim.exchange.submit(sim.exchange.accounts["Sim101"], terms, OrderLabels(rpc="ByHand"), now)
+    sim.advance(5)
+
+
+def holds(sim: Simulator, quantity: int) -> None:
+    by_hand(sim, Action.BUY, quantity, SimOrderType.MARKET)
+
+
+def rests_a_stop(sim: Simulator, quantity: int) -> None:
+    by_hand(sim, Action.SELL, quantity, SimOrderType.STOP_MARKET, -60)
+
+
+async def test_a_position_without_a_stop_comes_before_every_word_that_reassures(ask: Ask, sim: Simulator) -> None:
+    holds(sim, 2)
+    for details in (False, True):
+        told = await ask("get_status", details=details)
+        first, *others = told.text.splitlines()
+        assert first.startswith("UNPROTECTED, tell the person now: Sim101  LONG 2 ES 09-26 at ")
+        assert first.endswith("has NO STOP")
+        assert any(line.startswith(("links: all work", "links: CrossTrade ok")) for line in others)
+        (bare,) = told.data["without_stop"]
+        assert bare.startswith("Sim101  LONG 2 ES 09-26 at ")
+        assert told.data["next_step"].startswith("tell the person now of what stands without a stop")
+        assert "every link works" not in told.text
+
+
+async def test_a_position_with_its_stop_is_said_to_be_protected_beside_the_links(ask: Ask, sim: Simulator) -> None:
+    holds(sim, 2)
+    rests_a_stop(sim, 2)
+    told = await ask("get_status")
+    assert told.text.startswith("may trade: Sim101")
+    assert told.text.splitlines()[-2:] == [
+        "protection: every open position has a stop for all of it",
+        "links: all work",
+    ]
+    assert (told.data["without_stop"], told.data["next_step"]) == ([], "")
+
+
+async def test_a_stop_for_a_part_leaves_the_rest_unprotected(ask: Ask, sim: Simulator) -> None:
+    holds(sim, 2)
+    rests_a_stop(sim, 1)
+    told = await ask("get_status")
+    first = told.text.splitlines()[0]
+    assert first.startswith("UNPROTECTED, tell the person now: Sim101  LONG 2 ES 09-26 at ")
+    assert first.endswith("has NO STOP for 1 of 2")
+    assert "every open position has a stop" not in told.text
+
+
+@pytest.mark.parametrize("fault", [Fault.HTML_PAGE, Fault.UNREADABLE_JSON])
+async def test_orders_that_could_not_be_read_reassure_of_no_stop(ask: Ask, sim: Simulator, fault: Fault) -> None:
+    holds(sim, 2)
+    rests_a_stop(sim, 2)
+    sim.faults.arm(fault, rpc="GetAllOrders")
+    told = await ask("get_status")
+    first = told.text.splitlines()[0]
+    assert first.startswith("whether a stop stands is NOT KNOWN: Sim101  LONG 2 ES 09-26 at ")
+    assert told.data["without_stop"] == [], "nobody knows that there is none"
+    assert told.data["next_step"] == "look with get_positions and get_orders whether a stop stands"
+
+
+async def test_where_nothing_is_held_no_word_is_lost_about_stops(ask: Ask) -> None:
+    told = await ask("get_status")
+    assert told.text.startswith("may trade: Sim101")
+    assert (told.data["without_stop"], told.data["stop_unknown"]) == ([], [])

@@ -1,0 +1,66 @@
+"""Says of every open position whether a stop stands behind it: a sentence of its own, whatever else works."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ct_mcp.server.format import MOST_ROWS, sanitize_name
+from ct_mcp.server.queries import Query, TradingStatus
+
+STEP = "tell the person now of what stands without a stop; protect_position sets one"
+STEP_UNKNOWN = "look with get_positions and get_orders whether a stop stands"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPositions:
+    """What is held, each with what is behind it; ``bare`` are those that no stop covers wholly, in a few words.
+
+    ``doubtful`` are those of which nobody can say, and the accounts whose positions could not be read.
+    """
+
+    lines: tuple[str, ...] = ()
+    bare: tuple[str, ...] = ()
+    doubtful: tuple[str, ...] = ()
+
+    @property
+    def next_step(self) -> str:
+        """What to do about it; empty where everything that is held has its stop."""
+        return STEP if self.bare else STEP_UNKNOWN if self.doubtful else ""
+
+
+async def read_open_positions(query: Query, statuses: Sequence[TradingStatus]) -> OpenPositions:
+    """Name every open position with what is behind it; its orders are read only where something is open."""
+    from ct_mcp.desk.remedies import position_line  # noqa: PLC0415  # the desk is loaded by the first call
+    from ct_mcp.desk.standing import standing_of  # noqa: PLC0415
+
+    held = [position for status in statuses for position in status.positions or () if position.quantity]
+    orders = await query.attempt("working orders", query.live.all_orders(active_only=True)) if held else ()
+    contracts = query.desk.contexts.contracts
+    lines, bare, doubtful = [], [], []
+    for position in held:
+        mine = [order for order in orders or () if order.account == position.account]
+        standing = standing_of(position, mine, contracts.get(position.instrument))
+        behind = "what is behind it is not known" if orders is None else "; ".join(standing.protection)
+        name = f"{sanitize_name(position.account)}  {position_line(position)}"
+        lines.append(f"{name}; {behind}")
+        if orders is None or standing.doubtful:
+            doubtful.append(name)
+        if orders is not None and standing.bare > standing.doubtful:
+            bare.append(f"{name} has NO STOP{_part(standing.bare - standing.doubtful, position.quantity)}")
+    unread = [f"{sanitize_name(each.account.name)}  positions not read" for each in statuses if each.positions is None]
+    return OpenPositions(tuple(lines[:MOST_ROWS]), _page(bare), _page([*doubtful, *unread]))
+
+
+def _part(missing: int, held: int) -> str:
+    return "" if missing >= held else f" for {missing} of {held}"
+
+
+def _page(rows: Sequence[str]) -> tuple[str, ...]:
+    left = len(rows) - MOST_ROWS
+    return (*rows[:MOST_ROWS], *([f"and {left} more, see get_positions"] if left > 0 else []))
+
+
+def unprotected_line(bare: Sequence[str], doubtful: Sequence[str]) -> str:
+    """Write what stands without a stop, and of what that is not known; nothing where neither is so."""
+    told = [f"UNPROTECTED, tell the person now: {'; '.join(bare)}"] if bare else []
+    told += [f"whether a stop stands is NOT KNOWN: {'; '.join(doubtful)}"] if doubtful else []
+    return "; ".join(told)
