@@ -1,7 +1,9 @@
 """Flat everywhere: account by account, for one yes, and said only when every one was read."""
 
+import re
 from dataclasses import replace
 from datetime import datetime, timedelta
+from random import Random
 from typing import Any
 
 import pytest
@@ -24,7 +26,7 @@ from ct_mcp.simulator.orders import (
 from ct_mcp.simulator.simulator import SimulatorSettings
 from ct_mcp.store.sqlite import SqliteStore
 from tests.conftest import Person
-from tests.e2e.conftest import Assistant, Wire, World
+from tests.e2e.conftest import Assistant, Told, Wire, World
 
 REAL = LIVE.name
 SECOND = replace(SIM, id=3, name="Sim102", display_name="Sim102", connection="Sim102")
@@ -306,6 +308,68 @@ async def test_an_account_that_a_copier_moves_after_its_exit_is_not_called_flat(
     assert "Sim102: FLAT" in told.reasons_text
     assert "Sim101: it read flat after its exit and has moved since: SHORT 1 MES 09-26" in told.warnings_text
     assert "tell the person now" in told.next_step
+
+
+PAIR = SimulatorSettings(accounts=(SIM, SECOND))
+_READ_AT = re.compile(r"read at (\d\d):(\d\d):(\d\d\.\d) UTC")
+
+
+def trades_at(world: World, account: str, after: float, quantity: int) -> None:
+    """Let somebody else trade in an account, so many seconds from now."""
+    moment = world.clock() + timedelta(seconds=after)
+    world.sim.exchange.schedule.at(moment, lambda now: holds(world, account, quantity, now))
+
+
+def _read_times(told: Told, day: datetime) -> dict[str, datetime]:
+    """When each account was read that an answer tells of."""
+    found = ((name, _READ_AT.search(line)) for name in BOTH for line in told.stands_now if line.startswith(name))
+    return {
+        name: day.replace(hour=int(at[1]), minute=int(at[2]), second=0, microsecond=0) + timedelta(seconds=float(at[3]))
+        for name, at in found
+        if at is not None
+    }
+
+
+def acts_at_random(world: World, chance: Random) -> None:
+    """Let somebody else trade in any account, at any time between our exits and our answer; some reads fail."""
+    for _ in range(chance.randint(1, 4)):
+        trades_at(world, chance.choice(BOTH), chance.uniform(0.3, 6.0), chance.choice((-1, 1)))
+    if chance.random() < 0.3:
+        lost = chance.choice(("GetAllPositions", "GetAllOrders"))
+        world.sim.faults.arm(Fault.HTML_PAGE, rpc=lost, times=chance.randint(1, 3))
+
+
+def _held_at(nets: list[tuple[datetime, int]], moment: datetime) -> list[int]:
+    """What was held at a moment that is told to a tenth of a second."""
+    until = moment + timedelta(seconds=0.1)
+    before = [net for at, net in nets if at < moment]
+    return [*before[-1:], *(net for at, net in nets if moment <= at < until)]
+
+
+@pytest.mark.parametrize("settings", [PAIR], ids=["two accounts"])
+@pytest.mark.parametrize("seed", range(24))
+async def test_flat_is_said_of_a_moment_that_was_flat_whatever_somebody_else_trades_between_the_readings(
+    assistant: Assistant, world: World, seed: int
+) -> None:
+    """Any number of trades of somebody else, in any account, at any time between our exits and our answer."""
+    chance = Random(seed)
+    for name in BOTH:
+        holds(world, name)
+    world.later(30)
+    nets: dict[str, list[tuple[datetime, int]]] = {name: [] for name in BOTH}
+
+    def keeps(event: OrderEvent) -> None:
+        if isinstance(event, SimExecution):
+            nets[event.order.account].append((event.at, event.position))
+
+    world.sim.exchange.record.listener = keeps
+    acts_at_random(world, chance)
+    told = await assistant.call("flatten_everything")
+    read_at = _read_times(told, world.clock())
+    flat = [name for name in BOTH if f"{name}: FLAT" in told.reasons]
+    for name in flat:
+        assert 0 in _held_at(nets[name], read_at[name]), f"{told.text}\n{nets[name]}"
+    assert (told.status == "flat") is (len(flat) == len(BOTH))
 
 
 @pytest.mark.parametrize("fault", [Fault.EMPTY_LISTS])

@@ -3,6 +3,7 @@
 1. Every exit has left by now, one request each, before anything is read.
 2. All accounts are looked at with the two lists of all, until nothing is held and no order is left. Orders that stand
    where nothing is held any more are cancelled, once for each account.
+   What read flat and shows anything in a later reading is not flat any more: nothing that was read before it counts.
 3. A little later they are read once more, with the report of all accounts as a second source. That moment alone is
    judged: what one account does may move another, as a copier does, and what was read flat before may hold by now.
 4. An answer that comes after the client gave up is none. When the time is over, what was not read is named as unread.
@@ -10,7 +11,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 import anyio
 
@@ -32,6 +33,7 @@ ANSWER_WITHIN_SECONDS = 20.0
 # Copiers follow a fill within a second, and the report of all accounts may be three seconds old: so it is asked again.
 AFTER_THE_LAST_FILL_SECONDS = 1.5
 _MOST_LOOKS_AFTERWARDS = 3
+_MOST_MOVES_TOLD = 3
 
 
 def may_leave(reviews: Sequence[Review]) -> bool:
@@ -45,12 +47,18 @@ def may_leave(reviews: Sequence[Review]) -> bool:
 
 @dataclass(slots=True)
 class Departure:
-    """One account that was left: its execution, what came of the one request, and what was seen of it since."""
+    """One account that was left: its execution, what came of the one request, and what was seen of it since.
+
+    ``read_at`` is when the last reading of it began, and ``flat_at`` when the last one that showed nothing did; None
+    where something was seen since. ``moves`` name what was seen after it had read flat.
+    """
 
     execution: CommandExecution
     answer: Submission
     state: AccountState | None = None
+    read_at: datetime | None = None
     flat_at: datetime | None = None
+    moves: tuple[str, ...] = ()
     is_borne_out: bool = False
     has_cancelled: bool = False
     to_come: tuple[str, ...] = ()
@@ -65,6 +73,20 @@ class Departure:
     def is_in_doubt(self) -> bool:
         """Say whether the lists show nothing, and the other source does not agree (yet)."""
         return self.state is not None and self.state.is_flat and not self.is_borne_out
+
+    def takes(self, read: AccountState, at: datetime) -> None:
+        """Take a new reading, that began at a moment."""
+        self.state, self.read_at = read, at
+        if read.is_flat:
+            self.flat_at = at
+        else:
+            self.shows("; ".join((*map(position_line, read.positions), *map(order_line, read.orders))))
+
+    def shows(self, what: str) -> None:
+        """Take it that something is held, stands or is on its way: it is not flat any more, whatever it was before."""
+        if self.flat_at is not None and self.read_at is not None:
+            self.moves = (*self.moves, f"{what} (at {_time(self.read_at)}, flat at {_time(self.flat_at)})")
+        self.flat_at = None
 
 
 @dataclass(slots=True)
@@ -116,13 +138,13 @@ class ReadBackOfAll:
         """Read all accounts; what cannot be read now is not known now, whatever it was before."""
         for left in self.departures:
             left.state, left.is_borne_out = (replace(left.state, is_stale=True) if left.state else None), False
+        began_at = self.clock()
         for left in self.departures:
             if not self._seconds_left:
                 return
             read = await AccountPoller(book, self._first.pause).book_now(left.account, None)
-            left.state = read or left.state
-            if read is not None and read.is_flat:
-                left.flat_at = left.flat_at or self.clock()
+            if read is not None:
+                left.takes(read, began_at)
         self._one_by_one = self._one_by_one or book.failed
 
     async def _cancel_leftovers(self) -> None:
@@ -148,6 +170,8 @@ class ReadBackOfAll:
                 named = replace(before, ask_account=False)
                 left.is_borne_out = await by_name.borne_out(left.account, named, state) is not None
             left.to_come = await self._still_to_come(left.execution, book)
+            if left.to_come:
+                left.shows(f"may still fill: {', '.join(left.to_come)}")
 
     async def _still_to_come(self, execution: CommandExecution, book: OneReading) -> tuple[str, ...]:
         """Name what was sent to an account beside an exit and may fill yet, by the journal and the reading."""
@@ -170,23 +194,34 @@ class ReadBackOfAll:
         told = readback.with_lost_stops(told, execution.review, state)
         ended = readback.ended_since(execution.review, state, left.answer.taken)
         told = readback.with_standing(told, execution.review, state, execution.contracts, ended)
+        told = replace(told, stands_now=(*told.stands_now, *_read_when(left)))
         if left.to_come:
             return await execution.record(readback.not_flat_yet(told, left.to_come, outcome.status))
         told = replace(told, warnings=(*told.warnings, *_moved(left)))
         return await execution.record(told)
 
     def _why_unread(self, left: Departure) -> str:
-        if left.flat_at is None:
+        if left.read_at is None:
             return "the account could not be read in time"
-        ago = (self.clock() - left.flat_at).total_seconds()
-        return f"the account was read flat {ago:.0f} s ago, and could not be read since"
+        ago = (self.clock() - left.read_at).total_seconds()
+        if left.flat_at is None:
+            return f"the account was last read at {_time(left.read_at)}, and something may still fill"
+        return f"the account was read flat at {_time(left.flat_at)}, {ago:.0f} s ago, and could not be read since"
 
 
 def _moved(left: Departure) -> tuple[str, ...]:
-    """What is held or stands in an account that was flat before, after its exit."""
-    state = left.state
-    if left.flat_at is None or state is None or state.is_flat:
+    """What was seen in an account after it had read flat, whatever it reads by now."""
+    if not left.moves:
         return ()
-    now = "; ".join((*map(position_line, state.positions), *map(order_line, state.orders)))
     others = "somebody else trades in it, such as a copier or a strategy: stop that first, or it may move again"
-    return (f"it read flat after its exit and has moved since: {now}; {others}",)
+    return (f"it read flat after its exit and has moved since: {'; '.join(left.moves[-_MOST_MOVES_TOLD:])}; {others}",)
+
+
+def _read_when(left: Departure) -> tuple[str, ...]:
+    """Flat is said of a moment: somebody else may have traded since."""
+    return (f"read at {_time(left.read_at)}",) if left.read_at is not None else ()
+
+
+def _time(at: datetime) -> str:
+    """Write a time of this day with tenths of a second, in UTC."""
+    return f"{at.astimezone(UTC):%H:%M:%S}.{at.microsecond // 100_000} UTC"
