@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from ct_mcp.desk.approval_request import MOST_CANCELLED_SINGLY
+
 Truth = dict[str, Any]
 Arguments = dict[str, Any]
 Order = dict[str, Any]
@@ -18,7 +20,7 @@ WRITES: dict[str, dict[str, int]] = {
     "change_order": {"Change": 1},
     "replace_order": {"CancelReplace": 1},
     "cancel_order": {"Cancel": 1},
-    "cancel_orders": {"CancelOrders": 1},
+    "cancel_orders": {"CancelOrders": 1, "Cancel": MOST_CANCELLED_SINGLY},
     "close_position": {"ClosePosition": 1},
     "flatten": {"Flatten": 1, "CancelOrders": 1},
     "flatten_everything": {"Flatten": 1, "CancelOrders": 1},

@@ -38,7 +38,7 @@ class Judge:
 
     def __init__(self, world: World, books: Books, said_yes: set[str], broken: Broken) -> None:
         self._world, self._books, self._said_yes, self._broken = world, books, said_yes, broken
-        self._left: Counter[tuple[str, str, str]] = Counter()
+        self._left: Counter[tuple[str, str, str, str]] = Counter()
         self._shown_used: defaultdict[tuple[str, int, str, int], dict[str, int]] = defaultdict(dict)
         self.window: dict[Request, float] = {}
         self._unasked: dict[str, list[Request]] = defaultdict(list)
@@ -63,8 +63,11 @@ class Judge:
         self.window[request] = max(looked, self.fills_told.get(account, 0.0))
         if ticket.approval is Approval.NONE:
             self._unasked[account].append(request)
-        self._left[ticket.ticket_id, account, request.rpc] += 1
-        if self._left[ticket.ticket_id, account, request.rpc] > 1:
+        # A yes to several cancels is carried out by one for each order.
+        of_one = str(request.arguments.get("orderId", "")) if request.rpc == "Cancel" else ""
+        same = ticket.ticket_id, account, request.rpc, of_one
+        self._left[same] += 1
+        if self._left[same] > 1:
             self._broken("twice", f"{request.rpc} leaves twice for ticket {ticket.ticket_id}")
         if ticket.approval is not Approval.NONE and ticket.ticket_id not in self._said_yes:
             self._broken("no yes", f"{request.rpc} leaves, and nobody said yes to ticket {ticket.ticket_id}")

@@ -39,6 +39,8 @@ from ct_mcp.guard.review import Review
 from ct_mcp.guard.room import day_room
 from ct_mcp.text import contracts, one_line
 
+MOST_CANCELLED_SINGLY = 10
+"""So many orders that were shown are cancelled by a request each: more would take longer than somebody waits."""
 _BOTH = "If the close does not fill within seconds, CrossTrade sends the order all the same: both may stand together."
 
 
@@ -101,12 +103,26 @@ def _meant(review: Review) -> list[str]:
             if review.effect.cancels is None:
                 return ["Which orders stand could not be read: whatever stands there goes"]
             meant = review.effect.cancels
+            return [*(_as_it_stands(meant)), *_which_go(review.command, meant)]
         case StartStrategy() | EnableStrategy() | DisableStrategy() | CloseStrategy() as command:
             return _strategy_lines(review, command)
         case _:
             return []
-    stand = [f"As it stands: {order_line(order)}" for order in meant] or ["No open order is listed for this"]
-    return [*stand, *_new_prices(review.command, meant)]
+    return [*_as_it_stands(meant), *_new_prices(review.command, meant)]
+
+
+def _as_it_stands(meant: Sequence[Order]) -> list[str]:
+    return [f"As it stands: {order_line(order)}" for order in meant] or ["No open order is listed for this"]
+
+
+def _which_go(command: Command, meant: Sequence[Order]) -> Iterator[str]:
+    """Of a cancel of all: whether what somebody places before it arrives goes too."""
+    if not isinstance(command, CancelOrders):
+        return
+    if 0 < len(meant) <= MOST_CANCELLED_SINGLY:
+        yield "These are cancelled one by one, stops last; an order that is placed meanwhile stays"
+    else:
+        yield "All working orders at that moment go, one that is placed meanwhile too"
 
 
 def _new_prices(command: Command, meant: Sequence[Order]) -> list[str]:

@@ -1,6 +1,6 @@
 """What was read after sending → what may be said of it. Pure; nothing here is assumed to have worked."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from ct_mcp.crosstrade.schemas.orders import Acknowledged
@@ -181,22 +181,43 @@ def not_flat_yet(outcome: Outcome, to_come: Sequence[str], as_answered: Status) 
     return replace(outcome, status=status, reasons=(*outcome.reasons, *coming), next_step=step)
 
 
-def from_cancels(outcome: Outcome, book: AccountState, before: RiskContext, instrument: Instrument | None) -> Outcome:
-    """Say of each order that was to be cancelled what became of it: one may have filled before its cancel."""
+def to_be_cancelled(book: AccountState, named: Collection[str]) -> tuple[Order, ...]:
+    """Give the orders that still stand of those that were to be cancelled: those that were named, or all."""
+    return tuple(order for order in book.orders if not named or order.order_id in named)
+
+
+def from_cancels(
+    outcome: Outcome, book: AccountState, before: RiskContext, of: Instrument | None, named: Collection[str] = ()
+) -> Outcome:
+    """Say of each order that was to be cancelled what became of it: one may have filled before its cancel.
+
+    Where some were ``named``, those alone were; where none was, all went that worked then, and some nobody had seen.
+    """
+    stand = to_be_cancelled(book, named)
+    outcome = replace(outcome, warnings=(*_placed_meanwhile(book, before, stand, named), *outcome.warnings))
     fills = [order for order in book.ended if order.filled > _filled_by(order, before)]
-    outcome = replace(
-        outcome, warnings=(*map(_filled_instead, fills), *_moved(book, before, instrument), *outcome.warnings)
-    )
+    outcome = replace(outcome, warnings=(*map(_filled_instead, fills), *_moved(book, before, of), *outcome.warnings))
     if fills:
         outcome = replace(outcome, next_step=f"{remedies.TELL_NOW}; look with get_positions and get_orders")
-    if not book.orders:
+    if not stand:
         is_filled = any(order.state is OrderState.FILLED for order in fills)
         filled = sum(order.filled for order in fills) or None
         status = Status.FILLED if is_filled else Status.CANCELLED
         step = outcome.next_step if fills else ""
         return replace(outcome, status=status, filled_quantity=filled, next_step=step)
-    left = tuple(f"still standing: {order_line(order)}" for order in book.orders)
+    left = tuple(f"still standing: {order_line(order)}" for order in stand)
     return replace(outcome, reasons=(*outcome.reasons, *left, *age_of(book)), next_step="look again with get_orders")
+
+
+def _placed_meanwhile(
+    book: AccountState, before: RiskContext, stand: Sequence[Order], named: Collection[str]
+) -> Iterator[str]:
+    """Name what somebody placed since this was reviewed: what stays, and what went with all the others."""
+    if named:
+        yield from (f"placed meanwhile, so it stays: {order_line(it)}" for it in book.orders if it not in stand)
+    elif before.orders is not None:
+        new = (order for order in book.ended if before.order(order.order_id) is None and not order.filled)
+        yield from (f"went with the others, though nobody had seen it before: {_ending(order)}" for order in new)
 
 
 def _filled_by(order: Order, before: RiskContext) -> int:

@@ -7,7 +7,7 @@ import pytest
 from mcp_types import ElicitResult
 
 from ct_mcp.simulator.faults import Fault
-from ct_mcp.simulator.orders import SimOrder, SimOrderState
+from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, SimOrder, SimOrderState, SimOrderType
 from tests.conftest import Person
 from tests.e2e.conftest import Assistant, Wire, World
 
@@ -225,3 +225,104 @@ async def test_cancel_orders_of_one_instrument_leaves_the_others(assistant: Assi
     told = await assistant.call("cancel_orders", account="Sim101")
     assert told.status == "cancelled"
     assert world.live() == []
+
+
+# Somebody else places an order between our last look and a cancel of all
+
+
+def leaves_a_stop(world: World, quantity: int = 1) -> None:
+    """Let somebody else leave a stop in the account, at NinjaTrader or by a copier."""
+    contract = world.sim.market.front("MES", world.clock())
+    terms = OrderTerms(contract, Action.SELL, quantity, SimOrderType.STOP_MARKET, stop_price=world.price(-90))
+    exchange = world.sim.exchange
+    exchange.submit(exchange.accounts["Sim101"], terms, OrderLabels(rpc="ByHand"), world.clock())
+    world.later(1)
+
+
+async def test_a_yes_to_a_cancel_of_all_cancels_the_orders_that_it_named_and_no_other(
+    assistant: Assistant, world: World, wire: Wire, person: Person
+) -> None:
+    await assistant.buys(2)
+    world.later()
+    stop = await assistant.protects(world.price(-60), quantity=2)
+    entry = await assistant.rests(world.price(-40))
+    world.later()
+    asked = len(person.asked)
+    wire.meanwhile[f"/orders/{entry}/cancel"] = lambda: leaves_a_stop(world)
+    told = await assistant.call("cancel_orders", account="Sim101")
+    (question,) = person.asked[asked:]
+    assert "These are cancelled one by one, stops last; an order that is placed meanwhile stays" in question
+    cancels = [path for path, _ in wire.posts() if path.endswith("/cancel")]
+    assert [path.split("/")[-2] for path in cancels] == [entry, stop], "what protects goes last"
+    (left,) = world.sim.exchange.live_orders("Sim101")
+    assert (left.terms.quantity, left.labels.rpc) == (1, "ByHand")
+    assert told.status == "cancelled"
+    assert "placed meanwhile, so it stays: SELL 1 MES 09-26 STOP MARKET" in told.warnings_text
+    assert told.text.startswith("UNPROTECTED: 1 of the 2 contracts held in MES 09-26")
+
+
+async def test_whoever_asks_for_all_without_a_question_has_all_that_work_at_that_moment_cancelled(
+    assistant: Assistant, world: World, wire: Wire, person: Person
+) -> None:
+    await assistant.rests(world.price(-40))
+    await assistant.rests(world.price(-60))
+    world.later()
+    asked = len(person.asked)
+    wire.meanwhile["/orders/cancel"] = lambda: leaves_a_stop(world)
+    told = await assistant.call("cancel_orders", account="Sim101")
+    assert len(person.asked) == asked, "nothing that it knows of protects anything"
+    assert [path for path, _ in wire.posts() if path.endswith("/cancel")] == ["/v1/api/accounts/Sim101/orders/cancel"]
+    assert (told.status, world.live()) == ("cancelled", [])
+    went = "went with the others, though nobody had seen it before: cancelled: SELL 1 MES 09-26 STOP MARKET"
+    assert went in told.warnings_text
+
+
+@pytest.mark.parametrize(
+    ("others", "cancels", "words"),
+    [
+        (9, 10, "These are cancelled one by one"),
+        (10, 1, "All working orders at that moment go, one that is placed meanwhile too"),
+    ],
+)
+async def test_more_orders_than_somebody_waits_for_are_cancelled_at_once_and_the_question_says_so(
+    assistant: Assistant, world: World, wire: Wire, person: Person, others: int, cancels: int, words: str
+) -> None:
+    await assistant.buys(2)
+    world.later()
+    await assistant.protects(world.price(-60), quantity=2)
+    for _ in range(others):
+        leaves_a_stop(world)
+    told = await assistant.call("cancel_orders", account="Sim101")
+    assert (told.status, world.live()) == ("cancelled", [])
+    assert len([path for path, _ in wire.posts() if path.endswith("/cancel")]) == cancels
+    assert words in person.asked[-1]
+
+
+@pytest.mark.parametrize("fault", [Fault.READ_TIMEOUT_AFTER_ACCEPT, Fault.ERROR_500_BEFORE_ACCEPT])
+async def test_of_several_cancels_a_lost_answer_is_looked_up_and_none_is_sent_twice(
+    assistant: Assistant, world: World, wire: Wire, person: Person, fault: Fault
+) -> None:
+    await assistant.buys(2)
+    world.later()
+    await assistant.protects(world.price(-60), quantity=2)
+    await assistant.rests(world.price(-40))
+    world.later()
+    world.sim.faults.arm(fault, rpc="Cancel", times=1)
+    told = await assistant.call("cancel_orders", account="Sim101")
+    cancels = [path for path, _ in wire.posts() if path.endswith("/cancel")]
+    assert len(cancels) == len(set(cancels)) == 2
+    assert told.status == ("cancelled" if fault is Fault.READ_TIMEOUT_AFTER_ACCEPT else "unknown")
+    assert len(world.live()) == (0 if fault is Fault.READ_TIMEOUT_AFTER_ACCEPT else 1)
+
+
+async def test_what_goes_with_its_group_is_no_failure_of_the_cancel_of_all(
+    assistant: Assistant, world: World, wire: Wire
+) -> None:
+    await assistant.buys(2)
+    world.later()
+    await assistant.protects(world.price(-60), quantity=2, oco_id="out")
+    await assistant.rests(world.price(40), quantity=2, action="SELL", oco_id="out")
+    world.later()
+    told = await assistant.call("cancel_orders", account="Sim101")
+    assert (told.status, world.live()) == ("cancelled", [])
+    assert "refused" not in told.text

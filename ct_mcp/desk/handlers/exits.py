@@ -1,18 +1,23 @@
 """Sends what leaves: cancels, closes and flattens. They may use the reserve of the request budget."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
+from ct_mcp.crosstrade.schemas.orders import Acknowledged
 from ct_mcp.desk import readback
+from ct_mcp.desk.approval_request import MOST_CANCELLED_SINGLY
 from ct_mcp.desk.execution import CommandExecution, Submission
 from ct_mcp.desk.outcome import Outcome
 from ct_mcp.desk.polling import AccountState
 from ct_mcp.desk.ports import BookReads
 from ct_mcp.desk.recognition import Asked
+from ct_mcp.domain.approval import Approval
 from ct_mcp.domain.commands import CancelOrder, CancelOrders, ClosePosition, Flatten
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import Order, OrderState, OrderType
-from ct_mcp.errors import CtMcpError
+from ct_mcp.errors import CtMcpError, OrderRejected
 from ct_mcp.guard.effect import closes_a_part, contracts_closed, is_partial
+from ct_mcp.guard.protection import is_stop
 
 _REFUSED = (OrderState.REJECTED, OrderState.CANCELLED)
 
@@ -31,17 +36,68 @@ async def cancel(execution: CommandExecution, wanted: CancelOrder) -> Outcome:
 
 
 async def cancel_all(execution: CommandExecution, wanted: CancelOrders) -> Outcome:
-    """Cancel the orders of an account, or of one instrument in it."""
-    answer = await execution.submit("cancel", execution.urgent.cancel_orders(wanted.account, wanted.instrument))
-    book = await execution.urgent_poller.book(
-        wanted.account, wanted.instrument, lambda book: not book.orders, execution.baseline(answer)
-    )
-    before = execution.review.context
+    """Cancel the orders of an account, or of one instrument in it: all that work then, or those that were shown.
+
+    Whoever asks for all means whatever works when it arrives. A yes is one to the orders that the question named: what
+    somebody else places meanwhile, perhaps the stop of a new position, is not among them, and stays.
+    """
+    named = _named_in_the_question(execution)
+    if named:
+        answer = await _cancel_each(execution, named)
+    else:
+        answer = await execution.submit("cancel", execution.urgent.cancel_orders(wanted.account, wanted.instrument))
+    ids = frozenset(order.order_id for order in named)
+
+    def is_done(book: AccountState) -> bool:
+        return not readback.to_be_cancelled(book, ids)
+
+    before = execution.baseline(answer)
+    book = await execution.urgent_poller.book(wanted.account, wanted.instrument, is_done, before)
 
     def judge(outcome: Outcome, read: AccountState) -> Outcome:
-        return readback.from_cancels(outcome, read, before, wanted.instrument)
+        return readback.from_cancels(outcome, read, execution.review.context, wanted.instrument, ids)
 
     return await execution.report_account(judge, answer, book)
+
+
+def _named_in_the_question(execution: CommandExecution) -> tuple[Order, ...]:
+    """Give the orders that the person was shown one by one, and that go; none where nobody was asked about each."""
+    cancels = execution.review.effect.cancels or ()
+    is_asked = execution.step.ticket.approval is not Approval.NONE
+    return cancels if is_asked and len(cancels) <= MOST_CANCELLED_SINGLY else ()
+
+
+async def _cancel_each(execution: CommandExecution, orders: Sequence[Order]) -> Submission:
+    """Cancel some orders, one request each, and stops last: whatever fails on the way leaves what protects standing."""
+    account, answers, trouble = execution.step.command.account, list[Submission](), list[str]()
+    in_turn = sorted(orders, key=is_stop)
+    for number, order in enumerate(in_turn):
+        try:
+            if answers:
+                await execution.another_intent()
+            answer = await execution.submit("cancel", execution.urgent.cancel_order(account, order.order_id))
+        except CtMcpError as error:
+            if not answers:
+                raise
+            unsent = ", ".join(each.order_id for each in in_turn[number:])
+            trouble.append(f"NOT SENT for {unsent}: {error.what}")
+            break
+        answers.append(answer)
+        if isinstance(answer.refusal, OrderRejected):
+            trouble.append(f"the cancel of {order.order_id} was refused: {answer.refusal.what}")
+    return _as_one(answers, trouble)
+
+
+def _as_one(answers: Sequence[Submission], trouble: Sequence[str]) -> Submission:
+    """Take several answers as one: unknown where any is. One that is gone by then is looked up, as all of them are."""
+    unknown = next((answer.unknown for answer in answers if answer.unknown), None)
+    refusals = [answer.refusal for answer in answers if isinstance(answer.refusal, OrderRejected)]
+    trouble = (*trouble, *(line for answer in answers for line in answer.trouble))
+    if unknown is not None:
+        return Submission(unknown=unknown, trouble=trouble)
+    if len(refusals) == len(answers):
+        return Submission(refusal=refusals[0], trouble=trouble)
+    return Submission(Acknowledged(tuple(it for each in answers for it in each.taken.order_ids)), trouble=trouble)
 
 
 async def close(execution: CommandExecution, wanted: ClosePosition) -> Outcome:

@@ -220,7 +220,7 @@ class Scene:
     def at_most(self) -> dict[str, int]:
         """How often each ticket may write."""
         return {
-            ticket_id: sum(2 if isinstance(command, Flatten) else 1 for command in ticket.commands)
+            ticket_id: sum(_writes_at_most(ticket, number) for number in range(len(ticket.commands)))
             for ticket_id, ticket in self.tickets.items()
         }
 
@@ -259,3 +259,11 @@ class Scene:
         """The person disarms it."""
         self.witness.armed.pop(account, None)
         self.run(self.auditor.disarm(account, "person", self.clock()))
+
+
+def _writes_at_most(ticket: Ticket, number: int) -> int:
+    """How often one command may write: a flatten cancels what it leaves, a yes to several cancels is one for each."""
+    command = ticket.commands[number]
+    if isinstance(command, CancelOrders) and ticket.request is not None:
+        return max(1, len(ticket.request.items[number].cancels))
+    return 2 if isinstance(command, Flatten) else 1

@@ -47,7 +47,7 @@ _MEANT = {
     "FlatPlace": asked.PlaceOrder,
     "Change": asked.ChangeOrder,
     "CancelReplace": asked.ReplaceOrder,
-    "Cancel": asked.CancelOrder,
+    "Cancel": asked.CancelOrder | asked.CancelOrders,
     "CancelOrders": asked.CancelOrders | asked.Flatten,
     "ClosePosition": asked.ClosePosition,
     "Flatten": asked.Flatten,
