@@ -322,11 +322,15 @@ class AccountPoller:
             order = await self.look(account, lifecycle.order_id)
         return order if order is not None and is_it(order) else await self._listed(account, own_id)
 
-    async def _listed(self, account: str, own_id: str) -> Order | None:
+    async def every_order(self, account: str) -> tuple[Order, ...]:
+        """The orders of an account, also those that are over; none where they were not read, which proves nothing."""
         try:
-            orders = await self._upstream.orders(account, active_only=False)
+            return await self._upstream.orders(account, active_only=False)
         except CtMcpError:
-            return None
+            return ()
+
+    async def _listed(self, account: str, own_id: str) -> Order | None:
+        orders = await self.every_order(account)
         return next((order for order in orders if own_id in (order.own_id, order.order_id)), None)
 
     async def _fills_since(self, account: str, before: Baseline) -> tuple[Execution, ...]:

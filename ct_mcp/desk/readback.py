@@ -163,16 +163,6 @@ def from_flatten(outcome: Outcome, book: AccountState) -> Outcome:
     return replace(outcome, reasons=(*outcome.reasons, *held, *orders, *age_of(book)), next_step=step)
 
 
-def with_refused_exits(outcome: Outcome, refused: Sequence[Order]) -> Outcome:
-    """Name what reads like the order of an exit and was refused; it carries no id of ours, so it may be another."""
-    lines = (
-        f"an order at the market that would have left {order.instrument} reads {order.state}: {their_words(order)}; "
-        "it may be the one of this exit"
-        for order in refused
-    )
-    return replace(outcome, reasons=(*outcome.reasons, *lines))
-
-
 def not_flat_yet(outcome: Outcome, to_come: Sequence[str], as_answered: Status) -> Outcome:
     """Nothing is held now, and something else that was sent may fill yet: that is not flat, but what they answered."""
     status = as_answered if outcome.status is Status.FLAT else outcome.status

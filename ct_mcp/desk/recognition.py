@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from ct_mcp.desk.remedies import order_line
+from ct_mcp.domain.account import Position
 from ct_mcp.domain.commands import PlaceOrder
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import Order, OrderAction, OrderType
+from ct_mcp.guard.protection import leaving
 from ct_mcp.store.journal import Entry
 
 # Clocks differ; a computer whose clock is further off has no quote that is fresh enough to trade on.
@@ -39,6 +41,11 @@ class Ours:
     def as_placed(cls, order: PlaceOrder, own_id: str, sent_at: datetime, known_before: Collection[str]) -> "Ours":
         """Take the order that was asked for."""
         return cls(order.instrument, order.action, order.quantity, own_id, sent_at, known_before, order.order_type)
+
+    @classmethod
+    def that_leaves(cls, held: Position, own_id: str, sent_at: datetime, known_before: Collection[str]) -> "Ours":
+        """Take an order that leaves a position, at whatever size."""
+        return cls(held.instrument, leaving(held.net), None, own_id, sent_at, known_before)
 
     def __call__(self, order: Order) -> bool:
         """Say whether an order that was read is the one that was sent."""
@@ -103,5 +110,7 @@ def named_before(newest_first: Iterable[Entry], own_id: str | None) -> frozenset
     story = tuple(newest_first)
     brings_none = {entry.own_id for entry in story if entry.detail.get("may_fill") == []}
     named = [(entry.detail.get("order_id"), entry.own_id) for entry in story if entry.own_id not in brings_none]
+    refused = ((entry.detail.get("refused"), entry.own_id) for entry in story)
+    named += [(each, owner) for ids, owner in refused if isinstance(ids, list | tuple) for each in ids]
     first = {order_id: owner for order_id, owner in named if isinstance(order_id, str)}
     return frozenset(order_id for order_id, owner in first.items() if owner != own_id)

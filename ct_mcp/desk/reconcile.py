@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 
 from ct_mcp.desk.handlers.strategies import StrategyPoller
 from ct_mcp.desk.outstanding import UNDER_WAY_SECONDS
-from ct_mcp.desk.pending import is_exit_of, is_shown
-from ct_mcp.desk.polling import AccountPoller, Pause
+from ct_mcp.desk.pending import fills_of, is_exit_of, is_shown
+from ct_mcp.desk.polling import AccountPoller, AccountState, Pause
 from ct_mcp.desk.ports import BookReads, Reads, Store
-from ct_mcp.desk.readback import is_changed
+from ct_mcp.desk.readback import is_changed, on_its_way
 from ct_mcp.desk.recognition import Ours, named_before
+from ct_mcp.desk.refusals import refused_among
 from ct_mcp.desk.remedies import order_line, position_line, strategy_line
 from ct_mcp.domain.approval import Ticket
 from ct_mcp.domain.commands import (
@@ -38,6 +39,8 @@ from ct_mcp.store.journal import Entry, EntryKind, NewEntry
 
 # Executions are stamped by NinjaTrader's computer.
 _CLOCKS_DIFFER_SECONDS = 5.0
+# An order stands in the list by then, whatever became of it; one that they took and that is not listed may still come.
+_LISTED_AFTER_SECONDS = 5.0
 # Entries of one ticket: a handful for each of its commands.
 _LONGEST_STORY = 200
 
@@ -201,8 +204,36 @@ class _Settler:
         if book is None or not await self.watch.is_believable(entry.account or "", instrument, book):
             return None
         if may_come and not book.is_flat:
-            return None
+            return await self._refused(entry, book)
         return {"positions": [*map(position_line, book.positions)], "orders": [*map(order_line, book.orders)]}
+
+    async def _refused(self, entry: Entry, book: AccountState) -> _Found | None:
+        """An exit that they took, and whose order reads as refused for what is still held: none of it can come."""
+        age, held = (self.clock() - entry.at).total_seconds(), [each for each in book.positions if each.quantity]
+        if age < _LISTED_AFTER_SECONDS or on_its_way(book) or not held:
+            return None
+        rows = await self.watch.every_order(entry.account or "")
+        story = await self.store.entries(_LONGEST_STORY, entry.account)
+        before, named = named_before(story, entry.own_id), await self._named(entry, "order_id")
+        part = _part_of(entry)
+        found = [
+            refused_among(rows, each.net, part, Ours.that_leaves(each, entry.own_id or "", entry.at, before), named)
+            for each in held
+        ]
+        if not all(each.is_known for each in found):
+            return None
+        refused = [order for each in found for order in each.orders]
+        ids, filled = [order.order_id for order in refused], sum(order.filled for order in refused)
+        return {"refused": ids, "filled": filled, "orders": [*map(order_line, refused)]}
+
+
+def _part_of(entry: Entry) -> int | None:
+    """Give how many contracts an exit was to close, where it was one of a part; None of one that leaves all."""
+    before, fills = entry.detail.get("position_before"), [*fills_of(entry.detail)]
+    if len(fills) != 1 or not isinstance(before, list):
+        return None
+    closed = abs(fills[0].signed_quantity)
+    return None if closed in map(abs, before) else closed
 
 
 def _moved(fills: Iterable[Execution]) -> int:

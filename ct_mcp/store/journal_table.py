@@ -146,14 +146,15 @@ def last_intent(connection: Connection, fingerprint: str) -> LastIntent | None:
     """Tell when an identical command was last sent, or may have been; settled only if no such one is outstanding.
 
     It counts from the end of the sending: whoever gave up on a slow answer may ask again right after it.
-    What certainly never left is passed over, but never while the outcome of one like it is unknown.
+    What certainly never left is passed over, and so is an exit whose order was refused before any of it filled; but
+    never while the outcome of one like it is unknown.
     """
     is_outstanding = bool(connection.execute(_IS_OUTSTANDING, (fingerprint,)).fetchone()[0])
     newest_first = connection.execute(_INTENTS_OF_COMMAND, (fingerprint, _PASSED_OVER + 1)).fetchall()
     for passed, (at, sequence, ticket_id, own_id) in enumerate(newest_first):
         intent = {"sequence": sequence, "ticket_id": ticket_id, "own_id": own_id}
         came = connection.execute(_CAME_OF_IT, intent).fetchall()
-        if is_outstanding or passed == _PASSED_OVER or not _never_left(came):
+        if is_outstanding or passed == _PASSED_OVER or not _came_to_nothing(came):
             return LastIntent(_end_of_sending(at, came), not is_outstanding)
     return None
 
@@ -161,6 +162,11 @@ def last_intent(connection: Connection, fingerprint: str) -> LastIntent | None:
 def _end_of_sending(at: str, came: Sequence[tuple[str, str, str]]) -> datetime:
     """Tell when the last of it was written; what a later look found, or a person said, begins nothing anew."""
     return max(map(time_from_text, (at, *(then for kind, _, then in came if kind != EntryKind.SETTLED))))
+
+
+def _came_to_nothing(came: Sequence[tuple[str, str, str]]) -> bool:
+    told = [json.loads(said) for _, said, _ in came]
+    return _never_left(came) or any("refused" in each and not each.get("filled") for each in told)
 
 
 def _never_left(came: Sequence[tuple[str, str, str]]) -> bool:

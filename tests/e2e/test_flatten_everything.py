@@ -173,8 +173,8 @@ async def test_an_account_whose_exit_was_rejected_is_told_in_their_words(
 ) -> None:
     world.sim.faults.arm(Fault.LATE_REJECT, rpc="Flatten", times=1)
     told = await assistant.call("flatten_everything")
-    assert (told.status, world.net()) == ("accepted", 2)
-    assert "Sim101: ACCEPTED: " in told.reasons_text
+    assert (told.status, world.net()) == ("rejected", 2)
+    assert "Sim101: REJECTED: " in told.reasons_text
     assert 'reads REJECTED: they said "Order rejected by the exchange"' in told.reasons_text
 
 

@@ -23,8 +23,8 @@ from ct_mcp.desk.outcome import Outcome
 from ct_mcp.desk.pending import pending_orders
 from ct_mcp.desk.polling import AccountPoller, AccountState, moments
 from ct_mcp.desk.ports import Store
+from ct_mcp.desk.refusals import RefusedExits, with_refused_exits
 from ct_mcp.desk.remedies import order_line, position_line
-from ct_mcp.domain.order import Order
 from ct_mcp.guard.denial import DenialCode
 from ct_mcp.guard.review import Review
 
@@ -62,7 +62,7 @@ class Departure:
     is_borne_out: bool = False
     has_cancelled: bool = False
     to_come: tuple[str, ...] = ()
-    refused: tuple[Order, ...] = ()
+    refused: RefusedExits = field(default_factory=RefusedExits)
 
     @property
     def account(self) -> str:
@@ -190,7 +190,7 @@ class ReadBackOfAll:
         if left.is_in_doubt:
             doubt = "the lists show nothing, and no second source bears it out"
             return await execution.record(readback.unseen(outcome, doubt))
-        told = readback.with_refused_exits(readback.from_flatten(outcome, state), left.refused)
+        told = with_refused_exits(readback.from_flatten(outcome, state), left.refused)
         told = readback.with_lost_stops(told, execution.review, state)
         ended = readback.ended_since(execution.review, state, left.answer.taken)
         told = readback.with_standing(told, execution.review, state, execution.contracts, ended)

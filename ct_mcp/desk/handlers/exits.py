@@ -11,15 +11,15 @@ from ct_mcp.desk.outcome import Outcome
 from ct_mcp.desk.polling import AccountState
 from ct_mcp.desk.ports import BookReads
 from ct_mcp.desk.recognition import Asked
+from ct_mcp.desk.refusals import RefusedExits, refused_among, with_refused_exits
 from ct_mcp.domain.approval import Approval
 from ct_mcp.domain.commands import CancelOrder, CancelOrders, ClosePosition, Flatten
 from ct_mcp.domain.instrument import Instrument
-from ct_mcp.domain.order import Order, OrderState, OrderType
+from ct_mcp.domain.order import Order
 from ct_mcp.errors import CtMcpError, OrderRejected
 from ct_mcp.guard.effect import closes_a_part, contracts_closed, is_partial
 from ct_mcp.guard.protection import is_stop
-
-_REFUSED = (OrderState.REJECTED, OrderState.CANCELLED)
+from ct_mcp.store.journal import EntryKind
 
 
 async def cancel(execution: CommandExecution, wanted: CancelOrder) -> Outcome:
@@ -111,12 +111,12 @@ async def close(execution: CommandExecution, wanted: ClosePosition) -> Outcome:
 
     book = await execution.urgent_poller.book(wanted.account, wanted.instrument, is_done, execution.baseline(answer))
     is_left = book is None or is_done(book)
-    refused = () if is_left else await refused_exits(execution, answer, book, execution.urgent)
+    refused = RefusedExits() if is_left else await refused_exits(execution, answer, book, execution.urgent)
 
     def judge(outcome: Outcome, read: AccountState) -> Outcome:
         part = closes_a_part(wanted, net)
         by_others = readback.filled_by_standing(read, execution.review.context) if part else 0
-        return readback.with_refused_exits(readback.from_close(outcome, read, goal, by_others), refused)
+        return with_refused_exits(readback.from_close(outcome, read, goal, by_others), refused)
 
     return await execution.report_account(judge, answer, book)
 
@@ -148,32 +148,46 @@ async def flatten(execution: CommandExecution, wanted: Flatten) -> Outcome:
     refused = await refused_exits(execution, answer, book, execution.urgent)
 
     def judge(outcome: Outcome, read: AccountState) -> Outcome:
-        return readback.with_refused_exits(readback.from_flatten(outcome, read), refused)
+        return with_refused_exits(readback.from_flatten(outcome, read), refused)
 
     return await execution.report_account(judge, answer, book)
 
 
 async def refused_exits(
     execution: CommandExecution, answer: Submission, book: AccountState | None, reads: BookReads
-) -> tuple[Order, ...]:
+) -> RefusedExits:
     """Give the orders that read like those of an exit they took, and as refused, where what it was to leave stands.
 
-    An exit carries no id of ours: somebody else's may have been refused at the same time, so it still counts as on its
-    way. But whoever is told that the position stands hears why that may be.
+    An exit carries no id of ours: where somebody else's may have been refused at the same time, it still counts as on
+    its way, but whoever is told that the position stands hears why that may be. Where it is known to be over, its
+    orders are written down as its own, so that no later exit takes them for its own.
     """
     held = [] if book is None or book.is_stale else [each for each in book.positions if each.quantity]
     if answer.acknowledged is None or book is None or not held or readback.on_its_way(book):
-        return ()
+        return RefusedExits()
     try:
         rows = await reads.orders(execution.step.command.account, active_only=False)
     except CtMcpError:
-        return ()
-    found = list[Order]()
+        return RefusedExits()
+    part = _contracts_of_part(execution)
+    found = list[RefusedExits]()
     for each in held:
         is_ours = await execution.ours_of_turn(each.instrument, each.net)
-        mine = [row for row in rows if row.order_type is OrderType.MARKET and row.state in _REFUSED and is_ours(row)]
-        found += mine
-    return tuple([await execution.urgent_poller.with_their_words(order) for order in found])
+        found.append(refused_among(rows, each.net, part, is_ours, answer.taken.order_ids))
+    orders = tuple(order for each in found for order in each.orders)
+    is_known = all(each.is_known for each in found)
+    if is_known:
+        detail = {"refused": [each.order_id for each in orders], "filled": sum(each.filled for each in orders)}
+        await execution.journal.after_the_wire(EntryKind.READ_BACK, execution.step, detail)
+    words = [await execution.urgent_poller.with_their_words(order) for order in orders]
+    return RefusedExits(tuple(words), is_known)
+
+
+def _contracts_of_part(execution: CommandExecution) -> int | None:
+    """Give how many contracts an exit of a part was to close; None of one that leaves all."""
+    effect = execution.review.effect
+    before, after = effect.position_before, effect.position_after
+    return None if not effect.adds_up or before is None or after is None else abs(before - after)
 
 
 async def submit_flatten(execution: CommandExecution, account: str, instrument: Instrument | None) -> Submission:

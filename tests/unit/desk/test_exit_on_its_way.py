@@ -216,3 +216,71 @@ def by_hand(sim: Simulator, clock: ManualClock) -> None:
     account, contract = sim.exchange.accounts["Sim101"], sim.market.front("MES", clock())
     sell = OrderTerms(contract, Action.SELL, account.net(contract), SimOrderType.MARKET)
     sim.exchange.submit(account, sell, OrderLabels(rpc="ByHand"), clock())
+
+
+# An exit that is known to have come to nothing
+
+REJECTED = {**WHOLE, "part": ClosePosition("Sim101", MES, quantity=1)}
+
+
+@pytest.mark.parametrize("second", REJECTED.values(), ids=REJECTED.keys())
+@pytest.mark.parametrize("first", REJECTED.values(), ids=REJECTED.keys())
+async def test_after_an_exit_that_reads_rejected_the_next_one_leaves_at_once(
+    does: Does, long_two: Outcome, sim: Simulator, store: SqliteStore, first: Command, second: Command
+) -> None:
+    sim.faults.arm(Fault.LATE_REJECT, times=1)
+    told = await does(first)
+    assert (told.status, told.position_after) != (Status.FLAT, 0)
+    assert told.status is Status.REJECTED
+    assert "it is the one of this exit" in " ".join(told.reasons)
+    assert "nothing of this exit is on its way any more" in told.next_step
+    assert await store.unsettled() == ()
+    told = await does(second)
+    assert told.status in (Status.FLAT, Status.FILLED), told
+    assert sent(sim) == 2
+    assert held(sim) == ([1] if isinstance(second, ClosePosition) and second.quantity else [])
+
+
+async def test_each_of_several_rejected_exits_is_known_by_its_own_order(
+    does: Does, long_two: Outcome, sim: Simulator, store: SqliteStore
+) -> None:
+    """The second must not take the rejected order of the first for its own, nor the third that of the second."""
+    sim.faults.arm(Fault.LATE_REJECT, times=2)
+    for _ in range(2):
+        assert (await does(ClosePosition("Sim101", MES))).status is Status.REJECTED
+    refused = [entry.detail["refused"] for entry in await store.entries(50) if "refused" in entry.detail]
+    assert len({str(each) for each in refused}) == 2
+    assert (await does(ClosePosition("Sim101", MES))).status is Status.FLAT
+    assert (sent(sim), held(sim)) == (3, [])
+
+
+async def test_a_rejection_that_comes_after_the_answer_is_found_before_the_next_exit(
+    does: Does, long_two: Outcome, sim: Simulator, clock: ManualClock
+) -> None:
+    sim.faults.arm(Lag.CLOSE_STUCK, times=1)
+    assert (await does(Flatten("Sim101", MES))).status is Status.ACCEPTED
+    (stuck,) = sim.exchange.live_orders("Sim101")
+    assert (await does(Flatten("Sim101", MES))).status is Status.DENIED, "it may still fill"
+    sim.exchange.cancel(stuck, clock())
+    sim.advance(7)
+    told = await does(Flatten("Sim101", MES))
+    assert told.status is Status.FLAT, told
+    assert sent(sim) == 2
+
+
+async def test_a_rejected_order_that_may_be_somebody_elses_keeps_the_exit_on_its_way(
+    desk: Desk, does: Does, long_two: Outcome, sim: Simulator, clock: ManualClock
+) -> None:
+    """Two orders at the market that would have left it: which of them is ours nobody can say."""
+    sim.faults.arm(Fault.LATE_REJECT)
+    somebody_sells(sim, clock)
+    told = await does(ClosePosition("Sim101", MES))
+    assert told.status is Status.ACCEPTED
+    assert "it may be the one of this exit" in " ".join(told.reasons)
+    assert (await does(ClosePosition("Sim101", MES))).status is Status.DENIED
+
+
+def somebody_sells(sim: Simulator, clock: ManualClock) -> None:
+    """Let somebody else sell what is held at the market, at the same moment."""
+    terms = OrderTerms(sim.market.front("MES", clock()), Action.SELL, 2, SimOrderType.MARKET)
+    sim.exchange.submit(sim.exchange.accounts["Sim101"], terms, OrderLabels(rpc="ByHand"), clock())
