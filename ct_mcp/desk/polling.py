@@ -296,6 +296,13 @@ class AccountPoller:
         net = sum(position.net for position in held)
         return (None, None) if net == 0 and await self._holds(account, instrument) else (net, held)
 
+    async def is_alike(self, account: str, instrument: Instrument, net: int) -> bool:
+        """Say whether a position reads the same by its name as in the list; not knowing is no."""
+        try:
+            return (await self._upstream.position(account, instrument)).net == net
+        except CtMcpError:
+            return False
+
     async def find(self, account: str, own_id: str, is_it: Callable[[Order], bool] = anything) -> Order | None:
         """Look for an order of unknown outcome by our own id: directly, in its lifecycle, in the whole list.
 

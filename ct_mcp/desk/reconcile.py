@@ -41,6 +41,10 @@ from ct_mcp.store.journal import Entry, EntryKind, NewEntry
 _CLOCKS_DIFFER_SECONDS = 5.0
 # An order stands in the list by then, whatever became of it; one that they took and that is not listed may still come.
 _LISTED_AFTER_SECONDS = 5.0
+# A fill that is so old stands in the position, on clocks that differ by half of it.
+_SHOWN_AFTER_SECONDS = 30.0
+# So much further back executions are asked for: what left before the clock was set back filled earlier than it says.
+_CLOCK_SET_BACK_SECONDS = 60.0
 # Entries of one ticket: a handful for each of its commands.
 _LONGEST_STORY = 200
 
@@ -152,6 +156,7 @@ class _Settler:
         """What was found of an order, once the positions show what it has filled, or its executions account for them.
 
         Where nobody knows where the position stood, and once executions are told no more, the order's own word does.
+        So it does where somebody else has moved the position meanwhile; see `_is_behind_us`.
         """
         age, starts = (self.clock() - entry.at).total_seconds(), entry.detail.get("position_before")
         if starts_flat:
@@ -163,17 +168,35 @@ class _Settler:
         if is_shown(starts, order, net) or age > LONGEST_LOOKBACK_SECONDS - _CLOCKS_DIFFER_SECONDS:
             return _seen(order)
         since = entry.at - timedelta(seconds=_CLOCKS_DIFFER_SECONDS)
-        told = await self.watch.fills(order.account, int(age + _CLOCKS_DIFFER_SECONDS))
+        told = await self.watch.fills(order.account, int(max(0.0, age) + _CLOCK_SET_BACK_SECONDS))
+        if await self._is_behind_us(age, order, net, told):
+            return {"order_id": order.order_id, "state": order.state, "filled": order.filled, "position": net}
         fills = [fill for fill in told if fill.instrument == order.instrument and (fill.at is None or fill.at >= since)]
         mine = sum(fill.quantity for fill in fills if fill.order_id == order.order_id)
         if net is None or mine != order.filled:
             return None
-        # Their clock is not ours: what filled within the difference may stand in the start already, or not. Positions
-        # are behind for seconds, so that after a minute it is enough that one of these readings is true.
-        near = [fill for fill in fills if fill.at and fill.at < entry.at + timedelta(seconds=_CLOCKS_DIFFER_SECONDS)]
+        # Their clock is not ours: what others filled within the difference may stand in the start already, or not.
+        # Positions are behind for seconds, so that after a minute it is enough that one of these readings is true.
+        near_until = entry.at + timedelta(seconds=_CLOCKS_DIFFER_SECONDS)
+        near = [fill for fill in fills if fill.order_id != order.order_id and fill.at and fill.at < near_until]
         left_out = range(len(near) + 1) if age >= UNDER_WAY_SECONDS else range(1)
         since_start = ([*near[out:], *(fill for fill in fills if fill not in near)] for out in left_out)
         return _seen(order) if any(net - _moved(moves) in starts for moves in since_start) else None
+
+    async def _is_behind_us(self, age: float, order: Order, net: int | None, told: Iterable[Execution]) -> bool:
+        """Say whether what has filled must stand in the position by now, whatever somebody else made of it.
+
+        Positions are behind for seconds. A minute after it left, with all that the order says to have filled accounted
+        for by executions that are older than that, and with the position alike in the list and by its name, what else
+        moved it was somebody else, or stood in the start already. A fill that may still come is listed with its order.
+        """
+        if age < UNDER_WAY_SECONDS or net is None:
+            return False
+        mine = [fill for fill in told if fill.order_id == order.order_id]
+        until = self.clock() - timedelta(seconds=_SHOWN_AFTER_SECONDS)
+        is_whole = sum(fill.quantity for fill in mine) == order.filled
+        is_old = all(fill.at is not None and fill.at <= until for fill in mine)
+        return is_whole and is_old and await self.watch.is_alike(order.account, order.instrument, net)
 
     async def _filled(self, entry: Entry, command: PlaceOrder) -> Order | None:
         """By executions since it was sent, of an order that nobody else is known to have placed.

@@ -21,6 +21,7 @@ from ct_mcp.guard.context import PendingOrder
 from ct_mcp.guard.policy import Limits, Policy
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.faults import Fault
+from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, SimOrderType
 from ct_mcp.simulator.simulator import Simulator
 from ct_mcp.store.sqlite import SqliteStore
 from tests.unit.desk.conftest import Buys, Prices, Stands
@@ -34,10 +35,11 @@ class Behind:
 
     inner: Any
     shown: dict[str, Position | None]
+    by_name: Position | None = None
 
     def __getattr__(self, asked: str) -> Any:
         if asked in ("urgent", "checked_by", "heard_by"):
-            return lambda *given: Behind(getattr(self.inner, asked)(*given), self.shown)
+            return lambda *given: Behind(getattr(self.inner, asked)(*given), self.shown, self.by_name)
         return getattr(self.inner, asked)
 
     async def positions(self, account: str) -> tuple[Position, ...]:
@@ -52,7 +54,7 @@ class Behind:
         return replace(read, balances=replace(read.balances, unrealized_pnl=Decimal(0)))
 
     async def position(self, account: str, instrument: Instrument) -> Position:
-        found: Position = self.shown.get("MES") or await self.inner.position(account, instrument)
+        found: Position = self.by_name or self.shown.get("MES") or await self.inner.position(account, instrument)
         return found
 
 
@@ -136,6 +138,62 @@ async def test_what_others_filled_a_moment_before_it_left_may_stand_in_its_start
     behind.shown.clear()
     told = await sent(desk, buy(1, "SELL"))
     assert ("OUTCOME_UNRESOLVED" not in codes(told)) is settled
+
+
+def somebody_trades(sim: Simulator, quantity: int) -> None:
+    """Let somebody else buy at the market, past the desk."""
+    now = sim.clock()
+    terms = OrderTerms(sim.market.front("MES", now), Action.BUY, quantity, SimOrderType.MARKET)
+    sim.exchange.submit(sim.exchange.accounts["Sim101"], terms, OrderLabels(rpc="ByHand"), now)
+    sim.advance(20)
+
+
+@pytest.mark.parametrize(("seconds", "settled"), [(35, False), (61, True)])
+async def test_a_part_filled_order_whose_position_somebody_else_moves_is_settled_within_a_minute(
+    *,
+    desk: Desk,
+    behind: Behind,
+    holding: Holds,
+    buy: Buys,
+    sim: Simulator,
+    store: SqliteStore,
+    seconds: int,
+    settled: bool,
+) -> None:
+    """Somebody else moved it before the start was read, and no list showed it: no sum ever leads back to the start."""
+    behind.shown["MES"] = holding(0)
+    somebody_trades(sim, 1)
+    sim.faults.arm(Fault.PARTIAL_FILL_STUCK, times=1)
+    told = await sent(desk, buy(2, "SELL"))
+    assert told.status in (Status.WORKING, Status.FILLED), told
+    behind.shown.clear()
+    sim.advance(seconds)
+    await desk.propose(buy(1, kind="LIMIT", limit_price=Decimal(5000)))
+    unsettled = [entry.summary for entry in await store.unsettled()]
+    assert unsettled == ([] if settled else ["SIM  Sim101  SELL 2 MES 09-26 MARKET"])
+
+
+@pytest.mark.parametrize("doubt", ["fill of now", "another by its name", "not read by its name"])
+async def test_a_minute_after_it_left_nothing_is_settled_while_the_position_may_not_show_it(
+    desk: Desk, behind: Behind, holding: Holds, buy: Buys, sim: Simulator, store: SqliteStore, doubt: str
+) -> None:
+    behind.shown["MES"] = holding(0)
+    somebody_trades(sim, 1)
+    if doubt == "fill of now":
+        sim.faults.arm(Fault.PARTIAL_FILL_STUCK, times=1)
+    await sent(desk, buy(2, "SELL"))
+    sim.advance(55)
+    behind.shown.clear()
+    match doubt:
+        case "fill of now":
+            sim.faults.disarm()
+        case "another by its name":
+            behind.by_name = holding(-7)
+        case _:
+            sim.faults.arm(Fault.ERROR_500_BEFORE_ACCEPT, rpc="GetPosition")
+    sim.advance(6)
+    await desk.propose(buy(1, kind="LIMIT", limit_price=Decimal(5000)))
+    assert len(await store.unsettled()) == 1
 
 
 async def test_a_fill_that_was_found_only_later_waits_for_the_positions_as_well(
