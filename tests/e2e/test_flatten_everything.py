@@ -372,6 +372,41 @@ async def test_flat_is_said_of_a_moment_that_was_flat_whatever_somebody_else_tra
     assert (told.status == "flat") is (len(flat) == len(BOTH))
 
 
+def lets_fill(world: World) -> None:
+    """Let go at this moment of what was held back."""
+    world.sim.faults.disarm()
+    for order in world.sim.exchange.orders:
+        order.blocking_fault = None
+
+
+@pytest.mark.parametrize("settings", [PAIR], ids=["two accounts"])
+@pytest.mark.parametrize("filled_after", [4.7, 5.4, 5.9])
+async def test_flat_is_not_said_before_what_copies_the_last_fill_can_be_seen(
+    assistant: Assistant, world: World, filled_after: float
+) -> None:
+    """The exit of one account is slow: it fills between two of the last readings, and is copied a second later."""
+    for name in BOTH:
+        holds(world, name)
+    world.later(30)
+    fills: list[datetime] = []
+
+    def copies(event: OrderEvent) -> None:
+        if isinstance(event, SimExecution) and event.order.account == "Sim102":
+            fills.append(event.at)
+            soon = event.at + timedelta(seconds=1.2)
+            world.sim.exchange.schedule.at(soon, lambda now: holds(world, "Sim101", -1, now))
+
+    world.sim.exchange.record.listener = copies
+    world.sim.faults.arm(Fault.NO_FILL)
+    moment = world.clock() + timedelta(seconds=filled_after)
+    world.sim.exchange.schedule.at(moment, lambda _: lets_fill(world))
+    told = await assistant.call("flatten_everything")
+    assert fills, "the exit has filled while it was read back"
+    assert world.net() == -1
+    assert told.status == "accepted", told.text
+    assert "Sim101: FLAT" not in told.reasons
+
+
 @pytest.mark.parametrize("fault", [Fault.EMPTY_LISTS])
 async def test_lists_that_come_back_empty_are_not_believed(
     assistant: Assistant, world: World, wire: Wire, spread: None, fault: Fault

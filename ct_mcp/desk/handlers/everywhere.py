@@ -11,7 +11,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import anyio
 
@@ -32,7 +32,7 @@ from ct_mcp.guard.review import Review
 ANSWER_WITHIN_SECONDS = 20.0
 # Copiers follow a fill within a second, and the report of all accounts may be three seconds old: so it is asked again.
 AFTER_THE_LAST_FILL_SECONDS = 1.5
-_MOST_LOOKS_AFTERWARDS = 3
+_MOST_LOOKS_AFTERWARDS = 4
 _MOST_MOVES_TOLD = 3
 
 
@@ -49,14 +49,16 @@ def may_leave(reviews: Sequence[Review]) -> bool:
 class Departure:
     """One account that was left: its execution, what came of the one request, and what was seen of it since.
 
-    ``read_at`` is when the last reading of it began, and ``flat_at`` when the last one that showed nothing did; None
-    where something was seen since. ``moves`` name what was seen after it had read flat.
+    ``read_at`` is when the last reading of it began, ``flat_since`` and ``flat_at`` when the first and the last one did
+    that showed nothing, with nothing seen in between or since; None where something was. ``moves`` name what was seen
+    after it had read flat.
     """
 
     execution: CommandExecution
     answer: Submission
     state: AccountState | None = None
     read_at: datetime | None = None
+    flat_since: datetime | None = None
     flat_at: datetime | None = None
     moves: tuple[str, ...] = ()
     is_borne_out: bool = False
@@ -78,7 +80,7 @@ class Departure:
         """Take a new reading, that began at a moment."""
         self.state, self.read_at = read, at
         if read.is_flat:
-            self.flat_at = at
+            self.flat_since, self.flat_at = self.flat_since or at, at
         else:
             self.shows("; ".join((*map(position_line, read.positions), *map(order_line, read.orders))))
 
@@ -86,7 +88,7 @@ class Departure:
         """Take it that something is held, stands or is on its way: it is not flat any more, whatever it was before."""
         if self.flat_at is not None and self.read_at is not None:
             self.moves = (*self.moves, f"{what} (at {_time(self.read_at)}, flat at {_time(self.flat_at)})")
-        self.flat_at = None
+        self.flat_since = self.flat_at = None
 
 
 @dataclass(slots=True)
@@ -131,8 +133,15 @@ class ReadBackOfAll:
             book = OneReading(self._first.urgent, closed_too=True, one_by_one=self._one_by_one)
             await self._look(book)
             await self._hold_against(book, is_last=number == _MOST_LOOKS_AFTERWARDS - 1)
-            if not any(left.is_in_doubt for left in self.departures):
+            if not self._is_early() and not any(left.is_in_doubt for left in self.departures):
                 return
+
+    def _is_early(self) -> bool:
+        """Say whether the last to read flat did so for the first time too short a while ago for a copier to be seen."""
+        flat = [left for left in self.departures if left.state is not None and left.state.is_flat]
+        since = max((left.flat_since for left in flat if left.flat_since is not None), default=None)
+        soon = timedelta(seconds=AFTER_THE_LAST_FILL_SECONDS)
+        return since is not None and any(left.read_at is None or left.read_at - since < soon for left in flat)
 
     async def _look(self, book: OneReading) -> None:
         """Read all accounts; what cannot be read now is not known now, whatever it was before."""
@@ -187,8 +196,10 @@ class ReadBackOfAll:
         outcome = execution.after(left.answer)
         if state is None or (state.is_stale and state.is_flat):
             return await execution.record(readback.unseen(outcome, f"UNREAD: {self._why_unread(left)}"))
-        if left.is_in_doubt:
+        if left.is_in_doubt or (state.is_flat and self._is_early()):
             doubt = "the lists show nothing, and no second source bears it out"
+            if not left.is_in_doubt:
+                doubt = "the lists show nothing, and for too short a while: what copies a fill may follow"
             return await execution.record(readback.unseen(outcome, doubt))
         told = with_refused_exits(readback.from_flatten(outcome, state), left.refused)
         told = readback.with_lost_stops(told, execution.review, state)
