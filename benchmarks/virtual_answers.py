@@ -237,9 +237,10 @@ class Answers:
     def _cancelled(
         self, call: Call, told: Outcome, command: CancelOrders, window: list[Moment]
     ) -> Iterator[tuple[str, str]]:
-        """Cancelled is said where none is left; what filled meanwhile is told."""
+        """Cancelled is said where none is left of those that a yes named, or of all; what filled meanwhile is told."""
         scope = None if command.instrument is None else str(command.instrument)
-        if all(any(True for _ in moment.of(scope)) for moment in window):
+        named = {each.arguments.get("orderId") for each in call.writes if each.rpc == "Cancel"}
+        if all(any(not named or each.id in named for each in moment.of(scope)) for moment in window):
             yield "false cancelled", f"said cancelled, and {[each.signed for each in window[0].of(scope)]} may fill"
         began = self._judge.window[call.writes[-1]] if call.writes else call.commits_at or call.began
         stood = {each.id for each in self._books.within(command.account, began)[-1].of(scope)}

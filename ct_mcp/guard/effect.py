@@ -16,6 +16,7 @@ read the `Effect`; nothing else asks a command of what kind it is in order to ju
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from decimal import ROUND_CEILING, Decimal
+from enum import StrEnum
 
 from ct_mcp.domain.commands import (
     CancelOrder,
@@ -133,6 +134,30 @@ def leaves_all_held(command: Command) -> bool:
 def leaves_whole(command: Command) -> bool:
     """Say whether it takes away what stands in an instrument or an account: a whole exit, or every order."""
     return isinstance(command, ClosePosition | Flatten | CancelOrders)
+
+
+class Role(StrEnum):
+    """What an order is for."""
+
+    ENTRY = "entry"
+    EXIT = "exit"
+    STOP = "stop"
+    TARGET = "target"
+
+
+def role_sent(command: Command, starts: Sequence[int]) -> Role | None:
+    """Say what the order of a command is for, by where the position may have stood then; None where that tells not."""
+    if isinstance(command, ClosePosition | Flatten):
+        return Role.EXIT
+    order = command.order if isinstance(command, ReplaceOrder) else command
+    if isinstance(order, ReversePosition) or (isinstance(order, PlaceOrder) and order.flatten_first):
+        return Role.ENTRY
+    if not isinstance(order, PlaceOrder):
+        return None
+    leaves = {start * order.action.sign < 0 and order.quantity <= abs(start) for start in starts}
+    if leaves == {True}:
+        return {OrderType.MARKET: Role.EXIT, OrderType.LIMIT: Role.TARGET}.get(order.order_type, Role.STOP)
+    return Role.ENTRY if leaves == {False} else None
 
 
 def is_about_strategy(command: Command) -> bool:

@@ -13,6 +13,7 @@ from ct_mcp.domain.order import Execution, OrderAction
 from ct_mcp.domain.products import price_of
 from ct_mcp.errors import BadRequest, UpstreamError
 from ct_mcp.server.context import ToolContext, query_of
+from ct_mcp.server.execution_roles import NO_ROLES, OLDER, Roles, read_roles, role_of
 from ct_mcp.server.format import (
     ReadResult,
     ToolResult,
@@ -43,6 +44,9 @@ class ExecutionView(ToolResult):
     order_id: str | None
     instrument: str
     action: str | None = Field(description="BUY or SELL.")
+    role: str | None = Field(
+        description="entry, exit, stop or target; null: not told by its order's name or our journal."
+    )
     quantity: int | float
     price: float
     at: str | None
@@ -68,6 +72,7 @@ class ExecutionsResult(ReadResult):
     scope: str
     executions: list[ExecutionView]
     totals: list[ExecutionTotal]
+    older: str = Field(description="Where older ones are found; empty of one order, which has no such limit.")
 
 
 @time_limit()
@@ -86,13 +91,20 @@ async def get_executions(
         if order_id is not None:
             raise BadRequest("account is missing: an order is looked up in its account")
         executions = await read_executions_of_all(query, 60 * minutes)
-        return executions_result(None, executions, scope, query.notes, query.desk.clock(), skip)
+        return await _told(query, None, executions, scope, skip)
     name = (await query.desk.resolver.account(account)).name
     if order_id is not None:
         executions, scope = await read_executions_of(query, name, order_id), f"order {sanitize_name(order_id)}"
     else:
         executions = await query.upstream.executions(name, 60 * minutes)
-    return executions_result(name, executions, scope, query.notes, query.desk.clock(), skip)
+    return await _told(query, name, executions, scope, skip)
+
+
+async def _told(
+    query: Query, account: str | None, executions: Sequence[Execution], scope: str, skip: int
+) -> CallToolResult:
+    roles = await read_roles(query, executions)
+    return executions_result(account, executions, scope, query.notes, query.desk.clock(), skip, roles)
 
 
 async def read_executions_of_all(query: Query, lookback_seconds: int) -> Sequence[Execution]:
@@ -136,10 +148,16 @@ async def read_executions_of(query: Query, account: str, order_id: str) -> Seque
 
 
 def executions_result(  # what was read, and which part of it is shown
-    account: str | None, executions: Sequence[Execution], scope: str, notes: list[str], now: datetime, skip: int = 0
+    account: str | None,
+    executions: Sequence[Execution],
+    scope: str,
+    notes: list[str],
+    now: datetime,
+    skip: int = 0,
+    roles: Roles = NO_ROLES,
 ) -> CallToolResult:
     """Make both halves of a list of executions, without ``account`` of several; the totals are over all of them."""
-    rows, left_out = page_of(execution_views(executions, now), skip, "executions", "name an order")
+    rows, left_out = page_of(execution_views(executions, now, roles), skip, "executions", "name an order")
     rows, notes = list(rows), [*left_out, *notes]
     totals = _totals(executions)
     structure = ExecutionsResult(
@@ -149,12 +167,13 @@ def executions_result(  # what was read, and which part of it is shown
         scope=scope,
         executions=rows,
         totals=totals,
+        older="" if scope.startswith("order ") else OLDER,
     )
     where = structure.account or "all accounts"
     head = f"{count(len(executions), 'execution')} in {where}, {scope}, read {structure.read_at}"
     lines = [_named(row.account, execution_line(row), account) for row in rows]
     sums = [_named(total.account, _total_line(total), account) for total in totals]
-    return tool_result(join_lines((head, *lines, *sums, *note_lines(notes))), structure)
+    return tool_result(join_lines((head, *lines, *sums, structure.older, *note_lines(notes))), structure)
 
 
 def _named(name: str, line: str, account: str | None) -> str:
@@ -162,19 +181,20 @@ def _named(name: str, line: str, account: str | None) -> str:
     return f"{name}  {line}" if account is None else line
 
 
-def execution_views(executions: Iterable[Execution], now: datetime) -> list[ExecutionView]:
+def execution_views(executions: Iterable[Execution], now: datetime, roles: Roles = NO_ROLES) -> list[ExecutionView]:
     """List them newest first; those without a time come last."""
     ordered = sorted(executions, key=lambda one: one.at.timestamp() if one.at else 0.0, reverse=True)
-    return [_execution_view(execution, now) for execution in ordered]
+    return [_execution_view(execution, now, roles) for execution in ordered]
 
 
-def _execution_view(execution: Execution, now: datetime) -> ExecutionView:
+def _execution_view(execution: Execution, now: datetime, roles: Roles) -> ExecutionView:
     return ExecutionView(
         account=sanitize_name(execution.account),
         execution_id=sanitize_name(execution.execution_id),
         order_id=sanitize_name(execution.order_id),
         instrument=execution.instrument.label,
         action=execution.action,
+        role=role_of(execution, roles),
         quantity=shown_amount(execution.amount),
         price=float(execution.price),
         at=iso(execution.at),
@@ -188,6 +208,7 @@ def execution_line(execution: ExecutionView) -> str:
         (
             execution.at or "time unknown",
             execution.action or "direction unknown",
+            *([execution.role] if execution.role else ()),
             execution.quantity,
             execution.instrument,
             f"at {price_of(execution.instrument, execution.price)}",
