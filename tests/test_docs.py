@@ -12,6 +12,7 @@ from typing import Any, get_args
 import pytest
 import yaml
 
+from ct_mcp.cli.clients import CLIENTS
 from ct_mcp.cli.parser import run
 from ct_mcp.config.settings import load
 from ct_mcp.desk.dispatch import HANDLERS
@@ -186,3 +187,20 @@ def _is_module(room: str, module: str) -> bool:
 
 def _text(file: Path) -> str:
     return file.read_text(encoding="utf-8") if file.exists() else ""
+
+
+NOT_TRIED = PAGES["docs/install.md"].partition("## Not tried on Windows and in desktop clients")[2]
+
+
+def test_what_no_test_of_ours_does_on_windows_is_said_to_be_untried() -> None:
+    """A test that is left out there leaves something open there, and its file is named."""
+    left_out = re.compile(r'skipif\(\s*[^\n]*sys\.platform == "win32"')
+    files = (file for file in sorted((ROOT / "tests").rglob("*.py")) if left_out.search(_text(file)))
+    assert [path for file in files if f"`{(path := file.relative_to(ROOT).as_posix())}`" not in NOT_TRIED] == []
+
+
+def test_every_client_that_nobody_could_drive_is_said_to_be_untried() -> None:
+    driven = PAGES["docs/clients.md"].partition("Each has a home of its own")[0]
+    untried = [client.title for client in CLIENTS.values() if f"| {client.title}" not in driven]
+    assert untried, "desktop clients are in no registry"
+    assert [title for title in untried if title not in NOT_TRIED] == []
