@@ -360,6 +360,7 @@ class ContextBuilder:
             day_loss_reached=state.day_loss_reached,
             entries=state.entries,
             orders_last_minute=state.orders_last_minute,
+            minute_began_at=state.minute_began_at,
             orders_today=state.orders_today,
             seconds_since_identical=None if last is None else (context.now - last.at).total_seconds(),
             identical_is_unknown=last is not None and not last.settled,

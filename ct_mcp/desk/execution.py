@@ -16,7 +16,7 @@ from ct_mcp.desk.pending import is_shown, starts_of
 from ct_mcp.desk.polling import AccountPoller, AccountState, Baseline, Pause
 from ct_mcp.desk.ports import Upstream
 from ct_mcp.desk.recognition import Ours
-from ct_mcp.desk.standing import Contracts
+from ct_mcp.desk.standing import Contracts, results_of
 from ct_mcp.domain.account import Position
 from ct_mcp.domain.approval import Approval, Ticket
 from ct_mcp.domain.commands import PlaceOrder
@@ -296,6 +296,7 @@ class CommandExecution:
             ended = (
                 *readback.ended_since(self.review, state, answer.taken, told.order_id),
                 *readback.fill_lines(self.review, state, answer.taken),
+                *results_of(self.review.context.positions or answer.taken.closed, state.fills, self.contracts),
             )
             told = readback.with_standing(told, self.review, state, self.contracts, ended)
             return await self.record(told)

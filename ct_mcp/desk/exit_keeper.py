@@ -129,9 +129,11 @@ class ExitKeeper:
             for _ in range(_MOST_LOOKS):
                 told = await self._keep(duty, entry)
                 kept = replace(told, lines=(*kept.lines, *told.lines), warnings=(*kept.warnings, *told.warnings))
-                if kept.is_over or kept.alarm or has_come_to_rest(entry):
+                if kept.is_over or kept.alarm or has_come_to_rest(entry) or not entry.filled:
                     break
-                entry = await self._more_of(entry)
+                before, entry = entry, await self._more_of(entry)
+                if entry.filled == before.filled:
+                    break
         finally:
             self._under_way.discard(key)
         return entry, kept

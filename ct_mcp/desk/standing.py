@@ -12,7 +12,7 @@ from ct_mcp.desk.stops import STANDS, cover_of
 from ct_mcp.domain.account import Position
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.market import Contract
-from ct_mcp.domain.order import Order, OrderType
+from ct_mcp.domain.order import Execution, Order, OrderType
 from ct_mcp.domain.products import price_of
 from ct_mcp.guard.protection import is_stop, leaving
 from ct_mcp.text import signed_money
@@ -73,6 +73,10 @@ class Standing:
 
     def _leg_words(self, name: str, leg: ExitLeg) -> str:
         amount = "" if leg.money is None else f" ({signed_money(leg.money)})"
+        if (left := leg.order.remaining) > self.held.quantity:
+            turned = self.held.net + leg.order.action.sign * left
+            sizes = f"{name} {left} for {self.held.quantity} at {price_of(leg.order.instrument, leg.price)}"
+            return f"{sizes}: TOO LARGE, filled it turns the position to {turned:+d}"
         state = "" if leg.order.state in STANDS else f" {leg.order.state_text}"
         price = price_of(leg.order.instrument, leg.price)
         return f"{name} {leg.contracts} of {self.held.quantity} at {price}{amount}{state}"
@@ -108,6 +112,22 @@ def _leg(held: Position, order: Order, price: Decimal | None, contract: Contract
 def standings_of(positions: Iterable[Position], orders: Sequence[Order], contracts: Contracts) -> tuple[Standing, ...]:
     """Give the standing of every position that holds something."""
     return tuple(standing_of(held, orders, contracts.get(held.instrument)) for held in positions if held.quantity)
+
+
+def results_of(held: Iterable[Position], fills: Iterable[Execution], contracts: Contracts) -> Iterator[str]:
+    """Say what the fills that left a position came to, before costs; nothing where a price or a value is not known."""
+    fills = tuple(fills)
+    for position in held:
+        contract, average = contracts.get(position.instrument), position.average_price
+        mine = [
+            fill for fill in fills if fill.instrument == position.instrument and fill.action is leaving(position.net)
+        ]
+        closed = sum(fill.quantity for fill in mine)
+        if contract is None or average is None or not 0 < closed <= position.quantity:
+            continue
+        sign = 1 if position.net > 0 else -1
+        amount = sum((contract.money((fill.price - average) * sign, fill.quantity) for fill in mine), Decimal(0))
+        yield f"result: {signed_money(amount)} for {closed} {position.instrument.label}, before costs"
 
 
 def lines_of(positions: Sequence[Position], orders: Sequence[Order], contracts: Contracts) -> tuple[str, ...]:

@@ -59,6 +59,7 @@ class RiskContext:
     halt: Halt | None = None
     day_loss_reached: bool = False
     orders_last_minute: int = 0
+    minute_began_at: datetime | None = None
     orders_today: int = 0
     seconds_since_identical: float | None = None
     identical_is_unknown: bool = False

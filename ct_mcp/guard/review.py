@@ -261,8 +261,8 @@ def review(command: Command, context: RiskContext, policy: Policy) -> Review:
 
 
 def as_if_never_sent(judged: Review) -> Review:
-    """Judge it as one that nobody has sent a moment ago, for a question about its size."""
-    context = replace(judged.context, seconds_since_identical=None, identical_is_unknown=False)
+    """Judge it as one that nobody has sent a moment ago, for a question about its size: the pace of now is left out."""
+    context = replace(judged.context, seconds_since_identical=None, identical_is_unknown=False, orders_last_minute=0)
     return review(judged.command, context, judged.policy)
 
 

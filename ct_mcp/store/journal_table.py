@@ -118,6 +118,7 @@ _ORDERS_SENT = """
 SELECT COUNT(*) FROM journal WHERE kind = 'intent' AND opens = 1 AND account = ? AND at >= ?
 AND NOT EXISTS (SELECT 1 FROM others WHERE others.ticket_id = journal.ticket_id)
 """
+_FIRST_SENT = _ORDERS_SENT.replace("COUNT(*)", "MIN(at)")
 _IS_OUTSTANDING = """
 SELECT EXISTS (SELECT 1 FROM outstanding WHERE fingerprint = ?
 AND NOT EXISTS (SELECT 1 FROM others WHERE others.ticket_id = outstanding.ticket_id))
@@ -140,6 +141,12 @@ def orders_sent(connection: Connection, account: str, since: datetime) -> int:
     """Count the orders that open or add and were about to be sent."""
     count: int = connection.execute(_ORDERS_SENT, (account, time_to_text(since))).fetchone()[0]
     return count
+
+
+def first_sent(connection: Connection, account: str, since: datetime) -> datetime | None:
+    """Tell when the first of them since a moment was about to be sent; None where none was."""
+    at = connection.execute(_FIRST_SENT, (account, time_to_text(since))).fetchone()[0]
+    return None if at is None else time_from_text(at)
 
 
 def last_intent(connection: Connection, fingerprint: str) -> LastIntent | None:

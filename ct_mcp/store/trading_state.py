@@ -15,7 +15,7 @@ from ct_mcp.domain.market import trading_day, trading_day_began
 from ct_mcp.store.codec import time_from_text, time_to_text
 from ct_mcp.store.duties import entries_owed
 from ct_mcp.store.journal import EntryKind, LastIntent, NewEntry
-from ct_mcp.store.journal_table import append, last_intent, orders_sent
+from ct_mcp.store.journal_table import append, first_sent, last_intent, orders_sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,7 @@ class TradingState:
     orders_last_minute: int
     orders_today: int
     entries: Mapping[str, PlaceOrder] = field(default_factory=dict)
+    minute_began_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ def recall(connection: Connection, account: str, fingerprint: str, now: datetime
         orders_last_minute=orders_sent(connection, account, now - timedelta(minutes=1)),
         orders_today=orders_sent(connection, account, trading_day_began(now)),
         entries=entries_owed(connection, account),
+        minute_began_at=first_sent(connection, account, now - timedelta(minutes=1)),
     )
 
 

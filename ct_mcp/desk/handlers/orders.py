@@ -12,11 +12,13 @@ from ct_mcp.desk.polling import AccountState, Baseline, has_come_to_rest
 from ct_mcp.desk.readback import LOOK_AGAIN, age_of, from_order, on_its_way, unseen, with_lost_stops, with_order
 from ct_mcp.desk.recognition import Asked, Ours
 from ct_mcp.desk.remedies import order_line
+from ct_mcp.desk.stops import covers_of
 from ct_mcp.domain.account import Direction
 from ct_mcp.domain.commands import ChangeOrder, PlaceOrder, ReplaceOrder, ReversePosition
 from ct_mcp.domain.order import Order, OrderState
 from ct_mcp.errors import CtMcpError
 from ct_mcp.guard.exposure import goes_towards_flat, worst_case
+from ct_mcp.guard.rules.position import EXITS_MAY_STAY
 
 
 async def place(execution: CommandExecution, order: PlaceOrder) -> Outcome:
@@ -222,14 +224,25 @@ def from_reverse(outcome: Outcome, book: AccountState, held: int, leg: Order | N
         )
         reasons = (*outcome.reasons, turned)
         outcome = replace(
-            outcome, status=Status.FILLED, warnings=(*odd, *outcome.warnings), reasons=reasons, next_step=""
+            outcome,
+            status=Status.FILLED,
+            warnings=(*odd, *outcome.warnings),
+            reasons=reasons,
+            next_step=_bare_after(book),
         )
-        return with_leftovers(outcome, book.orders, book.net)
+        # Whether the old exits stay was not known before; now they are read.
+        known = tuple(found for found in outcome.findings if found.code != EXITS_MAY_STAY)
+        return with_leftovers(replace(outcome, findings=known), book.orders, book.net)
     reason = f"the position reads {_signed(book.net)} and was to be {-held:+d}"
     warnings = (*_half_way(book, held, leg), *outcome.warnings)
     step = f"NOT turned as asked: {remedies.TELL_NOW}; {LOOK_AGAIN}"
     outcome = replace(outcome, reasons=(*outcome.reasons, reason, *age_of(book)), warnings=warnings, next_step=step)
     return with_leftovers(outcome, book.orders, book.net)
+
+
+def _bare_after(book: AccountState) -> str:
+    bare = any(cover.bare for cover in covers_of(book.positions, book.orders))
+    return "the new position has no stop: protect_position with stop_loss gives it one" if bare else ""
 
 
 def is_turned(book: AccountState, held: int, leg: Order | None) -> bool:

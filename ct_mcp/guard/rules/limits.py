@@ -1,5 +1,7 @@
 """Rules on value, risk, pace and time: money, orders per minute and day, repeats, the session, flat by."""
 
+from datetime import UTC, timedelta
+
 from ct_mcp.domain.commands import CancelOrder, CancelOrders, DisableStrategy, PlaceOrder, ProtectPosition
 from ct_mcp.domain.market import Contract
 from ct_mcp.guard.context import PendingOrder, RiskContext, flat_by_moment, may_rest, session_is_open
@@ -34,6 +36,9 @@ def orders_per_minute_are_within_limit(effect: Effect, context: RiskContext, pol
     if _never_waits(effect):
         return EXIT
     figures = f"orders in the last minute={context.orders_last_minute}, maximum={policy.limits.max_orders_per_minute}"
+    if context.minute_began_at is not None:
+        free = context.minute_began_at + timedelta(minutes=1)
+        figures += f", free again from {free.astimezone(UTC):%H:%M:%S}Z"
     if context.orders_last_minute >= policy.limits.max_orders_per_minute:
         return Denial(DenialCode.ORDERS_PER_MINUTE_REACHED, figures)
     return Passed(figures)
@@ -102,7 +107,7 @@ def _protects(effect: Effect) -> bool:
 
 
 def _never_waits(effect: Effect) -> bool:
-    if isinstance(effect.command, ProtectPosition) or is_exit_of_entry(effect.command):
+    if isinstance(effect.command, ProtectPosition) or is_exit_of_entry(effect.command) or effect.changes is not None:
         return bool(effect.only_reduces)
     return effect.is_exit or isinstance(effect.command, DisableStrategy)
 
@@ -178,6 +183,7 @@ def risk_is_within_limit(order: PlaceOrder, context: RiskContext, policy: Policy
     if risk.to_stop:
         return Passed(figures)
     reckoned = f"no stop stands with this order, so its risk is taken over {risk.ticks} ticks"
+    reckoned += ", and is not held against what the day has left"
     return Passed(figures, assumption(RISK_WITHOUT_STOP, reckoned))
 
 

@@ -22,6 +22,8 @@ from ct_mcp.text import format_price
 
 # A stop that the market has passed by the time it is placed is refused, and the old one is gone by then.
 STOP_CLEARANCE_TICKS = 4
+EXITS_MAY_STAY = "EXITS_MAY_STAY"
+"""The code of the remark that old exits may stand beside a position that is turned round."""
 NO_BRACKET = NotApplicable("places no bracket")
 NO_POSITION_MEANT = NotApplicable("neither turns nor protects a position")
 
@@ -112,7 +114,7 @@ def position_to_turn_or_protect_is_held(effect: Effect, context: RiskContext, _p
     if reach.most_short <= 0 <= reach.most_long:
         return Denial(DenialCode.POSITION_UNKNOWN if unknown else DenialCode.POSITION_FLAT, figures)
     adds = _exits_that_would_add(command, context) if isinstance(command, ReversePosition) else ""
-    return Passed(figures, warning("EXITS_MAY_STAY", adds) if adds else None)
+    return Passed(figures, warning(EXITS_MAY_STAY, adds) if adds else None)
 
 
 @rule("bracket-price", "the bracket has a price")

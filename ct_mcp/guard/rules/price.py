@@ -185,7 +185,8 @@ def stop_stands_on_its_side(order: PlaceOrder, context: RiskContext, policy: Pol
     age, is_fresh = age_of(quote, context, policy)
     if not is_fresh and not may_rest(order, context):
         return stale(age, context)
-    figures = f"{order.action} stop={format_price(stop)}, {name}={format_price(market)}"
+    side = "above" if order.action.sign > 0 else "below"
+    figures = f"{order.action} stop={format_price(stop)}, must stand {side} the {name}={format_price(market)}"
     return (
         Passed(figures) if (stop - market) * order.action.sign > 0 else Denial(DenialCode.STOP_ON_WRONG_SIDE, figures)
     )

@@ -299,7 +299,8 @@ def _beside_stops(room: "DayRoom | None") -> str:
     uncounted = ", ".join(room.open_stop_outs.uncounted)
     bare = f"; not counted, without a known stop: {uncounted}" if uncounted else ""
     return (
-        f"room beside the stops of what is open: {money(room.free)} ({money(room.open_stop_outs.loss)} to them){bare}"
+        f"room beside the stops of what is open: {money(room.free)}"
+        f" ({money(room.open_stop_outs.loss)} from the market to them){bare}"
     )
 
 

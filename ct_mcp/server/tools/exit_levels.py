@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ct_mcp.domain.bracket import Bracket, ExitLevel, Target
 from ct_mcp.domain.instrument import Instrument
-from ct_mcp.domain.level import BreakEven, read_level
+from ct_mcp.domain.level import BreakEven, Distance, Unit, read_level
 from ct_mcp.domain.products import read_32nds, ticks_in_32nds
 from ct_mcp.errors import BadRequest
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # the rules are loaded by the first call, not by the start
     from ct_mcp.guard.policy import Protection
 
 _SEVERAL = re.compile(r"(\d{1,6})\s*(?:at|@|x)\s*(.+)", re.ASCII | re.IGNORECASE)
+_TIMES_RISK = re.compile(r"(\d{1,3}(?:\.\d{1,3})?) ?R", re.ASCII | re.IGNORECASE)
 HOW_TO_SAY_TARGETS = "one target for all ('20 points'), or each with its contracts ('1 at 10 points, 1 at 20 points')"
 
 
@@ -57,7 +58,7 @@ def read_bracket(
     from ct_mcp.guard.policy import IfUnprotected  # noqa: PLC0415  # as above
 
     stop = None if _is_left_out(stop_loss) else _level(str(stop_loss), instrument)
-    targets = () if _is_left_out(take_profit) else _targets(str(take_profit), instrument)
+    targets = () if _is_left_out(take_profit) else _targets(str(take_profit), stop, instrument)
     if stop is None and not targets:
         return None
     closes = protection.if_unprotected is IfUnprotected.CLOSE
@@ -69,14 +70,28 @@ def _is_left_out(text: str | None) -> bool:
     return text is None or text.strip() in ("", "0")
 
 
-def _targets(text: str, instrument: Instrument) -> tuple[Target, ...]:
+def _targets(text: str, stop: ExitLevel | None, instrument: Instrument) -> tuple[Target, ...]:
     parts = [part.strip() for part in re.split(r"[,;]", text) if part.strip()]
     if len(parts) == 1 and not _SEVERAL.fullmatch(parts[0]):
-        return (Target(_level(parts[0], instrument)),)
+        return (Target(_target(parts[0], stop, instrument)),)
     found = [_SEVERAL.fullmatch(part) for part in parts]
     if not parts or any(match is None for match in found):
         raise BadRequest(f"take_profit: expected {HOW_TO_SAY_TARGETS}; nothing was sent")
-    return tuple(Target(_level(match[2], instrument), int(match[1])) for match in found if match is not None)
+    return tuple(Target(_target(match[2], stop, instrument), int(match[1])) for match in found if match is not None)
+
+
+def _target(text: str, stop: ExitLevel | None, instrument: Instrument) -> ExitLevel:
+    """Read one; ``2R`` is twice the distance of the stop."""
+    found = _TIMES_RISK.fullmatch(text.strip())
+    if found is None:
+        return _level(text, instrument)
+    times = Decimal(found[1])
+    if not isinstance(stop, Distance) or not times:
+        raise BadRequest(f"{text.strip()} needs a stop_loss that is a distance, '10 points'; nothing was sent")
+    amount = stop.amount * times
+    if stop.unit is Unit.TICK and amount % 1:
+        raise BadRequest(f"{text.strip()} is {amount} ticks, no whole number; nothing was sent")
+    return Distance(amount, stop.unit)
 
 
 def _level(text: str, instrument: Instrument) -> ExitLevel:

@@ -33,7 +33,9 @@ Skip = Annotated[int, Field(ge=0, description="Rows to skip")]
 OrderId = Annotated[str, Field(min_length=1, max_length=64, description="From get_orders")]
 _Action = Annotated[Literal["BUY", "SELL"], Field(description="What the person asked for")]
 _Quantity = Annotated[int, Field(ge=1, description="Contracts")]
-_OrderType = Annotated[Literal["MARKET", "LIMIT", "STOP_MARKET", "STOP_LIMIT"], Field(description="Order type")]
+_OrderType = Annotated[
+    Literal["MARKET", "LIMIT", "STOP_MARKET", "STOP_LIMIT"], Field(description="MARKET where no price was named")
+]
 
 
 Shown = Callable[[str, str], Awaitable[Instrument | None]]
@@ -108,7 +110,7 @@ _TakeProfit = Annotated[
     BeforeValidator(targets_as_text),
     Field(
         max_length=200,
-        description="Target: as stop_loss; several: '1 at 10 points, 1 at 20 points'",
+        description="Target: as stop_loss, or '2R'; several: '1 at 10 points, 1 at 20 points'",
         validation_alias=AliasChoices("take_profit", "take_profit_price"),
     ),
 ]

@@ -34,9 +34,9 @@ class HaltResult(ToolResult):
 
 async def halt_trading(
     ctx: ToolContext,
-    reason: Annotated[str, Field(min_length=1, max_length=300, description="What went wrong, for the person")],
+    reason: Annotated[str, Field(min_length=1, max_length=300, description="Why, for the person")],
 ) -> Annotated[CallToolResult, HaltResult]:
-    """Stop everything that opens or adds, at once, for all accounts; no yes is needed.
+    """Stop everything that opens or adds, at once, for all accounts; no yes is needed. It has no end of its own.
 
     It closes and cancels nothing, and exits go on working. Only the person can lift it.
     """

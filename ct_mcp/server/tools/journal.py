@@ -1,7 +1,7 @@
 """The tool that reads our own journal: what was asked, decided, sent and answered. Never a phrase or a token."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated
 
 from mcp_types import CallToolResult
@@ -33,6 +33,7 @@ _DETAILS = (
     "until",
 )
 _LONGEST = 400
+_REFUSALS_OF = timedelta(days=7)
 
 
 class JournalEntryView(ToolResult):
@@ -61,9 +62,13 @@ async def get_journal(
     ctx: ToolContext,
     limit: Annotated[int, Field(ge=1, le=100, description="The newest so many")] = 20,
     account: AnyAccount = None,
+    refused_only: Annotated[bool, Field(description="true: what was denied or declined in a week")] = False,
 ) -> Annotated[CallToolResult, JournalResult]:
     """Our own journal: what was asked, denied, approved, sent and answered. Works offline."""
     desk = desk_of(ctx)
+    if refused_only:
+        entries = await desk.store.refusals(limit, desk.clock() - _REFUSALS_OF)
+        return journal_result([entry for entry in entries if account in (None, entry.account)], desk.clock())
     entries = await desk.store.entries(limit, account)
     if account is not None and not entries:
         entries = await desk.store.entries(limit, (await desk.resolver.account(account)).name)

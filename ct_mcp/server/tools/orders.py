@@ -84,8 +84,8 @@ Traded = Annotated[CallToolResult, TradeResult] | InputRequiredResult
 async def place_order(ctx: ToolContext, form: PlaceOrderForm) -> Traded:
     """Buy or sell: place one order, with its stop_loss and take_profit. Checks limits, asks, sends once, reads back.
 
-    Never call it twice for one wish. needs_approval: nothing is sent yet, use confirm_ticket.
-    unknown: look, never resend.
+    Adding to a position: what stands does not grow, so give stop_loss. Never call it twice for one wish.
+    needs_approval: nothing is sent yet, use confirm_ticket. unknown: look, never resend.
     """
     order = await form.entry(desk_of(ctx), partial(contract_shown, ctx), flatten_first=form.flatten_first)
     return await propose(ctx, order, form.reason or "")

@@ -237,7 +237,7 @@ async def close_position(
     quantity: Annotated[int | None, Field(ge=1, description="Contracts; leave out for all")] = None,
     percent: Annotated[float | None, Field(ge=0.01, le=100, description="Instead of quantity; rounds up")] = None,
 ) -> Traded:
-    """Close (exit) one position: whole, with all its orders, or in part. A part leaves stops and targets working."""
+    """Close (exit) one position: whole, with all its orders, or in part; then stops keep their old size, see next."""
     desk = desk_of(ctx)
     name = (await desk.resolver.account(account)).name
     contract = await contract_held(ctx, instrument, name)

@@ -28,6 +28,7 @@ from ct_mcp.server.format import (
     page_of,
     sanitize_name,
     section,
+    to_float,
     tool_result,
 )
 from ct_mcp.server.links import Link, broker_links, clock_link, next_step, upstream_links
@@ -36,7 +37,7 @@ from ct_mcp.server.protection_text import OpenPositions, read_open_positions, un
 from ct_mcp.server.queries import Query, TradingStatus, read_accounts, time_limit
 from ct_mcp.server.tools.forms import Details
 from ct_mcp.store.journal import Entry
-from ct_mcp.text import aged, command, iso
+from ct_mcp.text import aged, command, iso, signed_money
 
 LONGEST_ACCOUNTS_SECONDS = 20.0
 _UNKNOWN = "sent, outcome unknown (never send again)"
@@ -60,6 +61,7 @@ class AccountStatusView(ToolResult):
     why_not: str
     connection: str | None
     armed_until: str | None = Field(description="Only the person can arm it, at a terminal; null: not armed.")
+    day_pnl: float | None = Field(description="Realized and unrealized.")
 
 
 class TicketView(ToolResult):
@@ -260,6 +262,7 @@ def _account_view(status: TradingStatus, stored: StoredState | None) -> AccountS
         why_not=status.blocked_reason,
         connection=account.connection_status,
         armed_until=iso(until),
+        day_pnl=to_float(account.balances.day_pnl),
     )
 
 
@@ -316,7 +319,12 @@ def _protected(it: StatusResult) -> str:
 def _may_trade(it: StatusResult) -> str:
     if it.tradable_accounts is None:
         return "accounts: unknown"
-    return f"may trade: {', '.join(it.tradable_accounts) or 'no account'}"
+    figures = {row.account: row.day_pnl for row in it.accounts or ()}
+    named = (
+        name if figures.get(name) is None else f"{name} (day P&L {signed_money(figures[name])})"
+        for name in it.tradable_accounts
+    )
+    return f"may trade: {', '.join(named) or 'no account'}"
 
 
 def _others(it: StatusResult) -> list[str]:

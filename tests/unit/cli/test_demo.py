@@ -30,7 +30,7 @@ STORY = (
     "5/9 An order that is too big",
     "DENIED (NOT sent)",
     "QUANTITY_EXCEEDS_MAXIMUM: quantity=50, maximum=5",
-    "6/9 An order, and your yes",
+    "6/9 An order with its stop and target, and your yes",
     "To send it, type:",
     "FILLED (sent)",
     "7/9 What is held now",
@@ -97,7 +97,7 @@ def test_a_wrong_text_sends_nothing_and_a_second_one_ends_it_with_1_and_the_step
     assert "That was no yes: nothing was sent." in terminal.seen
     assert "expected status 'filled', found 'declined'" in terminal.until("place_order said: DECLINED (NOT sent)")
     assert terminal.ends() == 1
-    assert "failed at step 6/9 An order, and your yes" in terminal.seen
+    assert "failed at step 6/9 An order with its stop and target, and your yes" in terminal.seen
     assert "7/9" not in terminal.seen
 
 
@@ -135,7 +135,10 @@ def test_a_market_that_does_not_fill_ends_it_with_1(
 
     assert demo.run(argparse.Namespace(yes=True), server_in) == 1
     shown = capsys.readouterr()
-    assert "failed at step 6/9 An order, and your yes: expected status 'filled', found 'working'" in shown.err
+    assert (
+        "failed at step 6/9 An order with its stop and target, and your yes: expected status 'filled', found 'working'"
+        in shown.err
+    )
     assert "All of this happened" not in shown.out
 
 

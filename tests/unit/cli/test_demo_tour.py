@@ -41,7 +41,7 @@ def walk(desk: Desk, policy: Policy, out: io.StringIO) -> Walk:
 async def test_it_ends_well_where_everything_happens(walk: Walk, sim: Simulator, out: io.StringIO) -> None:
     assert await walk() is None
     assert "9/9 The journal" in out.getvalue()
-    assert len(sim.requests_of("PlaceOrder")) == 1
+    assert len(sim.requests_of("PlaceOrder")) == 3, "the order, its stop and its target"
 
 
 @pytest.mark.parametrize(
@@ -113,4 +113,4 @@ async def test_a_wrong_text_may_be_made_good(walk: Walk, sim: Simulator, out: io
     assert await walk(FormAnswerer(Screen(out), PersonAtTerminal(wrong_then_right, pause_seconds=0))) is None
     assert out.getvalue().count("DECLINED (NOT sent): ") == 1
     assert "That was no yes: nothing was sent." in out.getvalue()
-    assert len(sim.requests_of("PlaceOrder")) == 1
+    assert len(sim.requests_of("PlaceOrder")) == 3, "the order, its stop and its target"
