@@ -114,4 +114,4 @@ async def test_the_journal_can_be_asked_for_refusals_alone(assistant: Assistant)
 
 
 async def test_the_status_tells_the_profit_and_loss_of_the_day(assistant: Assistant) -> None:
-    assert "may trade: Sim101 (day P&L " in (await assistant.call("get_status")).text
+    assert "; day P&L Sim101 " in (await assistant.call("get_status")).text

@@ -291,7 +291,7 @@ def _short_text(it: StatusResult) -> str:
     return join_lines(
         (
             _unprotected(it),
-            f"{_may_trade(it)}; mode {it.mode}; {halted}; read {it.read_at}",
+            f"{_may_trade(it)}; mode {it.mode}; {halted}{_day_pnl(it)}; read {it.read_at}",
             *_others(it),
             *section("open", it.open_positions, str),
             _protected(it),
@@ -319,12 +319,12 @@ def _protected(it: StatusResult) -> str:
 def _may_trade(it: StatusResult) -> str:
     if it.tradable_accounts is None:
         return "accounts: unknown"
-    figures = {row.account: row.day_pnl for row in it.accounts or ()}
-    named = (
-        name if figures.get(name) is None else f"{name} (day P&L {signed_money(figures[name])})"
-        for name in it.tradable_accounts
-    )
-    return f"may trade: {', '.join(named) or 'no account'}"
+    return f"may trade: {', '.join(it.tradable_accounts) or 'no account'}"
+
+
+def _day_pnl(it: StatusResult) -> str:
+    rows = [row for row in it.accounts or () if row.may_trade and row.day_pnl is not None]
+    return "".join(f"; day P&L {row.account} {signed_money(row.day_pnl)}" for row in rows)
 
 
 def _others(it: StatusResult) -> list[str]:

@@ -228,7 +228,7 @@ def test_the_last_price_stands_in_for_a_missing_side(
     )
     assert through == Passed("BUY limit=6404, last=6403, through=4 ticks, maximum=80")
     assert stop_stands_on_its_side(effect_of(stop_order(), one_sided), one_sided, policy()) == Denial(
-        DenialCode.STOP_ON_WRONG_SIDE, "BUY stop=6402, last=6403"
+        DenialCode.STOP_ON_WRONG_SIDE, "BUY stop=6402, must stand above the last=6403"
     )
 
 

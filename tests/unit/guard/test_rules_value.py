@@ -42,7 +42,10 @@ def test_the_notional_limit_itself_may_be_reached(place: Place, view: Sees, poli
 def test_risk_is_taken_over_a_distance_of_its_own_and_says_so(place: Place, view: Sees, policy: Allows) -> None:
     assert risk_is_within_limit(effect_of(place(quantity=2), view()), view(), policy()) == Passed(
         "risk=2000 over 80 ticks, maximum=2500",
-        assumption("RISK_WITHOUT_STOP", "no stop stands with this order, so its risk is taken over 80 ticks"),
+        assumption(
+            "RISK_WITHOUT_STOP",
+            "no stop stands with this order, so its risk is taken over 80 ticks, and is not held against what the day has left",
+        ),
     )
     assert risk_is_within_limit(effect_of(place(quantity=3), view()), view(), policy()) == Denial(
         DenialCode.RISK_EXCEEDS_MAXIMUM, "risk=3000 over 80 ticks, maximum=2500"

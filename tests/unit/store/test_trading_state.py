@@ -101,6 +101,7 @@ async def test_one_recall_tells_what_the_single_questions_tell(store: SqliteStor
         day_loss_reached=True,
         orders_last_minute=1,
         orders_today=await store.orders_sent("Sim101", trading_day_began(now)),
+        minute_began_at=now,
     )
     other = await store.recall("Sim102", "other", now)
     assert other == TradingState(None, halt, None, day_loss_reached=False, orders_last_minute=0, orders_today=0)
