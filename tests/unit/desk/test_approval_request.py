@@ -39,7 +39,8 @@ def test_the_question_says_all_that_the_person_must_know_of_an_order(reviewed: R
         "Contract month SEP 2026",
         "Could not verify: the service did not say whether the account is connected",
         "Could not verify: the contract expires this month, and the day is not known",
-        "Assumption: no stop stands with this order, so its risk is taken over 80 ticks, and is not held against what the day has left",
+        "Assumption: no stop stands with this order, so its risk is taken over 80 ticks, "
+        "and is not held against what the day has left",
         'Named by the assistant: ATM strategy "Scalp 8x8"',
         'Named by the assistant: OCO group "pair-1"',
         "",

@@ -47,7 +47,8 @@ def test_an_ordinary_order_passes_every_rule(place: Place, view: Sees, policy: A
     assert found.passes
     assert len(found.results) == len(RULES)
     assert [str(finding) for finding in found.findings] == [
-        "Assumption: no stop stands with this order, so its risk is taken over 80 ticks, and is not held against what the day has left"
+        "Assumption: no stop stands with this order, so its risk is taken over 80 ticks, "
+        "and is not held against what the day has left"
     ]
 
 

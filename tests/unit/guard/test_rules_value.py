@@ -44,7 +44,8 @@ def test_risk_is_taken_over_a_distance_of_its_own_and_says_so(place: Place, view
         "risk=2000 over 80 ticks, maximum=2500",
         assumption(
             "RISK_WITHOUT_STOP",
-            "no stop stands with this order, so its risk is taken over 80 ticks, and is not held against what the day has left",
+            "no stop stands with this order, so its risk is taken over 80 ticks, "
+            "and is not held against what the day has left",
         ),
     )
     assert risk_is_within_limit(effect_of(place(quantity=3), view()), view(), policy()) == Denial(
