@@ -42,6 +42,13 @@ MINI_OF: Mapping[str, str] = {
 
 MICRO = Decimal("0.1")
 
+_REAL_SIZES: Mapping[str, Decimal] = {
+    "FDXS": Decimal("0.04"),
+    "SIL": Decimal("0.2"),
+    "MBT": Decimal("0.02"),
+    "MET": Decimal("0.002"),
+}
+
 _OF_ROOT: Mapping[str, str] = {
     **dict.fromkeys(("FSMI", "RF"), "CHF"),
     **dict.fromkeys(("RP", "Z", "FLG", "LLG"), "GBP"),
@@ -121,6 +128,11 @@ def roots_alike(root: str) -> tuple[str, ...]:
 def minis(root: str, contracts: int) -> Decimal:
     """Count contracts in mini equivalents."""
     return contracts * (MICRO if root in MINI_OF else Decimal(1))
+
+
+def real_size(micro: str) -> Decimal:
+    """Give what a micro is worth of its full size, in money; not every micro is a tenth."""
+    return _REAL_SIZES.get(micro, MICRO)
 
 
 def currency_of(root: str, exchange: str) -> str | None:
