@@ -184,7 +184,8 @@ def risk_of(order: PlaceOrder, quote: Quote | None, ticks: int) -> Risk:
 
 def risk_of_contract(order: PlaceOrder, contract: Contract) -> Decimal | None:
     """Say what one contract of a resting order loses to the stop that goes with it; None where that is not known."""
-    entry, bracket = first_price(order), order.bracket
+    entry = order.limit_price if order.order_type.needs_limit_price else order.stop_price
+    bracket = order.bracket
     if entry is None or bracket is None:
         return None
     distance = stop_distance(bracket, entry, order.action, contract.tick_size)

@@ -51,7 +51,7 @@ def day_room(context: RiskContext, policy: Policy) -> DayRoom | None:
 
 
 def _stop_outs(context: RiskContext, policy: Policy) -> StopOuts:
-    parts = [*_of_positions(context, policy), *_of_entries(context, policy)]
+    parts = [*_of_positions(context, policy), *_of_entries(context, policy), *_of_unknown(context)]
     counted = (part for part in parts if isinstance(part, Decimal))
     return StopOuts(sum(counted, Decimal(0)), tuple(part for part in parts if isinstance(part, str)))
 
@@ -81,21 +81,30 @@ def _stands_behind(order: Order, held: Position) -> bool:
 def _of_entries(context: RiskContext, policy: Policy) -> Iterator[Decimal | str]:
     """Working orders that open or add, each to the stop that goes with it."""
     for order in context.orders or ():
-        net = context.net_position(order.instrument)
-        if order.is_closed or (net and net * order.action.sign < 0):
+        contracts = _may_open(order, context)
+        if not contracts:
             continue
         entry = context.entries.get(order.order_id) or context.entries.get(order.own_id or "")
         worth = _worth(order.instrument, context, policy)
-        if entry is None or worth is None:
-            yield f"{order.action} {order.remaining} {order.instrument} that works"
-            continue
-        contract, rate = worth
-        risk = risk_of_contract(entry, contract)
-        yield (
-            f"{order.action} {order.remaining} {order.instrument} that works"
-            if risk is None
-            else risk * order.remaining * rate
-        )
+        risk = None if entry is None or worth is None else risk_of_contract(entry, worth[0])
+        if worth is None or risk is None:
+            yield f"{order.action} {contracts} {order.instrument} that works"
+        else:
+            yield risk * contracts * worth[1]
+
+
+def _may_open(order: Order, context: RiskContext) -> int:
+    """Contracts of an order that open or add: all of it, or what is more than it could leave."""
+    net = context.net_position(order.instrument) or 0
+    held = abs(net) if net * order.action.sign < 0 else 0
+    return 0 if order.is_closed else max(0, order.remaining - held)
+
+
+def _of_unknown(context: RiskContext) -> Iterator[str]:
+    """What was sent and may fill, of unknown outcome: whether a stop goes with it is not looked at here."""
+    for pending in context.pending:
+        if not pending.leaves:
+            yield f"{pending.signed_quantity:+d} {pending.instrument} of unknown outcome"
 
 
 def _worth(instrument: Instrument, context: RiskContext, policy: Policy) -> tuple[Contract, Decimal] | None:
