@@ -39,7 +39,7 @@ def change_effect(change: ChangeOrder, context: RiskContext) -> Effect:
     effect = Effect(change, lost=lost, sends_orders=True, adds_up=True)
     if old is None or old.is_closed:
         return replace(effect, legs=None)
-    order = _changed(change, old)
+    order = _with_its_exits(_changed(change, old), old, context)
     effect = replace(effect, order=order, changes=old)
     if not is_whole_number(order.quantity):
         return _of_order(effect, 0, None, context)
@@ -161,6 +161,15 @@ def _changed(change: ChangeOrder, old: Order) -> PlaceOrder:
         time_in_force=old.time_in_force or TimeInForce.DAY,
         oco_id=old.oco_id,
     )
+
+
+def _with_its_exits(order: PlaceOrder, old: Order, context: RiskContext) -> PlaceOrder:
+    """An entry keeps the exits that it was placed with; where it would leave a position by now, it opens nothing."""
+    entry = context.entries.get(old.order_id) or context.entries.get(old.own_id or "")
+    leaves = (context.net_position(old.instrument) or 0) * old.action.sign < 0
+    if entry is None or entry.bracket is None or leaves or not is_whole_number(order.quantity):
+        return order
+    return replace(order, bracket=entry.bracket.of(order.quantity))
 
 
 def _legs_of(order: PlaceOrder, net: int | None) -> tuple[PlaceOrder, ...] | None:

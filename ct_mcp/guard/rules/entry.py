@@ -1,5 +1,6 @@
 """Rules on the exits that go with an entry: they fit it, they are there where they must be, and the day has room."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 from ct_mcp.domain.bracket import stop_distance, target_distances
@@ -20,7 +21,6 @@ from ct_mcp.guard.rule import (
     RuleAnswer,
     could_not_verify,
     on_orders,
-    on_orders_that_open,
     rule,
     warning,
 )
@@ -110,12 +110,20 @@ def it_opens_with_a_stop(effect: Effect, _context: RiskContext, policy: Policy) 
 
 
 @rule("day-room", "being stopped out fits into the day's loss limit")
-@on_orders_that_open
-def stop_out_fits_into_the_day(order: PlaceOrder, context: RiskContext, policy: Policy) -> RuleAnswer:
+def stop_out_fits_into_the_day(effect: Effect, context: RiskContext, policy: Policy) -> RuleAnswer:
     """Deny what would break the day's limit if its stop and all stops of what is open and working were hit.
 
-    An order without a stop has no stop-out to reckon with; the other limits hold it.
+    An order without a stop has no stop-out to reckon with; the other limits hold it. One that is changed counts once.
     """
+    if effect.order is None:
+        return NO_ORDER
+    if effect.only_reduces:
+        return ONLY_REDUCES
+    others = None if context.orders is None else tuple(row for row in context.orders if row != effect.changes)
+    return _fits_into_the_day(effect.order, replace(context, orders=others), policy)
+
+
+def _fits_into_the_day(order: PlaceOrder, context: RiskContext, policy: Policy) -> RuleAnswer:
     quote = quote_for(order, context)
     risk, rate = risk_of(order, quote, policy.limits.risk_ticks), rate_of(quote, context, policy)
     if not risk.to_stop or risk.money is None or rate is None:
