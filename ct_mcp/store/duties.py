@@ -25,14 +25,17 @@ _PARTS = (
 _ADD_PART = """
 INSERT INTO duty_parts SELECT ?, ?, ?, ?, ? WHERE EXISTS
     (SELECT 1 FROM duties JOIN tickets USING (ticket_id)
-     WHERE ticket_id = ? AND number = ? AND duties.state <> 'over' AND tickets.state = 'spent')
+     WHERE ticket_id = ? AND number = ? AND duties.state <> 'over' AND tickets.state = 'spent'
+     AND our_service() IN ('', duties.service))
 AND (SELECT COUNT(*) FROM duty_parts WHERE ticket_id = ? AND number = ?) = ?
 """
 _NAMED = """
 SELECT DISTINCT json_extract(detail, '$.order_id') FROM journal
 WHERE ticket_id = ? AND own_id = ? AND kind IN ('accepted', 'answered', 'read_back')
 """
-_TURN = "UPDATE duties SET state = ? WHERE ticket_id = ? AND number = ? AND state NOT IN (?, 'over')"
+_TURN = f"""
+UPDATE duties SET state = ? WHERE ticket_id = ? AND number = ? AND state NOT IN (?, 'over') AND {_IS_OURS}
+"""  # noqa: S608
 
 
 def open_duty(connection: Connection, duty: Duty) -> None:
