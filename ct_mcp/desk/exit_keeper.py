@@ -10,13 +10,16 @@ How it works; the numbers stand again at the blocks that do it.
     reduce. Where a rule denies it for what may pass in a moment (a fill that is not listed yet), it is tried anew: a
     ticket whose command was never written down as about to be sent has sent nothing, and never will.
  4. A stop that is refused, or does not stand when the time is up, is looked for once more. What is bare then is told in
-    the journal, and closed where the person was told so; in any case that is the first word of the answer.
+    the journal, and closed where the person was told so; in any case that is the first word of the answer. Where that
+    has not worked, the watch tries again, each time after twice the time. A position that is not listed right after a
+    fill is not taken to be gone: that is believed of a second source, and after a while.
 
 An exit never widens anything, so it needs no further yes; a whole exit that is sent at the end always goes.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -24,66 +27,36 @@ import anyio
 
 from ct_mcp.desk.context import ContextBuilder
 from ct_mcp.desk.exit_state import ExitPart, ExitState, read_part
-from ct_mcp.desk.exit_tickets import exit_ticket, exits_of, needs_fill_price
+from ct_mcp.desk.exit_tickets import exit_ticket, exits_line, exits_of, needs_fill_price
+from ct_mcp.desk.exit_tries import NEVER_PASSES, Rests, Road, Try, bare_of, is_held, key_of, note_of
 from ct_mcp.desk.journal_writer import Step
 from ct_mcp.desk.outcome import Kept, Outcome, Status
-from ct_mcp.desk.polling import AccountPoller, AccountState, Pause, has_come_to_rest
+from ct_mcp.desk.polling import AccountPoller, AccountState, has_come_to_rest
 from ct_mcp.desk.ports import Store, Upstream
-from ct_mcp.desk.stops import cover_of
+from ct_mcp.desk.reconcile import settle_outstanding
 from ct_mcp.desk.story import story_of
 from ct_mcp.domain.approval import Ticket
-from ct_mcp.domain.bracket import Bracket, shares
+from ct_mcp.domain.bracket import shares
 from ct_mcp.domain.commands import (
     CancelOrder,
     ClosePosition,
     Command,
     Flatten,
     PlaceOrder,
-    price_terms,
 )
 from ct_mcp.domain.duty import Duty, DutyPart, DutyState
 from ct_mcp.domain.market import Contract
 from ct_mcp.domain.order import Order
-from ct_mcp.errors import CtMcpError
-from ct_mcp.guard.denial import DenialCode
+from ct_mcp.errors import CtMcpError, StoreFailed
 from ct_mcp.guard.policy import Policy
-from ct_mcp.store.journal import EntryKind, NewEntry
+from ct_mcp.store.journal import EntryKind
 
 _TRY_EVERY_SECONDS = 0.25
 _MOST_LOOKS = 6
-_MOST_TICKETS = 20
-"""So many tries at the exits of one entry: a rule that denies again and again is told, and not asked for ever."""
-
-
-@dataclass(slots=True)
-class _Try:
-    """What is known while the exits of one fill are being placed."""
-
-    duty: Duty
-    entry: Order
-    since: datetime
-    parts: Sequence[ExitPart] = ()
-    waited: float = 0.0
-    why: str = ""
-    is_final: bool = False
-    placed: list[str] = field(default_factory=list)
-    protected_after: float | None = None
-    warnings: list[str] = field(default_factory=list)
-
-    @property
-    def bracket(self) -> Bracket:
-        """What was promised."""
-        assert self.duty.order.bracket is not None  # noqa: S101  # a duty is made for an order with one
-        return self.duty.order.bracket
-
-
-@dataclass(frozen=True, slots=True)
-class Road:
-    """How one command of a spent ticket gets to the wire, and how time passes."""
-
-    send: Callable[[Step], Awaitable[Outcome]]
-    clock: Callable[[], datetime]
-    pause: Pause
+_MOST_TICKETS, _MOST_CLOSES = 20, 12
+"""So many tries at the exits of one entry, and so many to leave it: neither goes on for ever, nor uses up the other."""
+_GONE_FOR_SECONDS = 10.0
+_NOT_THERE = frozenset({ExitState.REFUSED, ExitState.SENDING})
 
 
 class ExitKeeper:
@@ -99,7 +72,10 @@ class ExitKeeper:
         self._send = road.send
         self.poller = AccountPoller(upstream.urgent(), road.pause)
         self._under_way: set[tuple[str, int]] = set()
-        self._told: set[tuple[str, int]] = set()
+        self._told: dict[tuple[str, int], int] = {}
+        self._rests = Rests()
+        self._gone_since: dict[tuple[str, int], datetime] = {}
+        self._covered: set[tuple[str, int]] = set()
         self._void: set[str] = set()
 
     # 1: the duty
@@ -119,7 +95,7 @@ class ExitKeeper:
         await self._turn(duty, DutyState.OVER, words)
 
     async def _turn(self, duty: Duty, state: DutyState, words: str) -> None:
-        await self._store.turn_duty(duty, state, _note(duty, EntryKind.PROTECTED, words), self._clock())
+        await self._store.turn_duty(duty, state, note_of(duty, EntryKind.PROTECTED, words), self._clock())
 
     async def follow(self, duty: Duty, entry: Order) -> tuple[Order, Kept]:
         """Give what fills its exits until the entry has come to rest; what fills later is kept by the watch."""
@@ -149,7 +125,7 @@ class ExitKeeper:
     async def keep(self, duty: Duty, entry: Order) -> Kept:
         """Do the same for an entry that was just read, unless somebody here is about it."""
         key = duty.ticket_id, duty.number
-        if key in self._under_way:
+        if key in self._under_way or self._rests.has(key, self._clock()):
             return Kept()
         self._under_way.add(key)
         try:
@@ -163,37 +139,45 @@ class ExitKeeper:
                 await self.end(duty, f"nothing of {entry.action} {entry.quantity} {entry.instrument} filled")
             return Kept(is_over=entry.is_closed)
         self._contexts.saw_filled(entry.account, entry.order_id, entry.filled)
-        it = _Try(duty, entry, self._clock())
+        it = Try(duty, entry, self._clock())
         while (kept := await self._round(it)) is None:
             continue
         return kept
 
-    async def _round(self, it: _Try) -> Kept | None:
+    async def _round(self, it: Try) -> Kept | None:
         """Look at what has exits and place what is missing; None where there is more to do, or to wait for."""
         it.duty = await self._fresh(it.duty)
         if it.duty.state is DutyState.OVER:
             return Kept(is_over=True)
         parts = it.parts = [await self._read(part) for part in it.duty.parts if part.contracts]
         bare = it.entry.filled - sum(each.part.contracts for each in parts if each.state is not ExitState.NEVER_SENT)
+        it.is_ours = bare <= 0 and all(each.state not in _NOT_THERE for each in parts)
         if refused := next((each for each in parts if each.state is ExitState.REFUSED), None):
             it.why, it.is_final = refused.words, True
         elif bare > 0:
-            it.why = ""
+            if (kept := await self._stands_covered(it)) is not None:
+                return kept
             await self._place(it, bare, it.entry.filled - bare)
             if not it.why:
                 return None
-        elif any(each.state is ExitState.SENDING for each in parts):
-            return Kept(("another ct-mcp is just placing its exits",))  # or was, and is gone: the watch looks again
-        elif all(each.state is not ExitState.IN_DOUBT for each in parts):
-            await self._place_targets(it)
-            return await self._kept(it)
+        elif (kept := await self._all_sent(it)) is not None:
+            return kept
         if it.is_final or self._is_late(it):
             return await self._failed(it)
         await self._pause(_TRY_EVERY_SECONDS)
         it.waited += _TRY_EVERY_SECONDS
         return None
 
-    def _is_late(self, it: _Try) -> bool:
+    async def _all_sent(self, it: Try) -> Kept | None:
+        """Say that all stand, or that somebody else is about it; None where that is in doubt."""
+        if any(each.state is ExitState.SENDING for each in it.parts):
+            return Kept(("another ct-mcp is just placing its exits",))  # or was, and is gone: the watch looks again
+        if any(each.state is ExitState.IN_DOUBT for each in it.parts):
+            return None
+        await self._place_targets(it)
+        return await self._kept(it)
+
+    def _is_late(self, it: Try) -> bool:
         """By the clock, or by what was waited: a clock that is set back does not prolong it."""
         passed = (self._clock() - it.since).total_seconds()
         return max(passed, it.waited) >= it.bracket.deadline_seconds
@@ -208,8 +192,12 @@ class ExitKeeper:
 
     # 2, 3: place what is missing
 
-    async def _place(self, it: _Try, bare: int, covered: int) -> None:
+    async def _place(self, it: Try, bare: int, covered: int) -> None:
         """Place the exits of the next share; ``it.why`` says why that did not work."""
+        it.why = ""
+        if sum(1 for part in it.duty.parts if part.contracts) >= _MOST_TICKETS:
+            it.why, it.is_final = f"its exits were denied again and again, {_MOST_TICKETS} times", True
+            return
         share = shares(it.bracket, covered, covered + bare)[0]
         contract, fill = await self._contract(it.duty), it.entry.average_fill_price
         if contract is None or (fill is None and needs_fill_price(it.duty.order)):
@@ -220,7 +208,7 @@ class ExitKeeper:
         if ticket is not None:  # else somebody else was quicker: look again
             await self._send_exits(it, ticket, commands)
 
-    async def _send_exits(self, it: _Try, ticket: Ticket, exits: Sequence[PlaceOrder]) -> None:
+    async def _send_exits(self, it: Try, ticket: Ticket, exits: Sequence[PlaceOrder]) -> None:
         for number, command in enumerate(exits):
             outcome = await self._sent(Step(ticket, number))
             said = "; ".join(filter(None, (outcome.status, *outcome.reasons)))
@@ -233,10 +221,10 @@ class ExitKeeper:
                 it.why = said
                 if outcome.status is Status.DENIED:
                     self._void.add(ticket.ticket_id)
-                    it.is_final = bool(_NEVER_PASSES & outcome.codes) or len(it.duty.parts) >= _MOST_TICKETS
+                    it.is_final = bool(NEVER_PASSES & outcome.codes) or key_of(it.duty) in self._told
                 return
 
-    async def _place_targets(self, it: _Try) -> None:
+    async def _place_targets(self, it: Try) -> None:
         """Place the targets of those who were gone between stop and target; each once, as everything here."""
         parts = [each for each in it.parts if each.state in (ExitState.STANDS, ExitState.IN_DOUBT)]
         tickets = [await self._store.ticket(part.ticket_id) for part in it.duty.parts]
@@ -281,38 +269,38 @@ class ExitKeeper:
             return None
         return self._contexts.contract_before(quotes[0]) if quotes else None
 
-    async def _kept(self, it: _Try) -> Kept:
+    async def _kept(self, it: Try) -> Kept:
         """All that has filled has its exits."""
         words = ""
         if it.placed:
             seconds = self._seconds(it) if it.protected_after is None else it.protected_after
             words = f"protected {seconds:.1f} s after the fill was seen: {'; '.join(it.placed)}"
-            await self._store.append(_note(it.duty, EntryKind.PROTECTED, words), self._clock())
+            await self._store.append(note_of(it.duty, EntryKind.PROTECTED, words), self._clock())
+        self._rests.end(key_of(it.duty))
         if it.entry.is_closed:
             await self._turn(it.duty, DutyState.STANDING, "all that filled has its exits")
         return Kept((words,) if words else (), tuple(it.warnings), is_over=it.entry.is_closed)
 
-    def _seconds(self, it: _Try) -> float:
+    def _seconds(self, it: Try) -> float:
         return max((self._clock() - it.since).total_seconds(), it.waited)
 
     # 4: it did not work in time
 
-    async def _failed(self, it: _Try) -> Kept:
+    async def _failed(self, it: Try) -> Kept:
         """Look once more; tell what is bare, and close it where the person was told so."""
         order, warnings = it.entry, tuple(it.warnings)
         why = it.why or "whether the stop stands was not seen in time"
         if it.bracket.stop_loss is None:
             return Kept(warnings=(*warnings, f"the target is not seen standing: {why}"), is_over=order.is_closed)
-        book = await self.poller.book_now(order.account, order.instrument)
-        bare = order.filled if book is None else self._bare(book, order)
+        book = await self._book_after_failure(it)
+        bare = order.filled if book is None else bare_of(book, order)
         if not bare:
-            return await self._not_needed(it, book)
+            return await self._not_needed(it, book, why)
+        self._gone_since.pop(key_of(it.duty), None)
         what = f"{bare} of the {order.filled} {order.instrument} filled stand without a stop: {why}"
-        key = it.duty.ticket_id, it.duty.number
-        if key not in self._told:
-            self._told.add(key)
-            note = _note(it.duty, EntryKind.UNPROTECTED, f"UNPROTECTED: {what}")
-            await self._store.append(note, self._clock())
+        if bare > self._told.get(key_of(it.duty), 0):
+            self._told[key_of(it.duty)] = bare
+            await self._cry(it.duty, f"UNPROTECTED: {what}")
         if not it.bracket.closes_if_unprotected:
             if order.is_closed:
                 await self._turn(it.duty, DutyState.STANDING, f"told, and not closed: {what}")
@@ -320,27 +308,75 @@ class ExitKeeper:
         left = await self._leave(it, book, bare)
         said = "; ".join(filter(None, (left.status, *left.reasons, *left.warnings, left.next_step)))
         if left.status in (Status.FLAT, Status.FILLED):
-            await self.end(it.duty, f"closed, since it could not be protected: {why}")
             alarm = f"CLOSED, since the stop could not be placed: {what}; {said}"
-            return Kept(warnings=warnings, alarm=alarm, is_over=True)
+            return Kept(warnings=warnings, alarm=alarm, is_over=await self._is_over(it, why))
         done = "CLOSED, and what was sent may still come" if left.position_after == 0 else "UNPROTECTED"
         return Kept(warnings=warnings, alarm=f"{done}: {what}; closing it at the market: {said}")
 
-    def _bare(self, book: AccountState, order: Order) -> int:
-        """Contracts of this entry that no stop is seen behind; none where the position is gone."""
-        held = next((each for each in book.positions if each.net * order.action.sign > 0), None)
-        return 0 if held is None else min(order.filled, cover_of(held, book.orders).bare)
+    async def _book_after_failure(self, it: Try) -> AccountState | None:
+        """Read the book once more; that nothing is held is believed of a second source alone."""
+        key, order = key_of(it.duty), it.entry
+        if self._rests.has_failed(key):
+            await self._settle(order.account)
+        self._rests.begin(key, self._clock())
+        book = await self.poller.book_now(order.account, order.instrument)
+        if book is None or is_held(book, order):
+            return book
+        return await self.poller.book_believed(order.account, order.instrument)
 
-    async def _not_needed(self, it: _Try, book: AccountState | None) -> Kept:
-        is_held = book is not None and book.net * it.entry.action.sign > 0
-        words = "a stop stands behind it" if is_held else "the position is gone already"
-        if is_held:
+    async def _settle(self, account: str) -> None:
+        """Find out what became of what was sent before: what is on its way, and will never come, blocks the next."""
+        with suppress(CtMcpError):
+            await settle_outstanding(self._upstream.urgent(), self._pause, self._store, self._clock, account)
+
+    async def _cry(self, duty: Duty, words: str) -> None:
+        """Write it down; that this fails keeps nothing from being closed."""
+        try:
+            await self._store.append(note_of(duty, EntryKind.UNPROTECTED, words), self._clock())
+        except StoreFailed:
+            self._told.pop(key_of(duty), None)
+
+    async def _is_over(self, it: Try, why: str) -> bool:
+        """Note that it was closed, unless more of it has filled, or may; exits that stand are still watched."""
+        entry = await self.poller.look(it.entry.account, it.entry.order_id)
+        if entry is None or not entry.is_closed or entry.filled != it.entry.filled:
+            return False
+        await self._turn(it.duty, DutyState.STANDING, f"closed, since it could not be protected: {why}")
+        return True
+
+    async def _stands_covered(self, it: Try) -> Kept | None:
+        """Say whether a stop of somebody else's, beside which ours was denied, still stands behind it."""
+        if key_of(it.duty) not in self._covered:
+            return None
+        book = await self.poller.book_now(it.entry.account, it.entry.instrument)
+        if book is not None and is_held(book, it.entry) and not bare_of(book, it.entry):
+            return Kept()
+        self._covered.discard(key_of(it.duty))
+        return None
+
+    async def _not_needed(self, it: Try, book: AccountState | None, why: str) -> Kept:
+        """A stop stands, or the position is gone; that is not believed at once, since a fill may not be listed yet.
+
+        Where the stop is not ours, it is looked at again: it may go, and then ours is owed still.
+        """
+        key, words = key_of(it.duty), "a stop stands behind it"
+        if book is None or not is_held(book, it.entry):
+            since = self._gone_since.setdefault(key, self._clock())
+            if abs((self._clock() - since).total_seconds()) < _GONE_FOR_SECONDS:
+                unseen = f"{it.entry.filled} filled, no position is listed, and no stop was placed: {why}"
+                return Kept(warnings=(*it.warnings, f"{unseen}; it is looked at again while ct-mcp runs"))
+            words = "the position is gone already"
+        elif not it.is_ours:
+            self._rests.end(key)
+            self._covered.add(key)
+            return Kept((f"{words}, which is not ours; ours is placed once it goes, while ct-mcp runs",))
+        else:
             await self._place_targets(it)
         if it.entry.is_closed:
             await self._turn(it.duty, DutyState.STANDING, words)
         return Kept((words,), tuple(it.warnings), is_over=it.entry.is_closed)
 
-    async def _leave(self, it: _Try, book: AccountState | None, bare: int) -> Outcome:
+    async def _leave(self, it: Try, book: AccountState | None, bare: int) -> Outcome:
         """Close what is bare at the market, with what is left of the entry; a part only beside what is protected."""
         order = it.entry
         if book is None or bare >= abs(book.net):
@@ -349,31 +385,14 @@ class ExitKeeper:
             rest = () if order.is_closed else (CancelOrder(order.account, order.order_id),)
             commands = (*rest, ClosePosition(order.account, order.instrument, bare))
         outcomes = await self.send_under(it.duty, commands, [order])
-        nobody = Outcome(Status.DENIED, "", simulated=False, reasons=("another process is about it",))
+        why = f"another process is about it, or it was tried {_MOST_CLOSES} times: close it in NinjaTrader"
+        nobody = Outcome(Status.DENIED, "", simulated=False, reasons=(why,))
         return outcomes[-1] if outcomes else nobody
 
     async def send_under(self, duty: Duty, commands: Sequence[Command], cancels: Sequence[Order] = ()) -> list[Outcome]:
         """Send what leaves, or what is left over, under the yes to an entry; nothing where somebody else has begun."""
         duty = await self._fresh(duty)
-        if len(duty.parts) >= _MOST_TICKETS:
+        if sum(1 for part in duty.parts if not part.contracts) >= _MOST_CLOSES:
             return []
         ticket = await self._ticket(duty, commands, 0, cancels)
         return [] if ticket is None else [await self._sent(Step(ticket, number)) for number in range(len(commands))]
-
-
-def _note(duty: Duty, kind: EntryKind, words: str) -> NewEntry:
-    summary = f"{duty.account}  {words}"
-    detail = {"entry": duty.own_id}
-    return NewEntry(kind, summary, account=duty.account, ticket_id=duty.ticket_id, detail=detail)
-
-
-def exits_line(command: PlaceOrder) -> str:
-    """Write an exit for the answer: ``stop loss 2 at 6390.25``."""
-    name = "stop loss" if command.order_type.needs_stop_price else "target"
-    return f"{name} {command.quantity} at {price_terms(command)}"
-
-
-_NEVER_PASSES = frozenset(
-    {DenialCode.STOP_ON_WRONG_SIDE, DenialCode.PRICE_INVALID, DenialCode.PRICE_NOT_POSITIVE, DenialCode.PRICE_OFF_TICK}
-)
-"""What a moment does not mend: the market has passed the stop. A fill that is not listed yet is none of it."""

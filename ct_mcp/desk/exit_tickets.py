@@ -14,7 +14,7 @@ from ct_mcp.desk.remedies import order_line
 from ct_mcp.domain.account import AccountKind
 from ct_mcp.domain.approval import APPROVALS, Approval, ApprovalItem, ApprovalRequest, ShownOrder, Ticket
 from ct_mcp.domain.bracket import Bracket, Share, exit_price
-from ct_mcp.domain.commands import KINDS, CancelOrder, Command, PlaceOrder, fingerprint_all, headline
+from ct_mcp.domain.commands import KINDS, CancelOrder, Command, PlaceOrder, fingerprint_all, headline, price_terms
 from ct_mcp.domain.level import ExitKind
 from ct_mcp.domain.market import Contract
 from ct_mcp.domain.order import Order, OrderType, TimeInForce
@@ -84,6 +84,12 @@ def exit_ticket(
         expires_at=now + _LIVES,
         decided_by=f"under the yes to {under.ticket_id}",
     )
+
+
+def exits_line(command: PlaceOrder) -> str:
+    """Write an exit for the answer: ``stop loss 2 at 6390.25``."""
+    name = "stop loss" if command.order_type.needs_stop_price else "target"
+    return f"{name} {command.quantity} at {price_terms(command)}"
 
 
 def _bracket_of(entry: PlaceOrder) -> Bracket:

@@ -18,7 +18,8 @@ from datetime import datetime, timedelta
 from secrets import token_hex
 
 from ct_mcp.desk.context import ContextBuilder
-from ct_mcp.desk.exit_keeper import ExitKeeper, Road
+from ct_mcp.desk.exit_keeper import ExitKeeper
+from ct_mcp.desk.exit_tries import Road
 from ct_mcp.desk.outcome import Status
 from ct_mcp.desk.ports import Store, Upstream
 from ct_mcp.desk.story import story_of
@@ -64,13 +65,17 @@ class ExitWatch:
     _holder: str = field(default_factory=lambda: token_hex(8))
     _looked: dict[str, _Looked] = field(default_factory=dict)
     _gone_since: dict[tuple[str, int], datetime] = field(default_factory=dict)
+    _busy: set[tuple[str, int]] = field(default_factory=set)
 
     def listen(self, silence: Silence) -> None:
         """Look at an account when a stream has told of it, from now on."""
         self.silence = silence
 
     async def look(self) -> None:
-        """Look once; nothing that goes wrong with one entry keeps the others from being looked at."""
+        """Look once; nothing that goes wrong with one entry keeps the others from being looked at.
+
+        A look may begin while another waits for an answer: what that one is about is left to it.
+        """
         duties = await self.store.duties()
         if not duties or not await self.store.take_lease("exits", self._holder, self.clock(), LEASE):  # 1
             return
@@ -101,10 +106,15 @@ class ExitWatch:
             self._looked.pop(account, None)
             return
         for duty in duties:
+            if (key := (duty.ticket_id, duty.number)) in self._busy:  # an earlier look is about it still
+                continue
+            self._busy.add(key)
             try:
                 await (self._tend(duty, orders) if duty.state is DutyState.OPEN else self._watch(duty, orders))
             except Exception:  # noqa: BLE001  # logged; the other entries are owed their exits all the same
                 _log.warning("What an entry is owed could not be looked at", exc_info=True)
+            finally:
+                self._busy.discard(key)
 
     # 3: entries that may still fill, or whose fills have no exits yet
 
@@ -145,6 +155,7 @@ class ExitWatch:
         groups = {order.oco_id for order in left if order.oco_id}
         firsts = [order for order in left if not order.oco_id]
         firsts += [next(order for order in left if order.oco_id == group) for group in sorted(groups)]
+        self._gone_since[key] = self.clock()  # the next try comes after as long a while
         cancels = [CancelOrder(duty.account, order.order_id) for order in firsts]
         await self.keeper.send_under(duty, cancels, left)
 

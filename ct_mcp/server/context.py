@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from anyio import create_task_group, sleep
+from anyio import Semaphore, create_task_group, sleep
 from anyio.abc import TaskGroup
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
@@ -30,6 +30,7 @@ _MENDING = (
     "entry of ct-mcp in their client) and start it again from the client; nothing here can mend them"
 )
 _LOOK_EVERY_SECONDS, _LOOK_WHILE_IDLE_SECONDS = 1.0, 3.0
+_MOST_LOOKS_AT_ONCE = 8
 _log = logging.getLogger(__name__)
 ToolContext = Context["ServerContext", Any]
 """The context of one call, as the SDK hands it to a handler."""
@@ -121,14 +122,25 @@ class ServerContext:
 
         While nobody has called a tool it is enough to look every few seconds.
         """
-        while self.owes_exits is not None:
-            is_built = "_built" in self.__dict__
-            await sleep(_LOOK_EVERY_SECONDS if is_built else _LOOK_WHILE_IDLE_SECONDS)
-            try:
-                if await self.owes_exits():
-                    await self.desk.exit_watch.look()
-            except Exception:  # noqa: BLE001  # a failing store must not end the server that tells of it
-                _log.warning("What entries are owed could not be looked at", exc_info=True)
+        if self.owes_exits is None:
+            return
+        async with create_task_group() as looks:
+            at_once = Semaphore(_MOST_LOOKS_AT_ONCE)
+            while True:
+                is_built = "_built" in self.__dict__
+                await sleep(_LOOK_EVERY_SECONDS if is_built else _LOOK_WHILE_IDLE_SECONDS)
+                await at_once.acquire()
+                looks.start_soon(self._look_at_exits, at_once, self.owes_exits)
+
+    async def _look_at_exits(self, at_once: Semaphore, owes_exits: Callable[[], Awaitable[bool]]) -> None:
+        """Look once; the next look does not wait for it, since an answer that does not come would bare the others."""
+        try:
+            if await owes_exits():
+                await self.desk.exit_watch.look()
+        except Exception:  # noqa: BLE001  # a failing store must not end the server that tells of it
+            _log.warning("What entries are owed could not be looked at", exc_info=True)
+        finally:
+            at_once.release()
 
     def query(self) -> Query:
         """Begin the reads of one answer that is only shown, served from the live view where it knows."""

@@ -10,8 +10,9 @@ from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.desk.desk import Desk
 from ct_mcp.desk.exit_keeper import ExitKeeper
 from ct_mcp.desk.outcome import Kept
-from ct_mcp.domain.duty import Duty
+from ct_mcp.domain.duty import Duty, DutyState
 from ct_mcp.domain.order import Order
+from ct_mcp.errors import StoreFailed
 from ct_mcp.guard.policy import IfUnprotected, Policy, Protection
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.exchange import Exchange
@@ -418,3 +419,128 @@ async def test_a_fault_of_ours_does_not_hide_the_fill_and_the_watch_goes_on(
     assert told.status == "filled"
     await desk.exit_watch.look()
     assert exits(world) == [("StopMarket", 2), ("Limit", 2)]
+
+
+def refuses_the_stop(world: World) -> None:
+    world.sim.faults.arm(Fault.REFUSED_WITH_400, rpc="PlaceOrder", times=1)
+
+
+async def looks(world: World, desk: Desk, times: int, every: float = 2.0) -> None:
+    """Let the watch look so many times."""
+    for _ in range(times):
+        world.later(every)
+        await desk.exit_watch.look()
+
+
+class TestWhatTheCampaignFound:
+    """Between the legs: each was found by ``benchmarks/campaign.py --legs``."""
+
+    async def test_an_exit_that_cannot_be_written_down_is_no_entry_that_was_not_sent(
+        self, assistant: Assistant, world: World, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def is_full(*_: object) -> bool:
+            raise StoreFailed("the disk is full")
+
+        with monkeypatch.context() as meanwhile:
+            meanwhile.setattr(SqliteStore, "add_part", is_full)
+            told = await assistant.buys(2, **EXITS)
+        assert world.net() == 2
+        assert (told.status, told.filled_quantity) == ("filled", 2), told.text
+        assert told.text.startswith("it is NOT KNOWN whether a stop stands behind the 2 filled"), told.text
+        await looks(world, desk, 1)
+        assert exits(world) == [("StopMarket", 2), ("Limit", 2)]
+
+    async def test_a_position_that_is_not_listed_right_after_its_fill_is_not_gone(
+        self, assistant: Assistant, world: World, wire: Wire
+    ) -> None:
+        def goes_wrong() -> None:
+            refuses_the_stop(world)
+            world.sim.faults.arm(Fault.EMPTY_LISTS, rpc="ListPositions")
+
+        at_the_second_order(wire, goes_wrong)
+        told = await assistant.buys(2, **EXITS)
+        assert "gone already" not in told.text
+        assert told.text.startswith(("CLOSED", "UNPROTECTED")), told.text
+        assert world.net() == 0
+
+    async def test_a_close_that_was_refused_is_tried_again_until_it_works(
+        self, assistant: Assistant, world: World, wire: Wire, desk: Desk
+    ) -> None:
+        def goes_wrong() -> None:
+            refuses_the_stop(world)
+            world.sim.faults.arm(Fault.LATE_REJECT, rpc="Flatten", times=1)
+
+        at_the_second_order(wire, goes_wrong)
+        told = await assistant.buys(2, **EXITS)
+        assert told.text.startswith("UNPROTECTED: 2 of the 2 MES 09-26 filled stand without a stop"), told.text
+        assert world.net() == 2
+        world.sim.faults.disarm()
+        await looks(world, desk, 150)
+        assert (world.net(), exits(world)) == (0, [])
+
+    async def test_exits_that_somebody_else_is_sending_do_not_stand_yet(
+        self,
+        assistant: Assistant,
+        world: World,
+        desk: Desk,
+        another_desk: Desk,
+        store: SqliteStore,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """That process may die before they leave."""
+
+        async def dies(_: object, duty: Duty, entry: Order) -> tuple[Order, Kept]:
+            return entry, Kept()
+
+        monkeypatch.setattr(ExitKeeper, "follow", dies)
+        await assistant.buys(2, **EXITS)
+        (duty,) = await store.duties()
+        assert await desk.exit_watch.keeper._ticket(duty, (duty.order,), 2) is not None
+        await another_desk.exit_watch.look()
+        assert [each.state for each in await store.duties()] == [DutyState.OPEN]
+        await looks(world, another_desk, 8)
+        assert (world.net(), exits(world)) == (2, [("StopMarket", 2), ("Limit", 2)])
+
+    async def test_a_stop_of_another_that_goes_leaves_ours_owed(
+        self, assistant: Assistant, world: World, desk: Desk
+    ) -> None:
+        contract = world.sim.market.front("MES", world.clock())
+        account = world.sim.exchange.accounts["Sim101"]
+        price = contract.product.price(round(world.price(-60) / contract.product.tick_size))
+        terms = OrderTerms(contract, Action.SELL, 2, SimOrderType.STOP_MARKET, stop_price=price)
+        theirs = world.sim.exchange.submit(account, terms, OrderLabels(), world.clock())
+        world.later(2)
+        told = await assistant.buys(2, stop_loss="10 points")
+        assert "a stop stands behind it, which is not ours" in told.reasons_text, told.text
+        await looks(world, desk, 3)
+        assert exits(world) == [("StopMarket", 2)]
+        world.sim.exchange.cancel(theirs, world.clock())
+        await looks(world, desk, 5)
+        assert (world.net(), exits(world)) == (2, [("StopMarket", 2)])
+
+    async def test_a_stop_that_waits_for_its_answer_keeps_no_other_entry_waiting(
+        self, assistant: Assistant, world: World, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def dies(_: object, duty: Duty, entry: Order) -> tuple[Order, Kept]:
+            return entry, Kept()
+
+        monkeypatch.setattr(ExitKeeper, "follow", dies)
+        await assistant.buys(1, **EXITS)
+        answered, keep = anyio.Event(), ExitKeeper.keep
+
+        async def waits(keeper: ExitKeeper, duty: Duty, entry: Order) -> Kept:
+            if duty.order.quantity == 1:
+                await answered.wait()
+            return await keep(keeper, duty, entry)
+
+        monkeypatch.setattr(ExitKeeper, "keep", waits)
+        async with anyio.create_task_group() as both:
+            both.start_soon(desk.exit_watch.look)
+            await anyio.wait_all_tasks_blocked()
+            world.later(20)
+            await assistant.buys(2, **EXITS)
+            world.later(3)
+            await desk.exit_watch.look()
+            assert exits(world) == [("StopMarket", 2), ("Limit", 2)]
+            answered.set()
+        assert len(exits(world)) == 4

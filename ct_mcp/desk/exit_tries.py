@@ -1,0 +1,104 @@
+"""What the keeper of exits knows between two tries: what was placed, what rests, what the book says of an entry."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from ct_mcp.desk.exit_state import ExitPart
+from ct_mcp.desk.journal_writer import Step
+from ct_mcp.desk.outcome import Outcome
+from ct_mcp.desk.polling import AccountState, Pause
+from ct_mcp.desk.stops import cover_of
+from ct_mcp.domain.bracket import Bracket
+from ct_mcp.domain.duty import Duty
+from ct_mcp.domain.order import Order
+from ct_mcp.guard.denial import DenialCode
+from ct_mcp.store.journal import EntryKind, NewEntry
+
+_LONGEST_REST_SECONDS = 60.0
+
+
+@dataclass(slots=True)
+class Try:
+    """What is known while the exits of one fill are being placed."""
+
+    duty: Duty
+    entry: Order
+    since: datetime
+    parts: Sequence[ExitPart] = ()
+    waited: float = 0.0
+    why: str = ""
+    is_final: bool = False
+    is_ours: bool = True
+    placed: list[str] = field(default_factory=list)
+    protected_after: float | None = None
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def bracket(self) -> Bracket:
+        """What was promised."""
+        assert self.duty.order.bracket is not None  # noqa: S101  # a duty is made for an order with one
+        return self.duty.order.bracket
+
+
+@dataclass(frozen=True, slots=True)
+class Road:
+    """How one command of a spent ticket gets to the wire, and how time passes."""
+
+    send: Callable[[Step], Awaitable[Outcome]]
+    clock: Callable[[], datetime]
+    pause: Pause
+
+
+@dataclass(slots=True)
+class Rests:
+    """What has failed rests a while, each time twice as long, until it is tried again."""
+
+    _known: dict[tuple[str, int], tuple[datetime, float]] = field(default_factory=dict)
+
+    def begin(self, key: tuple[str, int], now: datetime) -> None:
+        """It has failed."""
+        _, before = self._known.get(key, (now, 1.0))
+        self._known[key] = now, min(2 * before, _LONGEST_REST_SECONDS)
+
+    def end(self, key: tuple[str, int]) -> None:
+        """It has worked."""
+        self._known.pop(key, None)
+
+    def has_failed(self, key: tuple[str, int]) -> bool:
+        """Say whether it has failed before."""
+        return key in self._known
+
+    def has(self, key: tuple[str, int], now: datetime) -> bool:
+        """Say whether it is not tried yet."""
+        since, seconds = self._known.get(key, (now, 0.0))
+        return abs((now - since).total_seconds()) < seconds
+
+
+def is_held(book: AccountState, entry: Order) -> bool:
+    """Say whether anything is held on the side of an entry."""
+    return book.net * entry.action.sign > 0
+
+
+def bare_of(book: AccountState, entry: Order) -> int:
+    """Contracts of an entry that no stop is seen behind; none where the position is gone."""
+    held = next((each for each in book.positions if each.net * entry.action.sign > 0), None)
+    return 0 if held is None else min(entry.filled, cover_of(held, book.orders).bare)
+
+
+def key_of(duty: Duty) -> tuple[str, int]:
+    """By which a duty is known."""
+    return duty.ticket_id, duty.number
+
+
+def note_of(duty: Duty, kind: EntryKind, words: str) -> NewEntry:
+    """Write down what became of the exits of an entry."""
+    summary = f"{duty.account}  {words}"
+    detail = {"entry": duty.own_id}
+    return NewEntry(kind, summary, account=duty.account, ticket_id=duty.ticket_id, detail=detail)
+
+
+NEVER_PASSES = frozenset(
+    {DenialCode.STOP_ON_WRONG_SIDE, DenialCode.PRICE_INVALID, DenialCode.PRICE_NOT_POSITIVE, DenialCode.PRICE_OFF_TICK}
+)
+"""What a moment does not mend: the market has passed the stop. A fill that is not listed yet is none of it."""
