@@ -3,6 +3,7 @@
     python benchmarks/campaign.py --mutations 10000 --seed 1 --workers 2
     python benchmarks/campaign.py --seed 1 --episode 7       # that one alone, with its whole story
     python benchmarks/campaign.py --stream                  # with the stream, and reviews that are kept fresh
+    python benchmarks/campaign.py --legs                    # with entries that get their exits as they fill
     python benchmarks/campaign.py --planted old-review       # with a known fault: prints the seed that finds it
     python benchmarks/campaign.py --plants                   # with each of them in turn: a table
 
@@ -28,7 +29,8 @@ def main() -> int:
     if chosen.plants:
         return _every_plant(chosen)
     if chosen.episode is not None:
-        only = play_one(Name(chosen.seed, chosen.episode, chosen.each, chosen.stream), chosen.planted)
+        name = Name(chosen.seed, chosen.episode, chosen.each, chosen.stream, chosen.legs)
+        only = play_one(name, chosen.planted)
         print("\n".join(only.story))
         return int(bool(only.findings))
     if chosen.planted:
@@ -84,8 +86,8 @@ def _all(chosen: argparse.Namespace, planted: str | None) -> Iterator[Played]:
     """Every episode in its order, whoever plays it."""
     count = -(-chosen.mutations // chosen.each)
     names = [
-        Name(chosen.seed, number, min(chosen.each, chosen.mutations - number * chosen.each), chosen.stream)
-        for number in range(count)
+        Name(chosen.seed, at, min(chosen.each, chosen.mutations - at * chosen.each), chosen.stream, chosen.legs)
+        for at in range(count)
     ]
     if chosen.workers == 1:
         yield from (play_one(name, planted) for name in names)
@@ -112,6 +114,7 @@ def _add(whole: Played, each: Played) -> None:
     whole.answers += each.answers
     whole.writes += each.writes
     whole.struck += each.struck
+    whole.legs += each.legs
     whole.virtual_seconds += each.virtual_seconds
     whole.cpu_seconds += each.cpu_seconds
 
@@ -129,6 +132,7 @@ def _table(whole: Played, seconds: float) -> str:
         ("writes", _listed(whole.writes)),
         ("answers", _listed(whole.answers)),
         ("faults that struck", _listed(whole.struck)),
+        *((("entries with exits", _listed(whole.legs)),) if whole.legs else ()),
         ("**findings**", f"**{_listed(kinds)}**"),
     )
     return "\n".join(["| what | measured |", "|---|---|", *(f"| {what} | {measured} |" for what, measured in rows)])
@@ -148,6 +152,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--minutes", type=float, default=float("inf"), help="play no longer than so")
     parser.add_argument("--plants", action="store_true", help="put each known fault back in turn")
     parser.add_argument("--stream", action="store_true", help="one process hears the stream, and keeps reviews fresh")
+    parser.add_argument("--legs", action="store_true", help="entries with exits, which a watch of each process keeps")
     parser.add_argument(
         "--planted", choices=sorted(PLANTS), help="put this known fault back, and stop where it is found"
     )

@@ -59,7 +59,7 @@ class Outsider:
                     self._enters_by_template,
                     self._cancels,
                     self._moves,
-                    self._flattens,
+                    self.leaves,
                     self._lets_fill,
                 ),
                 (5, 5, 1, 2, 2, 1, 3),
@@ -116,7 +116,11 @@ class Outsider:
         limits = [each for each in live if each.terms.order_type is SimOrderType.LIMIT]
         if not limits:
             return
-        order = self._rng.choice(limits)
+        self.lets_fill(self._rng.choice(limits))
+
+    def lets_fill(self, order: SimOrder) -> None:
+        """Put this one where the market is."""
+        account = order.account
         contract, now = order.terms.contract, self._world.simulator.addon.now
         price = contract.product.price(
             self._world.simulator.market.top(contract, now).last + 8 * order.terms.action.sign
@@ -124,7 +128,8 @@ class Outsider:
         self._tell(f"somebody lets {order.id} in {account} fill")
         self._world.simulator.exchange.change(order, replace(order.terms, limit_price=price), now)
 
-    def _flattens(self, account: str, contract: SimContract) -> None:
+    def leaves(self, account: str, contract: SimContract) -> None:
+        """Flatten one instrument."""
         self._tell(f"somebody flattens {contract.name} in {account}")
         exchange = self._world.simulator.exchange
         scope = FlattenScope(BY_HAND, exchange.accounts[account], contract)

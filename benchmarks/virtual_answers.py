@@ -26,6 +26,7 @@ from ct_mcp.domain.instrument import Instrument
 from ct_mcp.errors import CtMcpError
 from ct_mcp.simulator.orders import SimOrder
 from ct_mcp.store import tickets
+from ct_mcp.store.journal import Entry
 
 _REPORT_SECONDS, _COPIERS_TAKE = 3.0, 1.4
 # Shorter than the product looks back, which counts from what it wrote down.
@@ -188,10 +189,17 @@ class Answers:
             at = (entry.at - self._world.begins_at).total_seconds() - self._world.skew
             fills = entry.detail.get("may_fill")
             mine = call.ticket is not None and entry.ticket_id == call.ticket.ticket_id
-            if mine or at > read or not fills or not _concerns(fills, scope):
+            if mine or at > read or not fills or not _concerns(fills, scope) or self._is_being_told(entry):
                 continue
             if not names(told, entry.ticket_id, entry.own_id, entry.summary.split("  ")[-1]):
                 yield "unnamed", f"said flat, and {entry.summary} ({entry.ticket_id}) may still come: it is not named"
+
+    def _is_being_told(self, entry: Entry) -> bool:
+        """Whether it is an entry that is over, whose exits are still being placed by the call that sent it."""
+        ticket = self._world.database.read(tickets.find, entry.ticket_id or "")
+        order = self._books.order(entry.own_id)
+        with_exits = ticket is not None and getattr(ticket.commands[0], "bracket", None) is not None
+        return with_exits and order is not None and not order.is_live
 
     def _order(self, told: Outcome, command: Command, window: list[Moment]) -> Iterator[tuple[str, str]]:
         """The order that an answer names is the one of its ticket, and stands as is said."""

@@ -3,14 +3,17 @@
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Awaitable, Coroutine
 from dataclasses import dataclass, field
 from random import Random
+from typing import Any
 
 from virtual_actors import Copier, Outsider, Person
 from virtual_answers import Answers, words_of
 from virtual_books import Books
 from virtual_end import ends_as_it_was, settles
 from virtual_judge import Judge
+from virtual_legs import Legs
 from virtual_network import Request
 from virtual_speed import remembered
 from virtual_time import StandsStill, play
@@ -22,6 +25,7 @@ from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.domain.approval import Approval, Ticket, TicketState
 from ct_mcp.domain.commands import ChangeOrder, describe
 from ct_mcp.errors import CtMcpError, TicketSpent
+from ct_mcp.simulator.orders import SimOrder
 
 MUTATIONS_EACH = 40
 _LONGEST_SECONDS = 400.0
@@ -36,6 +40,7 @@ class Name:
     episode: int
     mutations: int = MUTATIONS_EACH
     has_stream: bool = False
+    has_legs: bool = False
 
     @property
     def rng(self) -> Random:
@@ -69,6 +74,7 @@ class Played:
     answers: Counter[str] = field(default_factory=Counter)
     writes: Counter[str] = field(default_factory=Counter)
     struck: Counter[str] = field(default_factory=Counter)
+    legs: Counter[str] = field(default_factory=Counter)
     virtual_seconds: float = 0.0
     cpu_seconds: float = 0.0
 
@@ -79,13 +85,16 @@ class Episode:
     def __init__(self, name: Name) -> None:
         self.rng = name.rng
         self.played = Played(name)
-        self.world = World(self.rng, has_stream=name.has_stream)
+        self.world = World(self.rng, has_stream=name.has_stream, has_legs=name.has_legs)
         self.books = Books(self.world.simulator, self.world.begins_at, self.broken)
         self.outsider = Outsider(self.world, self.tell)
         self.copier = Copier(self.world, self.books, self.tell)
         self.person = Person(self.world, self.outsider, self.tell)
         self.judge = Judge(self.world, self.books, self.person.said_yes, self.broken)
         self.answers = Answers(self.world, self.books, self.judge, self.broken)
+        self.legs = Legs(self.world, self.books, self.outsider, self.tell, self.broken) if name.has_legs else None
+        if self.legs is not None:
+            self.books.on_order, self.world.on_restart = self.appears, self.legs.fit
         self.calls: list[Call] = []
         self._kept: set[asyncio.Task[None]] = set()
         self.world.open(self)
@@ -99,6 +108,12 @@ class Episode:
         finding = Finding(self.played.name, self.played.mutations, self.world.now, kind, what)
         self.played.findings.append(finding)
         self.tell(f"!! {kind}: {what}")
+
+    def appears(self, order: SimOrder, request: Request) -> None:
+        """An order of ours is there."""
+        self.judge.appears(order, request)
+        if self.legs is not None:
+            self.legs.appears(order, request)
 
     # What passes over the network
 
@@ -135,7 +150,8 @@ class Episode:
         CALL.set(call)
         self.tell(f"the assistant asks {which} for {'; '.join(map(describe, wish))}")
         try:
-            call.told = await self._goes_on(call, await call.process.desk.propose(wish if len(wish) > 1 else wish[0]))
+            proposed = call.process.desk.propose(wish if len(wish) > 1 else wish[0])
+            call.told = await self._as_long_as_it_lives(call, self._goes_on(call, proposed))
         except CtMcpError as error:
             call.told = error
         if call.process.lives:
@@ -151,7 +167,8 @@ class Episode:
         assert call.ticket is not None
         self.tell(f"the assistant confirms {call.ticket.ticket_id}")
         try:
-            again.told = await self._goes_on(again, await again.process.desk.ticket(call.ticket.ticket_id))
+            found = again.process.desk.ticket(call.ticket.ticket_id)
+            again.told = await self._as_long_as_it_lives(again, self._goes_on(again, found))
         except CtMcpError as error:
             again.told = error
         if again.process.lives:
@@ -159,8 +176,20 @@ class Episode:
             self._is_told(again)
         return again
 
-    async def _goes_on(self, call: Call, proposed: Ticket | Outcome) -> Outcome:
+    async def _as_long_as_it_lives(self, call: Call, work: Coroutine[Any, Any, Outcome]) -> Outcome | None:
+        """Do it; None where its process dies meanwhile, between two legs."""
+        if not self.world.has_legs:
+            return await work
+        task, death = asyncio.create_task(work), asyncio.create_task(call.process.died.wait())
+        try:
+            await asyncio.wait([task, death], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            death.cancel()
+        return await task if task.done() else None
+
+    async def _goes_on(self, call: Call, coming: Awaitable[Ticket | Outcome]) -> Outcome:
         """As the server does with what was proposed: commit what needs nobody, ask, wait, commit."""
+        proposed = await coming
         if isinstance(proposed, Outcome):
             return proposed
         call.ticket, desk, asked_at = proposed, call.process.desk, self.world.now
@@ -194,6 +223,8 @@ class Episode:
     async def main(self) -> None:
         """Play it."""
         self.world.listen(self.world.processes[0])
+        if self.legs is not None:
+            self.legs.begin()
         for _ in range(self.played.name.mutations):
             self.played.mutations += 1
             await asyncio.sleep(self._pause())
@@ -209,6 +240,8 @@ class Episode:
         for fault, times in self.world.weather.struck.items():
             self.played.struck[fault.name] += times
         self.played.struck["DISK"] += self.world.disk.struck
+        for what, times in self.legs.counted.items() if self.legs is not None else ():
+            self.played.legs[what] += times
 
     def _pause(self) -> float:
         """Often shorter than the ten seconds in which nothing is repeated; seldom longer than a request lives."""
@@ -297,9 +330,14 @@ class Episode:
     async def _calms_down(self) -> None:
         """Everything goes well again: what is unknown is found out within a minute."""
         clears_up(self.world, self.outsider, self.copier)
+        self.world.is_calm = True
         await self._until_over()
         await asyncio.sleep(62.0)
         await settles(self.world, self.books, self.broken, self._asks_for_nothing)
+        if self.legs is not None:
+            await asyncio.sleep(20.0)  # what hung on an unknown outcome goes on once that is settled
+            self.legs.holds_when_calm()
+        self.world.is_calm = False
 
     async def _asks_for_nothing(self, account: str) -> None:
         """Ask for what is denied, so that the desk looks at what is outstanding first."""

@@ -6,6 +6,7 @@ is wrong in all of them.
 """
 
 from collections import Counter, defaultdict
+from dataclasses import replace
 from decimal import Decimal
 
 from virtual_books import Books, Broken, Moment, Standing, standing_of
@@ -30,6 +31,7 @@ from ct_mcp.guard.exposure import goes_towards_flat
 from ct_mcp.simulator.faults import Fault
 from ct_mcp.simulator.orders import SimOrder
 
+_ONE_READING_SECONDS = 1.0
 _CANCELS_FIRST = frozenset({"CancelAndBracket", "CancelReplace", "FlatPlace", "Reverse"})
 
 
@@ -38,7 +40,7 @@ class Judge:
 
     def __init__(self, world: World, books: Books, said_yes: set[str], broken: Broken) -> None:
         self._world, self._books, self._said_yes, self._broken = world, books, said_yes, broken
-        self._left: Counter[tuple[str, str, str, str]] = Counter()
+        self._left: Counter[tuple[str, str, str, str, int | None]] = Counter()
         self._shown_used: defaultdict[tuple[str, int, str, int], dict[str, int]] = defaultdict(dict)
         self.window: dict[Request, float] = {}
         self._unasked: dict[str, list[Request]] = defaultdict(list)
@@ -65,11 +67,11 @@ class Judge:
             self._unasked[account].append(request)
         # A yes to several cancels is carried out by one for each order.
         of_one = str(request.arguments.get("orderId", "")) if request.rpc == "Cancel" else ""
-        same = ticket.ticket_id, account, request.rpc, of_one
+        same = ticket.ticket_id, account, request.rpc, of_one, call.number
         self._left[same] += 1
         if self._left[same] > 1:
             self._broken("twice", f"{request.rpc} leaves twice for ticket {ticket.ticket_id}")
-        if ticket.approval is not Approval.NONE and ticket.ticket_id not in self._said_yes:
+        if ticket.approval is not Approval.NONE and (call.under or ticket.ticket_id) not in self._said_yes:
             self._broken("no yes", f"{request.rpc} leaves, and nobody said yes to ticket {ticket.ticket_id}")
 
     def arrives(self, request: Request) -> None:
@@ -81,7 +83,9 @@ class Judge:
             if request.rpc in ("ListOrders", "GetAllOrders"):
                 at = self._books.looks(self._world.now)
                 for account in (request.account,) if request.account else self._world.accounts:
-                    call.looked[account] = at
+                    # Positions of the same reading may have come before, and may be older than they are.
+                    is_one = self._world.now - call.read.get(account, -1e9) < _ONE_READING_SECONDS
+                    call.looked[account] = min(at, call.shown_from.get(account, at)) if is_one else at
                     call.looked_first.setdefault(account, at)
             elif request.rpc in ("ListPositions", "GetAllPositions", "GetPosition"):
                 for account in (request.account,) if request.account else self._world.accounts:
@@ -125,9 +129,10 @@ class Judge:
         self._effect(request)
         number = self._number(call, request.account)
         command = call.ticket.commands[number]
-        if isinstance(command, ClosePosition | Flatten) and call.ticket.approval is Approval.NONE:
+        is_unasked = bool(call.under) or call.ticket.approval is Approval.NONE
+        if isinstance(command, ClosePosition | Flatten) and is_unasked:
             self._exits_once(order, request, command)
-        elif call.ticket.approval is Approval.NONE and not call.saw_no_orders:
+        elif is_unasked and not call.saw_no_orders:
             self._only_reduces(order, request, command)
         elif call.ticket.request is not None:
             self._was_shown(order, request, call.ticket.request.items[number], number)
@@ -136,6 +141,8 @@ class Judge:
 
     def _number(self, call: Call, account: str) -> int:
         assert call.ticket is not None
+        if call.number is not None:
+            return call.number
         accounts = [command.account for command in call.ticket.commands]
         return accounts.index(account) if account in accounts else 0
 
@@ -189,7 +196,11 @@ class Judge:
             self._broken("exposure", f"{request.rpc} sends {row.signed:+d} {name} unasked")
             return
         mine = [standing_of(each) for each in self._world.simulator.exchange.orders if self._is_sibling(each, request)]
-        for moment, standing in self._before(order, request):
+        before = self._before(order, request)
+        if request.account in request.by.shown_from:  # positions of then were read beside the orders of now
+            newest, rows = before[0]
+            before += [(replace(newest, held=moment.held), rows) for moment, _ in before[1:]]
+        for moment, standing in before:
             bare = Moment(moment.since, moment.held, tuple(standing))
             long, short = moment.worst(name, without=[each.id for each in mine])
             then_long, then_short = bare.worst(name, *mine)
@@ -263,8 +274,10 @@ class Judge:
         own = self._world.simulator.exchange.accounts[order.account].spec.max_order_size
         if own and command.quantity > own:
             self._broken("own limit", f"{command.quantity} {command.instrument} opens, the account takes {own} at most")
+        bracket = command.bracket
+        has_stop = bracket is not None and bracket.stop_loss is not None
         risk = Decimal(str(product.tick_value)) * RISK_TICKS * command.quantity
-        if risk > policy.limits.max_order_risk:
+        if risk > policy.limits.max_order_risk and not has_stop:
             self._broken("risk", f"{command.quantity} {command.instrument} risks {risk} over {RISK_TICKS} ticks")
         odd, seen = call.odd_quotes.get(str(command.instrument)), (command.instrument, trading_day(self._world.clock()))
         if not odd:
@@ -287,7 +300,7 @@ class Judge:
                 if all(_is_bared(moment, instrument, gone) for moment in window):
                     self._broken("protection", f"{request.rpc} takes the stops of {instrument} away unasked")
         elif call.ticket.request is not None:
-            self._were_shown(request, call.ticket.request.items[0], gone)
+            self._were_shown(request, call.ticket.request.items[self._number(call, request.account)], gone)
 
     def _were_shown(self, request: Request, item: ApprovalItem, gone: list[str]) -> None:
         """What a yes takes away was shown, unless the person was told that nobody knows what goes."""

@@ -119,6 +119,7 @@ class Network:
         self._gateway = Gateway(simulator.addon, simulator.token, RateLimit(), simulator.requests)
         self._before: dict[str, list[tuple[float, bytes]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self.waiting: set[Request] = set()
 
     async def carry(self, call: Call, address: str, longest_seconds: float) -> HttpAnswer:
         """Send one request, and wait so long for its answer; it goes its way even if nobody waits any more.
@@ -141,9 +142,11 @@ class Network:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         too_late = loop.call_later(longest_seconds, _give_up, answer)
+        self.waiting.add(sent)
         try:
             return await answer
         finally:
+            self.waiting.discard(sent)
             too_late.cancel()
 
     async def _carried(self, endpoint: RpcEndpoint, sent: Request, answer: "asyncio.Future[HttpAnswer]") -> None:

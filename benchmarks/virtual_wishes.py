@@ -7,6 +7,7 @@ from random import Random
 
 from virtual_world import ROOTS, World
 
+from ct_mcp.domain.bracket import Bracket, Target
 from ct_mcp.domain.commands import (
     CancelOrder,
     CancelOrders,
@@ -20,6 +21,7 @@ from ct_mcp.domain.commands import (
     ReversePosition,
 )
 from ct_mcp.domain.instrument import Instrument
+from ct_mcp.domain.level import Distance, Unit
 from ct_mcp.domain.order import OrderAction, OrderType, TimeInForce
 from ct_mcp.simulator.orders import SimOrder
 
@@ -70,7 +72,8 @@ def draw(world: World, rng: Random) -> Wish:
     if abs(place.net) > _MOST_HELD or len(place.orders) > _MOST_HELD:
         return (Flatten(account, None),)
     while True:
-        if (wish := rng.choice(_MAKERS)(place)) is not None:
+        makers = (*_MAKERS, *_WITH_EXITS) if world.has_legs else _MAKERS
+        if (wish := rng.choice(makers)(place)) is not None:
             return wish
 
 
@@ -80,6 +83,32 @@ def _entry(at: Place) -> Wish:
     order = at.order(action, at.rng.randint(1, 4), kind)
     first = kind is OrderType.MARKET and at.rng.random() < 0.12
     return (replace(order, flatten_first=True) if first else order,)
+
+
+def _entry_with_exits(at: Place) -> Wish:
+    """An entry with a stop that may be passed at once; none, one or two targets; perhaps a size from its risk."""
+    rng, (order, *_) = at.rng, _entry(at)
+    assert isinstance(order, PlaceOrder)
+    sign, ticks = order.action.sign, rng.choice((1, 2, 4, rng.randint(6, 30)))
+    near = rng.choice((0, 0, rng.randint(1, 3)))
+    if near and order.order_type is OrderType.LIMIT:
+        order = replace(order, limit_price=at.price(-near * sign))
+    begins_at = order.limit_price or order.stop_price or at.price(0)
+    tick = at.price(1) - at.price(0)
+    stop: Decimal | Distance = Distance(Decimal(ticks), Unit.TICK)
+    if rng.random() < 0.4:
+        stop = begins_at - (ticks + 2) * sign * tick
+    sizes: tuple[int | None, ...] = rng.choice(((), (None,), (None,), (1, order.quantity - 1)))
+    sizes = (None,) if 0 in sizes else sizes
+    targets = tuple(
+        Target(Distance(Decimal(rng.randint(4, 20) * (number + 1)), Unit.TICK), size)
+        for number, size in enumerate(sizes)
+    )
+    bracket = Bracket(None if targets and rng.random() < 0.1 else stop, targets, at.world.closes_if_unprotected)
+    worth = Decimal(str(at.world.contract(at.instrument).product.tick_value)) * ticks
+    risk = worth * order.quantity + worth / 3 if rng.random() < 0.3 else None
+    group = order.oco_id if rng.random() < 0.3 else None
+    return (replace(order, bracket=bracket, risk=risk, flatten_first=False, oco_id=group),)
 
 
 def _exit(at: Place) -> Wish | None:
@@ -169,6 +198,9 @@ _MAKERS: tuple[Callable[[Place], Wish | None], ...] = (
     *2 * (_reverse,),
     *3 * (_protect,),
 )
+
+
+_WITH_EXITS = 14 * (_entry_with_exits,)
 
 
 def in_other_words(world: World, rng: Random, wish: Wish) -> Wish:

@@ -22,6 +22,7 @@ from ct_mcp.crosstrade.rate_limit import Allowance, TokenBucket, allowance
 from ct_mcp.crosstrade.request import Call as UpstreamCall
 from ct_mcp.crosstrade.stream.socket import LiveStream
 from ct_mcp.desk import approval as tickets_of_the_desk
+from ct_mcp.desk import exit_tickets, exit_watch
 from ct_mcp.desk.desk import Desk
 from ct_mcp.desk.outcome import Outcome
 from ct_mcp.domain.approval import Approval, Ticket
@@ -54,7 +55,10 @@ _BEGINNINGS = (
 
 @dataclass(eq=False, slots=True)
 class Call:
-    """One call of the assistant: what it asked for, what it looked at, what left for it, and what it was told."""
+    """One call of the assistant: what it asked for, what it looked at, what left for it, and what it was told.
+
+    Of an exit it is what was sent ``under`` the ticket of its entry, by its ``number``; ``keeps`` is a look of a watch.
+    """
 
     process: "Process"
     commands: tuple[Command, ...]
@@ -72,6 +76,9 @@ class Call:
     was_blind: bool = False
     saw_no_orders: bool = False
     odd_quotes: dict[str, str] = field(default_factory=dict)
+    number: int | None = None
+    under: str = ""
+    keeps: bool = False
 
     @property
     def is_over(self) -> bool:
@@ -124,7 +131,7 @@ class Process:
     """One process of ours. Once it has died nothing that it does has an effect: it never comes back from a wait."""
 
     def __init__(self, world: "World") -> None:
-        self.lives, self._world = True, world
+        self.lives, self._world, self.died = True, world, asyncio.Event()
         self.judged_by: set[tuple[Instrument, date]] = set()
         upstream = CrossTrade(_ADDRESS, _TOKEN)
         upstream.connection = VirtualConnection(
@@ -152,6 +159,7 @@ class Process:
     def dies(self) -> None:
         """End it without a word."""
         self.lives = False
+        self.died.set()
 
     async def ask(self, call: UpstreamCall, address: str, longest_seconds: float) -> HttpAnswer:
         """Send a request and wait, as long as it lives."""
@@ -216,8 +224,9 @@ class DiskWeather:
 class World:
     """Everything of one episode, made from its chance alone."""
 
-    def __init__(self, rng: Random, *, has_stream: bool = False) -> None:
+    def __init__(self, rng: Random, *, has_stream: bool = False, has_legs: bool = False) -> None:
         self.rng, self.has_stream, self._listening = rng, has_stream, list[asyncio.Task[None]]()
+        self.has_legs = has_legs
         self.begins_at = rng.choice(_BEGINNINGS) + timedelta(seconds=rng.randrange(300))
         self.skew, self.was_skewed, self.is_copied = 0.0, False, False
         self.is_live = rng.random() < 0.3
@@ -237,11 +246,14 @@ class World:
         self.simulator = Simulator(seed=seed, clock=self.true_clock, token=_TOKEN, settings=settings)
         self.accounts = tuple(self.simulator.exchange.accounts)
         self.joins_exits = rng.random() < 0.5
+        self.closes_if_unprotected = not has_legs or rng.random() < 0.7
         self.database = MemoryDatabase()
         self.weather = Weather(Random(rng.random()))
         self.disk = DiskWeather(Random(rng.random()))
         self.processes: list[Process] = []
         self.limbo: list[asyncio.Future[None]] = []
+        self.is_calm = False
+        self.on_restart: Callable[[Process], None] = lambda process: None
 
     def open(self, witness: Witness) -> None:
         """Begin: two processes over one store, before one network."""
@@ -274,6 +286,7 @@ class World:
         self.processes[which].dies()
         self.processes[which] = Process(self)
         self.listen(self.processes[which])
+        self.on_restart(self.processes[which])
 
     def instrument(self, root: str, *, later: bool = False) -> Instrument:
         """The contract that a root means today, or the one three months later."""
@@ -328,7 +341,9 @@ def seeded_ids(rng: Random) -> Iterator[None]:
         "token_hex": lambda size: rng.randbytes(size).hex(),
         "choice": rng.choice,
     }
-    with replaced({(tickets_of_the_desk, name): value for name, value in names.items()}):
+    places = {(tickets_of_the_desk, name): value for name, value in names.items()}
+    places |= {(module, "token_hex"): names["token_hex"] for module in (exit_tickets, exit_watch)}
+    with replaced(places):
         yield
 
 

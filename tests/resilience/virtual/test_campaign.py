@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+from collections import Counter
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +14,14 @@ from campaign import is_of, play_one
 from planted import PLANTS
 from virtual_episode import Name
 
+from ct_mcp.desk import exit_keeper
+from ct_mcp.desk.exit_keeper import ExitKeeper
+from ct_mcp.desk.outcome import Kept
 from ct_mcp.desk.warm_review import WarmReviews
 from ct_mcp.domain.approval import Ticket
+from ct_mcp.domain.bracket import Bracket, Share, shares
+from ct_mcp.domain.duty import Duty
+from ct_mcp.domain.order import Order
 from ct_mcp.guard.review import Review
 
 CAMPAIGN = Path(__file__).parents[3] / "benchmarks" / "campaign.py"
@@ -92,3 +100,42 @@ def test_nothing_is_found_where_reviews_are_kept_fresh_beside_a_stream(monkeypat
 
     assert not [str(finding) for each in told for finding in each.findings]
     assert taken, "some of it left on a review of before the yes"
+
+
+def test_entries_get_their_exits_whatever_goes_wrong_between_the_legs() -> None:
+    told = [play_one(Name(2, episode, 30, has_legs=True)) for episode in range(4)]
+
+    assert not [str(finding) for each in told for finding in each.findings]
+    legs = sum((each.legs for each in told), Counter[str]())
+    assert legs["exits"] >= 10
+    assert len(legs) > 4, "several things went wrong between the legs"
+
+
+async def _keeps_nothing(_: ExitKeeper, __: Duty, ___: Order) -> Kept:
+    return Kept()
+
+
+async def _follows_nothing(_: ExitKeeper, __: Duty, entry: Order) -> tuple[Order, Kept]:
+    return entry, Kept()
+
+
+def _twice_as_many(bracket: Bracket, covered: int, filled: int) -> tuple[Share, ...]:
+    return tuple(replace(share, contracts=2 * share.contracts) for share in shares(bracket, covered, filled))
+
+
+@pytest.mark.parametrize(
+    ("faults", "kind"),
+    [
+        ([(ExitKeeper, "keep", _keeps_nothing), (ExitKeeper, "follow", _follows_nothing)], "bare"),
+        ([(exit_keeper, "shares", _twice_as_many)], "twice"),
+    ],
+    ids=["nobody keeps them", "twice as many"],
+)
+def test_what_an_entry_is_owed_and_does_not_get_is_found(
+    monkeypatch: pytest.MonkeyPatch, faults: list[tuple[object, str, object]], kind: str
+) -> None:
+    for owner, name, put in faults:
+        monkeypatch.setattr(owner, name, put)
+    found = (finding for episode in range(12) for finding in play_one(Name(2, episode, 30, has_legs=True)).findings)
+
+    assert any(finding.kind == kind for finding in found)

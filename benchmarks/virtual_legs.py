@@ -1,0 +1,314 @@
+"""Entries with exits: the watch of each process as one more actor, what goes wrong between the legs, what must hold.
+
+Held against the simulator's books, and not against anything that the desk has read:
+
+* no filled contract of an entry with a stop stands without one for longer than the deadline, the next look, and the
+  requests that are under way, unless the journal says so. A second in which something is made to go wrong does not
+  count, since nobody can know what cannot be read; after a minute in which all goes well there is no such excuse;
+* what is sent under the yes of an entry only reduces (`virtual_judge.py`), and its stops are for no more than filled;
+* no exit stands a minute after its position is gone.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from random import Random
+
+from virtual_actors import Outsider, Tell
+from virtual_books import Books, Broken
+from virtual_network import UNDER_WAY, NetworkFault, Request
+from virtual_world import CALL, Call, Process, World
+
+from ct_mcp.desk.journal_writer import Step
+from ct_mcp.desk.outcome import Outcome
+from ct_mcp.domain.commands import PlaceOrder
+from ct_mcp.errors import CtMcpError
+from ct_mcp.simulator.faults import Fault
+from ct_mcp.simulator.orders import SimExecution, SimOrder, SimOrderState, SimOrderType
+from ct_mcp.store.journal import EntryKind
+
+_UNDER = "under the yes to "
+_TICK_SECONDS = 0.5
+_NEXT_LOOK_SECONDS, _LEASE_SECONDS = 4.5, 17.0
+_CHANCE = 0.3
+_LOST = (
+    NetworkFault.REFUSED,
+    NetworkFault.REQUEST_LOST,
+    NetworkFault.ANSWER_LOST,
+    NetworkFault.NO_ANSWER,
+    NetworkFault.SLOW_REQUEST,
+    NetworkFault.SLOW_ANSWER,
+)
+_REFUSED = (Fault.REFUSED_WITH_400, Fault.REFUSED_WITH_200, Fault.LATE_REJECT)
+_NEVER_STOOD = frozenset({SimOrderState.SUBMITTED, SimOrderState.REJECTED})
+
+
+@dataclass(eq=False, slots=True)
+class Entry:
+    """One entry with exits, and what was sent for it; ``held`` is what of its fills is still there."""
+
+    ticket_id: str
+    command: PlaceOrder
+    order: SimOrder
+    process: Process
+    exits: dict[SimOrder, int] = field(default_factory=dict)
+    held: int = 0
+    bare_seconds: float = 0.0
+    worst_seconds: float = 0.0
+    is_found: bool = False
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Where it fills."""
+        return self.order.account, self.order.terms.contract.name
+
+    @property
+    def stops(self) -> list[tuple[SimOrder, int]]:
+        """Its stops, each with the size that it was sent with: somebody may have changed it by hand."""
+        return [(each, size) for each, size in self.exits.items() if each.terms.order_type.has_stop]
+
+    @property
+    def covered(self) -> int:
+        """Contracts that got a stop, or were closed for it at the market."""
+        stood = sum(size for each, size in self.stops if each.state not in _NEVER_STOOD)
+        left = (each for each in self.exits if each.terms.order_type is SimOrderType.MARKET)
+        return stood + sum(each.filled for each in left)
+
+
+class Legs:
+    """Keeps the watches going, lets things go wrong between the legs, and looks on."""
+
+    def __init__(self, world: World, books: Books, outsider: Outsider, tell: Tell, broken: Broken) -> None:
+        self._world, self._books, self._outsider, self._tell, self._broken = world, books, outsider, tell, broken
+        self._rng = Random(world.rng.random())
+        self.entries: dict[str, Entry] = {}
+        self._kept: set[asyncio.Task[None]] = set()
+        self._struck, self._died_at = 0, -1e9
+        self.counted: dict[str, int] = {}
+        books.on_fill.append(self._fills)
+
+    def begin(self) -> None:
+        """Look on, from now."""
+        self._goes_on(self._looks_on())
+        for process in self._world.processes:
+            self.fit(process)
+
+    def _goes_on(self, work: "asyncio._CoroutineLike[None]") -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._kept.add(task)
+        task.add_done_callback(self._kept.discard)
+
+    # The watch of each process
+
+    def fit(self, process: Process) -> None:
+        """Let a process look after entries, and say under which yes each exit leaves."""
+        keeper = process.desk.exit_watch.keeper
+        send = keeper._send  # there is no other place where it is known which exit is sent
+
+        async def sent(step: Step) -> Outcome:
+            now, under = self._world.now, step.ticket.decided_by.removeprefix(_UNDER)
+            call = Call(process, step.ticket.commands, now, step.ticket, commits_at=now)
+            call.number, call.under = step.number, under
+            before = CALL.set(call)
+            try:
+                told = await send(step)
+            finally:
+                CALL.reset(before)
+            self._tell(f"   under {under}: {step.summary.split('  ', 1)[-1]}: {told.status} {'; '.join(told.reasons)}")
+            return told
+
+        keeper._send = sent
+        self._died_at = self._world.now
+        self._goes_on(self._watches(process))
+
+    async def _watches(self, process: Process) -> None:
+        while process.lives:
+            await asyncio.sleep(self._rng.uniform(1.0, 2.0))
+            self._goes_on(self._looks(process))
+
+    async def _looks(self, process: Process) -> None:
+        CALL.set(Call(process, (), self._world.now, keeps=True))
+        try:
+            await process.desk.exit_watch.look()
+        except CtMcpError as error:
+            self._tell(f"a watch could not look: {error}")
+
+    # What is there
+
+    def appears(self, order: SimOrder, request: Request) -> None:
+        """An order of ours is there."""
+        call: Call | None = request.by
+        if call is None or call.ticket is None:
+            return
+        if call.under in self.entries:
+            self._is_exit(self.entries[call.under], order)
+            return
+        command = call.ticket.commands[0]
+        if isinstance(command, PlaceOrder) and command.bracket is not None:
+            self.entries[call.ticket.ticket_id] = Entry(call.ticket.ticket_id, command, order, call.process)
+
+    def _is_exit(self, entry: Entry, order: SimOrder) -> None:
+        """Its stops are for no more than it has filled; a refused one is not made good by a second."""
+        entry.exits[order] = order.terms.quantity
+        self._count("exits")
+        sizes = sum(size for each, size in entry.stops if each.state is not SimOrderState.REJECTED)
+        if sizes > entry.order.filled:
+            self._broken("twice", f"{sizes} contracts of stops for {entry.order.filled} that {entry.order.id} filled")
+        is_target = order.terms.order_type is SimOrderType.LIMIT
+        if is_target and self._rng.random() < _CHANCE / 2:
+            self._count("target fills at once")
+            self._later(1.0, lambda: self._lets_fill(order))
+
+    def _fills(self, execution: SimExecution) -> None:
+        """Fills of an entry are there until its position is gone; then something may go wrong."""
+        order = execution.order
+        for entry in self.entries.values():
+            if entry.key != (order.account, order.terms.contract.name):
+                continue
+            if entry.order is order:
+                entry.held += execution.quantity
+                self._count("fills of entries")
+                self._goes_wrong(entry)
+            entry.held = min(entry.held, max(0, execution.position * entry.order.terms.action.sign))
+
+    # What goes wrong between the legs
+
+    def _goes_wrong(self, entry: Entry) -> None:
+        if self._rng.random() >= _CHANCE or self._world.is_calm:
+            return
+        faults: tuple[Callable[[Entry], str], ...] = (
+            *2 * (self._refuses,),
+            *3 * (self._loses,),
+            *2 * (self._dies,),
+            self._fails_to_write,
+            self._is_left_by_hand,
+        )
+        what = self._rng.choice(faults)(entry)
+        self._count(what)
+        self._tell(f"goes wrong between the legs: {what}")
+
+    def _refuses(self, _: Entry) -> str:
+        fault = self._rng.choice(_REFUSED)
+        self._world.simulator.faults.arm(fault, rpc="PlaceOrder", times=1)
+        return f"{fault.name} of the next leg"
+
+    def _loses(self, _: Entry) -> str:
+        fault = self._rng.choice(_LOST)
+        self._world.weather.arms.append([fault, "PlaceOrder", 1])
+        return f"{fault.name} of the next leg"
+
+    def _dies(self, entry: Entry) -> str:
+        def dies() -> None:
+            if entry.process in self._world.processes and not self._world.is_calm:
+                self._tell("the process that sent the entry dies")
+                self._world.restart(self._world.processes.index(entry.process))
+
+        self._later(3.0, dies)
+        return "death"
+
+    def _fails_to_write(self, _: Entry) -> str:
+        self._world.disk.failures, self._world.disk.after = 1, self._rng.randrange(8)
+        return "full disk"
+
+    def _is_left_by_hand(self, entry: Entry) -> str:
+        self._later(1.5, lambda: self._outsider.leaves(entry.order.account, entry.order.terms.contract))
+        return "left by hand"
+
+    def _lets_fill(self, order: SimOrder) -> None:
+        if order.is_live:
+            self._outsider.lets_fill(order)
+
+    def _later(self, longest: float, do: Callable[[], None]) -> None:
+        def done() -> None:
+            UNDER_WAY.set(None)
+            self._world.simulator.addon.wake()
+            do()
+
+        asyncio.get_running_loop().call_later(self._rng.uniform(0.0, longest), done)
+
+    def _count(self, what: str) -> None:
+        self.counted[what] = self.counted.get(what, 0) + 1
+
+    # What must hold
+
+    async def _looks_on(self) -> None:
+        while True:
+            await asyncio.sleep(_TICK_SECONDS)
+            is_excused = self._is_excused()
+            for entry in self.entries.values():
+                if not (bare := self.bare(entry)):
+                    entry.bare_seconds = 0.0
+                elif not is_excused and not self._is_under_way(entry):
+                    entry.bare_seconds += _TICK_SECONDS
+                    entry.worst_seconds = max(entry.worst_seconds, entry.bare_seconds)
+                    self._is_soon_protected(entry, bare)
+
+    def _is_excused(self) -> bool:
+        """Say whether something was made to go wrong since the last look, or may at any moment."""
+        world = self._world
+        struck = sum(world.weather.struck.values()) + world.disk.struck
+        is_new, self._struck = struck != self._struck, struck
+        hides = any(arm[2] and arm[0] not in _LOST for arm in world.weather.arms)
+        return is_new or hides or bool(world.simulator.faults.armed()) or bool(world.skew) or world.disk.slow
+
+    def _is_under_way(self, entry: Entry) -> bool:
+        return any(
+            call.process.lives
+            and (call.keeps or entry.ticket_id in (call.under, call.ticket and call.ticket.ticket_id))
+            for call in (request.by for request in self._world.network.waiting)
+            if call is not None
+        )
+
+    def bare(self, entry: Entry) -> int:
+        """Contracts of an entry that are there, never got a stop, and that none of another's stands behind."""
+        if entry.command.bracket is None or entry.command.bracket.stop_loss is None:
+            return 0
+        account, name = entry.key
+        moment = self._books.now(account)
+        uncovered = moment.net(name) * entry.order.terms.action.sign - moment.stops(name, seen=True)
+        return max(0, min(entry.held, entry.order.filled - entry.covered, uncovered))
+
+    def _is_soon_protected(self, entry: Entry, bare: int) -> None:
+        assert entry.command.bracket is not None
+        longest = entry.command.bracket.deadline_seconds + _NEXT_LOOK_SECONDS
+        longest += _LEASE_SECONDS if self._world.now - self._died_at < 2 * _LEASE_SECONDS else 0.0
+        if entry.bare_seconds > longest and not entry.is_found and not self._is_told(entry):
+            entry.is_found = True
+            self._broken("bare", f"{self._words(entry, bare)} for {entry.bare_seconds:.0f} s of no trouble")
+
+    def _need_not_close(self, entry: Entry) -> bool:
+        """Say whether what was bare was closed, or a part that is closed beside what rests could turn the position."""
+        account, name = entry.key
+        if any(each.terms.order_type is SimOrderType.MARKET and each.filled for each in entry.exits):
+            return True
+        sign = entry.order.terms.action.sign
+        return any(each.signed * sign < 0 for each in self._books.now(account).of(name))
+
+    def _is_told(self, entry: Entry) -> bool:
+        kinds = (each.kind for each in self._world.database.journal() if each.ticket_id == entry.ticket_id)
+        return EntryKind.UNPROTECTED in kinds
+
+    def _words(self, entry: Entry, bare: int) -> str:
+        return (
+            f"{bare} of {entry.order.filled} {entry.key[1]} that {entry.order.id} ({entry.ticket_id}) filled are bare"
+        )
+
+    def holds_when_calm(self) -> None:
+        """After a minute in which all went well."""
+        for kind, what in self._wrong_when_calm():
+            self._broken(kind, what)
+
+    def _wrong_when_calm(self) -> Iterator[tuple[str, str]]:
+        for entry in self.entries.values():
+            bare, bracket = self.bare(entry), entry.command.bracket
+            if bare and not entry.is_found:
+                entry.is_found = True
+                if not self._is_told(entry):
+                    yield "bare", f"{self._words(entry, bare)} after a minute in which all went well, untold"
+                elif bracket is not None and bracket.closes_if_unprotected and not self._need_not_close(entry):
+                    yield "not closed", f"{self._words(entry, bare)} after a minute in which all went well"
+            account, name = entry.key
+            is_gone = self._books.now(account).net(name) * entry.order.terms.action.sign <= 0
+            left = [each for each in entry.exits if each.is_live]
+            if is_gone and left and not any(each.blocking_fault for each in left):
+                yield "left over", f"{[each.id for each in left]} of {entry.order.id} stand, and {name} is left"
