@@ -54,7 +54,7 @@ class Entry:
     exits: dict[SimOrder, int] = field(default_factory=dict)
     held: int = 0
     bare_seconds: float = 0.0
-    worst_seconds: float = 0.0
+    was_covered: int = 0
     is_found: bool = False
 
     @property
@@ -236,11 +236,11 @@ class Legs:
             await asyncio.sleep(_TICK_SECONDS)
             is_excused = self._is_excused()
             for entry in self.entries.values():
-                if not (bare := self.bare(entry)):
+                is_more, entry.was_covered = entry.covered > entry.was_covered, entry.covered
+                if not (bare := self.bare(entry)) or is_more:  # of many small fills each has its own time
                     entry.bare_seconds = 0.0
                 elif not is_excused and not self._is_under_way(entry):
                     entry.bare_seconds += _TICK_SECONDS
-                    entry.worst_seconds = max(entry.worst_seconds, entry.bare_seconds)
                     self._is_soon_protected(entry, bare)
 
     def _is_excused(self) -> bool:

@@ -28,7 +28,7 @@ import anyio
 from ct_mcp.desk.context import ContextBuilder
 from ct_mcp.desk.exit_state import ExitPart, ExitState, read_part
 from ct_mcp.desk.exit_tickets import exit_ticket, exits_line, exits_of, needs_fill_price
-from ct_mcp.desk.exit_tries import NEVER_PASSES, Rests, Road, Try, bare_of, is_held, key_of, note_of
+from ct_mcp.desk.exit_tries import NEVER_PASSES, Rests, Road, Try, bare_of, is_held, key_of, note_of, without_exits
 from ct_mcp.desk.journal_writer import Step
 from ct_mcp.desk.outcome import Kept, Outcome, Status
 from ct_mcp.desk.polling import AccountPoller, AccountState, has_come_to_rest
@@ -293,7 +293,7 @@ class ExitKeeper:
         if it.bracket.stop_loss is None:
             return Kept(warnings=(*warnings, f"the target is not seen standing: {why}"), is_over=order.is_closed)
         book = await self._book_after_failure(it)
-        bare = order.filled if book is None else bare_of(book, order)
+        bare = without_exits(order, it.parts) if book is None else bare_of(book, order, it.parts)
         if not bare:
             return await self._not_needed(it, book, why)
         self._gone_since.pop(key_of(it.duty), None)
@@ -349,7 +349,7 @@ class ExitKeeper:
         if key_of(it.duty) not in self._covered:
             return None
         book = await self.poller.book_now(it.entry.account, it.entry.instrument)
-        if book is not None and is_held(book, it.entry) and not bare_of(book, it.entry):
+        if book is not None and is_held(book, it.entry) and not bare_of(book, it.entry, it.parts):
             return Kept()
         self._covered.discard(key_of(it.duty))
         return None

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ct_mcp.desk.exit_state import ExitPart
+from ct_mcp.desk.exit_state import ExitPart, ExitState
 from ct_mcp.desk.journal_writer import Step
 from ct_mcp.desk.outcome import Outcome
 from ct_mcp.desk.polling import AccountState, Pause
@@ -80,10 +80,18 @@ def is_held(book: AccountState, entry: Order) -> bool:
     return book.net * entry.action.sign > 0
 
 
-def bare_of(book: AccountState, entry: Order) -> int:
-    """Contracts of an entry that no stop is seen behind; none where the position is gone."""
+def bare_of(book: AccountState, entry: Order, parts: Sequence[ExitPart]) -> int:
+    """Contracts of an entry that no stop is seen behind; none where the position is gone.
+
+    What got exits that stand is none of them, though they may have filled while the position still reads as before.
+    """
     held = next((each for each in book.positions if each.net * entry.action.sign > 0), None)
-    return 0 if held is None else min(entry.filled, cover_of(held, book.orders).bare)
+    return 0 if held is None else min(without_exits(entry, parts), cover_of(held, book.orders).bare)
+
+
+def without_exits(entry: Order, parts: Sequence[ExitPart]) -> int:
+    """Contracts that filled and have no exits that are known to stand, or to have stood."""
+    return entry.filled - sum(each.part.contracts for each in parts if each.state is ExitState.STANDS)
 
 
 def key_of(duty: Duty) -> tuple[str, int]:

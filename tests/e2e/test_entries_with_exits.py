@@ -518,29 +518,24 @@ class TestWhatTheCampaignFound:
         await looks(world, desk, 5)
         assert (world.net(), exits(world)) == (2, [("StopMarket", 2)])
 
-    async def test_a_stop_that_waits_for_its_answer_keeps_no_other_entry_waiting(
-        self, assistant: Assistant, world: World, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    async def test_no_more_is_closed_than_got_no_exits(
+        self, assistant: Assistant, world: World, wire: Wire, store: SqliteStore
     ) -> None:
-        async def dies(_: object, duty: Duty, entry: Order) -> tuple[Order, Kept]:
-            return entry, Kept()
+        """The stop of the first share has filled, and the position still reads as before."""
 
-        monkeypatch.setattr(ExitKeeper, "follow", dies)
-        await assistant.buys(1, **EXITS)
-        answered, keep = anyio.Event(), ExitKeeper.keep
+        def at_the_second_stop() -> None:
+            refuses_the_stop(world)
 
-        async def waits(keeper: ExitKeeper, duty: Duty, entry: Order) -> Kept:
-            if duty.order.quantity == 1:
-                await answered.wait()
-            return await keep(keeper, duty, entry)
+        def nothing_more() -> None:
+            wire.meanwhile["/orders/place"] = at_the_second_stop
 
-        monkeypatch.setattr(ExitKeeper, "keep", waits)
-        async with anyio.create_task_group() as both:
-            both.start_soon(desk.exit_watch.look)
-            await anyio.wait_all_tasks_blocked()
-            world.later(20)
-            await assistant.buys(2, **EXITS)
-            world.later(3)
-            await desk.exit_watch.look()
-            assert exits(world) == [("StopMarket", 2), ("Limit", 2)]
-            answered.set()
-        assert len(exits(world)) == 4
+        def at_the_first_stop() -> None:
+            wire.meanwhile["/orders/place"] = nothing_more
+
+        at_the_second_order(wire, at_the_first_stop)
+        told = await assistant.buys(3, stop_loss="10 points", take_profit="1 at 10 points, 2 at 20 points")
+        assert told.text.startswith("CLOSED, since the stop could not be placed: 2 of the 3 MES 09-26"), told.text
+        closed = [said["quantity"] for path, said in wire.posts() if path.endswith("/positions/close")]
+        assert (closed, world.net()) == ([2], 1)
+        assert exits(world) == [("StopMarket", 1), ("Limit", 1)]
+        assert [each.state for each in await store.duties()] == [DutyState.STANDING]

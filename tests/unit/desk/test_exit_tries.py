@@ -1,0 +1,62 @@
+"""What the keeper of exits knows between two tries."""
+
+from datetime import timedelta
+
+import pytest
+
+from ct_mcp.desk.exit_state import ExitPart, ExitState
+from ct_mcp.desk.exit_tries import Rests, bare_of
+from ct_mcp.desk.polling import AccountState
+from ct_mcp.domain.duty import DutyPart
+from ct_mcp.domain.order import OrderState, OrderType
+from tests.factories import NOW, order, position, stop_order
+
+KEY = ("ticket", 0)
+FILLED = order("9", quantity=4, filled=4, order_type=OrderType.MARKET, state=OrderState.FILLED)
+
+
+def part(contracts: int, state: ExitState) -> ExitPart:
+    return ExitPart(DutyPart(f"part-{contracts}", contracts, NOW), state)
+
+
+@pytest.mark.parametrize(
+    ("held", "stops", "parts", "bare"),
+    [
+        (4, (), (), 4),
+        (4, (1,), (part(1, ExitState.STANDS),), 3),
+        (4, (), (part(1, ExitState.STANDS),), 3),  # its stop has filled, and the position reads as before
+        (8, (4,), (part(4, ExitState.STANDS),), 0),  # the others are somebody else's
+        (4, (), (part(4, ExitState.REFUSED),), 4),
+        (4, (), (part(4, ExitState.IN_DOUBT),), 4),
+        (2, (), (), 2),
+        (0, (), (), 0),
+        (-4, (), (), 0),
+    ],
+)
+def test_bare_is_what_has_neither_exits_of_its_own_nor_a_stop_behind_it(
+    held: int, stops: tuple[int, ...], parts: tuple[ExitPart, ...], bare: int
+) -> None:
+    rows = tuple(stop_order(f"s{size}", quantity=size) for size in stops)
+    book = AccountState((position(held),) if held else (), rows)
+    assert bare_of(book, FILLED, parts) == bare
+
+
+def test_what_fails_again_rests_twice_as_long_and_what_works_no_more() -> None:
+    rests, now, waited = Rests(), NOW, list[int]()
+    assert not rests.has(KEY, now)
+    for _ in range(7):
+        rests.begin(KEY, now)
+        seconds = 0
+        while rests.has(KEY, now):
+            now, seconds = now + timedelta(seconds=1), seconds + 1
+        waited.append(seconds)
+    assert waited == [2, 4, 8, 16, 32, 60, 60]
+    assert rests.has_failed(KEY)
+    rests.end(KEY)
+    assert not rests.has_failed(KEY)
+
+
+def test_a_clock_that_is_set_back_does_not_let_it_rest_for_long() -> None:
+    rests = Rests()
+    rests.begin(KEY, NOW)
+    assert not rests.has(KEY, NOW - timedelta(hours=1))
