@@ -36,6 +36,7 @@ _WITHOUT_STREAM_SECONDS = 2.0
 _AT_LEAST_EVERY_SECONDS = 15.0
 _GONE_FOR_SECONDS = 10.0
 _NEVER_SENT_AFTER_SECONDS = 60.0
+_LOST_AFTER_SECONDS = 3600.0
 __all__ = ["ExitWatch", "Road", "watch_exits"]
 _log = logging.getLogger(__name__)
 
@@ -140,9 +141,8 @@ class ExitWatch:
     async def _watch(self, duty: Duty, orders: Sequence[Order]) -> None:
         ids, key = await self._exit_ids(duty), (duty.ticket_id, duty.number)
         left = [order for order in orders if not order.is_closed and ids & {order.order_id, order.own_id}]
+        left = left or await self._not_listed(duty, ids)
         if not left:
-            if await self._are_over(duty, ids):
-                await self.keeper.end(duty, "its exits are over")
             return
         book = await self.keeper.poller.book_believed(duty.account, duty.order.instrument)
         if book is None or book.net * duty.order.action.sign > 0:
@@ -159,10 +159,17 @@ class ExitWatch:
         cancels = [CancelOrder(duty.account, order.order_id) for order in firsts]
         await self.keeper.send_under(duty, cancels, left)
 
-    async def _are_over(self, duty: Duty, ids: Collection[str]) -> bool:
-        """An empty list proves nothing: each is asked for by the id that the service gave it."""
+    async def _not_listed(self, duty: Duty, ids: Collection[str]) -> list[Order]:
+        """An empty list proves nothing: each is asked for by its id, also one that was lost and has come all the same.
+
+        Where all are over the duty is, too; what was never seen is waited for, but not for ever.
+        """
         looked = [await self.keeper.poller.look(duty.account, order_id) for order_id in ids]
-        return all(order is not None and order.is_closed for order in looked)
+        stands = [order for order in looked if order is not None and not order.is_closed]
+        age = (self.clock() - duty.opened_at).total_seconds()
+        if not stands and (None not in looked or age > _LOST_AFTER_SECONDS):
+            await self.keeper.end(duty, "its exits are over" if None not in looked else "its exits were never seen")
+        return stands
 
     async def _exit_ids(self, duty: Duty) -> set[str]:
         """By the service's ids, which the journal knows; by ours where it does not."""

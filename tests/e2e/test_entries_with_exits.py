@@ -539,3 +539,25 @@ class TestWhatTheCampaignFound:
         assert (closed, world.net()) == ([2], 1)
         assert exits(world) == [("StopMarket", 1), ("Limit", 1)]
         assert [each.state for each in await store.duties()] == [DutyState.STANDING]
+
+
+async def test_a_stop_that_was_lost_and_comes_after_the_close_is_cancelled(
+    assistant: Assistant, world: World, wire: Wire, desk: Desk, store: SqliteStore
+) -> None:
+    def comes_late() -> None:
+        world.sim.faults.arm(Fault.REQUEST_LOST_BEFORE_ACCEPT, rpc="PlaceOrder", times=1)
+
+    at_the_second_order(wire, comes_late)
+    told = await assistant.buys(2, **EXITS)
+    assert told.text.startswith("CLOSED, and what was sent may still come"), told.text
+    (lost,) = [said for path, said in wire.posts() if path.endswith("/orders/place") and said["action"] == "SELL"]
+    account, contract = world.sim.exchange.accounts["Sim101"], world.sim.market.front("MES", world.clock())
+    terms = OrderTerms(contract, Action.SELL, 2, SimOrderType.STOP_MARKET, stop_price=lost["stopPrice"])
+    world.sim.exchange.submit(account, terms, OrderLabels("PlaceOrder", own_id=lost["orderId"]), world.clock())
+    world.later(3)
+    assert exits(world) == [("StopMarket", 2)]
+    for _ in range(4):
+        world.later(16)
+        await desk.exit_watch.look()
+    world.later(3)
+    assert exits(world) == []
