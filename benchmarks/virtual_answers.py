@@ -223,7 +223,9 @@ class Answers:
         possible = {0 if not before else before[-1], *filled}
         if told.filled_quantity is not None and told.filled_quantity not in possible:
             yield "false filled", f"{told.filled_quantity} are said to be filled, {possible} were"
-        yield from _state(told, order, window)
+        # Their no to a change is told with the order, which stands as it stood.
+        if not (isinstance(command, ChangeOrder) and told.status is Status.REJECTED):
+            yield from _state(told, order, window)
 
     def _is_alike(self, order: SimOrder, command: Command, told: Outcome) -> bool:
         """Whether nobody can tell it from the one that is meant: another's, that agrees in all that was sent."""
