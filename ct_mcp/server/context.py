@@ -6,10 +6,10 @@ The desk is built by the first call that needs it: listing tools needs no networ
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from anyio import Semaphore, create_task_group, sleep
+from anyio import CancelScope, Semaphore, create_task_group, sleep
 from anyio.abc import TaskGroup
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
@@ -39,6 +39,38 @@ OpenPage = Callable[[Ticket, float], Awaitable[bool]]
 
 Says whether the browser came to it.
 """
+
+
+class _Beside:
+    """What runs beside the handlers. It is ended task by task: whoever waits for the end is not cancelled with it.
+
+    The SDK may leave a cancellation behind in the task that serves, and another one could not be told from it.
+    """
+
+    def __init__(self, tasks: TaskGroup) -> None:
+        self._tasks = tasks
+        self._scopes: set[CancelScope] = set()
+        self._has_ended = False
+
+    def start(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Run it until the end."""
+        self._tasks.start_soon(self._run, work)
+
+    async def _run(self, work: Callable[[], Awaitable[None]]) -> None:
+        if self._has_ended:
+            return
+        with CancelScope() as scope:
+            self._scopes.add(scope)
+            try:
+                await work()
+            finally:
+                self._scopes.discard(scope)
+
+    def end(self) -> None:
+        """End all of it."""
+        self._has_ended = True
+        for scope in tuple(self._scopes):
+            scope.cancel()
 
 
 class ServerContext:
@@ -74,7 +106,7 @@ class ServerContext:
         self.open_forms = OpenForms()
         self.answered_too_late: set[str] = set()
         self.unheard = UnheardCalls()
-        self._beside: list[TaskGroup] = []
+        self._beside: list[_Beside] = []
         self.owes_exits: Callable[[], Awaitable[bool]] | None = None
 
     @property
@@ -115,7 +147,7 @@ class ServerContext:
     def keep_warm(self, ticket: Ticket) -> None:
         """Keep the review of an open ticket fresh from now on, whatever becomes of the call that asks."""
         if self._beside:
-            self._beside[-1].start_soon(self.desk.warm.keep, ticket)
+            self._beside[-1].start(partial(self.desk.warm.keep, ticket))
 
     async def _watch_exits(self) -> None:
         """Give entries their exits as they fill, also those of a process that is no more; nothing else builds a desk.
@@ -156,13 +188,14 @@ class ServerContext:
         """Last as long as the server runs."""
         try:
             async with self.open_forms.kept(), create_task_group() as tasks:
-                self._beside.append(tasks)
-                tasks.start_soon(self._watch_exits)
+                beside = _Beside(tasks)
+                self._beside.append(beside)
+                beside.start(self._watch_exits)
                 try:
                     yield self
                 finally:
-                    self._beside.remove(tasks)
-                    tasks.cancel_scope.cancel()
+                    self._beside.remove(beside)
+                    beside.end()
         finally:
             await self.close()
 

@@ -42,12 +42,14 @@ async def serve_stdio(server: MCPServer[Any], answered: Callable[[], None] = _no
     async with stdio_server() as (incoming, outgoing), anyio.create_task_group() as tasks:
         limiter = InflightLimiter(answered)
         tasks.start_soon(limiter.send_refusals, outgoing)
-        await run_over(server, Reader(incoming, limiter), Writer(outgoing, limiter))
-        # What waits for stdout is in a blocking write that no cancelling reaches, and everything else is closed by now.
-        last_resort = Timer(_ENDING_SECONDS, os._exit, (0,))
-        last_resort.daemon = True
-        last_resort.start()
-        tasks.cancel_scope.cancel()
+        try:
+            await run_over(server, Reader(incoming, limiter), Writer(outgoing, limiter))
+        finally:
+            # What waits for stdout is in a blocking write that no cancelling reaches, and everything else is closed.
+            last_resort = Timer(_ENDING_SECONDS, os._exit, (0,))
+            last_resort.daemon = True
+            last_resort.start()
+            tasks.cancel_scope.cancel()
 
 
 class InflightLimiter:
