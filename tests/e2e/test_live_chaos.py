@@ -19,6 +19,8 @@ MES = Instrument("MES", 2026, 9)
 STORIES, DISTURBANCES_EACH = 20, 10
 KINDS = [kind for kind in StreamFault if not kind.name.startswith("RPC") and kind is not StreamFault.SOCKET_SLOW]
 FRESHEST = timedelta(seconds=10)
+# An answer names the second in which its reading began; the reading itself takes a moment, in which more may fill.
+READING = timedelta(seconds=0.3)
 
 
 @pytest.fixture
@@ -28,13 +30,14 @@ def era() -> str:
 
 
 def held_at(world: World, at: datetime) -> set[int]:
-    """Every net position of the second of ``at``, by the executions there were: stamps are told in whole seconds."""
+    """Every net position from ``at`` on while it may have been read, by the executions there were."""
     fills = [
         (fill.at, fill.quantity * fill.order.terms.action.sign)
         for fill in world.sim.exchange.executions
         if fill.order.account == "Sim101"
     ]
-    moments = [at, *(moment for moment, _ in fills if at < moment <= at + timedelta(seconds=1))]
+    latest = at + timedelta(seconds=1) + READING
+    moments = [at, *(moment for moment, _ in fills if at < moment <= latest)]
     return {sum(signed for moment, signed in fills if moment <= until) for until in moments}
 
 

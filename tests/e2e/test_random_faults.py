@@ -14,7 +14,7 @@ OPERATIONS = {
     "place_order": ("PlaceOrder", "FlatPlace"),
     "change_order": ("Change",),
     "cancel_order": ("Cancel",),
-    "cancel_orders": ("CancelOrders",),
+    "cancel_orders": ("CancelOrders", "Cancel"),  # asked about, each that was shown goes by itself
     "close_position": ("ClosePosition",),
     "flatten": ("Flatten", "CancelOrders"),
 }
