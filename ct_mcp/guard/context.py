@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from ct_mcp.domain.account import Account, AccountKind, Position
 from ct_mcp.domain.approval import Halt
+from ct_mcp.domain.balances import BalanceRecord
 from ct_mcp.domain.commands import PlaceOrder
 from ct_mcp.domain.instrument import Instrument, OtherInstrument
 from ct_mcp.domain.market import Contract, Quote, Session, trading_day_began
@@ -41,7 +42,8 @@ class RiskContext:
     computer is ahead, or below zero behind, where quotes show that it is wrong. ``read_at`` is when the facts had been
     read, where that is not now: they were judged once more. ``book_asked_at`` is when positions were asked for.
     ``contracts`` says what each is worth, as far as a quote of today did; ``entries`` are the entries with exits that
-    are not all filled, by our order ids and the service's.
+    are not all filled, by our order ids and the service's. ``record`` holds the balances of the account's days, where
+    a rule of its firm needs them.
     """
 
     now: datetime
@@ -72,6 +74,7 @@ class RiskContext:
     contracts: Mapping[Instrument, Contract] = field(default_factory=dict)
     entries: Mapping[str, PlaceOrder] = field(default_factory=dict)
     book_asked_at: datetime | None = None
+    record: BalanceRecord | None = None
 
     @property
     def kind(self) -> AccountKind:

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from ct_mcp.domain.account import AccountKind, account_key
 from ct_mcp.domain.approval import Approval
+from ct_mcp.guard.firm_policy import Automation, FirmRules
 
 
 class Mode(StrEnum):
@@ -53,7 +54,7 @@ class Limits:
 
     def narrowed_by(self, narrower: "LimitOverrides") -> "Limits":
         """Take each value that is stricter; an override can never widen a limit."""
-        changes = {name: _stricter(name, getattr(self, name), value) for name, value in narrower.items()}
+        changes = {name: stricter(name, getattr(self, name), value) for name, value in narrower.items()}
         return replace(self, **changes)  # type: ignore[arg-type]  # names and types were checked by the configuration
 
 
@@ -67,7 +68,8 @@ LimitValue = int | float | Decimal | bool | FlatBy | frozenset[str]
 LimitOverrides = Mapping[str, LimitValue]
 
 
-def _stricter(name: str, wide: LimitValue | None, narrow: LimitValue) -> LimitValue:
+def stricter(name: str, wide: LimitValue | None, narrow: LimitValue) -> LimitValue:
+    """Give the stricter of two values of a limit."""
     match wide, narrow:
         case frozenset(), frozenset():
             return wide & narrow
@@ -109,15 +111,20 @@ class Protection:
 
 @dataclass(frozen=True, slots=True)
 class AccountPolicy:
-    """What the configuration says of one account by name."""
+    """What the configuration says of one account by name; ``limits`` hold those of its preset as well."""
 
     approval: Approval | None = None
     limits: LimitOverrides = field(default_factory=dict)
+    automation: Automation = Automation.PROPOSE
+    firm: FirmRules | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Everything the operator decided; ``for_`` gives it as it applies to one account and root."""
+    """Everything the operator decided; ``for_`` gives it as it applies to one account and root.
+
+    ``automation`` and ``firm`` belong to one account: they hold nothing before ``for_`` has named it.
+    """
 
     mode: Mode = Mode.SIM
     limits: Limits = Limits()
@@ -131,15 +138,18 @@ class Policy:
     form_seconds: float = 55.0
     accounts: Mapping[str, AccountPolicy] = field(default_factory=dict)
     instruments: Mapping[str, LimitOverrides] = field(default_factory=dict)
+    automation: Automation = Automation.PROPOSE
+    firm: FirmRules | None = None
 
     def for_(self, account: str, root: str | None) -> "Policy":
         """Give the policy with the limits of this account and this root narrowed in."""
-        limits = self.limits
-        if (named := self.account_named(account)) is not None:
-            limits = limits.narrowed_by(named.limits)
+        named = self.account_named(account) or AccountPolicy()
+        limits = self.limits.narrowed_by(named.limits)
         if root is not None and root in self.instruments:
             limits = limits.narrowed_by(self.instruments[root])
-        return replace(self, limits=limits)
+        needs_stop = self.protection.require_stop or (named.firm is not None and named.firm.require_stop)
+        protection = replace(self.protection, require_stop=needs_stop)
+        return replace(self, limits=limits, protection=protection, automation=named.automation, firm=named.firm)
 
     def account_named(self, account: str) -> AccountPolicy | None:
         """Give what the configuration says of an account, by its name as the service matches names."""

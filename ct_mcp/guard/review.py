@@ -38,6 +38,15 @@ from ct_mcp.guard.rules.entry import (
     replaced_entry_keeps_no_exits,
     stop_out_fits_into_the_day,
 )
+from ct_mcp.guard.rules.firm import (
+    account_may_be_sent_to,
+    account_stays_within_its_minis,
+    account_stays_within_its_scaling,
+    day_gain_is_below_the_lock,
+    no_release_is_near,
+    nothing_stands_the_other_way,
+    stop_outs_leave_equity_above_the_floor,
+)
 from ct_mcp.guard.rules.limits import (
     RISK_WITHOUT_STOP,
     action_is_no_duplicate,
@@ -52,7 +61,6 @@ from ct_mcp.guard.rules.limits import (
     time_to_be_flat_by_has_not_passed,
 )
 from ct_mcp.guard.rules.order import (
-    account_stays_within_its_minis,
     atm_template_is_listed,
     change_changes_something,
     close_says_how_much_once,
@@ -158,6 +166,7 @@ RULES: tuple[Rule, ...] = (
     account_is_the_one_named,
     account_is_not_taken_for_another,
     account_may_trade_in_this_mode,
+    account_may_be_sent_to,
     account_is_armed,
     account_is_connected,
     account_is_enabled,
@@ -182,6 +191,8 @@ RULES: tuple[Rule, ...] = (
     position_stays_within_limit,
     position_stays_within_the_accounts_own_limit,
     account_stays_within_its_minis,
+    account_stays_within_its_scaling,
+    nothing_stands_the_other_way,
     order_type_can_be_sent,
     limit_price_fits_the_order_type,
     stop_price_fits_the_order_type,
@@ -210,6 +221,9 @@ RULES: tuple[Rule, ...] = (
     notional_is_within_limit,
     risk_is_within_limit,
     stop_out_fits_into_the_day,
+    stop_outs_leave_equity_above_the_floor,
+    day_gain_is_below_the_lock,
+    no_release_is_near,
     session_is_open_or_order_may_wait,
     time_to_be_flat_by_has_not_passed,
     orders_per_minute_are_within_limit,
@@ -221,6 +235,7 @@ RULES: tuple[Rule, ...] = (
 
 RULES_OF_VALUES: tuple[Rule, ...] = (
     account_may_trade_in_this_mode,
+    account_may_be_sent_to,
     instrument_is_allowed,
     contract_has_not_expired,
     bracket_has_a_price,

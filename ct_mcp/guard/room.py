@@ -47,10 +47,11 @@ def day_room(context: RiskContext, policy: Policy) -> DayRoom | None:
     if context.positions is None or context.orders is None:
         return None
     limits = [policy.limits.max_day_loss, *([abs(balances.daily_loss_limit)] if balances.daily_loss_limit else [])]
-    return DayRoom(min(limits) + balances.day_pnl, _stop_outs(context, policy))
+    return DayRoom(min(limits) + balances.day_pnl, stop_outs(context, policy))
 
 
-def _stop_outs(context: RiskContext, policy: Policy) -> StopOuts:
+def stop_outs(context: RiskContext, policy: Policy) -> StopOuts:
+    """Sum what being stopped out of all that is open and working costs, and name what that cannot hold."""
     parts = [*_of_positions(context, policy), *_of_entries(context, policy), *_of_unknown(context)]
     counted = (part for part in parts if isinstance(part, Decimal))
     return StopOuts(sum(counted, Decimal(0)), tuple(part for part in parts if isinstance(part, str)))

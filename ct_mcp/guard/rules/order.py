@@ -16,7 +16,6 @@ from ct_mcp.domain.commands import (
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.market import trading_day
 from ct_mcp.domain.order import Order, OrderType, is_price, is_whole_number
-from ct_mcp.domain.products import minis
 from ct_mcp.domain.strategy import StartStrategy
 from ct_mcp.guard.context import RiskContext
 from ct_mcp.guard.denial import DenialCode
@@ -161,23 +160,6 @@ def position_stays_within_limit(effect: Effect, context: RiskContext, policy: Po
     maximum = policy.limits.max_position_contracts
     figures = f"position after={reach * order.action.sign}, maximum={maximum}, {parts}"
     return Denial(DenialCode.POSITION_EXCEEDS_MAXIMUM, figures) if reach > maximum else Passed(figures)
-
-
-@rule("account-minis", "the account stays within its contracts")
-@on_opening
-def account_stays_within_its_minis(effect: Effect, context: RiskContext, policy: Policy) -> RuleAnswer:
-    """Count all instruments together, in mini equivalents: each as far as it can come to stand on its larger side."""
-    maximum, order, after = policy.limits.max_account_minis, effect.order, effect.after
-    if maximum is None or order is None:
-        return NotApplicable("no limit over the account is set")
-    ends = [(order.instrument, after), *others_at_worst(order.instrument, context)]
-    counted = [(instrument, worst.largest) for instrument, worst in ends if worst is not None]
-    if len(counted) < len(ends):
-        return Denial(DenialCode.POSITION_UNKNOWN, "no report of all positions and orders of the account")
-    total = sum((minis(instrument.root, largest) for instrument, largest in counted), Decimal(0))
-    parts = ", ".join(f"{instrument}={largest}" for instrument, largest in counted)
-    figures = f"minis after={format_price(total)}, maximum={format_price(maximum)}, {parts}"
-    return Denial(DenialCode.ACCOUNT_MINIS_EXCEED_MAXIMUM, figures) if total > maximum else Passed(figures)
 
 
 def reach_of_root(effect: Effect, context: RiskContext) -> int | None:

@@ -1,0 +1,141 @@
+"""The rules of a funded account as the operator set them: by a preset, by own figures, or by both.
+
+A figure of the operator's narrows one of a preset and never widens it. A preset says where each of its figures comes
+from and when that was looked up; nobody can say from here that an account is within its firm's rules.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+
+LOUD_AFTER_DAYS = 90
+"""Firms change their rules monthly: what was looked up longer ago says so wherever it is shown."""
+
+
+class Automation(StrEnum):
+    """What may be sent to an account: what was approved, or nothing, since its firm lets no software send orders."""
+
+    PROPOSE = "propose"
+    ADVISE = "advise"
+
+
+class DrawdownKind(StrEnum):
+    """What moves the floor; in this order each is stricter than the one before."""
+
+    STATIC = "static"
+    END_OF_DAY = "end_of_day"
+    INTRADAY = "intraday"
+
+
+class IfUnknown(StrEnum):
+    """What happens where nobody can say whether there is news."""
+
+    DENY = "deny"
+    TELL = "tell"
+
+
+@dataclass(frozen=True, slots=True)
+class Drawdown:
+    """How far equity may fall below its peak; the floor rises no further than ``locks_at``, None for without end."""
+
+    kind: DrawdownKind
+    amount: Decimal
+    start_balance: Decimal
+    locks_at: Decimal | None = None
+
+    @property
+    def lowest_floor(self) -> Decimal:
+        """Where the floor stands at the beginning; it is never lower."""
+        return self.start_balance - self.amount
+
+
+@dataclass(frozen=True, slots=True)
+class ScalingStep:
+    """From this balance at the end of a day on, so many contracts in mini equivalents."""
+
+    balance: Decimal
+    minis: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class NewsEvent:
+    """One release; without ``roots`` it concerns every instrument."""
+
+    at: datetime
+    name: str
+    roots: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class NewsCalendar:
+    """The releases of a file of the operator's, up to the last trading day that it covers."""
+
+    covers_until: date
+    events: tuple[NewsEvent, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NewsRule:
+    """Nothing opens around a release; None is that there is no calendar."""
+
+    before: timedelta
+    after: timedelta
+    calendar: NewsCalendar | None = None
+    if_unknown: IfUnknown = IfUnknown.DENY
+
+
+@dataclass(frozen=True, slots=True)
+class PresetFigure:
+    """One figure of a preset, with where it comes from, when that was looked up, and what is uncertain about it."""
+
+    name: str
+    value: str
+    source: str
+    checked: date
+    doubt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """The rules of one plan as they were found: ``doubts`` about all of it, ``unheld`` for what no rule here holds."""
+
+    name: str
+    title: str
+    figures: tuple[PresetFigure, ...]
+    doubts: tuple[str, ...] = ()
+    unheld: tuple[str, ...] = ()
+
+    @property
+    def checked(self) -> date:
+        """When the figure was looked up that is the longest ago."""
+        return min(figure.checked for figure in self.figures)
+
+    def age_days(self, today: date) -> int:
+        """How long ago that is."""
+        return (today - self.checked).days
+
+    def label(self, today: date) -> str:
+        """Name it with its date, and loudly where that is long ago."""
+        age = self.age_days(today)
+        loud = f", OLD: looked up {age} days ago, compare it with the firm's own page" if age > LOUD_AFTER_DAYS else ""
+        return f"preset {self.name} of {self.checked}{loud}"
+
+
+@dataclass(frozen=True, slots=True)
+class FirmRules:
+    """What the operator set for one account beside its limits; None is that there is no such rule."""
+
+    preset: Preset | None = None
+    drawdown: Drawdown | None = None
+    scaling: tuple[ScalingStep, ...] = ()
+    no_opposite: bool = False
+    opposite_groups: tuple[frozenset[str], ...] = ()
+    require_stop: bool = False
+    profit_lock: Decimal | None = None
+    news: NewsRule | None = None
+    best_day_percent: Decimal | None = None
+
+    def by(self, today: date) -> str:
+        """Say whose rules these are, for the end of a line of figures."""
+        return "" if self.preset is None else f"; {self.preset.label(today)}"
