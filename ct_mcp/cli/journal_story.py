@@ -51,6 +51,7 @@ WORDS = {
     EntryKind.ARMED: "Armed",
     EntryKind.DISARMED: "Disarmed",
     EntryKind.DAY_LOSS: "The day's loss limit was reached",
+    EntryKind.FLOOR_TOLD: "The floor was told",
     EntryKind.PROTECTED: "The exits of an entry",
     EntryKind.UNPROTECTED: "Not protected in time",
     EntryKind.SUSPICIOUS: "Suspicious",

@@ -127,6 +127,8 @@ class ContextBuilder:
         policy = self._policy.for_(account, instrument.root if instrument else None)
         if context.account is not None:
             await self.day_losses.note([context.account])
+        if policy.firm is not None and context.account is not None:
+            context = replace(context, record=await self._store.balance_record(account))
         possibly_open = await self._possibly_open(command, context)
         context = replace(context, possibly_open=possibly_open, listed_accounts=self.resolver.names)
         context = replace(context, contracts=self.contracts)

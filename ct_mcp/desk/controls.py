@@ -1,4 +1,4 @@
-"""The person's controls: halt and resume, arm and disarm, settle, and the PIN.
+"""The person's controls: halt and resume, arm and disarm, the floor, settle, and the PIN.
 
 Tools, pages and terminal call these; nothing else writes them to the store. Whoever calls says who acts: an assistant
 can halt and do nothing else of it.
@@ -6,11 +6,13 @@ can halt and do nothing else of it.
 
 from collections.abc import Callable
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 
 from ct_mcp.desk.pin import PinAnswer, set_pin, try_pin
 from ct_mcp.desk.ports import ControlStore
 from ct_mcp.domain.approval import Halt
+from ct_mcp.domain.balances import ToldFloor
 from ct_mcp.store.journal import Entry, EntryKind, NewEntry
 from ct_mcp.text import one_line
 
@@ -62,6 +64,14 @@ class Controls:
             PermissionError: An assistant asks for it.
         """
         return await self._store.disarm(account, _person(actor), self._clock())
+
+    async def tell_floor(self, account: str, amount: Decimal, actor: Actor) -> None:
+        """Keep the floor that the person read from the firm's own page.
+
+        Raises:
+            PermissionError: An assistant asks for it.
+        """
+        await self._store.tell_floor(account, ToldFloor(amount, self._clock(), _person(actor)))
 
     async def settle(self, entry: Entry, outcome: str, actor: Actor) -> Entry:
         """Write down what the person says became of a send that nobody could find out.

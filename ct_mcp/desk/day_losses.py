@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from decimal import Decimal
 
+from ct_mcp.desk.balance_notes import BalanceNotes
 from ct_mcp.desk.ports import Store
 from ct_mcp.domain.account import Account
 from ct_mcp.domain.market import trading_day
@@ -24,11 +25,19 @@ class DayLosses:
         self._policy = policy
         self._clock = clock
         self._noted: set[tuple[str, date]] = set()
+        self._balances = BalanceNotes(store, clock)
 
     async def note(self, accounts: Iterable[Account]) -> None:
-        """Note every account whose figures, as just read, have reached the limit."""
+        """Note every account whose figures, as just read, have reached the limit; and the balances of all of them."""
+        accounts = tuple(accounts)
         for account in accounts:
             await self.note_figure(account.name, account.balances.day_pnl)
+        await self._balances.note(accounts)
+
+    async def note_pnl(self, account: str, realized: Decimal, unrealized: Decimal) -> None:
+        """Note the P&L of the day that the stream tells of one account."""
+        await self.note_figure(account, realized + unrealized)
+        await self._balances.note_pnl(account, realized, unrealized)
 
     async def note_figure(self, account: str, pnl: Decimal | None) -> None:
         """Note the P&L of the day of one account, realised and unrealised together; None says nothing."""

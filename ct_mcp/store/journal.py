@@ -44,6 +44,7 @@ class EntryKind(StrEnum):
     ARMED = "armed"
     DISARMED = "disarmed"
     DAY_LOSS = "day_loss"
+    FLOOR_TOLD = "floor_told"
     PROTECTED = "protected"
     UNPROTECTED = "unprotected"
     SUSPICIOUS = "suspicious"

@@ -191,6 +191,20 @@ CREATE TABLE duty_parts (
 )
 """
 _DUTY_PARTS_BY_DUTY = "CREATE INDEX duty_parts_by_duty ON duty_parts (ticket_id, number)"
+# From version 8 on: the balances of accounts over their days, and the floors that the person told.
+_ACCOUNT_DAYS = """
+CREATE TABLE account_days (
+    service TEXT NOT NULL, account TEXT NOT NULL, day TEXT NOT NULL, first_at TEXT NOT NULL, last_at TEXT NOT NULL,
+    opening TEXT, balance TEXT, highest TEXT, is_flat INTEGER, unwatched_from TEXT, unwatched_to TEXT,
+    PRIMARY KEY (service, account, day)
+)
+"""
+_TOLD_FLOORS = """
+CREATE TABLE told_floors (
+    service TEXT NOT NULL, account TEXT NOT NULL, floor TEXT NOT NULL, at TEXT NOT NULL, by TEXT NOT NULL,
+    PRIMARY KEY (service, account)
+)
+"""
 # A file that says our version and lacks our tables is refused, and not carried on.
 _HAS_OUR_TABLES = "SELECT 1 FROM tickets, journal, leases LIMIT 0"
 
@@ -252,6 +266,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
     (_HAS_OUR_TABLES, _KNOWN_ACCOUNTS),
     (_HAS_OUR_TABLES, _DUTIES, _DUTIES_THAT_STAND, _DUTY_PARTS, _DUTY_PARTS_BY_DUTY),
+    (_HAS_OUR_TABLES, _ACCOUNT_DAYS, _TOLD_FLOORS),
 )
 """Each step leads from the version of its index to the next."""
 

@@ -1,8 +1,8 @@
 """The store: one SQLite file in the state folder, shared by all processes of this machine.
 
 Each call is one transaction in a thread of its own; what it does stands in `tickets`, `journal_table`, `duties`,
-`trading_state` and `known_accounts`. Import it late: nothing on the way to the answer of ``initialize`` may load
-sqlite3.
+`trading_state`, `balances` and `known_accounts`. Import it late: nothing on the way to the answer of ``initialize``
+may load sqlite3.
 """
 
 from collections.abc import Callable, Iterable
@@ -18,9 +18,10 @@ from anyio import CapacityLimiter, to_thread
 
 from ct_mcp.domain.account import Account
 from ct_mcp.domain.approval import Halt, Ticket
+from ct_mcp.domain.balances import BalanceRecord, Figures, ToldFloor
 from ct_mcp.domain.commands import PlaceOrder
 from ct_mcp.domain.duty import Duty, DutyPart, DutyState
-from ct_mcp.store import duties, journal_table, known_accounts, tickets, trading_state
+from ct_mcp.store import balances, duties, journal_table, known_accounts, tickets, trading_state
 from ct_mcp.store.database import Database, prepare_state_file
 from ct_mcp.store.journal import Entry, LastIntent, NewEntry, Outstanding, Verification
 from ct_mcp.store.journal_table import JournalQuery
@@ -176,6 +177,18 @@ class SqliteStore:
     async def known_accounts(self, now: datetime) -> tuple[Account, ...]:
         """Read what accounts there were in the last days, without their figures."""
         return await self._read(known_accounts.known_accounts, now)
+
+    async def note_figures(self, figures: Iterable[Figures]) -> None:
+        """Add what was read of accounts to the balances of their days."""
+        return await self._write(balances.note_figures, tuple(figures))
+
+    async def balance_record(self, account: str) -> BalanceRecord:
+        """Read the balances of an account over its days, and the floor that was told last."""
+        return await self._read(balances.balance_record, account)
+
+    async def tell_floor(self, account: str, told: ToldFloor) -> None:
+        """Keep the floor that the person told, and journal it."""
+        return await self._write(balances.tell_floor, account, told)
 
     async def open_duty(self, duty: Duty) -> None:
         """Remember that an entry is owed exits, before it is sent."""

@@ -1,0 +1,88 @@
+"""The balances of accounts over their trading days, and the floors that the person told.
+
+It stands alone, since nothing that is sent depends on what stands here but the rules of funded accounts.
+"""
+
+from collections.abc import Iterable
+from datetime import date
+from decimal import Decimal
+from sqlite3 import Connection
+
+from ct_mcp.domain.balances import AccountDay, BalanceRecord, Figures, ToldFloor, after_telling, noted
+from ct_mcp.domain.market import trading_day
+from ct_mcp.store.codec import time_from_text, time_to_text
+from ct_mcp.store.journal import EntryKind, NewEntry
+from ct_mcp.store.journal_table import append
+
+_LONGEST = 400
+_COLUMNS = "day, first_at, last_at, opening, balance, highest, is_flat, unwatched_from, unwatched_to"
+_DAYS = f"""
+SELECT {_COLUMNS} FROM account_days WHERE service = our_service() AND account = ? ORDER BY day DESC LIMIT ?
+"""  # noqa: S608
+_KEEP_DAY = "INSERT OR REPLACE INTO account_days VALUES (our_service(), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_TOLD = "SELECT floor, at, by FROM told_floors WHERE service = our_service() AND account = ?"
+_TELL = "INSERT OR REPLACE INTO told_floors VALUES (our_service(), ?, ?, ?, ?)"
+
+_Row = tuple[str, str, str, str | None, str | None, str | None, int | None, str | None, str | None]
+
+
+def note_figures(connection: Connection, figures: Iterable[Figures]) -> None:
+    """Add what was read to the day that it was read in."""
+    for read in figures:
+        last = next(iter(_days(connection, read.account, 1)), None)
+        day = noted(last, read)
+        if day is not None:
+            _keep(connection, read.account, day)
+
+
+def balance_record(connection: Connection, account: str) -> BalanceRecord:
+    """Give all days on record, oldest first, and the floor that was told last."""
+    row = connection.execute(_TOLD, (account,)).fetchone()
+    told = None if row is None else ToldFloor(Decimal(row[0]), time_from_text(row[1]), row[2])
+    return BalanceRecord(tuple(reversed(_days(connection, account, _LONGEST))), told)
+
+
+def tell_floor(connection: Connection, account: str, told: ToldFloor) -> None:
+    """Keep the floor that the person told, and journal it; what was seen earlier in its day is in it."""
+    before = balance_record(connection, account).told
+    entry = NewEntry(
+        EntryKind.FLOOR_TOLD,
+        f"Floor of {account} told by {told.by}: {told.amount:f}",
+        account=account,
+        detail={"by": told.by, "floor": told.amount, "before": None if before is None else before.amount},
+    )
+    append(connection, entry, told.at)
+    connection.execute(_TELL, (account, f"{told.amount:f}", time_to_text(told.at), told.by))
+    for day in _days(connection, account, 1):
+        if day.day == trading_day(told.at):
+            _keep(connection, account, after_telling(day))
+
+
+def _days(connection: Connection, account: str, most: int) -> list[AccountDay]:
+    return [_day_of(row) for row in connection.execute(_DAYS, (account, most)).fetchall()]
+
+
+def _day_of(row: _Row) -> AccountDay:
+    day, first_at, last_at, opening, balance, highest, is_flat, began, ended = row
+    return AccountDay(
+        date.fromisoformat(day),
+        time_from_text(first_at),
+        time_from_text(last_at),
+        _amount(opening),
+        _amount(balance),
+        _amount(highest),
+        None if is_flat is None else bool(is_flat),
+        None if began is None or ended is None else (time_from_text(began), time_from_text(ended)),
+    )
+
+
+def _keep(connection: Connection, account: str, day: AccountDay) -> None:
+    began, ended = day.unwatched or (None, None)
+    amounts = (None if each is None else f"{each:f}" for each in (day.opening, day.balance, day.highest))
+    times = (None if each is None else time_to_text(each) for each in (began, ended))
+    row = (account, day.day.isoformat(), time_to_text(day.first_at), time_to_text(day.last_at), *amounts)
+    connection.execute(_KEEP_DAY, (*row, None if day.is_flat is None else int(day.is_flat), *times))
+
+
+def _amount(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)
