@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ct_mcp.config.faults import as_flag, as_variable
-from ct_mcp.config.schema import AccountTable, InstrumentTable, Overrides, SettingsFile, Table
+from ct_mcp.config.schema import AccountTable, InstrumentTable, Overrides, RulesTable, SettingsFile, Table
 
 PAGE = Path(__file__).with_suffix(".md")
 DEFAULTS = Path(__file__).parents[1] / "config" / "default.toml"
@@ -109,7 +109,10 @@ def _words(comment: list[str]) -> Iterator[str]:
         yield "\n".join(("```toml", *"\n".join(examples).strip().splitlines(), "```"))
         for name, model in (('accounts."NAME"', AccountTable), ("instruments.ROOT", InstrumentTable)):
             own = [f"`{key}`: {takes}" for key, takes in _takes(model).items()]
-            yield f"\n`[{name}]` takes {', and '.join((*own, f'the table `[{name}.limits]`'))}."
+            tables = [f"the table `[{name}.{table}]`" for table in _tables(model)]
+            yield f"\n`[{name}]` takes {', and '.join((*own, *tables))}."
+        rules = (f"- `{key}`. Takes {takes}" for key, takes in _takes(RulesTable).items())
+        yield "\n".join(('\n`[accounts."NAME".rules]` takes\n', *rules))
 
 
 def _overrides() -> Iterator[str]:

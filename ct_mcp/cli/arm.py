@@ -85,7 +85,7 @@ async def _arm(settings: Settings, name: str, span: timedelta, demo: bool) -> in
             settings = await stack.enter_async_context(simulated(settings))
         runtime = Runtime(settings)
         stack.push_async_callback(runtime.close)
-        account = await _read(runtime.build_desk(), name)
+        account = await read_named_account(runtime.build_desk(), name)
         await _show(account, settings.policy, runtime.store, screen)
         if not await _is_wanted(account, settings.policy, runtime.store, screen):
             screen.say("Not armed.")
@@ -107,7 +107,7 @@ async def _tell_whose_it_is(chosen: argparse.Namespace, screen: Screen) -> None:
         await store.close()
 
 
-async def _read(desk: Desk, name: str) -> Account:
+async def read_named_account(desk: Desk, name: str) -> Account:
     """Read the account as the service reports it now.
 
     Raises:

@@ -169,6 +169,19 @@ def _disarm(parser: argparse.ArgumentParser) -> None:
     _places(parser)
 
 
+def _floor(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = f"{_AT_A_TERMINAL}: 0 kept, 1 not kept, 2 without a terminal or where no rule needs it"
+    parser.add_argument("account", metavar="ACCOUNT", help="its name, exactly as the settings have it")
+    parser.add_argument("amount", metavar="AMOUNT", help="where its floor stands, as the firm's own page shows it")
+    _places(parser)
+
+
+def _rules(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = "Without NAME it lists them all. Exit codes: 0 shown, 1 there is no such preset, 2 cannot start"
+    parser.add_argument("name", metavar="NAME", nargs="?", help="one of those that are listed")
+    _places(parser)
+
+
 def _halt(parser: argparse.ArgumentParser) -> None:
     parser.epilog = f"{_AT_A_TERMINAL}: 0 halted, or halted before, 1 failed, 2 without a terminal"
     parser.add_argument("--reason", default="", metavar="TEXT", help="kept in the journal, and told to the assistant")
@@ -300,6 +313,7 @@ _GROUPS: tuple[tuple[str, dict[str, tuple[str, _Describe]]], ...] = (
             "console": ("the same on a page in your browser, with positions and journal", _console),
             "arm": ("let an account of live mode trade, for a time", _arm),
             "disarm": ("end the arming of an account before its time", _disarm),
+            "floor": ("tell where the floor of a funded account stands", _floor),
             "halt": ("stop everything that opens or adds; exits go on", _halt),
             "resume": ("lift a halt", _resume),
             "pin": ("set or change the PIN that approvals may ask for", _pin),
@@ -309,6 +323,7 @@ _GROUPS: tuple[tuple[str, dict[str, tuple[str, _Describe]]], ...] = (
         "looking around",
         {
             "journal": ("what was asked, decided, sent and answered; why, verify, export", _journal),
+            "rules": ("presets of funded accounts, with source and date of each figure", _rules),
             "demo": ("a tour of half a minute on the embedded simulator", _demo),
             "check": ("look at every link to the broker, and at the service's routes", _check),
             "simulate": ("run the simulator: a fake CrossTrade and NinjaTrader", _simulate),

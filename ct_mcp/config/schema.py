@@ -23,7 +23,9 @@ from pydantic_core import ErrorDetails
 
 from ct_mcp.config import values
 from ct_mcp.config.faults import KeyPath, Spelling, mismatch, unknown_key
+from ct_mcp.config.presets import preset_names
 from ct_mcp.domain.approval import Approval
+from ct_mcp.guard.firm_policy import Automation, DrawdownKind, IfUnknown, ScalingStep
 from ct_mcp.guard.policy import FlatBy, IfUnprotected, Mode
 
 
@@ -51,6 +53,10 @@ Switch = Annotated[bool, _expecting("true or false")]
 ModeWord = Annotated[Mode, BeforeValidator(values.word(Mode))]
 IfUnprotectedWord = Annotated[IfUnprotected, BeforeValidator(values.word(IfUnprotected))]
 ApprovalWord = Annotated[Approval, BeforeValidator(values.word(Approval))]
+AutomationWord = Annotated[Automation, BeforeValidator(values.word(Automation))]
+PresetName = Annotated[str, BeforeValidator(values.word(preset_names()))]
+Minutes = Annotated[int, Field(ge=0, le=1440), _expecting("a whole number of minutes from 0 to 1440")]
+Groups = tuple[frozenset[str], ...]
 LogLevel = Annotated[str, BeforeValidator(values.word(values.LOG_LEVELS))]
 Toolsets = Annotated[frozenset[str], BeforeValidator(values.toolsets)]
 Address = Annotated[str, BeforeValidator(values.address)]
@@ -127,10 +133,32 @@ class LimitsTable(Table):
     rates: Annotated[dict[str, Decimal] | None, BeforeValidator(values.rates)] = None
 
 
+class RulesTable(Table):
+    """``[accounts."NAME".rules]``: the rules of a funded account, by themselves or narrower than its preset."""
+
+    drawdown: Annotated[DrawdownKind, BeforeValidator(values.word(DrawdownKind))] | None = None
+    drawdown_amount: Money | None = None
+    start_balance: Money | None = None
+    floor_locks_at: Money | None = None
+    scaling: Annotated[tuple[ScalingStep, ...] | None, BeforeValidator(values.scaling)] = None
+    no_opposite: Switch | None = None
+    opposite_groups: Annotated[Groups | None, BeforeValidator(values.groups)] = None
+    require_stop: Switch | None = None
+    profit_lock: Money | None = None
+    news_file: Annotated[Path | None, BeforeValidator(values.file)] = None
+    news_before_minutes: Minutes | None = None
+    news_after_minutes: Minutes | None = None
+    news_unknown: Annotated[IfUnknown, BeforeValidator(values.word(IfUnknown))] | None = None
+    best_day_percent: Annotated[Decimal, BeforeValidator(values.number("1", "100", "percent"))] | None = None
+
+
 class AccountTable(Table):
     """``[accounts."NAME"]``."""
 
     approval: ApprovalWord | None = None
+    firm: PresetName | None = None
+    automation: AutomationWord | None = None
+    rules: RulesTable = RulesTable.model_construct()
     limits: LimitsTable = LimitsTable.model_construct()
 
 

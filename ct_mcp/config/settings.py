@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ct_mcp.config.faults import KeyPath, as_flag, as_key, as_variable, listing, mismatch, shown
+from ct_mcp.config.firm import account_policy, faults_of_rules, read_calendars
 from ct_mcp.config.sources import (
     Secret,
     not_blank,
@@ -25,9 +26,9 @@ from ct_mcp.config.values import account_name, root
 from ct_mcp.domain.account import account_key
 from ct_mcp.domain.approval import Approval
 from ct_mcp.errors import ConfigError
+from ct_mcp.guard.firm_policy import NewsCalendar
 from ct_mcp.guard.policy import (
     OF_WHOLE_ACCOUNTS,
-    AccountPolicy,
     FlatBy,
     LimitOverrides,
     Limits,
@@ -97,12 +98,13 @@ def load(
     path, raw = read_file(by_flag.config or by_variable.config, default_file, faults)
     file = read(SettingsFile, raw, as_key, faults)
     faults.extend(_contradictions(file, raw))
+    calendars = read_calendars(file, faults)
     chosen = file.given() | file.upstream.given() | by_variable.given() | by_flag.given()
     state_dir = chosen.get("state_dir") or usual_state_dir()
     faults.extend(untrusted_state(state_dir))
     if faults:
         raise ConfigError(listing(faults, token.reveal() if token else None))
-    policy = _policy(file, chosen.get("mode", Mode.SIM))
+    policy = _policy(file, chosen.get("mode", Mode.SIM), calendars)
     return Settings(
         state_dir=state_dir,
         policy=policy,
@@ -122,13 +124,14 @@ def _timeouts(file: "SettingsFile") -> UpstreamTimeouts:
     )
 
 
-def _policy(file: "SettingsFile", mode: Mode) -> Policy:
+def _policy(file: "SettingsFile", mode: Mode, calendars: Mapping[str, NewsCalendar | None]) -> Policy:
     return Policy(
         mode=mode,
         limits=Limits(**file.limits.given()),
         protection=Protection(**file.protection.given()),
         accounts={
-            name: AccountPolicy(one.approval, _binding(one.limits.given())) for name, one in file.accounts.items()
+            name: account_policy(one, _binding(one.limits.given()), calendars.get(name))
+            for name, one in file.accounts.items()
         },
         instruments={name: _binding(one.limits.given()) for name, one in file.instruments.items()},
         **file.approval.given(),
@@ -145,6 +148,7 @@ def _contradictions(file: "SettingsFile", raw: Mapping[str, Any]) -> Iterator[st
     yield from _names_that_nothing_matches(file)
     yield from _accounts_twice(file)
     yield from _limits_of_accounts(file, raw)
+    yield from faults_of_rules(file, raw)
     general = Limits(**file.limits.given())
     overrides = dict(_overrides(file))
     for path, limits in overrides.items():

@@ -8,12 +8,14 @@ import re
 from collections.abc import Callable, Iterable
 from datetime import date, time
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from ct_mcp.config.sources import UNEXPANDED, WINDOWS_PATH_ADVICE
 from ct_mcp.domain.instrument import FrontMonth, parse_instrument
 from ct_mcp.errors import BadRequest
+from ct_mcp.guard.firm_policy import ScalingStep
 from ct_mcp.guard.policy import FlatBy
 
 TOOLSETS = ("read", "trade", "strategies", "charts")
@@ -123,6 +125,47 @@ def rates(value: Any) -> dict[str, Decimal]:
         return {name: parse(rate) for name, rate in value.items()}
     except ValueError:
         raise ValueError(expected) from None
+
+
+def scaling(value: Any) -> tuple[ScalingStep, ...]:
+    """Take the steps of a scaling plan, each with the balance from which on it holds."""
+    expected = "steps by balance, such as [{ balance = 50000, minis = 2 }, { balance = 51500, minis = 3 }]"
+    if not isinstance(value, list) or not value or any(not _is_step(step) for step in value):
+        raise ValueError(expected)
+    balance, size = number("0", "1000000000", "account currency"), number("0.1", "1000000", "contracts")
+    try:
+        steps = tuple(ScalingStep(balance(step["balance"]), size(step["minis"])) for step in value)
+    except ValueError:
+        raise ValueError(expected) from None
+    if any(before.balance >= after.balance or before.minis > after.minis for before, after in pairwise(steps)):
+        raise ValueError(f"{expected}, each from a higher balance on and for no fewer contracts")
+    return steps
+
+
+def _is_step(step: Any) -> bool:
+    return isinstance(step, dict) and set(step) == {"balance", "minis"}
+
+
+def groups(value: Any) -> tuple[frozenset[str], ...]:
+    """Take groups of roots of which none may stand against another, ``[["ES", "NQ"]]``."""
+    expected = 'lists of roots, such as [["ES", "NQ", "YM"]]'
+    try:
+        found = tuple(map(_parse_roots, value)) if isinstance(value, list) else ()
+    except ValueError:
+        raise ValueError(expected) from None
+    if not isinstance(value, list) or any(len(group) < 2 for group in found):
+        raise ValueError(expected)
+    return found
+
+
+def file(value: Any) -> Path | None:
+    """Take the whole path of a file; an empty text is None."""
+    if value == "":
+        return None
+    whole = path(value)
+    if not whole.is_absolute():
+        raise ValueError("the whole path of a file, from the root or from ~")
+    return whole
 
 
 def flat_by(value: Any) -> FlatBy | None:
