@@ -50,6 +50,7 @@ WRITES_OF_CONTROLS = {
     "clear_halt": {"ct_mcp/desk/controls.py"},
     "arm": {"ct_mcp/desk/controls.py"},
     "disarm": {"ct_mcp/desk/controls.py"},
+    "tell_floor": {"ct_mcp/desk/controls.py"},
     "keep_pin": {"ct_mcp/desk/pin.py"},
 }
 # The person settles by the controls, the desk by having looked.
@@ -60,6 +61,7 @@ READS_BY_PATTERN = {
     "ct_mcp/cli/http_settings.py",
     "ct_mcp/cli/journal_export.py",
     "ct_mcp/config/faults.py",
+    "ct_mcp/config/news.py",
     "ct_mcp/config/sources.py",
     "ct_mcp/config/values.py",
     "ct_mcp/crosstrade/api_catalog.py",

@@ -34,6 +34,7 @@ from ct_mcp.guard.effect import instrument_named
 from ct_mcp.guard.effect_model import Effect, RiskDirection
 from ct_mcp.guard.exposure import goes_towards_flat
 from ct_mcp.guard.figures import OrderFigures, order_figures, quote_for
+from ct_mcp.guard.firm_room import firm_facts
 from ct_mcp.guard.protection import leaving
 from ct_mcp.guard.review import Review
 from ct_mcp.guard.room import day_room
@@ -78,6 +79,7 @@ def item_of(review: Review) -> ApprovalItem:
         stop_moves_away_by=effect.lost.moves_away_by if effect.lost and effect.lost.stop_moves_away else None,
         gain=figures.gain,
         day_room=_room_of_day(review) if figures.has_stop else None,
+        rules=firm_facts(effect, context, review.policy) if figures.risk_basis else (),
     )
 
 

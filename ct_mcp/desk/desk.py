@@ -43,6 +43,7 @@ from ct_mcp.desk.handlers.exits import submit_flatten
 from ct_mcp.desk.journal_writer import JournalWriter, Step
 from ct_mcp.desk.one_reading import OneReading
 from ct_mcp.desk.outcome import Outcome, Status
+from ct_mcp.desk.plans import Plans, as_plans
 from ct_mcp.desk.polling import Pause
 from ct_mcp.desk.ports import BookReads, Store, Upstream
 from ct_mcp.desk.reconcile import settle_outstanding
@@ -96,10 +97,9 @@ class Desk:
         self.controls = Controls(store, clock)
         self.warm = WarmReviews(self.contexts, store, upstream, clock)
         self.on_sent: list[Callable[[Command], None]] = []
-        self._journal = JournalWriter(store, clock)
+        self.plans, self._journal = Plans(store, policy, clock), JournalWriter(store, clock)
         self._reviews: dict[str, tuple[Review, ...]] = {}
-        self._one_at_a_time = anyio.Lock()
-        self._turns = Turns(clock)
+        self._one_at_a_time, self._turns = anyio.Lock(), Turns(clock)
         self.exit_watch = watch_exits(upstream, store, self.contexts, policy, Road(self._send, clock, pause))
 
     # 1, 2: propose
@@ -123,9 +123,11 @@ class Desk:
             await halt_if_due(self.store, self.clock())  # what expired unanswered was noticed by nobody so far
         # Exits of several accounts are judged on one reading: what is read for each of them keeps all of them waiting.
         book = OneReading(self.upstream.urgent()) if leaves_accounts(asked) else None
-        reviews = await self._reviewed(asked, book)
+        advised, reviews = as_plans(await self._reviewed(asked, book))
         if not (may_leave(reviews) if book is not None else all(review.passes for review in reviews)):
             return await self._denied(reviews, reason)
+        if advised:
+            return await self.plans.keep(reviews, reason)
         fills = [await fills_beside(self.store, review.effect, self.clock()) for review in reviews]
         drawn = draw_ticket(reviews, reason, fills)
         leaves = all(is_urgent(review.command) or review.effect.only_reduces for review in reviews)
@@ -246,7 +248,7 @@ class Desk:
         """
         with anyio.CancelScope(shield=True):
             outcome = await self._spend_and_send(ticket_id)
-        return outcome  # noqa: RET504  # a scope may swallow, says its type; this one has nothing to swallow
+        return outcome  # noqa: RET504  # a scope may swallow, says its type
 
     async def _spend_and_send(self, ticket_id: str) -> Outcome:
         ticket = await self.ticket(ticket_id)

@@ -80,6 +80,9 @@ class Fact:
     figure: str
     aside: str = ""
 
+    def __str__(self) -> str:
+        return f"{self.name} {self.figure}{f' ({self.aside})' if self.aside else ''}"
+
 
 @dataclass(frozen=True, slots=True)
 class ApprovalItem:
@@ -90,7 +93,8 @@ class ApprovalItem:
     judged to only reduce. ``steps`` say in order what happens, ``standing`` what the account holds and has working.
     ``headline`` is made from the command alone, and ``names`` are what the assistant named in its own words, quoted:
     they stand behind everything else. ``stop_moves_away_by`` is how far a stop moves from what it protects. ``gain`` is
-    what its targets bring, ``day_room`` what may still be lost today beside the stops of what is open.
+    what its targets bring, ``day_room`` what may still be lost today beside the stops of what is open, ``rules`` the
+    room that the rules of a funded account leave.
     """
 
     account: str
@@ -117,6 +121,7 @@ class ApprovalItem:
     stop_moves_away_by: Decimal | None = None
     gain: Decimal | None = None
     day_room: Decimal | None = None
+    rules: tuple[Fact, ...] = ()
 
     @property
     def simulated(self) -> bool:
@@ -145,13 +150,13 @@ class ApprovalItem:
         ratio = f", {self.gain / self.risk:.1f} times the risk" if self.gain and self.risk else ""
         gain = () if self.gain is None else (Fact("Gain", money(self.gain), f"{self.currency}, at the targets{ratio}"),)
         aside = "may still be lost today, beside the stops of what is open"
-        return (*gain, *(() if self.day_room is None else (Fact("Room", money(self.day_room), aside),)))
+        room = () if self.day_room is None else (Fact("Room", money(self.day_room), aside),)
+        return (*gain, *room, *self.rules)
 
     @property
     def lines(self) -> tuple[str, ...]:
         """Everything beneath the headline, as plain lines."""
-        facts = (f"{it.name} {it.figure}{f' ({it.aside})' if it.aside else ''}" for it in self.facts)
-        return (*self.steps, *facts, *map(str, self.findings), *self.standing, *self.named_lines)
+        return (*self.steps, *map(str, self.facts), *map(str, self.findings), *self.standing, *self.named_lines)
 
     @property
     def named_lines(self) -> tuple[str, ...]:

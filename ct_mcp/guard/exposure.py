@@ -141,7 +141,12 @@ class Book:
 
 def others_at_worst(named: Instrument, context: RiskContext) -> list[tuple[Instrument, WorstCase | None]]:
     """Give every other instrument in which anything is held, working or of unknown outcome, with its worst case."""
+    return [(other, worst) for other, worst in all_at_worst(context) if other != named]
+
+
+def all_at_worst(context: RiskContext) -> list[tuple[Instrument, WorstCase | None]]:
+    """Give every instrument in which anything is held, working or of unknown outcome, with its worst case."""
     known = {each.instrument for each in context.positions or ()}
     known |= {each.instrument for each in context.orders or ()} | {each.instrument for each in context.pending}
-    books = ((other, Book.of(other, context)) for other in sorted(known - {named}))
-    return [(other, None if book is None else book.worst) for other, book in books]
+    books = ((each, Book.of(each, context)) for each in sorted(known))
+    return [(each, None if book is None else book.worst) for each, book in books]

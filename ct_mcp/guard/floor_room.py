@@ -78,9 +78,6 @@ def risk_of_order(effect: Effect, context: RiskContext, policy: Policy) -> Decim
     order = effect.order
     if order is None or _is_stop_behind(order, effect):
         return Decimal(0)
-    entry = None if effect.changes is None else context.entries.get(effect.changes.order_id)
-    if entry is not None and order.bracket is None:
-        order = replace(order, bracket=entry.bracket)
     quote = quote_for(order, context)
     risk, rate = risk_of(order, quote, policy.limits.risk_ticks), rate_of(quote, context, policy)
     return None if risk.money is None or rate is None else risk.money * rate

@@ -15,6 +15,7 @@ from ct_mcp.guard.context import RiskContext
 from ct_mcp.guard.effect import effect_of
 from ct_mcp.guard.effect_model import Effect
 from ct_mcp.guard.exposure import goes_towards_flat
+from ct_mcp.guard.firm_policy import Automation
 from ct_mcp.guard.policy import Policy
 from ct_mcp.guard.rule import Denial, NotApplicable, Passed, Rule, RuleAnswer
 from ct_mcp.guard.rules.account import (
@@ -235,7 +236,6 @@ RULES: tuple[Rule, ...] = (
 
 RULES_OF_VALUES: tuple[Rule, ...] = (
     account_may_trade_in_this_mode,
-    account_may_be_sent_to,
     instrument_is_allowed,
     contract_has_not_expired,
     bracket_has_a_price,
@@ -281,6 +281,13 @@ def as_if_never_sent(judged: Review) -> Review:
     return review(judged.command, context, judged.policy)
 
 
+def as_if_sent(judged: Review) -> Review:
+    """Judge what nothing is ever sent of as if it were: what passes so is a plan that the person may place."""
+    if judged.policy.automation is Automation.PROPOSE:
+        return judged
+    return review(judged.command, judged.context, replace(judged.policy, automation=Automation.PROPOSE))
+
+
 @dataclass(frozen=True, slots=True)
 class Largest:
     """So many contracts of an order pass at most; ``binds`` is why one more does not.
@@ -298,7 +305,7 @@ def largest_that_passes(judged: Review) -> Largest | None:
 
     More contracts never pass where fewer do not, so it is searched by halves, up to one more than an order may have.
     """
-    order = judged.effect.order
+    order, judged = judged.effect.order, as_if_sent(judged)
     if order is None or order is not judged.command:
         return None
 

@@ -27,6 +27,7 @@ from ct_mcp.guard.rules.account import (
     day_loss_is_within_the_accounts_own_limit,
     week_loss_is_within_the_accounts_own_limit,
 )
+from ct_mcp.guard.rules.firm import account_may_be_sent_to
 from ct_mcp.live.cache import LiveCache
 from ct_mcp.live.reads import LiveReads
 from ct_mcp.server.format import sanitize_name
@@ -230,6 +231,7 @@ def _merged(listed: Account, summarized: Account) -> Account:
 
 _OF_THE_ACCOUNT = (
     account_may_trade_in_this_mode,
+    account_may_be_sent_to,
     account_is_armed,
     account_is_enabled,
     day_loss_is_within_the_accounts_own_limit,
@@ -247,9 +249,9 @@ async def blocked_reason(query: Query, account: Account) -> str:
         return f"{error.code}: {error.what}"
     context = RiskContext(now=desk.clock(), account=account, armed_until=until)
     # No exit; these rules look at the account alone.
-    opening = effect_of(ChangeOrder(account.name, ""), context)
+    opening, policy = effect_of(ChangeOrder(account.name, ""), context), desk.policy.for_(account.name, None)
     for rule in _OF_THE_ACCOUNT:
-        if isinstance(answer := rule(opening, context, desk.policy), Denial):
+        if isinstance(answer := rule(opening, context, policy), Denial):
             return str(answer)
     if account.is_connected is False:
         return f"ACCOUNT_DISCONNECTED: connection={account.connection_status}"
@@ -294,6 +296,7 @@ async def _with_kind(query: Query, listed: Account) -> Account:
 
 
 def _flatten_denial(query: Query, account: Account) -> Denial | None:
-    context = RiskContext(now=query.desk.clock(), account=account)
-    answer = account_may_trade_in_this_mode(effect_of(Flatten(account.name, None), context), context, query.desk.policy)
-    return answer if isinstance(answer, Denial) else None
+    context, policy = RiskContext(now=query.desk.clock(), account=account), query.desk.policy.for_(account.name, None)
+    leaving = effect_of(Flatten(account.name, None), context)
+    answers = (rule(leaving, context, policy) for rule in (account_may_trade_in_this_mode, account_may_be_sent_to))
+    return next((answer for answer in answers if isinstance(answer, Denial)), None)

@@ -20,7 +20,7 @@ _DAYS = f"""
 SELECT {_COLUMNS} FROM account_days WHERE service = our_service() AND account = ? ORDER BY day DESC LIMIT ?
 """  # noqa: S608
 _KEEP_DAY = "INSERT OR REPLACE INTO account_days VALUES (our_service(), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_TOLD = "SELECT floor, at, by FROM told_floors WHERE service = our_service() AND account = ?"
+_FIND_TOLD = "SELECT floor, at, by FROM told_floors WHERE service = our_service() AND account = ?"
 _TELL = "INSERT OR REPLACE INTO told_floors VALUES (our_service(), ?, ?, ?, ?)"
 
 _Row = tuple[str, str, str, str | None, str | None, str | None, int | None, str | None, str | None]
@@ -37,7 +37,7 @@ def note_figures(connection: Connection, figures: Iterable[Figures]) -> None:
 
 def balance_record(connection: Connection, account: str) -> BalanceRecord:
     """Give all days on record, oldest first, and the floor that was told last."""
-    row = connection.execute(_TOLD, (account,)).fetchone()
+    row = connection.execute(_FIND_TOLD, (account,)).fetchone()
     told = None if row is None else ToldFloor(Decimal(row[0]), time_from_text(row[1]), row[2])
     return BalanceRecord(tuple(reversed(_days(connection, account, _LONGEST))), told)
 

@@ -44,7 +44,7 @@ def account_may_be_sent_to(effect: Effect, _context: RiskContext, policy: Policy
     if policy.automation is not Automation.ADVISE:
         return NotApplicable("automation=propose")
     figures = f"automation=advise, account={plain(effect.command.account)}"
-    return Denial(DenialCode.ACCOUNT_ADVISE_ONLY, f"{figures}: nothing is ever sent; the person places it by hand")
+    return Denial(DenialCode.ACCOUNT_ADVISE_ONLY, f"{figures}: nothing is ever sent; proposed, it becomes a plan")
 
 
 @rule("drawdown-floor", "being stopped out leaves equity above the floor")
@@ -63,20 +63,19 @@ def stop_outs_leave_equity_above_the_floor(effect: Effect, context: RiskContext,
     figures += firm.by(trading_day(context.now))
     if room.free - risk <= 0:
         return Denial(DenialCode.DRAWDOWN_FLOOR_REACHED, figures)
-    if unknown := _unknown_of(room, effect, context):
+    if unknown := _unknown_of(room, effect):
         return Denial(DenialCode.DRAWDOWN_FLOOR_UNKNOWN, f"{figures}; {unknown}")
     if room.floor.gaps:
         return Passed(figures, could_not_verify("BALANCES_WITH_GAPS", "; ".join(room.floor.gaps)))
     return Passed(figures)
 
 
-def _unknown_of(room: FloorRoom, effect: Effect, context: RiskContext) -> str:
+def _unknown_of(room: FloorRoom, effect: Effect) -> str:
     """Say what has to be told or mended before the room is known; empty where it is."""
     if room.floor.unknown:
         how = command("floor", as_argument(effect.command.account), "AMOUNT")
         return f"only the person can tell it, from the firm's own page, at a terminal of their own: {how}"
-    sent = (f"{each.signed_quantity:+d} {each.instrument} of unknown outcome" for each in context.pending)
-    if bare := ", ".join((*room.stop_outs.uncounted, *sent)):
+    if bare := ", ".join(room.stop_outs.uncounted):
         how = "protect_position places a stop, and get_quote tells what a contract is worth"
         return f"without a known stop: {bare}: {how}"
     return ""

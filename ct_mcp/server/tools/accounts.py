@@ -1,7 +1,7 @@
 """Tools that read accounts: all at a glance, and one with balances, margins and the room to its limits."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated
@@ -148,6 +148,7 @@ class AccountResult(ReadResult):
     commission: float | None
     max_day_loss: float = Field(description="Our limit, from the policy.")
     room_to_max_day_loss: float | None = Field(description="What may still be lost before it; 0 once reached.")
+    rules_of_funded_account: list[str] = Field(description="The room of each rule that the settings have for it.")
     room_beside_open_stops: float | None = Field(description="The same, once every open stop was hit.")
     day_loss_reached: bool | None = Field(description="It was reached in this session, and stays so until it rolls.")
     own_daily_loss_limit: float | None = Field(description="The account's own; 0 where it has none.")
@@ -172,6 +173,7 @@ class AccountReport:
     max_day_loss: Decimal
     day_loss_reached: bool | None
     room: "DayRoom | None" = None
+    rules: tuple[str, ...] = ()
 
 
 @time_limit()
@@ -189,8 +191,10 @@ async def read_account(query: Query, account: str) -> AccountReport:
     desk.resolver.remember([found])
     await query.note_outstanding(found.name)
     today = trading_day(desk.clock())
+    room, rules = await _rooms_of(query, found)
     return AccountReport(
-        room=await _room_of(query, found),
+        room=room,
+        rules=rules,
         account=found,
         marks=await query.attempt("high-water marks", live.watermarks(found.name)),
         blocked_reason=await blocked_reason(query, found),
@@ -199,15 +203,21 @@ async def read_account(query: Query, account: str) -> AccountReport:
     )
 
 
-async def _room_of(query: Query, account: Account) -> "DayRoom | None":
-    """Reckon what the day has left beside the stops of what is open; None where that could not be read."""
-    from ct_mcp.guard.room import day_room  # noqa: PLC0415  # the rules come with the first call
+async def _rooms_of(query: Query, account: Account) -> "tuple[DayRoom | None, tuple[str, ...]]":
+    """Reckon what the day has left beside the stops of what is open, and what the rules of its firm leave."""
+    from ct_mcp.guard.firm_room import firm_lines  # noqa: PLC0415  # the rules come with the first call
+    from ct_mcp.guard.room import day_room  # noqa: PLC0415
 
+    policy = query.desk.policy.for_(account.name, None)
     positions = await query.attempt("positions", query.live.positions(account.name))
     orders = await query.attempt("orders", query.live.orders(account.name, active_only=True))
     contracts = query.desk.contexts.contracts
     context = RiskContext(query.desk.clock(), account, positions, orders, contracts=contracts)
-    return day_room(context, query.desk.policy.for_(account.name, None))
+    if policy.firm is not None:
+        record = await query.attempt("the balances on record", query.desk.store.balance_record(account.name))
+        entries = await query.attempt("the exits that are owed", query.desk.store.entries_owed(account.name))
+        context = replace(context, record=record, entries=entries or {})
+    return day_room(context, policy), firm_lines(context, policy)
 
 
 def account_result(report: AccountReport, notes: list[str], now: datetime) -> CallToolResult:
@@ -225,6 +235,7 @@ def account_result(report: AccountReport, notes: list[str], now: datetime) -> Ca
         max_day_loss=float(report.max_day_loss),
         day_loss_reached=report.day_loss_reached,
         room_to_max_day_loss=0.0 if report.day_loss_reached else _room_left(report.max_day_loss, balances.day_pnl),
+        rules_of_funded_account=list(report.rules),
         room_beside_open_stops=None if report.room is None else to_float(max(Decimal(0), report.room.free)),
         own_daily_loss_limit=to_float(balances.daily_loss_limit),
         room_to_own_limit=_room_left(balances.daily_loss_limit or None, balances.day_pnl),
@@ -277,6 +288,7 @@ def _account_text(it: AccountResult, report: AccountReport) -> str:
             f"room to our day's loss limit of {money(it.max_day_loss)}: {money(it.room_to_max_day_loss)}{_reached(it)}",
             _beside_stops(report.room),
             _own_limit(it),
+            *it.rules_of_funded_account,
             f"trailing max drawdown as NinjaTrader reports it: {money(it.trailing_max_drawdown)}",
             *_marks_text(it, are_read=report.marks is not None),
             *note_lines(it.notes),

@@ -103,6 +103,9 @@ async def get_executions(
 async def _told(
     query: Query, account: str | None, executions: Sequence[Execution], scope: str, skip: int
 ) -> CallToolResult:
+    for name in dict.fromkeys(each.account for each in executions):
+        for deed in await query.desk.plans.follow(name, [each for each in executions if each.account == name]):
+            query.note(deed)
     roles = await read_roles(query, executions)
     return executions_result(account, executions, scope, query.notes, query.desk.clock(), skip, roles)
 

@@ -23,6 +23,7 @@ _APPROVALS = {
     Approval.PAGE: "the person's, on a page in their browser, or at a terminal ({approve})",
     Approval.PAGE_PIN: "the person's, with their PIN",
 }
+_ADVISED = "automation advise: nothing is ever sent to this account; proposed, it becomes a plan to place by hand"
 _SIGNS = {"passed": "pass", "not applicable": "n/a"}
 
 
@@ -50,6 +51,7 @@ class PreviewResult(ReadResult):
     risk_is_to_stop: bool = Field(description="To the stop_loss given; else over a distance that is set.")
     gain: float | None = Field(description="At the targets, where they are for all of it.")
     room_of_day: float | None = Field(description="What may still be lost today beside the stops of what is open.")
+    rules_of_funded_account: list[str] = Field(description="The room of each such rule once this was stopped out.")
     reference_price: float | None
     bid: float | None
     ask: float | None
@@ -68,32 +70,39 @@ class PreviewResult(ReadResult):
 @time_limit()
 async def preview_order(ctx: ToolContext, form: PreviewOrderForm) -> Annotated[CallToolResult, PreviewResult]:
     """What place_order would do, without doing it: what denies it, risk, position after, how many pass at most."""
-    from ct_mcp.guard.review import as_if_never_sent, largest_that_passes  # noqa: PLC0415  # the rules come with the first call
+    from ct_mcp.guard.review import as_if_never_sent, as_if_sent, largest_that_passes  # noqa: PLC0415  # the rules come late
 
     desk = desk_of(ctx)
     asks_for_size = form.quantity is None and form.risk is None
     asked = form.model_copy(update={"quantity": 1}) if asks_for_size else form
-    judged = await desk.preview(await asked.entry(desk, flatten_first=form.flatten_first))
+    found = await desk.preview(await asked.entry(desk, flatten_first=form.flatten_first))
+    judged = as_if_sent(found)
     if asks_for_size:  # how many may be bought has nothing to do with what was sent a moment ago
         judged = as_if_never_sent(judged)
     largest = largest_that_passes(judged)
     if asks_for_size and largest is not None:
         judged = largest.judged
-    return preview_result(judged, largest, details=form.details)
+    return preview_result(judged, largest, details=form.details, advised=found.policy != judged.policy)
 
 
-def preview_result(review: "Review", largest: "Largest | None", *, details: bool = False) -> CallToolResult:
-    """Make both halves of a review that changed nothing; what passed without a remark is told only in detail."""
+def preview_result(
+    review: "Review", largest: "Largest | None", *, details: bool = False, advised: bool = False
+) -> CallToolResult:
+    """Make both halves of a review that changed nothing; what passed without a remark is told only in detail.
+
+    ``advised`` says that nothing is ever sent to the account: what passes would be a plan.
+    """
     from ct_mcp.desk.approval import approval_of  # noqa: PLC0415  # late, as above
     from ct_mcp.desk.journal_writer import summary_of  # noqa: PLC0415
     from ct_mcp.guard.figures import OrderFigures, order_figures  # noqa: PLC0415
+    from ct_mcp.guard.firm_room import firm_facts  # noqa: PLC0415
 
     context = review.context
     figures = order_figures(review.effect, context, review.policy) or OrderFigures()
     approval = approval_of(review)
     structure = PreviewResult(
         read_at=iso(context.now) or "",
-        notes=list(context.unread),
+        notes=[*context.unread, *([_ADVISED] if advised else [])],
         would_pass=review.passes,
         summary=summary_of([review]),
         simulated=review.simulated,
@@ -103,6 +112,7 @@ def preview_result(review: "Review", largest: "Largest | None", *, details: bool
         risk_ticks=figures.risk_ticks or None,
         risk_is_to_stop=figures.has_stop,
         room_of_day=_room_of_day(review),
+        rules_of_funded_account=[str(fact) for fact in firm_facts(review.effect, context, review.policy)],
         quote_age_seconds=None if context.quote is None else age_seconds(context.quote.at, context.now),
         position_now=figures.position_now,
         position_after=figures.position_after,
@@ -178,6 +188,7 @@ def _preview_text(it: PreviewResult, figures: "OrderFigures", *, details: bool) 
             f"notional {money(it.notional)}, risk {money(it.risk)} over {it.risk_ticks or 'unknown'} ticks"
             f"{' to the stop' if it.risk_is_to_stop else ''}{_gain(it)} ({it.currency or 'currency unknown'})",
             "" if it.room_of_day is None else f"left of the day beside open stops: {money(it.room_of_day)}",
+            *it.rules_of_funded_account,
             f"market {format_price(it.reference_price)}, bid {format_price(it.bid)}, ask {format_price(it.ask)},"
             f" quote {aged(it.quote_age_seconds)}{_distance(it)}",
             f"position {contracts(it.position_now)} now, {contracts(it.position_after)} after; where open orders fill"

@@ -132,7 +132,7 @@ def test_nothing_widens_a_preset(faults: Faults, text: str, fault: str) -> None:
         (account('opposite_groups = [["ES"]]', ""), "expected lists of roots"),
         (account('news_file = "calendar.csv"', ""), "the whole path of a file"),
         (account("news_before_minutes = 1441", ""), "minutes from 0 to 1440"),
-        (account("profit_lok = 3", ""), "profit_lock"),
+        (account("profit_lick = 3", ""), "profit_lock"),
     ],
 )
 def test_what_makes_no_rule_is_refused(faults: Faults, text: str, fault: str) -> None:

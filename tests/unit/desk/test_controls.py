@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -39,6 +40,7 @@ def only_the_person(controls: Controls, sent: Entry, clock: ManualClock) -> dict
         "resume": controls.resume,
         "arm": lambda actor: controls.arm("Sim101", until, actor),
         "disarm": lambda actor: controls.disarm("Sim101", actor),
+        "tell_floor": lambda actor: controls.tell_floor("Sim101", Decimal(48_250), actor),
         "settle": lambda actor: controls.settle(sent, "it never filled", actor),
         "set_pin": lambda actor: controls.set_pin("4711", actor),
     }

@@ -1,0 +1,229 @@
+"""A funded account in conversation: its floor holds an order, its room is told; an account that is only advised on."""
+
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from ct_mcp.desk.controls import Actor
+from ct_mcp.desk.desk import Desk
+from ct_mcp.domain.approval import Ticket
+from ct_mcp.domain.instrument import Instrument
+from ct_mcp.domain.market import trading_day
+from ct_mcp.guard.firm_policy import (
+    Automation,
+    Drawdown,
+    DrawdownKind,
+    FirmRules,
+    NewsCalendar,
+    NewsEvent,
+    NewsRule,
+    Preset,
+    PresetFigure,
+    ScalingStep,
+)
+from ct_mcp.guard.policy import AccountPolicy, Limits, Policy
+from ct_mcp.simulator.accounts import SIM
+from ct_mcp.simulator.clock import ManualClock
+from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, SimOrderType
+from ct_mcp.simulator.simulator import SimulatorSettings
+from ct_mcp.store.journal import EntryKind
+from ct_mcp.store.sqlite import SqliteStore
+from tests.conftest import Person
+from tests.e2e.conftest import Assistant, World
+from tests.factories import place_order
+
+START = Decimal(100_000)
+FLOOR = Drawdown(DrawdownKind.END_OF_DAY, Decimal(2_000), START, START)
+
+
+def rules(clock: ManualClock) -> FirmRules:
+    today = trading_day(clock())
+    figure = PresetFigure("drawdown_amount", "2000", "https://example.com", today - timedelta(days=100))
+    news = NewsRule(
+        timedelta(minutes=2),
+        timedelta(minutes=2),
+        NewsCalendar(today, (NewsEvent(clock() + timedelta(hours=1), "FOMC"),)),
+    )
+    return FirmRules(
+        preset=Preset("some-100k", "Some 100K", (figure,)),
+        drawdown=FLOOR,
+        scaling=(ScalingStep(Decimal(0), Decimal(1)),),
+        no_opposite=True,
+        profit_lock=Decimal(900),
+        news=news,
+        best_day_percent=Decimal(50),
+    )
+
+
+@pytest.fixture
+def settings() -> SimulatorSettings:
+    """An account that has not traded yet."""
+    return SimulatorSettings(accounts=(replace(SIM, cash=float(START)),))
+
+
+@pytest.fixture
+def automation() -> Automation:
+    """What may be sent; tests of advice override it."""
+    return Automation.PROPOSE
+
+
+@pytest.fixture
+def policy(clock: ManualClock, automation: Automation) -> Policy:
+    """A funded account of 100,000 beside one without rules."""
+    limits, advises = replace(Limits(), max_day_loss=Decimal(5_000)), automation is Automation.ADVISE
+    return Policy(
+        limits=limits, accounts={"Sim101": AccountPolicy(automation=automation, firm=None if advises else rules(clock))}
+    )
+
+
+async def test_the_floor_holds_an_order_and_its_room_is_told_everywhere(
+    assistant: Assistant, desk: Desk, world: World, person: Person
+) -> None:
+    told = await assistant.call("get_account", account="Sim101")
+    lines = told.structure["rules_of_funded_account"]
+    assert lines[0].startswith("held: preset some-100k of ")
+    assert "OLD: looked up 100 days ago" in lines[0]
+    assert "Drawdown floor 2,000.00 (above 98,000.00, end_of_day; 2,000.00 beside the stops of what is open)" in lines
+    assert all(line in told.text for line in lines)
+    assert any(line.startswith("Contracts 1 left (of 1 minis") for line in lines)
+    assert any(line.startswith("News FOMC at ") for line in lines)
+    assert any(line.startswith("Best day no share") for line in lines)
+
+    order: dict[str, Any] = {"quantity": 5, "stop_loss": "20 points"}
+    preview = await assistant.call("preview_order", account="Sim101", instrument="MES", action="BUY", **_market(order))
+    assert preview.structure["would_pass"], preview.text
+    assert "Floor 1,500.00 (left above 98,000.00 once this and all that is open was stopped out)" in preview.text
+
+    await desk.controls.tell_floor("Sim101", Decimal(99_600), Actor.TERMINAL)
+    denied = await assistant.buys(**order)
+    assert denied.status == "denied"
+    assert "DRAWDOWN_FLOOR_REACHED: equity=100000, floor=99600 (end_of_day)" in denied.reasons_text
+    assert world.writes() == 0
+
+    bought = await assistant.buys(3, stop_loss="20 points")
+    assert bought.status == "filled", bought.text
+    assert "Floor 100.00" in person.asked[-1]
+    assert "preset some-100k of " in person.asked[-1]
+
+    world.later()
+    left = await assistant.call("flatten", account="Sim101")
+    assert left.status == "flat", "no rule of a firm holds an exit back"
+
+
+def by_hand(world: World) -> None:
+    """Let somebody buy one MES in NinjaTrader itself."""
+    account, contract = world.sim.exchange.accounts["Sim101"], world.sim.market.front("MES", world.clock())
+    terms = OrderTerms(contract, Action.BUY, 1, SimOrderType.MARKET)
+    world.sim.exchange.submit(account, terms, OrderLabels(), world.clock())
+
+
+def _market(order: dict[str, Any]) -> dict[str, Any]:
+    return {"order_type": "MARKET", **order}
+
+
+async def test_balances_are_on_record_once_anybody_has_looked(
+    assistant: Assistant, store: SqliteStore, world: World
+) -> None:
+    await assistant.call("get_accounts")
+    (day,) = (await store.balance_record("Sim101")).days
+    assert (day.opening, day.balance, day.is_flat) == (START, START, True)
+    world.later(60)
+    await assistant.call("get_account", account="Sim101")
+    (again,) = (await store.balance_record("Sim101")).days
+    assert again.last_at > day.last_at
+
+
+class TestAdvice:
+    """An account that nothing is ever sent to."""
+
+    @pytest.fixture
+    def automation(self) -> Automation:
+        return Automation.ADVISE
+
+    async def test_a_proposal_becomes_a_plan_and_what_is_done_by_hand_is_held_against_it(
+        self, assistant: Assistant, store: SqliteStore, world: World, person: Person
+    ) -> None:
+        status = await assistant.call("get_status")
+        assert "Sim101" not in status.structure["tradable_accounts"]
+        details = await assistant.call("get_status", details=True)
+        assert "automation=advise" in details.text
+        preview = await assistant.call("preview_order", account="Sim101", instrument="MES", action="BUY", **_market({}))
+        assert preview.structure["passes_at_most"] > 0
+        assert "automation advise: nothing is ever sent" in preview.text
+
+        plan = await assistant.buys(2, stop_loss="10 points", reason="trend day")
+        assert (plan.status, plan.sent, plan.is_error, plan.ticket_id) == ("needs_approval", False, False, None)
+        assert plan.summary == "PLAN, not sent: SIM  Sim101  BUY 2 MES 09-26 MARKET, stop 10 points"
+        assert "Risk 100.00" in plan.reasons_text
+        assert "places it in NinjaTrader by hand" in plan.next_step
+        (entry,) = [each for each in await store.entries(9) if each.kind is EntryKind.PROPOSED]
+        assert entry.detail["approval"] == "by hand"
+        assert entry.detail["orders"] == [{"instrument": "MES 09-26", "action": "BUY", "quantity": 2}]
+        assert (await store.open_tickets(world.clock())) == ()
+
+        world.later(5)
+        by_hand(world)
+        world.later(5)
+        done = await assistant.call("get_executions", account="Sim101")
+        assert f"1 of 2 as planned in {entry.own_id}" in done.text
+        again = await assistant.call("get_executions", account="Sim101")
+        assert "as planned in" not in again.text, "each is written down once"
+        deed = (await store.entries(1))[0]
+        assert (deed.kind, deed.own_id, deed.detail["filled"]) == (EntryKind.READ_BACK, entry.own_id, 1)
+        assert await store.story(str(entry.own_id)) == (entry, deed)
+        assert (world.writes(), person.asked) == (0, [])
+
+    @pytest.mark.parametrize(
+        ("tool", "more"),
+        [
+            ("flatten", {}),
+            ("close_position", {"instrument": "MES"}),
+            ("cancel_orders", {}),
+            ("reverse_position", {"instrument": "MES"}),
+            ("protect_position", {"instrument": "MES", "stop_loss": "10 points"}),
+        ],
+    )
+    async def test_nothing_is_sent_and_no_exit(
+        self, assistant: Assistant, world: World, tool: str, more: dict[str, str]
+    ) -> None:
+        by_hand(world)
+        world.later(5)
+        told = await assistant.call(tool, account="Sim101", **more)
+        assert told.sent is False, told.text
+        assert told.summary.startswith("PLAN, not sent: "), told.text
+        assert world.writes() == 0
+        assert world.net() == 1
+
+    async def test_a_rules_no_is_a_no_to_a_plan_as_well(self, assistant: Assistant, world: World) -> None:
+        denied = await assistant.buys(20)
+        assert denied.status == "denied"
+        assert "ADVISE" not in denied.reasons_text
+        assert world.writes() == 0
+
+    async def test_flattening_everything_leaves_it_alone_and_says_so(self, assistant: Assistant, world: World) -> None:
+        by_hand(world)
+        world.later(5)
+        told = await assistant.call("flatten_everything")
+        assert "Sim101 (ACCOUNT_ADVISE_ONLY" in told.text
+        assert world.net() == 1
+
+    async def test_a_ticket_of_before_is_not_sent(self, assistant: Assistant, desk: Desk, world: World) -> None:
+        """What was approved under other settings meets the rule at the send."""
+        propose = Desk(
+            desk.upstream,
+            desk.store,
+            replace(desk.policy, accounts={}),
+            clock=desk.clock,
+            pause=desk.pause,
+        )
+        ticket = await propose.propose(place_order(instrument=Instrument("MES", 2026, 9)))
+        assert isinstance(ticket, Ticket)
+        await desk.store.approve_ticket(ticket.ticket_id, "the person", desk.clock())
+        sent = await desk.commit(ticket.ticket_id)
+        assert sent.status == "denied"
+        assert "ACCOUNT_ADVISE_ONLY" in " ".join(sent.reasons)
+        assert world.writes() == 0
+        assert not (await assistant.call("get_orders", account="Sim101")).structure["orders"]
