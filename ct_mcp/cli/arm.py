@@ -22,9 +22,10 @@ from ct_mcp.desk.controls import Actor, Controls
 from ct_mcp.desk.desk import Desk
 from ct_mcp.domain.account import Account, AccountKind
 from ct_mcp.domain.approval import Approval
+from ct_mcp.domain.market import trading_day
 from ct_mcp.errors import ConfigError, NotFound
 from ct_mcp.guard.policy import Mode, Policy
-from ct_mcp.server.policy_text import limit_lines, narrower_lines
+from ct_mcp.server.policy_text import firm_lines_of, limit_lines, narrower_lines
 from ct_mcp.store.sqlite import SqliteStore
 from ct_mcp.text import command, count, local_and_utc, money, parse_span, sanitize
 
@@ -133,6 +134,9 @@ async def _show(account: Account, policy: Policy, store: SqliteStore, screen: Sc
         screen.detail(line)
     for line in narrower_lines(replace(policy, accounts={})):
         screen.detail(line)
+    only = {name: one for name, one in policy.accounts.items() if name == account.name}
+    for line in firm_lines_of(replace(policy, accounts=only), trading_day(utc_now())):
+        screen.detail(line, "person")
     await _show_obstacles(account, store, screen)
 
 

@@ -1,10 +1,12 @@
 """What this server may do, in words: mode, limits, approvals, and which tools are not listed. It holds no secret."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields
+from datetime import date
 from decimal import Decimal
 
 from ct_mcp.domain.approval import Approval
+from ct_mcp.guard.firm_policy import Automation
 from ct_mcp.guard.policy import FlatBy, Limits, Mode, Policy
 from ct_mcp.server.format import join_lines, sanitize_name
 from ct_mcp.text import command, money, span
@@ -29,8 +31,8 @@ _NO_CHARTS = "not part of this version"
 # Mode, limits and approvals
 
 
-def policy_text(policy: Policy) -> str:
-    """Write the whole policy as one page of Markdown."""
+def policy_text(policy: Policy, today: Callable[[], date]) -> str:
+    """Write the whole policy as one page of Markdown; ``today`` tells how old a preset is."""
     named = ", ".join(sanitize_name(name) for name in policy.accounts) or "none"
     return join_lines(
         (
@@ -39,7 +41,10 @@ def policy_text(policy: Policy) -> str:
             f"## Mode\n{MODES[policy.mode]}",
             f"accounts named in the settings: {named}" if policy.mode is Mode.LIVE else "",
             "## Limits of every account (beneath every approval; what only reduces is not held back by value)",
-            *(f"- {line}" for line in (*limit_lines(policy.limits), *narrower_lines(policy))),
+            *(
+                f"- {line}"
+                for line in (*limit_lines(policy.limits), *narrower_lines(policy), *_firm_lines(policy, today))
+            ),
             "## Approval",
             *(f"- {what}: {approval} ({_channel(approval)})" for what, approval in approvals(policy)),
             f"- a proposal expires after {span(policy.ticket_seconds)}; one call waits at most"
@@ -62,6 +67,25 @@ def narrower_lines(policy: Policy) -> list[str]:
     accounts = [(f"account {sanitize_name(name)}", account.limits) for name, account in policy.accounts.items()]
     roots = [(f"instrument {root}", limits) for root, limits in policy.instruments.items()]
     return [f"{what}: {_limits(limits)}" for what, limits in (*accounts, *roots) if limits]
+
+
+def firm_lines_of(policy: Policy, today: date) -> list[str]:
+    """Say of each account with rules of its firm whose they are, and where nothing is ever sent."""
+    lines = []
+    for name, account in policy.accounts.items():
+        preset = account.firm.preset.label(today) if account.firm and account.firm.preset else ""
+        own = "rules of a funded account" if account.firm and not preset else ""
+        advised = "automation advise: nothing is ever sent, proposals become plans"
+        words = filter(None, (preset, own, advised if account.automation is Automation.ADVISE else ""))
+        if said := "; ".join(words):
+            lines.append(f"account {sanitize_name(name)}: {said}")
+    return lines
+
+
+def _firm_lines(policy: Policy, today: Callable[[], date]) -> list[str]:
+    """The day is asked for only where an account has such rules: it takes the desk, which nothing else here does."""
+    named = any(one.firm or one.automation is Automation.ADVISE for one in policy.accounts.values())
+    return firm_lines_of(policy, today()) if named else []
 
 
 def approvals(policy: Policy) -> list[tuple[str, Approval]]:

@@ -10,6 +10,7 @@ from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from mcp.server.mcpserver.resources import FunctionResource
 from mcp_types import CallToolResult
 
+from ct_mcp.domain.market import trading_day
 from ct_mcp.errors import BadRequest, CtMcpError, NotFound
 from ct_mcp.server.context import ServerContext
 from ct_mcp.server.policy_text import policy_text
@@ -66,7 +67,7 @@ class ResourceReader:
     async def policy(self) -> str:
         """What this server may do: mode, limits, approvals."""
         self._context.refuse_with_faults()
-        return policy_text(self._context.policy)
+        return policy_text(self._context.policy, lambda: trading_day(self._context.desk.clock()))
 
     async def quotes(self, instrument: str) -> str:
         """One instrument: bid, ask, last, change, age of the quote, tick and point value."""

@@ -84,6 +84,8 @@ async def test_the_floor_holds_an_order_and_its_room_is_told_everywhere(
 ) -> None:
     told = await assistant.call("get_account", account="Sim101")
     lines = told.structure["rules_of_funded_account"]
+    status = await assistant.call("get_status")
+    assert any("account Sim101: preset some-100k of" in note and "OLD" in note for note in status.structure["notes"])
     assert lines[0].startswith("held: preset some-100k of ")
     assert "OLD: looked up 100 days ago" in lines[0]
     assert "Drawdown floor 2,000.00 (above 98,000.00, end_of_day; 2,000.00 beside the stops of what is open)" in lines
@@ -148,6 +150,9 @@ class TestAdvice:
     ) -> None:
         status = await assistant.call("get_status")
         assert "Sim101" not in status.structure["tradable_accounts"]
+        said = "account Sim101: automation advise: nothing is ever sent, proposals become plans"
+        assert said in status.structure["notes"]
+        assert said in status.text
         details = await assistant.call("get_status", details=True)
         assert "automation=advise" in details.text
         preview = await assistant.call("preview_order", account="Sim101", instrument="MES", action="BUY", **_market({}))

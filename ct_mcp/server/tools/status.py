@@ -12,7 +12,7 @@ from pydantic import Field
 
 from ct_mcp.crosstrade.rate_limit import Allowance
 from ct_mcp.domain.approval import Halt, Ticket
-from ct_mcp.domain.market import CLOCK_PROBES
+from ct_mcp.domain.market import CLOCK_PROBES, trading_day
 from ct_mcp.errors import CtMcpError, Unavailable
 from ct_mcp.guard.policy import Policy
 from ct_mcp.live.cache import LinkState
@@ -32,7 +32,7 @@ from ct_mcp.server.format import (
     tool_result,
 )
 from ct_mcp.server.links import Link, broker_links, clock_link, next_step, upstream_links
-from ct_mcp.server.policy_text import MODES, approvals, limit_lines, narrower_lines, unavailable_toolsets
+from ct_mcp.server.policy_text import MODES, approvals, firm_lines_of, limit_lines, narrower_lines, unavailable_toolsets
 from ct_mcp.server.protection_text import OpenPositions, read_open_positions, unprotected_line
 from ct_mcp.server.queries import Query, TradingStatus, read_accounts, time_limit
 from ct_mcp.server.tools.forms import Details
@@ -156,7 +156,12 @@ async def get_status(ctx: ToolContext, details: Details = False) -> Annotated[Ca
         allowance=await query.attempt("the request budget", query.upstream.allowance()),
         unavailable_toolsets=unavailable_toolsets(context.toolsets, context.policy.mode),
         held=held,
-        notes=[*context.notes, *query.notes, *_pace_notes(query)],
+        notes=[
+            *context.notes,
+            *query.notes,
+            *_pace_notes(query),
+            *firm_lines_of(context.policy, trading_day(query.desk.clock())),
+        ],
     )
     return status_result(report, query.desk.clock(), details=details)
 

@@ -136,7 +136,7 @@ def test_a_stop_that_is_moved_away_is_reckoned_where_it_would_stand(codes: Codes
 
 
 def test_an_entry_that_is_changed_counts_once_and_with_the_stop_it_is_owed(codes: Codes) -> None:
-    entry = replace(with_stop("9"), limit_price=Decimal(6390))
+    entry = replace(place_order(limit="6390"), bracket=with_stop("9").bracket)
     book = context(account=worth(48_500), orders=(order(),), entries={"1": entry})
     moved = ChangeOrder(SIM101, "1", limit_price=Decimal(6391))
     assert codes(review(moved, book, firm(drawdown=FLOOR))) == set()

@@ -1,16 +1,18 @@
 """What mode and toolsets allow is listed, what they do not is not, and somebody says why."""
 
 import logging
+from datetime import date
 from typing import Any
 
 import pytest
 from mcp import Client
 
 from ct_mcp.desk.desk import Desk
-from ct_mcp.guard.policy import Mode, Policy
+from ct_mcp.guard.firm_policy import Automation, FirmRules, Preset, PresetFigure
+from ct_mcp.guard.policy import AccountPolicy, Mode, Policy
 from ct_mcp.server.app import READ_TOOLS, STRATEGY_READ_TOOLS, STRATEGY_TRADE_TOOLS, TRADE_TOOLS, build_server
 from ct_mcp.server.context import ServerContext
-from ct_mcp.server.policy_text import unavailable_toolsets
+from ct_mcp.server.policy_text import policy_text, unavailable_toolsets
 from tests.unit.server.conftest import text_of
 
 LEFT_OUT = "not listed, because the operator left it out of the toolsets"
@@ -101,3 +103,25 @@ async def test_the_status_says_the_same_in_both_halves(desk: Desk, chosen: str) 
     off = OFF[chosen, Mode.SIM]
     assert told.structured_content["toolsets_off"] == off
     assert f"toolsets off: {'; '.join(off)}" in text_of(told)
+
+
+def test_the_rules_of_a_funded_account_are_named_with_their_date_and_what_is_never_sent() -> None:
+    figure = PresetFigure("drawdown_amount", "2000", "https://example.com", date(2026, 10, 4))
+    accounts = {
+        "EVAL-1": AccountPolicy(automation=Automation.ADVISE, firm=FirmRules(Preset("some-50k", "Some", (figure,)))),
+        "EVAL-2": AccountPolicy(firm=FirmRules(require_stop=True)),
+        "EVAL-3": AccountPolicy(),
+    }
+    told = policy_text(Policy(accounts=accounts), lambda: date(2027, 1, 3))
+    old = "OLD: looked up 91 days ago, compare it with the firm's own page"
+    advised = "automation advise: nothing is ever sent, proposals become plans"
+    assert f"- account EVAL-1: preset some-50k of 2026-10-04, {old}; {advised}" in told
+    assert "- account EVAL-2: rules of a funded account" in told
+    assert "EVAL-3:" not in told
+
+
+def test_the_day_is_not_asked_for_where_no_account_needs_it() -> None:
+    def nobody() -> date:
+        raise AssertionError
+
+    assert "## Mode" in policy_text(Policy(), nobody)
