@@ -18,7 +18,7 @@ from ct_mcp.desk.approval_request import item_of
 from ct_mcp.desk.journal_writer import summary_of
 from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.desk.ports import Store
-from ct_mcp.domain.commands import PlaceOrder
+from ct_mcp.domain.commands import PlaceOrder, fingerprint_all
 from ct_mcp.domain.order import Execution
 from ct_mcp.errors import StoreFailed
 from ct_mcp.guard.firm_policy import Automation
@@ -57,8 +57,24 @@ class Plans:
         Raises:
             StoreFailed: It could not be written.
         """
-        plan_id, summary = f"{_MARK}{token_hex(8)}", f"PLAN, not sent: {summary_of(reviews)}"
+        summary = f"PLAN, not sent: {summary_of(reviews)}"
         lines = [line for review in reviews for line in item_of(review).lines]
+        plan_id = await self._kept_before(reviews) or await self._keep(summary, lines, reviews, reason)
+        simulated = all(review.simulated for review in reviews)
+        findings = tuple(dict.fromkeys(finding for review in reviews for finding in review.findings_to_answer))
+        told = (f"plan {plan_id}", *lines)
+        return Outcome(Status.NEEDS_APPROVAL, summary, simulated, reasons=told, findings=findings, next_step=_NEXT)
+
+    async def _kept_before(self, reviews: Sequence[Review]) -> str | None:
+        """Give the plan of the same call a moment ago: whoever repeats it has not made another."""
+        since = self._clock() - timedelta(seconds=self._policy.ticket_seconds)
+        entries = await self._store.entries(_MOST_ENTRIES, reviews[0].account)
+        wish = _wish(reviews)
+        same = (each for each in entries if _is_plan(each) and each.detail.get("wish") == wish)
+        return next((each.own_id for each in same if each.at > since), None)
+
+    async def _keep(self, summary: str, lines: Sequence[str], reviews: Sequence[Review], reason: str) -> str:
+        plan_id = f"{_MARK}{token_hex(8)}"
         entry = NewEntry(
             EntryKind.PROPOSED,
             summary,
@@ -66,13 +82,15 @@ class Plans:
             ticket_id=plan_id,
             own_id=plan_id,
             reason=one_line(reason),
-            detail={"approval": "by hand", "plan": lines, "orders": [_order(order) for order in _orders_of(reviews)]},
+            detail={
+                "approval": "by hand",
+                "plan": list(lines),
+                "orders": [_order(order) for order in _orders_of(reviews)],
+                "wish": _wish(reviews),
+            },
         )
         await self._store.append(entry, self._clock())
-        simulated = all(review.simulated for review in reviews)
-        findings = tuple(dict.fromkeys(finding for review in reviews for finding in review.findings_to_answer))
-        told = (f"plan {plan_id}", *lines)
-        return Outcome(Status.NEEDS_APPROVAL, summary, simulated, reasons=told, findings=findings, next_step=_NEXT)
+        return plan_id
 
     async def follow(self, account: str, executions: Sequence[Execution]) -> tuple[str, ...]:
         """Write down which executions carry out which plan, each once, and say so; nothing where none is advised on."""
@@ -146,6 +164,10 @@ class _Plan:
 _CLOCKS_DIFFER = timedelta(seconds=15)
 
 
+def _wish(reviews: Sequence[Review]) -> str:
+    return fingerprint_all([review.command for review in reviews])
+
+
 def _orders_of(reviews: Sequence[Review]) -> list[PlaceOrder]:
     return [order for review in reviews for order in (review.effect.order,) if order is not None]
 
@@ -155,7 +177,11 @@ def _order(order: PlaceOrder) -> dict[str, object]:
 
 
 def _is_of_a_plan(entry: Entry, now: datetime) -> bool:
-    return (entry.own_id or "").startswith(_MARK) and now - entry.at <= _FOLLOWED_FOR
+    return _is_plan(entry) and now - entry.at <= _FOLLOWED_FOR
+
+
+def _is_plan(entry: Entry) -> bool:
+    return (entry.own_id or "").startswith(_MARK)
 
 
 def _plans_of(entries: Sequence[Entry]) -> list[_Plan]:

@@ -117,6 +117,6 @@ def _unwatched(
     return None if nothing_happened else (last.last_at, at)
 
 
-def after_telling(day: AccountDay) -> AccountDay:
+def after_telling(day: AccountDay, at: datetime) -> AccountDay:
     """Give a day as it counts once the person has told the floor: what was before is in what they told."""
-    return replace(day, highest=None, unwatched=None)
+    return replace(day, last_at=min(day.last_at, at), highest=None, unwatched=None)

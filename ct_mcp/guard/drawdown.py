@@ -14,7 +14,7 @@ from decimal import Decimal
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from ct_mcp.domain.balances import AccountDay, BalanceRecord, ToldFloor
+from ct_mcp.domain.balances import WATCHED_WITHIN, AccountDay, BalanceRecord, ToldFloor
 from ct_mcp.domain.market import trading_day
 from ct_mcp.guard.firm_policy import Drawdown, DrawdownKind
 from ct_mcp.text import format_price, utc_minute
@@ -50,7 +50,7 @@ def floor_of(drawdown: Drawdown, record: BalanceRecord, equity: Decimal, now: da
         if floor >= drawdown.locks_at:
             return Floor(floor)
     unseen = _unwatched(days, told) if drawdown.kind is DrawdownKind.INTRADAY else _days_missed(days, told, now)
-    unknown = _without_beginning(drawdown, days, told) or "; ".join(unseen)
+    unknown = _without_beginning(drawdown, days, told) or _ahead(days, now) or "; ".join(unseen)
     return Floor(floor, unknown, tuple(_quiet_gaps(days)))
 
 
@@ -71,6 +71,12 @@ def _without_beginning(drawdown: Drawdown, days: tuple[AccountDay, ...], told: T
         return ""
     began = f"before {utc_minute(days[0].first_at)}" if days else "of this account"
     return f"the peak {began} is not on record"
+
+
+def _ahead(days: tuple[AccountDay, ...], now: datetime) -> str:
+    """Say so where a clock that was ahead has written figures: nothing is noted until that time has come."""
+    is_ahead = bool(days) and days[-1].last_at - now > WATCHED_WITHIN
+    return f"a clock was set back: the record goes on from {utc_minute(days[-1].last_at)}" if is_ahead else ""
 
 
 def _unwatched(days: tuple[AccountDay, ...], told: ToldFloor | None) -> Iterator[str]:

@@ -20,6 +20,7 @@ _DAYS = f"""
 SELECT {_COLUMNS} FROM account_days WHERE service = our_service() AND account = ? ORDER BY day DESC LIMIT ?
 """  # noqa: S608
 _KEEP_DAY = "INSERT OR REPLACE INTO account_days VALUES (our_service(), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_FORGET_LATER = "DELETE FROM account_days WHERE service = our_service() AND account = ? AND day > ?"
 _FIND_TOLD = "SELECT floor, at, by FROM told_floors WHERE service = our_service() AND account = ?"
 _TELL = "INSERT OR REPLACE INTO told_floors VALUES (our_service(), ?, ?, ?, ?)"
 
@@ -53,9 +54,12 @@ def tell_floor(connection: Connection, account: str, told: ToldFloor) -> None:
     )
     append(connection, entry, told.at)
     connection.execute(_TELL, (account, f"{told.amount:f}", time_to_text(told.at), told.by))
+    today = trading_day(told.at)
+    # What a clock that was ahead has written would keep everything from being noted until its day comes.
+    connection.execute(_FORGET_LATER, (account, today.isoformat()))
     for day in _days(connection, account, 1):
-        if day.day == trading_day(told.at):
-            _keep(connection, account, after_telling(day))
+        if day.day == today:
+            _keep(connection, account, after_telling(day, told.at))
 
 
 def _days(connection: Connection, account: str, most: int) -> list[AccountDay]:

@@ -80,11 +80,22 @@ async def test_a_plan_that_is_done_in_parts_is_followed_to_its_end(plans: Plans)
     )
 
 
+async def test_the_same_call_again_within_a_moment_is_the_same_plan(
+    plans: Plans, store: SqliteStore, clock: ManualClock
+) -> None:
+    first = await plan(plans)
+    assert await plan(plans) == first
+    assert len(await store.entries(9)) == 1
+    assert await plan(plans, 1) != first
+    clock.advance(91)
+    assert await plan(plans) != first
+
+
 async def test_of_two_plans_the_older_is_done_first(plans: Plans, clock: ManualClock) -> None:
     first = await plan(plans, 1)
-    clock.advance(10)
+    clock.advance(91)
     second = await plan(plans, 1)
-    told = await plans.follow(SIM101, [fill(), fill("x2")])
+    told = await plans.follow(SIM101, [fill(), fill("x2", at=NOW + timedelta(minutes=2))])
     assert [each.rpartition(" ")[2] for each in told] == [first, second]
 
 

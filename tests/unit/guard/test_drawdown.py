@@ -195,3 +195,25 @@ def test_the_last_balance_is_that_of_the_end_only_in_the_hour_before_the_roll(ho
     )
     unknown = floor_of(plan(), record, money(50_100), at + timedelta(days=1)).unknown
     assert bool(unknown) is (hour == 15)
+
+
+@given(
+    kind=st.sampled_from(DrawdownKind),
+    ends=st.lists(st.integers(40_000, 60_000), min_size=1, max_size=8),
+    lock=st.sampled_from([50_000, 51_000, None]),
+)
+def test_the_floor_never_falls(kind: DrawdownKind, ends: list[int], lock: int | None) -> None:
+    floors, rows, opening = [], list[AccountDay](), 50_000
+    for number, end in enumerate(ends):
+        day = date(2026, 8, 31) + timedelta(days=number)
+        rows.append(a_day(day, opening, end, highest=money(max(opening, end))))
+        floors.append(floor_of(plan(kind, lock), BalanceRecord(tuple(rows)), money(end), rows[-1].last_at).amount)
+        opening = end
+    assert floors == sorted(floors)
+    assert floors[0] >= 48_000
+
+
+def test_what_a_clock_that_was_ahead_has_written_is_no_known_peak() -> None:
+    record = days((MONDAY, 50_000, 50_000), (MONDAY + timedelta(days=1), 50_000, 50_000))
+    unknown = floor_of(plan(), record, money(50_000), NOW).unknown
+    assert unknown == "a clock was set back: the record goes on from 2026-11-24 15:00 UTC"

@@ -53,6 +53,18 @@ async def test_a_floor_is_told_journalled_and_forgets_what_was_seen_before(store
     assert (await store.entries(1))[0].detail["before"] == "48250.50"
 
 
+async def test_telling_the_floor_forgets_what_a_clock_that_was_ahead_has_written(
+    store: SqliteStore, now: datetime
+) -> None:
+    await store.note_figures([read(now + HOUR, "50000"), read(now + 48 * HOUR, "51000")])
+    await store.note_figures([read(now, "50100")])
+    assert len((await store.balance_record("EVAL-1")).days) == 2
+    await Controls(store, lambda: now).tell_floor("EVAL-1", Decimal(48_250), Actor.TERMINAL)
+    await store.note_figures([read(now + HOUR / 60, "50100")])
+    (day,) = (await store.balance_record("EVAL-1")).days
+    assert (day.last_at, day.balance) == (now + HOUR / 60, Decimal(50_100))
+
+
 async def test_the_assistant_tells_no_floor(store: SqliteStore, now: datetime) -> None:
     with pytest.raises(PermissionError):
         await Controls(store, lambda: now).tell_floor("EVAL-1", Decimal(1), Actor.ASSISTANT)
