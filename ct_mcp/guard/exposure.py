@@ -148,5 +148,6 @@ def all_at_worst(context: RiskContext) -> list[tuple[Instrument, WorstCase | Non
     """Give every instrument in which anything is held, working or of unknown outcome, with its worst case."""
     known = {each.instrument for each in context.positions or ()}
     known |= {each.instrument for each in context.orders or ()} | {each.instrument for each in context.pending}
-    books = ((each, Book.of(each, context)) for each in sorted(known))
+    in_order = sorted(known, key=lambda each: (each.root, each.year, each.month))  # what is no future has no order
+    books = ((each, Book.of(each, context)) for each in in_order)
     return [(each, None if book is None else book.worst) for each, book in books]

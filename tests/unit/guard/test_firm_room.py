@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from ct_mcp.domain.balances import AccountDay, BalanceRecord
+from ct_mcp.domain.instrument import OtherInstrument
 from ct_mcp.domain.market import trading_day
 from ct_mcp.guard.effect import effect_of
 from ct_mcp.guard.firm_policy import Automation, NewsCalendar, NewsEvent, NewsRule, Preset, PresetFigure, ScalingStep
 from ct_mcp.guard.firm_room import firm_facts, firm_lines
-from tests.factories import NOW, account, context, order, place_order, position, stop_order
+from ct_mcp.guard.review import review
+from tests.factories import MES, NOW, account, context, order, place_order, position, stop_order
 from tests.unit.guard.test_rules_firm import FLOOR, STEPS, firm, with_stop, worth
 
 TODAY = trading_day(NOW)
@@ -72,6 +74,14 @@ def test_beside_an_order_its_own_stop_out_is_taken_off() -> None:
 def test_contracts_of_the_step_are_counted_down(book: Any, left: str) -> None:
     (line,) = lines(book, scaling=STEPS)
     assert line == f"Contracts {left} (of 3 minis, by the balance at the end of the last day, 51600)"
+
+
+def test_what_is_no_future_is_counted_beside_futures() -> None:
+    shares = replace(position(100), instrument=OtherInstrument("AAPL"))
+    book = context(account=worth(51_600), positions=(shares, position(1), position(1, MES)))
+    assert lines(book, scaling=STEPS)[0].startswith("Contracts 0 left")
+    found = review(place_order(), book, firm(no_opposite=True))
+    assert found.passes
 
 
 def test_the_limit_over_the_account_is_counted_down_as_well() -> None:
