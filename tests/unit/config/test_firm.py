@@ -1,6 +1,7 @@
 """The rules of funded accounts in the settings: presets, what narrows them, and what is refused."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -138,6 +139,29 @@ def test_nothing_widens_a_preset(faults: Faults, text: str, fault: str) -> None:
 def test_what_makes_no_rule_is_refused(faults: Faults, text: str, fault: str) -> None:
     (line,) = faults(text)
     assert fault in line
+
+
+@pytest.mark.parametrize(
+    ("own", "is_looser"),
+    [
+        ("{ balance = 50000, minis = 1 }, { balance = 52000, minis = 3 }", False),
+        ("{ balance = 50000, minis = 2 }", False),
+        ("{ balance = 50000, minis = 2 }, { balance = 51000, minis = 3 }", True),
+        ("{ balance = 0, minis = 3 }", True),
+    ],
+)
+def test_own_steps_give_at_no_balance_more_than_those_of_a_preset(
+    read: Loader, faults: Faults, monkeypatch: pytest.MonkeyPatch, own: str, is_looser: bool
+) -> None:
+    steps = (ScalingStep(Decimal(50_000), Decimal(2)), ScalingStep(Decimal(51_500), Decimal(3)))
+    generic = load_preset("generic-50k")
+    scaled = replace(generic, rules={**generic.rules, "scaling": steps})
+    monkeypatch.setattr("ct_mcp.config.firm.load_preset", lambda _: scaled)
+    text = account(f"scaling = [{own}]", "generic-50k")
+    if is_looser:
+        assert "nothing looser than generic-50k has it, 2 from 50000; 3 from 51500" in faults(text)[0]
+    else:
+        assert len(rules_of(read(text)).scaling) == own.count("minis")
 
 
 def test_rules_may_stand_alone(read: Loader) -> None:

@@ -149,6 +149,22 @@ def test_equity_and_book_must_be_known(codes: Codes, known: dict[str, Any]) -> N
     assert "DRAWDOWN_FLOOR_UNKNOWN" in codes(review(with_stop("1"), book, firm(drawdown=FLOOR)))
 
 
+@pytest.mark.parametrize(
+    ("balances", "code"),
+    [
+        (Balances(cash_value=Decimal(48_700), unrealized_pnl=Decimal(-200)), None),
+        (Balances(cash_value=Decimal(48_650), unrealized_pnl=Decimal(-200)), "DRAWDOWN_FLOOR_REACHED"),
+        (Balances(cash_value=Decimal(60_000)), "DRAWDOWN_FLOOR_UNKNOWN"),
+        (Balances(net_liquidation=Decimal("NaN")), "DRAWDOWN_FLOOR_UNKNOWN"),
+    ],
+)
+def test_equity_is_cash_and_what_is_open_where_it_is_not_reported(balances: Balances, code: str | None) -> None:
+    known = replace(balances, realized_pnl=Decimal(0), unrealized_pnl=balances.unrealized_pnl)
+    found = review(with_stop("9"), context(account=account(balances=known)), firm(drawdown=FLOOR))
+    denied = {denial.code for denial in found.denials} - {"DAY_PNL_UNKNOWN"}
+    assert denied == (set() if code is None else {code})
+
+
 def test_a_peak_that_nobody_knows_is_a_no_with_the_words_how_to_tell_it(codes: Codes) -> None:
     trails = replace(FLOOR, kind=DrawdownKind.END_OF_DAY)
     found = review(with_stop("1"), context(account=worth(60_000)), firm(drawdown=trails))
