@@ -33,6 +33,7 @@ ASKS_FOR_A_COMMAND = {
     "ct_mcp/desk/dispatch.py",
     "ct_mcp/desk/exit_tickets.py",
     "ct_mcp/desk/together.py",
+    "ct_mcp/desk/watch_tickets.py",
     "ct_mcp/guard/effect_model.py",
     "ct_mcp/guard/effect_orders.py",
     "ct_mcp/guard/rule.py",
@@ -40,6 +41,7 @@ ASKS_FOR_A_COMMAND = {
     "ct_mcp/guard/rules/limits.py",
     "ct_mcp/guard/rules/order.py",
     "ct_mcp/guard/rules/position.py",
+    "ct_mcp/guard/rules/watch.py",
     "ct_mcp/store/duties.py",
     "ct_mcp/store/ticket_codec.py",
     "ct_mcp/web/ticket_view.py",
@@ -79,6 +81,7 @@ READS_BY_PATTERN = {
     "ct_mcp/guard/rules/order.py",
     "ct_mcp/server/references.py",
     "ct_mcp/server/tools/exit_levels.py",
+    "ct_mcp/server/tools/watch_words.py",
     "ct_mcp/text.py",
 }
 # Under these names we keep what is said to somebody.

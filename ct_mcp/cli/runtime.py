@@ -110,10 +110,17 @@ class Runtime:
             self.live.unfollow()
 
     async def owes_exits(self) -> bool:
-        """Say whether an entry may still fill, or has exits that stand; looks only where there is a state file."""
+        """Say whether an entry may still fill, has exits that stand, or something is to be watched.
+
+        Looks only where there is a state file, and at the clock.
+        """
+        from ct_mcp.guard.flat_by import flat_by_is_near
         from ct_mcp.store.sqlite import FILE_NAME
 
-        return (self.settings.state_dir / FILE_NAME).exists() and bool(await self.store.duties())
+        if flat_by_is_near(self.settings.policy, utc_now()):
+            return True
+        is_there = (self.settings.state_dir / FILE_NAME).exists()
+        return is_there and bool(await self.store.duties() or await self.store.watches())
 
     @cached_property
     def store(self) -> "SqliteStore":

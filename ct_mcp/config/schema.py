@@ -112,6 +112,14 @@ class ProtectionTable(Table):
     if_unprotected: IfUnprotectedWord | None = None
 
 
+class WatchesTable(Table):
+    """``[watches]``: what goes on without the assistant."""
+
+    most: Annotated[int, Field(ge=0, le=20), _expecting("a whole number from 0 to 20")] | None = None
+    flat_by_acts: Switch | None = None
+    warn_minutes: Annotated[int, Field(ge=0, le=120), _expecting("a whole number from 0 to 120")] | None = None
+
+
 class LimitsTable(Table):
     """``[limits]``, and the limits of one account or one root."""
 
@@ -179,6 +187,7 @@ class SettingsFile(Table):
     fresh: FreshTable = FreshTable.model_construct()
     approval: ApprovalTable = ApprovalTable.model_construct()
     protection: ProtectionTable = ProtectionTable.model_construct()
+    watches: WatchesTable = WatchesTable.model_construct()
     limits: LimitsTable = LimitsTable.model_construct()
     accounts: dict[str, AccountTable] = {}
     instruments: dict[str, InstrumentTable] = {}

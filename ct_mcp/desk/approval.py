@@ -27,7 +27,7 @@ from ct_mcp.domain.approval import (
 from ct_mcp.domain.commands import KINDS, ClosePosition, describe, fingerprint_all
 from ct_mcp.errors import NeedsRoom, NotConfirmed, TicketSpent
 from ct_mcp.guard.denial import OF_THE_CALL, OF_THE_MOMENT, DenialCode
-from ct_mcp.guard.effect import is_cancel, leaves_whole_position
+from ct_mcp.guard.effect import is_cancel, leaves_whole_position, sets_a_watch
 from ct_mcp.guard.effect_model import RiskDirection
 from ct_mcp.guard.exposure import goes_towards_flat
 from ct_mcp.guard.review import Review, largest_that_passes
@@ -85,7 +85,7 @@ def _item(review: Review, filled: Sequence[str]) -> ApprovalItem:
 
 def approval_of(review: Review) -> Approval:
     """The channel that the policy asks for, by what the command does to the risk and not by its verb."""
-    reduces = review.effect.only_reduces
+    reduces = review.effect.only_reduces and not sets_a_watch(review.command)
     if reduces and is_cancel(review.command):
         return Approval.NONE
     return review.policy.approval_for(review.account, review.context.kind, leaves=bool(reduces))
@@ -121,8 +121,12 @@ def still_approved(review: Review, ticket: Ticket, number: int) -> Review:
     if APPROVALS.index(due) > APPROVALS.index(given):
         figures = f"proposed under approval={given}, due now={due}; propose it again"
         denials.append(Denial(DenialCode.APPROVAL_OUTGROWN, figures))
-    if given is not Approval.NONE and ticket.request is not None:
-        denials += _done_otherwise(ticket.request.items[number], review)
+    shown = None if ticket.request is None else ticket.request.items[number]
+    if shown is not None and shown.must_reduce and not review.effect.only_reduces:
+        figures = "it was made by a watch, which may only reduce; nothing was sent"
+        denials.append(Denial(DenialCode.WATCH_WOULD_NOT_REDUCE, figures))
+    if shown is not None and given is not Approval.NONE:
+        denials += _done_otherwise(shown, review)
     return replace(review, denials=tuple(denials))
 
 

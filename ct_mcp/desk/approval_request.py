@@ -30,6 +30,7 @@ from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import Order
 from ct_mcp.domain.products import price_of, ticks_in_32nds
 from ct_mcp.domain.strategy import StartStrategy
+from ct_mcp.domain.watch import SetWatch
 from ct_mcp.guard.effect import instrument_named
 from ct_mcp.guard.effect_model import Effect, RiskDirection
 from ct_mcp.guard.exposure import goes_towards_flat
@@ -42,6 +43,10 @@ from ct_mcp.text import contracts, one_line
 
 MOST_CANCELLED_SINGLY = 10
 """So many orders that were shown are cancelled by a request each: more would take longer than somebody waits."""
+WATCH_LINES = (
+    "Nothing is sent now. What it sends later only reduces: it moves a stop nearer, cancels, or flattens.",
+    "It acts only while ct-mcp runs: a server, or ct-mcp watch.",
+)
 _BOTH = "If the close does not fill within seconds, CrossTrade sends the order all the same: both may stand together."
 
 
@@ -98,7 +103,7 @@ def _sent_by(effect: Effect) -> tuple[PlaceOrder, ...]:
 def _meant(review: Review) -> list[str]:
     """The orders or the strategy that it is about, in words: nobody knows one by its id."""
     match review.command:
-        case ChangeOrder(order_id=order_id):
+        case ChangeOrder(order_id=order_id) | SetWatch(order_id=str(order_id)):
             order = review.context.order(order_id)
             meant: tuple[Order, ...] = () if order is None else (order,)
         case CancelOrder() | CancelOrders():
@@ -153,8 +158,8 @@ def _strategy_lines(review: Review, command: StrategyCommand) -> list[str]:
 def _steps(review: Review) -> list[str]:
     """Of what is done in two steps, both; the first may work and the second not."""
     match review.command:
-        case PlaceOrder() as order:
-            return _order_steps(review, order)
+        case PlaceOrder() | SetWatch() as command:
+            return list(WATCH_LINES) if isinstance(command, SetWatch) else _order_steps(review, command)
         case ReversePosition() as turn:
             return [*_closing(review, turn.instrument), f"Then: {_other_side(review)}", _BOTH]
         case ReplaceOrder() as swap:

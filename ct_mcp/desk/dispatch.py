@@ -8,6 +8,7 @@ from ct_mcp.desk.handlers.entries import place_by_template, place_entry
 from ct_mcp.desk.handlers.exits import cancel, cancel_all, close, flatten
 from ct_mcp.desk.handlers.orders import change, place, replace_order, reverse
 from ct_mcp.desk.handlers.strategies import disable, enable, end, start
+from ct_mcp.desk.handlers.watches import set_watch
 from ct_mcp.desk.outcome import Outcome
 from ct_mcp.domain.commands import (
     CancelOrder,
@@ -25,6 +26,7 @@ from ct_mcp.domain.commands import (
     ReversePosition,
 )
 from ct_mcp.domain.strategy import StartStrategy
+from ct_mcp.domain.watch import SetWatch
 from ct_mcp.guard.effect import is_exit_of_entry
 
 Handler = Callable[..., Awaitable[Outcome]]
@@ -43,6 +45,7 @@ HANDLERS: Mapping[type[Command], Handler] = {
     EnableStrategy: enable,
     DisableStrategy: disable,
     CloseStrategy: end,
+    SetWatch: set_watch,
 }
 """Who sends what. These are the only callers of the upstream's writes."""
 

@@ -1,5 +1,7 @@
 """Watches over entries that rest, and over exits that stand, in one process of a machine at a time.
 
+The same process runs what the person has asked to be watched (`desk/watches.py`), after the exits.
+
 How it works; the numbers stand again at the blocks that do it.
 
  1. Who holds the lease looks; a process that died gives it up by not renewing it. What it sends is made once whoever
@@ -24,6 +26,9 @@ from ct_mcp.desk.outcome import Status
 from ct_mcp.desk.ports import Store, Upstream
 from ct_mcp.desk.story import story_of
 from ct_mcp.desk.warm_review import Silence
+from ct_mcp.desk.watch_prices import LiveView
+from ct_mcp.desk.watch_sender import WatchSender
+from ct_mcp.desk.watches import Watches, make_watches
 from ct_mcp.domain.commands import CancelOrder
 from ct_mcp.domain.duty import Duty, DutyState
 from ct_mcp.domain.order import Order
@@ -31,6 +36,7 @@ from ct_mcp.errors import CtMcpError
 from ct_mcp.guard.policy import Policy
 
 LEASE = timedelta(seconds=15)
+LEASE_NAME = "exits"
 LOOK_EVERY_SECONDS = 1.0
 _WITHOUT_STREAM_SECONDS = 2.0
 _AT_LEAST_EVERY_SECONDS = 15.0
@@ -51,7 +57,9 @@ class _Looked:
 
 def watch_exits(upstream: Upstream, store: Store, contexts: ContextBuilder, policy: Policy, road: Road) -> "ExitWatch":
     """Make the keeper of a desk and the watch over what it keeps."""
-    return ExitWatch(ExitKeeper(upstream, store, contexts, policy, road), upstream, store, road.clock)
+    holder = token_hex(8)
+    watches = make_watches(WatchSender(upstream, store, policy, road, holder), contexts)
+    return ExitWatch(ExitKeeper(upstream, store, contexts, policy, road), upstream, store, road.clock, holder, watches)
 
 
 @dataclass(slots=True)
@@ -62,15 +70,17 @@ class ExitWatch:
     upstream: Upstream
     store: Store
     clock: Callable[[], datetime]
+    holder: str
+    watches: Watches
     silence: Silence | None = None
-    _holder: str = field(default_factory=lambda: token_hex(8))
     _looked: dict[str, _Looked] = field(default_factory=dict)
     _gone_since: dict[tuple[str, int], datetime] = field(default_factory=dict)
     _busy: set[tuple[str, int]] = field(default_factory=set)
 
-    def listen(self, silence: Silence) -> None:
+    def listen(self, live: LiveView) -> None:
         """Look at an account when a stream has told of it, from now on."""
-        self.silence = silence
+        self.silence = live
+        self.watches.listen(live)
 
     async def look(self) -> None:
         """Look once; nothing that goes wrong with one entry keeps the others from being looked at.
@@ -78,16 +88,20 @@ class ExitWatch:
         A look may begin while another waits for an answer: what that one is about is left to it.
         """
         duties = await self.store.duties()
-        if not duties or not await self.store.take_lease("exits", self._holder, self.clock(), LEASE):  # 1
+        if not (duties or await self.watches.has_work()) or not await self._keep_lease():  # 1
             return
         for account in dict.fromkeys(duty.account for duty in duties):
             mine = [duty for duty in duties if duty.account == account]
             if self._is_due(account, mine):
                 await self._look_at(account, mine)
+        await self.watches.look(self._keep_lease)
+
+    async def _keep_lease(self) -> bool:
+        return await self.store.take_lease(LEASE_NAME, self.holder, self.clock(), LEASE)
 
     async def let_go(self) -> None:
         """Give the lease back, so that the next process need not wait for it."""
-        await self.store.release_lease("exits", self._holder)
+        await self.store.release_lease(LEASE_NAME, self.holder)
 
     def _is_due(self, account: str, duties: Sequence[Duty]) -> bool:
         """2: at word of the account, or after a while."""

@@ -10,6 +10,7 @@ from ct_mcp.desk.ports import Store
 from ct_mcp.desk.recognition import named_before
 from ct_mcp.domain.approval import Approval, Ticket
 from ct_mcp.domain.commands import Command, summarize, wish
+from ct_mcp.domain.watch import Watch
 from ct_mcp.errors import StoreFailed
 from ct_mcp.guard.review import Result, Review
 from ct_mcp.store.journal import Entry, EntryKind, NewEntry
@@ -35,6 +36,11 @@ class Step:
     def own_id(self) -> str:
         """The order id that goes out with it."""
         return self.ticket.own_id_of(self.number)
+
+    @property
+    def is_of_watch(self) -> bool:
+        """Whether a watch has made its ticket."""
+        return self.ticket.request is not None and self.ticket.request.items[self.number].must_reduce
 
     @property
     def simulated(self) -> bool:
@@ -144,6 +150,18 @@ class JournalWriter:
         except StoreFailed:
             return frozenset()
 
+    async def watch_set(self, step: Step, watch: Watch, most: int) -> None:
+        """Keep the watch that a step asks for, with what ends its intent, in one transaction.
+
+        Raises:
+            NeedsRoom: So many watch already.
+        """
+        words = f"{watch.account}  watch {watch.watch_id}: {watch.words}"
+        ticket_id, told = step.ticket.ticket_id, {"status": "set", "watch": watch.watch_id, "reasons": [words]}
+        made = NewEntry(EntryKind.WATCH_SET, words, watch.account, ticket_id, detail={"watch": watch.watch_id})
+        ended = NewEntry(EntryKind.ANSWERED, step.summary, watch.account, ticket_id, step.own_id, detail=told)
+        await self._store.open_watch(watch, most, (made, ended), self.clock())
+
     async def after_the_wire(self, kind: EntryKind, step: Step, detail: Mapping[str, object]) -> tuple[str, ...]:
         """Write down what came back. A journal that fails now is a warning to the person, never a changed outcome."""
         entry = NewEntry(
@@ -171,7 +189,7 @@ def _intent(step: Step, review: Review) -> NewEntry:
         ticket_id=step.ticket.ticket_id,
         own_id=step.own_id,
         fingerprint=wish(step.command),
-        opens=effect.sends_orders,
+        opens=effect.sends_orders and not step.is_of_watch,
         detail={
             **may_fill_detail(effect),
             "position_before": starts_of(effect, review.context),

@@ -27,12 +27,13 @@ class Status(StrEnum):
     DECLINED = "declined"
     EXPIRED = "expired"
     UNKNOWN = "unknown"
+    SET = "set"
 
     @property
     def sent(self) -> bool | None:
         """Whether anything reached the service; None where that is not known."""
         match self:
-            case Status.DENIED | Status.NEEDS_APPROVAL | Status.DECLINED | Status.EXPIRED:
+            case Status.DENIED | Status.NEEDS_APPROVAL | Status.DECLINED | Status.EXPIRED | Status.SET:
                 return False
             case Status.UNKNOWN:
                 return None

@@ -34,6 +34,7 @@ from ct_mcp.domain.commands import (
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import LONGEST_LOOKBACK_SECONDS, WORKING, Execution, Order, OrderState
 from ct_mcp.domain.strategy import StartStrategy, Strategy
+from ct_mcp.domain.watch import SetWatch
 from ct_mcp.errors import StoreFailed
 from ct_mcp.store.journal import Entry, EntryKind, NewEntry
 
@@ -94,10 +95,19 @@ class _Settler:
                 return await self._order_named(entry, command)
             case ReplaceOrder():
                 return await self._replaced(entry, command)
+            case SetWatch():
+                return await self._watch_of(entry)
             case StartStrategy() | EnableStrategy() | DisableStrategy() | CloseStrategy():
                 return await self._strategy(entry, command)
             case _:
                 return await self._left(entry, _instrument_of(command)) if command else None
+
+    async def _watch_of(self, entry: Entry) -> _Found | None:
+        """It is kept together with its answer: one that is not there a while later was never set."""
+        if (self.clock() - entry.at).total_seconds() < UNDER_WAY_SECONDS:
+            return None
+        kept = [watch.watch_id for watch in await self.store.watches() if watch.ticket_id == entry.ticket_id]
+        return {"watch": kept or "none was set"}
 
     async def _order_named(self, entry: Entry, action: ChangeOrder | CancelOrder) -> _Found | None:
         """By the order itself: over, or as was asked; once it cannot be under way any more, as it stands."""

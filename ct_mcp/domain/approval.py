@@ -94,7 +94,8 @@ class ApprovalItem:
     ``headline`` is made from the command alone, and ``names`` are what the assistant named in its own words, quoted:
     they stand behind everything else. ``stop_moves_away_by`` is how far a stop moves from what it protects. ``gain`` is
     what its targets bring, ``day_room`` what may still be lost today beside the stops of what is open, ``rules`` the
-    room that the rules of a funded account leave.
+    room that the rules of a funded account leave. ``must_reduce`` marks what a watch sends: at the send it may only
+    reduce, whoever was asked.
     """
 
     account: str
@@ -122,6 +123,7 @@ class ApprovalItem:
     gain: Decimal | None = None
     day_room: Decimal | None = None
     rules: tuple[Fact, ...] = ()
+    must_reduce: bool = False
 
     @property
     def simulated(self) -> bool:

@@ -6,6 +6,7 @@ place, `guard/effect.py`; how it is sent in `desk/handlers`.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from hashlib import sha256
 
@@ -15,6 +16,7 @@ from ct_mcp.domain.level import Distance
 from ct_mcp.domain.order import Order, OrderAction, OrderType, TimeInForce
 from ct_mcp.domain.products import price_of, ticks_in_32nds
 from ct_mcp.domain.strategy import StartStrategy
+from ct_mcp.domain.watch import SetWatch, command_words
 from ct_mcp.text import quoted
 
 
@@ -148,7 +150,7 @@ class CloseStrategy:
 OrderCommand = PlaceOrder | ChangeOrder | ReplaceOrder
 PositionCommand = ClosePosition | Flatten | ReversePosition | ProtectPosition
 StrategyCommand = StartStrategy | EnableStrategy | DisableStrategy | CloseStrategy
-Command = OrderCommand | CancelOrder | CancelOrders | PositionCommand | StrategyCommand
+Command = OrderCommand | CancelOrder | CancelOrders | PositionCommand | StrategyCommand | SetWatch
 
 
 KINDS: Mapping[type[Command], str] = {
@@ -165,6 +167,7 @@ KINDS: Mapping[type[Command], str] = {
     EnableStrategy: "enable strategy",
     DisableStrategy: "disable strategy",
     CloseStrategy: "close strategy",
+    SetWatch: "set watch",
 }
 
 
@@ -247,8 +250,10 @@ def _strategy_words(command: StrategyCommand, *, named: bool) -> str:
             return f"CLOSE STRATEGY{what} with its position and orders"
 
 
-def _position_words(command: PositionCommand) -> str:
+def _position_words(command: PositionCommand | SetWatch) -> str:
     match command:
+        case SetWatch():
+            return command_words(command)
         case ClosePosition():
             return f"CLOSE {_how_much(command)} {command.instrument}"
         case Flatten():
@@ -380,6 +385,8 @@ def _essence(order: PlaceOrder) -> PlaceOrder:
 
 
 def _canonical(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
     if isinstance(value, PlaceOrder | Bracket | Target | Distance):
         return _fingerprint(value)
     if isinstance(value, tuple):

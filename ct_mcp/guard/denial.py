@@ -108,6 +108,10 @@ class DenialCode(StrEnum):
     SESSION_CLOSED = "SESSION_CLOSED"
     FLAT_BY_UNREADABLE = "FLAT_BY_UNREADABLE"
     FLAT_BY_PASSED = "FLAT_BY_PASSED"
+    # A watch
+    WATCH_NEEDS_STOP = "WATCH_NEEDS_STOP"
+    WATCH_WOULD_NOT_REDUCE = "WATCH_WOULD_NOT_REDUCE"
+    WATCH_TIME_INVALID = "WATCH_TIME_INVALID"
     # What the desk finds right before it sends
     ACCOUNT_IS_BUSY = "ACCOUNT_IS_BUSY"
     APPROVAL_OUTGROWN = "APPROVAL_OUTGROWN"
@@ -153,6 +157,9 @@ OF_THE_CALL = frozenset(
         DenialCode.PRICE_OFF_TICK,
         DenialCode.LIMIT_THROUGH_MARKET,
         DenialCode.STOP_ON_WRONG_SIDE,
+        DenialCode.WATCH_NEEDS_STOP,
+        DenialCode.WATCH_WOULD_NOT_REDUCE,
+        DenialCode.WATCH_TIME_INVALID,
     }
 )
 """Something in the call does not fit the market or what stands; no setting would change that."""

@@ -36,6 +36,7 @@ from ct_mcp.domain.commands import (
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import Order, OrderType, is_whole_number
 from ct_mcp.domain.strategy import StartStrategy
+from ct_mcp.domain.watch import SetWatch
 from ct_mcp.guard.context import PendingOrder, RiskContext
 from ct_mcp.guard.effect_model import Effect, RiskDirection, exit_order, is_within, orders_of
 from ct_mcp.guard.effect_orders import change_effect, place_effect, protect_effect, replace_effect, reverse_effect
@@ -48,7 +49,7 @@ from ct_mcp.guard.protection import (
 )
 
 
-def effect_of(command: Command, context: RiskContext) -> Effect:  # noqa: C901  # the one match over all commands
+def effect_of(command: Command, context: RiskContext) -> Effect:  # noqa: C901, PLR0912  # the one match over all commands
     """Say what a command does, on what is known."""
     match command:
         case PlaceOrder():
@@ -75,8 +76,10 @@ def effect_of(command: Command, context: RiskContext) -> Effect:  # noqa: C901  
             effect = _start(command)
         case DisableStrategy():
             effect = _pause(command, context)
-        case CloseStrategy():  # pragma: no branch  # the set is closed
+        case CloseStrategy():
             effect = _end(command)
+        case SetWatch():  # pragma: no branch  # the set is closed
+            effect = _set_watch(command, context)
     return effect
 
 
@@ -160,6 +163,11 @@ def role_sent(command: Command, starts: Sequence[int]) -> Role | None:
     return Role.ENTRY if leaves == {False} else None
 
 
+def sets_a_watch(command: Command) -> bool:
+    """Say whether it sends nothing itself, and lets a watch send later what only reduces."""
+    return isinstance(command, SetWatch)
+
+
 def is_about_strategy(command: Command) -> bool:
     """Say whether it starts or steers a strategy, which then trades by itself."""
     return isinstance(command, StartStrategy) or strategy_named(command) is not None
@@ -176,14 +184,20 @@ def instrument_named(command: Command, context: RiskContext) -> Instrument | Non
         case ReplaceOrder():
             return command.order.instrument
         case ChangeOrder():
-            order = context.order(command.order_id)
-            return None if order is None else order.instrument
+            return _instrument_of(command.order_id, context)
+        case SetWatch(order_id=str(order_id)):
+            return _instrument_of(order_id, context)
         case CancelOrder():
             return None
         case EnableStrategy() | DisableStrategy() | CloseStrategy():
             return None if context.strategy is None else context.strategy.instrument
         case _:
             return command.instrument
+
+
+def _instrument_of(order_id: str, context: RiskContext) -> Instrument | None:
+    order = context.order(order_id)
+    return None if order is None else order.instrument
 
 
 # Cancels --------------------------------------------------------------------------------------------------------
@@ -324,3 +338,12 @@ def _pause(command: DisableStrategy, context: RiskContext) -> Effect:
 
 def _end(command: CloseStrategy) -> Effect:
     return Effect(command, only_reduces=True, direction=RiskDirection.CLOSES, is_exit=True)
+
+
+# Watches ----------------------------------------------------------------------------------------------------------
+
+
+def _set_watch(command: SetWatch, context: RiskContext) -> Effect:
+    """Nothing is sent now, and what is sent later is judged by itself, and may only reduce."""
+    instrument = instrument_named(command, context)
+    return Effect(command, instrument, only_reduces=True, direction=RiskDirection.NEUTRAL)

@@ -110,6 +110,15 @@ class Protection:
 
 
 @dataclass(frozen=True, slots=True)
+class Watching:
+    """How many watches there may be, and whether the time to be flat by acts, with a warning so long before."""
+
+    most: int = 20
+    flat_by_acts: bool = False
+    warn_minutes: int = 10
+
+
+@dataclass(frozen=True, slots=True)
 class AccountPolicy:
     """What the configuration says of one account by name; ``limits`` hold those of its preset as well."""
 
@@ -129,6 +138,7 @@ class Policy:
     mode: Mode = Mode.SIM
     limits: Limits = Limits()
     protection: Protection = Protection()
+    watches: Watching = Watching()
     simulated: Approval = Approval.FORM
     live: Approval = Approval.PAGE
     exits_simulated: Approval = Approval.NONE

@@ -100,6 +100,7 @@ from ct_mcp.guard.rules.price import (
     quote_is_fresh,
     stop_stands_on_its_side,
 )
+from ct_mcp.guard.rules.watch import watch_acts_at_a_time_to_come, watch_has_what_it_acts_on
 
 
 class Result(StrEnum):
@@ -217,6 +218,8 @@ RULES: tuple[Rule, ...] = (
     replaced_entry_keeps_no_exits,
     strategy_is_started_with_readable_values,
     what_a_strategy_sends_is_its_own,
+    watch_has_what_it_acts_on,
+    watch_acts_at_a_time_to_come,
     contract_is_worth_what_it_was,
     money_is_in_the_accounts_currency,
     notional_is_within_limit,

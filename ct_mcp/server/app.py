@@ -20,6 +20,7 @@ from ct_mcp.server.subscriptions import add_subscriptions
 from ct_mcp.server.tool_schema import strict_tool
 from ct_mcp.server.tools import (
     accounts,
+    alerts_only,
     executions,
     halt,
     journal,
@@ -30,6 +31,7 @@ from ct_mcp.server.tools import (
     preview,
     status,
     strategies,
+    watches,
 )
 
 # A shield with a tick, which clients may show beside the server's name.
@@ -79,6 +81,14 @@ TRADE_TOOLS = (
     (positions.reverse_position, "Reverse a position", TRADES),
     (positions.protect_position, "Protect a position", TRADES),
     (halt.halt_trading, "Halt trading", HALTS),
+    (watches.set_watch, "Set a watch", TRADES),
+)
+ALERT_TOOLS = ((alerts_only.set_alert, "Set an alert", HALTS),)
+"""In place of set_watch where nothing may trade."""
+WATCH_TOOLS = (
+    (watches.get_watches, "Watches", READS_LOCALLY),
+    (watches.end_watch, "End a watch", HALTS),
+    (watches.wait_for, "Wait for news", READS),
 )
 STRATEGY_READ_TOOLS = (
     (strategies.get_strategies, "Strategies", READS),
@@ -116,6 +126,11 @@ SEARCH_HINTS = {
     "reverse_position": "reverse flip position long short futures",
     "protect_position": "stop loss take profit target bracket oco protect position futures",
     "halt_trading": "halt stop pause trading kill switch",
+    "set_watch": "alert me price alarm trailing stop trail cancel order after time flat by watch notify",
+    "set_alert": "alert me price alarm notify fill profit and loss",
+    "get_watches": "list alerts watches trailing stops active",
+    "end_watch": "end remove delete alert watch trailing stop",
+    "wait_for": "wait until fill alert price change notify",
     "get_strategies": "NinjaTrader automated strategies running",
     "get_atm_templates": "NinjaTrader ATM strategy templates bracket",
     "start_strategy": "start NinjaTrader automated strategy",
@@ -173,7 +188,7 @@ def listed_tools(context: ServerContext) -> list[Tool]:
 @cache
 def _tools(*, trades: bool, with_strategies: bool) -> tuple[Tool, ...]:
     """A tool belongs to no server, so all servers of one process share it: making them is half of building one."""
-    tools = [*READ_TOOLS, *(TRADE_TOOLS if trades else ())]
+    tools = [*READ_TOOLS, *(TRADE_TOOLS if trades else ALERT_TOOLS), *WATCH_TOOLS]
     if with_strategies:
         tools += [*STRATEGY_READ_TOOLS, *(STRATEGY_TRADE_TOOLS if trades else ())]
     return tuple(strict_tool(function, title, hints, _meta(function.__name__)) for function, title, hints in tools)

@@ -9,15 +9,17 @@ from contextlib import asynccontextmanager
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from anyio import CancelScope, Semaphore, create_task_group, sleep
+from anyio import CancelScope, Semaphore, create_task_group, move_on_after, sleep
 from anyio.abc import TaskGroup
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
+from mcp_types import CallToolResult
 
 from ct_mcp.domain.approval import Ticket
 from ct_mcp.errors import ConfigError
 from ct_mcp.guard.policy import Policy
 from ct_mcp.live.cache import LiveCache
+from ct_mcp.server.notices import NoticeBoard, with_notices
 from ct_mcp.server.open_forms import OpenForms
 from ct_mcp.server.queries import Query
 from ct_mcp.server.unheard_calls import UnheardCalls
@@ -31,6 +33,7 @@ _MENDING = (
 )
 _LOOK_EVERY_SECONDS, _LOOK_WHILE_IDLE_SECONDS = 1.0, 3.0
 _MOST_LOOKS_AT_ONCE = 8
+_TELLS_WITHIN_SECONDS = 1.0
 _log = logging.getLogger(__name__)
 ToolContext = Context["ServerContext", Any]
 """The context of one call, as the SDK hands it to a handler."""
@@ -108,6 +111,7 @@ class ServerContext:
         self.unheard = UnheardCalls()
         self._beside: list[_Beside] = []
         self.owes_exits: Callable[[], Awaitable[bool]] | None = None
+        self._notices: NoticeBoard | None = None
 
     @property
     def desk(self) -> "Desk":
@@ -173,6 +177,25 @@ class ServerContext:
             _log.warning("What entries are owed could not be looked at", exc_info=True)
         finally:
             at_once.release()
+
+    @property
+    def _board(self) -> NoticeBoard:
+        if self._notices is None or self._notices.store is not self.desk.store:
+            self._notices = NoticeBoard(self.desk.store)
+        return self._notices
+
+    async def told_beside(self, result: CallToolResult) -> CallToolResult:
+        """Put into an answer what watches have told since the last one; whatever fails there, the answer stays."""
+        if "_built" not in self.__dict__:
+            return result
+        lines: list[str] = []
+        try:
+            with move_on_after(_TELLS_WITHIN_SECONDS, shield=True):  # an answer that is there goes out, also at the end
+                lines = await self._board.untold()
+        except Exception:  # noqa: BLE001  # logged; what was done must be told
+            _log.warning("What watches have told could not be read", exc_info=True)
+            return result
+        return with_notices(result, lines) if lines else result
 
     def query(self) -> Query:
         """Begin the reads of one answer that is only shown, served from the live view where it knows."""

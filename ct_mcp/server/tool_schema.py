@@ -15,7 +15,7 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
-from mcp_types import ToolAnnotations
+from mcp_types import CallToolResult, ToolAnnotations
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from ct_mcp.errors import CtMcpError
@@ -70,7 +70,7 @@ class StrictTool(Tool):
             ToolError: Whatever failed, in words for the assistant.
         """
         try:
-            return await super().run(arguments, context, convert_result)
+            return await _with_notices(await super().run(arguments, context, convert_result), context)
         except UnexpectedToolError as error:
             if isinstance(error.__cause__, CtMcpError):
                 raise ToolError(str(error.__cause__)) from error.__cause__
@@ -79,6 +79,14 @@ class StrictTool(Tool):
             if isinstance(error.__cause__, ValidationError):
                 raise ToolError(_NOTHING_SENT.format(faults=_faults(error.__cause__))) from error.__cause__
             raise
+
+
+async def _with_notices(result: Any, context: Context[Any, Any]) -> Any:
+    """Tell with it what watches have told since the last answer. Nothing that fails there may hide an answer."""
+    shared = getattr(context.request_context, "lifespan_context", None)
+    if not isinstance(result, CallToolResult) or shared is None:
+        return result
+    return await shared.told_beside(result)
 
 
 class StrictArguments(ArgModelBase):
@@ -195,7 +203,27 @@ def _plain(node: Any, definitions: dict[str, Any]) -> Any:
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
     """For arguments: leaving a field out says the same as null, which is taken but need not be offered."""
     properties = schema.get("properties", {}).items()
-    return {**schema, "properties": {name: {**field, "type": _one(field["type"])} for name, field in properties}}
+    return {**schema, "properties": {name: _argument(field) for name, field in properties}}
+
+
+def _argument(field: dict[str, Any]) -> dict[str, Any]:
+    """List an argument without what costs tokens on every turn, and is refused in words where it matters.
+
+    That is how long a text may be, and that a count is none below nothing.
+    """
+    shown = {name: _listed(value) for name, value in field.items() if not _goes_without_saying(name, value)}
+    return {**shown, "type": _one(field["type"])}
+
+
+def _listed(value: Any) -> Any:
+    """The same of the items of a list."""
+    if not isinstance(value, dict):
+        return value
+    return {name: each for name, each in value.items() if not _goes_without_saying(name, each)}
+
+
+def _goes_without_saying(name: str, value: Any) -> bool:
+    return name in ("minLength", "maxLength") or (name == "minimum" and value in (0, 1))
 
 
 def _one(kind: str | list[str]) -> str:

@@ -205,6 +205,27 @@ CREATE TABLE told_floors (
     PRIMARY KEY (service, account)
 )
 """
+# From version 9 on: what is watched, the tickets of what that has sent, and what it has told.
+_WATCHES = """
+CREATE TABLE watches (
+    service TEXT NOT NULL, watch_id TEXT NOT NULL, kind TEXT NOT NULL, account TEXT NOT NULL, made_at TEXT NOT NULL,
+    until TEXT NOT NULL, ticket_id TEXT NOT NULL, order_id TEXT, instrument TEXT, distance TEXT, due TEXT,
+    alert_on TEXT, is_above INTEGER, level TEXT, state TEXT NOT NULL, PRIMARY KEY (service, watch_id)
+)
+"""
+_WATCHES_THAT_STAND = "CREATE INDEX watches_that_stand ON watches (made_at) WHERE state <> 'over'"
+_WATCH_PARTS = """
+CREATE TABLE watch_parts (
+    service TEXT NOT NULL, watch_id TEXT NOT NULL, part_id TEXT PRIMARY KEY, made_at TEXT NOT NULL
+)
+"""
+_WATCH_PARTS_BY_WATCH = "CREATE INDEX watch_parts_by_watch ON watch_parts (service, watch_id)"
+_NOTICES = """
+CREATE TABLE notices (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, service TEXT NOT NULL, at TEXT NOT NULL, account TEXT NOT NULL,
+    watch_id TEXT NOT NULL, words TEXT NOT NULL, told INTEGER NOT NULL
+)
+"""
 # A file that says our version and lacks our tables is refused, and not carried on.
 _HAS_OUR_TABLES = "SELECT 1 FROM tickets, journal, leases LIMIT 0"
 
@@ -267,6 +288,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (_HAS_OUR_TABLES, _KNOWN_ACCOUNTS),
     (_HAS_OUR_TABLES, _DUTIES, _DUTIES_THAT_STAND, _DUTY_PARTS, _DUTY_PARTS_BY_DUTY),
     (_HAS_OUR_TABLES, _ACCOUNT_DAYS, _TOLD_FLOORS),
+    (_HAS_OUR_TABLES, _WATCHES, _WATCHES_THAT_STAND, _WATCH_PARTS, _WATCH_PARTS_BY_WATCH, _NOTICES),
 )
 """Each step leads from the version of its index to the next."""
 

@@ -1,11 +1,11 @@
 """The store: one SQLite file in the state folder, shared by all processes of this machine.
 
 Each call is one transaction in a thread of its own; what it does stands in `tickets`, `journal_table`, `duties`,
-`trading_state`, `balances` and `known_accounts`. Import it late: nothing on the way to the answer of ``initialize``
-may load sqlite3.
+`watches`, `trading_state`, `balances` and `known_accounts`. Import it late: nothing on the way to the answer of
+``initialize`` may load sqlite3.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -21,7 +21,8 @@ from ct_mcp.domain.approval import Halt, Ticket
 from ct_mcp.domain.balances import BalanceRecord, Figures, ToldFloor
 from ct_mcp.domain.commands import PlaceOrder
 from ct_mcp.domain.duty import Duty, DutyPart, DutyState
-from ct_mcp.store import balances, duties, journal_table, known_accounts, tickets, trading_state
+from ct_mcp.domain.watch import Notice, Watch, WatchState
+from ct_mcp.store import balances, duties, journal_table, known_accounts, tickets, trading_state, watches
 from ct_mcp.store.database import Database, prepare_state_file
 from ct_mcp.store.journal import Entry, LastIntent, NewEntry, Outstanding, Verification
 from ct_mcp.store.journal_table import JournalQuery
@@ -209,6 +210,42 @@ class SqliteStore:
     async def turn_duty(self, duty: Duty, state: DutyState, entry: NewEntry, now: datetime) -> bool:
         """Note and journal how far the exits of an entry have come; False where that was noted before."""
         return await self._write(duties.turn_duty, duty, state, entry, now)
+
+    async def open_watch(self, watch: Watch, most: int, entries: Sequence[NewEntry], now: datetime) -> bool:
+        """Keep a watch, and journal it; False, and no entry, where it is known already.
+
+        Raises:
+            NeedsRoom: So many watch already.
+        """
+        return await self._write(watches.open_watch, watch, most, entries, now)
+
+    async def watches(self) -> tuple[Watch, ...]:
+        """List those that are not over, the oldest first."""
+        return await self._read(watches.watches)
+
+    async def watch(self, watch_id: str) -> Watch | None:
+        """Find one by its id, in whatever state."""
+        return await self._read(watches.find, watch_id)
+
+    async def add_watch_part(self, watch: Watch, ticket: Ticket, holder: str, now: datetime) -> bool:
+        """Keep the ticket of what a watch is about to send, spent; True for exactly one caller, who holds the lease."""
+        return await self._write(watches.add_part, watch, ticket, holder, now)
+
+    async def turn_watch(self, watch: Watch, state: WatchState, entry: NewEntry, now: datetime) -> bool:
+        """Note, journal and tell how far a watch has come; False where that was noted before."""
+        return await self._write(watches.turn_watch, watch, state, entry, now)
+
+    async def tell_of_watch(self, watch: Watch, entry: NewEntry, now: datetime) -> None:
+        """Journal what a watch tells, for every channel to show."""
+        return await self._write(watches.tell, watch, entry, now)
+
+    async def notices(self, after: int, limit: int) -> tuple[Notice, ...]:
+        """List what watches have told after a number, the newest so many, oldest first."""
+        return await self._read(watches.notices, after, limit)
+
+    async def take_notices(self, after: int | None) -> tuple[Notice, ...]:
+        """Give what is to be told after a number, or what nobody has heard yet; from then on it counts as heard."""
+        return await self._write(watches.take_notices, after)
 
     async def pin(self) -> StoredPin | None:
         """Read what is kept of the person's PIN; None if none is set."""

@@ -21,6 +21,7 @@ from ct_mcp.server.app import (
     STRATEGY_READ_TOOLS,
     STRATEGY_TRADE_TOOLS,
     TRADE_TOOLS,
+    WATCH_TOOLS,
     build_server,
     listed_tools,
 )
@@ -28,10 +29,10 @@ from ct_mcp.server.context import ServerContext
 from tests.conftest import Tokens
 
 SNAPSHOTS = Path(__file__).with_name("snapshots")
-DEFAULT = [function.__name__ for function, *_ in (*READ_TOOLS, *TRADE_TOOLS)]
+DEFAULT = [function.__name__ for function, *_ in (*READ_TOOLS, *TRADE_TOOLS, *WATCH_TOOLS)]
 STRATEGIES = [function.__name__ for function, *_ in (*STRATEGY_READ_TOOLS, *STRATEGY_TRADE_TOOLS)]
 NAMES = [*DEFAULT, *STRATEGIES]
-MOST_TOOLS, MOST_TOKENS = 25, 4_500
+MOST_TOOLS, MOST_TOKENS = 30, 4_500
 IN_TEXT_ALONE = {"get_bars"}
 
 
@@ -169,11 +170,12 @@ async def test_it_has_a_title_a_description_and_every_hint(listed: dict[str, Too
 
 async def test_only_true_reads_are_hinted_as_such(listed: dict[str, Tool]) -> None:
     reads = {name for name, tool in listed.items() if _hints(tool).read_only_hint}
-    assert reads == {function.__name__ for function, *_ in (*READ_TOOLS, *STRATEGY_READ_TOOLS)}
+    watching = {"get_watches", "wait_for"}
+    assert reads == {function.__name__ for function, *_ in (*READ_TOOLS, *STRATEGY_READ_TOOLS)} | watching
     harmless = {name for name, tool in listed.items() if name not in reads and not _hints(tool).destructive_hint}
-    assert harmless == {"halt_trading"}, "it reaches no market; everything else that is no read does"
+    assert harmless == {"halt_trading", "end_watch"}, "they reach no market; everything else that is no read does"
     assert not _hints(listed["halt_trading"]).open_world_hint
-    assert all(name.startswith(("get_", "preview_")) for name in reads)
+    assert all(name.startswith(("get_", "preview_", "wait_")) for name in reads)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -22,10 +22,10 @@ from ct_mcp.server.tools.exit_levels import read_bracket, targets_as_text, to_de
 if TYPE_CHECKING:  # the desk is loaded by the first call, not by the start
     from ct_mcp.desk.desk import Desk
 
-AccountName = Annotated[str, Field(description="Account name, e.g. Sim101")]
+AccountName = Annotated[str, Field(description="e.g. Sim101")]
 AnyAccount = Annotated[str | None, Field(description="Leave out for all")]
-InstrumentName = Annotated[str, Field(description="e.g. 'ES 12-26', or ES for the front month")]
-HeldInstrument = Annotated[str, Field(description="e.g. 'ES 12-26', or ES for the month that is held")]
+InstrumentName = Annotated[str, Field(description="e.g. ES 12-26; ES: front month")]
+HeldInstrument = Annotated[str, Field(description="e.g. ES 12-26; ES: month held")]
 AnyInstrument = Annotated[str | None, Field(description="Only this; ES means every month of it")]
 OneInstrument = Annotated[str | None, Field(description="Leave out for the whole account")]
 Details = Annotated[bool, Field(description="true: all of it")]
@@ -111,6 +111,21 @@ _TakeProfit = Annotated[
     Field(
         max_length=200,
         description="Target: as stop_loss, or '2R'; several: '1 at 10 points, 1 at 20 points'",
+        validation_alias=AliasChoices("take_profit", "take_profit_price"),
+    ),
+]
+_StopAsInPlaceOrder = Annotated[
+    _Level,
+    Field(
+        max_length=40, description="As in place_order", validation_alias=AliasChoices("stop_loss", "stop_loss_price")
+    ),
+]
+_TargetAsInPlaceOrder = Annotated[
+    str | None,
+    BeforeValidator(targets_as_text),
+    Field(
+        max_length=200,
+        description="As in place_order",
         validation_alias=AliasChoices("take_profit", "take_profit_price"),
     ),
 ]
@@ -207,6 +222,10 @@ class PreviewOrderForm(PlaceOrderForm):
     """The arguments of preview_order: those of place_order, so that they can be tried as they are."""
 
     quantity: Annotated[int | None, Field(ge=1, description="Leave out: the most that pass")] = None  # type: ignore[assignment]  # as above
+    risk: Annotated[float | None, Field(ge=0.01, description="As in place_order")] = None
+    stop_loss: _StopAsInPlaceOrder = None
+    take_profit: _TargetAsInPlaceOrder = None
+    tag: Annotated[str | None, Field(max_length=32, description="Not used")] = None
     oco_id: _OcoAsInPlaceOrder = None
     atm_strategy: _AsInPlaceOrder = None
     flatten_first: Annotated[bool, Field(description="Leave the position before")] = False

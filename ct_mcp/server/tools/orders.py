@@ -55,6 +55,7 @@ class TradeResult(ToolResult):
         "declined",
         "expired",
         "unknown",
+        "set",
     ]
     sent: bool | Literal["unknown"]
     summary: str

@@ -4,7 +4,7 @@ import pytest
 
 from ct_mcp.desk.outcome import Outcome, Status
 
-NOT_SENT = {Status.DENIED, Status.NEEDS_APPROVAL, Status.DECLINED, Status.EXPIRED}
+NOT_SENT = {Status.DENIED, Status.NEEDS_APPROVAL, Status.DECLINED, Status.EXPIRED, Status.SET}
 
 
 @pytest.mark.parametrize("status", Status)

@@ -10,7 +10,15 @@ from mcp import Client
 from ct_mcp.desk.desk import Desk
 from ct_mcp.guard.firm_policy import Automation, FirmRules, Preset, PresetFigure
 from ct_mcp.guard.policy import AccountPolicy, Mode, Policy
-from ct_mcp.server.app import READ_TOOLS, STRATEGY_READ_TOOLS, STRATEGY_TRADE_TOOLS, TRADE_TOOLS, build_server
+from ct_mcp.server.app import (
+    ALERT_TOOLS,
+    READ_TOOLS,
+    STRATEGY_READ_TOOLS,
+    STRATEGY_TRADE_TOOLS,
+    TRADE_TOOLS,
+    WATCH_TOOLS,
+    build_server,
+)
 from ct_mcp.server.context import ServerContext
 from ct_mcp.server.policy_text import policy_text, unavailable_toolsets
 from tests.unit.server.conftest import text_of
@@ -34,12 +42,12 @@ def _set(toolsets: str) -> frozenset[str]:
 
 
 CHOICES = {
-    "read trade": _names(READ_TOOLS, TRADE_TOOLS),
-    "read": _names(READ_TOOLS),
-    "trade": _names(READ_TOOLS, TRADE_TOOLS),
-    "read strategies": _names(READ_TOOLS, STRATEGY_READ_TOOLS),
-    "read trade strategies": _names(READ_TOOLS, TRADE_TOOLS, STRATEGY_READ_TOOLS, STRATEGY_TRADE_TOOLS),
-    "read trade charts": _names(READ_TOOLS, TRADE_TOOLS),
+    "read trade": _names(READ_TOOLS, TRADE_TOOLS, WATCH_TOOLS),
+    "read": _names(READ_TOOLS, ALERT_TOOLS, WATCH_TOOLS),
+    "trade": _names(READ_TOOLS, TRADE_TOOLS, WATCH_TOOLS),
+    "read strategies": _names(READ_TOOLS, ALERT_TOOLS, WATCH_TOOLS, STRATEGY_READ_TOOLS),
+    "read trade strategies": _names(READ_TOOLS, TRADE_TOOLS, WATCH_TOOLS, STRATEGY_READ_TOOLS, STRATEGY_TRADE_TOOLS),
+    "read trade charts": _names(READ_TOOLS, TRADE_TOOLS, WATCH_TOOLS),
 }
 
 
@@ -52,8 +60,8 @@ async def test_what_was_chosen_is_listed(toolsets: str, mode: Mode) -> None:
 @pytest.mark.parametrize(
     ("toolsets", "listed"),
     [
-        ("read trade", _names(READ_TOOLS)),
-        ("read trade strategies", _names(READ_TOOLS, STRATEGY_READ_TOOLS)),
+        ("read trade", _names(READ_TOOLS, ALERT_TOOLS, WATCH_TOOLS)),
+        ("read trade strategies", _names(READ_TOOLS, ALERT_TOOLS, WATCH_TOOLS, STRATEGY_READ_TOOLS)),
     ],
 )
 async def test_read_only_lists_nothing_that_trades_whatever_was_chosen(toolsets: str, listed: list[str]) -> None:

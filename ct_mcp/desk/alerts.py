@@ -1,0 +1,81 @@
+"""Alerts: look at a price, the day's P&L, fills or the clock, and tell once. They send nothing, ever."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+
+from ct_mcp.desk.watch_prices import Rounds, WatchedPrices
+from ct_mcp.desk.watch_sender import WatchSender
+from ct_mcp.domain.order import Execution
+from ct_mcp.domain.products import price_of
+from ct_mcp.domain.watch import AlertOn, Watch
+from ct_mcp.errors import CtMcpError
+from ct_mcp.text import format_price, money, utc_minute
+
+_CLOCKS_DIFFER = timedelta(seconds=5)
+
+
+@dataclass(slots=True)
+class Alerts:
+    """Looks after all alerts."""
+
+    sender: WatchSender
+    prices: WatchedPrices
+    rounds: Rounds
+
+    async def look(self, watch: Watch) -> None:
+        """Tell, and end, once it is so."""
+        if words := await self._came(watch):
+            await self.sender.end(watch, words)
+
+    async def _came(self, watch: Watch) -> str:
+        match watch.on:
+            case AlertOn.PRICE:
+                return await self._price(watch)
+            case AlertOn.PNL:
+                return await self._pnl(watch)
+            case AlertOn.FILL:
+                return await self._fill(watch)
+            case _:
+                is_time = watch.due is not None and self.sender.now() >= watch.due
+                return f"it is {utc_minute(self.sender.now())}" if is_time else ""
+
+    async def _price(self, watch: Watch) -> str:
+        quote = None if watch.instrument is None else await self.prices.of(watch.instrument)
+        if quote is None or not has_come(watch, quote.last):
+            return ""
+        return f"{watch.words}: it trades at {price_of(watch.instrument, quote.last)}"
+
+    async def _pnl(self, watch: Watch) -> str:
+        if not self.rounds.is_due(watch.watch_id, watch.account):
+            return ""
+        try:
+            balances = (await self.sender.upstream.account(watch.account)).balances
+        except CtMcpError:
+            return ""
+        pnl = balances.day_pnl
+        return f"{watch.words}: it is {money(pnl)}" if has_come(watch, pnl) else ""
+
+    async def _fill(self, watch: Watch) -> str:
+        if not self.rounds.is_due(watch.watch_id, watch.account):
+            return ""
+        age = self.sender.now() - watch.made_at + _CLOCKS_DIFFER
+        fills = await self.sender.poller.fills(watch.account, max(1, int(age.total_seconds())))
+        mine = [fill for fill in fills if _is_of(fill, watch)]
+        return "; ".join(map(_fill_words, mine))
+
+
+def has_come(watch: Watch, figure: Decimal | None) -> bool:
+    """Say whether a figure is where an alert waits for it; one that is not known has come nowhere."""
+    if figure is None or watch.level is None:
+        return False
+    return figure >= watch.level if watch.is_above else figure <= watch.level
+
+
+def _is_of(fill: Execution, watch: Watch) -> bool:
+    is_later = fill.at is not None and fill.at >= watch.made_at
+    return is_later and watch.instrument in (None, fill.instrument)
+
+
+def _fill_words(fill: Execution) -> str:
+    return f"{fill.action or 'filled'} {fill.amount} {fill.instrument} at {format_price(fill.price)}"

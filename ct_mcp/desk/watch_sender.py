@@ -1,0 +1,112 @@
+"""How a watch sends, tells and ends: by a ticket that is made once, and by the road that everything goes."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import anyio
+
+from ct_mcp.desk.exit_tries import Road
+from ct_mcp.desk.journal_writer import Step
+from ct_mcp.desk.outcome import Outcome, Status
+from ct_mcp.desk.polling import AccountPoller
+from ct_mcp.desk.ports import Store, Upstream
+from ct_mcp.desk.story import story_of
+from ct_mcp.desk.watch_tickets import Sends, Under, watch_ticket
+from ct_mcp.domain.account import AccountKind
+from ct_mcp.domain.order import Order
+from ct_mcp.domain.watch import Watch, WatchState
+from ct_mcp.errors import CtMcpError
+from ct_mcp.guard.policy import Policy
+from ct_mcp.store.journal import EntryKind, NewEntry
+from ct_mcp.text import one_line
+
+
+@dataclass(slots=True)
+class WatchSender:
+    """Sends for watches while its holder has the lease. ``kinds`` are the accounts that the settings speak of."""
+
+    upstream: Upstream
+    store: Store
+    policy: Policy
+    road: Road
+    holder: str
+    kinds: dict[str, AccountKind] = field(default_factory=dict)
+
+    @property
+    def poller(self) -> AccountPoller:
+        """Look with the reserve: what a watch does leaves or protects."""
+        return AccountPoller(self.upstream.urgent(), self.road.pause)
+
+    def now(self) -> datetime:
+        """Read the clock."""
+        return self.road.clock()
+
+    async def send(self, watch: Watch, command: Sends, order: Order | None = None) -> Outcome | None:
+        """Send one thing, once; None where somebody else is about it, or the lease has run out meanwhile.
+
+        What certainly never left reads as denied.
+        """
+        under = await self.store.ticket(watch.ticket_id) if watch.ticket_id else None
+        if under is None and not watch.is_of_settings:  # pragma: no cover  # a ticket is never removed
+            return None
+        kind = self._kind_of(watch) if under is None or under.request is None else under.request.items[0].account_kind
+        least = self.policy.approval_for(watch.account, kind, leaves=True)
+        ticket = watch_ticket(watch, Under(under, kind, least), command, order, self.now())
+        if not await self.store.add_watch_part(watch, ticket, self.holder, self.now()):
+            return None
+        step = Step(ticket)
+        try:
+            with anyio.CancelScope(shield=True):
+                outcome = await self.road.send(step)
+        except CtMcpError as error:
+            return Outcome(Status.DENIED, step.summary, step.simulated, reasons=(error.what,))
+        return outcome
+
+    def _kind_of(self, watch: Watch) -> AccountKind:
+        return self.kinds.get(watch.account, AccountKind.UNKNOWN)
+
+    async def has_sent(self, watch: Watch) -> bool:
+        """Say whether anything of it was ever written down as about to be sent: then it may have been sent."""
+        for part in watch.parts:
+            ticket = await self.store.ticket(part.ticket_id)
+            told = None if ticket is None else (await story_of(self.store, ticket)).part(0, self.now())
+            if told is not None and told.outcome is not None and told.outcome.status is not Status.DENIED:
+                return True
+        return False
+
+    async def end(self, watch: Watch, words: str) -> None:
+        """It does nothing any more, and says why."""
+        line = one_line(f"{_head(watch)}{words}")
+        await self.store.turn_watch(watch, WatchState.OVER, _entry(EntryKind.WATCH_OVER, watch, line), self.now())
+
+    async def warn(self, watch: Watch, words: str) -> None:
+        """Tell once that its time is near."""
+        line = one_line(f"{_head(watch)}{words}")
+        entry = _entry(EntryKind.WATCH_TOLD, watch, line)
+        await self.store.turn_watch(watch, WatchState.WARNED, entry, self.now())
+
+    async def tell(self, watch: Watch, words: str) -> None:
+        """Tell something while it goes on."""
+        line = one_line(f"{_head(watch)}{words}")
+        await self.store.tell_of_watch(watch, _entry(EntryKind.WATCH_TOLD, watch, line), self.now())
+
+
+def said(outcome: Outcome) -> str:
+    """Say what became of a send, in one line."""
+    parts = (outcome.alarm, outcome.status, *outcome.reasons, *outcome.warnings, outcome.next_step)
+    return "; ".join(filter(None, parts))
+
+
+def _head(watch: Watch) -> str:
+    where = f"{watch.account}  " if watch.account else ""
+    return f"{where}watch {watch.watch_id} ({watch.kind}): "
+
+
+def _entry(kind: EntryKind, watch: Watch, words: str) -> NewEntry:
+    return NewEntry(
+        kind,
+        words,
+        account=watch.account or None,
+        ticket_id=watch.ticket_id or None,
+        detail={"watch": watch.watch_id},
+    )

@@ -1,0 +1,131 @@
+"""Runs the watches, in one process of a machine at a time.
+
+How it works; the numbers stand again at the blocks that do it.
+
+ 1. Watches stand in the store. Who holds the lease of the exit watch runs them, and whoever takes it next goes on.
+ 2. What a watch sends gets a ticket of its own, spent from the start and made once: the store takes it only from who
+    holds the lease at that moment and knew all tickets before. So a process that slept beyond its lease sends nothing.
+ 3. Its command goes the usual road. It may only reduce, by its making (`desk/watch_tickets.py`) and once more on the
+    facts of the send (`desk/approval.py`).
+ 4. The time to be flat by of the settings is a watch of each account for one day, made when its warning is due.
+ 5. A watch lives until the session rolls, unless another life was said; nothing else ends one but itself and whoever is
+    asked to (`end_watch`, the person).
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from ct_mcp.desk.alerts import Alerts
+from ct_mcp.desk.context import ContextBuilder
+from ct_mcp.desk.timed_watches import TimedWatches
+from ct_mcp.desk.trailing import Trailer
+from ct_mcp.desk.watch_prices import LiveView, Rounds, WatchedPrices
+from ct_mcp.desk.watch_sender import WatchSender
+from ct_mcp.desk.watch_tickets import rolls_at
+from ct_mcp.domain.account import Account
+from ct_mcp.domain.market import trading_day
+from ct_mcp.domain.watch import Watch, WatchKind
+from ct_mcp.errors import CtMcpError
+from ct_mcp.guard.context import flat_by_moment
+from ct_mcp.guard.flat_by import flat_by_is_near, flat_by_of, is_near
+from ct_mcp.store.journal import EntryKind, NewEntry
+
+_SETTINGS_EVERY = timedelta(seconds=30)
+_log = logging.getLogger(__name__)
+
+
+def make_watches(sender: WatchSender, contexts: ContextBuilder) -> "Watches":
+    """Make what runs the watches of a desk."""
+    clock = sender.road.clock
+    prices = WatchedPrices(sender.upstream, clock, sender.policy.limits.quote_max_age_seconds)
+    return Watches(sender, contexts, prices, Rounds(clock))
+
+
+@dataclass(slots=True)
+class Watches:
+    """One look after the other at everything that is watched."""
+
+    sender: WatchSender
+    contexts: ContextBuilder
+    prices: WatchedPrices
+    rounds: Rounds
+    trailer: Trailer = field(init=False)
+    timed: TimedWatches = field(init=False)
+    alerts: Alerts = field(init=False)
+    _settings_read_at: datetime | None = None
+    _busy: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        """Give each kind its own hands."""
+        self.trailer = Trailer(self.sender, self.prices, self.rounds)
+        self.timed = TimedWatches(self.sender, self.rounds)
+        self.alerts = Alerts(self.sender, self.prices, self.rounds)
+
+    def listen(self, live: LiveView) -> None:
+        """Look at what a stream has told of, from now on."""
+        self.rounds.silence = live
+        self.prices.listen(live)
+
+    async def has_work(self) -> bool:
+        """Say whether there is anything to watch."""
+        near = flat_by_is_near(self.sender.policy, self.sender.now())
+        return near or bool(await self.sender.store.watches())
+
+    async def look(self, keep_lease: Callable[[], Awaitable[bool]]) -> None:
+        """Look once at each; nothing that goes wrong with one keeps the others from being looked at."""
+        await self._take_up_settings()
+        for watch in await self.sender.store.watches():
+            if not await keep_lease():  # 2
+                return
+            if watch.watch_id in self._busy:  # an earlier look is about it still
+                continue
+            self._busy.add(watch.watch_id)
+            try:
+                await self._look_at(watch)
+            except Exception:  # noqa: BLE001  # logged; the other watches go on all the same
+                _log.warning("Watch %s could not be looked at", watch.watch_id, exc_info=True)
+            finally:
+                self._busy.discard(watch.watch_id)
+
+    async def _look_at(self, watch: Watch) -> None:
+        match watch.kind:
+            case WatchKind.TRAILING_STOP:
+                await self.trailer.look(watch)
+            case WatchKind.CANCEL_AFTER:
+                await self.timed.cancel_after(watch)
+            case WatchKind.FLAT_BY:
+                await self.timed.flat_by(watch)
+            case WatchKind.ALERT:  # pragma: no branch  # the set is closed
+                await self.alerts.look(watch)
+        if self.sender.now() >= watch.until:  # 5
+            await self.sender.end(watch, "over: its life has ended")
+
+    # 4: the time to be flat by of the settings
+
+    async def _take_up_settings(self) -> None:
+        """Make the watches of this day, once their warning is due; each is made once, by whoever comes first."""
+        now, policy = self.sender.now(), self.sender.policy
+        if not flat_by_is_near(policy, now):
+            return
+        if self._settings_read_at is not None and abs(now - self._settings_read_at) < _SETTINGS_EVERY:
+            return
+        try:
+            accounts = await self.contexts.resolver.accounts(urgent=True)
+        except CtMcpError:
+            return
+        self._settings_read_at = now
+        for account in accounts:
+            await self._take_up(account, now)
+
+    async def _take_up(self, account: Account, now: datetime) -> None:
+        flat_by = flat_by_of(account, self.sender.policy)
+        if flat_by is None or not is_near(flat_by, self.sender.policy, now):
+            return
+        self.sender.kinds[account.name] = account.kind
+        watch_id, due = f"flat-by {account.name} {trading_day(now)}", flat_by_moment(flat_by, now)
+        watch = Watch(watch_id, WatchKind.FLAT_BY, account.name, now, rolls_at(now), due=due)
+        words = f"{account.name}  watch {watch_id}: {watch.words}, by the settings"
+        entry = NewEntry(EntryKind.WATCH_SET, words, account=account.name, detail={"watch": watch_id})
+        await self.sender.store.open_watch(watch, self.sender.policy.watches.most, (entry,), now)

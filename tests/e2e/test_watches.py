@@ -1,0 +1,511 @@
+"""What goes on without the assistant: stops that trail, entries that are cancelled, being flat by a time, alerts."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import anyio
+import pytest
+from mcp_types import ElicitResult
+
+from ct_mcp.config.values import flat_by
+from ct_mcp.crosstrade.client import CrossTrade
+from ct_mcp.desk.desk import Desk
+from ct_mcp.desk.exit_watch import LEASE
+from ct_mcp.guard.policy import Limits, Policy, Watching
+from ct_mcp.simulator.clock import ManualClock
+from ct_mcp.simulator.faults import Fault
+from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, SimOrderType
+from ct_mcp.store.journal import EntryKind
+from ct_mcp.store.sqlite import SqliteStore
+from tests.conftest import Person
+from tests.e2e.conftest import Assistant, Told, Wire, World
+
+
+@pytest.fixture
+def another_desk(
+    crosstrade: CrossTrade,
+    store: SqliteStore,
+    policy: Policy,
+    clock: ManualClock,
+    pause: Callable[[float], Awaitable[None]],
+) -> Desk:
+    """Another process, over the same state."""
+    return Desk(crosstrade, store, policy, clock=clock, pause=pause)
+
+
+def stop_price(world: World) -> float:
+    """Where the one stop stands."""
+    (stop,) = (
+        order for order in world.sim.exchange.live_orders("Sim101") if str(order.terms.order_type) == "StopMarket"
+    )
+    return stop.terms.stop_price
+
+
+async def told_by(store: SqliteStore) -> str:
+    """All that watches have told."""
+    return " | ".join(notice.words for notice in await store.notices(0, 100))
+
+
+async def trailed(assistant: Assistant, world: World) -> tuple[str, float]:
+    """Hold 2 MES with a stop 40 ticks away that trails at 20 ticks; its id, and where it stands."""
+    assert (await assistant.buys(2)).status == "filled"
+    world.later()
+    stop = await assistant.protects(world.price(-40), quantity=2)
+    told = await assistant.call("set_watch", kind="trailing_stop", account="Sim101", order_id=stop, distance="5 points")
+    assert told.status == "set", told.text
+    return stop, stop_price(world)
+
+
+async def looks(desk: Desk, world: World, times: int = 3, seconds: float = 6.0) -> None:
+    """Let time pass, and look each time."""
+    for _ in range(times):
+        world.later(seconds)
+        await desk.exit_watch.look()
+
+
+async def test_a_stop_is_trailed_by_changing_it_and_only_nearer(
+    assistant: Assistant, world: World, desk: Desk, wire: Wire, person: Person
+) -> None:
+    _, before = await trailed(assistant, world)
+    assert "TRAIL stop" in person.asked[-1]
+    assert "only while ct-mcp runs" in person.asked[-1]
+    stops, sent = [before], len(wire.posts())
+    for _ in range(30):
+        world.later(7)
+        await desk.exit_watch.look()
+        if not world.net():
+            break
+        stops.append(stop_price(world))
+    assert stops == sorted(stops), "it only ever moves nearer"
+    assert stops[-1] > before
+    paths = {path.rpartition("/")[2] for path, _ in wire.posts()[sent:]}
+    assert paths == {"change"}, "it is changed, and never cancelled first"
+
+
+async def test_it_stands_at_its_distance_from_the_price(assistant: Assistant, world: World, desk: Desk) -> None:
+    await trailed(assistant, world)
+    await desk.exit_watch.look()
+    assert world.price(-20) - stop_price(world) == pytest.approx(0, abs=0.5)
+
+
+async def test_it_moves_at_most_once_a_second(assistant: Assistant, world: World, desk: Desk, wire: Wire) -> None:
+    await trailed(assistant, world)
+    sent = len(wire.posts())
+    for _ in range(20):
+        await desk.exit_watch.look()
+    assert len(wire.posts()) - sent <= 2
+
+
+async def test_what_it_sends_counts_as_no_order_of_the_day(
+    assistant: Assistant, world: World, desk: Desk, store: SqliteStore
+) -> None:
+    await trailed(assistant, world)
+    await desk.exit_watch.look()
+    intents = [entry for entry in await store.entries(50) if entry.kind is EntryKind.INTENT]
+    assert [entry.opens for entry in intents if "CHANGE" in entry.summary] == [False]
+
+
+@pytest.mark.parametrize("wanted", [{"kind": "trailing_stop", "distance": "5 points"}])
+async def test_it_is_refused_without_a_standing_stop(
+    assistant: Assistant, world: World, wanted: dict[str, Any]
+) -> None:
+    resting = await assistant.rests(world.price(-40))
+    told = await assistant.call("set_watch", account="Sim101", order_id=resting, **wanted)
+    assert told.status == "denied", told.text
+    assert "WATCH_NEEDS_STOP" in told.reasons_text
+    told = await assistant.call("set_watch", account="Sim101", order_id="none", **wanted)
+    assert "ORDER_UNKNOWN" in told.reasons_text
+
+
+async def test_it_ends_with_its_stop(assistant: Assistant, world: World, desk: Desk, store: SqliteStore) -> None:
+    stop, _ = await trailed(assistant, world)
+    world.later()
+    await assistant.call("cancel_order", account="Sim101", order_id=stop)
+    await looks(desk, world)
+    assert await store.watches() == ()
+    assert "over: its stop is CANCELLED" in await told_by(store)
+
+
+async def test_it_ends_where_the_position_is_gone_and_names_the_order_that_stands(
+    assistant: Assistant, world: World, desk: Desk, store: SqliteStore, wire: Wire
+) -> None:
+    await trailed(assistant, world)
+    contract = world.sim.market.front("MES", world.clock())
+    terms = OrderTerms(contract, Action.SELL, 2, SimOrderType.MARKET)
+    world.sim.exchange.submit(world.sim.exchange.accounts["Sim101"], terms, OrderLabels(), world.clock())
+    world.later(3)
+    sent = len(wire.posts())
+    await looks(desk, world, times=5)
+    assert await store.watches() == ()
+    assert "the position is gone, and its order stands" in await told_by(store)
+    assert len(wire.posts()) == sent, "nothing may move that would open by now"
+
+
+async def test_a_no_of_the_person_sets_nothing(converse: Any, world: World, store: SqliteStore, person: Person) -> None:
+    async with converse(person) as assistant:
+        await assistant.buys(2)
+        world.later()
+        stop = await assistant.protects(world.price(-40), quantity=2)
+        person.answer = lambda _: ElicitResult(action="decline")
+        wanted = {"kind": "trailing_stop", "account": "Sim101", "order_id": stop, "distance": "5 points"}
+        told = await assistant.call("set_watch", **wanted)
+    assert told.status in ("declined", "needs_approval"), told.text
+    assert await store.watches() == ()
+
+
+async def test_a_lost_answer_to_a_move_is_not_sent_again(
+    assistant: Assistant, world: World, desk: Desk, wire: Wire
+) -> None:
+    await trailed(assistant, world)
+    sent = len(wire.posts())
+    world.sim.faults.arm(Fault.ANSWER_LOST_AFTER_ACCEPT, rpc="ChangeOrder", times=1)
+    await desk.exit_watch.look()
+    assert len(wire.posts()) == sent + 1
+
+
+# An entry that has not filled
+
+
+async def cancels_later(assistant: Assistant, world: World, **more: Any) -> Told:
+    """Let a resting entry be cancelled in 20 minutes."""
+    resting = await assistant.rests(world.price(-40))
+    return await assistant.call(
+        "set_watch", kind="cancel_after", account="Sim101", order_id=resting, **{"time": "20 minutes", **more}
+    )
+
+
+async def test_an_entry_that_has_not_filled_is_cancelled_at_its_time(
+    assistant: Assistant, world: World, desk: Desk, store: SqliteStore
+) -> None:
+    told = await cancels_later(assistant, world)
+    assert told.status == "set", told.text
+    await looks(desk, world, times=2, seconds=60)
+    assert len(world.live()) == 1
+    world.later(18.5 * 60)
+    await desk.exit_watch.look()
+    assert world.live() == []
+    assert "cancelled, since its time has come" in await told_by(store)
+    assert await store.watches() == ()
+
+
+async def test_one_that_fills_before_ends_the_watch(
+    assistant: Assistant, world: World, desk: Desk, store: SqliteStore
+) -> None:
+    resting = await assistant.rests(world.price(-4))
+    wanted = {"kind": "cancel_after", "account": "Sim101", "order_id": resting, "time": "110 minutes"}
+    assert (await assistant.call("set_watch", **wanted)).status == "set"
+    for _ in range(200):
+        world.later(30)
+        if world.net():
+            break
+    await looks(desk, world)
+    assert "over: its order is FILLED, 1 filled" in await told_by(store)
+
+
+async def test_what_protects_cannot_be_cancelled_later(assistant: Assistant, world: World) -> None:
+    await assistant.buys(2)
+    world.later()
+    stop = await assistant.protects(world.price(-40), quantity=2)
+    wanted = {"kind": "cancel_after", "account": "Sim101", "order_id": stop, "time": "20 minutes"}
+    told = await assistant.call("set_watch", **wanted)
+    assert "WATCH_WOULD_NOT_REDUCE" in told.reasons_text, told.text
+
+
+async def test_what_has_come_to_protect_is_not_cancelled_at_the_send(
+    assistant: Assistant, world: World, desk: Desk, store: SqliteStore
+) -> None:
+    resting = await assistant.protects(world.price(-40), quantity=2)
+    wanted = {"kind": "cancel_after", "account": "Sim101", "order_id": resting, "time": "20 minutes"}
+    assert (await assistant.call("set_watch", **wanted)).status == "set"
+    world.later()
+    assert (await assistant.buys(2)).status == "filled"
+    world.later(20 * 60)
+    if world.live():
+        await desk.exit_watch.look()
+        assert len(world.live()) == 1
+        assert "not cancelled, since it protects by now" in await told_by(store)
+
+
+async def test_a_lost_cancel_is_not_sent_again_and_is_found_done(
+    assistant: Assistant, world: World, desk: Desk, store: SqliteStore
+) -> None:
+    await cancels_later(assistant, world)
+    world.later(20 * 60 + 1)
+    sent = world.writes()
+    world.sim.faults.arm(Fault.ANSWER_LOST_AFTER_ACCEPT, rpc="CancelOrder", times=1)
+    await desk.exit_watch.look()
+    await looks(desk, world, times=3, seconds=15)
+    assert world.writes() == sent + 1
+    assert world.live() == []
+    assert await store.watches() == ()
+
+
+# Flat by a time
+
+
+async def test_a_time_to_be_flat_by_warns_then_cancels_and_flattens(
+    assistant: Assistant, world: World, desk: Desk, store: SqliteStore, person: Person
+) -> None:
+    await assistant.buys(2)
+    world.later()
+    await assistant.rests(world.price(-40))
+    told = await assistant.call("set_watch", kind="flat_by", account="Sim101", time="15:10 America/Chicago")
+    assert told.status == "set", told.text
+    assert "FLATTEN everything at 2026-09-09 20:10 UTC" in person.asked[-1]
+    minutes = (20 * 60 + 10) - (world.clock().hour * 60 + world.clock().minute)
+    world.later((minutes - 9) * 60)
+    await desk.exit_watch.look()
+    held = world.net()
+    assert "minutes this is cancelled and closed: LONG" in await told_by(store)
+    assert world.net() == held
+    world.later(10 * 60)
+    await desk.exit_watch.look()
+    assert (world.net(), world.live()) == (0, [])
+    assert "its time has come, and it is flat" in await told_by(store)
+    await looks(desk, world)
+    assert await store.watches() == ()
+
+
+class TestWhereTheSettingActs:
+    """With ``flat_by_acts = true``."""
+
+    @pytest.fixture
+    def policy(self) -> Policy:
+        """Flat by ten past three in Chicago."""
+        limits = Limits(flat_by=flat_by("15:10 America/Chicago"))
+        return Policy(limits=limits, watches=Watching(flat_by_acts=True, warn_minutes=10))
+
+    async def test_it_warns_and_flattens_every_account_that_may_trade(
+        self, assistant: Assistant, world: World, desk: Desk, store: SqliteStore
+    ) -> None:
+        await assistant.buys(2)
+        at = world.clock()
+        due = at.replace(hour=20, minute=10, second=0, microsecond=0)
+        world.later((due - at).total_seconds() - 300)
+        await desk.exit_watch.look()
+        told = await told_by(store)
+        assert "in 5 minutes this is cancelled and closed: LONG 2" in told, told
+        world.later(301)
+        await desk.exit_watch.look()
+        assert world.net() == 0
+        by = [entry.detail.get("by") for entry in await store.entries(100) if entry.kind is EntryKind.APPROVED]
+        assert "under flat_by of the settings" in str(by[0])
+        sent = world.writes()
+        await looks(desk, world, times=3, seconds=40)
+        assert world.writes() == sent, "once a day, and no more where it is flat"
+
+    async def test_one_that_comes_late_acts_at_once(
+        self, assistant: Assistant, world: World, another_desk: Desk, store: SqliteStore
+    ) -> None:
+        await assistant.buys(2)
+        at = world.clock()
+        world.later((at.replace(hour=20, minute=30) - at).total_seconds())
+        await another_desk.exit_watch.look()
+        assert world.net() == 0
+
+    async def test_the_assistant_cannot_end_it(self, assistant: Assistant, world: World, desk: Desk) -> None:
+        at = world.clock()
+        world.later((at.replace(hour=20, minute=5) - at).total_seconds())
+        await desk.exit_watch.look()
+        told = await assistant.call("get_watches")
+        watch_id = told.structure["watches"][0]["watch_id"]
+        told = await assistant.call("end_watch", watch_id=watch_id)
+        assert told.is_error
+        assert "only the person ends a time to be flat by" in told.text
+
+
+async def test_a_flatten_that_is_refused_is_told_and_tried_again(
+    assistant: Assistant, world: World, desk: Desk, store: SqliteStore
+) -> None:
+    await assistant.buys(2)
+    await assistant.call("set_watch", kind="flat_by", account="Sim101", time="20 minutes")
+    world.later(20 * 60 + 1)
+    world.sim.faults.arm(Fault.REFUSED_WITH_400, rpc="Flatten", times=1)
+    await desk.exit_watch.look()
+    assert world.net() == 2
+    assert "not seen flat yet" in await told_by(store)
+    await looks(desk, world, times=4, seconds=31)
+    assert world.net() == 0
+
+
+# Alerts
+
+
+async def test_an_alert_is_read_back_asks_nobody_and_tells_once(
+    assistant: Assistant, world: World, desk: Desk, store: SqliteStore, person: Person
+) -> None:
+    level = world.price(-1)
+    told = await assistant.call("set_watch", kind="price", instrument="MES", at_or_above=level)
+    assert told.status == "set", told.text
+    assert f"MES 09-26 >= {level:g}, now" in told.text
+    assert person.asked == []
+    await desk.exit_watch.look()
+    told = await assistant.call("get_status")
+    assert told.text.count("told by a watch:") == 1
+    assert "it trades at" in told.text
+    told = await assistant.call("get_status")
+    assert "told by a watch:" not in told.text
+    assert await store.watches() == ()
+    assert world.writes() == 0
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ({"kind": "pnl", "account": "Sim101", "at_or_below": 100000}, "the day's P&L <= 100,000.00"),
+        ({"kind": "time", "time": "1 minutes"}, "it is 2026-09-09"),
+        ({"kind": "fill", "account": "Sim101"}, "BUY 1 MES 09-26 at"),
+    ],
+)
+async def test_every_kind_of_alert_tells(
+    assistant: Assistant, world: World, desk: Desk, store: SqliteStore, wanted: dict[str, Any], said: str
+) -> None:
+    assert (await assistant.call("set_watch", **wanted)).status == "set"
+    world.later()
+    await assistant.buys(1)
+    await looks(desk, world, times=3, seconds=30)
+    assert said in await told_by(store)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ({"kind": "price", "instrument": "MES"}, "exactly one of at_or_above and at_or_below"),
+        ({"kind": "price", "at_or_above": 1}, "needs instrument"),
+        ({"kind": "time", "time": "soon"}, "a time is said as"),
+        ({"kind": "time", "time": "20 minutes", "hours": 121}, "120 hours at most"),
+        ({"kind": "time", "time": "15:10 Nowhere/Land"}, "there is no time zone"),
+        ({"kind": "flat_by", "account": "Sim101", "time": "20 minutes", "distance": "1 point"}, "takes no distance"),
+        ({"kind": "trailing_stop", "account": "Sim101", "order_id": "7", "distance": "6400"}, "at a distance"),
+    ],
+)
+async def test_what_cannot_be_read_sets_nothing(
+    assistant: Assistant, store: SqliteStore, wanted: dict[str, Any], said: str
+) -> None:
+    told = await assistant.call("set_watch", **wanted)
+    assert told.is_error
+    assert said in told.text
+    assert await store.watches() == ()
+
+
+async def test_there_are_at_most_twenty(assistant: Assistant, store: SqliteStore) -> None:
+    for _ in range(20):
+        assert (await assistant.call("set_watch", kind="time", time="20 minutes")).status == "set"
+    told = await assistant.call("set_watch", kind="time", time="20 minutes")
+    assert told.is_error
+    assert "watches=20, maximum=20" in told.text
+    (first, *_) = await store.watches()
+    assert "was ended by the assistant" in (await assistant.call("end_watch", watch_id=first.watch_id)).text
+    assert (await assistant.call("set_watch", kind="time", time="20 minutes")).status == "set"
+
+
+async def test_a_watch_ends_when_the_session_rolls(
+    assistant: Assistant, world: World, desk: Desk, store: SqliteStore
+) -> None:
+    await assistant.call("set_watch", kind="price", instrument="MES", at_or_above=world.price(4000))
+    world.later(8 * 3600)
+    await desk.exit_watch.look()
+    assert await store.watches() == ()
+    assert "over: its life has ended" in await told_by(store)
+
+
+# Who runs them
+
+
+async def test_two_that_look_at_once_send_once(
+    assistant: Assistant, world: World, desk: Desk, another_desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await cancels_later(assistant, world)
+    world.later(20 * 60 + 1)
+    sent = world.writes()
+    async with anyio.create_task_group() as both:
+        both.start_soon(desk.exit_watch.look)
+        both.start_soon(another_desk.exit_watch.look)
+    assert world.writes() == sent + 1
+
+
+async def test_whoever_believes_to_hold_a_lease_that_ran_out_sends_nothing(
+    assistant: Assistant, world: World, desk: Desk, another_desk: Desk, store: SqliteStore, clock: ManualClock
+) -> None:
+    await cancels_later(assistant, world)
+    await desk.exit_watch.look()
+    world.later(20 * 60 + 1)
+    (watch,) = await store.watches()
+    await another_desk.exit_watch.watches.has_work()
+    assert await store.take_lease("exits", another_desk.exit_watch.holder, clock(), LEASE)
+    sent = world.writes()
+    await desk.exit_watch.watches.timed.cancel_after(watch)
+    assert world.writes() == sent, "it slept beyond its lease, and somebody else holds it"
+    await another_desk.exit_watch.look()
+    assert world.writes() == sent + 1
+
+
+async def test_nobody_sends_under_a_lease_that_ran_out_and_nobody_took(
+    assistant: Assistant, world: World, desk: Desk, store: SqliteStore
+) -> None:
+    await cancels_later(assistant, world)
+    await desk.exit_watch.look()
+    (watch,) = await store.watches()
+    world.later(20 * 60 + 1)
+    sent = world.writes()
+    await desk.exit_watch.watches.timed.cancel_after(watch)
+    assert world.writes() == sent
+
+
+async def test_a_clock_that_is_set_back_sends_nothing_before_its_time(
+    assistant: Assistant,
+    world: World,
+    crosstrade: CrossTrade,
+    store: SqliteStore,
+    policy: Policy,
+    pause: Callable[[float], Awaitable[None]],
+) -> None:
+    behind = timedelta(0)
+    desk = Desk(crosstrade, store, policy, clock=lambda: world.clock() - behind, pause=pause)
+    await cancels_later(assistant, world)
+    await desk.exit_watch.look()
+    behind = timedelta(hours=1)
+    sent = world.writes()
+    world.later(20 * 60 + 1)
+    await desk.exit_watch.look()
+    assert world.writes() == sent, "by its own clock the time has not come"
+    world.later(3600)
+    await desk.exit_watch.look()
+    assert world.writes() == sent + 1
+
+
+async def test_it_goes_on_in_another_process(
+    assistant: Assistant, world: World, desk: Desk, another_desk: Desk
+) -> None:
+    _, before = await trailed(assistant, world)
+    await another_desk.exit_watch.look()
+    assert stop_price(world) > before
+
+
+# Waiting
+
+
+async def test_waiting_comes_back_at_a_change(assistant: Assistant, world: World) -> None:
+    told = await assistant.call("wait_for", seconds=3)
+    assert told.structure["happened"] == []
+    assert "nothing happened" in told.text
+    await assistant.rests(world.price(-3))
+    for _ in range(60):
+        told = await assistant.call("wait_for", seconds=25, account="Sim101")
+        if told.structure["happened"]:
+            break
+    assert any(line.startswith(("gone:", "now:")) for line in told.structure["happened"]), told.text
+
+
+async def test_waiting_comes_back_at_an_alert(assistant: Assistant, world: World, desk: Desk) -> None:
+    await assistant.call("set_watch", kind="price", instrument="MES", at_or_above=world.price(-8))
+
+    async def look() -> None:
+        await desk.exit_watch.look()
+
+    async with anyio.create_task_group() as both:
+        both.start_soon(look)
+        told = await assistant.call("wait_for", seconds=25)
+    assert "it trades at" in told.text
+    assert told.structure["waited_seconds"] < 25
