@@ -1,6 +1,7 @@
 """What goes on without the assistant: stops that trail, entries that are cancelled, being flat by a time, alerts."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from ct_mcp.config.values import flat_by
 from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.desk.desk import Desk
 from ct_mcp.desk.exit_watch import LEASE
+from ct_mcp.errors import StoreFailed
 from ct_mcp.guard.policy import Limits, Policy, Watching
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.faults import Fault
@@ -481,6 +483,70 @@ async def test_it_goes_on_in_another_process(
     _, before = await trailed(assistant, world)
     await another_desk.exit_watch.look()
     assert stop_price(world) > before
+
+
+class Killed(BaseException):
+    """The process ends at once: nothing that it would have done afterwards happens."""
+
+
+async def dies(*_: object, **__: object) -> Any:
+    """End here."""
+    raise Killed
+
+
+async def test_killed_before_the_intent_the_next_one_sends_it_once(
+    assistant: Assistant, world: World, desk: Desk, another_desk: Desk
+) -> None:
+    await cancels_later(assistant, world)
+    world.later(20 * 60 + 1)
+    watches = desk.exit_watch.watches
+    watches.sender.road = replace(watches.sender.road, send=dies)
+    with pytest.raises(Killed):
+        await desk.exit_watch.look()
+    sent = world.writes()
+    world.later(20)
+    await another_desk.exit_watch.look()
+    await looks(another_desk, world)
+    assert (world.writes(), world.live()) == (sent + 1, [])
+
+
+async def test_killed_after_the_intent_nothing_is_sent_again_and_that_is_told(
+    assistant: Assistant,
+    world: World,
+    desk: Desk,
+    another_desk: Desk,
+    store: SqliteStore,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await cancels_later(assistant, world)
+    world.later(20 * 60 + 1)
+    with monkeypatch.context() as broken:
+        broken.setattr(CrossTrade, "cancel_order", dies)
+        with pytest.raises(Killed):
+            await desk.exit_watch.look()
+    sent = world.writes()
+    await looks(another_desk, world, times=5, seconds=20)
+    assert world.writes() == sent
+    assert "the cancel was sent, and the order still stands" in await told_by(store)
+    assert await store.watches() == ()
+
+
+async def test_killed_while_it_is_set_there_is_none_and_that_is_found_out(
+    assistant: Assistant, world: World, desk: Desk, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def breaks(*_: object, **__: object) -> Any:
+        raise StoreFailed("the disk is full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(SqliteStore, "open_watch", breaks)
+        told = await cancels_later(assistant, world)
+    assert told.status != "set", told.text
+    assert await store.watches() == ()
+    assert [entry.kind for entry in await store.unsettled()] == [EntryKind.INTENT]
+    world.later(61)
+    await assistant.buys(1)
+    settled = [entry for entry in await store.entries(100) if entry.kind is EntryKind.SETTLED]
+    assert [entry.detail for entry in settled] == [{"watch": "none was set"}]
 
 
 # Waiting
