@@ -176,7 +176,7 @@ def parse_span(text: str) -> timedelta | None:
 
 # What a person is told to type
 
-_OF_A_FOLDER = frozenset({"approve", "arm", "console", "disarm", "halt", "journal", "pin", "resume"})
+_OF_A_FOLDER = frozenset({"approve", "arm", "console", "disarm", "halt", "journal", "pin", "resume", "watch"})
 _flags: ContextVar[tuple[str, ...]] = ContextVar("flags", default=())
 
 

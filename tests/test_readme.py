@@ -47,7 +47,14 @@ def test_every_endpoint_is_reached_by_something_there_is_or_says_why_nothing_doe
 
 def test_every_tool_that_asks_crosstrade_has_an_endpoint() -> None:
     reached = {name for *_, reached_by in _endpoint_rows() if reached_by[:4] != "none" for name in _named(reached_by)}
-    asks_nothing_of_its_own = {"preview_order", "get_journal", "confirm_ticket", "halt_trading"}
+    asks_nothing_of_its_own = {
+        "preview_order",
+        "get_journal",
+        "confirm_ticket",
+        "halt_trading",
+        "get_watches",
+        "end_watch",
+    }
     assert set(ALL_TOOLS) - reached == asks_nothing_of_its_own
 
 

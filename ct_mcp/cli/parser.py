@@ -108,6 +108,16 @@ def _serve(parser: argparse.ArgumentParser) -> None:
     over_http.add_argument("--tls-key", metavar="FILE", help="the key of the certificate")
 
 
+def _watch(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = "exit codes: 0 ended or done, 1 failed, 2 cannot start"
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--list", action="store_true", help="only tell what is watched")
+    which.add_argument("--end", metavar="ID", default=None, help="end one watch; only at a terminal")
+    parser.add_argument("--demo", action="store_true", help="on the simulator of a server that runs with --demo")
+    for name, value, meaning in _SETTINGS:
+        parser.add_argument(f"--{name}", metavar=value, help=meaning)
+
+
 def _demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--yes", action="store_true", help="let the demo's own client answer the approvals")
 
@@ -298,6 +308,10 @@ _GROUPS: tuple[tuple[str, dict[str, tuple[str, _Describe]]], ...] = (
     (
         "what a client starts",
         {"serve": ("the MCP server over stdio", _serve)},
+    ),
+    (
+        "what goes on without one",
+        {"watch": ("run what is to be watched: trailing stops, alerts, flat by a time", _watch)},
     ),
     (
         "setting it up",

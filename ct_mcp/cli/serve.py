@@ -25,7 +25,6 @@ from ct_mcp.cli.runtime import Runtime, settings_for  # noqa: E402
 from ct_mcp.config.settings import Settings  # noqa: E402
 from ct_mcp.config.sources import usual_state_dir  # noqa: E402
 from ct_mcp.errors import ConfigError  # noqa: E402
-from ct_mcp.guard.policy import Mode  # noqa: E402
 from ct_mcp.net.connections import raise_file_limit  # noqa: E402
 from ct_mcp.server.app import build_server  # noqa: E402
 from ct_mcp.server.context import ServerContext  # noqa: E402
@@ -144,7 +143,7 @@ def wire(
     settings, pages = runtime.settings, ApprovalPages(runtime, tasks)
     context = ServerContext(build_desk, settings.policy, toolsets=settings.toolsets, close=close, open_page=pages.open)
     context.faults = faults
-    if not faults and settings.policy.mode is not Mode.READ_ONLY:
+    if not faults:
         context.owes_exits = runtime.owes_exits
     if settings.demo:
         context.notes = (_OF_A_DEMO,)

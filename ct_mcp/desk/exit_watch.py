@@ -87,6 +87,9 @@ class ExitWatch:
 
         A look may begin while another waits for an answer: what that one is about is left to it.
         """
+        if self.watches.only_tell:
+            await self.watches.look_at_alerts()
+            return
         duties = await self.store.duties()
         if not (duties or await self.watches.has_work()) or not await self._keep_lease():  # 1
             return

@@ -30,6 +30,7 @@ from ct_mcp.domain.watch import Watch, WatchKind
 from ct_mcp.errors import CtMcpError
 from ct_mcp.guard.context import flat_by_moment
 from ct_mcp.guard.flat_by import flat_by_is_near, flat_by_of, is_near
+from ct_mcp.guard.policy import Mode
 from ct_mcp.store.journal import EntryKind, NewEntry
 
 _SETTINGS_EVERY = timedelta(seconds=30)
@@ -73,21 +74,36 @@ class Watches:
         near = flat_by_is_near(self.sender.policy, self.sender.now())
         return near or bool(await self.sender.store.watches())
 
+    @property
+    def only_tell(self) -> bool:
+        """Whether nothing may be sent here: then whoever may has the lease, and alerts, which tell once, need none."""
+        return self.sender.policy.mode is Mode.READ_ONLY
+
+    async def look_at_alerts(self) -> None:
+        """Look at what only tells."""
+        for watch in await self.sender.store.watches():
+            if watch.kind is WatchKind.ALERT:
+                await self._look_safely(watch)
+
     async def look(self, keep_lease: Callable[[], Awaitable[bool]]) -> None:
         """Look once at each; nothing that goes wrong with one keeps the others from being looked at."""
         await self._take_up_settings()
         for watch in await self.sender.store.watches():
             if not await keep_lease():  # 2
                 return
-            if watch.watch_id in self._busy:  # an earlier look is about it still
-                continue
-            self._busy.add(watch.watch_id)
-            try:
-                await self._look_at(watch)
-            except Exception:  # noqa: BLE001  # logged; the other watches go on all the same
-                _log.warning("Watch %s could not be looked at", watch.watch_id, exc_info=True)
-            finally:
-                self._busy.discard(watch.watch_id)
+            await self._look_safely(watch)
+
+    async def _look_safely(self, watch: Watch) -> None:
+        """Look at one, unless an earlier look is about it still."""
+        if watch.watch_id in self._busy:
+            return
+        self._busy.add(watch.watch_id)
+        try:
+            await self._look_at(watch)
+        except Exception:  # noqa: BLE001  # logged; the other watches go on all the same
+            _log.warning("Watch %s could not be looked at", watch.watch_id, exc_info=True)
+        finally:
+            self._busy.discard(watch.watch_id)
 
     async def _look_at(self, watch: Watch) -> None:
         match watch.kind:

@@ -36,7 +36,11 @@ INSERT INTO watch_parts SELECT our_service(), ?, ?, ? WHERE EXISTS
 AND (SELECT COUNT(*) FROM watch_parts WHERE watch_id = ? AND {_IS_OURS}) = ?
 """  # noqa: S608
 _TURN = f"UPDATE watches SET state = ? WHERE watch_id = ? AND state NOT IN (?, 'over') AND {_IS_OURS}"  # noqa: S608
-_SAY = "INSERT INTO notices (service, at, account, watch_id, words, told) VALUES (our_service(), ?, ?, ?, ?, 0)"
+# It belongs to the service of its watch, also where a terminal without a token has ended that.
+_SAY = f"""
+INSERT INTO notices (service, at, account, watch_id, words, told)
+SELECT service, ?, account, watch_id, ?, 0 FROM watches WHERE watch_id = ? AND {_IS_OURS}
+"""  # noqa: S608
 _NOTICES = f"""
 SELECT number, at, account, watch_id, words FROM notices WHERE number > ? AND {_IS_OURS} ORDER BY number DESC LIMIT ?
 """  # noqa: S608
@@ -112,7 +116,7 @@ def turn_watch(connection: Connection, watch: Watch, state: WatchState, entry: N
 def tell(connection: Connection, watch: Watch, entry: NewEntry, now: datetime) -> None:
     """Journal what it tells, and keep it for every channel to show."""
     append(connection, entry, now)
-    connection.execute(_SAY, (time_to_text(now), watch.account, watch.watch_id, entry.summary))
+    connection.execute(_SAY, (time_to_text(now), entry.summary, watch.watch_id))
 
 
 def notices(connection: Connection, after: int, limit: int) -> tuple[Notice, ...]:
