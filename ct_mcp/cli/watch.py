@@ -7,7 +7,7 @@ one does it, and the next takes over within seconds. It approves nothing and pla
 import argparse
 import logging
 import sys
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Protocol
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _LOOK_EVERY_SECONDS = 1.0
 _NEWEST = 50
+_MOST_LOOKS_AT_ONCE = 8
 _SHOWN = {
     EntryKind.WATCH_SET: "set",
     EntryKind.WATCH_TOLD: "told",
@@ -121,27 +122,47 @@ class Owes(Protocol):
     async def owes_exits(self) -> bool: ...
 
 
-async def look_on(runtime: Owes, desk: "Desk", screen: Screen) -> None:
+async def look_on(
+    runtime: Owes, desk: "Desk", screen: Screen, pause: Callable[[float], Awaitable[object]] = anyio.sleep
+) -> None:
     """Look once a second, and show what was done; a fault of one look ends nothing."""
     newest = await desk.store.entries(1)
     shown = newest[0].sequence if newest else 0
     for line in _lines(await desk.store.watches()):
         screen.say(line)
+    async with anyio.create_task_group() as looks:
+        at_once = anyio.Semaphore(_MOST_LOOKS_AT_ONCE)
+        looks.start_soon(_show_what_is_done, desk, screen, shown, pause)
+        while True:
+            await at_once.acquire()
+            looks.start_soon(_look, runtime, desk, at_once)
+            await pause(_LOOK_EVERY_SECONDS)
+
+
+async def _look(runtime: Owes, desk: "Desk", at_once: anyio.Semaphore) -> None:
+    """Look once; the next look does not wait for it, since an answer that does not come would hold up the others."""
+    try:
+        if await runtime.owes_exits():
+            await desk.exit_watch.look()
+    except Exception:  # noqa: BLE001  # logged; the watches go on all the same
+        _log.warning("What is watched could not be looked at", exc_info=True)
+    finally:
+        at_once.release()
+
+
+async def _show_what_is_done(
+    desk: "Desk", screen: Screen, shown: int, pause: Callable[[float], Awaitable[object]]
+) -> None:
     while True:
         try:
-            if await runtime.owes_exits():
-                await desk.exit_watch.look()
             fresh = [entry for entry in await desk.store.entries(_NEWEST) if entry.sequence > shown]
         except CtMcpError as error:
             screen.say(error.what, "bad")
             fresh = []
-        except Exception:  # noqa: BLE001  # logged; the watches go on all the same
-            _log.warning("What is watched could not be looked at", exc_info=True)
-            fresh = []
         for entry in reversed(fresh):
             _show(entry, screen)
             shown = max(shown, entry.sequence)
-        await desk.pause(_LOOK_EVERY_SECONDS)
+        await pause(_LOOK_EVERY_SECONDS)
 
 
 def _show(entry: Entry, screen: Screen) -> None:

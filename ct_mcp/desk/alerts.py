@@ -25,6 +25,8 @@ class Alerts:
 
     async def look(self, watch: Watch) -> None:
         """Tell, and end, once it is so."""
+        if watch.on is not AlertOn.TIME and not await self.sender.has_room():
+            return
         if words := await self._came(watch):
             await self.sender.end(watch, words)
 
@@ -60,7 +62,7 @@ class Alerts:
         if not self.rounds.is_due(watch.watch_id, watch.account):
             return ""
         age = self.sender.now() - watch.made_at + _CLOCKS_DIFFER
-        fills = await self.sender.poller.fills(watch.account, max(1, int(age.total_seconds())))
+        fills = await self.sender.patient.fills(watch.account, max(1, int(age.total_seconds())))
         mine = [fill for fill in fills if _is_of(fill, watch)]
         return "; ".join(map(_fill_words, mine))
 

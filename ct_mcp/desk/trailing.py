@@ -44,6 +44,8 @@ class Trailer:
 
     async def look(self, watch: Watch) -> None:
         """Look at one, and move its stop where the price asks for it."""
+        if not await self.sender.has_room():
+            return
         it = self._known.setdefault(watch.watch_id, _Trail())
         if self.rounds.is_due(watch.watch_id, watch.account) or it.order is None:
             await self._read(it, watch)  # 1
@@ -51,14 +53,14 @@ class Trailer:
             await self._follow(it, it.order, watch)
 
     async def _read(self, it: _Trail, watch: Watch) -> None:
-        order = await self.sender.poller.look(watch.account, watch.order_id or "")
+        order = await self.sender.patient.look(watch.account, watch.order_id or "")
         if order is None:
             return
         it.order = order
         if order.is_closed:
             await self.sender.end(watch, f"over: its stop is {order.state_text}")  # 3
             return
-        net = await self.sender.poller.net_position(watch.account, order.instrument)
+        net = await self.sender.patient.net_position(watch.account, order.instrument)
         if net is None or net * order.action.sign < 0:
             it.gone_since = it.gone_since if net is None else None
             return
@@ -74,7 +76,7 @@ class Trailer:
         price = None if quote is None else _stop_at(quote, order, watch)
         if price is None or nearer_stop(order, price) is None:
             return
-        fresh = await self.sender.poller.look(order.account, order.order_id)
+        fresh = await self.sender.patient.look(order.account, order.order_id)
         change = None if fresh is None or fresh.is_closed else nearer_stop(fresh, price)  # 2
         it.order = fresh
         if fresh is None or change is None:

@@ -20,6 +20,8 @@ from ct_mcp.guard.policy import Policy
 from ct_mcp.store.journal import EntryKind, NewEntry
 from ct_mcp.text import one_line
 
+_LEAVES_REQUESTS = 8
+
 
 @dataclass(slots=True)
 class WatchSender:
@@ -34,8 +36,17 @@ class WatchSender:
 
     @property
     def poller(self) -> AccountPoller:
-        """Look with the reserve: what a watch does leaves or protects."""
+        """Look with the reserve, for what leaves at its time."""
         return AccountPoller(self.upstream.urgent(), self.road.pause)
+
+    @property
+    def patient(self) -> AccountPoller:
+        """Look with the budget that everything has, for what can wait."""
+        return AccountPoller(self.upstream, self.road.pause)
+
+    async def has_room(self) -> bool:
+        """Say whether the request budget has enough for what can wait: exits and the person's orders come first."""
+        return (await self.upstream.allowance()).requests_left >= _LEAVES_REQUESTS
 
     def now(self) -> datetime:
         """Read the clock."""

@@ -16,6 +16,7 @@ from mcp.server.mcpserver import Context
 from mcp_types import CallToolResult
 
 from ct_mcp.domain.approval import Ticket
+from ct_mcp.domain.watch import Notice
 from ct_mcp.errors import ConfigError
 from ct_mcp.guard.policy import Policy
 from ct_mcp.live.cache import LiveCache
@@ -112,6 +113,8 @@ class ServerContext:
         self._beside: list[_Beside] = []
         self.owes_exits: Callable[[], Awaitable[bool]] | None = None
         self._notices: NoticeBoard | None = None
+        self.on_notice: list[Callable[[], None]] = []
+        self._heard = 0
 
     @property
     def desk(self) -> "Desk":
@@ -173,10 +176,21 @@ class ServerContext:
         try:
             if await owes_exits():
                 await self.desk.exit_watch.look()
+            await self.hear_notices()
         except Exception:  # noqa: BLE001  # a failing store must not end the server that tells of it
             _log.warning("What entries are owed could not be looked at", exc_info=True)
         finally:
             at_once.release()
+
+    async def hear_notices(self) -> None:
+        """Tell those who subscribe that a watch has told something, in whatever process it runs."""
+        if not self.on_notice:
+            return
+        newest = await self.desk.store.notices(self._heard, 1)
+        if newest:
+            self._heard = newest[-1].number
+            for hear in tuple(self.on_notice):
+                hear()
 
     @property
     def _board(self) -> NoticeBoard:
@@ -188,14 +202,14 @@ class ServerContext:
         """Put into an answer what watches have told since the last one; whatever fails there, the answer stays."""
         if "_built" not in self.__dict__:
             return result
-        lines: list[str] = []
+        told: tuple[Notice, ...] = ()
         try:
             with move_on_after(_TELLS_WITHIN_SECONDS, shield=True):  # an answer that is there goes out, also at the end
-                lines = await self._board.untold()
+                told = await self._board.untold()
         except Exception:  # noqa: BLE001  # logged; what was done must be told
             _log.warning("What watches have told could not be read", exc_info=True)
             return result
-        return with_notices(result, lines) if lines else result
+        return with_notices(result, told) if told else result
 
     def query(self) -> Query:
         """Begin the reads of one answer that is only shown, served from the live view where it knows."""

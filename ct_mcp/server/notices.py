@@ -3,6 +3,7 @@
 It stands alone, since it is of all tools and of none.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mcp_types import CallToolResult, TextContent
@@ -25,8 +26,8 @@ class NoticeBoard:
         self.store = store
         self._after: int | None = None
 
-    async def untold(self) -> list[str]:
-        """Give the lines of what was told since the last answer, and what nobody has heard yet."""
+    async def untold(self) -> tuple[Notice, ...]:
+        """Give what was told since the last answer, and what nobody has heard yet."""
         after, store = self._after, self.store
         if after is None:
             newest = await store.notices(0, 1)
@@ -35,11 +36,15 @@ class NoticeBoard:
         else:
             told = await store.take_notices(after) if await store.notices(after, 1) else ()
         self._after = max((after, *(notice.number for notice in told)))
-        return [_line(notice) for notice in told]
+        return told
 
 
-def with_notices(result: CallToolResult, lines: list[str]) -> CallToolResult:
-    """Put them into both halves."""
+def with_notices(result: CallToolResult, notices: Sequence[Notice]) -> CallToolResult:
+    """Put them into both halves; an answer that tells one already, as that of a wait does, tells it once."""
+    answer = "\n".join(part.text for part in result.content if isinstance(part, TextContent))
+    lines = [_line(notice) for notice in notices if _words(notice) not in answer]
+    if not lines:
+        return result
     text = "\n".join(f"told by a watch: {line}" for line in lines)
     result.content.append(TextContent(type="text", text=text))
     structure = result.structured_content
@@ -52,4 +57,8 @@ def with_notices(result: CallToolResult, lines: list[str]) -> CallToolResult:
 
 
 def _line(notice: Notice) -> str:
-    return f"{iso(notice.at)}  {sanitize_name(notice.words, 400)}"
+    return f"{iso(notice.at)}  {_words(notice)}"
+
+
+def _words(notice: Notice) -> str:
+    return sanitize_name(notice.words, 400)

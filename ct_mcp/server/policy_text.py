@@ -41,10 +41,7 @@ def policy_text(policy: Policy, today: Callable[[], date]) -> str:
             f"## Mode\n{MODES[policy.mode]}",
             f"accounts named in the settings: {named}" if policy.mode is Mode.LIVE else "",
             "## Limits of every account (beneath every approval; what only reduces is not held back by value)",
-            *(
-                f"- {line}"
-                for line in (*limit_lines(policy.limits), *narrower_lines(policy), *_firm_lines(policy, today))
-            ),
+            *(f"- {line}" for line in (*all_limit_lines(policy), *_firm_lines(policy, today))),
             "## Approval",
             *(f"- {what}: {approval} ({_channel(approval)})" for what, approval in approvals(policy)),
             f"- a proposal expires after {span(policy.ticket_seconds)}; one call waits at most"
@@ -60,6 +57,17 @@ def _channel(approval: Approval) -> str:
 def limit_lines(limits: Limits) -> list[str]:
     """Write every limit that is in force, a line each, as the settings call it."""
     return [_limit(field.name, getattr(limits, field.name)) for field in fields(limits)]
+
+
+def all_limit_lines(policy: Policy) -> list[str]:
+    """Write all limits, those that are narrower somewhere, and what goes on by itself."""
+    acts = f"it acts only while ct-mcp runs, which {command('watch')} does without a client"
+    at_flat_by = f"flat by: at that time everything is cancelled and flattened; {acts}"
+    return [
+        *limit_lines(policy.limits),
+        *narrower_lines(policy),
+        *([at_flat_by] if policy.watches.flat_by_acts else []),
+    ]
 
 
 def narrower_lines(policy: Policy) -> list[str]:

@@ -35,6 +35,7 @@ class ResourceKind(StrEnum):
     SNAPSHOT = "crosstrade://accounts/{account}/snapshot"
     QUOTE = "crosstrade://quotes/{instrument}"
     JOURNAL = "crosstrade://journal"
+    WATCHES = "crosstrade://watches"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class Topic:
 
 
 JOURNAL = Topic(ResourceKind.JOURNAL)
+WATCHES = Topic(ResourceKind.WATCHES)
 _TEMPLATES = {kind: UriTemplate.parse(kind) for kind in ResourceKind}
 
 
@@ -129,6 +131,7 @@ class ResourceUpdates:
     def _listen(self) -> None:
         self._stop_listening = self._context.live.on_news(self._on_event)
         self._context.desk.on_sent.append(self._on_sent)
+        self._context.on_notice.append(self._on_notice)
 
     def _remove(self, topic: Topic, subscriber: object) -> None:
         del self._subscribers[topic][subscriber]
@@ -139,6 +142,7 @@ class ResourceUpdates:
             self._stop_listening()
             self._stop_listening = None
             self._context.desk.on_sent.remove(self._on_sent)
+            self._context.on_notice.remove(self._on_notice)
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, PnlUpdate) and not self._is_news(event):
@@ -148,6 +152,10 @@ class ResourceUpdates:
             self.publish(topic)
 
     def _on_sent(self, _: Command) -> None:
+        self.publish(JOURNAL)
+
+    def _on_notice(self) -> None:
+        self.publish(WATCHES)
         self.publish(JOURNAL)
 
     def _is_news(self, event: PnlUpdate) -> bool:

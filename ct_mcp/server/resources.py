@@ -22,6 +22,7 @@ from ct_mcp.server.tools.journal import journal_result
 from ct_mcp.server.tools.market import quotes_result
 from ct_mcp.server.tools.order_queries import orders_result
 from ct_mcp.server.tools.positions import Behind, positions_result
+from ct_mcp.server.tools.watches import watches_result
 
 JOURNAL_LINES = 20
 _OWN_ALWAYS = "what we send ourselves always, changes by others only while the stream is up, which get_status tells"
@@ -30,6 +31,7 @@ _NOTIFICATIONS: dict[str, str] = {
     ResourceKind.ACCOUNTS: f"Can be subscribed to: {_OWN_ALWAYS}; not the P&L, that is told of the snapshot.",
     ResourceKind.SNAPSHOT: f"Can be subscribed to: {_OWN_ALWAYS}; {_ONE_A_SECOND}",
     ResourceKind.QUOTE: f"Can be subscribed to while the stream is up, which get_status tells; {_ONE_A_SECOND}",
+    ResourceKind.WATCHES: "Can be subscribed to: whatever a watch tells, in whatever process it runs.",
     ResourceKind.JOURNAL: "Can be subscribed to: what this server writes to it, not what the person's own commands do.",
 }
 _P = ParamSpec("_P")
@@ -81,6 +83,10 @@ class ResourceReader:
         desk = self._context.desk
         return _json(journal_result(await desk.store.entries(JOURNAL_LINES), desk.clock()))
 
+    async def watches(self) -> str:
+        """What is being watched, and what was told last."""
+        return _json(await watches_result(self._context.desk))
+
     async def reference(self, wanted: Reference) -> str:
         """What CrossTrade says of its own API."""
         return await self._references.read(self._context.desk, wanted)
@@ -94,6 +100,7 @@ def add_resources(server: MCPServer[ServerContext], context: ServerContext) -> N
     _add(server, ResourceKind.QUOTE, "application/json", reader.quotes)
     _add(server, "crosstrade://policy", "text/markdown", reader.policy)
     _add(server, ResourceKind.JOURNAL, "application/json", reader.journal)
+    _add(server, ResourceKind.WATCHES, "application/json", reader.watches)
     for reference in REFERENCES:
         _add_reference(server, reader, reference)
 

@@ -78,6 +78,7 @@ def _routes(state: AppState, approval: ApprovalPage, dashboard: Dashboard) -> li
     decided_by: dict[str, _Page] = {
         "/halt": dashboard.halt,
         "/resume": dashboard.resume,
+        "/end-watch": dashboard.end_watch,
         "/ticket/{ticket_id}/approve": approval.approve,
         "/ticket/{ticket_id}/decline": approval.decline,
     }

@@ -7,9 +7,10 @@ from datetime import datetime
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from ct_mcp.desk.alert_setting import end_by_request
 from ct_mcp.desk.controls import Actor
 from ct_mcp.desk.pin import PinAnswer, pin_is_set
-from ct_mcp.errors import CtMcpError
+from ct_mcp.errors import BadRequest, CtMcpError
 from ct_mcp.guard.policy import Mode
 from ct_mcp.store.journal import Entry
 from ct_mcp.text import sanitize
@@ -26,6 +27,7 @@ PIN_FAULTS = {
 """Why a halt was not lifted."""
 SEARCHED = 500
 SHOWN = 60
+TOLD = 10
 # Whatever else an entry may come to hold stays in the file.
 _TOLD = frozenset(
     {
@@ -91,6 +93,7 @@ class Panel:
 _PANELS = (
     Panel("tickets", "Waiting for you", 1),
     Panel("halt", "Trading", 2),
+    Panel("watches", "Watched", 2),
     Panel("accounts", "Accounts, positions, orders", 5),
     Panel("journal", "Journal (times are UTC)", 4),
 )
@@ -149,6 +152,17 @@ class Dashboard:
         await self.state.controls.resume(Actor.PAGE)
         return RedirectResponse(f"{request.session.path}/", 303)
 
+    async def end_watch(self, request: PageRequest) -> Response:
+        """End a watch, whichever it is: here the person asks."""
+        if not request.session.sees_all:
+            return not_here()
+        store, now = self.state.store, self.state.clock()
+        try:
+            await end_by_request(store, request.form.get("watch_id", ""), Actor.PAGE, now, is_person=True)
+        except BadRequest as over:
+            return message("It is over already", over.what, status=409)
+        return RedirectResponse(f"{request.session.path}/", 303)
+
     async def _draw(self, name: str, session: BrowserSession, wanted: JournalFilter) -> Markup:
         """Draw one panel; where its source is broken, what is broken, so that the others can still be read."""
         try:
@@ -159,6 +173,8 @@ class Dashboard:
                     return await self._halt(session)
                 case "journal":
                     return await self._journal(wanted)
+                case "watches":
+                    return await self._watches(session)
                 case _:
                     return await self._accounts()
         except CtMcpError as error:
@@ -172,6 +188,10 @@ class Dashboard:
         now = self.state.clock()
         tickets = [ticket_view(ticket, now) for ticket in await self.state.store.open_tickets(now)]
         return draw("panel_tickets.html", tickets=tickets, session=session)
+
+    async def _watches(self, session: BrowserSession) -> Markup:
+        watches, notices = await self.state.store.watches(), await self.state.store.notices(0, TOLD)
+        return draw("panel_watches.html", watches=watches, notices=notices[::-1], session=session)
 
     async def _journal(self, wanted: JournalFilter) -> Markup:
         """Draw the newest lines that are wanted."""

@@ -11,6 +11,7 @@ from mcp_types import ElicitResult
 
 from ct_mcp.config.values import flat_by
 from ct_mcp.crosstrade.client import CrossTrade
+from ct_mcp.crosstrade.rate_limit import Allowance
 from ct_mcp.desk.desk import Desk
 from ct_mcp.desk.exit_watch import LEASE
 from ct_mcp.errors import StoreFailed
@@ -164,6 +165,31 @@ async def test_a_lost_answer_to_a_move_is_not_sent_again(
     world.sim.faults.arm(Fault.ANSWER_LOST_AFTER_ACCEPT, rpc="ChangeOrder", times=1)
     await desk.exit_watch.look()
     assert len(wire.posts()) == sent + 1
+
+
+class Spent:
+    """A request budget of which little is left."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    async def allowance(self) -> Allowance:
+        """Tell what is left."""
+        left: Allowance = await self._inner.allowance()
+        return replace(left, requests_left=7)
+
+
+async def test_it_leaves_the_requests_that_are_left_to_exits_and_orders(
+    assistant: Assistant, world: World, desk: Desk, wire: Wire
+) -> None:
+    await trailed(assistant, world)
+    sent, sender = len(wire.left), desk.exit_watch.watches.sender
+    sender.upstream = Spent(sender.upstream)
+    await looks(desk, world)
+    assert len(wire.left) == sent
 
 
 # An entry that has not filled
@@ -573,5 +599,5 @@ async def test_waiting_comes_back_at_an_alert(assistant: Assistant, world: World
     async with anyio.create_task_group() as both:
         both.start_soon(look)
         told = await assistant.call("wait_for", seconds=25)
-    assert "it trades at" in told.text
+    assert told.text.count("it trades at") == 1
     assert told.structure["waited_seconds"] < 25

@@ -32,7 +32,7 @@ from ct_mcp.server.format import (
     tool_result,
 )
 from ct_mcp.server.links import Link, broker_links, clock_link, next_step, upstream_links
-from ct_mcp.server.policy_text import MODES, approvals, firm_lines_of, limit_lines, narrower_lines, unavailable_toolsets
+from ct_mcp.server.policy_text import MODES, all_limit_lines, approvals, firm_lines_of, unavailable_toolsets
 from ct_mcp.server.protection_text import OpenPositions, read_open_positions, unprotected_line
 from ct_mcp.server.queries import Query, TradingStatus, read_accounts, time_limit
 from ct_mcp.server.tools.forms import Details
@@ -240,7 +240,7 @@ def status_result(report: StatusReport, now: datetime, *, details: bool = True) 
         open_positions=None if report.statuses is None else list(report.held.lines),
         without_stop=None if report.statuses is None else list(report.held.bare),
         stop_unknown=list(report.held.doubtful),
-        limits=[*limit_lines(report.policy.limits), *narrower_lines(report.policy)] if details else [],
+        limits=all_limit_lines(report.policy) if details else [],
         approvals=[f"{what}: {approval}" for what, approval in approvals(report.policy)] if details else [],
         toolsets_off=[off for off in report.unavailable_toolsets if details or off.startswith("trade:")],
         requests_left=allowance.requests_left if allowance and details else None,

@@ -4,7 +4,7 @@ One that may send is a command like any other: it is proposed, and its question 
 once.
 """
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from mcp_types import CallToolResult, InputRequiredResult
 from pydantic import Field
@@ -17,6 +17,9 @@ from ct_mcp.server.tools.forms import AnyAccount
 from ct_mcp.server.tools.orders import Traded, propose, trade_result
 from ct_mcp.server.tools.watch_words import alert_of, command_of
 from ct_mcp.text import iso
+
+if TYPE_CHECKING:  # the desk is loaded by the first call, not by the start
+    from ct_mcp.desk.desk import Desk
 
 SENDS = {
     "trailing_stop": WatchKind.TRAILING_STOP,
@@ -91,7 +94,11 @@ async def set_alert_of(ctx: ToolContext, form: WatchForm) -> CallToolResult:
 
 async def get_watches(ctx: ToolContext) -> Annotated[CallToolResult, WatchesResult]:
     """All watches and alerts, and what they told last."""
-    desk = desk_of(ctx)
+    return await watches_result(desk_of(ctx))
+
+
+async def watches_result(desk: "Desk") -> CallToolResult:
+    """Make both halves of all watches, and what they told last."""
     rows = [_view(watch) for watch in await desk.store.watches()]
     told = [_notice_line(notice) for notice in await desk.store.notices(0, _MOST_SHOWN)]
     structure = WatchesResult(read_at=iso(desk.clock()) or "", notes=[], watches=rows, told=told)

@@ -109,8 +109,54 @@ const tickets = (panel) => new Set([...panel.querySelectorAll("[data-ticket]")].
 
 function announce(panel, before) {
   const fresh = [...panel.querySelectorAll("[data-ticket]")].filter((item) => !before.has(item.querySelector("a").pathname));
+  if (fresh.length) call(`Waiting for you: ${fresh.map((item) => item.dataset.ticket).join("; ")}`);
+}
+
+// What a watch has told since the page was opened.
+let told = Math.max(0, ...[...document.querySelectorAll("[data-notice]")].map((item) => Number(item.dataset.notice)));
+function announceTold(panel) {
+  const fresh = [...panel.querySelectorAll("[data-notice]")].filter((item) => Number(item.dataset.notice) > told);
   if (!fresh.length) return;
-  document.getElementById("news").textContent = `Waiting for you: ${fresh.map((item) => item.dataset.ticket).join("; ")}`;
+  told = Math.max(...fresh.map((item) => Number(item.dataset.notice)));
+  call(fresh.map((item) => item.textContent.trim()).reverse().join("; "));
+}
+
+// Everything that the person should look up for: in the title until they look, as a sound, and as a notice of the system
+// where they allow it. None of it decides anything, and whatever is not allowed stays away.
+const title = document.title;
+function call(words) {
+  document.getElementById("news").textContent = words;
+  document.title = `(!) ${words.slice(0, 60)} - ${title}`;
+  sound();
+  if (globalThis.Notification?.permission === "granted") new Notification("ct-mcp", { body: words.slice(0, 300), tag: "ct-mcp" });
+}
+function seen() {
+  if (!document.hidden) document.title = title;
+}
+addEventListener("focus", seen);
+addEventListener("pointerdown", seen);
+addEventListener("keydown", seen);
+
+let audio;
+function sound() {
+  try {
+    audio ??= new AudioContext();
+    const [tone, volume] = [audio.createOscillator(), audio.createGain()];
+    tone.frequency.value = 880;
+    volume.gain.setValueAtTime(0.2, audio.currentTime);
+    volume.gain.exponentialRampToValueAtTime(0.001, audio.currentTime + 0.6);
+    tone.connect(volume).connect(audio.destination);
+    tone.start();
+    tone.stop(audio.currentTime + 0.6);
+  } catch {
+    // A machine without sound is told by the title.
+  }
+}
+
+const notify = document.getElementById("notify");
+if (notify && globalThis.Notification) {
+  notify.hidden = Notification.permission !== "default";
+  notify.addEventListener("click", async () => (notify.hidden = (await Notification.requestPermission()) !== "default"));
 }
 
 // Times go on by themselves; a panel that differs in nothing else stays, since a press needs its button to stay.
@@ -127,11 +173,15 @@ function replace(panel, fresh) {
   panel.replaceChildren(...fresh.childNodes);
   if (held) [...panel.querySelectorAll("a, button, [tabindex]")].find((element) => nameOf(element) === held)?.focus();
   announce(panel, before);
+  announceTold(panel);
   tick();
 }
 
+// What calls the person is looked at behind other windows too.
+const calls = (panel) => /\/panel\/(tickets|watches)$/.test(panel.dataset.panel);
+
 async function refresh(panel) {
-  if (!document.hidden && !isTypedIn(panel)) {
+  if ((!document.hidden || calls(panel)) && !isTypedIn(panel)) {
     const answer = await fetched(panel.dataset.panel + location.search);
     if (answer?.status === 403) return location.reload();
     const fresh = answer?.ok ? new DOMParser().parseFromString(await answer.text(), "text/html").body : null;

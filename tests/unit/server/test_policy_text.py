@@ -1,7 +1,8 @@
 """What mode and toolsets allow is listed, what they do not is not, and somebody says why."""
 
 import logging
-from datetime import date
+from dataclasses import replace
+from datetime import date, time
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from mcp import Client
 
 from ct_mcp.desk.desk import Desk
 from ct_mcp.guard.firm_policy import Automation, FirmRules, Preset, PresetFigure
-from ct_mcp.guard.policy import AccountPolicy, Mode, Policy
+from ct_mcp.guard.policy import AccountPolicy, FlatBy, Limits, Mode, Policy, Watching
 from ct_mcp.server.app import (
     ALERT_TOOLS,
     READ_TOOLS,
@@ -133,3 +134,9 @@ def test_the_day_is_not_asked_for_where_no_account_needs_it() -> None:
         raise AssertionError
 
     assert "## Mode" in policy_text(Policy(), nobody)
+
+
+def test_a_time_to_be_flat_by_that_acts_says_what_it_hangs_on() -> None:
+    acts = Policy(limits=Limits(flat_by=FlatBy(time(15, 10), "America/Chicago")), watches=Watching(flat_by_acts=True))
+    assert "only while ct-mcp runs, which ct-mcp watch does" in policy_text(acts)
+    assert "only while ct-mcp runs" not in policy_text(replace(acts, watches=Watching()))

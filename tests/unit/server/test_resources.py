@@ -45,6 +45,7 @@ async def test_what_can_be_attached_is_listed_with_what_it_is(connect: Connect) 
         "crosstrade://accounts",
         "crosstrade://policy",
         "crosstrade://journal",
+        "crosstrade://watches",
         REFERENCE,
         "crosstrade://reference/llms-full.txt",
         "crosstrade://reference/openapi.json",
@@ -56,7 +57,7 @@ async def test_what_can_be_attached_is_listed_with_what_it_is(connect: Connect) 
     ]
     every: list[Resource | ResourceTemplate] = [*listed.values(), *templates]
     assert all(each.description and each.title and each.mime_type for each in every)
-    assert len({each.name for each in every}) == 9
+    assert len({each.name for each in every}) == 10
 
 
 async def test_the_accounts_are_those_of_the_tool(connect: Connect) -> None:

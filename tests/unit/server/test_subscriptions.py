@@ -42,7 +42,7 @@ from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.faults import Fault
 from ct_mcp.simulator.simulator import Simulator
 
-ACCOUNTS, JOURNAL = "crosstrade://accounts", "crosstrade://journal"
+ACCOUNTS, JOURNAL, WATCHED = "crosstrade://accounts", "crosstrade://journal", "crosstrade://watches"
 SIM101, APEX = "crosstrade://accounts/Sim101/snapshot", "crosstrade://accounts/APEX-482910/snapshot"
 ES, NQ = "crosstrade://quotes/ES", "crosstrade://quotes/NQ%2009-26"
 pytestmark = pytest.mark.filterwarnings("ignore:resources/:mcp.shared.exceptions.MCPDeprecationWarning")  # older era
@@ -585,8 +585,9 @@ async def test_what_can_be_subscribed_to_says_what_is_noticed(listener: Listener
     told: dict[str, Any] = {str(each.uri): each.description for each in listed}
     told |= {each.uri_template: each.description for each in templates}
     said = {uri for uri, words in told.items() if "Can be subscribed to" in words}
-    assert said == {ACCOUNTS, JOURNAL, "crosstrade://accounts/{account}/snapshot", "crosstrade://quotes/{instrument}"}
-    assert all("stream is up, which get_status tells" in told[uri] for uri in said - {JOURNAL})
+    of_one = {"crosstrade://accounts/{account}/snapshot", "crosstrade://quotes/{instrument}"}
+    assert said == {ACCOUNTS, JOURNAL, WATCHED, *of_one}
+    assert all("stream is up, which get_status tells" in told[uri] for uri in said - {JOURNAL, WATCHED})
 
 
 # Over HTTP

@@ -14,6 +14,7 @@ from ct_mcp.desk.pin import PinAnswer
 from ct_mcp.domain.approval import Halt, TicketState
 from ct_mcp.domain.commands import PlaceOrder
 from ct_mcp.domain.order import OrderAction, OrderType, TimeInForce
+from ct_mcp.domain.watch import Watch, WatchKind
 from ct_mcp.guard.policy import Mode
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.faults import Fault
@@ -111,7 +112,7 @@ async def test_many_looks_are_one_reading(enter: Enter, sim: Simulator, clock: M
     assert len(sim.requests) > asked
 
 
-@pytest.mark.parametrize("name", ["tickets", "halt", "accounts", "journal"])
+@pytest.mark.parametrize("name", ["tickets", "halt", "watches", "accounts", "journal"])
 async def test_each_panel_can_be_had_by_itself(enter: Enter, propose: Propose, name: str) -> None:
     await propose()
     browser = await enter()
@@ -188,6 +189,21 @@ async def test_where_a_pin_is_set_resuming_asks_for_it_with_the_tries_of_every_o
     assert await store.halt() is None
 
 
+async def test_what_is_watched_is_listed_and_ended_there(enter: Enter, store: SqliteStore, clock: ManualClock) -> None:
+    now = clock()
+    watch = Watch("flat-by Sim101", WatchKind.FLAT_BY, "Sim101", now, now + timedelta(hours=8), due=now)
+    assert await store.open_watch(watch, 20, (), now)
+    browser = await enter()
+    assert "cancels and flattens everything at" in browser.page
+    answer = await browser.post("/end-watch", watch_id="flat-by Sim101", csrf="wrong")
+    assert answer.status_code == 403
+    assert (await browser.post("/end-watch", watch_id="flat-by Sim101")).status_code == 303
+    assert await store.watches() == ()
+    assert "was ended by person at the console" in await browser.look()
+    assert 'data-notice="1"' in browser.page
+    assert (await browser.post("/end-watch", watch_id="flat-by Sim101")).status_code == 409
+
+
 async def test_a_halt_without_a_reason_says_so(enter: Enter, store: SqliteStore) -> None:
     browser = await enter()
     await browser.post("/halt", reason="  ")
@@ -247,7 +263,7 @@ async def test_a_store_that_cannot_be_read_leaves_the_rest(
     (tmp_path / "broken" / FILE_NAME).write_text("this is no database" * 100, encoding="utf-8")
     broken = SqliteStore(tmp_path / "broken")
     browser = await enter(on=web_app(desk, broken, sessions, AUTHORITY))
-    assert browser.page.count("This cannot be read.") == 3
+    assert browser.page.count("This cannot be read.") == 4
     assert "Nothing waits" not in browser.page
     assert "Trading is on" not in browser.page
     assert "No open positions." in browser.page, "the accounts come from elsewhere"

@@ -16,12 +16,14 @@ from mcp import Client
 from ct_mcp.desk.desk import Desk
 from ct_mcp.desk.pin import set_pin
 from ct_mcp.domain.approval import Approval, Ticket, TicketState
+from ct_mcp.domain.watch import AlertOn, Watch, WatchKind
 from ct_mcp.errors import NotConfirmed
 from ct_mcp.guard.policy import AccountPolicy, Limits, Mode, Policy
 from ct_mcp.net.asgi import listen, serve
 from ct_mcp.server.app import build_server
 from ct_mcp.server.context import ServerContext
 from ct_mcp.simulator.simulator import Simulator
+from ct_mcp.store.journal import EntryKind, NewEntry
 from ct_mcp.store.sqlite import SqliteStore
 from ct_mcp.web.app import web_app
 from ct_mcp.web.browser import signpost
@@ -446,6 +448,28 @@ async def test_what_comes_to_wait_appears_and_is_announced_without_a_reload(
     assert "Waiting for you" in news
     assert "BUY 2 MES" in news
     await chromium.run(DECLINE + says("Nothing waits for you"))
+    assert chromium.complaints == []
+
+
+async def test_what_a_watch_tells_calls_the_person_in_the_title_until_they_look_and_as_a_notice_where_allowed(
+    chromium: Chromium, console: ConsoleAt, store: SqliteStore, clock: WallClock
+) -> None:
+    await console()
+    kept = (
+        "await page.evaluate(() => { globalThis.shown = []; globalThis.Notification = class {"
+        " static permission = 'granted'; constructor(title, { body }) { shown.push(`${title}: ${body}`); } }; });"
+    )
+    await chromium.run(kept)
+    now = clock()
+    watch = Watch("w-1", WatchKind.ALERT, "", now, now + timedelta(hours=1), due=now, on=AlertOn.TIME)
+    assert await store.open_watch(watch, 20, (), now)
+    await store.tell_of_watch(watch, NewEntry(EntryKind.WATCH_TOLD, "watch w-1: MES trades at 6420"), now)
+    called = "await page.waitForFunction(() => document.title.startsWith('(!)')); return page.title();"
+    assert "MES trades at 6420" in await chromium.run(called)
+    assert await chromium.run("return page.evaluate(() => shown.length);") == 1
+    assert await chromium.run("await page.mouse.click(5, 5); return page.title();") == "ct-mcp console"
+    await chromium.run(lets(2500))
+    assert await chromium.run("return page.evaluate(() => shown.length);") == 1, "each is told once"
     assert chromium.complaints == []
 
 
