@@ -15,7 +15,7 @@ from ct_mcp.crosstrade.rate_limit import Allowance
 from ct_mcp.desk.desk import Desk
 from ct_mcp.desk.exit_watch import LEASE
 from ct_mcp.errors import StoreFailed
-from ct_mcp.guard.policy import Limits, Policy, Watching
+from ct_mcp.guard.policy import Limits, Mode, Policy, Watching
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.faults import Fault
 from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, SimOrderType
@@ -601,3 +601,26 @@ async def test_waiting_comes_back_at_an_alert(assistant: Assistant, world: World
         told = await assistant.call("wait_for", seconds=25)
     assert told.text.count("it trades at") == 1
     assert told.structure["waited_seconds"] < 25
+
+
+class TestWhereNothingMayTrade:
+    """In mode read_only."""
+
+    @pytest.fixture
+    def policy(self) -> Policy:
+        """Look only."""
+        return Policy(mode=Mode.READ_ONLY)
+
+    async def test_an_alert_tells_and_takes_no_lease_from_those_who_may_act(
+        self, assistant: Assistant, world: World, desk: Desk, store: SqliteStore, clock: ManualClock
+    ) -> None:
+        told = await assistant.call("set_alert", kind="price", instrument="MES", at_or_above=world.price(-8))
+        assert told.status == "set", told.text
+        assert await store.take_lease("exits", "somebody who may act", clock(), LEASE)
+        await desk.exit_watch.look()
+        assert "it trades at" in await told_by(store)
+
+    async def test_what_acts_cannot_be_set(self, assistant: Assistant, store: SqliteStore) -> None:
+        told = await assistant.call("set_alert", kind="flat_by", account="Sim101", time="20 minutes")
+        assert told.is_error
+        assert await store.watches() == ()
