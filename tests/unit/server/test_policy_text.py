@@ -138,5 +138,5 @@ def test_the_day_is_not_asked_for_where_no_account_needs_it() -> None:
 
 def test_a_time_to_be_flat_by_that_acts_says_what_it_hangs_on() -> None:
     acts = Policy(limits=Limits(flat_by=FlatBy(time(15, 10), "America/Chicago")), watches=Watching(flat_by_acts=True))
-    assert "only while ct-mcp runs, which ct-mcp watch does" in policy_text(acts)
-    assert "only while ct-mcp runs" not in policy_text(replace(acts, watches=Watching()))
+    assert "only while ct-mcp runs, which ct-mcp watch does" in policy_text(acts, lambda: date(2026, 9, 9))
+    assert "only while ct-mcp runs" not in policy_text(replace(acts, watches=Watching()), lambda: date(2026, 9, 9))
