@@ -81,14 +81,19 @@ class ExitKeeper:
     # 1: the duty
 
     async def begin(self, step: Step, order: PlaceOrder) -> Duty:
-        """Write down what the entry of a step is owed, before it is sent.
+        """Write down what the entry of a step is owed, before it is sent; the watch of this process leaves it to us.
 
         Raises:
             StoreFailed: It could not be written, so the entry may not be sent.
         """
         duty = Duty(step.ticket.ticket_id, step.number, step.own_id, order, self._clock())
         await self._store.open_duty(duty)
+        self._under_way.add(key_of(duty))
         return duty
+
+    def let_go(self, duty: Duty) -> None:
+        """Leave what is owed from now on to the watch."""
+        self._under_way.discard(key_of(duty))
 
     async def end(self, duty: Duty, words: str) -> None:
         """Nothing is owed any more."""
@@ -99,19 +104,15 @@ class ExitKeeper:
 
     async def follow(self, duty: Duty, entry: Order) -> tuple[Order, Kept]:
         """Give what fills its exits until the entry has come to rest; what fills later is kept by the watch."""
-        key, kept = (duty.ticket_id, duty.number), Kept()
-        self._under_way.add(key)
-        try:
-            for _ in range(_MOST_LOOKS):
-                told = await self._keep(duty, entry)
-                kept = replace(told, lines=(*kept.lines, *told.lines), warnings=(*kept.warnings, *told.warnings))
-                if kept.is_over or kept.alarm or has_come_to_rest(entry) or not entry.filled:
-                    break
-                before, entry = entry, await self._more_of(entry)
-                if entry.filled == before.filled:
-                    break
-        finally:
-            self._under_way.discard(key)
+        kept = Kept()
+        for _ in range(_MOST_LOOKS):
+            told = await self._keep(duty, entry)
+            kept = replace(told, lines=(*kept.lines, *told.lines), warnings=(*kept.warnings, *told.warnings))
+            if kept.is_over or kept.alarm or has_come_to_rest(entry) or not entry.filled:
+                break
+            before, entry = entry, await self._more_of(entry)
+            if entry.filled == before.filled:
+                break
         return entry, kept
 
     async def _more_of(self, entry: Order) -> Order:
@@ -271,7 +272,7 @@ class ExitKeeper:
 
     async def _kept(self, it: Try) -> Kept:
         """All that has filled has its exits."""
-        words = ""
+        words = "its stop and targets stand, placed by another ct-mcp"
         if it.placed:
             seconds = self._seconds(it) if it.protected_after is None else it.protected_after
             words = f"protected {seconds:.1f} s after the fill was seen: {'; '.join(it.placed)}"
@@ -279,7 +280,7 @@ class ExitKeeper:
         self._rests.end(key_of(it.duty))
         if it.entry.is_closed:
             await self._turn(it.duty, DutyState.STANDING, "all that filled has its exits")
-        return Kept((words,) if words else (), tuple(it.warnings), is_over=it.entry.is_closed)
+        return Kept((words,), tuple(it.warnings), is_over=it.entry.is_closed)
 
     def _seconds(self, it: Try) -> float:
         return max((self._clock() - it.since).total_seconds(), it.waited)

@@ -9,6 +9,7 @@ import pytest
 from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.desk.desk import Desk
 from ct_mcp.desk.exit_keeper import ExitKeeper
+from ct_mcp.desk.handlers import entries, orders
 from ct_mcp.desk.outcome import Kept
 from ct_mcp.domain.duty import Duty, DutyState
 from ct_mcp.domain.order import Order
@@ -282,6 +283,35 @@ async def test_another_process_takes_up_what_was_owed(
     await assistant.buys(2, **EXITS)
     assert (world.net(), exits(world)) == (2, [])
     await another_desk.exit_watch.look()
+    assert exits(world) == [("StopMarket", 2), ("Limit", 2)]
+
+
+async def test_the_watch_leaves_an_entry_to_the_call_that_sent_it(
+    assistant: Assistant, world: World, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def looked_at(*call: Any) -> Any:
+        seen = await orders.found(*call)
+        await desk.exit_watch.look()
+        assert (world.net(), exits(world)) == (2, [])
+        return seen
+
+    monkeypatch.setattr(entries, "found", looked_at)
+    told = await assistant.buys(2, **EXITS)
+    assert any(line.startswith("protected ") for line in told.reasons)
+    assert exits(world) == [("StopMarket", 2), ("Limit", 2)]
+
+
+async def test_where_another_process_was_faster_the_answer_says_that_the_exits_stand(
+    assistant: Assistant, world: World, another_desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def looked_at(*call: Any) -> Any:
+        seen = await orders.found(*call)
+        await another_desk.exit_watch.look()
+        return seen
+
+    monkeypatch.setattr(entries, "found", looked_at)
+    told = await assistant.buys(2, **EXITS)
+    assert any(line.startswith("its stop and targets stand") for line in told.reasons)
     assert exits(world) == [("StopMarket", 2), ("Limit", 2)]
 
 

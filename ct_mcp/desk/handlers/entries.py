@@ -29,6 +29,15 @@ async def place_entry(execution: CommandExecution, order: PlaceOrder) -> Outcome
     if keeper is None:  # pragma: no cover  # every desk has one
         raise ValueError("an entry with exits needs somebody to keep them")
     duty = await keeper.begin(execution.step, order)
+    try:
+        return await _place_owed(execution, keeper, duty)
+    finally:
+        keeper.let_go(duty)
+
+
+async def _place_owed(execution: CommandExecution, keeper: KeepsExits, duty: Duty) -> Outcome:
+    """Send an entry that is owed exits, and give what fills at once its own."""
+    order = duty.order
     send = execution.while_fresh.place_order(order, execution.own_id, require=that_must_stand(execution, order))
     answer = await execution.submit("place", send)
     if answer.refusal:
