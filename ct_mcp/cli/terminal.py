@@ -4,9 +4,14 @@ The start of the server imports this, so it imports nothing itself that drawing 
 """
 
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from io import TextIOWrapper
-from threading import Thread
+from threading import Thread, current_thread, main_thread
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
 
 
 def is_at_terminal() -> bool:
@@ -48,8 +53,26 @@ async def read_line(prompt: str = "> ") -> str:
         with suppress(RuntimeError):  # the loop has ended meanwhile, and nobody asks any more
             loop.call_soon_threadsafe(arrived, line)
 
-    Thread(target=wait, name="the person's line", daemon=True).start()
-    return await answer
+    with _interrupts_reach(loop):
+        Thread(target=wait, name="the person's line", daemon=True).start()
+        return await answer
+
+
+@contextmanager
+def _interrupts_reach(loop: "AbstractEventLoop") -> Iterator[None]:
+    """Wake the loop at Ctrl-C, whichever thread the system gives it to: else it would sleep on until Enter."""
+    import signal
+
+    before = signal.getsignal(signal.SIGINT)
+    if sys.platform == "win32" or not callable(before) or current_thread() is not main_thread():
+        yield  # the loop of Windows wakes by itself; where nobody listens to Ctrl-C, nor do we
+        return
+    loop.add_signal_handler(signal.SIGINT, before, signal.SIGINT, None)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+        signal.signal(signal.SIGINT, before)
 
 
 def read_secret(prompt: str) -> str:

@@ -291,6 +291,7 @@ SUBMITS = "await page.evaluate(() => document.querySelector('form[action$=approv
 FORCES = "await page.getByRole('button', { name: 'Approve' }).dispatchEvent('click');"
 SPOILS = "await page.locator('[name=csrf]').evaluateAll((all) => all.forEach((one) => (one.value = 'x')));"
 FOCUSED = "await page.locator('button.decline:focus').waitFor();"
+ENABLED = "await page.locator('button[data-approve]:enabled').waitFor();"
 ELSEWHERE, NEXT_DOOR = "http://evil.example", "http://127.0.0.1:9"
 
 # Each is done on the page of an open ticket. First what kind of page: see `open_a`.
@@ -372,7 +373,7 @@ async def test_the_no_has_the_focus_and_the_yes_does_not_listen_at_first(chromiu
 async def test_a_live_order_is_approved_with_the_keyboard_alone(chromium: Chromium, open_a: OpenA) -> None:
     await open_a("live")
     typed = "await page.keyboard.type('BUY 1 MES');"
-    await chromium.run(FOCUSED + key("Shift+Tab") + typed + key("Tab") + key("Tab") + key("Enter") + APPROVED)
+    await chromium.run(FOCUSED + key("Shift+Tab") + typed + ENABLED + key("Tab") + key("Tab") + key("Enter") + APPROVED)
 
 
 async def test_what_was_decided_elsewhere_shows_by_itself(chromium: Chromium, open_a: OpenA, desk: Desk) -> None:
