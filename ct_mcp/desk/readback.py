@@ -8,7 +8,7 @@ from ct_mcp.desk import remedies
 from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.desk.polling import STANDS, AccountState
 from ct_mcp.desk.remedies import order_line, position_line
-from ct_mcp.desk.standing import Contracts, lines_of, standings_of, too_large, too_small
+from ct_mcp.desk.standing import Contracts, lines_of, standings_of, too_small
 from ct_mcp.desk.stops import covered, lost_in, mending, price_lost
 from ct_mcp.domain.commands import ChangeOrder, ClosePosition, price_terms
 from ct_mcp.domain.instrument import Instrument
@@ -285,19 +285,15 @@ def with_standing(
     lines = (*ended, *lines_of(book.positions, book.orders, contracts), *age_of(book))
     outcome = replace(outcome, stands_now=lines)
     before = standings_of(review.context.positions or (), review.context.orders or (), contracts)
-    now = standings_of(book.positions, book.orders, contracts)
-    short = tuple(too_small(before, now))
-    # What a close leaves too large is told by the close itself.
-    long = () if review.effect.is_exit else tuple(too_large(before, now))
-    if not short and not long:
+    short = tuple(too_small(before, standings_of(book.positions, book.orders, contracts)))
+    if not short:
         return outcome
     sizes = {held.instrument: held.quantity for held in book.positions}
-    misfits = [("SMALL", leg.order) for leg in short] + [("LARGE", leg.order) for leg in long]
-    words = (f"TOO {what} for the {sizes[order.instrument]} held now: {order_line(order)}" for what, order in misfits)
-    calls = "; ".join(remedies.shrinking(order, sizes[order.instrument]) for _, order in misfits)
-    step = f"if the person wants them to fit what is held: {calls}"
+    small = (f"TOO SMALL for the {sizes[leg.order.instrument]} held now: {order_line(leg.order)}" for leg in short)
+    calls = "; ".join(remedies.shrinking(leg.order, sizes[leg.order.instrument]) for leg in short)
+    step = f"if the person wants them to cover all: {calls}"
     steps = "; ".join(filter(None, (outcome.next_step, step)))
-    return replace(outcome, warnings=(*outcome.warnings, *words), next_step=steps)
+    return replace(outcome, warnings=(*outcome.warnings, *small), next_step=steps)
 
 
 def ended_since(review: Review, book: AccountState, taken: Acknowledged, told: str | None = None) -> tuple[str, ...]:

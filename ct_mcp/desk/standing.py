@@ -150,12 +150,3 @@ def too_small(before: Iterable[Standing], now: Iterable[Standing]) -> Iterator[E
         for legs in (standing.stops, standing.targets):
             if size < held and 0 < sum(leg.contracts for leg in legs) < held:
                 yield legs[0]
-
-
-def too_large(before: Iterable[Standing], now: Iterable[Standing]) -> Iterator[ExitLeg]:
-    """Give the stops and targets that by themselves turn what has become less since."""
-    was = {standing.held.instrument: standing.held.net for standing in before}
-    for standing in now:
-        net = standing.held.net
-        if abs(net) < abs(was.get(standing.held.instrument, 0)):
-            yield from (leg for leg in (*standing.stops, *standing.targets) if leg.order.remaining > abs(net))

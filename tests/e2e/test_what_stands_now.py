@@ -63,19 +63,6 @@ async def test_what_an_order_makes_too_small_is_named_with_the_call_that_mends_i
     assert told.next_step.count("quantity 3") == 2
 
 
-async def test_what_an_order_makes_too_large_is_named_with_the_call_that_mends_it(
-    assistant: Assistant, world: World
-) -> None:
-    await protected(assistant, world)
-    world.later()
-    told = await assistant.call(
-        "place_order", account=ACCOUNT, instrument="MES", action="SELL", quantity=1, order_type="MARKET"
-    )
-    assert told.position_after == 1, told.text
-    assert told.warnings_text.count("TOO LARGE for the 1 held now") == 2
-    assert told.next_step.count("quantity 1") == 2
-
-
 async def test_a_cancel_names_what_went_with_it(assistant: Assistant, world: World) -> None:
     await protected(assistant, world)
     orders = (await assistant.call("get_orders")).orders
