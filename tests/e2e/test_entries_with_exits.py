@@ -8,6 +8,7 @@ import pytest
 
 from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.desk.desk import Desk
+from ct_mcp.desk.execution import CommandExecution
 from ct_mcp.desk.exit_keeper import ExitKeeper
 from ct_mcp.desk.handlers import entries, orders
 from ct_mcp.desk.outcome import Kept
@@ -299,6 +300,22 @@ async def test_the_watch_leaves_an_entry_to_the_call_that_sent_it(
     told = await assistant.buys(2, **EXITS)
     assert any(line.startswith("protected ") for line in told.reasons)
     assert exits(world) == [("StopMarket", 2), ("Limit", 2)]
+
+
+async def test_what_fills_while_the_answer_is_made_does_not_wait_for_it(
+    assistant: Assistant, world: World, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = CommandExecution.report_order
+
+    async def filled_meanwhile(*call: Any) -> Any:
+        fills(world)
+        await desk.exit_watch.look()
+        assert exits(world) == [("StopMarket", 2), ("Limit", 2)]
+        return await report(*call)
+
+    monkeypatch.setattr(CommandExecution, "report_order", filled_meanwhile)
+    told = await assistant.buys(2, order_type="LIMIT", limit_price=world.price(-8), **EXITS)
+    assert any("stop 2 of 2" in line for line in told.stands_now), told.text
 
 
 async def test_where_another_process_was_faster_the_answer_says_that_the_exits_stand(
