@@ -80,7 +80,7 @@ async def place_by_template(execution: CommandExecution, order: PlaceOrder) -> O
     if book is None:
         unread = "whether the ATM template has brought a stop could not be read"
         return replace(told, warnings=(unread, *told.warnings), next_step=LOOK_AGAIN)
-    told = readback.with_standing(told, execution.review, book, execution.contracts)
+    told = readback.with_standing(told, book, execution.contracts)
     cry = alarm_of(book.positions, book.orders)
     if not cry:
         return told
