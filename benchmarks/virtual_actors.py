@@ -119,14 +119,14 @@ class Outsider:
         self.lets_fill(self._rng.choice(limits))
 
     def lets_fill(self, order: SimOrder) -> None:
-        """Put this one where the market is."""
-        account = order.account
+        """Put this one where the market is; a stop the market has passed then, before or after it stands."""
         contract, now = order.terms.contract, self._world.simulator.addon.now
-        price = contract.product.price(
-            self._world.simulator.market.top(contract, now).last + 8 * order.terms.action.sign
-        )
-        self._tell(f"somebody lets {order.id} in {account} fill")
-        self._world.simulator.exchange.change(order, replace(order.terms, limit_price=price), now)
+        is_stop = order.terms.order_type.has_stop
+        away = (-2 if is_stop else 8) * order.terms.action.sign
+        price = contract.product.price(self._world.simulator.market.top(contract, now).last + away)
+        self._tell(f"somebody lets {order.id} in {order.account} fill")
+        terms = replace(order.terms, stop_price=price) if is_stop else replace(order.terms, limit_price=price)
+        self._world.simulator.exchange.change(order, terms, now)
 
     def leaves(self, account: str, contract: SimContract) -> None:
         """Flatten one instrument."""

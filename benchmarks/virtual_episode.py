@@ -217,6 +217,8 @@ class Episode:
         self.played.answers[told.status.value if isinstance(told, Outcome) else type(told).__name__] += 1
         self.tell(f"<= {words_of(told)}")
         self.answers.hears(call)
+        if self.legs is not None:
+            self.legs.hears(call)
 
     # The play
 

@@ -280,6 +280,9 @@ class Judge:
         if risk > policy.limits.max_order_risk and not has_stop:
             self._broken("risk", f"{command.quantity} {command.instrument} risks {risk} over {RISK_TICKS} ticks")
         odd, seen = call.odd_quotes.get(str(command.instrument)), (command.instrument, trading_day(self._world.clock()))
+        live = call.process.live
+        if live is not None and live.quote(str(command.instrument)) is not None:  # what is pushed is never odd
+            odd = ""
         if not odd:
             call.process.judged_by.add(seen)
         elif odd != OTHER_WORTH or seen in call.process.judged_by:

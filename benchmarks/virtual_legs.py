@@ -4,7 +4,9 @@ Held against the simulator's books, and not against anything that the desk has r
 
 * no filled contract of an entry with a stop stands without one for longer than the deadline, the next look, and the
   requests that are under way, unless the journal says so. A second in which something is made to go wrong does not
-  count, since nobody can know what cannot be read; after a minute in which all goes well there is no such excuse;
+  count, since nobody can know what cannot be read; after a minute in which all goes well there is no such excuse, and
+  a stream that is lost is none at any time. The console and `ct-mcp watch` cry what the journal says;
+* an answer that tells a fill says in its first words what the journal says of it, or what is bare for too long;
 * what is sent under the yes of an entry only reduces (`virtual_judge.py`), and its stops are for no more than filled;
 * no exit stands a minute after its position is gone.
 """
@@ -23,7 +25,7 @@ from ct_mcp.desk.journal_writer import Step
 from ct_mcp.desk.outcome import Outcome
 from ct_mcp.domain.commands import PlaceOrder
 from ct_mcp.errors import CtMcpError
-from ct_mcp.simulator.faults import Fault
+from ct_mcp.simulator.faults import Fault, StreamFault
 from ct_mcp.simulator.orders import SimExecution, SimOrder, SimOrderState, SimOrderType
 from ct_mcp.store.journal import EntryKind
 
@@ -39,7 +41,18 @@ _LOST = (
     NetworkFault.SLOW_REQUEST,
     NetworkFault.SLOW_ANSWER,
 )
-_REFUSED = (Fault.REFUSED_WITH_400, Fault.REFUSED_WITH_200, Fault.LATE_REJECT)
+_REFUSED = (Fault.REFUSED_WITH_400, Fault.REFUSED_WITH_200, Fault.LATE_REJECT, Fault.FROZEN_ORDERS)
+_STREAM_LOST = (
+    *2 * (StreamFault.SOCKET_CUT,),
+    StreamFault.SOCKET_CLOSED,
+    StreamFault.SESSION_ELSEWHERE,
+    *2 * (StreamFault.SOCKET_SILENT,),
+    StreamFault.STATUS_STALLED,
+    StreamFault.STATUS_DISCONNECTED,
+    *2 * (StreamFault.FRAME_LOST,),
+    StreamFault.FRAME_DROPPED,
+)
+_STREAM_IS_BACK_SECONDS = 40.0
 _NEVER_STOOD = frozenset({SimOrderState.SUBMITTED, SimOrderState.REJECTED})
 
 
@@ -145,7 +158,9 @@ class Legs:
             return
         command = call.ticket.commands[0]
         if isinstance(command, PlaceOrder) and command.bracket is not None:
-            self.entries[call.ticket.ticket_id] = Entry(call.ticket.ticket_id, command, order, call.process)
+            entry = self.entries[call.ticket.ticket_id] = Entry(call.ticket.ticket_id, command, order, call.process)
+            if self._world.has_stream and self._rng.random() < _CHANCE and not self._world.is_calm:
+                self._says_what_goes_wrong(self._loses_the_stream(entry))
 
     def _is_exit(self, entry: Entry, order: SimOrder) -> None:
         """Its stops are for no more than it has filled; a refused one is not made good by a second."""
@@ -154,9 +169,11 @@ class Legs:
         sizes = sum(size for each, size in entry.stops if each.state is not SimOrderState.REJECTED)
         if sizes > entry.order.filled:
             self._broken("twice", f"{sizes} contracts of stops for {entry.order.filled} that {entry.order.id} filled")
-        is_target = order.terms.order_type is SimOrderType.LIMIT
-        if is_target and self._rng.random() < _CHANCE / 2:
-            self._count("target fills at once")
+        if order.terms.order_type is SimOrderType.MARKET:
+            self._count("left at the market")
+        elif self._rng.random() < _CHANCE / 2:
+            is_stop = order.terms.order_type.has_stop
+            self._count("the market passes the stop at once" if is_stop else "target fills at once")
             self._later(1.0, lambda: self._lets_fill(order))
 
     def _fills(self, execution: SimExecution) -> None:
@@ -182,8 +199,11 @@ class Legs:
             *2 * (self._dies,),
             self._fails_to_write,
             self._is_left_by_hand,
+            *(3 * (self._loses_the_stream,) if self._world.has_stream else ()),
         )
-        what = self._rng.choice(faults)(entry)
+        self._says_what_goes_wrong(self._rng.choice(faults)(entry))
+
+    def _says_what_goes_wrong(self, what: str) -> None:
         self._count(what)
         self._tell(f"goes wrong between the legs: {what}")
 
@@ -213,6 +233,21 @@ class Legs:
     def _is_left_by_hand(self, entry: Entry) -> str:
         self._later(1.5, lambda: self._outsider.leaves(entry.order.account, entry.order.terms.contract))
         return "left by hand"
+
+    def _loses_the_stream(self, _: Entry) -> str:
+        """What tells of fills is gone for a while, or lacks a few frames; what is asked for is answered as ever."""
+        faults, fault = self._world.simulator.faults, self._rng.choice(_STREAM_LOST)
+        lost = [fault, StreamFault.SOCKET_REFUSED] if fault is StreamFault.SOCKET_CUT else [fault]
+        for each in lost:
+            is_once = each is not StreamFault.SOCKET_REFUSED
+            faults.arm(each, times=self._rng.randint(1, 4) if is_once else None)
+
+        def is_back() -> None:
+            for each in lost:
+                faults.disarm(each)
+
+        self._later(_STREAM_IS_BACK_SECONDS, is_back)
+        return f"the stream is lost: {fault.name}"
 
     def _lets_fill(self, order: SimOrder) -> None:
         if order.is_live:
@@ -249,7 +284,8 @@ class Legs:
         struck = sum(world.weather.struck.values()) + world.disk.struck
         is_new, self._struck = struck != self._struck, struck
         hides = any(arm[2] and arm[0] not in _LOST for arm in world.weather.arms)
-        return is_new or hides or bool(world.simulator.faults.armed()) or bool(world.skew) or world.disk.slow
+        armed = any(not isinstance(each, StreamFault) for each in world.simulator.faults.armed())
+        return is_new or hides or armed or bool(world.skew) or world.disk.slow
 
     def _is_under_way(self, entry: Entry) -> bool:
         return any(
@@ -275,6 +311,17 @@ class Legs:
         if entry.bare_seconds > longest and not entry.is_found and not self._is_told(entry):
             entry.is_found = True
             self._broken("bare", f"{self._words(entry, bare)} for {entry.bare_seconds:.0f} s of no trouble")
+
+    def hears(self, call: Call) -> None:
+        """An answer that tells a fill which is bare, and late or told of in the journal, begins with that."""
+        told, entry = call.told, None if call.ticket is None else self.entries.get(call.ticket.ticket_id)
+        if entry is None or not isinstance(told, Outcome) or not told.filled_quantity or told.alarm:
+            return
+        assert entry.command.bracket is not None
+        bare = min(self.bare(entry), told.filled_quantity - entry.covered)
+        is_late = entry.bare_seconds > entry.command.bracket.deadline_seconds + _NEXT_LOOK_SECONDS
+        if bare > 0 and (is_late or self._is_told(entry)):
+            self._broken("untold", f"{self._words(entry, bare)}, and the answer does not begin with it")
 
     def _need_not_close(self, entry: Entry) -> bool:
         """Say whether what was bare was closed, or a part that is closed beside what rests could turn the position."""

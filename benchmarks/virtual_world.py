@@ -133,6 +133,7 @@ class Process:
     def __init__(self, world: "World") -> None:
         self.lives, self._world, self.died = True, world, asyncio.Event()
         self.judged_by: set[tuple[Instrument, date]] = set()
+        self.live: LiveCache | None = None
         upstream = CrossTrade(_ADDRESS, _TOKEN)
         upstream.connection = VirtualConnection(
             _ADDRESS,
@@ -148,10 +149,11 @@ class Process:
 
     async def listens(self) -> None:
         """Hear the stream, as `ct-mcp serve` does, until another process takes it: there is one for each token."""
-        live = LiveCache(self._world.clock)
+        live = self.live = LiveCache(self._world.clock)
         stream = LiveStream(self._world.simulator.connect, clock=self._world.clock, pause=self._sleep)
         self.desk.contexts.hear_quotes(live)
         self.desk.warm.listen(live)
+        self.desk.exit_watch.listen(live)
         self.desk.on_sent.append(live.sent)
         self.desk.pause = partial(live.pause, pause=self._sleep)
         await Feed(stream, live, Alone(), self._world.clock).run()

@@ -10,6 +10,7 @@ from ct_mcp.crosstrade.schemas.strategies import StrategyAcknowledged
 from ct_mcp.desk import readback
 from ct_mcp.desk.in_list import InList
 from ct_mcp.desk.journal_writer import JournalWriter, Step
+from ct_mcp.desk.misfits import with_misfits, with_too_small
 from ct_mcp.desk.outcome import Kept, Outcome, Status
 from ct_mcp.desk.outstanding import with_outstanding
 from ct_mcp.desk.pending import is_shown, starts_of
@@ -31,6 +32,8 @@ from ct_mcp.store.journal import EntryKind
 from ct_mcp.text import sanitize
 
 STALE_AFTER_SECONDS = 5.0
+Finish = Callable[[Outcome], Outcome]
+"""What is added to an answer before it is written down."""
 
 
 class KeepsExits(Protocol):
@@ -188,9 +191,12 @@ class CommandExecution:
         return None if before is None else before + seen.action.sign * (seen.filled - (known.filled if known else 0))
 
     async def report_order(
-        self, outcome: Outcome, seen: Order | None, finish: Callable[[Outcome], Outcome] = lambda told: told
+        self, outcome: Outcome, seen: Order | None, finish: Finish = lambda told: told, closed: int = 0
     ) -> Outcome:
-        """Say what one order has come to, with the position that is held now, and write it down as it is finished."""
+        """Say what one order has come to, with the position that is held now, and write it down as it is finished.
+
+        ``closed`` of what it filled were closed at once, since they could not be protected.
+        """
         if seen is None:
             return await self.record(finish(readback.unseen(outcome, "it could not be seen in the account yet")))
         told = readback.from_order(outcome, seen)
@@ -198,13 +204,14 @@ class CommandExecution:
         if told.status in (Status.CANCELLED, Status.REJECTED):
             book = await self.urgent_poller.book_believed(seen.account, seen.instrument)
             told = readback.with_what_stands(told, self.review, book, self.contracts)
-            net = told.position_after
+            told, net = with_misfits(told, self.review, book, self.contracts, seen), told.position_after
         else:
             told, net = await self.standing_with(told, seen)
         if seen.filled:
-            expected = _expected(self.review, seen)
-            told = readback.with_position(told, net, expected)
-            shown = expected is None or is_shown(starts_of(self.review.effect, self.review.context), seen, net)
+            expected, gone = _expected(self.review, seen), seen.action.sign * closed
+            told = readback.with_position(told, net, None if expected is None else expected - gone)
+            filled_to = None if net is None else net + gone
+            shown = expected is None or is_shown(starts_of(self.review.effect, self.review.context), seen, filled_to)
         return await self.record(finish(told), is_shown=shown)
 
     async def with_what_stands(self, outcome: Outcome, instrument: Instrument | None) -> Outcome:
@@ -214,6 +221,7 @@ class CommandExecution:
         """
         book = await self.urgent_poller.book_believed(self.step.command.account, instrument)
         told = readback.with_what_stands(outcome, self.review, book, self.contracts)
+        told = with_misfits(told, self.review, book, self.contracts)
         return told if instrument is not None else replace(told, position_after=None)
 
     async def standing_with(self, outcome: Outcome, seen: Order) -> tuple[Outcome, int | None]:
@@ -229,11 +237,14 @@ class CommandExecution:
                 told = readback.with_moves(told, self.review, book, seen.instrument)
             taken, named = Acknowledged((seen.order_id,)), seen.order_id if seen.is_closed else None
             ended = readback.ended_since(self.review, book, taken, named)
-            return readback.with_standing(told, self.review, book, self.contracts, ended), book.net
+            told = readback.with_standing(told, book, self.contracts, ended)
+            return with_misfits(told, self.review, book, self.contracts, seen), book.net
         net, held = None, self._known_position(seen.instrument)
         if seen.filled:
             net, held = await self.poller.holding(seen.account, seen.instrument)
-        told = readback.with_standing(outcome, self.review, self._as_known(seen, held), self.contracts)
+        known = self._as_known(seen, held)
+        told = readback.with_standing(outcome, known, self.contracts)
+        told = with_misfits(told, self.review, known, self.contracts, seen)
         stood = (*told.stands_now, readback.AS_BEFORE) if told.stands_now else ()
         return replace(told, stands_now=stood), net
 
@@ -299,8 +310,8 @@ class CommandExecution:
                 *readback.fill_lines(self.review, state, answer.taken),
                 *results_of(self.review.context.positions or answer.taken.closed, state.fills, self.contracts),
             )
-            told = readback.with_standing(told, self.review, state, self.contracts, ended)
-            return await self.record(told)
+            told = readback.with_standing(told, state, self.contracts, ended)
+            return await self.record(with_too_small(told, self.review, state, self.contracts))
         return await self.record(readback.unseen(outcome, "the account could not be read"))
 
     async def record(self, outcome: Outcome, *, is_known: bool = False, is_shown: bool = True) -> Outcome:

@@ -28,7 +28,18 @@ import anyio
 from ct_mcp.desk.context import ContextBuilder
 from ct_mcp.desk.exit_state import ExitPart, ExitState, read_part
 from ct_mcp.desk.exit_tickets import exit_ticket, exits_line, exits_of, needs_fill_price
-from ct_mcp.desk.exit_tries import NEVER_PASSES, Rests, Road, Try, bare_of, is_held, key_of, note_of, without_exits
+from ct_mcp.desk.exit_tries import (
+    NEVER_PASSES,
+    Rests,
+    Road,
+    Try,
+    bare_of,
+    is_held,
+    kept_of_leaving,
+    key_of,
+    note_of,
+    without_exits,
+)
 from ct_mcp.desk.journal_writer import Step
 from ct_mcp.desk.outcome import Kept, Outcome, Status
 from ct_mcp.desk.polling import AccountPoller, AccountState, has_come_to_rest
@@ -37,13 +48,7 @@ from ct_mcp.desk.reconcile import settle_outstanding
 from ct_mcp.desk.story import story_of
 from ct_mcp.domain.approval import Ticket
 from ct_mcp.domain.bracket import shares
-from ct_mcp.domain.commands import (
-    CancelOrder,
-    ClosePosition,
-    Command,
-    Flatten,
-    PlaceOrder,
-)
+from ct_mcp.domain.commands import CancelOrder, ClosePosition, Command, Flatten, PlaceOrder
 from ct_mcp.domain.duty import Duty, DutyPart, DutyState
 from ct_mcp.domain.market import Contract
 from ct_mcp.domain.order import Order
@@ -180,8 +185,7 @@ class ExitKeeper:
 
     def _is_late(self, it: Try) -> bool:
         """By the clock, or by what was waited: a clock that is set back does not prolong it."""
-        passed = (self._clock() - it.since).total_seconds()
-        return max(passed, it.waited) >= it.bracket.deadline_seconds
+        return self._seconds(it) >= it.bracket.deadline_seconds
 
     async def _fresh(self, duty: Duty) -> Duty:
         known = await self._store.duties(duty.account)
@@ -275,7 +279,8 @@ class ExitKeeper:
         words = "its stop and targets stand, placed by another ct-mcp"
         if it.placed:
             seconds = self._seconds(it) if it.protected_after is None else it.protected_after
-            words = f"protected {seconds:.1f} s after the fill was seen: {'; '.join(it.placed)}"
+            what = "placed" if it.bracket.stop_loss is None else "protected"
+            words = f"{what} {seconds:.1f} s after the fill was seen: {'; '.join(it.placed)}"
             await self._store.append(note_of(it.duty, EntryKind.PROTECTED, words), self._clock())
         self._rests.end(key_of(it.duty))
         if it.entry.is_closed:
@@ -307,12 +312,8 @@ class ExitKeeper:
                 await self._turn(it.duty, DutyState.STANDING, f"told, and not closed: {what}")
             return Kept(warnings=warnings, alarm=f"UNPROTECTED: {what}", is_over=order.is_closed)
         left = await self._leave(it, book, bare)
-        said = "; ".join(filter(None, (left.status, *left.reasons, *left.warnings, left.next_step)))
-        if left.status in (Status.FLAT, Status.FILLED):
-            alarm = f"CLOSED, since the stop could not be placed: {what}; {said}"
-            return Kept(warnings=warnings, alarm=alarm, is_over=await self._is_over(it, why))
-        done = "CLOSED, and what was sent may still come" if left.position_after == 0 else "UNPROTECTED"
-        return Kept(warnings=warnings, alarm=f"{done}: {what}; closing it at the market: {said}")
+        kept = kept_of_leaving(left, order, book, bare, what)
+        return replace(kept, warnings=warnings, is_over=kept.is_over and await self._is_over(it, why))
 
     async def _book_after_failure(self, it: Try) -> AccountState | None:
         """Read the book once more; that nothing is held is believed of a second source alone."""

@@ -4,9 +4,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from ct_mcp.desk import remedies
 from ct_mcp.desk.exit_state import ExitPart, ExitState
 from ct_mcp.desk.journal_writer import Step
-from ct_mcp.desk.outcome import Outcome
+from ct_mcp.desk.outcome import Kept, Outcome, Status
 from ct_mcp.desk.polling import AccountState, Pause
 from ct_mcp.desk.stops import cover_of
 from ct_mcp.domain.bracket import Bracket
@@ -87,6 +88,26 @@ def bare_of(book: AccountState, entry: Order, parts: Sequence[ExitPart]) -> int:
     """
     held = next((each for each in book.positions if each.net * entry.action.sign > 0), None)
     return 0 if held is None else min(without_exits(entry, parts), cover_of(held, book.orders).bare)
+
+
+def kept_of_leaving(left: Outcome, entry: Order, book: AccountState | None, bare: int, what: str) -> Kept:
+    """Say what a close of what is bare came to, and how many contracts it took from the position that was read."""
+    was, now = (None if book is None else book.net), left.position_after
+    closed = 0 if was is None or now is None else abs(was) - abs(now)
+    if left.status in (Status.FLAT, Status.FILLED):
+        alarm = f"CLOSED, since the stop could not be placed: {what}; {_words(left, entry, bare)}"
+        return Kept(alarm=alarm, is_over=True, closed=closed)
+    done = "CLOSED, and what was sent may still come" if now == 0 else "UNPROTECTED"
+    return Kept(alarm=f"{done}: {what}; closing it at the market: {_words(left, entry, bare)}", closed=closed)
+
+
+def _words(left: Outcome, entry: Order, bare: int) -> str:
+    """One that could turn the position round needs a yes of its own."""
+    if DenialCode.CHANGED_SINCE_ASKED in left.codes:
+        beside = "beside the orders that stand or may still come it could turn the position round"
+        call = f"{remedies.closing(entry.account, entry.instrument)}, quantity {bare}"
+        return f"NOT sent: {beside}, which needs a yes of its own: {call}"
+    return "; ".join(filter(None, (left.status, *left.reasons, *left.warnings, left.next_step)))
 
 
 def without_exits(entry: Order, parts: Sequence[ExitPart]) -> int:

@@ -75,10 +75,12 @@ class Outcome:
 class Kept:
     """What became of the exits that were promised with an entry.
 
-    ``lines`` say it, and ``alarm`` is what has to be read first of all where the promise was not kept.
+    ``lines`` say it, and ``alarm`` is what has to be read first of all where the promise was not kept. ``closed`` of
+    its contracts were closed for that, as far as it was read.
     """
 
     lines: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     alarm: str = ""
     is_over: bool = False
+    closed: int = 0

@@ -5,10 +5,11 @@ from dataclasses import replace
 
 from ct_mcp.crosstrade.schemas.orders import Acknowledged
 from ct_mcp.desk import remedies
+from ct_mcp.desk.misfits import calls_of, larger_than_held
 from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.desk.polling import STANDS, AccountState
 from ct_mcp.desk.remedies import order_line, position_line
-from ct_mcp.desk.standing import Contracts, lines_of, standings_of, too_small
+from ct_mcp.desk.standing import Contracts, lines_of, standings_of
 from ct_mcp.desk.stops import covered, lost_in, mending, price_lost
 from ct_mcp.domain.commands import ChangeOrder, ClosePosition, price_terms
 from ct_mcp.domain.instrument import Instrument
@@ -269,31 +270,17 @@ def with_what_stands(outcome: Outcome, review: Review, book: AccountState | None
         return replace(outcome, warnings=(*outcome.warnings, unread))
     told = with_lost_stops(replace(outcome, position_after=book.net), review, book)
     ended = ended_since(review, book, Acknowledged(), outcome.order_id)
-    return with_standing(told, review, book, contracts, ended)
+    return with_standing(told, book, contracts, ended)
 
 
 def with_standing(
-    outcome: Outcome,
-    review: Review,
-    book: AccountState | None,
-    contracts: Contracts,
-    ended: Sequence[str] = (),
+    outcome: Outcome, book: AccountState | None, contracts: Contracts, ended: Sequence[str] = ()
 ) -> Outcome:
     """Say what stands: each position with its stops and targets, the working orders, and what ``ended`` since."""
     if book is None:
         return outcome
     lines = (*ended, *lines_of(book.positions, book.orders, contracts), *age_of(book))
-    outcome = replace(outcome, stands_now=lines)
-    before = standings_of(review.context.positions or (), review.context.orders or (), contracts)
-    short = tuple(too_small(before, standings_of(book.positions, book.orders, contracts)))
-    if not short:
-        return outcome
-    sizes = {held.instrument: held.quantity for held in book.positions}
-    small = (f"TOO SMALL for the {sizes[leg.order.instrument]} held now: {order_line(leg.order)}" for leg in short)
-    calls = "; ".join(remedies.shrinking(leg.order, sizes[leg.order.instrument]) for leg in short)
-    step = f"if the person wants them to cover all: {calls}"
-    steps = "; ".join(filter(None, (outcome.next_step, step)))
-    return replace(outcome, warnings=(*outcome.warnings, *small), next_step=steps)
+    return replace(outcome, stands_now=lines)
 
 
 def ended_since(review: Review, book: AccountState, taken: Acknowledged, told: str | None = None) -> tuple[str, ...]:
@@ -374,7 +361,8 @@ def _calls_to_shrink(book: AccountState) -> str:
     """The calls that bring the orders down to what remains; a stop is made smaller rather than cancelled."""
     if not _too_many(book):
         return ""
-    if smaller := "; ".join(remedies.shrinking(order, abs(book.net)) for order in oversized(book)):
+    held = standings_of(book.positions, book.orders, {})
+    if smaller := "; ".join(calls_of(misfit for standing in held for misfit in larger_than_held(standing))):
         return smaller
     kept = next((order for order in book.orders if is_stop(order)), None) if book.net else None
     return f"{CANCEL_LEFTOVERS}: {remedies.cancelling_all(order for order in book.orders if order is not kept)}"

@@ -140,13 +140,3 @@ def lines_of(positions: Sequence[Position], orders: Sequence[Order], contracts: 
 
 def _working(order: Order) -> str:
     return f"{order_line(order)} {order.time_in_force or ''}".rstrip()
-
-
-def too_small(before: Iterable[Standing], now: Iterable[Standing]) -> Iterator[ExitLeg]:
-    """Give the stops and targets of what was wholly covered that cover less than is held by now."""
-    was = {standing.held.instrument: standing.held.quantity for standing in before}
-    for standing in now:
-        size, held = was.get(standing.held.instrument, 0), standing.held.quantity
-        for legs in (standing.stops, standing.targets):
-            if size < held and 0 < sum(leg.contracts for leg in legs) < held:
-                yield legs[0]

@@ -608,3 +608,47 @@ async def test_a_stop_that_was_lost_and_comes_after_the_close_is_cancelled(
         await desk.exit_watch.look()
     world.later(3)
     assert exits(world) == []
+
+
+class TestAnAddition:
+    """To a position with a stop and a target of its own."""
+
+    @pytest.fixture
+    async def held(self, assistant: Assistant, world: World) -> None:
+        """Two are held, and a minute in which nothing is sent."""
+        told = await assistant.buys(2, **EXITS)
+        assert told.status == "filled", told.text
+        world.later(70)
+
+    async def test_that_cannot_be_protected_is_closed_alone_and_nothing_of_it_is_in_doubt(
+        self, assistant: Assistant, world: World, wire: Wire, store: SqliteStore, held: None
+    ) -> None:
+        at_the_second_order(wire, lambda: refuses_the_stop(world))
+        told = await assistant.buys(1, **EXITS)
+        assert told.text.startswith("CLOSED, since the stop could not be placed: 1 of the 1 MES 09-26"), told.text
+        assert (told.position_after, world.net(), exits(world)) == (2, 2, [("StopMarket", 2), ("Limit", 2)])
+        assert "was to be" not in told.text, "it was closed by the same yes"
+        assert await store.unsettled() == ()
+
+    async def test_whose_stop_is_of_unknown_outcome_says_why_it_is_not_closed_with_the_call_that_asks(
+        self, assistant: Assistant, world: World, wire: Wire, person: Person, held: None
+    ) -> None:
+        """Beside the stop that stands and the one that may come, a close could turn the position round."""
+        lost = Fault.REQUEST_LOST_BEFORE_ACCEPT
+        at_the_second_order(wire, lambda: world.sim.faults.arm(lost, rpc="PlaceOrder", times=1))
+        told = await assistant.buys(1, **EXITS)
+        assert told.text.startswith("UNPROTECTED: 1 of the 1 MES 09-26 filled stand without a stop"), told.text
+        assert "NOT sent: beside the orders that stand or may still come it could turn the position round" in told.text
+        assert "close_position with account Sim101, instrument MES 09-26, quantity 1" in told.text
+        assert "TOO SMALL" not in told.text, "the stop that stood before is not made larger beside one that may come"
+        closed = await assistant.call("close_position", account="Sim101", instrument="MES 09-26", quantity=1)
+        assert (closed.status, world.net()) == ("filled", 2), closed.text
+        assert "could turn the position round" in person.asked[-1]
+
+    async def test_with_a_target_alone_is_not_called_protected(
+        self, assistant: Assistant, world: World, held: None
+    ) -> None:
+        told = await assistant.buys(1, take_profit="10 points")
+        assert "placed 0." in told.reasons_text
+        assert "protected" not in told.reasons_text
+        assert "NO STOP for 1 of 3" in told.stands_now[0]

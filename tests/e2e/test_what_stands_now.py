@@ -1,11 +1,15 @@
 """After every write the answer says what stands, so that no read has to follow it."""
 
+import re
 from dataclasses import replace
+
+import pytest
 
 from ct_mcp.simulator.faults import Fault
 from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, SimOrderType
 from ct_mcp.simulator.simulator import Simulator
-from tests.e2e.conftest import Assistant, Wire, World
+from tests.conftest import Person
+from tests.e2e.conftest import Assistant, Told, Wire, World
 
 ACCOUNT = "Sim101"
 
@@ -200,3 +204,119 @@ async def test_what_cannot_be_read_any_more_is_told_as_what_stood_before(
     assert told.status == "working"
     assert "stop 2 of 2" in told.stands_now[0]
     assert told.stands_now[-1] == "so it was before this was sent; what stands now could not be read"
+
+
+SIDES = [("BUY", "SELL"), ("SELL", "BUY")]
+
+
+async def entered(assistant: Assistant, world: World, action: str, quantity: int, **exits: str) -> None:
+    """An entry with its stop and its targets, and a minute in which nothing is sent."""
+    told = await assistant.buys(quantity, action=action, **exits)
+    assert told.status == "filled", told.text
+    world.later(70)
+
+
+def calls(told: Told) -> list[tuple[str, int]]:
+    """The orders that an answer wants changed, each once, and for how many contracts."""
+    found = re.findall(r"order_id (\w+), quantity (\d+)", told.next_step)
+    assert len(found) == told.text.count("change_order with"), "a call stands in the next step, and there alone"
+    return [(order_id, int(quantity)) for order_id, quantity in found]
+
+
+@pytest.mark.parametrize(("enters", "leaves"), SIDES)
+async def test_what_an_order_makes_too_large_is_named_with_the_call_that_mends_it_once(
+    assistant: Assistant, world: World, enters: str, leaves: str
+) -> None:
+    await entered(assistant, world, enters, 3, stop_loss="10 points", take_profit="20 points")
+    told = await assistant.buys(1, action=leaves)
+    assert abs(told.position_after) == 2, told.text
+    assert told.warnings_text.count(f"TOO LARGE for the 2 held now: {leaves} 3 MES 09-26 ") == 2
+    assert sorted(calls(told)) == sorted((order_id, 2) for order_id in world.live())
+    for order_id, quantity in calls(told):
+        changed = await assistant.call("change_order", account=ACCOUNT, order_id=order_id, quantity=quantity)
+        assert changed.status == "changed", changed.text
+    held = await assistant.call("get_positions")
+    assert "TOO LARGE" not in held.text
+
+
+@pytest.mark.parametrize(("enters", "leaves"), SIDES)
+async def test_several_exits_that_are_together_too_large_are_brought_down_in_pairs(
+    assistant: Assistant, world: World, enters: str, leaves: str
+) -> None:
+    """A target that is larger than the stop of its group would leave more than is held."""
+    await entered(assistant, world, enters, 4, stop_loss="10 points", take_profit="2 at 10 points, 2 at 20 points")
+    told = await assistant.buys(1, action=leaves)
+    assert told.warnings_text.count("TOGETHER TOO LARGE for the 3 held now") == 2
+    changed = {order_id for order_id, quantity in calls(told) if quantity == 1}
+    groups = [each.labels.oco_id for each in world.sim.exchange.live_orders(ACCOUNT) if each.id in changed]
+    assert (len(groups), len(set(groups))) == (2, 1)
+
+
+async def test_a_part_that_is_closed_gives_each_call_once(assistant: Assistant, world: World) -> None:
+    await entered(assistant, world, "BUY", 4, stop_loss="10 points", take_profit="2 at 10 points, 2 at 20 points")
+    told = await assistant.call("close_position", account=ACCOUNT, instrument="MES", quantity=1)
+    assert told.status == "filled", told.text
+    assert [quantity for _, quantity in calls(told)] == [1, 1]
+
+
+async def test_what_still_fits_is_told_without_a_call(assistant: Assistant, world: World) -> None:
+    await assistant.buys(3)
+    world.later()
+    stop = await assistant.protects(world.price(-40), quantity=2)
+    told = await assistant.buys(1, action="SELL")
+    assert (told.position_after, told.next_step, calls(told)) == (2, "", []), told.text
+    assert "TOO LARGE" not in told.text
+    assert "could turn the position" not in told.text
+    assert world.live() == [stop]
+
+
+@pytest.mark.parametrize(("sold", "left"), [(2, "-4 and flat"), (3, "-5 and -1")])
+async def test_exits_of_a_position_that_an_order_has_left_are_named_with_their_cancels(
+    assistant: Assistant, world: World, sold: int, left: str
+) -> None:
+    await protected(assistant, world)
+    world.later(70)
+    told = await assistant.buys(sold, action="SELL")
+    assert told.position_after == 2 - sold, told.text
+    assert f"as these orders fill, the position comes to between {left}" in told.warnings_text
+    assert [f"order_id {order_id}" in told.next_step for order_id in world.live()] == [True, True]
+
+
+async def test_what_is_to_take_a_part_is_asked_about_beside_exits_that_are_larger(
+    assistant: Assistant, world: World, person: Person
+) -> None:
+    await entered(assistant, world, "BUY", 3, stop_loss="10 points", take_profit="20 points")
+    asked, turns = len(person.asked), "once this fills, the orders that stand could turn the position round"
+    rests = await assistant.buys(1, action="SELL", order_type="LIMIT", limit_price=world.price(20))
+    assert (rests.status, turns in person.asked[asked], turns in rests.text) == ("working", True, True)
+    world.later(70)
+    filled = await assistant.buys(1, action="SELL")
+    assert turns in person.asked[asked + 1]
+    assert turns not in filled.text, "it is named now"
+
+
+async def test_an_addition_with_a_stop_of_its_own_leaves_the_other_as_it_is_and_both_fit(
+    assistant: Assistant, world: World
+) -> None:
+    await entered(assistant, world, "BUY", 2, stop_loss="10 points", take_profit="20 points")
+    told = await assistant.buys(1, stop_loss="5 points")
+    assert told.position_after == 3, told.text
+    assert told.next_step == ""
+    (position, _) = told.stands_now
+    assert [position.count(each) for each in ("stop 2 of 3", "stop 1 of 3", "NO STOP", "TOO ")] == [1, 1, 0, 0]
+
+
+async def test_an_addition_by_a_template_wants_nothing_of_the_stop_that_stood_before(
+    assistant: Assistant, world: World
+) -> None:
+    await entered(assistant, world, "BUY", 2, stop_loss="10 points")
+    told = await assistant.buys(1, atm_strategy="Scalp 8x8")
+    assert (told.position_after, told.next_step) == (3, ""), told.text
+    assert "TOO SMALL" not in told.text
+
+
+async def test_what_is_added_beside_several_stops_is_asked_of_one_of_them(assistant: Assistant, world: World) -> None:
+    await entered(assistant, world, "BUY", 3, stop_loss="10 points", take_profit="1 at 10 points, 2 at 20 points")
+    told = await assistant.buys(1)
+    assert "NO STOP for 1 of 4" in told.stands_now[0], told.text
+    assert [quantity for _, quantity in calls(told)] == [2, 2], "with 2 in the other pair that makes 4"

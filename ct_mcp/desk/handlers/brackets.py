@@ -6,6 +6,7 @@ from decimal import Decimal
 from ct_mcp.crosstrade.schemas.orders import Acknowledged
 from ct_mcp.desk import readback, remedies
 from ct_mcp.desk.execution import CommandExecution
+from ct_mcp.desk.misfits import with_too_small
 from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.desk.polling import AccountState, Baseline
 from ct_mcp.desk.readback import LOOK_AGAIN, their_words
@@ -40,7 +41,8 @@ async def protect(execution: CommandExecution, wanted: ProtectPosition) -> Outco
     gone = await _unlisted(execution, wanted, answer.taken.order_ids, book)
     is_known = bool(answer.taken.order_ids) and not book.is_stale and None not in gone
     told = from_bracket(outcome, book, bracket)
-    told = readback.with_standing(told, execution.review, book, execution.contracts)
+    told = readback.with_standing(told, book, execution.contracts)
+    told = with_too_small(told, execution.review, book, execution.contracts)
     words = (f"{order_line(leg)}: {their_words(leg)}" for leg in gone if leg is not None and leg.said)
     return await execution.record(replace(told, reasons=(*told.reasons, *words)), is_known=is_known)
 

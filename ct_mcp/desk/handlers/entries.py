@@ -51,7 +51,7 @@ async def _place_owed(execution: CommandExecution, keeper: KeepsExits, duty: Dut
         seen, kept = await _followed(keeper, duty, seen)
         execution.journal.being_told.discard(execution.own_id)
     keeper.let_go(duty)  # what fills while this is told does not wait for that
-    return await execution.report_order(outcome, seen, lambda told: with_exits(told, kept, seen))
+    return await execution.report_order(outcome, seen, lambda told: with_exits(told, kept, seen), kept.closed)
 
 
 async def _followed(keeper: KeepsExits, duty: Duty, entry: Order) -> tuple[Order, Kept]:
@@ -80,7 +80,7 @@ async def place_by_template(execution: CommandExecution, order: PlaceOrder) -> O
     if book is None:
         unread = "whether the ATM template has brought a stop could not be read"
         return replace(told, warnings=(unread, *told.warnings), next_step=LOOK_AGAIN)
-    told = readback.with_standing(told, execution.review, book, execution.contracts)
+    told = readback.with_standing(told, book, execution.contracts)
     cry = alarm_of(book.positions, book.orders)
     if not cry:
         return told

@@ -204,7 +204,7 @@ class ReadBackOfAll:
         told = with_refused_exits(readback.from_flatten(outcome, state), left.refused)
         told = readback.with_lost_stops(told, execution.review, state)
         ended = readback.ended_since(execution.review, state, left.answer.taken)
-        told = readback.with_standing(told, execution.review, state, execution.contracts, ended)
+        told = readback.with_standing(told, state, execution.contracts, ended)
         told = replace(told, stands_now=(*told.stands_now, *_read_when(left)))
         if left.to_come:
             return await execution.record(readback.not_flat_yet(told, left.to_come, outcome.status))

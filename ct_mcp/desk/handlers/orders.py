@@ -6,6 +6,7 @@ from functools import partial
 
 from ct_mcp.desk import readback, remedies
 from ct_mcp.desk.execution import CommandExecution, Submission
+from ct_mcp.desk.misfits import with_leftovers
 from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.desk.pending import is_shown, starts_of
 from ct_mcp.desk.polling import AccountState, Baseline, has_come_to_rest
@@ -17,7 +18,7 @@ from ct_mcp.domain.account import Direction
 from ct_mcp.domain.commands import ChangeOrder, PlaceOrder, ReplaceOrder, ReversePosition
 from ct_mcp.domain.order import Order, OrderState
 from ct_mcp.errors import CtMcpError
-from ct_mcp.guard.exposure import goes_towards_flat, worst_case
+from ct_mcp.guard.exposure import goes_towards_flat
 from ct_mcp.guard.rules.position import EXITS_MAY_STAY
 
 
@@ -147,7 +148,7 @@ async def _flatten_and_place(execution: CommandExecution, order: PlaceOrder) -> 
     told = from_flat_place(outcome, book, seen, before)
     if book is not None:
         told = with_lost_stops(_with_closed(told, execution, book, seen), execution.review, book)
-        told = readback.with_standing(told, execution.review, book, execution.contracts)
+        told = readback.with_standing(told, book, execution.contracts)
     shown = seen is None or not seen.filled or is_shown([0], seen, told.position_after)
     return await execution.record(told, is_shown=shown)
 
@@ -304,19 +305,6 @@ def strays(book: AccountState, order: Order | None, before: frozenset[str]) -> t
     named = None if order is None else order.order_id
     others = [other for other in book.orders if other.order_id != named]
     return tuple(other for other in others if other.order_id in before or not other.oco_id)
-
-
-def with_leftovers(outcome: Outcome, orders: Iterable[Order], net: int) -> Outcome:
-    """List what still stands from before, with the calls that cancel it."""
-    left = tuple(orders)
-    if not left:
-        return outcome
-    reach = worst_case(net, left, ())
-    ends = f"{_signed(reach.most_short)} and {_signed(reach.most_long)}"
-    listed = tuple(f"still standing: {order_line(order)}" for order in left)
-    warnings = (*outcome.warnings, *listed, f"as these orders fill, the position comes to between {ends}")
-    cancels = f"if the person does not want them: {remedies.cancelling_all(left)}"
-    return replace(outcome, warnings=warnings, next_step="; ".join(filter(None, (outcome.next_step, cancels))))
 
 
 def from_replace(outcome: Outcome, wanted: ReplaceOrder, old: Order | None, new: Order | None, filled: int) -> Outcome:

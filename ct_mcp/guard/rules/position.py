@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import wraps
 
-from ct_mcp.domain.commands import ClosePosition, ProtectPosition, ReversePosition
+from ct_mcp.domain.commands import ClosePosition, PlaceOrder, ProtectPosition, ReversePosition
 from ct_mcp.domain.instrument import OtherInstrument
 from ct_mcp.domain.market import Contract
 from ct_mcp.domain.order import OrderAction, OrderType, is_price
 from ct_mcp.guard.context import RiskContext
 from ct_mcp.guard.denial import DenialCode
 from ct_mcp.guard.effect_model import Effect
-from ct_mcp.guard.exposure import worst_case
+from ct_mcp.guard.exposure import goes_towards_flat, worst_case
 from ct_mcp.guard.figures import market_for, quote_of
 from ct_mcp.guard.policy import Policy
 from ct_mcp.guard.protection import leaving
@@ -24,6 +24,8 @@ from ct_mcp.text import format_price
 STOP_CLEARANCE_TICKS = 4
 EXITS_MAY_STAY = "EXITS_MAY_STAY"
 """The code of the remark that old exits may stand beside a position that is turned round."""
+CLOSE_NOT_COVERED = "CLOSE_NOT_COVERED"
+"""The code of the remark that orders which stand could turn what a part leaves."""
 NO_BRACKET = NotApplicable("places no bracket")
 NO_POSITION_MEANT = NotApplicable("neither turns nor protects a position")
 
@@ -82,8 +84,13 @@ def _no_exit_is_cancelled(effect: Effect) -> RuleAnswer:
 
 @rule("close-covered", "no standing order can turn what a partial close leaves")
 def partial_close_leaves_no_orders_behind(effect: Effect, context: RiskContext, _policy: Policy) -> RuleAnswer:
-    """Where orders stand that leave as much again, it may turn the position round, and is judged as an opening."""
+    """Where orders stand that leave as much again, it may turn the position round, and is judged as an opening.
+
+    An order that takes a part is no close, and is judged as an order in any case: it is only warned of.
+    """
     close = effect.command
+    if isinstance(close, PlaceOrder):
+        return _part_by_an_order(close, effect, context)
     if not isinstance(close, ClosePosition) or not effect.adds_up:
         return NotApplicable("no partial close")
     if effect.only_reduces is None:
@@ -91,12 +98,29 @@ def partial_close_leaves_no_orders_behind(effect: Effect, context: RiskContext, 
         return Denial(DenialCode.POSITION_UNKNOWN, f"{unread}; closing all of it needs no report")
     if effect.only_reduces:
         return Passed("only reduces")
-    orders = context.open_orders(close.instrument) or ()
-    standing = sum(order.remaining for order in orders if order.action is leaving(effect.position_before or 0))
-    figures = f"held={effect.position_before:+d}, after={effect.position_after:+d}, orders that leave it={standing}"
-    turn = "the orders that stand could turn the position round"
     way = "close all of it instead, or make those orders smaller first (change_order)"
-    return Passed(figures, warning("CLOSE_NOT_COVERED", f"{turn}; {way}"))
+    return Passed(_what_leaves(close, effect, context), warning(CLOSE_NOT_COVERED, f"{_TURN}; {way}"))
+
+
+_TURN = "the orders that stand could turn the position round"
+
+
+def _what_leaves(command: ClosePosition | PlaceOrder, effect: Effect, context: RiskContext) -> str:
+    orders = context.open_orders(command.instrument) or ()
+    standing = sum(order.remaining for order in orders if order.action is leaving(effect.position_before or 0))
+    return f"held={effect.position_before:+d}, after={effect.position_after:+d}, orders that leave it={standing}"
+
+
+def _part_by_an_order(order: PlaceOrder, effect: Effect, context: RiskContext) -> RuleAnswer:
+    """A stop is no such order: it stands behind the position, and is told with what stands."""
+    before, after = effect.position_before, effect.position_after
+    if order.order_type.needs_stop_price or not after or not goes_towards_flat(before, after):
+        return NotApplicable("takes no part of a position")
+    figures, sign = _what_leaves(order, effect, context), order.action.sign
+    if effect.before is None or effect.after is None or effect.after.side(sign) <= effect.before.side(sign):
+        return Passed(figures)
+    said = f"once this fills, {_TURN}; make those orders smaller as well (change_order)"
+    return Passed(figures, warning(CLOSE_NOT_COVERED, said))
 
 
 @rule("position-held", "the position is held")

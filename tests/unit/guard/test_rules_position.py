@@ -19,12 +19,14 @@ from ct_mcp.guard.policy import Policy
 from ct_mcp.guard.review import Review, review
 from ct_mcp.guard.rule import Denial, NotApplicable, Passed, RuleAnswer, warning
 from ct_mcp.guard.rules.position import (
+    CLOSE_NOT_COVERED,
     NO_BRACKET,
     NO_POSITION_MEANT,
     STOP_CLEARANCE_TICKS,
     bracket_has_a_price,
     bracket_is_placed_on_a_fresh_quote,
     exit_is_not_on_its_way,
+    partial_close_leaves_no_orders_behind,
     position_to_turn_or_protect_is_held,
     stop_loss_stands_clear_of_the_market,
     take_profit_stands_on_its_side,
@@ -270,3 +272,31 @@ def test_an_exit_beside_one_that_was_sent_unread_is_told_what_that_one_does_not_
     assert answer.figures.endswith("what it does not cover: flatten of NQ 12-26")
     covered = effect_of(Flatten("Sim101", NQ), context)
     assert isinstance(exit_is_not_on_its_way(covered, context, Policy()), NotApplicable)
+
+
+@pytest.mark.parametrize(
+    ("order", "standing", "is_warned"),
+    [
+        (factories.place_order("SELL", 1), 3, True),
+        (factories.place_order("SELL", 1), 2, False),
+        (factories.place_order("SELL", 1, "6420"), 3, True),
+        (factories.place_order("SELL", 1, "6420", oco_id="pair"), 1, False),
+        (factories.place_order("SELL", 3), 3, False),
+        (factories.place_order("BUY", 1), 3, False),
+        (factories.place_order("SELL", 1, order_type=OrderType.STOP_MARKET, stop_price="6380"), 3, False),
+    ],
+    ids=["a part", "what fits", "at a limit", "one of a pair", "all of it", "more", "a stop"],
+)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_an_order_that_takes_a_part_is_warned_of_exits_that_could_turn_the_rest(
+    order: PlaceOrder, standing: int, is_warned: bool, sign: int
+) -> None:
+    stop = factories.stop_order(quantity=standing, oco_id=order.oco_id)
+    if sign < 0:
+        turned = {OrderAction.BUY: OrderAction.SELL, OrderAction.SELL: OrderAction.BUY}
+        order, stop = replace(order, action=turned[order.action]), replace(stop, action=turned[stop.action])
+    context = factories.context(positions=factories.positions(3 * sign), orders=(stop,))
+    answer = partial_close_leaves_no_orders_behind(effect_of(order, context), context, factories.policy())
+    assert not isinstance(answer, Denial)
+    found = answer.finding if isinstance(answer, Passed) else None
+    assert (found is not None and found.code == CLOSE_NOT_COVERED) is is_warned
