@@ -22,10 +22,15 @@ _LOOK_BACK = 200
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One command of a spent ticket, by its place in the ticket."""
+    """One command of a spent ticket, by its place in the ticket.
+
+    ``holder`` is who holds the lease where a watch or the keeper of exits has made it, empty where that is who sent the
+    entry, and None where the person said yes to it.
+    """
 
     ticket: Ticket
     number: int = 0
+    holder: str | None = None
 
     @property
     def command(self) -> Command:
@@ -122,17 +127,27 @@ class JournalWriter:
 
         Raises:
             StoreFailed: It could not be written, so nothing may be sent.
+            TakenOver: It is of a watch or of exits, and not ours to send any more.
         """
-        await self._store.append(_intent(step, review), self.clock())
+        await self._store.append_intent(_intent(step, review), self.clock(), None, step.holder or "")
+
+    async def still_ours(self, step: Step) -> None:
+        """Pass over what is still ours to send, right before the wire.
+
+        Raises:
+            TakenOver: It is of a watch or of exits, and is not any more.
+        """
+        if step.holder is not None:
+            await self._store.check_turn(step.ticket.ticket_id, step.holder, self.clock())
 
     async def intent_if_still_true(self, step: Step, review: Review) -> bool:
         """Like `intent`, unless somebody, in whatever process, has moved what the review read. Then False: not written.
 
         Raises:
-            StoreFailed: It could not be written, so nothing may be sent.
+            StoreFailed, TakenOver: As in `intent`.
         """
-        position = review.context.journal_position
-        return await self._store.append_intent(_intent(step, review), self.clock(), position) is not None
+        position, holder = review.context.journal_position, step.holder or ""
+        return await self._store.append_intent(_intent(step, review), self.clock(), position, holder) is not None
 
     async def outstanding_beside(self, step: Step) -> tuple[Entry, ...] | None:
         """Give the other intents of the account whose outcome is not known, of any process; None if not readable."""
