@@ -129,7 +129,10 @@ class JournalWriter:
             StoreFailed: It could not be written, so nothing may be sent.
             TakenOver: It is of a watch or of exits, and not ours to send any more.
         """
-        await self._store.append_intent(_intent(step, review), self.clock(), None, step.holder or "")
+        if step.holder is None:
+            await self._store.append(_intent(step, review), self.clock())
+        else:
+            await self._store.append_intent(_intent(step, review), self.clock(), None, holder=step.holder)
 
     async def still_ours(self, step: Step) -> None:
         """Pass over what is still ours to send, right before the wire.
@@ -147,7 +150,7 @@ class JournalWriter:
             StoreFailed, TakenOver: As in `intent`.
         """
         position, holder = review.context.journal_position, step.holder or ""
-        return await self._store.append_intent(_intent(step, review), self.clock(), position, holder) is not None
+        return await self._store.append_intent(_intent(step, review), self.clock(), position, holder=holder) is not None
 
     async def outstanding_beside(self, step: Step) -> tuple[Entry, ...] | None:
         """Give the other intents of the account whose outcome is not known, of any process; None if not readable."""

@@ -50,7 +50,7 @@ class TimedWatches:
             await self._cancel(watch, order)
 
     async def _cancel(self, watch: Watch, order: Order) -> None:
-        if await self.sender.times_sent(watch):  # 1
+        if await self.sender.has_sent(watch):  # 1
             if not self._rests(watch, _SETTLES_WITHIN):
                 await self.sender.end(watch, f"the cancel was sent, and the order still stands: {order_line(order)}")
             return

@@ -88,6 +88,10 @@ class WatchSender:
             times += told is not None and told.outcome is not None and told.outcome.status is not Status.DENIED
         return times
 
+    async def has_sent(self, watch: Watch) -> bool:
+        """Say whether anything of it may have been sent."""
+        return bool(await self.times_sent(watch))
+
     async def settle(self, account: str) -> None:
         """Find out what became of what was sent before: what may still come keeps the next from leaving."""
         with suppress(CtMcpError):

@@ -88,7 +88,9 @@ class SqliteStore:
         """Write one entry at the end of the journal."""
         return await self._write(journal_table.append, entry, now)
 
-    async def append_intent(self, entry: NewEntry, now: datetime, seen: int | None, holder: str = "") -> Entry | None:
+    async def append_intent(
+        self, entry: NewEntry, now: datetime, seen: int | None, *, holder: str = ""
+    ) -> Entry | None:
         """Write an intent, unless what matters to the account was written since ``seen``: then None, and nothing is.
 
         That is an intent of the same account, its day's loss or its disarming, or a halt; of None nothing matters.

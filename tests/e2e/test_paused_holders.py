@@ -35,12 +35,12 @@ class Sleeping:
         if name != self._place:
             return call
 
-        async def later(*given: Any) -> Any:
+        async def later(*given: Any, **named: Any) -> Any:
             self._left -= 1
             if not self._left:
                 self.has_slept = True
                 await self._meanwhile()
-            return await call(*given)
+            return await call(*given, **named)
 
         return later
 

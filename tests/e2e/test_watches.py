@@ -603,6 +603,18 @@ async def test_waiting_comes_back_at_an_alert(assistant: Assistant, world: World
     assert told.structure["waited_seconds"] < 25
 
 
+async def test_what_was_told_between_two_calls_is_not_waited_for(
+    assistant: Assistant, world: World, desk: Desk
+) -> None:
+    await assistant.call("set_watch", kind="price", instrument="MES", at_or_above=world.price(-8))
+    await desk.exit_watch.look()
+    told = await assistant.call("wait_for", seconds=25)
+    assert (told.structure["waited_seconds"], len(told.structure["happened"])) == (0, 1)
+    assert told.text.count("it trades at") == 1
+    again = await assistant.call("wait_for", seconds=2)
+    assert again.structure["happened"] == []
+
+
 class TestWhereNothingMayTrade:
     """In mode read_only."""
 

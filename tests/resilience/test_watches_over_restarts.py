@@ -133,8 +133,8 @@ async def trails(assistant: Successor, sim: Simulator) -> None:
     sim.advance(2)
 
 
-RPC = {cancels: "Cancel", flattens: "Flatten", trails: "Change"}
 Prepare = Callable[[Successor, Simulator], Awaitable[None]]
+RPC: dict[Prepare, str] = {cancels: "Cancel", flattens: "Flatten", trails: "Change"}
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ def intent_of(ticket_id: str) -> NewEntry:
 async def sends(store: SqliteStore, ticket_id: str, holder: str, now: datetime) -> bool:
     """Whether it may write the intent, and may send it then."""
     try:
-        return await store.append_intent(intent_of(ticket_id), now, None, holder) is not None
+        return await store.append_intent(intent_of(ticket_id), now, None, holder=holder) is not None
     except TakenOver:
         with pytest.raises(TakenOver):
             await store.check_turn(ticket_id, holder, now)
