@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ct_mcp.desk.circuit_breaker import describe_halt, halt_if_due
 from ct_mcp.desk.pending import may_fill_detail, starts_of
@@ -11,13 +11,15 @@ from ct_mcp.desk.recognition import named_before
 from ct_mcp.domain.approval import Approval, Ticket
 from ct_mcp.domain.commands import Command, summarize, wish
 from ct_mcp.domain.watch import Watch
-from ct_mcp.errors import StoreFailed
+from ct_mcp.errors import StoreFailed, TakenOver
 from ct_mcp.guard.review import Result, Review
 from ct_mcp.store.journal import Entry, EntryKind, NewEntry
 from ct_mcp.text import one_line
 
 # Far more than is sent in a day by hand.
 _LOOK_BACK = 200
+# Whoever is answered later has slept, and was answered of another time.
+_ANSWERED_WITHIN = timedelta(seconds=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +142,12 @@ class JournalWriter:
         Raises:
             TakenOver: It is of a watch or of exits, and is not any more.
         """
-        if step.holder is not None:
-            await self._store.check_turn(step.ticket.ticket_id, step.holder, self.clock())
+        if step.holder is None:
+            return
+        asked_at = self.clock()
+        await self._store.check_turn(step.ticket.ticket_id, step.holder, asked_at)
+        if abs(self.clock() - asked_at) >= _ANSWERED_WITHIN:
+            raise TakenOver("this ct-mcp slept while it asked whether that is still its to send")
 
     async def intent_if_still_true(self, step: Step, review: Review) -> bool:
         """Like `intent`, unless somebody, in whatever process, has moved what the review read. Then False: not written.

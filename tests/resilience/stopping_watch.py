@@ -49,9 +49,9 @@ class SleepingStore(SqliteStore):
         return written
 
     async def check_turn(self, ticket_id: str, holder: str, now: datetime) -> None:
-        """Look before the wire, unless it is where to stop; the clock has gone on by then."""
+        """Look before the wire, unless it is where to stop."""
         await self._stop_at("before check_turn")
-        await super().check_turn(ticket_id, holder, CLOCK())
+        await super().check_turn(ticket_id, holder, now)
 
     async def append(self, entry: NewEntry, now: datetime) -> Entry:
         """Write what came back, unless it is where to stop."""
