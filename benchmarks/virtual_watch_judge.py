@@ -24,6 +24,7 @@ from ct_mcp.store import journal_table
 from ct_mcp.store import watches as stored
 
 _LEASE_SECONDS, _AGAIN_SECONDS, _TICK_SECONDS = 15.0, 50.0, 5.0
+_BLIND_SECONDS = 20.0
 _SENDS = frozenset({"Change", "Cancel", "Flatten", "CancelOrders"})
 _MAY_BE_DONE = frozenset({None, 200, 500, 502, 504})
 _SEEN_WITHIN_SECONDS, _ENDS_WITHIN = 75, timedelta(seconds=120)
@@ -44,6 +45,8 @@ class WatchJudge:
         self._told: Counter[str] = Counter()
         self._heard, self._skewed_at = 0, -1e9
         self._found: set[str] = set()
+        self._blind_at: dict[str, float] = {}
+        self._told_blindly: set[str] = set()
 
     # Requests
 
@@ -107,6 +110,8 @@ class WatchJudge:
 
     def is_answered(self, request: Request) -> None:
         """After it was carried out: neither side is worse."""
+        if request.hides_orders or request.is_blind:
+            self._blind_at[request.account] = self._world.now
         if (before := self._before.pop(request, None)) is None:
             return
         for name, (long, short) in self._worst(self._books.now(request.account)).items():
@@ -158,6 +163,8 @@ class WatchJudge:
         self._tell(f"told: {notice.words}")
         self._told[notice.watch_id] += 1
         watch = self._known.get(notice.watch_id)
+        if self._world.now - self._blind_at.get(notice.account, -1e9) < _BLIND_SECONDS:
+            self._told_blindly.add(notice.watch_id)  # what no list shows nobody can know of
         if notice.watch_id not in self.alerts or watch is None or "its life has ended" in notice.words:
             return
         self._count("alerts told")
@@ -212,6 +219,8 @@ class WatchJudge:
 
     def _was_left(self, watch: Watch) -> bool:
         """Whether it was flat at some moment since it was due, or what it could not do is told."""
+        if watch.watch_id in self._told_blindly:
+            return True
         since = self._made_at[watch.watch_id] - _TICK_SECONDS
         name = None if watch.instrument is None else str(watch.instrument)
         if any(moment.is_flat(name) for moment in self._books.within(watch.account, since)):

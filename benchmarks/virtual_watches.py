@@ -10,11 +10,12 @@ hand. Some episodes meet the time to be flat by, the close, the roll, a Sunday's
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from random import Random
+from typing import Any
 
 from virtual_actors import BY_HAND, Outsider
 from virtual_books import Books
@@ -159,8 +160,8 @@ class WatchEpisode:
 
     # The processes
 
-    def _goes_on(self, work: Awaitable[None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)  # type: ignore[arg-type]
+    def _goes_on(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._kept.add(task)
         task.add_done_callback(self._kept.discard)
 

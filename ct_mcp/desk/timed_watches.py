@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from ct_mcp.desk.outcome import Status
-from ct_mcp.desk.polling import AccountState
+from ct_mcp.desk.polling import AccountState, Baseline
 from ct_mcp.desk.remedies import order_line, position_line
 from ct_mcp.desk.watch_prices import Rounds
 from ct_mcp.desk.watch_sender import WatchSender, said
@@ -35,6 +35,7 @@ class TimedWatches:
     rounds: Rounds
     _unread_since: dict[str, datetime] = field(default_factory=dict)
     _told: dict[str, str] = field(default_factory=dict)
+    _seen: dict[str, dict[str, None]] = field(default_factory=dict)
 
     async def cancel_after(self, watch: Watch) -> None:
         """Cancel an order that has not filled by its time."""
@@ -77,6 +78,7 @@ class TimedWatches:
         book = await self.sender.poller.book_now(watch.account, watch.instrument)
         if book is None or book.is_flat:
             return
+        self._saw(watch, book)
         open_now = _lines(book)
         left = (due - self.sender.now()).total_seconds() / 60
         words = f"flat by {utc_minute(due)}, in {left:.0f} minutes this is cancelled and closed: {open_now}"
@@ -85,13 +87,35 @@ class TimedWatches:
     async def _leave(self, watch: Watch) -> None:
         if self._rests_again(watch):
             return
-        book = await self.sender.poller.book_believed(watch.account, watch.instrument)
+        book = await self._book(watch)
         if book is None and not self._is_unread_for_long(watch):
             return
         if book is not None and book.is_flat:
             await self._over(watch)
             return
         await self._flatten(watch, "what is open could not be read" if book is None else _lines(book))
+
+    async def _book(self, watch: Watch) -> AccountState | None:
+        """What is open; that nothing is, is believed of other sources too, and once all that was seen is over."""
+        poller, instrument = self.sender.poller, watch.instrument
+        read = await poller.book_now(watch.account, instrument)
+        if read is None or not read.is_flat:
+            believed = read is not None and await poller.is_believable(watch.account, instrument, read)
+            self._saw(watch, read if believed else None)
+            return read if believed else None
+        before = Baseline(
+            () if instrument is None else (instrument,),
+            order_ids=tuple(self._seen.get(watch.watch_id, ())),
+            ask_account=instrument is None,
+            ask_all_orders=True,
+            of=instrument,
+        )
+        return await poller.borne_out(watch.account, before, read)
+
+    def _saw(self, watch: Watch, book: AccountState | None) -> None:
+        """Remember what stands: a list that holds none of it any more is not believed on its word."""
+        if book is not None:
+            self._seen.setdefault(watch.watch_id, {}).update((order.order_id, None) for order in book.orders)
 
     async def _flatten(self, watch: Watch, stands: str) -> None:
         sent = await self.sender.times_sent(watch)
