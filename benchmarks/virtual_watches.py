@@ -10,7 +10,7 @@ hand. Some episodes meet the time to be flat by, the close, the roll, a Sunday's
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal

@@ -643,7 +643,7 @@ async def test_flat_is_not_said_where_an_order_that_was_seen_is_in_no_list_any_m
 ) -> None:
     await assistant.buys(2)
     world.later()
-    resting = await assistant.rests(world.price(-200))
+    resting = await assistant.rests(world.price(-70))
     await assistant.call("set_watch", kind="flat_by", account="Sim101", time="11 minutes")
     world.later(2 * 60)
     await desk.exit_watch.look()
