@@ -4,6 +4,7 @@
     python benchmarks/campaign.py --seed 1 --episode 7       # that one alone, with its whole story
     python benchmarks/campaign.py --stream                  # with the stream, and reviews that are kept fresh
     python benchmarks/campaign.py --legs                    # with entries that get their exits as they fill
+    python benchmarks/campaign.py --watches                 # with trailing stops, times to be flat by, alerts
     python benchmarks/campaign.py --planted old-review       # with a known fault: prints the seed that finds it
     python benchmarks/campaign.py --plants                   # with each of them in turn: a table
 
@@ -21,6 +22,7 @@ from multiprocessing import get_context
 
 from planted import PLANTS
 from virtual_episode import MUTATIONS_EACH, Finding, Name, Played, played
+from virtual_watches import played_watches
 
 
 def main() -> int:
@@ -29,7 +31,7 @@ def main() -> int:
     if chosen.plants:
         return _every_plant(chosen)
     if chosen.episode is not None:
-        name = Name(chosen.seed, chosen.episode, chosen.each, chosen.stream, chosen.legs)
+        name = Name(chosen.seed, chosen.episode, chosen.each, chosen.stream, chosen.legs, chosen.watches)
         only = play_one(name, chosen.planted)
         print("\n".join(only.story))
         return int(bool(only.findings))
@@ -38,7 +40,7 @@ def main() -> int:
         told = "NOT found" if first is None else f"found after {whole.mutations} mutations: {first}"
         print(f"{PLANTS[chosen.planted].what}: {told}")
         return int(first is None)
-    began, whole = time.perf_counter(), Played(Name(chosen.seed, -1))
+    began, whole = time.perf_counter(), Played(Name(chosen.seed, -1, has_watches=chosen.watches))
     for each in _all(chosen, None):
         _add(whole, each)
         for finding in each.findings:
@@ -79,14 +81,21 @@ def _every_plant(chosen: argparse.Namespace) -> int:
 def play_one(name: Name, planted: str | None = None) -> Played:
     """Play one episode, perhaps with a fault planted."""
     with PLANTS[planted].planted() if planted else nullcontext():
-        return played(name)
+        return played_watches(name) if name.has_watches else played(name)
 
 
 def _all(chosen: argparse.Namespace, planted: str | None) -> Iterator[Played]:
     """Every episode in its order, whoever plays it."""
     count = -(-chosen.mutations // chosen.each)
     names = [
-        Name(chosen.seed, at, min(chosen.each, chosen.mutations - at * chosen.each), chosen.stream, chosen.legs)
+        Name(
+            chosen.seed,
+            at,
+            min(chosen.each, chosen.mutations - at * chosen.each),
+            chosen.stream,
+            chosen.legs,
+            chosen.watches,
+        )
         for at in range(count)
     ]
     if chosen.workers == 1:
@@ -132,7 +141,11 @@ def _table(whole: Played, seconds: float) -> str:
         ("writes", _listed(whole.writes)),
         ("answers", _listed(whole.answers)),
         ("faults that struck", _listed(whole.struck)),
-        *((("entries with exits", _listed(whole.legs)),) if whole.legs else ()),
+        *(
+            (("watches" if whole.name.has_watches else "entries with exits", _listed(whole.legs)),)
+            if whole.legs
+            else ()
+        ),
         ("**findings**", f"**{_listed(kinds)}**"),
     )
     return "\n".join(["| what | measured |", "|---|---|", *(f"| {what} | {measured} |" for what, measured in rows)])
@@ -153,6 +166,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--plants", action="store_true", help="put each known fault back in turn")
     parser.add_argument("--stream", action="store_true", help="one process hears the stream, and keeps reviews fresh")
     parser.add_argument("--legs", action="store_true", help="entries with exits, which a watch of each process keeps")
+    parser.add_argument("--watches", action="store_true", help="watches, under deaths, sleeps and clocks set wrong")
     parser.add_argument(
         "--planted", choices=sorted(PLANTS), help="put this known fault back, and stop where it is found"
     )

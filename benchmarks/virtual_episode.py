@@ -41,6 +41,7 @@ class Name:
     mutations: int = MUTATIONS_EACH
     has_stream: bool = False
     has_legs: bool = False
+    has_watches: bool = False
 
     @property
     def rng(self) -> Random:

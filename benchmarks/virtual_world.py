@@ -1,7 +1,7 @@
 """One world: a simulator, a store that outlives processes, processes with a desk each, and the clock of them all."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -226,10 +226,17 @@ class DiskWeather:
 class World:
     """Everything of one episode, made from its chance alone."""
 
-    def __init__(self, rng: Random, *, has_stream: bool = False, has_legs: bool = False) -> None:
+    def __init__(
+        self,
+        rng: Random,
+        *,
+        has_stream: bool = False,
+        has_legs: bool = False,
+        beginnings: Sequence[datetime] = _BEGINNINGS,
+    ) -> None:
         self.rng, self.has_stream, self._listening = rng, has_stream, list[asyncio.Task[None]]()
         self.has_legs = has_legs
-        self.begins_at = rng.choice(_BEGINNINGS) + timedelta(seconds=rng.randrange(300))
+        self.begins_at = rng.choice(beginnings) + timedelta(seconds=rng.randrange(300))
         self.skew, self.was_skewed, self.is_copied = 0.0, False, False
         self.is_live = rng.random() < 0.3
         self.policy = _policy(rng, is_live=self.is_live)

@@ -8,6 +8,7 @@ CtMcpError
 │   ├── NotConfirmed     no yes: ticket unknown, declined or expired
 │   │   └── TicketSpent  it was spent before; the journal knows what became of it
 │   ├── NeedsRoom        too many questions wait for the person already
+│   ├── TakenOver        another ct-mcp may be about it: what a watch or an entry is owed
 │   ├── Halted           trading is halted; says who, when, why, and how the person lifts it
 │   ├── BudgetExhausted  our own request budget is empty; says when it refills
 │   └── StoreFailed      the journal cannot be written, so nothing may be sent
@@ -96,6 +97,13 @@ class NeedsRoom(Refused):
 
     code = "NEEDS_ROOM"
     next_step = "ask the person to answer those first, or wait until they expire"
+
+
+class TakenOver(Refused):
+    """What a watch, or an entry, is owed may be another ct-mcp's to send by now."""
+
+    code = "TAKEN_OVER"
+    next_step = "whoever looks after it goes on with it; get_watches and get_orders show how it stands"
 
 
 class Halted(Refused):

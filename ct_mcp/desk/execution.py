@@ -108,6 +108,11 @@ class CommandExecution:
         return self.upstream.urgent()
 
     @property
+    def leaving(self) -> Upstream:
+        """The same, for the exits themselves: what a watch or the keeper of exits has made goes while it is theirs."""
+        return self.urgent if self.step.holder is None else self.urgent.checked_by(self.still_ours)
+
+    @property
     def while_fresh(self) -> Upstream:
         """The client that sends nothing once the review is too old, for what may add risk."""
         exits = is_exit_of_entry(self.review.command)
@@ -129,6 +134,11 @@ class CommandExecution:
         age = (self.journal.clock() - read_at).total_seconds()
         if age > STALE_AFTER_SECONDS:
             raise BudgetExhausted(f"the order waited {age:.0f} s for the request budget, longer than its review holds")
+        await self.still_ours()
+
+    async def still_ours(self) -> None:
+        """Right before the wire: whoever slept may have been taken over meanwhile."""
+        await self.journal.still_ours(self.step)
 
     async def submit(self, step: str, call: Awaitable[Acknowledged | StrategyAcknowledged]) -> Submission:
         """Await one write. Whatever cannot be trusted is unknown; what certainly did not happen is raised."""

@@ -5,7 +5,8 @@ How it works; the numbers stand again at the blocks that do it.
  1. Before an entry is sent, the duty is in the store. Whichever process is alive fulfils it: the one that sent the
     entry right away, and afterwards the one that holds the lease (`desk/exit_watch.py`), also after a restart.
  2. What has filled and has no exits yet gets a ticket of its own, spent from the start and made once: the store takes
-    it only from whoever knew all tickets before. It stands under the yes to the entry, which showed its exits.
+    it only from whoever knew all tickets before. It leaves within seconds or never (`store/parts.py`): others wait so
+    long, and then go on. It stands under the yes to the entry, which showed its exits.
  3. The stop goes first, then the target in one OCO group with it. Each is reviewed like every command, and may only
     reduce. Where a rule denies it for what may pass in a moment (a fill that is not listed yet), it is tried anew: a
     ticket whose command was never written down as about to be sent has sent nothing, and never will.
@@ -74,9 +75,9 @@ class ExitKeeper:
         self._policy = policy
         self._clock = road.clock
         self._pause = road.pause
-        self._send = road.send
+        self._send, self._holder = road.send, road.holder
         self.poller = AccountPoller(upstream.urgent(), road.pause)
-        self._under_way: set[tuple[str, int]] = set()
+        self._under_way: dict[tuple[str, int], str] = {}
         self._told: dict[tuple[str, int], int] = {}
         self._rests = Rests()
         self._gone_since: dict[tuple[str, int], datetime] = {}
@@ -93,12 +94,12 @@ class ExitKeeper:
         """
         duty = Duty(step.ticket.ticket_id, step.number, step.own_id, order, self._clock())
         await self._store.open_duty(duty)
-        self._under_way.add(key_of(duty))
+        self._under_way[key_of(duty)] = ""
         return duty
 
     def let_go(self, duty: Duty) -> None:
         """Leave what is owed from now on to the watch."""
-        self._under_way.discard(key_of(duty))
+        self._under_way.pop(key_of(duty), None)
 
     async def end(self, duty: Duty, words: str) -> None:
         """Nothing is owed any more."""
@@ -130,14 +131,14 @@ class ExitKeeper:
 
     async def keep(self, duty: Duty, entry: Order) -> Kept:
         """Do the same for an entry that was just read, unless somebody here is about it."""
-        key = duty.ticket_id, duty.number
+        key = key_of(duty)
         if key in self._under_way or self._rests.has(key, self._clock()):
             return Kept()
-        self._under_way.add(key)
+        self._under_way[key] = self._holder
         try:
             return await self._keep(duty, entry)
         finally:
-            self._under_way.discard(key)
+            self._under_way.pop(key, None)
 
     async def _keep(self, duty: Duty, entry: Order) -> Kept:
         if not entry.filled:
@@ -215,7 +216,7 @@ class ExitKeeper:
 
     async def _send_exits(self, it: Try, ticket: Ticket, exits: Sequence[PlaceOrder]) -> None:
         for number, command in enumerate(exits):
-            outcome = await self._sent(Step(ticket, number))
+            outcome = await self._sent(it.duty, ticket, number)
             said = "; ".join(filter(None, (outcome.status, *outcome.reasons)))
             if outcome.status in (Status.WORKING, Status.FILLED):
                 it.placed.append(exits_line(command))
@@ -236,15 +237,17 @@ class ExitKeeper:
         alone = {ticket.commands[0] for ticket in tickets if ticket is not None and len(ticket.commands) == 1}
         for each in parts:
             ticket = await self._store.ticket(each.part.ticket_id)
-            if ticket is None or len(ticket.commands) < 2 or ticket.commands[1] in alone or each.is_young:
+            if ticket is None or len(ticket.commands) < 2 or ticket.commands[1] in alone:
                 continue
-            if (await story_of(self._store, ticket)).part(1, self._clock()) is None:
+            story = await story_of(self._store, ticket)
+            if story.part(1, self._clock()) is None and await self._store.is_quiet(ticket.ticket_id, self._clock()):
                 for outcome in await self.send_under(it.duty, ticket.commands[1:]):
                     said = "; ".join((outcome.status, *outcome.reasons))
                     it.warnings.append(f"the target, which had not been sent before: {said}")
 
-    async def _sent(self, step: Step) -> Outcome:
+    async def _sent(self, duty: Duty, ticket: Ticket, number: int) -> Outcome:
         """Send one command, whole once it was begun; what certainly never left reads as denied."""
+        step = Step(ticket, number, self._holder_of(duty))
         try:
             with anyio.CancelScope(shield=True):
                 outcome = await self._send(step)
@@ -262,7 +265,11 @@ class ExitKeeper:
         least = self._policy.exits_simulated if under.simulated else self._policy.exits_live
         ticket = exit_ticket(under, commands, least, self._clock(), cancels)
         part = DutyPart(ticket.ticket_id, contracts, self._clock())
-        return ticket if await self._store.add_part(duty, ticket, part) else None
+        return ticket if await self._store.add_part(duty, ticket, part, self._holder_of(duty)) else None
+
+    def _holder_of(self, duty: Duty) -> str:
+        """Whoever has sent an entry needs no lease for its exits; later whoever holds it sends them."""
+        return self._under_way.get(key_of(duty), self._holder)
 
     async def _contract(self, duty: Duty) -> Contract | None:
         instrument = duty.order.instrument
@@ -397,4 +404,4 @@ class ExitKeeper:
         if sum(1 for part in duty.parts if not part.contracts) >= _MOST_CLOSES:
             return []
         ticket = await self._ticket(duty, commands, 0, cancels)
-        return [] if ticket is None else [await self._sent(Step(ticket, number)) for number in range(len(commands))]
+        return [] if ticket is None else [await self._sent(duty, ticket, number) for number in range(len(commands))]

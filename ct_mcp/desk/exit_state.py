@@ -10,10 +10,7 @@ from enum import Enum, auto
 from ct_mcp.desk.outcome import Status
 from ct_mcp.desk.ports import Store
 from ct_mcp.desk.story import story_of
-from ct_mcp.domain.duty import DutyPart
-
-# Between the ticket of some exits and the intent of the first lies a review: longer, and whoever made it is gone.
-SENDING_SECONDS = 12.0
+from ct_mcp.domain.duty import SENDING_SECONDS, DutyPart
 
 
 class ExitState(Enum):
@@ -28,12 +25,11 @@ class ExitState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ExitPart:
-    """One ticket of exits, as the journal tells it; a young one may still be on its way to its first intent."""
+    """One ticket of exits, as the journal tells it."""
 
     part: DutyPart
     state: ExitState
     words: str = ""
-    is_young: bool = False
 
 
 _STATES = {
@@ -49,11 +45,11 @@ async def read_part(store: Store, part: DutyPart, now: datetime, *, is_void: boo
     """Read one; ``is_void`` says that whoever made it knows that nothing of it was sent."""
     ticket = await store.ticket(part.ticket_id)
     told = None if ticket is None else (await story_of(store, ticket)).part(0, now)
-    is_young = abs((now - part.made_at).total_seconds()) < SENDING_SECONDS
     if told is None:
+        is_young = abs((now - part.made_at).total_seconds()) < SENDING_SECONDS
         may_go = is_young and not is_void
-        return ExitPart(part, ExitState.SENDING if may_go else ExitState.NEVER_SENT, is_young=is_young)
+        return ExitPart(part, ExitState.SENDING if may_go else ExitState.NEVER_SENT)
     if told.outcome is None:
-        return ExitPart(part, ExitState.NEVER_SENT, told.why, is_young)
+        return ExitPart(part, ExitState.NEVER_SENT, told.why)
     words = "; ".join((told.outcome.status, *told.outcome.reasons))
-    return ExitPart(part, _STATES.get(told.outcome.status, ExitState.IN_DOUBT), words, is_young)
+    return ExitPart(part, _STATES.get(told.outcome.status, ExitState.IN_DOUBT), words)

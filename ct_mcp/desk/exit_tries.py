@@ -44,11 +44,12 @@ class Try:
 
 @dataclass(frozen=True, slots=True)
 class Road:
-    """How one command of a spent ticket gets to the wire, and how time passes."""
+    """How one command of a spent ticket gets to the wire, how time passes, and by which name the lease is held."""
 
     send: Callable[[Step], Awaitable[Outcome]]
     clock: Callable[[], datetime]
     pause: Pause
+    holder: str = ""
 
 
 @dataclass(slots=True)

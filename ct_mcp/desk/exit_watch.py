@@ -4,8 +4,8 @@ The same process runs what the person has asked to be watched (`desk/watches.py`
 
 How it works; the numbers stand again at the blocks that do it.
 
- 1. Who holds the lease looks; a process that died gives it up by not renewing it. What it sends is made once whoever
-    else believes to hold it (`desk/exit_keeper.py`, 2), so a lease that ran out unnoticed does no harm.
+ 1. Who holds the lease looks; a process that died gives it up by not renewing it. What it sends is made once, and
+    leaves only while the lease is held (`desk/exit_keeper.py`, 2), so one that ran out unnoticed does no harm.
  2. What a stream tells of an account is looked at once there is word; without one, every other second. One list of
     orders serves all entries of an account.
  3. An entry that is listed is taken as it is listed; one that is not is asked for by its id, and then by ours.
@@ -15,7 +15,7 @@ How it works; the numbers stand again at the blocks that do it.
 
 import logging
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from secrets import token_hex
 
@@ -57,9 +57,10 @@ class _Looked:
 
 def watch_exits(upstream: Upstream, store: Store, contexts: ContextBuilder, policy: Policy, road: Road) -> "ExitWatch":
     """Make the keeper of a desk and the watch over what it keeps."""
-    holder = token_hex(8)
-    watches = make_watches(WatchSender(upstream, store, policy, road, holder), contexts)
-    return ExitWatch(ExitKeeper(upstream, store, contexts, policy, road), upstream, store, road.clock, holder, watches)
+    road = replace(road, holder=token_hex(8))
+    watches = make_watches(WatchSender(upstream, store, policy, road), contexts)
+    keeper = ExitKeeper(upstream, store, contexts, policy, road)
+    return ExitWatch(keeper, upstream, store, road.clock, road.holder, watches)
 
 
 @dataclass(slots=True)

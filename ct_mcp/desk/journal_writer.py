@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ct_mcp.desk.circuit_breaker import describe_halt, halt_if_due
 from ct_mcp.desk.pending import may_fill_detail, starts_of
@@ -11,21 +11,28 @@ from ct_mcp.desk.recognition import named_before
 from ct_mcp.domain.approval import Approval, Ticket
 from ct_mcp.domain.commands import Command, summarize, wish
 from ct_mcp.domain.watch import Watch
-from ct_mcp.errors import StoreFailed
+from ct_mcp.errors import StoreFailed, TakenOver
 from ct_mcp.guard.review import Result, Review
 from ct_mcp.store.journal import Entry, EntryKind, NewEntry
 from ct_mcp.text import one_line
 
 # Far more than is sent in a day by hand.
 _LOOK_BACK = 200
+# Whoever is answered later has slept, and was answered of another time.
+_ANSWERED_WITHIN = timedelta(seconds=3)
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One command of a spent ticket, by its place in the ticket."""
+    """One command of a spent ticket, by its place in the ticket.
+
+    ``holder`` is who holds the lease where a watch or the keeper of exits has made it, empty where that is who sent the
+    entry, and None where the person said yes to it.
+    """
 
     ticket: Ticket
     number: int = 0
+    holder: str | None = None
 
     @property
     def command(self) -> Command:
@@ -122,17 +129,34 @@ class JournalWriter:
 
         Raises:
             StoreFailed: It could not be written, so nothing may be sent.
+            TakenOver: It is of a watch or of exits, and not ours to send any more.
         """
-        await self._store.append(_intent(step, review), self.clock())
+        if step.holder is None:
+            await self._store.append(_intent(step, review), self.clock())
+        else:
+            await self._store.append_intent(_intent(step, review), self.clock(), None, holder=step.holder)
+
+    async def still_ours(self, step: Step) -> None:
+        """Pass over what is still ours to send, right before the wire.
+
+        Raises:
+            TakenOver: It is of a watch or of exits, and is not any more.
+        """
+        if step.holder is None:
+            return
+        asked_at = self.clock()
+        await self._store.check_turn(step.ticket.ticket_id, step.holder, asked_at)
+        if abs(self.clock() - asked_at) >= _ANSWERED_WITHIN:
+            raise TakenOver("this ct-mcp slept while it asked whether that is still its to send")
 
     async def intent_if_still_true(self, step: Step, review: Review) -> bool:
         """Like `intent`, unless somebody, in whatever process, has moved what the review read. Then False: not written.
 
         Raises:
-            StoreFailed: It could not be written, so nothing may be sent.
+            StoreFailed, TakenOver: As in `intent`.
         """
-        position = review.context.journal_position
-        return await self._store.append_intent(_intent(step, review), self.clock(), position) is not None
+        position, holder = review.context.journal_position, step.holder or ""
+        return await self._store.append_intent(_intent(step, review), self.clock(), position, holder=holder) is not None
 
     async def outstanding_beside(self, step: Step) -> tuple[Entry, ...] | None:
         """Give the other intents of the account whose outcome is not known, of any process; None if not readable."""

@@ -44,11 +44,16 @@ class News:
     waited: float = 0.0
 
 
-async def wait_for_news(desk: Waits, live: HearsChanges, seconds: float, account: str | None) -> News:
-    """Wait at most so long."""
-    news = News()
-    last = await desk.store.notices(0, 1)
-    seen = last[-1].number if last else 0
+async def wait_for_news(
+    desk: Waits, live: HearsChanges, seconds: float, account: str | None, heard: int | None = None
+) -> News:
+    """Wait at most so long; what was told between two calls, after the notice ``heard`` last, ends it at once."""
+    news, last = News(), await desk.store.notices(0, 1)
+    newest = last[-1].number if last else 0
+    seen = newest if heard is None else heard
+    if seen < newest:
+        news.lines += [notice.words for notice in await desk.store.notices(seen, _MOST_NOTICES)]
+        return news
     before, read_at = await _stands(desk, account, news), 0.0
     while news.waited < seconds and not news.lines:
         pause = min(_LOOK_EVERY_SECONDS, seconds - news.waited)

@@ -1,5 +1,6 @@
 """How a watch sends, tells and ends: by a ticket that is made once, and by the road that everything goes."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -10,12 +11,13 @@ from ct_mcp.desk.journal_writer import Step
 from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.desk.polling import AccountPoller
 from ct_mcp.desk.ports import Store, Upstream
+from ct_mcp.desk.reconcile import settle_outstanding
 from ct_mcp.desk.story import story_of
 from ct_mcp.desk.watch_tickets import Sends, Under, watch_ticket
 from ct_mcp.domain.account import AccountKind
 from ct_mcp.domain.order import Order
 from ct_mcp.domain.watch import Watch, WatchState
-from ct_mcp.errors import CtMcpError
+from ct_mcp.errors import CtMcpError, TakenOver
 from ct_mcp.guard.policy import Policy
 from ct_mcp.store.journal import EntryKind, NewEntry
 from ct_mcp.text import one_line
@@ -31,7 +33,6 @@ class WatchSender:
     store: Store
     policy: Policy
     road: Road
-    holder: str
     kinds: dict[str, AccountKind] = field(default_factory=dict)
 
     @property
@@ -63,12 +64,14 @@ class WatchSender:
         kind = self._kind_of(watch) if under is None or under.request is None else under.request.items[0].account_kind
         least = self.policy.approval_for(watch.account, kind, leaves=True)
         ticket = watch_ticket(watch, Under(under, kind, least), command, order, self.now())
-        if not await self.store.add_watch_part(watch, ticket, self.holder, self.now()):
+        if not await self.store.add_watch_part(watch, ticket, self.road.holder, self.now()):
             return None
-        step = Step(ticket)
+        step = Step(ticket, holder=self.road.holder)
         try:
             with anyio.CancelScope(shield=True):
                 outcome = await self.road.send(step)
+        except TakenOver:
+            return None
         except CtMcpError as error:
             return Outcome(Status.DENIED, step.summary, step.simulated, reasons=(error.what,))
         return outcome
@@ -76,14 +79,25 @@ class WatchSender:
     def _kind_of(self, watch: Watch) -> AccountKind:
         return self.kinds.get(watch.account, AccountKind.UNKNOWN)
 
-    async def has_sent(self, watch: Watch) -> bool:
-        """Say whether anything of it was ever written down as about to be sent: then it may have been sent."""
+    async def times_sent(self, watch: Watch) -> int:
+        """Count what of it was written down as about to be sent, and may have been sent."""
+        times = 0
         for part in watch.parts:
             ticket = await self.store.ticket(part.ticket_id)
             told = None if ticket is None else (await story_of(self.store, ticket)).part(0, self.now())
-            if told is not None and told.outcome is not None and told.outcome.status is not Status.DENIED:
-                return True
-        return False
+            times += told is not None and told.outcome is not None and told.outcome.status is not Status.DENIED
+        return times
+
+    async def has_sent(self, watch: Watch) -> bool:
+        """Say whether anything of it may have been sent."""
+        return bool(await self.times_sent(watch))
+
+    async def settle(self, account: str) -> None:
+        """Find out what became of what was sent before: what may still come keeps the next from leaving."""
+        with suppress(CtMcpError):
+            await settle_outstanding(
+                self.upstream.urgent(), self.road.pause, self.store, self.road.clock, account, only_exits=True
+            )
 
     async def end(self, watch: Watch, words: str) -> None:
         """It does nothing any more, and says why."""

@@ -4,7 +4,8 @@ How it works; the numbers stand again at the blocks that do it.
 
  1. Watches stand in the store. Who holds the lease of the exit watch runs them, and whoever takes it next goes on.
  2. What a watch sends gets a ticket of its own, spent from the start and made once: the store takes it only from who
-    holds the lease at that moment and knew all tickets before. So a process that slept beyond its lease sends nothing.
+    holds the lease at that moment and knew all tickets before. Lease and ticket are looked at again in the transaction
+    that writes the intent, and right before the wire (`store/parts.py`): a process that slept anywhere sends nothing.
  3. Its command goes the usual road. It may only reduce, by its making (`desk/watch_tickets.py`) and once more on the
     facts of the send (`desk/approval.py`).
  4. The time to be flat by of the settings is a watch of each account for one day, made when its warning is due.

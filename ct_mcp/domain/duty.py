@@ -9,6 +9,9 @@ from enum import StrEnum
 
 from ct_mcp.domain.commands import PlaceOrder
 
+SENDING_SECONDS = 12.0
+"""Between the ticket of some exits and the intent of the first lies a review: longer, and whoever made it is gone."""
+
 
 class DutyState(StrEnum):
     """OPEN: more may fill, or has no exits yet. STANDING: all that filled has them. OVER: nothing is owed."""

@@ -193,7 +193,8 @@ class ServerContext:
                 hear()
 
     @property
-    def _board(self) -> NoticeBoard:
+    def board(self) -> NoticeBoard:
+        """What watches have told, and how much of it stood in an answer."""
         if self._notices is None or self._notices.store is not self.desk.store:
             self._notices = NoticeBoard(self.desk.store)
         return self._notices
@@ -205,7 +206,7 @@ class ServerContext:
         told: tuple[Notice, ...] = ()
         try:
             with move_on_after(_TELLS_WITHIN_SECONDS, shield=True):  # an answer that is there goes out, also at the end
-                told = await self._board.untold()
+                told = await self.board.untold()
         except Exception:  # noqa: BLE001  # logged; what was done must be told
             _log.warning("What watches have told could not be read", exc_info=True)
             return result

@@ -26,6 +26,11 @@ class NoticeBoard:
         self.store = store
         self._after: int | None = None
 
+    @property
+    def heard(self) -> int | None:
+        """Number of the last that stood in an answer; None before the first answer."""
+        return self._after
+
     async def untold(self) -> tuple[Notice, ...]:
         """Give what was told since the last answer, and what nobody has heard yet."""
         after, store = self._after, self.store

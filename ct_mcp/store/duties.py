@@ -12,6 +12,8 @@ from ct_mcp.store import tickets
 from ct_mcp.store.codec import time_from_text, time_to_text
 from ct_mcp.store.journal import EntryKind, NewEntry
 from ct_mcp.store.journal_table import append
+from ct_mcp.store.leases import lease_holder
+from ct_mcp.store.parts import LEASE_NAME
 
 _IS_OURS = "our_service() IN ('', service)"
 _OPEN = "INSERT INTO duties VALUES (our_service(), ?, ?, ?, ?, ?, 'open')"
@@ -50,11 +52,14 @@ def duties(connection: Connection, account: str | None = None) -> tuple[Duty, ..
     return tuple(duty for duty in found if duty is not None and account in (None, duty.account))
 
 
-def add_part(connection: Connection, duty: Duty, ticket: Ticket, part: DutyPart) -> bool:
+def add_part(connection: Connection, duty: Duty, ticket: Ticket, part: DutyPart, holder: str) -> bool:
     """Keep the ticket of some exits, spent, under the yes of its entry; True for exactly one caller.
 
-    False where somebody else has added one since ``duty`` was read, where it is over, or where that yes was not spent.
+    False where somebody else has added one since ``duty`` was read, where it is over, or where that yes was not spent;
+    and where a ``holder`` has not the lease at this moment. Whoever sent the entry names none, and acts at once.
     """
+    if holder and lease_holder(connection, LEASE_NAME, part.made_at) != holder:
+        return False
     key = duty.ticket_id, duty.number
     row = (*key, part.ticket_id, part.contracts, time_to_text(part.made_at))
     if connection.execute(_ADD_PART, (*row, *key, *key, len(duty.parts))).rowcount == 0:

@@ -55,9 +55,9 @@ def append(connection: Connection, new: NewEntry, now: datetime) -> Entry:
     return entry_of(row)
 
 
-def append_intent(connection: Connection, new: NewEntry, now: datetime, seen: int) -> Entry | None:
+def append_intent(connection: Connection, new: NewEntry, now: datetime, seen: int | None) -> Entry | None:
     """Write an intent, unless what its review read has moved since; looking and writing are one transaction."""
-    moved = connection.execute(_MOVED, {"seen": seen, "account": new.account}).fetchone()[0]
+    moved = seen is not None and connection.execute(_MOVED, {"seen": seen, "account": new.account}).fetchone()[0]
     return None if moved else append(connection, new, now)
 
 

@@ -1,8 +1,8 @@
 """The store: one SQLite file in the state folder, shared by all processes of this machine.
 
 Each call is one transaction in a thread of its own; what it does stands in `tickets`, `journal_table`, `duties`,
-`watches`, `trading_state`, `balances` and `known_accounts`. Import it late: nothing on the way to the answer of
-``initialize`` may load sqlite3.
+`watches`, `parts`, `trading_state`, `balances` and `known_accounts`. Import it late: nothing on the way to the answer
+of ``initialize`` may load sqlite3.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -22,7 +22,7 @@ from ct_mcp.domain.balances import BalanceRecord, Figures, ToldFloor
 from ct_mcp.domain.commands import PlaceOrder
 from ct_mcp.domain.duty import Duty, DutyPart, DutyState
 from ct_mcp.domain.watch import Notice, Watch, WatchState
-from ct_mcp.store import balances, duties, journal_table, known_accounts, tickets, trading_state, watches
+from ct_mcp.store import balances, duties, journal_table, known_accounts, leases, parts, tickets, trading_state, watches
 from ct_mcp.store.database import Database, prepare_state_file
 from ct_mcp.store.journal import Entry, LastIntent, NewEntry, Outstanding, Verification
 from ct_mcp.store.journal_table import JournalQuery
@@ -88,12 +88,29 @@ class SqliteStore:
         """Write one entry at the end of the journal."""
         return await self._write(journal_table.append, entry, now)
 
-    async def append_intent(self, entry: NewEntry, now: datetime, seen: int) -> Entry | None:
+    async def append_intent(
+        self, entry: NewEntry, now: datetime, seen: int | None, *, holder: str = ""
+    ) -> Entry | None:
         """Write an intent, unless what matters to the account was written since ``seen``: then None, and nothing is.
 
-        That is an intent of the same account, its day's loss or its disarming, or a halt.
+        That is an intent of the same account, its day's loss or its disarming, or a halt; of None nothing matters.
+
+        Raises:
+            TakenOver: It is of a watch or of exits, and no more its sender's turn; ``holder`` is who holds the lease.
         """
-        return await self._write(journal_table.append_intent, entry, now, seen)
+        return await self._write(_append_intent, entry, now, seen, holder)
+
+    async def check_turn(self, ticket_id: str, holder: str, now: datetime) -> None:
+        """Pass over what is still its sender's to send.
+
+        Raises:
+            TakenOver: It is of a watch or of exits, and is not any more.
+        """
+        return await self._read(parts.check_turn, ticket_id, holder, now)
+
+    async def is_quiet(self, ticket_id: str, now: datetime) -> bool:
+        """Say whether nothing was heard of a ticket for so long that whoever made it sends nothing of it any more."""
+        return await self._read(parts.is_quiet, ticket_id, now)
 
     async def entries(self, limit: int, account: str | None = None, ticket_id: str | None = None) -> tuple[Entry, ...]:
         """Read the last entries, newest first."""
@@ -203,9 +220,9 @@ class SqliteStore:
         """Give the entries that are owed exits, or have them, by our order ids and by the service's."""
         return await self._read(duties.entries_owed, account)
 
-    async def add_part(self, duty: Duty, ticket: Ticket, part: DutyPart) -> bool:
-        """Keep the ticket of some exits of an entry, spent; True for exactly one caller."""
-        return await self._write(duties.add_part, duty, ticket, part)
+    async def add_part(self, duty: Duty, ticket: Ticket, part: DutyPart, holder: str = "") -> bool:
+        """Keep the ticket of some exits, spent; True for exactly one caller, who holds the lease where it is named."""
+        return await self._write(duties.add_part, duty, ticket, part, holder)
 
     async def turn_duty(self, duty: Duty, state: DutyState, entry: NewEntry, now: datetime) -> bool:
         """Note and journal how far the exits of an entry have come; False where that was noted before."""
@@ -265,19 +282,19 @@ class SqliteStore:
 
     async def take_lease(self, name: str, holder: str, now: datetime, ttl: timedelta) -> bool:
         """Take a lease that is free, has run out, or is ours; True for exactly one holder."""
-        return await self._write(trading_state.take_lease, name, holder, now, ttl)
+        return await self._write(leases.take_lease, name, holder, now, ttl)
 
     async def renew_lease(self, name: str, holder: str, now: datetime, ttl: timedelta) -> bool:
         """Hold it for longer; False where it was lost, and then nothing may be done under it any more."""
-        return await self._write(trading_state.renew_lease, name, holder, now, ttl)
+        return await self._write(leases.renew_lease, name, holder, now, ttl)
 
     async def release_lease(self, name: str, holder: str) -> bool:
         """Give it back, so that the next one need not wait; False where it was not ours."""
-        return await self._write(trading_state.release_lease, name, holder)
+        return await self._write(leases.release_lease, name, holder)
 
     async def lease_holder(self, name: str, now: datetime) -> str | None:
         """Tell who holds it."""
-        return await self._read(trading_state.lease_holder, name, now)
+        return await self._read(leases.lease_holder, name, now)
 
     async def close(self) -> None:
         """Close the file; a later call opens it again, so that a late answer is still written."""
@@ -292,3 +309,10 @@ class SqliteStore:
     def _verify_aside(self) -> Verification:
         with closing(Database(self._path, self._busy_timeout_seconds)) as aside:
             return aside.read(journal_table.verify)
+
+
+def _append_intent(
+    connection: Connection, entry: NewEntry, now: datetime, seen: int | None, holder: str
+) -> Entry | None:
+    parts.check_turn(connection, entry.ticket_id or "", holder, now)
+    return journal_table.append_intent(connection, entry, now, seen)

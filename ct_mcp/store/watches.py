@@ -16,10 +16,8 @@ from ct_mcp.store import tickets
 from ct_mcp.store.codec import time_from_text, time_to_text
 from ct_mcp.store.journal import EntryKind, NewEntry
 from ct_mcp.store.journal_table import append
-from ct_mcp.store.trading_state import lease_holder
-
-LEASE_NAME = "exits"
-"""Exits and watches are looked after by the same process of a machine."""
+from ct_mcp.store.leases import lease_holder
+from ct_mcp.store.parts import LEASE_NAME
 
 _IS_OURS = "our_service() IN ('', service)"
 _INSERT = "INSERT INTO watches VALUES (our_service(), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"

@@ -23,7 +23,7 @@ from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, SimOrderTyp
 from ct_mcp.store.journal import EntryKind
 from ct_mcp.store.sqlite import SqliteStore
 from tests.conftest import Person
-from tests.e2e.conftest import Alone, Assistant, Wire, World
+from tests.e2e.conftest import Assistant, Wire, World
 
 EXITS: dict[str, Any] = {"stop_loss": "10 points", "take_profit": "20 points"}
 
@@ -338,8 +338,14 @@ async def test_two_that_look_at_once_place_one_pair(
     async def dies(_: object, duty: Duty, entry: Order) -> tuple[Order, Kept]:
         return entry, Kept()
 
+    take = SqliteStore.take_lease
+
+    async def believes(self: SqliteStore, *given: Any) -> bool:
+        await take(self, *given)
+        return True
+
     monkeypatch.setattr(ExitKeeper, "follow", dies)
-    monkeypatch.setattr(SqliteStore, "take_lease", Alone().take_lease)
+    monkeypatch.setattr(SqliteStore, "take_lease", believes)
     await assistant.buys(2, **EXITS)
     async with anyio.create_task_group() as both:
         both.start_soon(desk.exit_watch.look)
@@ -542,7 +548,9 @@ class TestWhatTheCampaignFound:
         monkeypatch.setattr(ExitKeeper, "follow", dies)
         await assistant.buys(2, **EXITS)
         (duty,) = await store.duties()
+        assert await desk.exit_watch._keep_lease()
         assert await desk.exit_watch.keeper._ticket(duty, (duty.order,), 2) is not None
+        await desk.exit_watch.let_go()
         await another_desk.exit_watch.look()
         assert [each.state for each in await store.duties()] == [DutyState.OPEN]
         await looks(world, another_desk, 8)

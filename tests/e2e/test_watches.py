@@ -603,6 +603,18 @@ async def test_waiting_comes_back_at_an_alert(assistant: Assistant, world: World
     assert told.structure["waited_seconds"] < 25
 
 
+async def test_what_was_told_between_two_calls_is_not_waited_for(
+    assistant: Assistant, world: World, desk: Desk
+) -> None:
+    await assistant.call("set_watch", kind="price", instrument="MES", at_or_above=world.price(-8))
+    await desk.exit_watch.look()
+    told = await assistant.call("wait_for", seconds=25)
+    assert (told.structure["waited_seconds"], len(told.structure["happened"])) == (0, 1)
+    assert told.text.count("it trades at") == 1
+    again = await assistant.call("wait_for", seconds=2)
+    assert again.structure["happened"] == []
+
+
 class TestWhereNothingMayTrade:
     """In mode read_only."""
 
@@ -624,3 +636,25 @@ class TestWhereNothingMayTrade:
         told = await assistant.call("set_alert", kind="flat_by", account="Sim101", time="20 minutes")
         assert told.is_error
         assert await store.watches() == ()
+
+
+async def test_flat_is_not_said_where_an_order_that_was_seen_is_in_no_list_any_more(
+    assistant: Assistant, world: World, desk: Desk, store: SqliteStore
+) -> None:
+    await assistant.buys(2)
+    world.later()
+    resting = await assistant.rests(world.price(-70))
+    await assistant.call("set_watch", kind="flat_by", account="Sim101", time="11 minutes")
+    world.later(2 * 60)
+    await desk.exit_watch.look()
+    contract = world.sim.market.front("MES", world.clock())
+    terms = OrderTerms(contract, Action.SELL, 2, SimOrderType.MARKET)
+    world.sim.exchange.submit(world.sim.exchange.accounts["Sim101"], terms, OrderLabels(), world.clock())
+    world.later(9 * 60 + 1)
+    assert (world.net(), world.live()) == (0, [resting])
+    world.sim.faults.arm(Fault.EMPTY_LISTS)
+    await desk.exit_watch.look()
+    assert "no order is left" not in await told_by(store)
+    world.sim.faults.disarm()
+    await looks(desk, world, times=4, seconds=31)
+    assert world.live() == []

@@ -24,7 +24,7 @@ from ct_mcp.store.journal import EntryKind
 
 async def cancel(execution: CommandExecution, wanted: CancelOrder) -> Outcome:
     """Cancel one order. "Not found or already terminal" is no failure: it may have filled, so look."""
-    answer = await execution.submit("cancel", execution.urgent.cancel_order(wanted.account, wanted.order_id))
+    answer = await execution.submit("cancel", execution.leaving.cancel_order(wanted.account, wanted.order_id))
     outcome = execution.after(answer)
     is_it = Asked(wanted.order_id, execution.review.context.order(wanted.order_id), answer.taken.order_ids)
     seen = await execution.urgent_poller.order(wanted.account, wanted.order_id, lambda order: order.is_closed, is_it)
@@ -45,7 +45,7 @@ async def cancel_all(execution: CommandExecution, wanted: CancelOrders) -> Outco
     if named:
         answer = await _cancel_each(execution, named)
     else:
-        answer = await execution.submit("cancel", execution.urgent.cancel_orders(wanted.account, wanted.instrument))
+        answer = await execution.submit("cancel", execution.leaving.cancel_orders(wanted.account, wanted.instrument))
     ids = frozenset(order.order_id for order in named)
 
     def is_done(book: AccountState) -> bool:
@@ -75,7 +75,7 @@ async def _cancel_each(execution: CommandExecution, orders: Sequence[Order]) -> 
         try:
             if answers:
                 await execution.another_intent()
-            answer = await execution.submit("cancel", execution.urgent.cancel_order(account, order.order_id))
+            answer = await execution.submit("cancel", execution.leaving.cancel_order(account, order.order_id))
         except CtMcpError as error:
             if not answers:
                 raise
@@ -103,7 +103,7 @@ def _as_one(answers: Sequence[Submission], trouble: Sequence[str]) -> Submission
 async def close(execution: CommandExecution, wanted: ClosePosition) -> Outcome:
     """Close a position, or a part of it."""
     net = execution.review.context.net_position(wanted.instrument)
-    answer = await execution.submit("close", execution.urgent.close_position(_sized(wanted, net)))
+    answer = await execution.submit("close", execution.leaving.close_position(_sized(wanted, net)))
     goal = readback.largest_left(wanted, net)
 
     def is_done(book: AccountState) -> bool:
@@ -192,7 +192,7 @@ def _contracts_of_part(execution: CommandExecution) -> int | None:
 
 async def submit_flatten(execution: CommandExecution, account: str, instrument: Instrument | None) -> Submission:
     """Send one flatten, and read nothing."""
-    return await execution.submit("flatten", execution.urgent.flatten(account, instrument))
+    return await execution.submit("flatten", execution.leaving.flatten(account, instrument))
 
 
 async def cancel_leftovers(
@@ -201,7 +201,7 @@ async def cancel_leftovers(
     """Cancel the orders that a flatten leaves: a resting entry without a position would fill later."""
     try:
         await execution.another_intent()
-        second = await execution.submit("cancel", execution.urgent.cancel_orders(account, instrument))
+        second = await execution.submit("cancel", execution.leaving.cancel_orders(account, instrument))
         trouble = (*second.reasons, *second.warnings)
     except CtMcpError as error:
         # The flatten before it was sent, so this error must not speak for the whole.

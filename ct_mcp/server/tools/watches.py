@@ -135,7 +135,7 @@ async def wait_for(
     context = context_of(ctx)
     desk, silence = context.desk, context.live
     name = None if account is None else (await desk.resolver.account(account)).name
-    news = await wait_for_news(desk, silence, seconds, name)
+    news = await wait_for_news(desk, silence, seconds, name, context.board.heard)
     structure = WaitResult(
         read_at=iso(desk.clock()) or "", notes=list(news.notes), waited_seconds=news.waited, happened=list(news.lines)
     )

@@ -70,10 +70,10 @@ class Stopping:
             return call
         self.stops_at = ""
 
-        async def stopped(*given: Any) -> Any:
+        async def stopped(*given: Any, **named: Any) -> Any:
             say(at=name)
             await heard()
-            return await call(*given)
+            return await call(*given, **named)
 
         return stopped
 
