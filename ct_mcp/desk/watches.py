@@ -19,6 +19,7 @@ from datetime import datetime, timedelta
 
 from ct_mcp.desk.alerts import Alerts
 from ct_mcp.desk.context import ContextBuilder
+from ct_mcp.desk.floor_alert import Floors
 from ct_mcp.desk.timed_watches import TimedWatches
 from ct_mcp.desk.trailing import Trailer
 from ct_mcp.desk.watch_prices import LiveView, Rounds, WatchedPrices
@@ -62,7 +63,9 @@ class Watches:
         """Give each kind its own hands."""
         self.trailer = Trailer(self.sender, self.prices, self.rounds)
         self.timed = TimedWatches(self.sender, self.rounds)
-        self.alerts = Alerts(self.sender, self.prices, self.rounds)
+        sender, losses = self.sender, self.contexts.day_losses
+        floors = Floors(sender.upstream, sender.store, sender.policy, sender.now, losses)
+        self.alerts = Alerts(sender, self.prices, self.rounds, floors)
 
     def listen(self, live: LiveView) -> None:
         """Look at what a stream has told of, from now on."""

@@ -30,10 +30,14 @@ class AlertOn(StrEnum):
     PNL = "P&L"
     FILL = "fill"
     TIME = "time"
+    ROOM = "drawdown room"
 
 
 class WatchState(StrEnum):
-    """OPEN: it watches. WARNED: it has told that its time is near. OVER: it does nothing any more."""
+    """OPEN: it watches. OVER: it does nothing any more.
+
+    WARNED: it has told that its time is near; or, of an alert, that what it looks at is not known.
+    """
 
     OPEN = "open"
     WARNED = "warned"
@@ -138,6 +142,8 @@ def _alert_words(watch: Watch) -> str:
             return f"tells when {watch.instrument} {side} {price_of(watch.instrument, watch.level)}"
         case AlertOn.PNL:
             return f"tells when the day's P&L {side} {money(watch.level)}"
+        case AlertOn.ROOM:
+            return f"tells when the room above the drawdown floor {side} {money(watch.level)}"
         case AlertOn.FILL:
             return f"tells when something fills{f' in {watch.instrument}' if watch.instrument else ''}"
         case _:
