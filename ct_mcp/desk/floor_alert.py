@@ -26,8 +26,10 @@ class KnowsFloors(Protocol):
     upstream: Upstream
     store: Store
     policy: Policy
-    clock: Callable[[], datetime]
     day_losses: DayLosses
+
+    @property
+    def clock(self) -> Callable[[], datetime]: ...
 
 
 @dataclass(slots=True)

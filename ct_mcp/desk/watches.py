@@ -29,12 +29,11 @@ from ct_mcp.domain.account import Account
 from ct_mcp.domain.market import trading_day
 from ct_mcp.domain.watch import Watch, WatchKind
 from ct_mcp.errors import CtMcpError
-from ct_mcp.guard.context import flat_by_moment
-from ct_mcp.guard.flat_by import flat_by_is_near, flat_by_of, is_near
+from ct_mcp.guard.flat_by import flat_by_is_near, flat_by_of, flat_by_time, is_near
 from ct_mcp.guard.policy import Mode
 from ct_mcp.store.journal import EntryKind, NewEntry
 
-_SETTINGS_EVERY = timedelta(seconds=30)
+_SETTINGS_EVERY = timedelta(minutes=2)
 _log = logging.getLogger(__name__)
 
 
@@ -62,7 +61,7 @@ class Watches:
     def __post_init__(self) -> None:
         """Give each kind its own hands."""
         self.trailer = Trailer(self.sender, self.prices, self.rounds)
-        self.timed = TimedWatches(self.sender, self.rounds)
+        self.timed = TimedWatches(self.sender, self.rounds, self.prices)
         sender, losses = self.sender, self.contexts.day_losses
         floors = Floors(sender.upstream, sender.store, sender.policy, sender.now, losses)
         self.alerts = Alerts(sender, self.prices, self.rounds, floors)
@@ -143,7 +142,7 @@ class Watches:
         if flat_by is None or not is_near(flat_by, self.sender.policy, now):
             return
         self.sender.kinds[account.name] = account.kind
-        watch_id, due = f"flat-by {account.name} {trading_day(now)}", flat_by_moment(flat_by, now)
+        watch_id, due = f"flat-by {account.name} {trading_day(now)}", flat_by_time(flat_by, now).at
         watch = Watch(watch_id, WatchKind.FLAT_BY, account.name, now, rolls_at(now), due=due)
         words = f"{account.name}  watch {watch_id}: {watch.words}, by the settings"
         entry = NewEntry(EntryKind.WATCH_SET, words, account=account.name, detail={"watch": watch_id})

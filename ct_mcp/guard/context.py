@@ -120,6 +120,12 @@ def session_is_open(instrument: Instrument, context: RiskContext) -> bool | None
     return None if turns_at is not None and turns_at <= context.now else session.is_open
 
 
+def session_told(instrument: Instrument | None, context: RiskContext) -> Session | None:
+    """Give the report of a session that is of this very contract; None where there is none."""
+    session = context.session
+    return session if session is not None and instrument is not None and session.instrument == instrument else None
+
+
 def may_rest(order: PlaceOrder, context: RiskContext) -> bool:
     """Say whether it can wait for the open: a good-till-cancelled order with a price, while the session is closed."""
     waits = order.order_type is not OrderType.MARKET and order.time_in_force is TimeInForce.GTC

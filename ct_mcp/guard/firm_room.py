@@ -5,12 +5,14 @@ from decimal import Decimal
 
 from ct_mcp.domain.approval import Fact
 from ct_mcp.domain.balances import BalanceRecord
+from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.market import trading_day
 from ct_mcp.domain.products import minis
-from ct_mcp.guard.context import RiskContext
+from ct_mcp.guard.context import RiskContext, session_told
 from ct_mcp.guard.effect_model import Effect
 from ct_mcp.guard.exposure import all_at_worst
 from ct_mcp.guard.firm_policy import Automation, FirmRules
+from ct_mcp.guard.flat_by import flat_by_time
 from ct_mcp.guard.floor_room import FloorRoom, floor_room, risk_of_order, stands_after
 from ct_mcp.guard.policy import Policy
 from ct_mcp.guard.rules.firm import highest_gain, news_unknown, scaling_step
@@ -20,24 +22,42 @@ from ct_mcp.text import count, format_price, money, plain, signed_money, utc_min
 def firm_lines(context: RiskContext, policy: Policy) -> tuple[str, ...]:
     """Write the room of every rule, whose rules these are, and whether anything is sent at all."""
     firm = policy.firm
-    advice = ["automation advise: nothing is ever sent, no exit either; what is proposed becomes a plan"]
-    if firm is None:
-        return tuple(advice) if policy.automation is Automation.ADVISE else ()
-    by = [f"held: {firm.preset.label(trading_day(context.now))}; no word of the firm's"] if firm.preset else []
-    return (*by, *(advice if policy.automation is Automation.ADVISE else ()), *map(str, _facts(context, policy)))
+    held = firm.preset.label(trading_day(context.now)) if firm is not None and firm.preset else ""
+    advised = policy.automation is Automation.ADVISE
+    advice = "automation advise: nothing is ever sent, no exit either; what is proposed becomes a plan"
+    by = (f"held: {held}; no word of the firm's" if held else "", advice if advised else "")
+    return (*filter(None, by), *map(str, _facts(context, policy)), *map(str, _flat_by(context, policy)))
 
 
 def firm_facts(effect: Effect, context: RiskContext, policy: Policy) -> tuple[Fact, ...]:
     """Give the same beside an order, with the floor once this order was stopped out as well."""
-    firm = policy.firm
-    if firm is None or effect.order is None:
+    firm = policy.firm or FirmRules()
+    if effect.order is None:
         return ()
     by = () if firm.preset is None else (Fact("Rules", firm.preset.label(trading_day(context.now))),)
-    return (*_floor_after(firm, effect, context, policy), *_counts(context, policy), *by)
+    until = _flat_by(context, policy, effect.order.instrument)
+    counts = _counts(context, policy) if policy.firm is not None else ()
+    return (*_floor_after(firm, effect, context, policy), *counts, *until, *by)
+
+
+def _flat_by(context: RiskContext, policy: Policy, instrument: Instrument | None = None) -> Iterator[Fact]:
+    """Say until when something may open, and what happens then; a zone that cannot be read is denied elsewhere."""
+    flat_by = policy.limits.flat_by
+    if flat_by is None:
+        return
+    try:
+        today = flat_by_time(flat_by, context.now, session_told(instrument, context))
+    except (KeyError, ValueError, OSError):
+        return
+    acts = "everything is closed then, if a ct-mcp runs" if policy.watches.flat_by_acts else "nothing is closed for you"
+    aside = "; ".join(filter(None, (f"{flat_by.at:%H:%M} {plain(flat_by.zone)}", today.why, acts)))
+    yield Fact("Flat by", "PASSED" if context.now >= today.at else utc_minute(today.at), aside)
 
 
 def _facts(context: RiskContext, policy: Policy) -> Iterator[Fact]:
-    firm = policy.firm or FirmRules()
+    firm = policy.firm
+    if firm is None:
+        return
     if firm.drawdown is not None:
         yield _floor(firm, floor_room(firm.drawdown, context, policy))
     yield from _counts(context, policy)

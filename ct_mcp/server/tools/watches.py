@@ -43,7 +43,7 @@ class WatchForm(StrictArguments):
     at_or_above: Annotated[float | None, Field(description="Price, P&L")] = None
     at_or_below: Annotated[float | None, Field(description="Price, P&L, room to floor")] = None
     time: Annotated[str | None, Field(max_length=60, description="'20 minutes', '15:10 America/Chicago'")] = None
-    hours: Annotated[int | None, Field(ge=1, description="Life; else this session")] = None
+    hours: Annotated[int | None, Field(ge=1, description="Life; else session")] = None
 
 
 class WatchView(ToolResult):
@@ -129,7 +129,7 @@ async def wait_for(
     seconds: Annotated[int, Field(ge=1, le=25, description="At most")],
     account: AnyAccount = None,
 ) -> Annotated[CallToolResult, WaitResult]:
-    """Wait for an alert, or a change of an order or position."""
+    """Wait for an alert or a change of an order or position."""
     from ct_mcp.desk.waiting import wait_for_news  # noqa: PLC0415  # the desk is loaded by the first call
 
     context = context_of(ctx)
