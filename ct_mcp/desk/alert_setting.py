@@ -74,9 +74,10 @@ async def end_by_request(store: Store, watch_id: str, by: str, now: datetime, *,
     watch = await store.watch(watch_id)
     if watch is None or watch.state is WatchState.OVER:
         raise BadRequest(f"no watch {watch_id[:64]!r} goes on; get_watches lists those that do")
-    if watch.kind is WatchKind.FLAT_BY and not is_person:
+    if watch.only_the_person_ends_it and not is_person:
+        what = "a time to be flat by" if watch.kind is WatchKind.FLAT_BY else "what their settings do"
         how = command("watch", "--end", watch.watch_id)
-        raise BadRequest(f"only the person ends a time to be flat by, with `{how}` or in the console")
+        raise BadRequest(f"only the person ends {what}, with `{how}` or in the console")
     words = one_line(f"{watch.account}  watch {watch.watch_id} was ended by {by}: {watch.words}".strip())
     entry = NewEntry(EntryKind.WATCH_OVER, words, watch.account or None, detail={"watch": watch.watch_id, "by": by})
     await store.turn_watch(watch, WatchState.OVER, entry, now)

@@ -1,7 +1,8 @@
 """Watches that act at a time: cancel an entry that has not filled, and be flat.
 
 1. What may have been sent is never sent again; what was never written down as about to be sent is made anew.
-2. What cannot be read is not taken for done: a cancel waits, and a flatten goes all the same after a while.
+2. What cannot be read is not taken for done: a cancel waits until two sources say what is held, and a flatten goes all
+   the same after a while.
 3. Whatever could not be done is told.
 4. The time to be flat by of the settings comes earlier on a day that ends early: by the sessions of what is open, where
    the service tells them, else by the table of holidays. It is over at the usual time, since what is opened by hand
@@ -20,6 +21,7 @@ from ct_mcp.domain.commands import CancelOrder, Flatten
 from ct_mcp.domain.order import Order
 from ct_mcp.domain.watch import Watch, WatchState
 from ct_mcp.guard.denial import DenialCode
+from ct_mcp.guard.firm_policy import Automation
 from ct_mcp.guard.flat_by import FlatByTime, flat_by_time
 from ct_mcp.guard.policy import FlatBy
 from ct_mcp.text import utc_minute
@@ -72,6 +74,9 @@ class TimedWatches:
         if len(watch.parts) >= _TRIES:
             await self.sender.end(watch, f"the order could not be cancelled, and stands: {order_line(order)}")
             return
+        if await self.sender.poller.book_believed(watch.account, order.instrument) is None:
+            await self._not_believed(watch, order)
+            return
         outcome = await self.sender.send(watch, CancelOrder(order.account, order.order_id), order)
         if outcome is None:
             return
@@ -81,6 +86,11 @@ class TimedWatches:
             await self.sender.end(watch, f"not cancelled, since it protects by now: {order_line(order)}")
         else:
             await self.sender.tell(watch, said(outcome))  # 3
+
+    async def _not_believed(self, watch: Watch, order: Order) -> None:
+        """Lists have come back empty: an order that seems to open may be all that protects. It stands, and is told."""
+        if watch.state is WatchState.OPEN and self._is_unread_for_long(watch):
+            await self.sender.warn(watch, f"NOT cancelled, since what is held cannot be told: {order_line(order)}")
 
     async def flat_by(self, watch: Watch) -> None:
         """Warn, then cancel and flatten, and tell what was read of it."""
@@ -111,7 +121,7 @@ class TimedWatches:
         book = await self.sender.patient.book_now(watch.account, None) if await self.sender.has_room() else None
         if book is None:
             return by_table
-        named = dict.fromkeys(each.instrument for each in (*book.positions, *book.orders))
+        named = dict.fromkeys([*(held.instrument for held in book.positions), *(o.instrument for o in book.orders)])
         times = [flat_by_time(flat_by, now, await self.prices.session(instrument)) for instrument in named]
         return min(times, key=lambda each: each.at, default=by_table)
 
@@ -121,7 +131,8 @@ class TimedWatches:
             return
         open_now, why = _lines(book), f" ({today.why})" if today.why else ""
         left = (today.at - self.sender.now()).total_seconds() / 60
-        words = f"flat by {utc_minute(today.at)}{why}, in {left:.0f} minutes this is cancelled and closed: {open_now}"
+        done = "this is yours to cancel and close" if self._is_advised(watch) else "this is cancelled and closed"
+        words = f"flat by {utc_minute(today.at)}{why}, in {left:.0f} minutes {done}: {open_now}"
         await self.sender.warn(watch, words)
 
     async def _leave(self, watch: Watch, today: FlatByTime) -> None:
@@ -137,6 +148,11 @@ class TimedWatches:
             await self._over(watch)
 
     async def _flatten(self, watch: Watch, today: FlatByTime, stands: str) -> None:
+        if self._is_advised(watch):
+            await self.sender.end(
+                watch, f"its time has come, and nothing is ever sent here: close it by hand: {stands}"
+            )
+            return
         if await self.sender.has_sent(watch) and self._rests(watch, _SETTLES_WITHIN):
             return
         if len(watch.parts) >= _TRIES:
@@ -157,6 +173,9 @@ class TimedWatches:
         """Nothing is left: by what it has done, or because nothing was open."""
         words = "what it sent is seen done" if watch.parts else "its time has come, and nothing is open"
         await self.sender.end(watch, f"{words}: nothing is held, and no order is left")
+
+    def _is_advised(self, watch: Watch) -> bool:
+        return self.sender.policy.for_(watch.account, None).automation is Automation.ADVISE
 
     def _is_unread_for_long(self, watch: Watch) -> bool:
         since = self._unread_since.setdefault(watch.watch_id, self.sender.now())

@@ -109,7 +109,7 @@ def _counts(context: RiskContext, policy: Policy) -> Iterator[Fact]:
     if firm.profit_lock is not None:
         yield _profit_lock(firm.profit_lock, context)
     if firm.news is not None:
-        yield _news(firm, context)
+        yield _news(firm, context, policy)
 
 
 def _minis_left(most: Decimal, context: RiskContext) -> str:
@@ -134,13 +134,17 @@ def _profit_lock(lock: Decimal, context: RiskContext) -> Fact:
     return Fact("Profit lock", money(lock - pnl), f"to the gain of {money(lock)} at which nothing more opens")
 
 
-def _news(firm: FirmRules, context: RiskContext) -> Fact:
+def _news(firm: FirmRules, context: RiskContext, policy: Policy) -> Fact:
     news = firm.news
     if news is None or (unknown := news_unknown(news, context.now)):
         return Fact("News", "UNKNOWN", f"{unknown if news else ''}; that is no day without news")
     events = () if news.calendar is None else news.calendar.events
     ahead = sorted((each for each in events if each.at + news.after >= context.now), key=lambda each: each.at)
     window = f"nothing opens {news.before.seconds // 60} min before to {news.after.seconds // 60} min after"
+    if news.no_resting:
+        sent = policy.automation is Automation.PROPOSE
+        how = "cancelled, if a ct-mcp runs" if sent else "yours to cancel"
+        window += f"; what rests and opens is {how}"
     if not ahead:
         until = "" if news.calendar is None else f" until {news.calendar.covers_until}"
         return Fact("News", "none ahead", f"in the calendar, which covers days{until}")

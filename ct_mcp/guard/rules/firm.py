@@ -17,6 +17,7 @@ from ct_mcp.guard.effect_model import Effect
 from ct_mcp.guard.exposure import others_at_worst
 from ct_mcp.guard.firm_policy import Automation, FirmRules, IfUnknown, NewsEvent, NewsRule
 from ct_mcp.guard.floor_room import FloorRoom, floor_room, risk_of_order, stands_after
+from ct_mcp.guard.news_windows import CANCELS_AHEAD, concerns, window_of
 from ct_mcp.guard.policy import Policy
 from ct_mcp.guard.rule import (
     Denial,
@@ -217,6 +218,7 @@ def no_release_is_near(effect: Effect, context: RiskContext, policy: Policy) -> 
         return Passed(unknown, warning("NEWS_UNKNOWN", f"whether a release is near is not known: {unknown}"))
     near = [event for event in events_of(firm.news, instrument) if is_near(event, firm.news, context.now)]
     window = f"before={_minutes(firm.news.before)}, after={_minutes(firm.news.after)}"
+    window += f", resting orders=none, from {CANCELS_AHEAD.seconds} s earlier on" if firm.news.no_resting else ""
     if not near:
         return Passed(f"none, {window}{firm.by(trading_day(context.now))}")
     named = ", ".join(f"{plain(event.name)} at {utc_minute(event.at)}" for event in near)
@@ -234,16 +236,13 @@ def news_unknown(news: NewsRule, now: datetime) -> str:
 def events_of(news: NewsRule, instrument: Instrument) -> list[NewsEvent]:
     """Give the releases that concern an instrument, in whatever size it is traded."""
     events = () if news.calendar is None else news.calendar.events
-    return [event for event in events if not event.roots or _full_size(instrument) in _full_sizes(event.roots)]
+    return [event for event in events if concerns(event, instrument)]
 
 
 def is_near(event: NewsEvent, news: NewsRule, now: datetime) -> bool:
     """Say whether this moment lies in its window, both ends included."""
-    return event.at - news.before <= now <= event.at + news.after
-
-
-def _full_sizes(roots: frozenset[str]) -> frozenset[str]:
-    return frozenset(MINI_OF.get(root, root) for root in roots)
+    window = window_of(event, news)
+    return window.begins_at <= now <= window.ends_at
 
 
 def _minutes(span: timedelta) -> str:

@@ -44,11 +44,15 @@ def _trailed(order: Order, figures: str, context: RiskContext) -> RuleAnswer:
     return Passed(figures)
 
 
-def _opens(order: Order, figures: str, context: RiskContext) -> RuleAnswer:
+def only_opens(order: Order, context: RiskContext) -> bool:
+    """Say whether an order opens or adds, and takes no protection along if it goes; not knowing is no."""
     net = context.net_position(order.instrument)
     lost = lost_by_cancelling(with_groups((order,), context.orders or ()), context)
-    leaves = net is None or net * order.action.sign < 0
-    if leaves or lost is None or lost.is_any:
+    return net is not None and net * order.action.sign >= 0 and lost is not None and not lost.is_any
+
+
+def _opens(order: Order, figures: str, context: RiskContext) -> RuleAnswer:
+    if not only_opens(order, context):
         return Denial(DenialCode.WATCH_WOULD_NOT_REDUCE, f"{figures} leaves or protects a position, or may")
     return Passed(f"{figures}, {order.action} {order.remaining}")
 

@@ -144,7 +144,6 @@ async def wait_for(
 
 
 def _view(watch: Watch) -> WatchView:
-    person_alone = watch.kind is WatchKind.FLAT_BY
     return WatchView(
         watch_id=watch.watch_id,
         kind=watch.kind,
@@ -153,7 +152,7 @@ def _view(watch: Watch) -> WatchView:
         set_at=iso(watch.made_at) or "",
         ends_at=iso(watch.until) or "",
         sent=len(watch.parts),
-        ends_by="the person" if person_alone else "end_watch",
+        ends_by="the person" if watch.only_the_person_ends_it else "end_watch",
     )
 
 
