@@ -131,8 +131,9 @@ class JournalWriter:
         Raises:
             StoreFailed: It could not be written, so nothing may be sent.
         """
-        position = review.context.journal_position
-        return await self._store.append_intent(_intent(step, review), self.clock(), position) is not None
+        position, everywhere = review.context.journal_position, review.context.elsewhere is not None
+        intent = _intent(step, review)
+        return await self._store.append_intent(intent, self.clock(), position, everywhere=everywhere) is not None
 
     async def outstanding_beside(self, step: Step) -> tuple[Entry, ...] | None:
         """Give the other intents of the account whose outcome is not known, of any process; None if not readable."""

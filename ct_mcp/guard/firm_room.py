@@ -36,7 +36,7 @@ def firm_facts(effect: Effect, context: RiskContext, policy: Policy) -> tuple[Fa
         return ()
     by = () if firm.preset is None else (Fact("Rules", firm.preset.label(trading_day(context.now))),)
     until = _flat_by(context, policy, effect.order.instrument)
-    counts = _counts(context, policy) if policy.firm is not None else ()
+    counts = (*_counts(context, policy), *_opposite(firm, context)) if policy.firm is not None else ()
     return (*_floor_after(firm, effect, context, policy), *counts, *until, *by)
 
 
@@ -61,14 +61,32 @@ def _facts(context: RiskContext, policy: Policy) -> Iterator[Fact]:
     if firm.drawdown is not None:
         yield _floor(firm, floor_room(firm.drawdown, context, policy))
     yield from _counts(context, policy)
-    if firm.no_opposite:
-        held = ", ".join(f"{each.net:+d} {each.instrument}" for each in context.positions or () if each.quantity)
-        known = "not known" if context.positions is None else held or "nothing is held"
-        yield Fact("Opposite positions", "none may open", f"held: {known}")
+    yield from _opposite(firm, context)
     if firm.require_stop:
         yield Fact("Stop", "required", "on every order that opens")
     if firm.best_day_percent is not None:
         yield _best_day(firm.best_day_percent, context)
+
+
+def _opposite(firm: FirmRules, context: RiskContext) -> Iterator[Fact]:
+    if firm.no_opposite or firm.no_opposite_over_accounts:
+        yield Fact("Opposite positions", "none may open", f"held: {_held(context)}{_held_elsewhere(context, firm)}")
+
+
+def _held(context: RiskContext) -> str:
+    held = ", ".join(f"{each.net:+d} {each.instrument}" for each in context.positions or () if each.quantity)
+    return "not known" if context.positions is None else held or "nothing is held"
+
+
+def _held_elsewhere(context: RiskContext, firm: FirmRules) -> str:
+    """Say what other accounts hold, where that counts; those that hold nothing are not named."""
+    if not firm.no_opposite_over_accounts:
+        return ""
+    books = (context.elsewhere or {}).items()
+    held = [f"{_held(book)} in {plain(name)}" for name, book in books if book.positions is None or book.positions]
+    if context.elsewhere is None:
+        return "; in other accounts: not known"
+    return f"; in {count(len(context.elsewhere), 'other account')}: {', '.join(held) or 'nothing is held'}"
 
 
 def _floor(firm: FirmRules, room: FloorRoom | None) -> Fact:

@@ -88,12 +88,15 @@ class SqliteStore:
         """Write one entry at the end of the journal."""
         return await self._write(journal_table.append, entry, now)
 
-    async def append_intent(self, entry: NewEntry, now: datetime, seen: int) -> Entry | None:
+    async def append_intent(
+        self, entry: NewEntry, now: datetime, seen: int, *, everywhere: bool = False
+    ) -> Entry | None:
         """Write an intent, unless what matters to the account was written since ``seen``: then None, and nothing is.
 
-        That is an intent of the same account, its day's loss or its disarming, or a halt.
+        That is an intent of the same account, its day's loss or its disarming, or a halt; ``everywhere`` an intent that
+        opens in any account as well.
         """
-        return await self._write(journal_table.append_intent, entry, now, seen)
+        return await self._write(journal_table.append_intent, entry, now, seen, everywhere)
 
     async def entries(self, limit: int, account: str | None = None, ticket_id: str | None = None) -> tuple[Entry, ...]:
         """Read the last entries, newest first."""

@@ -39,11 +39,11 @@ class Interrupted:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)
 
-    async def append_intent(self, *given: Any) -> Any:
+    async def append_intent(self, *given: Any, **more: Any) -> Any:
         self.asked += 1
         if self.asked <= self.times:
             await self.meanwhile()
-        return await self.inner.append_intent(*given)
+        return await self.inner.append_intent(*given, **more)
 
 
 Interrupts = Callable[..., Awaitable[tuple[Outcome, Interrupted]]]
