@@ -1,4 +1,7 @@
-"""The room that each rule of a funded account leaves: a line for each rule that the account has. Pure."""
+"""The room that each rule of a funded account leaves: a line for each rule that the account has. Pure.
+
+So does the room of what any account may have: its size over all instruments, and the time to be flat by.
+"""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -36,7 +39,7 @@ def firm_facts(effect: Effect, context: RiskContext, policy: Policy) -> tuple[Fa
         return ()
     by = () if firm.preset is None else (Fact("Rules", firm.preset.label(trading_day(context.now))),)
     until = _flat_by(context, policy, effect.order.instrument)
-    counts = (*_counts(context, policy), *_opposite(firm, context)) if policy.firm is not None else ()
+    counts = (*_counts(context, policy), *_opposite(firm, context))
     return (*_floor_after(firm, effect, context, policy), *counts, *until, *by)
 
 
@@ -55,9 +58,7 @@ def _flat_by(context: RiskContext, policy: Policy, instrument: Instrument | None
 
 
 def _facts(context: RiskContext, policy: Policy) -> Iterator[Fact]:
-    firm = policy.firm
-    if firm is None:
-        return
+    firm = policy.firm or FirmRules()
     if firm.drawdown is not None:
         yield _floor(firm, floor_room(firm.drawdown, context, policy))
     yield from _counts(context, policy)

@@ -47,6 +47,8 @@ EARLY_CLOSES: Mapping[date, tuple[time, str]] = {
     date(2027, 11, 26): (_QUARTER_PAST, "the day after Thanksgiving"),
 }
 """Trading days that end early, in Chicago. Days without any trading are none of them: nothing is held into one."""
+CLOSED_DAYS = frozenset((date(2026, 1, 1), date(2026, 12, 25), date(2027, 1, 1), date(2027, 12, 24)))
+"""Weekdays on which nothing trades."""
 
 
 @dataclass(frozen=True, slots=True)

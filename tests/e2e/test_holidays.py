@@ -8,7 +8,8 @@ import pytest
 
 from ct_mcp.config.values import flat_by
 from ct_mcp.desk.desk import Desk
-from ct_mcp.guard.policy import Limits, Policy, Watching
+from ct_mcp.guard.firm_policy import Automation
+from ct_mcp.guard.policy import AccountPolicy, Limits, Policy, Watching
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.hours import CENTRAL, Holidays
 from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, SimOrderType
@@ -107,6 +108,40 @@ async def test_the_time_is_told_beside_the_account_and_in_the_question(
     await assistant.buys(1)
     assert "Flat by" in person.asked[-1]
     assert "2026-11-27 17:25 UTC" in person.asked[-1]
+
+
+async def test_a_time_that_the_person_names_stays_theirs_and_is_warned_of(
+    assistant: Assistant, person: Person, store: SqliteStore
+) -> None:
+    told = await assistant.call("set_watch", kind="flat_by", account="Sim101", time="15:10 America/Chicago")
+    assert told.status == "set", told.text
+    late = "trading ends at 2026-11-27 18:15 UTC that day, the day after Thanksgiving by the table of 2026-11-30"
+    assert late in person.asked[-1]
+    told = await assistant.call("set_watch", kind="flat_by", account="Sim101", time="11:30 America/Chicago")
+    assert late not in person.asked[-1]
+    assert len(await store.watches()) == 2
+
+
+class TestWhereNothingIsEverSent:
+    """An account that is only advised on."""
+
+    @pytest.fixture
+    def policy(self) -> Policy:
+        """Advise, and flat by ten past three."""
+        limits = replace(Limits(), flat_by=flat_by("15:10 America/Chicago"))
+        account = AccountPolicy(automation=Automation.ADVISE)
+        return Policy(limits=limits, watches=Watching(flat_by_acts=True), accounts={"Sim101": account})
+
+    async def test_the_person_is_told_to_close_by_hand(
+        self, assistant: Assistant, desk: Desk, world: World, store: SqliteStore
+    ) -> None:
+        by_hand(world)
+        await looks_at(desk, world, 11, 17)
+        assert "in 8 minutes this is yours to cancel and close: LONG 1" in (await told_by(store))[0]
+        await looks_at(desk, world, 11, 26)
+        assert "its time has come, and nothing is ever sent here: close it by hand: LONG 1" in (await told_by(store))[1]
+        await looks_at(desk, world, 11, 40)
+        assert (world.net(), world.writes(), await store.watches()) == (1, 0, ())
 
 
 class TestWhereTheServiceSaysThatTheDayIsUsual:

@@ -14,7 +14,7 @@ BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE, re.DOTALL)
 def block(language: str) -> str:
     """The one block of a language."""
     (text,) = (text for kind, text in BLOCKS if kind == language)
-    return text
+    return str(text)
 
 
 def test_launchd_starts_it_at_log_in_and_again_when_it_ends() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ct_mcp.domain.market import Session, trading_day, trading_day_began
 from ct_mcp.guard.flat_by import flat_by_is_near, flat_by_time
-from ct_mcp.guard.holidays import CHICAGO, COVERS_UNTIL, EARLY_CLOSES, end_of_day
+from ct_mcp.guard.holidays import CHICAGO, CLOSED_DAYS, COVERS_UNTIL, EARLY_CLOSES, end_of_day
 from ct_mcp.guard.policy import FlatBy, Limits, Policy, Watching
 from ct_mcp.guard.review import review
 from tests.factories import context, place_order, quote, session
@@ -134,6 +134,8 @@ def test_the_table_holds_weekdays_that_it_covers() -> None:
     assert all(day.weekday() < 5 and day <= COVERS_UNTIL for day in EARLY_CLOSES)
     assert all(time(8) <= closes < time(16) for closes, _ in EARLY_CLOSES.values())
     assert {day.year for day in EARLY_CLOSES} == {2026, 2027}
+    assert not CLOSED_DAYS & set(EARLY_CLOSES)
+    assert all(day.weekday() < 5 for day in CLOSED_DAYS)
 
 
 @pytest.mark.parametrize(("minutes", "passes"), [(-1, True), (0, False), (200, False)])
