@@ -114,10 +114,10 @@ class Runtime:
 
         Looks only where there is a state file, and at the clock.
         """
-        from ct_mcp.guard.flat_by import flat_by_is_near
+        from ct_mcp.guard.news_windows import settings_act
         from ct_mcp.store.sqlite import FILE_NAME
 
-        if flat_by_is_near(self.settings.policy, utc_now()):
+        if settings_act(self.settings.policy, utc_now()):
             return True
         is_there = (self.settings.state_dir / FILE_NAME).exists()
         return is_there and bool(await self.store.duties() or await self.store.watches())

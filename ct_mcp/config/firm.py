@@ -99,11 +99,13 @@ _STRICTER: Mapping[str, Callable[[Any, Any], Any]] = {
     "floor_locks_at": max,
     "scaling": lambda one, other: other if _is_within(other, one) else one,
     "no_opposite": lambda one, other: one or other,
+    "no_opposite_over_accounts": lambda one, other: one or other,
     "opposite_groups": lambda one, other: (*one, *other),
     "require_stop": lambda one, other: one or other,
     "profit_lock": min,
     "news_before_minutes": max,
     "news_after_minutes": max,
+    "news_no_resting": lambda one, other: one or other,
     "news_unknown": lambda one, other: IfUnknown.DENY if IfUnknown.DENY in (one, other) else IfUnknown.TELL,
     "best_day_percent": min,
 }
@@ -143,6 +145,7 @@ def _rules(given: Mapping[str, Any], preset: LoadedPreset | None, calendar: News
         drawdown=drawdown,
         scaling=given.get("scaling") or (),
         no_opposite=given.get("no_opposite") or False,
+        no_opposite_over_accounts=given.get("no_opposite_over_accounts") or False,
         opposite_groups=given.get("opposite_groups") or (),
         require_stop=given.get("require_stop") or False,
         profit_lock=given.get("profit_lock"),
@@ -151,9 +154,13 @@ def _rules(given: Mapping[str, Any], preset: LoadedPreset | None, calendar: News
     )
 
 
+_NEWS = ("news_file", "news_before_minutes", "news_after_minutes")
+
+
 def _news(given: Mapping[str, Any], calendar: NewsCalendar | None) -> NewsRule | None:
-    if not any(given.get(key) is not None for key in ("news_file", "news_before_minutes", "news_after_minutes")):
+    no_resting = given.get("news_no_resting") or False
+    if not no_resting and all(given.get(key) is None for key in _NEWS):
         return None
     before, after = given.get("news_before_minutes") or 0, given.get("news_after_minutes") or 0
     unknown = given.get("news_unknown") or IfUnknown.DENY
-    return NewsRule(timedelta(minutes=before), timedelta(minutes=after), calendar, unknown)
+    return NewsRule(timedelta(minutes=before), timedelta(minutes=after), calendar, unknown, no_resting)

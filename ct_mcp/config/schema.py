@@ -150,12 +150,14 @@ class RulesTable(Table):
     floor_locks_at: Money | None = None
     scaling: Annotated[tuple[ScalingStep, ...] | None, BeforeValidator(values.scaling)] = None
     no_opposite: Switch | None = None
+    no_opposite_over_accounts: Switch | None = None
     opposite_groups: Annotated[Groups | None, BeforeValidator(values.groups)] = None
     require_stop: Switch | None = None
     profit_lock: Money | None = None
     news_file: Annotated[Path | None, BeforeValidator(values.file)] = None
     news_before_minutes: Minutes | None = None
     news_after_minutes: Minutes | None = None
+    news_no_resting: Switch | None = None
     news_unknown: Annotated[IfUnknown, BeforeValidator(values.word(IfUnknown))] | None = None
     best_day_percent: Annotated[Decimal, BeforeValidator(values.number("1", "100", "percent"))] | None = None
 

@@ -1,18 +1,24 @@
-"""Alerts: look at a price, the day's P&L, fills or the clock, and tell once. They send nothing, ever."""
+"""Alerts: look at a price, the day's P&L, the room above a floor, fills or the clock, and tell once.
 
-from dataclasses import dataclass
-from datetime import timedelta
+They send nothing, ever. A room that is not known is told as not known, once for as long as it is so; it counts as
+reached only where it would be reached whatever is not known.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from decimal import Decimal
 
+from ct_mcp.desk.floor_alert import AboveFloor, KnowsFloors, above_floor, drawdown_of
 from ct_mcp.desk.watch_prices import Rounds, WatchedPrices
 from ct_mcp.desk.watch_sender import WatchSender
 from ct_mcp.domain.order import Execution
 from ct_mcp.domain.products import price_of
-from ct_mcp.domain.watch import AlertOn, Watch
-from ct_mcp.errors import CtMcpError
+from ct_mcp.domain.watch import AlertOn, Watch, WatchState
+from ct_mcp.errors import BadRequest, CtMcpError
 from ct_mcp.text import format_price, money, utc_minute
 
 _CLOCKS_DIFFER = timedelta(seconds=5)
+_UNKNOWN_FOR = timedelta(seconds=30)
 
 
 @dataclass(slots=True)
@@ -22,6 +28,8 @@ class Alerts:
     sender: WatchSender
     prices: WatchedPrices
     rounds: Rounds
+    floors: KnowsFloors
+    _unknown_since: dict[str, datetime] = field(default_factory=dict)
 
     async def look(self, watch: Watch) -> None:
         """Tell, and end, once it is so."""
@@ -38,6 +46,8 @@ class Alerts:
                 return await self._pnl(watch)
             case AlertOn.FILL:
                 return await self._fill(watch)
+            case AlertOn.ROOM:
+                return await self._room(watch)
             case _:
                 is_time = watch.due is not None and self.sender.now() >= watch.due
                 return f"it is {utc_minute(self.sender.now())}" if is_time else ""
@@ -57,6 +67,31 @@ class Alerts:
             return ""
         pnl = balances.day_pnl
         return f"{watch.words}: it is {money(pnl)}" if has_come(watch, pnl) else ""
+
+    async def _room(self, watch: Watch) -> str:
+        if not self.rounds.is_due(watch.watch_id, watch.account):
+            return ""
+        try:
+            drawdown = drawdown_of(self.floors.policy, watch.account)
+        except BadRequest as error:
+            return f"over: {error.what}"
+        room = await above_floor(self.floors, watch.account, drawdown)
+        if has_come(watch, room.left):
+            return f"{watch.words}: it is {money(room.left)}{' at most' if room.unknown else ''}"
+        await self._say_if_not_known(watch, room)
+        return ""
+
+    async def _say_if_not_known(self, watch: Watch, room: AboveFloor) -> None:
+        """Not knowing is told after a while, and so is knowing again."""
+        now = self.sender.now()
+        if not room.unknown:
+            self._unknown_since.pop(watch.watch_id, None)
+            if watch.state is WatchState.WARNED:
+                await self.sender.go_on(watch, f"the room is known again, {room.words}: {watch.words}")
+            return
+        since = self._unknown_since.setdefault(watch.watch_id, now)
+        if watch.state is WatchState.OPEN and abs(now - since) >= _UNKNOWN_FOR:
+            await self.sender.warn(watch, f"the room is {room.words}. Until it is known this may tell too late")
 
     async def _fill(self, watch: Watch) -> str:
         if not self.rounds.is_due(watch.watch_id, watch.account):

@@ -18,6 +18,7 @@ from datetime import date, datetime, timedelta
 from ct_mcp.desk.account_reader import AccountReports, Report, ReviewReads
 from ct_mcp.desk.approval import approval_of
 from ct_mcp.desk.day_losses import DayLosses
+from ct_mcp.desk.elsewhere import Elsewhere
 from ct_mcp.desk.market_reader import LiveQuotes, MarketReader
 from ct_mcp.desk.pending import last_exit_is_over, pending_orders, possibly_open_orders, unread_exits
 from ct_mcp.desk.ports import BookReads, Reads, Store, Upstream
@@ -57,7 +58,7 @@ class ContextBuilder:
         self._market = MarketReader(clock)
         self._accounts = AccountReports(clock)
         self.resolver = Resolver(upstream, store, clock, self._market, self.look_ahead)
-        self.day_losses = DayLosses(store, policy, clock)
+        self.day_losses, self.elsewhere = DayLosses(store, policy, clock), Elsewhere(store, policy, self.resolver)
         self._upstream = upstream
         self._store = store
         self._policy = policy
@@ -90,7 +91,7 @@ class ContextBuilder:
         """
         upstream = self._upstream.urgent() if is_urgent(command) else self._upstream
         reads = ReviewReads(upstream, self._clock(), asked_at, is_silent)
-        context = await self._read(command, reads, book)
+        context = await self.elsewhere.beside(command, await self._read(command, reads, book), reads)
         return await self._judged(command, replace(context, unread=tuple(reads.failures)))
 
     async def review_again(self, held: Review, asked_at: datetime) -> Review | None:
@@ -129,9 +130,8 @@ class ContextBuilder:
             await self.day_losses.note([context.account])
         if policy.firm is not None and context.account is not None:
             context = replace(context, record=await self._store.balance_record(account))
-        possibly_open = await self._possibly_open(command, context)
-        context = replace(context, possibly_open=possibly_open, listed_accounts=self.resolver.names)
-        context = replace(context, contracts=self.contracts)
+        possibly, names = await self._possibly_open(command, context), self.resolver.names
+        context = replace(context, possibly_open=possibly, listed_accounts=names, contracts=self.contracts)
         return review(command, context, policy)
 
     async def review_to_propose(self, command: Command, book: BookReads | None) -> Review:

@@ -155,8 +155,10 @@ class JournalWriter:
         Raises:
             StoreFailed, TakenOver: As in `intent`.
         """
-        position, holder = review.context.journal_position, step.holder or ""
-        return await self._store.append_intent(_intent(step, review), self.clock(), position, holder=holder) is not None
+        seen, intent = review.context.journal_position, _intent(step, review)
+        everywhere, holder = review.context.elsewhere is not None, step.holder or ""
+        written = await self._store.append_intent(intent, self.clock(), seen, holder=holder, everywhere=everywhere)
+        return written is not None
 
     async def outstanding_beside(self, step: Step) -> tuple[Entry, ...] | None:
         """Give the other intents of the account whose outcome is not known, of any process; None if not readable."""

@@ -2,8 +2,12 @@
 
 1. What may have been sent is not sent again: a cancel never, a flatten once a look has found out what became of it.
    What was never written down as about to be sent is made anew, as long as the watch lives.
-2. What cannot be read is not taken for done: a cancel waits, and a flatten goes all the same after a while.
+2. What cannot be read is not taken for done: a cancel waits until two sources say what is held, and a flatten goes all
+   the same after a while.
 3. Whatever could not be done is told, and the same thing once.
+4. The time to be flat by of the settings comes earlier on a day that ends early: by the sessions of what is open, where
+   the service tells them, else by the table of holidays. It is over at the usual time, since what is opened by hand
+   between the two has to go as well.
 """
 
 from dataclasses import dataclass, field
@@ -12,12 +16,15 @@ from datetime import datetime, timedelta
 from ct_mcp.desk.outcome import Status
 from ct_mcp.desk.polling import AccountState, Baseline
 from ct_mcp.desk.remedies import order_line, position_line
-from ct_mcp.desk.watch_prices import Rounds
+from ct_mcp.desk.watch_prices import Rounds, WatchedPrices
 from ct_mcp.desk.watch_sender import WatchSender, said
 from ct_mcp.domain.commands import CancelOrder, Flatten
 from ct_mcp.domain.order import Order
 from ct_mcp.domain.watch import Watch, WatchState
 from ct_mcp.guard.denial import DenialCode
+from ct_mcp.guard.firm_policy import Automation
+from ct_mcp.guard.flat_by import FlatByTime, flat_by_time
+from ct_mcp.guard.policy import FlatBy
 from ct_mcp.text import utc_minute
 
 _TRIES = 3
@@ -25,6 +32,17 @@ _AGAIN_AFTER = timedelta(seconds=10)
 _QUICKLY = 4
 _SETTLES_WITHIN = timedelta(seconds=60)
 _UNREAD_FOR = timedelta(seconds=10)
+_SESSIONS_EVERY = timedelta(minutes=10)
+_SESSIONS_NEAR = timedelta(minutes=30)
+_SESSIONS_EVERY_NEAR = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Today:
+    """When one is due today, as it was last asked."""
+
+    asked_at: datetime
+    time: FlatByTime
 
 
 @dataclass(slots=True)
@@ -33,9 +51,11 @@ class TimedWatches:
 
     sender: WatchSender
     rounds: Rounds
+    prices: WatchedPrices
     _unread_since: dict[str, datetime] = field(default_factory=dict)
     _told: dict[str, str] = field(default_factory=dict)
     _seen: dict[str, dict[str, None]] = field(default_factory=dict)
+    _today: dict[str, _Today] = field(default_factory=dict)
 
     async def cancel_after(self, watch: Watch) -> None:
         """Cancel an order that has not filled by its time."""
@@ -55,6 +75,9 @@ class TimedWatches:
             if not self._rests(watch, _SETTLES_WITHIN):
                 await self.sender.end(watch, f"the cancel was sent, and the order still stands: {order_line(order)}")
             return
+        if await self.sender.poller.book_believed(watch.account, order.instrument) is None:
+            await self._not_believed(watch, order)
+            return
         outcome = await self.sender.send(watch, CancelOrder(order.account, order.order_id), order)
         if outcome is None:
             return
@@ -65,35 +88,66 @@ class TimedWatches:
         else:
             await self._tell(watch, f"not cancelled yet: {said(outcome)}")  # 3
 
+    async def _not_believed(self, watch: Watch, order: Order) -> None:
+        """Lists have come back empty: an order that seems to open may be all that protects. It stands, and is told."""
+        if watch.state is WatchState.OPEN and self._is_unread_for_long(watch):
+            await self.sender.warn(watch, f"NOT cancelled, since what is held cannot be told: {order_line(order)}")
+
     async def flat_by(self, watch: Watch) -> None:
         """Warn, then cancel and flatten, and tell what was read of it."""
-        now, due = self.sender.now(), watch.due or watch.until
-        warns_from = due - timedelta(minutes=self.sender.policy.watches.warn_minutes)
-        if now >= due:
-            await self._leave(watch)
+        now, today = self.sender.now(), await self._time_of(watch)
+        warns_from = today.at - timedelta(minutes=self.sender.policy.watches.warn_minutes)
+        if now >= today.at:
+            await self._leave(watch, today)
         elif now >= warns_from and watch.state is WatchState.OPEN and self.rounds.is_due(watch.watch_id, watch.account):
-            await self._warn(watch, due)
+            await self._warn(watch, today)
 
-    async def _warn(self, watch: Watch, due: datetime) -> None:
+    async def _time_of(self, watch: Watch) -> FlatByTime:
+        """4: when it is due; the sessions of what is open are asked for every ten minutes, and oftener near it."""
+        now, due = self.sender.now(), watch.due or watch.until
+        flat_by = self.sender.policy.for_(watch.account, None).limits.flat_by if watch.is_of_settings else None
+        if flat_by is None:
+            return FlatByTime(due, due)
+        last = self._today.get(watch.watch_id)
+        if last is not None:
+            is_near = last.time.at - now < _SESSIONS_NEAR
+            if abs(now - last.asked_at) < (_SESSIONS_EVERY_NEAR if is_near else _SESSIONS_EVERY):
+                return last.time
+        found = await self._ask_sessions(watch, flat_by, now)
+        self._today[watch.watch_id] = _Today(now, found)
+        return found
+
+    async def _ask_sessions(self, watch: Watch, flat_by: FlatBy, now: datetime) -> FlatByTime:
+        by_table = flat_by_time(flat_by, now)
+        book = await self.sender.patient.book_now(watch.account, None) if await self.sender.has_room() else None
+        if book is None:
+            return by_table
+        named = dict.fromkeys([*(held.instrument for held in book.positions), *(o.instrument for o in book.orders)])
+        times = [flat_by_time(flat_by, now, await self.prices.session(instrument)) for instrument in named]
+        return min(times, key=lambda each: each.at, default=by_table)
+
+    async def _warn(self, watch: Watch, today: FlatByTime) -> None:
         book = await self.sender.poller.book_now(watch.account, watch.instrument)
         if book is None or book.is_flat:
             return
         self._saw(watch, book)
-        open_now = _lines(book)
-        left = (due - self.sender.now()).total_seconds() / 60
-        words = f"flat by {utc_minute(due)}, in {left:.0f} minutes this is cancelled and closed: {open_now}"
+        open_now, why = _lines(book), f" ({today.why})" if today.why else ""
+        left = (today.at - self.sender.now()).total_seconds() / 60
+        done = "this is yours to cancel and close" if self._is_advised(watch) else "this is cancelled and closed"
+        words = f"flat by {utc_minute(today.at)}{why}, in {left:.0f} minutes {done}: {open_now}"
         await self.sender.warn(watch, words)
 
-    async def _leave(self, watch: Watch) -> None:
-        if self._rests_again(watch):
+    async def _leave(self, watch: Watch, today: FlatByTime) -> None:
+        goes_on = self.sender.now() < today.usual
+        if self._rests_again(watch) or (goes_on and not self.rounds.is_due(watch.watch_id, watch.account)):
             return
         book = await self._book(watch)
         if book is None and not self._is_unread_for_long(watch):
             return
-        if book is not None and book.is_flat:
+        if book is None or not book.is_flat:
+            await self._flatten(watch, today, "what is open could not be read" if book is None else _lines(book))
+        elif not goes_on:
             await self._over(watch)
-            return
-        await self._flatten(watch, "what is open could not be read" if book is None else _lines(book))
 
     async def _book(self, watch: Watch) -> AccountState | None:
         """What is open; that nothing is, is believed of other sources too, and once all that was seen is over."""
@@ -117,7 +171,12 @@ class TimedWatches:
         if book is not None:
             self._seen.setdefault(watch.watch_id, {}).update((order.order_id, None) for order in book.orders)
 
-    async def _flatten(self, watch: Watch, stands: str) -> None:
+    async def _flatten(self, watch: Watch, today: FlatByTime, stands: str) -> None:
+        if self._is_advised(watch):
+            await self.sender.end(
+                watch, f"its time has come, and nothing is ever sent here: close it by hand: {stands}"
+            )
+            return
         sent = await self.sender.times_sent(watch)
         if sent and self._rests(watch, _SETTLES_WITHIN):
             return
@@ -129,15 +188,21 @@ class TimedWatches:
         outcome = await self.sender.send(watch, Flatten(watch.account, watch.instrument))
         if outcome is None:
             return
-        if outcome.status is Status.FLAT:
-            await self.sender.end(watch, f"its time has come, and it is flat; it was: {stands}")
+        come = f"its time has come{f' ({today.why})' if today.why else ''}, and it is"
+        if outcome.status is not Status.FLAT:
+            await self._tell(watch, f"{come} not seen flat yet: {said(outcome)}")
+        elif self.sender.now() < today.usual:
+            await self._tell(watch, f"{come} flat; it was: {stands}")
         else:
-            await self._tell(watch, f"its time has come, and it is not seen flat yet: {said(outcome)}")
+            await self.sender.end(watch, f"{come} flat; it was: {stands}")
 
     async def _over(self, watch: Watch) -> None:
         """Nothing is left: by what it has done, or because nothing was open."""
         words = "what it sent is seen done" if watch.parts else "its time has come, and nothing is open"
         await self.sender.end(watch, f"{words}: nothing is held, and no order is left")
+
+    def _is_advised(self, watch: Watch) -> bool:
+        return self.sender.policy.for_(watch.account, None).automation is Automation.ADVISE
 
     def _is_unread_for_long(self, watch: Watch) -> bool:
         since = self._unread_since.setdefault(watch.watch_id, self.sender.now())

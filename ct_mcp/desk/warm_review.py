@@ -15,6 +15,7 @@ How it works; the numbers stand again at the blocks that do it.
  6. What another process sends, halts or disarms meanwhile overturns it: the intent is written only if the journal holds
     nothing of that from the moment on at which the reading began.
 
+What is judged by other accounts as well is not kept warm: the silence of one says nothing of the others.
 An exit needs no reading before it, what a strategy does the stream does not tell, and of several commands the first
 changes what the next is judged on: none of these is kept warm.
 """
@@ -162,6 +163,9 @@ class WarmReviews:
                 return
             is_silent = before is not None and before.mark == mark
             review = await self._contexts.review(ticket.commands[0], asked_at=ticket.created_at, is_silent=is_silent)
+            if review.context.elsewhere is not None:
+                kept.is_taken = True  # the silence of one account says nothing of all the others
+                return
             kept.latest = _Reading(review, began_at, mark, self._passing.seconds())
         except CtMcpError:
             kept.latest = None

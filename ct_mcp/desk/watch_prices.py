@@ -9,7 +9,7 @@ from ct_mcp.desk.market_reader import LiveQuotes, MarketReader
 from ct_mcp.desk.ports import Upstream
 from ct_mcp.desk.warm_review import Silence
 from ct_mcp.domain.instrument import Instrument
-from ct_mcp.domain.market import Quote
+from ct_mcp.domain.market import Quote, Session
 from ct_mcp.errors import CtMcpError
 
 _READ_EVERY_SECONDS = 3.0
@@ -41,6 +41,13 @@ class WatchedPrices:
         age = None if quote is None else quote.age_seconds(self._clock())
         is_fresh = quote is not None and age is not None and age <= self._max_age_seconds
         return quote if is_fresh and quote is not None and quote.last is not None else None
+
+    async def session(self, instrument: Instrument) -> Session | None:
+        """Give the trading session, read a minute ago at most; None where it could not be read."""
+        try:
+            return await self._reader.session(instrument, self._upstream)
+        except CtMcpError:
+            return None
 
     async def _read_of(self, instrument: Instrument) -> Quote | None:
         read_at, quote = self._read.get(instrument, (None, None))

@@ -110,6 +110,11 @@ class WatchSender:
         entry = _entry(EntryKind.WATCH_TOLD, watch, line)
         await self.store.turn_watch(watch, WatchState.WARNED, entry, self.now())
 
+    async def go_on(self, watch: Watch, words: str) -> None:
+        """Tell that what it could not see is seen again."""
+        line = one_line(f"{_head(watch)}{words}")
+        await self.store.turn_watch(watch, WatchState.OPEN, _entry(EntryKind.WATCH_TOLD, watch, line), self.now())
+
     async def tell(self, watch: Watch, words: str) -> None:
         """Tell something while it goes on."""
         line = one_line(f"{_head(watch)}{words}")

@@ -75,10 +75,12 @@ class Under:
         """As strict as that yes was, and as exits of the account have to be: either covers it."""
         return self.least if self.ticket is None else max(self.ticket.approval, self.least, key=APPROVALS.index)
 
-    @property
-    def words(self) -> str:
+    def words(self, watch: Watch) -> str:
         """Say it for the journal."""
-        return "under flat_by of the settings" if self.ticket is None else f"under the yes to {self.ticket.ticket_id}"
+        if self.ticket is not None:
+            return f"under the yes to {self.ticket.ticket_id}"
+        setting = "flat_by" if watch.kind is WatchKind.FLAT_BY else "news_no_resting"
+        return f"under {setting} of the settings"
 
 
 def watch_ticket(watch: Watch, under: Under, command: Sends, order: Order | None, now: datetime) -> Ticket:
@@ -98,7 +100,7 @@ def watch_ticket(watch: Watch, under: Under, command: Sends, order: Order | None
         reason="",
         created_at=now,
         expires_at=now + _LIVES,
-        decided_by=f"watch {watch.watch_id}, {under.words}",
+        decided_by=f"watch {watch.watch_id}, {under.words(watch)}",
     )
 
 

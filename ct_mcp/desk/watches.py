@@ -8,7 +8,8 @@ How it works; the numbers stand again at the blocks that do it.
     that writes the intent, and right before the wire (`store/parts.py`): a process that slept anywhere sends nothing.
  3. Its command goes the usual road. It may only reduce, by its making (`desk/watch_tickets.py`) and once more on the
     facts of the send (`desk/approval.py`).
- 4. The time to be flat by of the settings is a watch of each account for one day, made when its warning is due.
+ 4. The time to be flat by of the settings is a watch of each account for one day, made in its morning; a release that
+    the settings know of is one of each account for its window, made when its warning is due.
  5. A watch lives until the session rolls, unless another life was said; nothing else ends one but itself and whoever is
     asked to (`end_watch`, the person).
 """
@@ -20,6 +21,8 @@ from datetime import datetime, timedelta
 
 from ct_mcp.desk.alerts import Alerts
 from ct_mcp.desk.context import ContextBuilder
+from ct_mcp.desk.floor_alert import Floors
+from ct_mcp.desk.news_watches import NewsWatches
 from ct_mcp.desk.timed_watches import TimedWatches
 from ct_mcp.desk.trailing import Trailer
 from ct_mcp.desk.watch_prices import LiveView, Rounds, WatchedPrices
@@ -29,12 +32,12 @@ from ct_mcp.domain.account import Account
 from ct_mcp.domain.market import trading_day
 from ct_mcp.domain.watch import Watch, WatchKind
 from ct_mcp.errors import CtMcpError
-from ct_mcp.guard.context import flat_by_moment
-from ct_mcp.guard.flat_by import flat_by_is_near, flat_by_of, is_near
+from ct_mcp.guard.flat_by import flat_by_of, flat_by_time, is_near
+from ct_mcp.guard.news_windows import settings_act
 from ct_mcp.guard.policy import Mode
 from ct_mcp.store.journal import EntryKind, NewEntry
 
-_SETTINGS_EVERY = timedelta(seconds=30)
+_SETTINGS_EVERY = timedelta(minutes=2)
 _log = logging.getLogger(__name__)
 
 
@@ -55,6 +58,7 @@ class Watches:
     rounds: Rounds
     trailer: Trailer = field(init=False)
     timed: TimedWatches = field(init=False)
+    news: NewsWatches = field(init=False)
     alerts: Alerts = field(init=False)
     _settings_read_at: datetime | None = None
     _busy: set[str] = field(default_factory=set)
@@ -62,8 +66,11 @@ class Watches:
     def __post_init__(self) -> None:
         """Give each kind its own hands."""
         self.trailer = Trailer(self.sender, self.prices, self.rounds)
-        self.timed = TimedWatches(self.sender, self.rounds)
-        self.alerts = Alerts(self.sender, self.prices, self.rounds)
+        self.timed = TimedWatches(self.sender, self.rounds, self.prices)
+        self.news = NewsWatches(self.sender, self.rounds)
+        sender, losses = self.sender, self.contexts.day_losses
+        floors = Floors(sender.upstream, sender.store, sender.policy, sender.now, losses)
+        self.alerts = Alerts(sender, self.prices, self.rounds, floors)
 
     def listen(self, live: LiveView) -> None:
         """Look at what a stream has told of, from now on."""
@@ -72,7 +79,7 @@ class Watches:
 
     async def has_work(self) -> bool:
         """Say whether there is anything to watch."""
-        near = flat_by_is_near(self.sender.policy, self.sender.now())
+        near = settings_act(self.sender.policy, self.sender.now())
         return near or bool(await self.sender.store.watches())
 
     @property
@@ -114,17 +121,19 @@ class Watches:
                 await self.timed.cancel_after(watch)
             case WatchKind.FLAT_BY:
                 await self.timed.flat_by(watch)
+            case WatchKind.NEWS:
+                await self.news.look(watch)
             case WatchKind.ALERT:  # pragma: no branch  # the set is closed
                 await self.alerts.look(watch)
         if self.sender.now() >= watch.until:  # 5
             await self.sender.end(watch, "over: its life has ended")
 
-    # 4: the time to be flat by of the settings
+    # 4: what the settings ask for
 
     async def _take_up_settings(self) -> None:
         """Make the watches of this day, once their warning is due; each is made once, by whoever comes first."""
         now, policy = self.sender.now(), self.sender.policy
-        if not flat_by_is_near(policy, now):
+        if not settings_act(policy, now):
             return
         if self._settings_read_at is not None and abs(now - self._settings_read_at) < _SETTINGS_EVERY:
             return
@@ -134,14 +143,15 @@ class Watches:
             return
         self._settings_read_at = now
         for account in accounts:
+            self.sender.kinds[account.name] = account.kind
             await self._take_up(account, now)
+            await self.news.take_up(account, now)
 
     async def _take_up(self, account: Account, now: datetime) -> None:
         flat_by = flat_by_of(account, self.sender.policy)
         if flat_by is None or not is_near(flat_by, self.sender.policy, now):
             return
-        self.sender.kinds[account.name] = account.kind
-        watch_id, due = f"flat-by {account.name} {trading_day(now)}", flat_by_moment(flat_by, now)
+        watch_id, due = f"flat-by {account.name} {trading_day(now)}", flat_by_time(flat_by, now).at
         watch = Watch(watch_id, WatchKind.FLAT_BY, account.name, now, rolls_at(now), due=due)
         words = f"{account.name}  watch {watch_id}: {watch.words}, by the settings"
         entry = NewEntry(EntryKind.WATCH_SET, words, account=account.name, detail={"watch": watch_id})

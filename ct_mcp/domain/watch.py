@@ -20,6 +20,7 @@ class WatchKind(StrEnum):
     TRAILING_STOP = "trailing stop"
     CANCEL_AFTER = "cancel after"
     FLAT_BY = "flat by"
+    NEWS = "news"
     ALERT = "alert"
 
 
@@ -30,10 +31,14 @@ class AlertOn(StrEnum):
     PNL = "P&L"
     FILL = "fill"
     TIME = "time"
+    ROOM = "drawdown room"
 
 
 class WatchState(StrEnum):
-    """OPEN: it watches. WARNED: it has told that its time is near. OVER: it does nothing any more."""
+    """OPEN: it watches. OVER: it does nothing any more.
+
+    WARNED: it has told that its time is near; or, of an alert, that what it looks at is not known.
+    """
 
     OPEN = "open"
     WARNED = "warned"
@@ -92,7 +97,12 @@ class Watch:
     @property
     def is_of_settings(self) -> bool:
         """Whether a setting of the person has made it."""
-        return self.kind is WatchKind.FLAT_BY and not self.ticket_id
+        return self.kind in _OF_SETTINGS and not self.ticket_id
+
+    @property
+    def only_the_person_ends_it(self) -> bool:
+        """Whether no assistant may end it: a time to be flat by, whoever set it, and what a setting has made."""
+        return self.kind is WatchKind.FLAT_BY or self.is_of_settings
 
     @property
     def words(self) -> str:
@@ -104,8 +114,13 @@ class Watch:
                 return f"cancels order {self.order_id} if it has not filled by {_moment(self.due)}"
             case WatchKind.FLAT_BY:
                 return f"cancels and flattens {self.instrument or 'everything'} at {_moment(self.due)}"
+            case WatchKind.NEWS:
+                return f"news: nothing opens from {_moment(self.due)} on"
             case WatchKind.ALERT:  # pragma: no branch  # the set is closed
                 return _alert_words(self)
+
+
+_OF_SETTINGS = (WatchKind.FLAT_BY, WatchKind.NEWS, WatchKind.CANCEL_AFTER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +153,8 @@ def _alert_words(watch: Watch) -> str:
             return f"tells when {watch.instrument} {side} {price_of(watch.instrument, watch.level)}"
         case AlertOn.PNL:
             return f"tells when the day's P&L {side} {money(watch.level)}"
+        case AlertOn.ROOM:
+            return f"tells when the room above the drawdown floor {side} {money(watch.level)}"
         case AlertOn.FILL:
             return f"tells when something fills{f' in {watch.instrument}' if watch.instrument else ''}"
         case _:

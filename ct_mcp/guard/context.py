@@ -43,7 +43,8 @@ class RiskContext:
     read, where that is not now: they were judged once more. ``book_asked_at`` is when positions were asked for.
     ``contracts`` says what each is worth, as far as a quote of today did; ``entries`` are the entries with exits that
     are not all filled, by our order ids and the service's. ``record`` holds the balances of the account's days, where
-    a rule of its firm needs them.
+    a rule of its firm needs them. ``elsewhere`` are the books of all other accounts by name, read where a rule needs
+    them: no more of each than positions, orders and what is of unknown outcome.
     """
 
     now: datetime
@@ -75,6 +76,7 @@ class RiskContext:
     entries: Mapping[str, PlaceOrder] = field(default_factory=dict)
     book_asked_at: datetime | None = None
     record: BalanceRecord | None = None
+    elsewhere: "Mapping[str, RiskContext] | None" = None
 
     @property
     def kind(self) -> AccountKind:
@@ -118,6 +120,12 @@ def session_is_open(instrument: Instrument, context: RiskContext) -> bool | None
         return None
     turns_at = session.closes_at if session.is_open else session.opens_at
     return None if turns_at is not None and turns_at <= context.now else session.is_open
+
+
+def session_told(instrument: Instrument | None, context: RiskContext) -> Session | None:
+    """Give the report of a session that is of this very contract; None where there is none."""
+    session = context.session
+    return session if session is not None and instrument is not None and session.instrument == instrument else None
 
 
 def may_rest(order: PlaceOrder, context: RiskContext) -> bool:

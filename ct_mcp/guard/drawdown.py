@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from ct_mcp.domain.balances import WATCHED_WITHIN, AccountDay, BalanceRecord, ToldFloor
 from ct_mcp.domain.market import trading_day
 from ct_mcp.guard.firm_policy import Drawdown, DrawdownKind
+from ct_mcp.guard.holidays import CLOSED_DAYS
 from ct_mcp.text import format_price, utc_minute
 
 _SATURDAY = 5
@@ -123,7 +124,7 @@ def _gap(one: date, other: date) -> str:
 
 def _next_trading_day(day: date) -> date:
     day += timedelta(days=1)
-    while day.weekday() >= _SATURDAY:
+    while day.weekday() >= _SATURDAY or day in CLOSED_DAYS:
         day += timedelta(days=1)
     return day
 

@@ -77,12 +77,13 @@ class NewsCalendar:
 
 @dataclass(frozen=True, slots=True)
 class NewsRule:
-    """Nothing opens around a release; None is that there is no calendar."""
+    """Nothing opens around a release, or nothing that opens may even rest; None is that there is no calendar."""
 
     before: timedelta
     after: timedelta
     calendar: NewsCalendar | None = None
     if_unknown: IfUnknown = IfUnknown.DENY
+    no_resting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,7 @@ class FirmRules:
     drawdown: Drawdown | None = None
     scaling: tuple[ScalingStep, ...] = ()
     no_opposite: bool = False
+    no_opposite_over_accounts: bool = False
     opposite_groups: tuple[frozenset[str], ...] = ()
     require_stop: bool = False
     profit_lock: Decimal | None = None

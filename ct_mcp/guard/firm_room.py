@@ -1,16 +1,21 @@
-"""The room that each rule of a funded account leaves: a line for each rule that the account has. Pure."""
+"""The room that each rule of a funded account leaves: a line for each rule that the account has. Pure.
+
+So does the room of what any account may have: its size over all instruments, and the time to be flat by.
+"""
 
 from collections.abc import Iterator
 from decimal import Decimal
 
 from ct_mcp.domain.approval import Fact
 from ct_mcp.domain.balances import BalanceRecord
+from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.market import trading_day
 from ct_mcp.domain.products import minis
-from ct_mcp.guard.context import RiskContext
+from ct_mcp.guard.context import RiskContext, session_told
 from ct_mcp.guard.effect_model import Effect
 from ct_mcp.guard.exposure import all_at_worst
 from ct_mcp.guard.firm_policy import Automation, FirmRules
+from ct_mcp.guard.flat_by import flat_by_time
 from ct_mcp.guard.floor_room import FloorRoom, floor_room, risk_of_order, stands_after
 from ct_mcp.guard.policy import Policy
 from ct_mcp.guard.rules.firm import highest_gain, news_unknown, scaling_step
@@ -20,20 +25,36 @@ from ct_mcp.text import count, format_price, money, plain, signed_money, utc_min
 def firm_lines(context: RiskContext, policy: Policy) -> tuple[str, ...]:
     """Write the room of every rule, whose rules these are, and whether anything is sent at all."""
     firm = policy.firm
-    advice = ["automation advise: nothing is ever sent, no exit either; what is proposed becomes a plan"]
-    if firm is None:
-        return tuple(advice) if policy.automation is Automation.ADVISE else ()
-    by = [f"held: {firm.preset.label(trading_day(context.now))}; no word of the firm's"] if firm.preset else []
-    return (*by, *(advice if policy.automation is Automation.ADVISE else ()), *map(str, _facts(context, policy)))
+    held = firm.preset.label(trading_day(context.now)) if firm is not None and firm.preset else ""
+    advised = policy.automation is Automation.ADVISE
+    advice = "automation advise: nothing is ever sent, no exit either; what is proposed becomes a plan"
+    by = (f"held: {held}; no word of the firm's" if held else "", advice if advised else "")
+    return (*filter(None, by), *map(str, _facts(context, policy)), *map(str, _flat_by(context, policy)))
 
 
 def firm_facts(effect: Effect, context: RiskContext, policy: Policy) -> tuple[Fact, ...]:
     """Give the same beside an order, with the floor once this order was stopped out as well."""
-    firm = policy.firm
-    if firm is None or effect.order is None:
+    firm = policy.firm or FirmRules()
+    if effect.order is None:
         return ()
     by = () if firm.preset is None else (Fact("Rules", firm.preset.label(trading_day(context.now))),)
-    return (*_floor_after(firm, effect, context, policy), *_counts(context, policy), *by)
+    until = _flat_by(context, policy, effect.order.instrument)
+    counts = (*_counts(context, policy), *_opposite(firm, context))
+    return (*_floor_after(firm, effect, context, policy), *counts, *until, *by)
+
+
+def _flat_by(context: RiskContext, policy: Policy, instrument: Instrument | None = None) -> Iterator[Fact]:
+    """Say until when something may open, and what happens then; a zone that cannot be read is denied elsewhere."""
+    flat_by = policy.limits.flat_by
+    if flat_by is None:
+        return
+    try:
+        today = flat_by_time(flat_by, context.now, session_told(instrument, context))
+    except (KeyError, ValueError, OSError):
+        return
+    acts = "everything is closed then, if a ct-mcp runs" if policy.watches.flat_by_acts else "nothing is closed for you"
+    aside = "; ".join(filter(None, (f"{flat_by.at:%H:%M} {plain(flat_by.zone)}", today.why, acts)))
+    yield Fact("Flat by", "PASSED" if context.now >= today.at else utc_minute(today.at), aside)
 
 
 def _facts(context: RiskContext, policy: Policy) -> Iterator[Fact]:
@@ -41,14 +62,32 @@ def _facts(context: RiskContext, policy: Policy) -> Iterator[Fact]:
     if firm.drawdown is not None:
         yield _floor(firm, floor_room(firm.drawdown, context, policy))
     yield from _counts(context, policy)
-    if firm.no_opposite:
-        held = ", ".join(f"{each.net:+d} {each.instrument}" for each in context.positions or () if each.quantity)
-        known = "not known" if context.positions is None else held or "nothing is held"
-        yield Fact("Opposite positions", "none may open", f"held: {known}")
+    yield from _opposite(firm, context)
     if firm.require_stop:
         yield Fact("Stop", "required", "on every order that opens")
     if firm.best_day_percent is not None:
         yield _best_day(firm.best_day_percent, context)
+
+
+def _opposite(firm: FirmRules, context: RiskContext) -> Iterator[Fact]:
+    if firm.no_opposite or firm.no_opposite_over_accounts:
+        yield Fact("Opposite positions", "none may open", f"held: {_held(context)}{_held_elsewhere(context, firm)}")
+
+
+def _held(context: RiskContext) -> str:
+    held = ", ".join(f"{each.net:+d} {each.instrument}" for each in context.positions or () if each.quantity)
+    return "not known" if context.positions is None else held or "nothing is held"
+
+
+def _held_elsewhere(context: RiskContext, firm: FirmRules) -> str:
+    """Say what other accounts hold, where that counts; those that hold nothing are not named."""
+    if not firm.no_opposite_over_accounts:
+        return ""
+    books = (context.elsewhere or {}).items()
+    held = [f"{_held(book)} in {plain(name)}" for name, book in books if book.positions is None or book.positions]
+    if context.elsewhere is None:
+        return "; in other accounts: not known"
+    return f"; in {count(len(context.elsewhere), 'other account')}: {', '.join(held) or 'nothing is held'}"
 
 
 def _floor(firm: FirmRules, room: FloorRoom | None) -> Fact:
@@ -89,7 +128,7 @@ def _counts(context: RiskContext, policy: Policy) -> Iterator[Fact]:
     if firm.profit_lock is not None:
         yield _profit_lock(firm.profit_lock, context)
     if firm.news is not None:
-        yield _news(firm, context)
+        yield _news(firm, context, policy)
 
 
 def _minis_left(most: Decimal, context: RiskContext) -> str:
@@ -114,13 +153,17 @@ def _profit_lock(lock: Decimal, context: RiskContext) -> Fact:
     return Fact("Profit lock", money(lock - pnl), f"to the gain of {money(lock)} at which nothing more opens")
 
 
-def _news(firm: FirmRules, context: RiskContext) -> Fact:
+def _news(firm: FirmRules, context: RiskContext, policy: Policy) -> Fact:
     news = firm.news
     if news is None or (unknown := news_unknown(news, context.now)):
         return Fact("News", "UNKNOWN", f"{unknown if news else ''}; that is no day without news")
     events = () if news.calendar is None else news.calendar.events
     ahead = sorted((each for each in events if each.at + news.after >= context.now), key=lambda each: each.at)
     window = f"nothing opens {news.before.seconds // 60} min before to {news.after.seconds // 60} min after"
+    if news.no_resting:
+        sent = policy.automation is Automation.PROPOSE
+        how = "cancelled, if a ct-mcp runs" if sent else "yours to cancel"
+        window += f"; what rests and opens is {how}"
     if not ahead:
         until = "" if news.calendar is None else f" until {news.calendar.covers_until}"
         return Fact("News", "none ahead", f"in the calendar, which covers days{until}")

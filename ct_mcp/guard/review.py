@@ -46,6 +46,7 @@ from ct_mcp.guard.rules.firm import (
     day_gain_is_below_the_lock,
     no_release_is_near,
     nothing_stands_the_other_way,
+    nothing_stands_the_other_way_elsewhere,
     stop_outs_leave_equity_above_the_floor,
 )
 from ct_mcp.guard.rules.limits import (
@@ -195,6 +196,7 @@ RULES: tuple[Rule, ...] = (
     account_stays_within_its_minis,
     account_stays_within_its_scaling,
     nothing_stands_the_other_way,
+    nothing_stands_the_other_way_elsewhere,
     order_type_can_be_sent,
     limit_price_fits_the_order_type,
     stop_price_fits_the_order_type,

@@ -67,7 +67,16 @@ def all_limit_lines(policy: Policy) -> list[str]:
         *limit_lines(policy.limits),
         *narrower_lines(policy),
         *([at_flat_by] if policy.watches.flat_by_acts else []),
+        *_news_lines(policy, acts),
     ]
+
+
+def _news_lines(policy: Policy, acts: str) -> list[str]:
+    """Name the accounts in which what rests is cancelled before a release."""
+    news = {name: one.firm.news for name, one in policy.accounts.items() if one.firm is not None and one.firm.news}
+    sends = [name for name in news if policy.accounts[name].automation is Automation.PROPOSE]
+    named = ", ".join(sanitize_name(name) for name in sends if news[name].no_resting)
+    return [f"news in {named}: before a release what rests and would open is cancelled; {acts}"] if named else []
 
 
 def narrower_lines(policy: Policy) -> list[str]:

@@ -1,4 +1,7 @@
-"""Trading hours: Globex sessions, Sunday evening to Friday afternoon, Central time. There are no holidays."""
+"""Trading hours: Globex sessions, Sunday evening to Friday afternoon, Central time.
+
+Holidays are those that a run names: a day that closes early, or one on which nothing trades.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +14,8 @@ CENTRAL = ZoneInfo("America/Chicago")
 _OPENS = time(17, 0)
 _CLOSES = time(16, 0)
 _ONE_DAY = timedelta(days=1)
+Holidays = tuple[tuple[date, time | None], ...]
+"""Days that close early, at a time of Central time; without a time nothing trades."""
 
 
 class MarketHours(StrEnum):
@@ -34,21 +39,26 @@ class SessionHours:
 
 
 @lru_cache(maxsize=4096)
-def session_of(day: date, hours: MarketHours) -> SessionHours | None:
-    """Return the session that ends on a day; None on a weekend, unless the market is always open."""
+def session_of(day: date, hours: MarketHours, holidays: Holidays = ()) -> SessionHours | None:
+    """Return the session that ends on a day; None on a weekend or a holiday, unless the market is always open."""
     if hours is MarketHours.GLOBEX and day.weekday() >= 5:
         return None
-    closes = _CLOSES if hours is MarketHours.GLOBEX else _OPENS
+    usual = _CLOSES if hours is MarketHours.GLOBEX else _OPENS
+    closes = dict(holidays).get(day, usual)
+    if closes is None:
+        return None
     opens_at = datetime.combine(day - _ONE_DAY, _OPENS, CENTRAL)
     closes_at = datetime.combine(day, closes, CENTRAL)
     return SessionHours(day, opens_at.astimezone(UTC), closes_at.astimezone(UTC))
 
 
-def sessions_between(start: datetime, end: datetime, hours: MarketHours) -> Iterator[SessionHours]:
+def sessions_between(
+    start: datetime, end: datetime, hours: MarketHours, holidays: Holidays = ()
+) -> Iterator[SessionHours]:
     """List the sessions that overlap the span from `start` to `end`, oldest first."""
     day = start.astimezone(CENTRAL).date()
     while True:
-        session = session_of(day, hours)
+        session = session_of(day, hours, holidays)
         if session is not None and session.opens_at > end:
             return
         if session is not None and session.closes_at > start:
@@ -56,22 +66,22 @@ def sessions_between(start: datetime, end: datetime, hours: MarketHours) -> Iter
         day += _ONE_DAY
 
 
-def current_session(moment: datetime, hours: MarketHours) -> SessionHours | None:
+def current_session(moment: datetime, hours: MarketHours, holidays: Holidays = ()) -> SessionHours | None:
     """Return the session that is open at that moment."""
-    session = session_ahead(moment, hours)
+    session = session_ahead(moment, hours, holidays)
     return session if session.contains(moment) else None
 
 
-def session_ahead(moment: datetime, hours: MarketHours) -> SessionHours:
+def session_ahead(moment: datetime, hours: MarketHours, holidays: Holidays = ()) -> SessionHours:
     """Return the open session, or the next one to open."""
-    return next(sessions_between(moment, moment + timedelta(days=7), hours))
+    return next(sessions_between(moment, moment + timedelta(days=14), hours, holidays))
 
 
-def session_before(moment: datetime, hours: MarketHours) -> SessionHours:
+def session_before(moment: datetime, hours: MarketHours, holidays: Holidays = ()) -> SessionHours:
     """Return the last session that has ended at that moment."""
     day = moment.astimezone(CENTRAL).date()
     while True:
-        session = session_of(day, hours)
+        session = session_of(day, hours, holidays)
         if session is not None and session.closes_at <= moment:
             return session
         day -= _ONE_DAY

@@ -13,6 +13,7 @@ from math import floor
 from ct_mcp.simulator.faults import Fault, Faults
 from ct_mcp.simulator.hours import (
     CENTRAL,
+    Holidays,
     MarketHours,
     SessionHours,
     current_session,
@@ -105,11 +106,12 @@ class BarsRequest:
 class Market:
     """The seeded market; every answer is a function of the moment."""
 
-    def __init__(self, seed: int, hours: MarketHours, faults: Faults) -> None:
+    def __init__(self, seed: int, hours: MarketHours, faults: Faults, holidays: Holidays = ()) -> None:
         """Create a market whose prices follow from its seed."""
         self.seed = seed
         self._faults = faults
         self.hours = hours
+        self._holidays = holidays
 
     def resolve(self, text: str, now: datetime) -> SimContract | None:
         """Find the contract that a text names today; None if there is none."""
@@ -121,7 +123,9 @@ class Market:
 
     def is_open(self, at: datetime) -> bool:
         """Check whether anything trades at that moment."""
-        return current_session(at, self.hours) is not None and not self._faults.active(Fault.SESSION_CLOSED)
+        return current_session(at, self.hours, self._holidays) is not None and not self._faults.active(
+            Fault.SESSION_CLOSED
+        )
 
     def trades(self, contract: SimContract, at: datetime) -> bool:
         """Check whether a contract trades at that moment: the market is open and the month has not expired."""
@@ -129,7 +133,7 @@ class Market:
 
     def has_expired(self, contract: SimContract, at: datetime) -> bool:
         """Check whether the last session of a contract month is over."""
-        last = session_of(contract.last_day, self.hours)
+        last = session_of(contract.last_day, self.hours, self._holidays)
         return last is not None and at >= last.closes_at
 
     def top(self, contract: SimContract, at: datetime) -> TopOfBook:
@@ -139,8 +143,10 @@ class Market:
     def quote(self, contract: SimContract, at: datetime) -> SimQuote:
         """Return the top of book with the session that it belongs to."""
         moment = self._trading_moment(contract, at)
-        session = current_session(moment, self.hours) or session_before(moment, self.hours)
-        settled = self._path(contract, session_before(session.opens_at, self.hours).closes_at)
+        session = current_session(moment, self.hours, self._holidays) or session_before(
+            moment, self.hours, self._holidays
+        )
+        settled = self._path(contract, session_before(session.opens_at, self.hours, self._holidays).closes_at)
         candle = self.candle(contract, session.opens_at, max(moment, session.opens_at))
         return SimQuote(
             contract, moment, self.top(contract, at), candle, floor(settled + 0.5), self.trades(contract, at)
@@ -162,7 +168,7 @@ class Market:
 
     def windows(self, contract: SimContract, start: datetime, end: datetime) -> Iterator[TradingWindow]:
         """Split the part of a span in which a contract trades into windows of ten minutes at most."""
-        for session in sessions_between(start, end, self.hours):
+        for session in sessions_between(start, end, self.hours, self._holidays):
             begin, finish = max(session.opens_at, start), min(session.closes_at - _JUST_BEFORE, end)
             if begin > finish or not self.trades(contract, begin):
                 continue
@@ -174,17 +180,21 @@ class Market:
 
     def session_ahead(self, at: datetime) -> SessionHours:
         """Return the open session or the next one."""
-        return session_ahead(at, self.hours)
+        return session_ahead(at, self.hours, self._holidays)
 
     def sessions(self, start: datetime, end: datetime) -> Iterator[SessionHours]:
         """List the sessions that overlap a span."""
-        return sessions_between(start, end, self.hours)
+        return sessions_between(start, end, self.hours, self._holidays)
 
     def _trading_moment(self, contract: SimContract, at: datetime) -> datetime:
         """Return the last moment at which the contract traded."""
-        last = session_of(contract.last_day, self.hours)
+        last = session_of(contract.last_day, self.hours, self._holidays)
         at = min(at, last.closes_at) if last else at
-        return at if current_session(at, self.hours) else session_before(at, self.hours).closes_at
+        return (
+            at
+            if current_session(at, self.hours, self._holidays)
+            else session_before(at, self.hours, self._holidays).closes_at
+        )
 
     def _window(self, contract: SimContract, start: datetime, end: datetime) -> TradingWindow:
         begin, finish = start.timestamp(), end.timestamp()

@@ -31,7 +31,7 @@ from ct_mcp.simulator.clock import Clock, ManualClock, wall_clock
 from ct_mcp.simulator.exchange import Exchange, ExchangePace
 from ct_mcp.simulator.faults import Faults
 from ct_mcp.simulator.gateway import Gateway, RateLimit, ReceivedRequest
-from ct_mcp.simulator.hours import MarketHours
+from ct_mcp.simulator.hours import Holidays, MarketHours
 from ct_mcp.simulator.in_process import InProcessSocket, InProcessTransport, connect
 from ct_mcp.simulator.market import Market
 from ct_mcp.simulator.strategies import SEEDED_STRATEGIES, SeededStrategy, Strategies
@@ -41,13 +41,17 @@ from ct_mcp.simulator.stream.hub import StreamHub
 
 @dataclass(frozen=True, slots=True)
 class SimulatorSettings:
-    """Settings that are seldom changed. `rate_limit=None` lets every request through."""
+    """Settings that are seldom changed. `rate_limit=None` lets every request through.
+
+    `holidays` are days that close early, or not open at all: `((date(2026, 11, 27), time(12, 15)),)`.
+    """
 
     accounts: tuple[AccountSpec, ...] = (SIM, LIVE)
     pace: ExchangePace = field(default_factory=ExchangePace)
     assumptions: AddOnAssumptions = field(default_factory=AddOnAssumptions)
     stream: StreamAssumptions = field(default_factory=StreamAssumptions)
     strategies: tuple[SeededStrategy, ...] = SEEDED_STRATEGIES
+    holidays: Holidays = ()
     rate_limit: RateLimit | None = field(default_factory=RateLimit)
 
 
@@ -68,7 +72,7 @@ class Simulator:
         self.token = token
         self.clock = clock
         self.faults = Faults()
-        self.market = Market(seed, MarketHours(market_hours), self.faults)
+        self.market = Market(seed, MarketHours(market_hours), self.faults, settings.holidays)
         self.exchange = Exchange(self.market, self.faults, settings.pace, settings.accounts)
         self.requests: deque[ReceivedRequest] = deque(maxlen=10_000)
         now = clock()

@@ -38,7 +38,8 @@ _CLOCKS_DIFFER = timedelta(minutes=1)
 # What a review has to know of, and which another process, or another part of this one, may write meanwhile.
 _MOVED = """
 SELECT EXISTS (SELECT 1 FROM journal WHERE sequence > :seen
-AND (kind = 'halted' OR (account = :account AND kind IN ('intent', 'day_loss', 'disarmed'))))
+AND (kind = 'halted' OR (account = :account AND kind IN ('intent', 'day_loss', 'disarmed'))
+OR (:everywhere AND kind = 'intent' AND opens = 1)))
 """
 
 
@@ -55,9 +56,19 @@ def append(connection: Connection, new: NewEntry, now: datetime) -> Entry:
     return entry_of(row)
 
 
-def append_intent(connection: Connection, new: NewEntry, now: datetime, seen: int | None) -> Entry | None:
-    """Write an intent, unless what its review read has moved since; looking and writing are one transaction."""
-    moved = seen is not None and connection.execute(_MOVED, {"seen": seen, "account": new.account}).fetchone()[0]
+def append_intent(
+    connection: Connection,
+    new: NewEntry,
+    now: datetime,
+    seen: int | None,
+    everywhere: bool = False,  # noqa: FBT001, FBT002  # as a thread passes it
+) -> Entry | None:
+    """Write an intent, unless what its review read has moved since; looking and writing are one transaction.
+
+    ``everywhere`` says that it was judged by other accounts as well: what opens in any of them has moved it.
+    """
+    wanted = {"seen": seen, "account": new.account, "everywhere": everywhere}
+    moved = seen is not None and connection.execute(_MOVED, wanted).fetchone()[0]
     return None if moved else append(connection, new, now)
 
 

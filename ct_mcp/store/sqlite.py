@@ -89,16 +89,17 @@ class SqliteStore:
         return await self._write(journal_table.append, entry, now)
 
     async def append_intent(
-        self, entry: NewEntry, now: datetime, seen: int | None, *, holder: str = ""
+        self, entry: NewEntry, now: datetime, seen: int | None, *, holder: str = "", everywhere: bool = False
     ) -> Entry | None:
         """Write an intent, unless what matters to the account was written since ``seen``: then None, and nothing is.
 
-        That is an intent of the same account, its day's loss or its disarming, or a halt; of None nothing matters.
+        That is an intent of the same account, its day's loss or its disarming, or a halt; ``everywhere`` an intent that
+        opens in any account as well; of None nothing matters.
 
         Raises:
             TakenOver: It is of a watch or of exits, and no more its sender's turn; ``holder`` is who holds the lease.
         """
-        return await self._write(_append_intent, entry, now, seen, holder)
+        return await self._write(_append_intent, entry, now, seen, holder, everywhere)
 
     async def check_turn(self, ticket_id: str, holder: str, now: datetime) -> None:
         """Pass over what is still its sender's to send.
@@ -311,8 +312,13 @@ class SqliteStore:
             return aside.read(journal_table.verify)
 
 
-def _append_intent(
-    connection: Connection, entry: NewEntry, now: datetime, seen: int | None, holder: str
+def _append_intent(  # noqa: PLR0913, PLR0917  # as a thread passes it
+    connection: Connection,
+    entry: NewEntry,
+    now: datetime,
+    seen: int | None,
+    holder: str,
+    everywhere: bool,  # noqa: FBT001
 ) -> Entry | None:
     parts.check_turn(connection, entry.ticket_id or "", holder, now)
-    return journal_table.append_intent(connection, entry, now, seen)
+    return journal_table.append_intent(connection, entry, now, seen, everywhere)

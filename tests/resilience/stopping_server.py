@@ -64,10 +64,11 @@ class Stopping:
         return await self._written(entry, self._inner.append(entry, now))
 
     async def append_intent(
-        self, entry: NewEntry, now: datetime, seen: int | None, *, holder: str = ""
+        self, entry: NewEntry, now: datetime, seen: int | None, *, holder: str = "", everywhere: bool = False
     ) -> Entry | None:
         """Write an intent, unless it is where to stop."""
-        return await self._written(entry, self._inner.append_intent(entry, now, seen, holder=holder))
+        appended = self._inner.append_intent(entry, now, seen, holder=holder, everywhere=everywhere)
+        return await self._written(entry, appended)
 
     async def _written(self, entry: NewEntry, write: Awaitable[T]) -> T:
         await self._stop_at(f"before {entry.kind}")

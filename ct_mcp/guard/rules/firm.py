@@ -3,6 +3,7 @@
 None of them holds back what only reduces: a rule of a firm is broken by what is open, and never by leaving it.
 """
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -13,12 +14,15 @@ from ct_mcp.domain.products import MINI_OF, minis
 from ct_mcp.guard.context import RiskContext
 from ct_mcp.guard.denial import DenialCode
 from ct_mcp.guard.drawdown import floor_words
+from ct_mcp.guard.effect import is_urgent
 from ct_mcp.guard.effect_model import Effect
-from ct_mcp.guard.exposure import others_at_worst
+from ct_mcp.guard.exposure import WorstCase, all_at_worst, others_at_worst
 from ct_mcp.guard.firm_policy import Automation, FirmRules, IfUnknown, NewsEvent, NewsRule
 from ct_mcp.guard.floor_room import FloorRoom, floor_room, risk_of_order, stands_after
+from ct_mcp.guard.news_windows import CANCELS_AHEAD, concerns, window_of
 from ct_mcp.guard.policy import Policy
 from ct_mcp.guard.rule import (
+    EXIT,
     Denial,
     NotApplicable,
     Passed,
@@ -149,22 +153,60 @@ def opening_balance(context: RiskContext) -> Decimal | None:
 def nothing_stands_the_other_way(order: PlaceOrder, context: RiskContext, policy: Policy) -> RuleAnswer:
     """Deny what may come to stand against another month or size of its product, or against a group that was set."""
     firm = policy.firm or FirmRules()
-    if not firm.no_opposite:
+    if not firm.no_opposite and not firm.no_opposite_over_accounts:
         return _NO_RULE
     if context.positions is None or context.orders is None:
         return Denial(DenialCode.POSITION_UNKNOWN, "no report of all positions and orders of the account")
-    kin = _kin_of(order.instrument, firm)
-    against: list[str] = []
-    for other, worst in others_at_worst(order.instrument, context):
-        if _full_size(other) not in kin:
-            continue
-        if worst is None:
-            return Denial(DenialCode.POSITION_UNKNOWN, f"no report of positions and orders in {other}")
-        if opposite := worst.side(-order.action.sign):
-            against.append(f"{-order.action.sign * opposite:+d} {other}")
+    against = _against(order, others_at_worst(order.instrument, context), firm)
+    if against is None:
+        return Denial(DenialCode.POSITION_UNKNOWN, "no report of positions and orders in the same product")
     figures = f"{order.action} {order.instrument}, against it={', '.join(against) or 'none'}"
     figures += firm.by(trading_day(context.now))
     return Denial(DenialCode.OPPOSITE_POSITION, figures) if against else Passed(figures)
+
+
+@rule("no-opposite-elsewhere", "nothing stands the other way in another account")
+@on_opening
+def nothing_stands_the_other_way_elsewhere(effect: Effect, context: RiskContext, policy: Policy) -> RuleAnswer:
+    """Deny what may come to stand against the same product in any other account; one that is not known is a no.
+
+    A part of a position may always be closed: whether that could turn it is for the rules of its own account.
+    """
+    firm, order = policy.firm or FirmRules(), effect.order
+    if not firm.no_opposite_over_accounts or order is None:
+        return _NO_RULE
+    if is_urgent(effect.command):
+        return EXIT
+    if context.elsewhere is None:
+        return Denial(DenialCode.POSITION_UNKNOWN, "no report of what other accounts hold")
+    against, unknown = [], []
+    for name, book in context.elsewhere.items():
+        is_read = book.positions is not None and book.orders is not None
+        found = _against(order, all_at_worst(book), firm) if is_read else None
+        unknown += [plain(name)] if found is None else []
+        against += [f"{each} in {plain(name)}" for each in found or ()]
+    figures = f"{order.action} {order.instrument}, against it={', '.join(against) or 'none'}"
+    figures += f", other accounts={len(context.elsewhere)}{firm.by(trading_day(context.now))}"
+    if against:
+        return Denial(DenialCode.OPPOSITE_POSITION, figures)
+    if unknown:
+        how = "connect it, or look with get_positions until it is"
+        return Denial(
+            DenialCode.POSITION_UNKNOWN, f"what is held and works in {', '.join(unknown)} is not known; {how}"
+        )
+    return Passed(figures)
+
+
+def _against(
+    order: PlaceOrder, ends: Iterable[tuple[Instrument, WorstCase | None]], firm: FirmRules
+) -> list[str] | None:
+    """Name what may come to stand against an order in its product or groups; None where that of one is not known."""
+    kin, side = _kin_of(order.instrument, firm), -order.action.sign
+    mine = [(other, worst) for other, worst in ends if _full_size(other) in kin]
+    if any(worst is None for _, worst in mine):
+        return None
+    found = [(other, 0 if worst is None else worst.side(side)) for other, worst in mine]
+    return [f"{side * contracts:+d} {other}" for other, contracts in found if contracts]
 
 
 def _full_size(instrument: Instrument) -> str:
@@ -217,6 +259,7 @@ def no_release_is_near(effect: Effect, context: RiskContext, policy: Policy) -> 
         return Passed(unknown, warning("NEWS_UNKNOWN", f"whether a release is near is not known: {unknown}"))
     near = [event for event in events_of(firm.news, instrument) if is_near(event, firm.news, context.now)]
     window = f"before={_minutes(firm.news.before)}, after={_minutes(firm.news.after)}"
+    window += f", resting orders=none, from {CANCELS_AHEAD.seconds} s earlier on" if firm.news.no_resting else ""
     if not near:
         return Passed(f"none, {window}{firm.by(trading_day(context.now))}")
     named = ", ".join(f"{plain(event.name)} at {utc_minute(event.at)}" for event in near)
@@ -234,16 +277,13 @@ def news_unknown(news: NewsRule, now: datetime) -> str:
 def events_of(news: NewsRule, instrument: Instrument) -> list[NewsEvent]:
     """Give the releases that concern an instrument, in whatever size it is traded."""
     events = () if news.calendar is None else news.calendar.events
-    return [event for event in events if not event.roots or _full_size(instrument) in _full_sizes(event.roots)]
+    return [event for event in events if concerns(event, instrument)]
 
 
 def is_near(event: NewsEvent, news: NewsRule, now: datetime) -> bool:
     """Say whether this moment lies in its window, both ends included."""
-    return event.at - news.before <= now <= event.at + news.after
-
-
-def _full_sizes(roots: frozenset[str]) -> frozenset[str]:
-    return frozenset(MINI_OF.get(root, root) for root in roots)
+    window = window_of(event, news)
+    return window.begins_at <= now <= window.ends_at
 
 
 def _minutes(span: timedelta) -> str:

@@ -4,12 +4,13 @@ from datetime import UTC, timedelta
 
 from ct_mcp.domain.commands import CancelOrder, CancelOrders, DisableStrategy, PlaceOrder, ProtectPosition
 from ct_mcp.domain.market import Contract
-from ct_mcp.guard.context import PendingOrder, RiskContext, flat_by_moment, may_rest, session_is_open
+from ct_mcp.guard.context import PendingOrder, RiskContext, may_rest, session_is_open, session_told
 from ct_mcp.guard.denial import DenialCode
 from ct_mcp.guard.effect import is_exit_of_entry
 from ct_mcp.guard.effect_model import Effect
 from ct_mcp.guard.exposure import goes_towards_flat
 from ct_mcp.guard.figures import contract_currency, notional, quote_for, rate_of, risk_of
+from ct_mcp.guard.flat_by import flat_by_time
 from ct_mcp.guard.policy import Policy
 from ct_mcp.guard.rule import (
     EXIT,
@@ -19,6 +20,7 @@ from ct_mcp.guard.rule import (
     Passed,
     RuleAnswer,
     assumption,
+    could_not_verify,
     instrument_traded,
     on_opening,
     on_orders_that_open,
@@ -212,14 +214,18 @@ def session_is_open_or_order_may_wait(effect: Effect, context: RiskContext, poli
 
 @rule("flat-by", "the time to be flat by has not passed")
 @on_opening
-def time_to_be_flat_by_has_not_passed(_effect: Effect, context: RiskContext, policy: Policy) -> RuleAnswer:
-    """From then until the session rolls at 17:00 Chicago nothing opens or adds."""
+def time_to_be_flat_by_has_not_passed(effect: Effect, context: RiskContext, policy: Policy) -> RuleAnswer:
+    """From then until the session rolls at 17:00 Chicago nothing opens or adds; earlier where the day ends early."""
     flat_by = policy.limits.flat_by
     if flat_by is None:
         return NotApplicable("no time to be flat by is set")
     figures = f"flat by={flat_by.at:%H:%M} {plain(flat_by.zone)}, now={utc_minute(context.now)}"
     try:
-        moment = flat_by_moment(flat_by, context.now)
+        today = flat_by_time(flat_by, context.now, session_told(instrument_traded(effect), context))
     except (KeyError, ValueError, OSError):
         return Denial(DenialCode.FLAT_BY_UNREADABLE, figures)
-    return Denial(DenialCode.FLAT_BY_PASSED, figures) if context.now >= moment else Passed(figures)
+    figures += f"; {today.why}" if today.why else ""
+    if context.now >= today.at:
+        return Denial(DenialCode.FLAT_BY_PASSED, figures)
+    unknown = today.end.unknown
+    return Passed(figures, could_not_verify("HOLIDAYS_UNKNOWN", f"flat by: {unknown}") if unknown else None)

@@ -2,14 +2,16 @@
 
 from datetime import datetime, timedelta
 
+from ct_mcp.domain.approval import Finding
 from ct_mcp.domain.order import Order, OrderType
 from ct_mcp.domain.watch import SetWatch, WatchKind
 from ct_mcp.guard.context import RiskContext
 from ct_mcp.guard.denial import DenialCode
 from ct_mcp.guard.effect_model import Effect
+from ct_mcp.guard.holidays import end_of_day
 from ct_mcp.guard.policy import Policy
 from ct_mcp.guard.protection import lost_by_cancelling, with_groups
-from ct_mcp.guard.rule import Denial, NotApplicable, Passed, RuleAnswer, rule
+from ct_mcp.guard.rule import Denial, NotApplicable, Passed, RuleAnswer, rule, warning
 from ct_mcp.text import plain, utc_minute
 
 NO_WATCH = NotApplicable("sets no watch")
@@ -44,11 +46,15 @@ def _trailed(order: Order, figures: str, context: RiskContext) -> RuleAnswer:
     return Passed(figures)
 
 
-def _opens(order: Order, figures: str, context: RiskContext) -> RuleAnswer:
+def only_opens(order: Order, context: RiskContext) -> bool:
+    """Say whether an order opens or adds, and takes no protection along if it goes; not knowing is no."""
     net = context.net_position(order.instrument)
     lost = lost_by_cancelling(with_groups((order,), context.orders or ()), context)
-    leaves = net is None or net * order.action.sign < 0
-    if leaves or lost is None or lost.is_any:
+    return net is not None and net * order.action.sign >= 0 and lost is not None and not lost.is_any
+
+
+def _opens(order: Order, figures: str, context: RiskContext) -> RuleAnswer:
+    if not only_opens(order, context):
         return Denial(DenialCode.WATCH_WOULD_NOT_REDUCE, f"{figures} leaves or protects a position, or may")
     return Passed(f"{figures}, {order.action} {order.remaining}")
 
@@ -63,8 +69,18 @@ def watch_acts_at_a_time_to_come(effect: Effect, context: RiskContext, _policy: 
     if due is None:
         return Denial(DenialCode.WATCH_TIME_INVALID, "no time was given")
     figures = f"due={utc_minute(due)}, now={utc_minute(context.now)}"
-    is_to_come = context.now < due <= context.now + MOST_AHEAD
-    return Passed(figures) if is_to_come else Denial(DenialCode.WATCH_TIME_INVALID, figures)
+    if not context.now < due <= context.now + MOST_AHEAD:
+        return Denial(DenialCode.WATCH_TIME_INVALID, figures)
+    return Passed(figures, _comes_too_late(watch, due))
+
+
+def _comes_too_late(watch: SetWatch, due: datetime) -> Finding | None:
+    """Say so where it is to be flat when nothing trades any more: the person named the time, so it stays theirs."""
+    end = end_of_day(due, None)
+    if watch.does is not WatchKind.FLAT_BY or end.closes_at is None or due < end.closes_at:
+        return None
+    words = f"trading ends at {utc_minute(end.closes_at)} that day, {end.why}: this comes too late to be flat"
+    return warning("DAY_ENDS_EARLY", words)
 
 
 def due_of(watch: SetWatch, now: datetime) -> datetime | None:

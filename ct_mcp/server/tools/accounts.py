@@ -205,6 +205,7 @@ async def read_account(query: Query, account: str) -> AccountReport:
 
 async def _rooms_of(query: Query, account: Account) -> "tuple[DayRoom | None, tuple[str, ...]]":
     """Reckon what the day has left beside the stops of what is open, and what the rules of its firm leave."""
+    from ct_mcp.desk.account_reader import ReviewReads  # noqa: PLC0415
     from ct_mcp.guard.firm_room import firm_lines  # noqa: PLC0415  # the rules come with the first call
     from ct_mcp.guard.room import day_room  # noqa: PLC0415
 
@@ -216,7 +217,12 @@ async def _rooms_of(query: Query, account: Account) -> "tuple[DayRoom | None, tu
     if policy.firm is not None:
         record = await query.attempt("the balances on record", query.desk.store.balance_record(account.name))
         entries = await query.attempt("the exits that are owed", query.desk.store.entries_owed(account.name))
-        context = replace(context, record=record, entries=entries or {})
+        reads = ReviewReads(query.upstream, query.desk.clock())
+        others = query.desk.contexts.elsewhere.books(account.name, account.kind, reads)
+        elsewhere = await query.attempt("what other accounts hold", others)
+        for failure in reads.failures:
+            query.note(failure)
+        context = replace(context, record=record, entries=entries or {}, elsewhere=elsewhere)
     return day_room(context, policy), firm_lines(context, policy)
 
 

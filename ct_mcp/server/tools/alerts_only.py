@@ -15,9 +15,9 @@ from ct_mcp.server.tools.watches import WatchForm, set_alert_of
 class AlertForm(WatchForm):
     """The arguments of an alert; those of a watch that acts are refused in words."""
 
-    kind: Annotated[Literal["price", "pnl", "fill", "time"], Field(description="What it tells of")]
+    kind: Annotated[Literal["price", "pnl", "room", "fill", "time"], Field(description="What it tells of")]
 
 
 async def set_alert(ctx: ToolContext, form: AlertForm) -> Traded:
-    """Set an alert on price, P&L, fill or time. It only tells."""
+    """Set an alert on price, P&L, room to the drawdown floor, fill or time. It only tells."""
     return await set_alert_of(ctx, form)

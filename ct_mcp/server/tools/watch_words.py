@@ -18,17 +18,19 @@ if TYPE_CHECKING:  # the desk is loaded by the first call, not by the start
 
 _MINUTES = re.compile(r"(?P<count>[1-9]\d{0,3}) ?(?:min|minute)s?", re.ASCII | re.IGNORECASE)
 _CLOCK = re.compile(r"(?P<hour>[01]\d|2[0-3]):(?P<minute>[0-5]\d) (?P<zone>[A-Za-z][A-Za-z0-9_+/-]{1,40})", re.ASCII)
-_ALERTS = {"price": AlertOn.PRICE, "pnl": AlertOn.PNL, "fill": AlertOn.FILL, "time": AlertOn.TIME}
+_ALERTS = {"price": AlertOn.PRICE, "pnl": AlertOn.PNL, "room": AlertOn.ROOM, "fill": AlertOn.FILL, "time": AlertOn.TIME}
 _TAKES = {
     "trailing_stop": {"account", "order_id", "distance"},
     "cancel_after": {"account", "order_id", "time"},
     "flat_by": {"account", "time"},
     "price": {"instrument"},
     "pnl": {"account"},
+    "room": {"account", "at_or_below"},
     "fill": {"account"},
     "time": {"time"},
 }
 _MAY_TAKE = {"flat_by": {"instrument"}, "fill": {"instrument"}, "price": {"at_or_above", "at_or_below"}}
+_BY_LEVEL = ("price", "pnl", "room")
 _MOST_HOURS = 120
 _MAY_TAKE["pnl"] = _MAY_TAKE["price"]
 
@@ -103,7 +105,7 @@ def _check(form: "WatchForm") -> None:
 
 
 def _level(form: "WatchForm") -> tuple[bool | None, Decimal | None]:
-    if _ALERTS[form.kind] not in (AlertOn.PRICE, AlertOn.PNL):
+    if form.kind not in _BY_LEVEL:
         return None, None
     above, below = form.at_or_above, form.at_or_below
     if (above is None) is (below is None):

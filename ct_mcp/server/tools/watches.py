@@ -33,17 +33,17 @@ class WatchForm(StrictArguments):
     """What is to be watched; the names of its fields are the arguments of the tool."""
 
     kind: Annotated[
-        Literal["trailing_stop", "cancel_after", "flat_by", "price", "pnl", "fill", "time"],
+        Literal["trailing_stop", "cancel_after", "flat_by", "price", "pnl", "room", "fill", "time"],
         Field(description="First three act, others tell"),
     ]
     account: Annotated[str | None, Field(description="Not for price, time")] = None
     instrument: Annotated[str | None, Field(description="For price, flat_by, fill")] = None
-    order_id: Annotated[str | None, Field(max_length=64, description="Stop to trail, entry to cancel")] = None
+    order_id: Annotated[str | None, Field(max_length=64, description="Stop or entry")] = None
     distance: Annotated[str | None, Field(max_length=40, description="'10 points', '40 ticks'")] = None
-    at_or_above: Annotated[float | None, Field(description="Price or P&L")] = None
-    at_or_below: Annotated[float | None, Field(description="Price or P&L")] = None
-    time: Annotated[str | None, Field(max_length=60, description="'20 minutes' or '15:10 America/Chicago'")] = None
-    hours: Annotated[int | None, Field(ge=1, description="Life; else this session")] = None
+    at_or_above: Annotated[float | None, Field(description="Price, P&L")] = None
+    at_or_below: Annotated[float | None, Field(description="Price, P&L, room to floor")] = None
+    time: Annotated[str | None, Field(max_length=60, description="'20 minutes', '15:10 America/Chicago'")] = None
+    hours: Annotated[int | None, Field(ge=1, description="Life; else session")] = None
 
 
 class WatchView(ToolResult):
@@ -74,7 +74,7 @@ class WaitResult(ReadResult):
 
 
 async def set_watch(ctx: ToolContext, form: WatchForm) -> Traded:
-    """Trailing stop, cancel an unfilled entry later, flat by a time; or an alert. Acts only while ct-mcp runs."""
+    """Trail a stop, cancel an unfilled entry later, flat by a time; or alert. Only while ct-mcp runs."""
     if form.kind in SENDS:
         return await _propose(ctx, form)
     return await set_alert_of(ctx, form)
@@ -129,7 +129,7 @@ async def wait_for(
     seconds: Annotated[int, Field(ge=1, le=25, description="At most")],
     account: AnyAccount = None,
 ) -> Annotated[CallToolResult, WaitResult]:
-    """Wait for an alert, or a change of an order or position."""
+    """Wait for an alert or a change of an order or position."""
     from ct_mcp.desk.waiting import wait_for_news  # noqa: PLC0415  # the desk is loaded by the first call
 
     context = context_of(ctx)
@@ -144,7 +144,6 @@ async def wait_for(
 
 
 def _view(watch: Watch) -> WatchView:
-    person_alone = watch.kind is WatchKind.FLAT_BY
     return WatchView(
         watch_id=watch.watch_id,
         kind=watch.kind,
@@ -153,7 +152,7 @@ def _view(watch: Watch) -> WatchView:
         set_at=iso(watch.made_at) or "",
         ends_at=iso(watch.until) or "",
         sent=len(watch.parts),
-        ends_by="the person" if person_alone else "end_watch",
+        ends_by="the person" if watch.only_the_person_ends_it else "end_watch",
     )
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from ct_mcp.config import firm as firm_settings
 from ct_mcp.config.presets import load_preset, preset_names
+from ct_mcp.config.schema import RulesTable
 from ct_mcp.config.settings import Settings
 from ct_mcp.guard.firm_policy import (
     Automation,
@@ -109,6 +111,11 @@ def test_the_operators_figures_narrow_a_preset(read: Loader) -> None:
         (account("require_stop = false", "generic-50k"), ".rules] require_stop: found false"),
         (account("best_day_percent = 60"), ".rules] best_day_percent: found 60"),
         (account("news_before_minutes = 1", "myfundedfutures-50k"), ".rules] news_before_minutes: found 1"),
+        (account("news_no_resting = false", "myfundedfutures-50k"), ".rules] news_no_resting: found false"),
+        (
+            account("no_opposite_over_accounts = false", "take-profit-trader-50k"),
+            ".rules] no_opposite_over_accounts: found false",
+        ),
         (account(firm="apex-50k-eod", more='automation = "propose"'), "] automation: found"),
         (account() + '[accounts."EVAL-1".limits]\nmax_account_minis = 6', ".limits] max_account_minis: found 6"),
         (account() + '[accounts."EVAL-1".limits]\nmax_account_minis = 0', ".limits] max_account_minis: found 0"),
@@ -162,6 +169,18 @@ def test_own_steps_give_at_no_balance_more_than_those_of_a_preset(
         assert "nothing looser than generic-50k has it, 2 from 50000; 3 from 51500" in faults(text)[0]
     else:
         assert len(rules_of(read(text)).scaling) == own.count("minis")
+
+
+def test_every_key_but_the_file_of_news_has_a_stricter_side() -> None:
+    assert set(RulesTable.model_fields) - {"news_file"} == set(firm_settings._STRICTER)
+
+
+@pytest.mark.parametrize(
+    ("rules", "no_resting"), [("news_no_resting = true", True), ("news_before_minutes = 0", False), ("", None)]
+)
+def test_a_rule_on_news_may_forbid_what_rests(read: Loader, rules: str, no_resting: bool | None) -> None:
+    news = rules_of(read(account(rules or "require_stop = true", ""))).news
+    assert (None if news is None else news.no_resting) is no_resting
 
 
 def test_rules_may_stand_alone(read: Loader) -> None:

@@ -124,6 +124,38 @@ def test_over_a_weekend_there_is_no_gap() -> None:
     assert floor_of(plan(), record, money(50_500), NOW) == Floor(money(48_500))
 
 
+def test_over_a_day_on_which_nothing_trades_there_is_no_gap() -> None:
+    eve, monday = date(2026, 12, 24), date(2026, 12, 28)
+    record = days((eve, 50_000, 50_500), (monday, 50_700, 50_700))
+    found = floor_of(plan(locks_at=None), record, money(50_700), record.days[-1].last_at)
+    assert found == Floor(money(48_700)), "what the last day ended at is what this one began with"
+    thursday, next_monday = date(2026, 12, 10), date(2026, 12, 14)
+    ordinary = days((thursday, 50_000, 50_500), (next_monday, 50_700, 50_700))
+    unseen = floor_of(plan(locks_at=None), ordinary, money(50_700), ordinary.days[-1].last_at)
+    assert unseen.unknown == "no figures between 2026-12-10 and 2026-12-14"
+
+
+@given(
+    kind=st.sampled_from([EOD, INTRADAY]),
+    ends=st.lists(st.integers(48_001, 60_000), min_size=2, max_size=6),
+    lost=st.sets(st.integers(0, 5)),
+    equity=st.integers(47_000, 60_000),
+)
+def test_what_nobody_saw_can_only_make_the_floor_higher(
+    kind: DrawdownKind, ends: list[int], lost: set[int], equity: int
+) -> None:
+    """So the room above a floor that is not known is that figure at most, and an alert beneath it is no guess."""
+    first, opened = date(2026, 8, 31), [50_000, *ends[:-1]]
+    rows = [
+        a_day(first + timedelta(days=7 * (n // 5) + n % 5), opened[n], end, highest=money(max(end, opened[n])))
+        for n, end in enumerate(ends)
+    ]
+    seen = BalanceRecord(tuple(row for n, row in enumerate(rows) if n not in lost))
+    now = rows[-1].last_at + timedelta(minutes=1)
+    known = floor_of(plan(kind, None), BalanceRecord(tuple(rows)), money(equity), now)
+    assert floor_of(plan(kind, None), seen, money(equity), now).amount <= known.amount
+
+
 def test_a_record_that_ends_days_ago_is_a_gap_until_today() -> None:
     found = floor_of(plan(), days((MONDAY, 50_000, 50_000)), money(50_000), NOW + timedelta(days=3))
     assert found.unknown == "no figures between 2026-11-23 and 2026-11-26"

@@ -1,7 +1,7 @@
 """The room of each rule of a funded account, in words: one line each, and only of the rules that there are."""
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -13,6 +13,7 @@ from ct_mcp.domain.market import trading_day
 from ct_mcp.guard.effect import effect_of
 from ct_mcp.guard.firm_policy import Automation, NewsCalendar, NewsEvent, NewsRule, Preset, PresetFigure, ScalingStep
 from ct_mcp.guard.firm_room import firm_facts, firm_lines
+from ct_mcp.guard.policy import FlatBy, Limits, Watching
 from ct_mcp.guard.review import review
 from tests.factories import MES, NOW, account, context, order, place_order, position, stop_order
 from tests.unit.guard.test_rules_firm import FLOOR, STEPS, firm, with_stop, worth
@@ -30,6 +31,21 @@ def test_without_rules_there_is_no_line() -> None:
     assert lines() == ()
     assert firm_lines(context(), replace(firm(), firm=None)) == ()
     assert firm_facts(effect_of(place_order(), context()), context(), replace(firm(), firm=None)) == ()
+
+
+def test_until_when_something_may_open_is_told_with_what_happens_then() -> None:
+    limits = replace(Limits(), flat_by=FlatBy(time(15, 10), "America/Chicago"), max_account_minis=Decimal(3))
+    policy = replace(firm(), firm=None, limits=limits)
+    assert firm_lines(context(), policy) == (
+        "Account size 3 left (of 3 minis)",
+        "Flat by 2026-11-23 21:10 UTC (15:10 America/Chicago; nothing is closed for you)",
+    )
+    acts = replace(policy, watches=Watching(flat_by_acts=True))
+    book = context(now=NOW + timedelta(hours=6))
+    facts = firm_facts(effect_of(place_order(), book), book, acts)
+    assert str(facts[-1]) == "Flat by PASSED (15:10 America/Chicago; everything is closed then, if a ct-mcp runs)"
+    nowhere = replace(policy, limits=replace(limits, flat_by=FlatBy(time(15, 10), "No/Where"), max_account_minis=None))
+    assert firm_lines(context(), nowhere) == ()
 
 
 def test_a_preset_is_named_with_its_date_and_as_no_word_of_the_firms() -> None:

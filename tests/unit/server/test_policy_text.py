@@ -2,14 +2,14 @@
 
 import logging
 from dataclasses import replace
-from datetime import date, time
+from datetime import date, time, timedelta
 from typing import Any
 
 import pytest
 from mcp import Client
 
 from ct_mcp.desk.desk import Desk
-from ct_mcp.guard.firm_policy import Automation, FirmRules, Preset, PresetFigure
+from ct_mcp.guard.firm_policy import Automation, FirmRules, NewsRule, Preset, PresetFigure
 from ct_mcp.guard.policy import AccountPolicy, FlatBy, Limits, Mode, Policy, Watching
 from ct_mcp.server.app import (
     ALERT_TOOLS,
@@ -134,6 +134,20 @@ def test_the_day_is_not_asked_for_where_no_account_needs_it() -> None:
         raise AssertionError
 
     assert "## Mode" in policy_text(Policy(), nobody)
+
+
+@pytest.mark.parametrize(
+    ("no_resting", "automation", "told"),
+    [(True, Automation.PROPOSE, True), (False, Automation.PROPOSE, False), (True, Automation.ADVISE, False)],
+)
+def test_what_is_cancelled_before_a_release_says_what_it_hangs_on(
+    no_resting: bool, automation: Automation, told: bool
+) -> None:
+    news = NewsRule(timedelta(minutes=2), timedelta(minutes=2), no_resting=no_resting)
+    account = AccountPolicy(automation=automation, firm=FirmRules(news=news))
+    text = policy_text(Policy(accounts={"EVAL-1": account}), lambda: date(2026, 9, 9))
+    line = "news in EVAL-1: before a release what rests and would open is cancelled; it acts only while ct-mcp runs"
+    assert (line in text) is told
 
 
 def test_a_time_to_be_flat_by_that_acts_says_what_it_hangs_on() -> None:
