@@ -19,9 +19,8 @@ from ct_mcp.desk.watch_prices import Rounds, WatchedPrices
 from ct_mcp.desk.watch_sender import WatchSender, said
 from ct_mcp.domain.commands import CancelOrder, Flatten
 from ct_mcp.domain.order import Order
-from ct_mcp.domain.watch import Watch, WatchState
+from ct_mcp.domain.watch import Watch, WatchKind, WatchState
 from ct_mcp.guard.denial import DenialCode
-from ct_mcp.guard.firm_policy import Automation
 from ct_mcp.guard.flat_by import FlatByTime, flat_by_time
 from ct_mcp.guard.policy import FlatBy
 from ct_mcp.text import utc_minute
@@ -29,6 +28,7 @@ from ct_mcp.text import utc_minute
 _TRIES = 3
 _AGAIN_AFTER = timedelta(seconds=10)
 _SETTLES_WITHIN = timedelta(seconds=60)
+_UNREAD = "what is open could NOT BE READ"
 _UNREAD_FOR = timedelta(seconds=10)
 _SESSIONS_EVERY = timedelta(minutes=10)
 _SESSIONS_NEAR = timedelta(minutes=30)
@@ -131,7 +131,8 @@ class TimedWatches:
             return
         open_now, why = _lines(book), f" ({today.why})" if today.why else ""
         left = (today.at - self.sender.now()).total_seconds() / 60
-        done = "this is yours to cancel and close" if self._is_advised(watch) else "this is cancelled and closed"
+        is_told_only = watch.kind is WatchKind.FLAT_BY_WARNING
+        done = "this is yours to cancel and close" if is_told_only else "this is cancelled and closed"
         words = f"flat by {utc_minute(today.at)}{why}, in {left:.0f} minutes {done}: {open_now}"
         await self.sender.warn(watch, words)
 
@@ -143,15 +144,14 @@ class TimedWatches:
         if book is None and not self._is_unread_for_long(watch):
             return
         if book is None or not book.is_flat:
-            await self._flatten(watch, today, "what is open could not be read" if book is None else _lines(book))
+            await self._flatten(watch, today, _UNREAD if book is None else _lines(book))
         elif not goes_on:
             await self._over(watch)
 
     async def _flatten(self, watch: Watch, today: FlatByTime, stands: str) -> None:
-        if self._is_advised(watch):
-            await self.sender.end(
-                watch, f"its time has come, and nothing is ever sent here: close it by hand: {stands}"
-            )
+        if watch.kind is WatchKind.FLAT_BY_WARNING:
+            come = f"its time has come{f' ({today.why})' if today.why else ''}"
+            await self.sender.end(watch, f"{come}, and nothing is closed for you: {stands}")
             return
         if await self.sender.has_sent(watch) and self._rests(watch, _SETTLES_WITHIN):
             return
@@ -173,9 +173,6 @@ class TimedWatches:
         """Nothing is left: by what it has done, or because nothing was open."""
         words = "what it sent is seen done" if watch.parts else "its time has come, and nothing is open"
         await self.sender.end(watch, f"{words}: nothing is held, and no order is left")
-
-    def _is_advised(self, watch: Watch) -> bool:
-        return self.sender.policy.for_(watch.account, None).automation is Automation.ADVISE
 
     def _is_unread_for_long(self, watch: Watch) -> bool:
         since = self._unread_since.setdefault(watch.watch_id, self.sender.now())

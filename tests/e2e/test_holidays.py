@@ -122,15 +122,17 @@ async def test_a_time_that_the_person_names_stays_theirs_and_is_warned_of(
     assert len(await store.watches()) == 2
 
 
-class TestWhereNothingIsEverSent:
-    """An account that is only advised on."""
+@pytest.mark.parametrize("automation", list(Automation))
+class TestWhereNothingIsClosed:
+    """The time is set and does not act; or nothing is ever sent to the account."""
 
     @pytest.fixture
-    def policy(self) -> Policy:
-        """Advise, and flat by ten past three."""
+    def policy(self, automation: Automation) -> Policy:
+        """Flat by ten past three."""
         limits = replace(Limits(), flat_by=flat_by("15:10 America/Chicago"))
-        account = AccountPolicy(automation=Automation.ADVISE)
-        return Policy(limits=limits, watches=Watching(flat_by_acts=True), accounts={"Sim101": account})
+        acts = automation is Automation.ADVISE
+        account = AccountPolicy(automation=automation)
+        return Policy(limits=limits, watches=Watching(flat_by_acts=acts), accounts={"Sim101": account})
 
     async def test_the_person_is_told_to_close_by_hand(
         self, assistant: Assistant, desk: Desk, world: World, store: SqliteStore
@@ -138,10 +140,15 @@ class TestWhereNothingIsEverSent:
         by_hand(world)
         await looks_at(desk, world, 11, 17)
         assert "in 8 minutes this is yours to cancel and close: LONG 1" in (await told_by(store))[0]
+        listed = await assistant.call("get_watches")
+        assert "tells what is open before 2026-11-27 17:25 UTC, and closes nothing" in listed.text
         await looks_at(desk, world, 11, 26)
-        assert "its time has come, and nothing is ever sent here: close it by hand: LONG 1" in (await told_by(store))[1]
+        assert "its time has come (today at 2026-11-27 17:25 UTC" in (await told_by(store))[1]
+        assert "nothing is closed for you: LONG 1" in (await told_by(store))[1]
         await looks_at(desk, world, 11, 40)
         assert (world.net(), world.writes(), await store.watches()) == (1, 0, ())
+        told = await assistant.call("get_account", account="Sim101")
+        assert "nothing is closed for you" in told.text
 
 
 class TestWhereTheServiceSaysThatTheDayIsUsual:
