@@ -112,18 +112,20 @@ class TimedWatches:
             is_near = last.time.at - now < _SESSIONS_NEAR
             if abs(now - last.asked_at) < (_SESSIONS_EVERY_NEAR if is_near else _SESSIONS_EVERY):
                 return last.time
-        found = await self._ask_sessions(watch, flat_by, now)
+        book = await self.sender.patient.book_now(watch.account, None) if await self.sender.has_room() else None
+        return await self._ask_sessions(watch, flat_by, book)
+
+    async def _ask_sessions(self, watch: Watch, flat_by: FlatBy, book: AccountState | None) -> FlatByTime:
+        """Ask for the sessions of what is open; what could not be read stands as it was told last, or by the table."""
+        now, last = self.sender.now(), self._today.get(watch.watch_id)
+        held = () if book is None else (each.instrument for each in book.positions)
+        working = () if book is None else (each.instrument for each in book.orders)
+        sessions = [await self.prices.session(instrument) for instrument in dict.fromkeys((*held, *working))]
+        found = min((flat_by_time(flat_by, now, each) for each in sessions or [None]), key=lambda each: each.at)
+        if last is not None and (book is None or None in sessions):
+            found = last.time
         self._today[watch.watch_id] = _Today(now, found)
         return found
-
-    async def _ask_sessions(self, watch: Watch, flat_by: FlatBy, now: datetime) -> FlatByTime:
-        by_table = flat_by_time(flat_by, now)
-        book = await self.sender.patient.book_now(watch.account, None) if await self.sender.has_room() else None
-        if book is None:
-            return by_table
-        named = dict.fromkeys([*(held.instrument for held in book.positions), *(o.instrument for o in book.orders)])
-        times = [flat_by_time(flat_by, now, await self.prices.session(instrument)) for instrument in named]
-        return min(times, key=lambda each: each.at, default=by_table)
 
     async def _warn(self, watch: Watch, today: FlatByTime) -> None:
         book = await self.sender.poller.book_now(watch.account, watch.instrument)
@@ -143,10 +145,19 @@ class TimedWatches:
         book = await self.sender.poller.book_believed(watch.account, watch.instrument)
         if book is None and not self._is_unread_for_long(watch):
             return
+        if goes_on and book is not None and not book.is_flat:
+            today = await self._of_what_is_open(watch, today, book)
+        if self.sender.now() < today.at:
+            return  # what has been opened since it was asked trades on as usual
         if book is None or not book.is_flat:
             await self._flatten(watch, today, _UNREAD if book is None else _lines(book))
         elif not goes_on:
             await self._over(watch)
+
+    async def _of_what_is_open(self, watch: Watch, today: FlatByTime, book: AccountState) -> FlatByTime:
+        """4: when it is due for what is open by now; before the usual time nothing is closed on an older word."""
+        flat_by = self.sender.policy.for_(watch.account, None).limits.flat_by if watch.is_of_settings else None
+        return today if flat_by is None else await self._ask_sessions(watch, flat_by, book)
 
     async def _flatten(self, watch: Watch, today: FlatByTime, stands: str) -> None:
         if watch.kind is WatchKind.FLAT_BY_WARNING:

@@ -11,6 +11,7 @@ from ct_mcp.desk.desk import Desk
 from ct_mcp.guard.firm_policy import Automation
 from ct_mcp.guard.policy import AccountPolicy, Limits, Policy, Watching
 from ct_mcp.simulator.clock import ManualClock
+from ct_mcp.simulator.faults import Fault
 from ct_mcp.simulator.hours import CENTRAL, Holidays
 from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, SimOrderType
 from ct_mcp.simulator.simulator import SimulatorSettings
@@ -167,6 +168,28 @@ class TestWhereTheServiceSaysThatTheDayIsUsual:
         assert world.net() == 1
         world.later(60)
         assert (await assistant.buys(1)).status == "filled"
+        await looks_at(desk, world, 15, 10)
+        assert world.net() == 0
+
+    async def test_what_is_opened_after_the_time_of_the_table_stands(
+        self, assistant: Assistant, desk: Desk, world: World
+    ) -> None:
+        await looks_at(desk, world, 11, 30)
+        assert (await assistant.buys(1)).status == "filled"
+        await looks_at(desk, world, 11, 31)
+        assert world.net() == 1
+
+    @pytest.mark.parametrize("rpc", ["MarketInfo", "ListPositions"])
+    async def test_a_read_that_fails_makes_nothing_early_that_was_told_as_usual(
+        self, assistant: Assistant, desk: Desk, world: World, rpc: str
+    ) -> None:
+        assert (await assistant.buys(1)).status == "filled"
+        await looks_at(desk, world, 11, 0)
+        world.sim.faults.arm(Fault.ERROR_500_BEFORE_ACCEPT, rpc=rpc)
+        for minute in range(20, 50, 5):
+            await looks_at(desk, world, 11, minute)
+        assert world.net() == 1
+        world.sim.faults.disarm()
         await looks_at(desk, world, 15, 10)
         assert world.net() == 0
 
