@@ -9,6 +9,7 @@ from ct_mcp.config.presets import LoadedPreset, load_preset, preset_names
 from ct_mcp.config.settings import Settings
 from ct_mcp.domain.market import trading_day
 from ct_mcp.guard.firm_policy import LOUD_AFTER_DAYS, Automation
+from ct_mcp.guard.holidays import CHECKED, COVERS_UNTIL, SOURCE
 from ct_mcp.text import command, sanitize
 
 _LIES_WITH_THE_FIRM = "Firms change their rules monthly. None of this says that an account is within its firm's rules."
@@ -42,6 +43,7 @@ def _list(settings: Settings, screen: Screen) -> None:
     for account, firm in named.items():
         by = firm.preset.label(today) if firm.preset else "own figures alone"
         screen.say(f"{sanitize(account, longest=80)} has {by}.")
+    screen.say(f"Days that end early are known until {COVERS_UNTIL}, by a table of {CHECKED}: {SOURCE}.")
     screen.say(f'Use one with firm = "NAME" under [accounts."ACCOUNT"]. {command("rules", "NAME")} shows its figures.')
     screen.say(_LIES_WITH_THE_FIRM)
 

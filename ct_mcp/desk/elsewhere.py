@@ -1,7 +1,7 @@
 """What all other accounts hold and have working, where a rule of one forbids opposite positions over all of them.
 
-1. What was sent to other accounts and is of unknown outcome is looked at first: what settles while we read is then
-   counted twice, never not at all.
+1. What was sent to other accounts and is of unknown outcome is looked at first, then orders, then positions: what
+   settles or fills while we read is then counted twice, never not at all.
 2. Positions and orders of all accounts are one list each. A list has come back empty, so the report of all accounts has
    to say the same: where the two disagree, or the report leaves an account out, what that one holds is not known.
 3. Positions that NinjaTrader only simulates count for an account that is simulated itself, and for no other: practice
@@ -10,7 +10,7 @@
 Nothing of it is read for what only reduces.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -35,14 +35,16 @@ class _Read:
     positions: Sequence[Position] | None
     orders: Sequence[Order] | None
     reports: Sequence[AccountSnapshot]
+    sent: Sequence[Entry]
 
-    def book_of(self, name: str, sent: Iterable[Entry]) -> RiskContext:
+    def book_of(self, name: str) -> RiskContext:
         """Give the book of one account; what two sources do not agree on is not known."""
         mine = None if self.positions is None else tuple(row for row in self.positions if _is_of(row.account, name))
         orders = None if self.orders is None else tuple(row for row in self.orders if _is_of(row.account, name))
         report = next((each for each in self.reports if _is_of(each.account.name, name)), None)
         if report is None or mine is None or not _agree(report, mine):
             mine = None
+        sent = [entry for entry in self.sent if _is_of(entry.account or "", name)]
         pending = pending_orders(sent, orders or (), mine or ())
         standing = None if orders is None else tuple(order for order in orders if not order.is_closed)
         return RiskContext(self.now, positions=mine, orders=standing, pending=pending)
@@ -69,24 +71,17 @@ class Elsewhere:
         firm = self._policy.for_(name, None).firm
         if firm is None or not firm.no_opposite_over_accounts:
             return None
-        names = self._others(name, kind)
-        sent = {other: (await self._store.outstanding(other)).entries for other in names}  # 1
+        sent = await self._store.unsettled()  # 1
+        async with reads.side_by_side() as ask:
+            orders = ask.read("orders of all accounts", reads.upstream.all_orders(active_only=True))
         async with reads.side_by_side() as ask:
             positions = ask.read("positions of all accounts", reads.upstream.all_positions())
-            orders = ask.read("orders of all accounts", reads.upstream.all_orders(active_only=True))
             reports = ask.read("the report of all accounts", reads.upstream.snapshot())
         await self._resolver.learn(report.account for report in reports.value or ())
-        read = _Read(reads.began_at, positions.value, orders.value, reports.value or ())
+        read = _Read(reads.began_at, positions.value, orders.value, reports.value or (), sent)
         rows = [*(row.account for row in positions.value or ()), *(row.account for row in orders.value or ())]
-        known = {account_key(each): each for each in (*rows, *self._others(name, kind))}
-        return {
-            each: read.book_of(each, sent.get(each, ()))
-            for each in sorted(known.values())
-            if self._counts(each, name, kind)
-        }
-
-    def _others(self, name: str, kind: AccountKind) -> list[str]:
-        return [other for other in self._resolver.names if self._counts(other, name, kind)]
+        named = {account_key(each): each for each in (*rows, *self._resolver.names)}.values()
+        return {each: read.book_of(each) for each in sorted(named) if self._counts(each, name, kind)}
 
     def _counts(self, other: str, name: str, kind: AccountKind) -> bool:
         """3: say whether what another account holds counts for this one; a kind that is not known counts."""

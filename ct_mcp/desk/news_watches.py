@@ -22,7 +22,7 @@ from ct_mcp.domain.watch import Watch, WatchKind, WatchState
 from ct_mcp.guard.context import RiskContext
 from ct_mcp.guard.firm_policy import Automation, NewsRule
 from ct_mcp.guard.flat_by import may_be_sent_to
-from ct_mcp.guard.news_windows import NewsWindow, windows_near
+from ct_mcp.guard.news_windows import NewsWindow, warned_ahead, windows_near
 from ct_mcp.guard.rules.watch import only_opens
 from ct_mcp.store.journal import EntryKind, NewEntry
 from ct_mcp.text import plain, utc_minute
@@ -52,7 +52,7 @@ class NewsWatches:
         news = self._rule(account.name)
         if news is None or not may_be_sent_to(account, self.sender.policy):
             return
-        for window in windows_near(news, now, self._warned):
+        for window in windows_near(news, now, warned_ahead(self.sender.policy)):
             watch_id = f"news {account.name} {window.begins_at:%Y-%m-%dT%H%MZ}"
             watch = Watch(
                 watch_id, WatchKind.NEWS, account.name, now, window.ends_at + _SEEN_DONE_WITHIN, due=window.begins_at
@@ -62,14 +62,15 @@ class NewsWatches:
     async def look(self, watch: Watch) -> None:
         """Warn once, and see to what rests for as long as the window lasts."""
         now, news = self.sender.now(), self._rule(watch.account)
-        near = () if news is None else windows_near(news, now, self._warned)
+        near = () if news is None else windows_near(news, now, warned_ahead(self.sender.policy))
         window = next((each for each in near if each.begins_at == watch.due), None)
         if news is None or window is None:
             await self.sender.end(watch, "over: the window has ended")
             return
         if not self.rounds.is_due(watch.watch_id, watch.account):
             return
-        book = await self.sender.poller.book_now(watch.account, None)
+        poller = self.sender.patient if now < window.begins_at else self.sender.poller
+        book = await poller.book_now(watch.account, None)
         if book is None:
             await self._not_read(watch, window, now)
             return
@@ -147,10 +148,6 @@ class NewsWatches:
 
     def _sends(self, account: str) -> bool:
         return self.sender.policy.for_(account, None).automation is Automation.PROPOSE
-
-    @property
-    def _warned(self) -> timedelta:
-        return timedelta(minutes=self.sender.policy.watches.warn_minutes)
 
 
 def _names(window: NewsWindow) -> str:

@@ -20,9 +20,8 @@ from ct_mcp.desk.watch_prices import Rounds, WatchedPrices
 from ct_mcp.desk.watch_sender import WatchSender, said
 from ct_mcp.domain.commands import CancelOrder, Flatten
 from ct_mcp.domain.order import Order
-from ct_mcp.domain.watch import Watch, WatchState
+from ct_mcp.domain.watch import Watch, WatchKind, WatchState
 from ct_mcp.guard.denial import DenialCode
-from ct_mcp.guard.firm_policy import Automation
 from ct_mcp.guard.flat_by import FlatByTime, flat_by_time
 from ct_mcp.guard.policy import FlatBy
 from ct_mcp.text import utc_minute
@@ -31,6 +30,7 @@ _TRIES = 3
 _AGAIN_AFTER = timedelta(seconds=10)
 _QUICKLY = 4
 _SETTLES_WITHIN = timedelta(seconds=60)
+_UNREAD = "what is open could NOT BE READ"
 _UNREAD_FOR = timedelta(seconds=10)
 _SESSIONS_EVERY = timedelta(minutes=10)
 _SESSIONS_NEAR = timedelta(minutes=30)
@@ -113,18 +113,20 @@ class TimedWatches:
             is_near = last.time.at - now < _SESSIONS_NEAR
             if abs(now - last.asked_at) < (_SESSIONS_EVERY_NEAR if is_near else _SESSIONS_EVERY):
                 return last.time
-        found = await self._ask_sessions(watch, flat_by, now)
+        book = await self.sender.patient.book_now(watch.account, None) if await self.sender.has_room() else None
+        return await self._ask_sessions(watch, flat_by, book)
+
+    async def _ask_sessions(self, watch: Watch, flat_by: FlatBy, book: AccountState | None) -> FlatByTime:
+        """Ask for the sessions of what is open; what could not be read stands as it was told last, or by the table."""
+        now, last = self.sender.now(), self._today.get(watch.watch_id)
+        held = () if book is None else (each.instrument for each in book.positions)
+        working = () if book is None else (each.instrument for each in book.orders)
+        sessions = [await self.prices.session(instrument) for instrument in dict.fromkeys((*held, *working))]
+        found = min((flat_by_time(flat_by, now, each) for each in sessions or [None]), key=lambda each: each.at)
+        if last is not None and (book is None or None in sessions):
+            found = last.time
         self._today[watch.watch_id] = _Today(now, found)
         return found
-
-    async def _ask_sessions(self, watch: Watch, flat_by: FlatBy, now: datetime) -> FlatByTime:
-        by_table = flat_by_time(flat_by, now)
-        book = await self.sender.patient.book_now(watch.account, None) if await self.sender.has_room() else None
-        if book is None:
-            return by_table
-        named = dict.fromkeys([*(held.instrument for held in book.positions), *(o.instrument for o in book.orders)])
-        times = [flat_by_time(flat_by, now, await self.prices.session(instrument)) for instrument in named]
-        return min(times, key=lambda each: each.at, default=by_table)
 
     async def _warn(self, watch: Watch, today: FlatByTime) -> None:
         book = await self.sender.poller.book_now(watch.account, watch.instrument)
@@ -133,7 +135,8 @@ class TimedWatches:
         self._saw(watch, book)
         open_now, why = _lines(book), f" ({today.why})" if today.why else ""
         left = (today.at - self.sender.now()).total_seconds() / 60
-        done = "this is yours to cancel and close" if self._is_advised(watch) else "this is cancelled and closed"
+        is_told_only = watch.kind is WatchKind.FLAT_BY_WARNING
+        done = "this is yours to cancel and close" if is_told_only else "this is cancelled and closed"
         words = f"flat by {utc_minute(today.at)}{why}, in {left:.0f} minutes {done}: {open_now}"
         await self.sender.warn(watch, words)
 
@@ -144,8 +147,12 @@ class TimedWatches:
         book = await self._book(watch)
         if book is None and not self._is_unread_for_long(watch):
             return
+        if goes_on and book is not None and not book.is_flat:
+            today = await self._of_what_is_open(watch, today, book)
+        if self.sender.now() < today.at:
+            return  # what has been opened since it was asked trades on as usual
         if book is None or not book.is_flat:
-            await self._flatten(watch, today, "what is open could not be read" if book is None else _lines(book))
+            await self._flatten(watch, today, _UNREAD if book is None else _lines(book))
         elif not goes_on:
             await self._over(watch)
 
@@ -171,11 +178,15 @@ class TimedWatches:
         if book is not None:
             self._seen.setdefault(watch.watch_id, {}).update((order.order_id, None) for order in book.orders)
 
+    async def _of_what_is_open(self, watch: Watch, today: FlatByTime, book: AccountState) -> FlatByTime:
+        """4: when it is due for what is open by now; before the usual time nothing is closed on an older word."""
+        flat_by = self.sender.policy.for_(watch.account, None).limits.flat_by if watch.is_of_settings else None
+        return today if flat_by is None else await self._ask_sessions(watch, flat_by, book)
+
     async def _flatten(self, watch: Watch, today: FlatByTime, stands: str) -> None:
-        if self._is_advised(watch):
-            await self.sender.end(
-                watch, f"its time has come, and nothing is ever sent here: close it by hand: {stands}"
-            )
+        if watch.kind is WatchKind.FLAT_BY_WARNING:
+            come = f"its time has come{f' ({today.why})' if today.why else ''}"
+            await self.sender.end(watch, f"{come}, and nothing is closed for you: {stands}")
             return
         sent = await self.sender.times_sent(watch)
         if sent and self._rests(watch, _SETTLES_WITHIN):
@@ -200,9 +211,6 @@ class TimedWatches:
         """Nothing is left: by what it has done, or because nothing was open."""
         words = "what it sent is seen done" if watch.parts else "its time has come, and nothing is open"
         await self.sender.end(watch, f"{words}: nothing is held, and no order is left")
-
-    def _is_advised(self, watch: Watch) -> bool:
-        return self.sender.policy.for_(watch.account, None).automation is Automation.ADVISE
 
     def _is_unread_for_long(self, watch: Watch) -> bool:
         since = self._unread_since.setdefault(watch.watch_id, self.sender.now())

@@ -32,7 +32,7 @@ from ct_mcp.domain.account import Account
 from ct_mcp.domain.market import trading_day
 from ct_mcp.domain.watch import Watch, WatchKind
 from ct_mcp.errors import CtMcpError
-from ct_mcp.guard.flat_by import flat_by_of, flat_by_time, is_near
+from ct_mcp.guard.flat_by import flat_by_acts, flat_by_of, flat_by_time, is_near
 from ct_mcp.guard.news_windows import settings_act
 from ct_mcp.guard.policy import Mode
 from ct_mcp.store.journal import EntryKind, NewEntry
@@ -119,7 +119,7 @@ class Watches:
                 await self.trailer.look(watch)
             case WatchKind.CANCEL_AFTER:
                 await self.timed.cancel_after(watch)
-            case WatchKind.FLAT_BY:
+            case WatchKind.FLAT_BY | WatchKind.FLAT_BY_WARNING:
                 await self.timed.flat_by(watch)
             case WatchKind.NEWS:
                 await self.news.look(watch)
@@ -151,8 +151,11 @@ class Watches:
         flat_by = flat_by_of(account, self.sender.policy)
         if flat_by is None or not is_near(flat_by, self.sender.policy, now):
             return
-        watch_id, due = f"flat-by {account.name} {trading_day(now)}", flat_by_time(flat_by, now).at
-        watch = Watch(watch_id, WatchKind.FLAT_BY, account.name, now, rolls_at(now), due=due)
+        kind, named = WatchKind.FLAT_BY, "flat-by"
+        if not flat_by_acts(account.name, self.sender.policy):
+            kind, named = WatchKind.FLAT_BY_WARNING, "flat-by-warning"
+        watch_id, due = f"{named} {account.name} {trading_day(now)}", flat_by_time(flat_by, now).at
+        watch = Watch(watch_id, kind, account.name, now, rolls_at(now), due=due)
         words = f"{account.name}  watch {watch_id}: {watch.words}, by the settings"
         entry = NewEntry(EntryKind.WATCH_SET, words, account=account.name, detail={"watch": watch_id})
         await self.sender.store.open_watch(watch, self.sender.policy.watches.most, (entry,), now)

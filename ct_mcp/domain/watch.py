@@ -20,6 +20,7 @@ class WatchKind(StrEnum):
     TRAILING_STOP = "trailing stop"
     CANCEL_AFTER = "cancel after"
     FLAT_BY = "flat by"
+    FLAT_BY_WARNING = "flat by, told only"
     NEWS = "news"
     ALERT = "alert"
 
@@ -114,13 +115,15 @@ class Watch:
                 return f"cancels order {self.order_id} if it has not filled by {_moment(self.due)}"
             case WatchKind.FLAT_BY:
                 return f"cancels and flattens {self.instrument or 'everything'} at {_moment(self.due)}"
+            case WatchKind.FLAT_BY_WARNING:
+                return f"tells what is open before {_moment(self.due)}, and closes nothing"
             case WatchKind.NEWS:
                 return f"news: nothing opens from {_moment(self.due)} on"
             case WatchKind.ALERT:  # pragma: no branch  # the set is closed
                 return _alert_words(self)
 
 
-_OF_SETTINGS = (WatchKind.FLAT_BY, WatchKind.NEWS, WatchKind.CANCEL_AFTER)
+_OF_SETTINGS = (WatchKind.FLAT_BY, WatchKind.FLAT_BY_WARNING, WatchKind.NEWS, WatchKind.CANCEL_AFTER)
 
 
 @dataclass(frozen=True, slots=True)

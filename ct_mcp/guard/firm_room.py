@@ -52,7 +52,8 @@ def _flat_by(context: RiskContext, policy: Policy, instrument: Instrument | None
         today = flat_by_time(flat_by, context.now, session_told(instrument, context))
     except (KeyError, ValueError, OSError):
         return
-    acts = "everything is closed then, if a ct-mcp runs" if policy.watches.flat_by_acts else "nothing is closed for you"
+    closes = policy.watches.flat_by_acts and policy.automation is Automation.PROPOSE
+    acts = "everything is closed then, if a ct-mcp runs" if closes else "nothing is closed for you"
     aside = "; ".join(filter(None, (f"{flat_by.at:%H:%M} {plain(flat_by.zone)}", today.why, acts)))
     yield Fact("Flat by", "PASSED" if context.now >= today.at else utc_minute(today.at), aside)
 

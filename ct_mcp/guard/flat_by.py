@@ -13,6 +13,7 @@ from datetime import datetime, time, timedelta
 from ct_mcp.domain.account import Account
 from ct_mcp.domain.market import Session, trading_day
 from ct_mcp.guard.context import flat_by_moment
+from ct_mcp.guard.firm_policy import Automation
 from ct_mcp.guard.holidays import AS_USUAL, CHICAGO, USUAL_CLOSE, DayEnd, end_of_day
 from ct_mcp.guard.policy import FlatBy, Mode, Policy
 from ct_mcp.text import utc_minute
@@ -53,7 +54,7 @@ def flat_by_time(flat_by: FlatBy, now: datetime, session: Session | None = None)
 
 
 def flat_by_is_near(policy: Policy, now: datetime) -> bool:
-    """Say whether it may act in any account now: from its warning on, and all day where a day may end early."""
+    """Say whether it may act or be warned of in any account now: from six in Chicago on, since a day may end early."""
     return any(is_near(flat_by, policy, now) for flat_by in _all(policy))
 
 
@@ -67,10 +68,13 @@ def is_near(flat_by: FlatBy, policy: Policy, now: datetime) -> bool:
 
 
 def flat_by_of(account: Account, policy: Policy) -> FlatBy | None:
-    """Give the time of an account that may trade; None where there is none, or where it does not act."""
-    if not policy.watches.flat_by_acts or not may_be_sent_to(account, policy):
-        return None
-    return policy.for_(account.name, None).limits.flat_by
+    """Give the time of an account that may trade; None where there is none."""
+    return policy.for_(account.name, None).limits.flat_by if may_be_sent_to(account, policy) else None
+
+
+def flat_by_acts(account: str, policy: Policy) -> bool:
+    """Say whether what is open there is closed at its time; else it is only told."""
+    return policy.watches.flat_by_acts and policy.for_(account, None).automation is Automation.PROPOSE
 
 
 def may_be_sent_to(account: Account, policy: Policy) -> bool:
@@ -81,7 +85,7 @@ def may_be_sent_to(account: Account, policy: Policy) -> bool:
 
 
 def _all(policy: Policy) -> Iterator[FlatBy]:
-    if not policy.watches.flat_by_acts or policy.mode is Mode.READ_ONLY:
+    if policy.mode is Mode.READ_ONLY:
         return
     for limits in (policy.limits, *(policy.for_(name, None).limits for name in policy.accounts)):
         if limits.flat_by is not None:

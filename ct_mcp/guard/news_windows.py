@@ -16,6 +16,7 @@ from ct_mcp.guard.policy import Mode, Policy
 
 CANCELS_AHEAD = timedelta(seconds=30)
 """So long before the minutes of a window what rests is cancelled."""
+_WARNED_AT_LEAST = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +56,18 @@ def windows_near(news: NewsRule, now: datetime, warned: timedelta) -> list[NewsW
     return [found[begin] for begin in sorted(found)]
 
 
+def warned_ahead(policy: Policy) -> timedelta:
+    """Say how long before a window its watch is made and warns; never so late that it could come after its begin."""
+    return max(_WARNED_AT_LEAST, timedelta(minutes=policy.watches.warn_minutes))
+
+
 def settings_act(policy: Policy, now: datetime) -> bool:
     """Say whether a setting may act in any account now: a time to be flat by, or a release that is near."""
     return flat_by_is_near(policy, now) or any(_near(policy, now))
 
 
 def _near(policy: Policy, now: datetime) -> Iterator[bool]:
-    warned = timedelta(minutes=policy.watches.warn_minutes)
+    warned = warned_ahead(policy)
     for account in () if policy.mode is Mode.READ_ONLY else policy.accounts.values():
         if account.firm is not None and account.firm.news is not None:
             yield bool(windows_near(account.firm.news, now, warned))

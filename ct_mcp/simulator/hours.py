@@ -43,8 +43,7 @@ def session_of(day: date, hours: MarketHours, holidays: Holidays = ()) -> Sessio
     """Return the session that ends on a day; None on a weekend or a holiday, unless the market is always open."""
     if hours is MarketHours.GLOBEX and day.weekday() >= 5:
         return None
-    usual = _CLOSES if hours is MarketHours.GLOBEX else _OPENS
-    closes = dict(holidays).get(day, usual)
+    closes = dict(holidays).get(day, _CLOSES) if hours is MarketHours.GLOBEX else _OPENS
     if closes is None:
         return None
     opens_at = datetime.combine(day - _ONE_DAY, _OPENS, CENTRAL)

@@ -11,6 +11,7 @@ from ct_mcp.desk.desk import Desk
 from ct_mcp.guard.firm_policy import Automation
 from ct_mcp.guard.policy import AccountPolicy, Limits, Policy, Watching
 from ct_mcp.simulator.clock import ManualClock
+from ct_mcp.simulator.faults import Fault
 from ct_mcp.simulator.hours import CENTRAL, Holidays
 from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, SimOrderType
 from ct_mcp.simulator.simulator import SimulatorSettings
@@ -122,15 +123,17 @@ async def test_a_time_that_the_person_names_stays_theirs_and_is_warned_of(
     assert len(await store.watches()) == 2
 
 
-class TestWhereNothingIsEverSent:
-    """An account that is only advised on."""
+@pytest.mark.parametrize("automation", list(Automation))
+class TestWhereNothingIsClosed:
+    """The time is set and does not act; or nothing is ever sent to the account."""
 
     @pytest.fixture
-    def policy(self) -> Policy:
-        """Advise, and flat by ten past three."""
+    def policy(self, automation: Automation) -> Policy:
+        """Flat by ten past three."""
         limits = replace(Limits(), flat_by=flat_by("15:10 America/Chicago"))
-        account = AccountPolicy(automation=Automation.ADVISE)
-        return Policy(limits=limits, watches=Watching(flat_by_acts=True), accounts={"Sim101": account})
+        acts = automation is Automation.ADVISE
+        account = AccountPolicy(automation=automation)
+        return Policy(limits=limits, watches=Watching(flat_by_acts=acts), accounts={"Sim101": account})
 
     async def test_the_person_is_told_to_close_by_hand(
         self, assistant: Assistant, desk: Desk, world: World, store: SqliteStore
@@ -138,10 +141,15 @@ class TestWhereNothingIsEverSent:
         by_hand(world)
         await looks_at(desk, world, 11, 17)
         assert "in 8 minutes this is yours to cancel and close: LONG 1" in (await told_by(store))[0]
+        listed = await assistant.call("get_watches")
+        assert "tells what is open before 2026-11-27 17:25 UTC, and closes nothing" in listed.text
         await looks_at(desk, world, 11, 26)
-        assert "its time has come, and nothing is ever sent here: close it by hand: LONG 1" in (await told_by(store))[1]
+        assert "its time has come (today at 2026-11-27 17:25 UTC" in (await told_by(store))[1]
+        assert "nothing is closed for you: LONG 1" in (await told_by(store))[1]
         await looks_at(desk, world, 11, 40)
         assert (world.net(), world.writes(), await store.watches()) == (1, 0, ())
+        told = await assistant.call("get_account", account="Sim101")
+        assert "nothing is closed for you" in told.text
 
 
 class TestWhereTheServiceSaysThatTheDayIsUsual:
@@ -160,6 +168,28 @@ class TestWhereTheServiceSaysThatTheDayIsUsual:
         assert world.net() == 1
         world.later(60)
         assert (await assistant.buys(1)).status == "filled"
+        await looks_at(desk, world, 15, 10)
+        assert world.net() == 0
+
+    async def test_what_is_opened_after_the_time_of_the_table_stands(
+        self, assistant: Assistant, desk: Desk, world: World
+    ) -> None:
+        await looks_at(desk, world, 11, 30)
+        assert (await assistant.buys(1)).status == "filled"
+        await looks_at(desk, world, 11, 31)
+        assert world.net() == 1
+
+    @pytest.mark.parametrize("rpc", ["MarketInfo", "ListPositions"])
+    async def test_a_read_that_fails_makes_nothing_early_that_was_told_as_usual(
+        self, assistant: Assistant, desk: Desk, world: World, rpc: str
+    ) -> None:
+        assert (await assistant.buys(1)).status == "filled"
+        await looks_at(desk, world, 11, 0)
+        world.sim.faults.arm(Fault.ERROR_500_BEFORE_ACCEPT, rpc=rpc)
+        for minute in range(20, 50, 5):
+            await looks_at(desk, world, 11, minute)
+        assert world.net() == 1
+        world.sim.faults.disarm()
         await looks_at(desk, world, 15, 10)
         assert world.net() == 0
 

@@ -1,5 +1,6 @@
 """When trading ends early: by the service's word, else by the table; and how the time to be flat by moves with it."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from ct_mcp.domain.market import Session, trading_day, trading_day_began
 from ct_mcp.guard.flat_by import flat_by_is_near, flat_by_time
 from ct_mcp.guard.holidays import CHICAGO, CLOSED_DAYS, COVERS_UNTIL, EARLY_CLOSES, end_of_day
-from ct_mcp.guard.policy import FlatBy, Limits, Policy, Watching
+from ct_mcp.guard.policy import FlatBy, Limits, Mode, Policy, Watching
 from ct_mcp.guard.review import review
 from tests.factories import context, place_order, quote, session
 
@@ -150,12 +151,13 @@ def test_nothing_opens_from_the_earlier_time_on(minutes: int, passes: bool) -> N
         assert "as the service reports" in denied[0] or "by the table" in denied[0]
 
 
-def test_the_sessions_are_looked_at_from_the_morning_on_only_where_it_acts() -> None:
-    acts = Policy(limits=Limits(flat_by=TEN_PAST_THREE), watches=Watching(flat_by_acts=True))
-    tells = Policy(limits=Limits(flat_by=TEN_PAST_THREE))
+@pytest.mark.parametrize("acts", [True, False])
+def test_the_sessions_are_looked_at_from_the_morning_on_where_there_is_such_a_time(acts: bool) -> None:
+    policy = Policy(limits=Limits(flat_by=TEN_PAST_THREE), watches=Watching(flat_by_acts=acts))
     night, morning = at(date(2026, 11, 30), 5, 59), at(date(2026, 11, 30), 6)
-    assert [flat_by_is_near(acts, now) for now in (night, morning)] == [False, True]
-    assert not flat_by_is_near(tells, morning)
+    assert [flat_by_is_near(policy, now) for now in (night, morning)] == [False, True]
+    assert not flat_by_is_near(Policy(watches=Watching(flat_by_acts=acts)), morning)
+    assert not flat_by_is_near(replace(policy, mode=Mode.READ_ONLY), morning)
 
 
 @given(
