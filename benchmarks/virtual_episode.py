@@ -206,6 +206,7 @@ class Episode:
                 if proposed.approval is not Approval.NONE:
                     _forget_before(call.looked, asked_at)
                     _forget_before(call.looked_first, asked_at)
+                    _forget_before(call.listed, asked_at)
                 return await desk.commit(proposed.ticket_id)
             return await desk.awaiting(await desk.ticket(proposed.ticket_id))
         except TicketSpent:

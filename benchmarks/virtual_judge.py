@@ -43,6 +43,7 @@ class Judge:
         self._left: Counter[tuple[str, str, str, str, int | None]] = Counter()
         self._shown_used: defaultdict[tuple[str, int, str, int], dict[str, int]] = defaultdict(dict)
         self.window: dict[Request, float] = {}
+        self.listed: dict[Request, float] = {}
         self._unasked: dict[str, list[Request]] = defaultdict(list)
         self.fills_told: dict[str, float] = {}
         self.had_effect: dict[str, list[Request]] = {}
@@ -63,6 +64,7 @@ class Judge:
         call.writes.append(request)
         looked = call.looked.get(account, call.commits_at if call.commits_at is not None else call.began)
         self.window[request] = max(looked, self.fills_told.get(account, 0.0))
+        self.listed[request] = call.listed.get(account, self.window[request])
         if ticket.approval is Approval.NONE:
             self._unasked[account].append(request)
         # A yes to several cancels is carried out by one for each order.
@@ -83,6 +85,7 @@ class Judge:
             if request.rpc in ("ListOrders", "GetAllOrders"):
                 at = self._books.looks(self._world.now)
                 for account in (request.account,) if request.account else self._world.accounts:
+                    call.listed[account] = at
                     # Positions of the same reading may have come before, and may be older than they are.
                     is_one = self._world.now - call.read.get(account, -1e9) < _ONE_READING_SECONDS
                     call.looked[account] = min(at, call.shown_from.get(account, at)) if is_one else at
@@ -154,7 +157,8 @@ class Judge:
     def _before(self, order: SimOrder, request: Request) -> list[tuple[Moment, list[Standing]]]:
         """How the account stood in the window, each with what of it does not go with this write."""
         going = {name for name, by in self._books.cancelled_by.items() if by is request} | {order.id}
-        going |= self._that_take_no_cancel() if request.rpc in _CANCELS_FIRST else set()
+        if request.rpc in _CANCELS_FIRST:
+            going |= self._that_take_no_cancel() | self._going_already(request)
         mine = {name for name, by in self._books.origins.items() if by is request}
         return [
             (moment, [each for each in moment.of(order.terms.contract.name) if each.id not in going | mine])
@@ -165,6 +169,11 @@ class Judge:
         """Orders that were to go first and stay: that they are frozen nobody can know before."""
         orders = self._world.simulator.exchange.orders
         return {order.id for order in orders if order.is_live and order.blocking_fault is Fault.FROZEN_ORDERS}
+
+    def _going_already(self, request: Request) -> set[str]:
+        """Orders that stood when we looked, that it was to cancel first, and that somebody has cancelled since."""
+        stood = {each.id for each in self._window_of(request)[-1].orders}
+        return {each.id for each in self._books.now(request.account).orders if each.is_going and each.id in stood}
 
     def _exits_once(self, order: SimOrder, request: Request, command: ClosePosition | Flatten) -> None:
         """Whole exits always go, once: with the exits that are on their way they leave no more than is held."""

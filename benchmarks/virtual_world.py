@@ -69,6 +69,7 @@ class Call:
     read: dict[str, float] = field(default_factory=dict)
     shown_from: dict[str, float] = field(default_factory=dict)
     looked_first: dict[str, float] = field(default_factory=dict)
+    listed: dict[str, float] = field(default_factory=dict)
     writes: list[Request] = field(default_factory=list)
     told: Outcome | Exception | None = None
     ended: float | None = None
