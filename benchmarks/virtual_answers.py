@@ -256,7 +256,9 @@ class Answers:
         began = self._judge.listed[call.writes[-1]] if call.writes else call.commits_at or call.began
         stood = {each.id for each in self._books.within(command.account, began)[-1].of(scope)}
         filled = [name for name in sorted(stood) if any(at > began for at, _ in self._books.filled[name])]
-        if filled and "fill" not in words_of(told).casefold() and told.position_after is None:
+        orders = [order for name in filled if (order := self._books.order(name)) is not None]
+        moved = (f"the position in {order.terms.contract.name}" for order in orders)
+        if filled and not names(told, "fill", *moved) and told.position_after is None:
             yield "hidden fill", f"said cancelled, and {filled} filled meanwhile"
 
     def _unprotected(

@@ -26,6 +26,7 @@ from ct_mcp.domain.commands import (
     ReversePosition,
 )
 from ct_mcp.domain.market import trading_day
+from ct_mcp.domain.order import OrderType, TimeInForce
 from ct_mcp.guard.effect import is_partial
 from ct_mcp.guard.exposure import goes_towards_flat
 from ct_mcp.simulator.faults import Fault
@@ -291,8 +292,13 @@ class Judge:
         odd, seen = call.odd_quotes.get(str(command.instrument)), (command.instrument, trading_day(self._world.clock()))
         if not odd:
             call.process.judged_by.add(seen)
-        elif odd != OTHER_WORTH or seen in call.process.judged_by:
+        elif (odd != OTHER_WORTH or seen in call.process.judged_by) and not self._waits_for_the_open(command):
             self._broken("odd quote", f"{command.action} {command.quantity} {command.instrument} opens on {odd}")
+
+    def _waits_for_the_open(self, command: PlaceOrder) -> bool:
+        """Whether it rests until the session opens, whatever the book shows before."""
+        is_closed = not self._world.simulator.market.is_open(self._world.true_clock())
+        return is_closed and command.order_type is not OrderType.MARKET and command.time_in_force is TimeInForce.GTC
 
     def _holds_cancels(self, request: Request, call: Call) -> None:
         """What goes was shown, or nobody had to be asked: it protects nothing."""
