@@ -12,7 +12,7 @@ from decimal import Decimal
 from virtual_books import Books, Broken, Moment, Standing, standing_of
 from virtual_network import OTHER_WORTH, Request
 from virtual_store import outstanding_since
-from virtual_world import MAX_POSITION, RISK_TICKS, Call, World
+from virtual_world import RISK_TICKS, Call, World
 
 from ct_mcp.domain.approval import Approval, ApprovalItem
 from ct_mcp.domain.commands import (
@@ -49,6 +49,7 @@ class Judge:
         self.fills_told: dict[str, float] = {}
         self.had_effect: dict[str, list[Request]] = {}
         self.told_unknown: set[str] = set()
+        self.strangers: set[str] = set()
         books.on_order = self.appears
 
     # Requests
@@ -57,12 +58,17 @@ class Judge:
         """Nothing is sent without a spent ticket and its yes, and nothing twice."""
         call = request.by
         if not request.writes or call is None:
+            if call is not None and any(each.account == request.account for each in call.writes):
+                call.read_back.add(request.account)
             return
         ticket, account = call.ticket, request.account
         if ticket is None:
             self._broken("no ticket", f"{request.rpc} leaves without a ticket")
             return
         call.writes.append(request)
+        if ticket.ticket_id in self.strangers:
+            self._broken("stranger", f"{request.rpc} leaves for ticket {ticket.ticket_id} of another service")
+        self._leaves_before_readings(request, call)
         looked = call.looked.get(account, call.commits_at if call.commits_at is not None else call.began)
         self.window[request] = max(looked, self.fills_told.get(account, 0.0))
         self.listed[request] = call.listed.get(account, self.window[request])
@@ -76,6 +82,14 @@ class Judge:
             self._broken("twice", f"{request.rpc} leaves twice for ticket {ticket.ticket_id}")
         if ticket.approval is not Approval.NONE and (call.under or ticket.ticket_id) not in self._said_yes:
             self._broken("no yes", f"{request.rpc} leaves, and nobody said yes to ticket {ticket.ticket_id}")
+
+    def _leaves_before_readings(self, request: Request, call: Call) -> None:
+        """Of several accounts every exit leaves first: none waits for what is read of another."""
+        others = call.read_back - {request.account}
+        if request.rpc == "Flatten" and len(call.commands) > 1 and others:
+            self._broken(
+                "late", f"the exit of {request.account} leaves after {', '.join(sorted(others))} was read back"
+            )
 
     def arrives(self, request: Request) -> None:
         """Hold a write against how the account stands when it arrives; remember what a read shows."""
@@ -264,17 +278,17 @@ class Judge:
         if isinstance(command, ProtectPosition | ReversePosition) or call.saw_no_orders:
             return
         name, row, root = order.terms.contract.name, standing_of(order), order.terms.contract.root
-        side = 0 if row.signed > 0 else 1
+        side, most = 0 if row.signed > 0 else 1, self._world.own_limits.most_of(order.account)
         worst, opens, before = list[int](), True, self._before(order, request)
         for moment, standing in before:
             bare = Moment(moment.since, moment.held, tuple(standing))
             others = sum(moment.worst(other)[side] for other in moment.months(root) if other != name)
             now, then = bare.worst(name)[side], bare.worst(name, row)[side]
             opens &= then > now
-            worst += [] if then + others <= max(MAX_POSITION, now + others) else [then + others]
+            worst += [] if then + others <= max(most, now + others) else [then + others]
         if len(worst) == len(before):
             what = f"{request.rpc} sends {row.signed:+d} {name}, it may come to {worst}"
-            self._broken("exposure", f"{what}, limit {MAX_POSITION}")
+            self._broken("exposure", f"{what}, limit {most}")
         if opens and isinstance(command, PlaceOrder) and not command.flatten_first:
             self._opens(order, call, command)
 
@@ -286,9 +300,14 @@ class Judge:
             self._broken("own limit", f"{command.quantity} {command.instrument} opens, the account takes {own} at most")
         bracket = command.bracket
         has_stop = bracket is not None and bracket.stop_loss is not None
-        risk = Decimal(str(product.tick_value)) * RISK_TICKS * command.quantity
-        if risk > policy.limits.max_order_risk and not has_stop:
+        dollars = Decimal(str(product.tick_value)) * RISK_TICKS * command.quantity
+        risk = self._world.own_limits.worth(dollars, order.account)
+        if risk is None or (risk > policy.limits.max_order_risk and not has_stop):
             self._broken("risk", f"{command.quantity} {command.instrument} risks {risk} over {RISK_TICKS} ticks")
+        if call.commits_at and self._world.losses.was_reached(order.account, call.commits_at, self._world.true_clock()):
+            self._broken(
+                "day loss", f"{command.action} {command.quantity} {command.instrument} opens after it was read"
+            )
         odd, seen = call.odd_quotes.get(str(command.instrument)), (command.instrument, trading_day(self._world.clock()))
         if not odd:
             call.process.judged_by.add(seen)

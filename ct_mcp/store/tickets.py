@@ -28,7 +28,8 @@ SELECT * FROM visible_tickets
 WHERE expires_at > :now AND created_at <= :now AND state = 'open' ORDER BY created_at, ticket_id
 """
 _UNANSWERED = """
-SELECT * FROM tickets WHERE expires_at >= :since AND expires_at <= :now AND state = 'open' AND approval <> 'none'
+SELECT * FROM visible_tickets
+WHERE expires_at >= :since AND expires_at <= :now AND state = 'open' AND approval <> 'none'
 ORDER BY expires_at, ticket_id
 """
 _APPROVE = """
