@@ -20,9 +20,12 @@ from ct_mcp.desk.handlers.everywhere import ReadBackOfAll
 from ct_mcp.desk.polling import AccountPoller
 from ct_mcp.desk.recognition import Ours
 from ct_mcp.domain.order import IN_MARKET
-from ct_mcp.guard import effect, exposure, review
+from ct_mcp.guard import effect, exposure, figures, review
 from ct_mcp.guard.context import RiskContext
+from ct_mcp.guard.policy import Policy
 from ct_mcp.guard.rules import limits, order
+from ct_mcp.store import tickets
+from ct_mcp.web.accounts import AccountReader
 
 Place = tuple[Any, str]
 
@@ -150,6 +153,30 @@ PLANTS = {
         ("odd quote",),
         ("worth",),
     ),
+    "ticket-of-another": Plant(
+        "a ticket of another service in the same folder is found and spent",
+        {
+            (tickets, "_BY_ID"): faults.for_anybody(tickets._BY_ID),
+            (tickets, "_SPEND"): faults.for_anybody(tickets._SPEND),
+        },
+        ("stranger",),
+    ),
+    "loss-only-at-a-review": Plant(
+        "the day's loss is noted where an order is reviewed, and not where it is looked at",
+        {(AccountReader, "__init__"): faults.shown_alone},
+        ("day loss",),
+    ),
+    "table-of-exact-letters": Plant(
+        "the limits of an account hold only where its name is written exactly so",
+        {(Policy, "account_named"): faults.in_its_letters},
+        ("exposure",),
+        ("limit 3",),
+    ),
+    "money-without-currency": Plant(
+        "money of one currency is held against limits in another",
+        {(figures, "rate_in"): faults.one_for_one},
+        ("risk",),
+    ),
     "same-exit-again": Plant(
         "an exit that is on its way does not keep the same exit from leaving again",
         {(effect, "_exits_on_the_way"): faults.nothing},
@@ -177,6 +204,11 @@ PLANTS = {
         {(ReadBackOfAll, "_look_afterwards"): faults.looks_no_more},
         ("false flat",),
         ("everywhere",),
+    ),
+    "left-one-by-one": Plant(
+        "an account is left once the one before it was read back",
+        {(Desk, "_leave_all"): faults.one_after_the_other},
+        ("late",),
     ),
     "risk-state-is-no-stop": Plant(
         "a stop in a state that few know of is told as missing",

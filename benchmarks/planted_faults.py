@@ -1,15 +1,19 @@
 """What the plants put in the place of the product's own: each as it once was, or as somebody might write it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from ct_mcp.desk import approval, readback
 from ct_mcp.desk.desk import Desk
 from ct_mcp.desk.execution import CommandExecution
 from ct_mcp.desk.handlers.everywhere import ReadBackOfAll
+from ct_mcp.desk.journal_writer import Step
 from ct_mcp.desk.outcome import Outcome
 from ct_mcp.desk.polling import AccountState
+from ct_mcp.desk.together import Part
 from ct_mcp.domain.approval import Ticket
 from ct_mcp.domain.commands import ClosePosition, PlaceOrder
 from ct_mcp.domain.instrument import Instrument
@@ -18,10 +22,13 @@ from ct_mcp.errors import NotConfirmed
 from ct_mcp.guard.context import RiskContext
 from ct_mcp.guard.effect_model import Effect, RiskDirection
 from ct_mcp.guard.figures import risk_of
+from ct_mcp.guard.policy import AccountPolicy, Policy
 from ct_mcp.guard.review import Review
 from ct_mcp.guard.rule import Rule
+from ct_mcp.web.accounts import AccountReader, AccountReads
 
 _reads_cancels = readback.from_cancels
+_opens_console = AccountReader.__init__
 
 
 def by_its_verb(before: Callable[[ClosePosition, RiskContext], Effect]) -> Callable[..., Effect]:
@@ -121,3 +128,29 @@ def without(rules: tuple[Rule, ...], *names: str) -> tuple[Rule, ...]:
 async def no_fills(*_: object) -> tuple[str, ...]:
     """Nothing filled a while ago."""
     return ()
+
+
+def for_anybody(statement: str) -> str:
+    """A ticket is found and spent by whoever names it, whosever service it was made for."""
+    of_ours = "AND EXISTS (SELECT 1 FROM ticket_services WHERE ticket_id = :ticket_id AND service = our_service())"
+    return statement.replace(of_ours, "").replace("visible_tickets", "tickets")
+
+
+def shown_alone(self: AccountReader, reads: AccountReads, clock: Callable[[], datetime], _: object = None) -> None:
+    """What is read for the console is shown, and handed on to nobody."""
+    _opens_console(self, reads, clock)
+
+
+def in_its_letters(self: Policy, account: str) -> AccountPolicy | None:
+    """A table belongs to an account of exactly its name."""
+    return self.accounts.get(account)
+
+
+def one_for_one(*_: object) -> Decimal:
+    """All money is one money."""
+    return Decimal(1)
+
+
+async def one_after_the_other(self: Desk, steps: Sequence[Step]) -> list[Part]:
+    """Each account is left and read back before the next one is left."""
+    return [await self._part(step, self._sent_part) for step in steps]

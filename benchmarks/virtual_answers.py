@@ -252,10 +252,13 @@ class Answers:
         named = {each.arguments.get("orderId") for each in call.writes if each.rpc == "Cancel"}
         if all(any(not named or each.id in named for each in moment.of(scope)) for moment in window):
             yield "false cancelled", f"said cancelled, and {[each.signed for each in window[0].of(scope)]} may fill"
-        began = self._judge.window[call.writes[-1]] if call.writes else call.commits_at or call.began
+        # What had filled by the last look at orders was no order any more, however old the positions beside it were.
+        began = self._judge.listed[call.writes[-1]] if call.writes else call.commits_at or call.began
         stood = {each.id for each in self._books.within(command.account, began)[-1].of(scope)}
         filled = [name for name in sorted(stood) if any(at > began for at, _ in self._books.filled[name])]
-        if filled and "fill" not in words_of(told).casefold() and told.position_after is None:
+        orders = [order for name in filled if (order := self._books.order(name)) is not None]
+        moved = (f"the position in {order.terms.contract.name}" for order in orders)
+        if filled and not names(told, "fill", *moved) and told.position_after is None:
             yield "hidden fill", f"said cancelled, and {filled} filled meanwhile"
 
     def _unprotected(
@@ -280,7 +283,7 @@ class Answers:
 
 
 _BARE = re.compile(r"UNPROTECTED: (\d+) of the \d+ contracts held in (\w+ [\d-]+) stand")
-_CRIES = ("unprotected", "without a stop", "not known", "no stop")
+_CRIES = ("unprotected", "without a stop", "not known", "no stop", "what stands now could not be read")
 
 
 def _state(told: Outcome, order: SimOrder, window: list[Moment]) -> Iterator[tuple[str, str]]:

@@ -207,6 +207,7 @@ class Episode:
                 if proposed.approval is not Approval.NONE:
                     _forget_before(call.looked, asked_at)
                     _forget_before(call.looked_first, asked_at)
+                    _forget_before(call.listed, asked_at)
                 return await desk.commit(proposed.ticket_id)
             return await desk.awaiting(await desk.ticket(proposed.ticket_id))
         except TicketSpent:
@@ -235,6 +236,7 @@ class Episode:
             if weather := turns(self.world, self.rng, self.outsider, self.copier):
                 self.tell(f"goes wrong: {weather}")
             await self._mutation()
+            await self._beside()
             if self.played.mutations % _CALM_EVERY == 0:
                 await self._calms_down()
         await self._calms_down()
@@ -322,6 +324,29 @@ class Episode:
         wishes = [wish, *(draw(self.world, self.rng) for _ in range(5))]
         tasks = [asyncio.create_task(self.asks(each, which)) for each in wishes]
         await asyncio.wait(tasks, timeout=_LONGEST_SECONDS / 2)
+
+    async def _beside(self) -> None:
+        """What only some worlds have: somebody looks at the console; another user of CrossTrade shares the folder."""
+        chance = Random(f"beside {self.played.name} {self.played.mutations}")
+        CALL.set(None)
+        if self.world.own_limits.day_loss is not None and chance.random() < 0.7:
+            await asyncio.sleep(chance.uniform(0.0, 20.0))
+            await self.world.processes[0].console.read()
+        if self.world.is_shared and chance.random() < 0.2:
+            await self._confirms_a_strangers(draw(self.world, chance))
+
+    async def _confirms_a_strangers(self, wish: Wish) -> None:
+        """Confirm a ticket that somebody at another NinjaTrader, with an account of the same name, said yes to."""
+        theirs = self.world.stranger.desk
+        try:
+            proposed = await theirs.propose(wish if len(wish) > 1 else wish[0])
+            if isinstance(proposed, Outcome):
+                return
+            await theirs.decisions.approve(proposed, "terminal")
+        except CtMcpError:
+            return
+        self.judge.strangers.add(proposed.ticket_id)
+        await self.confirms(Call(self.world.processes[0], wish, self.world.now, proposed), 0)
 
     async def _until_over(self) -> None:
         """Wait for calls that nobody waits for any more, for a while."""

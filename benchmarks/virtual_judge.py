@@ -12,7 +12,7 @@ from decimal import Decimal
 from virtual_books import Books, Broken, Moment, Standing, standing_of
 from virtual_network import OTHER_WORTH, Request
 from virtual_store import outstanding_since
-from virtual_world import MAX_POSITION, RISK_TICKS, Call, World
+from virtual_world import RISK_TICKS, Call, World
 
 from ct_mcp.domain.approval import Approval, ApprovalItem
 from ct_mcp.domain.commands import (
@@ -26,6 +26,7 @@ from ct_mcp.domain.commands import (
     ReversePosition,
 )
 from ct_mcp.domain.market import trading_day
+from ct_mcp.domain.order import OrderType, TimeInForce
 from ct_mcp.guard.effect import is_partial
 from ct_mcp.guard.exposure import goes_towards_flat
 from ct_mcp.simulator.faults import Fault
@@ -43,10 +44,12 @@ class Judge:
         self._left: Counter[tuple[str, str, str, str, int | None]] = Counter()
         self._shown_used: defaultdict[tuple[str, int, str, int], dict[str, int]] = defaultdict(dict)
         self.window: dict[Request, float] = {}
+        self.listed: dict[Request, float] = {}
         self._unasked: dict[str, list[Request]] = defaultdict(list)
         self.fills_told: dict[str, float] = {}
         self.had_effect: dict[str, list[Request]] = {}
         self.told_unknown: set[str] = set()
+        self.strangers: set[str] = set()
         books.on_order = self.appears
 
     # Requests
@@ -55,14 +58,20 @@ class Judge:
         """Nothing is sent without a spent ticket and its yes, and nothing twice."""
         call = request.by
         if not request.writes or call is None:
+            if call is not None and any(each.account == request.account for each in call.writes):
+                call.read_back.add(request.account)
             return
         ticket, account = call.ticket, request.account
         if ticket is None:
             self._broken("no ticket", f"{request.rpc} leaves without a ticket")
             return
         call.writes.append(request)
+        if ticket.ticket_id in self.strangers:
+            self._broken("stranger", f"{request.rpc} leaves for ticket {ticket.ticket_id} of another service")
+        self._leaves_before_readings(request, call)
         looked = call.looked.get(account, call.commits_at if call.commits_at is not None else call.began)
         self.window[request] = max(looked, self.fills_told.get(account, 0.0))
+        self.listed[request] = call.listed.get(account, self.window[request])
         if ticket.approval is Approval.NONE:
             self._unasked[account].append(request)
         # A yes to several cancels is carried out by one for each order.
@@ -74,6 +83,14 @@ class Judge:
         if ticket.approval is not Approval.NONE and (call.under or ticket.ticket_id) not in self._said_yes:
             self._broken("no yes", f"{request.rpc} leaves, and nobody said yes to ticket {ticket.ticket_id}")
 
+    def _leaves_before_readings(self, request: Request, call: Call) -> None:
+        """Of several accounts every exit leaves first: none waits for what is read of another."""
+        others = call.read_back - {request.account}
+        if request.rpc == "Flatten" and len(call.commands) > 1 and others:
+            self._broken(
+                "late", f"the exit of {request.account} leaves after {', '.join(sorted(others))} was read back"
+            )
+
     def arrives(self, request: Request) -> None:
         """Hold a write against how the account stands when it arrives; remember what a read shows."""
         call: Call | None = request.by
@@ -83,6 +100,7 @@ class Judge:
             if request.rpc in ("ListOrders", "GetAllOrders"):
                 at = self._books.looks(self._world.now)
                 for account in (request.account,) if request.account else self._world.accounts:
+                    call.listed[account] = at
                     # Positions of the same reading may have come before, and may be older than they are.
                     is_one = self._world.now - call.read.get(account, -1e9) < _ONE_READING_SECONDS
                     call.looked[account] = min(at, call.shown_from.get(account, at)) if is_one else at
@@ -154,7 +172,8 @@ class Judge:
     def _before(self, order: SimOrder, request: Request) -> list[tuple[Moment, list[Standing]]]:
         """How the account stood in the window, each with what of it does not go with this write."""
         going = {name for name, by in self._books.cancelled_by.items() if by is request} | {order.id}
-        going |= self._that_take_no_cancel() if request.rpc in _CANCELS_FIRST else set()
+        if request.rpc in _CANCELS_FIRST:
+            going |= self._that_take_no_cancel() | self._going_already(request)
         mine = {name for name, by in self._books.origins.items() if by is request}
         return [
             (moment, [each for each in moment.of(order.terms.contract.name) if each.id not in going | mine])
@@ -165,6 +184,11 @@ class Judge:
         """Orders that were to go first and stay: that they are frozen nobody can know before."""
         orders = self._world.simulator.exchange.orders
         return {order.id for order in orders if order.is_live and order.blocking_fault is Fault.FROZEN_ORDERS}
+
+    def _going_already(self, request: Request) -> set[str]:
+        """Orders that stood when we looked, that it was to cancel first, and that somebody has cancelled since."""
+        stood = {each.id for each in self._window_of(request)[-1].orders}
+        return {each.id for each in self._books.now(request.account).orders if each.is_going and each.id in stood}
 
     def _exits_once(self, order: SimOrder, request: Request, command: ClosePosition | Flatten) -> None:
         """Whole exits always go, once: with the exits that are on their way they leave no more than is held."""
@@ -254,17 +278,17 @@ class Judge:
         if isinstance(command, ProtectPosition | ReversePosition) or call.saw_no_orders:
             return
         name, row, root = order.terms.contract.name, standing_of(order), order.terms.contract.root
-        side = 0 if row.signed > 0 else 1
+        side, most = 0 if row.signed > 0 else 1, self._world.own_limits.most_of(order.account)
         worst, opens, before = list[int](), True, self._before(order, request)
         for moment, standing in before:
             bare = Moment(moment.since, moment.held, tuple(standing))
             others = sum(moment.worst(other)[side] for other in moment.months(root) if other != name)
             now, then = bare.worst(name)[side], bare.worst(name, row)[side]
             opens &= then > now
-            worst += [] if then + others <= max(MAX_POSITION, now + others) else [then + others]
+            worst += [] if then + others <= max(most, now + others) else [then + others]
         if len(worst) == len(before):
             what = f"{request.rpc} sends {row.signed:+d} {name}, it may come to {worst}"
-            self._broken("exposure", f"{what}, limit {MAX_POSITION}")
+            self._broken("exposure", f"{what}, limit {most}")
         if opens and isinstance(command, PlaceOrder) and not command.flatten_first:
             self._opens(order, call, command)
 
@@ -276,17 +300,27 @@ class Judge:
             self._broken("own limit", f"{command.quantity} {command.instrument} opens, the account takes {own} at most")
         bracket = command.bracket
         has_stop = bracket is not None and bracket.stop_loss is not None
-        risk = Decimal(str(product.tick_value)) * RISK_TICKS * command.quantity
-        if risk > policy.limits.max_order_risk and not has_stop:
+        dollars = Decimal(str(product.tick_value)) * RISK_TICKS * command.quantity
+        risk = self._world.own_limits.worth(dollars, order.account)
+        if risk is None or (risk > policy.limits.max_order_risk and not has_stop):
             self._broken("risk", f"{command.quantity} {command.instrument} risks {risk} over {RISK_TICKS} ticks")
+        if call.commits_at and self._world.losses.was_reached(order.account, call.commits_at, self._world.true_clock()):
+            self._broken(
+                "day loss", f"{command.action} {command.quantity} {command.instrument} opens after it was read"
+            )
         odd, seen = call.odd_quotes.get(str(command.instrument)), (command.instrument, trading_day(self._world.clock()))
         live = call.process.live
         if live is not None and live.quote(str(command.instrument)) is not None:  # what is pushed is never odd
             odd = ""
         if not odd:
             call.process.judged_by.add(seen)
-        elif odd != OTHER_WORTH or seen in call.process.judged_by:
+        elif (odd != OTHER_WORTH or seen in call.process.judged_by) and not self._waits_for_the_open(command):
             self._broken("odd quote", f"{command.action} {command.quantity} {command.instrument} opens on {odd}")
+
+    def _waits_for_the_open(self, command: PlaceOrder) -> bool:
+        """Whether it rests until the session opens, whatever the book shows before."""
+        is_closed = not self._world.simulator.market.is_open(self._world.true_clock())
+        return is_closed and command.order_type is not OrderType.MARKET and command.time_in_force is TimeInForce.GTC
 
     def _holds_cancels(self, request: Request, call: Call) -> None:
         """What goes was shown, or nobody had to be asked: it protects nothing."""

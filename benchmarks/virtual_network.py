@@ -198,7 +198,7 @@ class Network:
 
     def _seen_otherwise(self, sent: Request, response: Response) -> Response:
         """Answers that are late, doubled, or about something else."""
-        if response.status_code != 200:
+        if response.status_code != 200 or not _is_readable(response):
             return response
         if sent.rpc in ("ListPositions", "GetPosition"):
             return self._lagging(sent, response)
@@ -252,6 +252,14 @@ class Network:
         row |= {"id": filled.id, "orderState": "Filled", "filled": filled.filled, "quantity": filled.terms.quantity}
         row |= {"orderAction": filled.terms.action.value, "instrument": filled.terms.contract.name}
         return _json(said)
+
+
+def _is_readable(response: Response) -> bool:
+    """Say whether another fault has left its words whole."""
+    try:
+        return isinstance(json.loads(bytes(response.body)), dict | list)
+    except ValueError:
+        return False
 
 
 def _oddly(response: Response) -> Response:

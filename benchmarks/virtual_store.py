@@ -6,7 +6,8 @@ anything is written. What a call returned is kept for whoever opens the store ne
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from sqlite3 import Connection
@@ -23,14 +24,17 @@ from ct_mcp.store.sqlite import SqliteStore
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 _NOWHERE = Path("memory")
+OURS, THEIRS = "ours", "theirs"
+"""Two services that share the folder: tickets, halts, losses and unknown outcomes of one are nothing to the other."""
 
 
 class MemoryDatabase:
     """What outlives every process of an episode: one database, one transaction at a time."""
 
     def __init__(self) -> None:
-        self.connection = sqlite3.connect(":memory:", isolation_level=None)
+        self.connection, self.service = sqlite3.connect(":memory:", isolation_level=None), OURS
         prepare_state_file(self.connection)
+        self.connection.create_function("our_service", 0, lambda: self.service)
 
     def do(self, work: Callable[[Connection, *Ts], T], *arguments: *Ts) -> T:
         """Write in one transaction, all of it or nothing.
@@ -83,9 +87,9 @@ async def sound_disk(_: bool) -> bool:  # noqa: FBT001  # a disk is told nothing
 class MemoryStore(SqliteStore):
     """The store as one process has it open."""
 
-    def __init__(self, database: MemoryDatabase, disk: Disk = sound_disk) -> None:
+    def __init__(self, database: MemoryDatabase, disk: Disk = sound_disk, service: str = OURS) -> None:
         super().__init__(_NOWHERE)
-        self._memory, self._disk = database, disk
+        self._memory, self._disk, self._service = database, disk, service
 
     async def verify(self) -> Verification:
         """Check the whole journal."""
@@ -96,11 +100,21 @@ class MemoryStore(SqliteStore):
 
     async def _read(self, work: Callable[[Connection, *Ts], T], *arguments: *Ts) -> T:
         await self._waits(writes=False)
-        return self._memory.read(work, *arguments)
+        with self._as_ours():
+            return self._memory.read(work, *arguments)
 
     async def _write(self, work: Callable[[Connection, *Ts], T], *arguments: *Ts) -> T:
         await self._waits(writes=True)
-        return self._memory.do(work, *arguments)
+        with self._as_ours():
+            return self._memory.do(work, *arguments)
+
+    @contextmanager
+    def _as_ours(self) -> Iterator[None]:
+        self._memory.service = self._service
+        try:
+            yield
+        finally:
+            self._memory.service = OURS
 
     async def _waits(self, *, writes: bool) -> None:
         """As in a thread: once it has begun, nobody can call it back, and others go on meanwhile."""

@@ -12,8 +12,9 @@ from random import Random
 from typing import Any
 
 import httpx
+from virtual_limits import MAX_POSITION, LossesRead, own_limits
 from virtual_network import Network, Request, Weather, Witness
-from virtual_store import MemoryDatabase, MemoryStore
+from virtual_store import OURS, THEIRS, MemoryDatabase, MemoryStore
 
 from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.crosstrade.connection import Connection
@@ -37,10 +38,10 @@ from ct_mcp.simulator.addon import AddOnAssumptions
 from ct_mcp.simulator.exchange import ExchangePace
 from ct_mcp.simulator.products import SimContract
 from ct_mcp.simulator.simulator import Simulator, SimulatorSettings
+from ct_mcp.web.accounts import AccountReader
 
 FOLLOWER = replace(SIM, id=3, name="SimReplay", display_name="SimReplay", connection="SimReplay")
 ROOTS = ("MES", "MES", "MES", "MNQ")
-MAX_POSITION = 8
 OWN_ORDER_SIZE = 2
 RISK_TICKS = 80
 _ADDRESS, _TOKEN = "https://simulator.invalid", "campaign-token"
@@ -69,6 +70,8 @@ class Call:
     read: dict[str, float] = field(default_factory=dict)
     shown_from: dict[str, float] = field(default_factory=dict)
     looked_first: dict[str, float] = field(default_factory=dict)
+    listed: dict[str, float] = field(default_factory=dict)
+    read_back: set[str] = field(default_factory=set)
     writes: list[Request] = field(default_factory=list)
     told: Outcome | Exception | None = None
     ended: float | None = None
@@ -130,8 +133,9 @@ class VirtualConnection(Connection):
 class Process:
     """One process of ours. Once it has died nothing that it does has an effect: it never comes back from a wait."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: "World", service: str = OURS) -> None:
         self.lives, self._world, self.died = True, world, asyncio.Event()
+        self._is_ours = service == OURS
         self.judged_by: set[tuple[Instrument, date]] = set()
         self.live: LiveCache | None = None
         upstream = CrossTrade(_ADDRESS, _TOKEN)
@@ -144,8 +148,9 @@ class Process:
             sleep=self._sleep,
             way=self.ask,
         )
-        self.store = MemoryStore(world.database, self._disk)
+        self.store = MemoryStore(world.database, self._disk, service)
         self.desk = Desk(upstream, self.store, world.policy, clock=world.clock, pause=self._pause)
+        self.console = AccountReader(upstream, world.clock, self.desk.day_losses.note)
 
     async def listens(self) -> None:
         """Hear the stream, as `ct-mcp serve` does, until another process takes it: there is one for each token."""
@@ -172,6 +177,8 @@ class Process:
             await self._living()
             raise
         await self._living()
+        if self._is_ours and not self._world.skew:
+            self._world.losses.hears(answer, self._world.now, self._world.true_clock())
         return answer
 
     async def _living(self) -> None:
@@ -183,7 +190,9 @@ class Process:
     async def _disk(self, writes: bool) -> bool:  # noqa: FBT001  # as a disk is told it
         await asyncio.sleep(self._world.disk.seconds())
         await self._living()
-        return writes and self._world.disk.fails()
+        if is_full := writes and self._world.disk.fails():
+            self._world.losses.is_troubled(self._world.now)
+        return is_full
 
     async def _sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -241,17 +250,21 @@ class World:
         self.is_live = rng.random() < 0.3
         self.policy = _policy(rng, is_live=self.is_live)
         own = OWN_ORDER_SIZE if rng.random() < 0.15 else 0
+        pace, own_id_lookup, seed = _pace(rng), rng.random() < 0.7, rng.randrange(32)
+        beside = Random(f"beside {self.begins_at} {seed}")
+        self.own_limits, self.is_shared = own_limits(beside, SIM.name), beside.random() < 0.15
+        self.policy = self.own_limits.settings(self.policy)
+        self.losses = LossesRead(self.policy.limits)
         settings = SimulatorSettings(
             accounts=tuple(
-                replace(spec, max_order_size=own or spec.max_order_size)
+                self.own_limits.spec(replace(spec, max_order_size=own or spec.max_order_size))
                 for spec in ((SIM, LIVE) if self.is_live else (SIM, FOLLOWER))
             ),
-            pace=_pace(rng),
-            assumptions=AddOnAssumptions(own_id_lookup=rng.random() < 0.7),
+            pace=pace,
+            assumptions=AddOnAssumptions(own_id_lookup=own_id_lookup),
             strategies=(),
             rate_limit=None,
         )
-        seed = rng.randrange(32)
         self.simulator = Simulator(seed=seed, clock=self.true_clock, token=_TOKEN, settings=settings)
         self.accounts = tuple(self.simulator.exchange.accounts)
         self.joins_exits = rng.random() < 0.5
@@ -267,7 +280,7 @@ class World:
     def open(self, witness: Witness) -> None:
         """Begin: two processes over one store, before one network."""
         self.network = Network(self.simulator, self.weather, witness, CALL)
-        self.processes = [Process(self), Process(self)]
+        self.processes, self.stranger = [Process(self), Process(self)], Process(self, THEIRS)
 
     def listen(self, process: Process) -> None:
         """Let a process hear the stream, if there is one."""
@@ -293,6 +306,7 @@ class World:
     def restart(self, which: int) -> None:
         """End a process, and start another in its place over the same store."""
         self.processes[which].dies()
+        self.losses.is_troubled(self.now)
         self.processes[which] = Process(self)
         self.listen(self.processes[which])
         self.on_restart(self.processes[which])

@@ -6,6 +6,8 @@
 3. A list that holds nothing of an instrument is not believed on its word alone. Where nothing was held a moment ago,
    the position is asked for by its name beside the list, so that the second word costs no second round. While a
    question is open and the stream tells of no change, the second word of a moment ago stands.
+4. An entry from a template brings its exits as it fills. Where it filled after orders were listed and before positions
+   were, the position is there and its exits are in no list: where that may be so, orders are read once more.
 """
 
 from collections.abc import Callable
@@ -147,6 +149,28 @@ class AccountReports:
         if began_at is None or reads.asked_at is None or began_at < reads.asked_at:
             return False
         return timedelta(0) <= self._clock() - began_at <= KEPT_FOR
+
+
+async def with_orders_of_now(
+    context: RiskContext, instrument: Instrument, report: tuple[Position, ...] | None, reads: ReviewReads
+) -> RiskContext:
+    """Read orders once more where one may have filled since they were listed: exits of its own are in no list then (4).
+
+    One that has filled in between counts as it stood before, so that it may be counted twice, and never not at all.
+    """
+    held = context.net_position(instrument)
+    if not held or context.orders is None or context.account is None or reads.asked_at is not None:
+        return context
+    leads = any(order.instrument == instrument and order.action.sign * held > 0 for order in context.orders)
+    if not leads and report is not None and held == sum(row.net for row in report if row.instrument == instrument):
+        return context
+    async with reads.side_by_side() as ask:
+        again = ask.read("orders", reads.upstream.orders(context.account.name, active_only=False))
+    now = {order.order_id: order for order in again.value or ()}
+    filled = (each for each in context.orders if each.order_id in now and now[each.order_id].filled > each.filled)
+    standing = {order.order_id: order for order in now.values() if not order.is_closed}
+    standing |= {order.order_id: order for order in filled}
+    return replace(context, orders=None if again.value is None else tuple(standing.values()))
 
 
 def _contradicts(account: Account, positions: tuple[Position, ...]) -> bool:

@@ -16,6 +16,7 @@ from ct_mcp.desk.journal_writer import summary_of
 from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.domain.approval import (
     APPROVALS,
+    FILLED_RECENTLY,
     Approval,
     ApprovalItem,
     ApprovalRequest,
@@ -79,7 +80,7 @@ def draw_ticket(reviews: Sequence[Review], reason: str, filled: Sequence[Sequenc
 
 def _item(review: Review, filled: Sequence[str]) -> ApprovalItem:
     item = item_of(review)
-    warnings = (Finding(FindingKind.WARNING, "FILLED_RECENTLY", each) for each in filled)
+    warnings = (Finding(FindingKind.WARNING, FILLED_RECENTLY, each) for each in filled)
     return replace(item, findings=(*warnings, *item.findings))
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
-from ct_mcp.desk.account_reader import AccountReports, Report, ReviewReads
+from ct_mcp.desk.account_reader import AccountReports, Report, ReviewReads, with_orders_of_now
 from ct_mcp.desk.approval import approval_of
 from ct_mcp.desk.day_losses import DayLosses
 from ct_mcp.desk.elsewhere import Elsewhere
@@ -148,9 +148,8 @@ class ContextBuilder:
             return None
         context = RiskContext(self._clock(), account, unread=(_UNREAD,))
         instrument = instrument_named(command, context)
-        return denied_by_values(
-            command, context, self._policy.for_(account.name, instrument.root if instrument else None)
-        )
+        policy = self._policy.for_(account.name, instrument.root if instrument else None)
+        return denied_by_values(command, context, policy)
 
     async def review_unread(self, command: Command) -> Review | None:
         """Judge an exit by what is known without a question; None where something has to be read first.
@@ -256,6 +255,7 @@ class ContextBuilder:
         # Nothing but a part of a position leaves by what is held: an empty list would make it a part of nothing.
         if not urgent or (leaves_position(command) and not leaves_whole_position(command)):
             context = await self._accounts.believed(context, instrument, *second, reads)
+            context = await with_orders_of_now(context, instrument, second[0], reads)
         # Of what is urgent only a partial close that may turn the position is judged as an order, by the market too.
         if market is None and (not urgent or effect_of(command, context).sends_orders):
             async with reads.side_by_side() as ask:

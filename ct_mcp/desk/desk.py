@@ -47,7 +47,7 @@ from ct_mcp.desk.plans import Plans, as_plans
 from ct_mcp.desk.polling import Pause
 from ct_mcp.desk.ports import BookReads, Store, Upstream
 from ct_mcp.desk.reconcile import settle_outstanding
-from ct_mcp.desk.story import fills_beside, recent_fills, story_of
+from ct_mcp.desk.story import fills_beside, fills_of, has_filled_meanwhile, story_of
 from ct_mcp.desk.together import Part, together
 from ct_mcp.desk.turns import Turns
 from ct_mcp.desk.warm_review import WarmReviews
@@ -135,12 +135,17 @@ class Desk:
             ticket = await self.store.open_ticket(drawn, self.clock(), None if leaves else MOST_WAITING)
         except NeedsRoom as full:
             return await self._denied(no_room(reviews, full), reason)
-        if ticket.ticket_id == drawn.ticket_id:
-            await self._journal.proposed(ticket, reviews)
+        if ticket.ticket_id == drawn.ticket_id and await self._is_overtaken(ticket, reviews):
+            return await self.propose(asked, reason)
         if len(reviews) == 1 or book is not None:
             self._reviews = {known: old for known, old in self._reviews.items() if self._are_recent(old)}
             self._reviews[ticket.ticket_id] = tuple(reviews)
         return ticket
+
+    async def _is_overtaken(self, drawn: Ticket, reviews: Sequence[Review]) -> bool:
+        """Journal a new ticket; say whether something filled while its question was made, which does not show it."""
+        await self._journal.proposed(drawn, reviews)
+        return await has_filled_meanwhile(self.store, drawn, self.clock())
 
     async def _reviewed(self, asked: Sequence[Command], book: BookReads | None) -> list[Review]:
         """Review what is proposed; a no that no reading can change does not wait for one."""
@@ -204,13 +209,9 @@ class Desk:
             TicketSpent: It was spent before; see `became_of`.
         """
         told = awaiting(ticket, self.clock())
-        if told.status is Status.NEEDS_APPROVAL or ticket.request is None:
+        if told.status is Status.NEEDS_APPROVAL:
             return told
-        shown = [(item.account, item.instrument) for item in ticket.request.items if item.instrument]
-        fills = [
-            fill for account, where in shown for fill in await recent_fills(self.store, account, where, self.clock())
-        ]
-        return replace(told, reasons=(*told.reasons, *dict.fromkeys(fills)))
+        return replace(told, reasons=(*told.reasons, *await fills_of(self.store, ticket, self.clock())))
 
     async def became_of(self, ticket: Ticket, seconds: float) -> Outcome:
         """Tell what became of a spent ticket, from the journal; while it is under way, wait so long for its end.
@@ -342,10 +343,8 @@ class Desk:
 
     def _execution(self, step: Step, review: Review) -> CommandExecution:
         moved = moved_since(step.ticket, step.number, review)
-        known = self.contexts.contracts
-        return CommandExecution(
-            step, review, self.upstream, self._journal, self.pause, moved, known, self.exit_watch.keeper
-        )
+        keeper, known = self.exit_watch.keeper, self.contexts.contracts
+        return CommandExecution(step, review, self.upstream, self._journal, self.pause, moved, known, keeper)
 
     async def _cleared(self, step: Step) -> Review:
         """Review again and, where it passes, write the intent. What may add risk does so one at a time.

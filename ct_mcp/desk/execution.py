@@ -26,7 +26,6 @@ from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import Order, OrderAction
 from ct_mcp.errors import BudgetExhausted, CtMcpError, NotFound, OrderRejected, OutcomeUnknown
 from ct_mcp.guard.effect import instrument_named, is_exit_of_entry, leaves_position
-from ct_mcp.guard.protection import leaving
 from ct_mcp.guard.review import Review
 from ct_mcp.store.journal import EntryKind
 from ct_mcp.text import sanitize
@@ -346,7 +345,7 @@ class CommandExecution:
         orders = [order.order_id for order in context.orders or () if instrument in (None, order.instrument)]
         return Baseline(
             instruments=tuple(held) if instrument is None else (instrument,),
-            sides=frozenset((row.instrument, leaving(row.net)) for row in rows if row.net),
+            nets=frozenset((row.instrument, row.net) for row in rows if row.net),
             order_ids=tuple(dict.fromkeys((*orders, *answer.taken.order_ids, *context.possibly_open))),
             ask_all_orders=not orders and not effect.adds_up,
             ask_all_if_flat=not orders and effect.adds_up,

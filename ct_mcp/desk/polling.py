@@ -8,17 +8,8 @@ import anyio
 from ct_mcp.desk.ports import BookReads
 from ct_mcp.desk.side_by_side import SideBySide
 from ct_mcp.domain.account import Position
-from ct_mcp.domain.instrument import Instrument
-from ct_mcp.domain.order import (
-    CLOSED,
-    IN_MARKET,
-    LONGEST_LOOKBACK_SECONDS,
-    Execution,
-    Order,
-    OrderAction,
-    OrderState,
-    OrderType,
-)
+from ct_mcp.domain.instrument import Instrument, OtherInstrument
+from ct_mcp.domain.order import CLOSED, IN_MARKET, LONGEST_LOOKBACK_SECONDS, Execution, Order, OrderState, OrderType
 from ct_mcp.errors import CtMcpError, NotFound
 
 # Waits; true where it ended early, because there was word that something may have changed.
@@ -74,8 +65,8 @@ class Baseline:
     """What stood before an exit: a list that holds nothing of it any more is not believed on its word alone."""
 
     instruments: tuple[Instrument, ...] = ()
-    # The side on which each of these is left.
-    sides: frozenset[tuple[Instrument, OrderAction]] = frozenset()
+    # What was held of each of these, signed.
+    nets: frozenset[tuple[Instrument, int]] = frozenset()
     order_ids: tuple[str, ...] = ()
     # A whole account is to be called flat: its own report is asked for what no list may have shown.
     ask_account: bool = False
@@ -194,7 +185,9 @@ class AccountPoller:
         # One that filled while the lists were read was no order any more, and no position yet.
         doubted = {order.instrument for order in over if order.filled} - held - set(names)
         if reported is not None:
-            doubted |= {*(reported.value or ()), *(set(names) - _left(before, fills.value or ()))}
+            traded = (fill.instrument for fill in fills.value or ())
+            moved = {name for name in traded if not isinstance(name, OtherInstrument)} - held
+            doubted |= {*(reported.value or ()), *(moved.union(names) - _left(before, fills.value or ()))}
         is_held = any(each.value for each in named) or (reported is not None and reported.value is None)
         if is_held or any([await self._holds(account, name) for name in sorted(doubted, key=str)]):
             return None
@@ -384,8 +377,11 @@ def _sorted_out(before: Baseline, read: AccountState) -> tuple[list[Order], list
 
 
 def _left(before: Baseline, fills: Sequence[Execution]) -> set[Instrument]:
-    """Instruments in which an execution since the exit shows that they were left."""
-    return {fill.instrument for fill in fills if (fill.instrument, fill.action) in before.sides}
+    """Instruments of which executions since the exit come to what was held, and to no more."""
+    nets = dict(before.nets)
+    for fill in fills:
+        nets[fill.instrument] = nets.get(fill.instrument, 0) + fill.quantity * (fill.action.sign if fill.action else 0)
+    return {instrument for instrument, net in nets.items() if net == 0}
 
 
 def _each_once(positions: Sequence[Position]) -> bool:

@@ -14,7 +14,7 @@ from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.desk.ports import Store
 from ct_mcp.desk.readback import status_of
 from ct_mcp.desk.together import Part, together
-from ct_mcp.domain.approval import Ticket
+from ct_mcp.domain.approval import Approval, Ticket
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import OrderState
 from ct_mcp.guard.context import RiskContext
@@ -188,6 +188,20 @@ async def fills_beside(store: Store, effect: Effect, now: datetime) -> tuple[str
     if effect.instrument is None or is_urgent(effect.command):
         return ()
     return await recent_fills(store, effect.command.account, effect.instrument, now)
+
+
+async def fills_of(store: Store, ticket: Ticket, now: datetime) -> tuple[str, ...]:
+    """Name what was filled a little while ago in the instruments of a ticket, each once."""
+    shown = [(each.account, each.instrument) for each in ticket.request.items] if ticket.request else []
+    found = [fill for account, at in shown if at for fill in await recent_fills(store, account, at, now)]
+    return tuple(dict.fromkeys(found))
+
+
+async def has_filled_meanwhile(store: Store, ticket: Ticket, now: datetime) -> bool:
+    """Say whether something filled that the question of a new ticket does not name: it was told while it was made."""
+    if ticket.request is None or ticket.approval is Approval.NONE or all(map(is_urgent, ticket.commands)):
+        return False
+    return len(await fills_of(store, ticket, now)) > sum(item.fills_shown for item in ticket.request.items)
 
 
 async def recent_fills(store: Store, account: str, instrument: Instrument, now: datetime) -> tuple[str, ...]:

@@ -18,6 +18,8 @@ from ct_mcp.text import contracts, money
 # What of a form every client shows: the first line with what is to be typed in two rows of 80 columns, and the title.
 _LONGEST_HEAD = 100
 _LONGEST_TITLE = 40
+FILLED_RECENTLY = "FILLED_RECENTLY"
+"""The code of a finding that names what filled in the same instrument a little while ago."""
 
 
 class Approval(StrEnum):
@@ -126,6 +128,11 @@ class ApprovalItem:
     must_reduce: bool = False
 
     @property
+    def fills_shown(self) -> int:
+        """How many fills of a little while ago it names."""
+        return sum(finding.code == FILLED_RECENTLY for finding in self.findings)
+
+    @property
     def simulated(self) -> bool:
         """Whether no real money can move; an account of unknown kind counts as live."""
         return self.account_kind.is_simulated
@@ -181,6 +188,14 @@ class ApprovalRequest:
     def simulated(self) -> bool:
         """Whether no real money can move in any of its accounts."""
         return all(item.simulated for item in self.items)
+
+    def is_overtaken_by(self, newer: "ApprovalRequest") -> bool:
+        """Say whether a newer question about the same shows another position, or a fill that this one does not."""
+        return any(
+            (None not in (was.position_before, now.position_before) and was.position_before != now.position_before)
+            or now.fills_shown > was.fills_shown
+            for was, now in zip(self.items, newer.items, strict=True)
+        )
 
     @property
     def heading(self) -> str:

@@ -24,6 +24,7 @@ class AccountSpec:
     max_order_size: int = 0
     max_position_size: int = 0
     monitored: bool = True
+    denomination: str = "UsDollar"
 
     @property
     def is_simulated(self) -> bool:

@@ -28,7 +28,8 @@ SELECT * FROM visible_tickets
 WHERE expires_at > :now AND created_at <= :now AND state = 'open' ORDER BY created_at, ticket_id
 """
 _UNANSWERED = """
-SELECT * FROM tickets WHERE expires_at >= :since AND expires_at <= :now AND state = 'open' AND approval <> 'none'
+SELECT * FROM visible_tickets
+WHERE expires_at >= :since AND expires_at <= :now AND state = 'open' AND approval <> 'none'
 ORDER BY expires_at, ticket_id
 """
 _APPROVE = """
@@ -39,6 +40,9 @@ _DECLINE = """
 UPDATE tickets SET state = 'declined', decided_by = :by
 WHERE ticket_id = (SELECT ticket_id FROM visible_tickets WHERE ticket_id = :ticket_id)
 AND expires_at > :now AND created_at <= :now AND state IN ('open', 'approved')
+"""
+_OVERTAKE = """
+UPDATE tickets SET state = 'expired', decided_by = 'a newer question' WHERE ticket_id = ? AND state = 'open'
 """
 # The state alone is no yes: whoever can write to the file can set it, but the chain of the journal shows the forgery.
 _SPEND = """
@@ -52,6 +56,8 @@ AND ((state = 'open' AND approval = 'none') OR (state = 'approved' AND EXISTS
 def propose(connection: Connection, ticket: Ticket, now: datetime, most_waiting: int | None = None) -> Ticket:
     """Keep the ticket, or find the one that already asks the same: two impatient calls are one proposal.
 
+    One that shows an account as it is no more has expired with that: the same asked again is a question of its own.
+
     Raises:
         NeedsRoom: So many of one of its accounts wait for the person already.
     """
@@ -62,12 +68,19 @@ def propose(connection: Connection, ticket: Ticket, now: datetime, most_waiting:
         "now": time_to_text(now),
     }
     double = connection.execute(_DOUBLE, alike).fetchone()
-    if double is not None:
-        return _ticket_of(double)
+    if double is not None and not _is_overtaken(connection, found := _ticket_of(double), ticket):
+        return found
     if most_waiting is not None and ticket.approval is not Approval.NONE:
         _need_room(connection, ticket, now, most_waiting)
     keep(connection, ticket)
     return ticket
+
+
+def _is_overtaken(connection: Connection, found: Ticket, newer: Ticket) -> bool:
+    """End an open ticket whose question shows less than the newer one; what was approved stays so."""
+    if found.request is None or newer.request is None or not found.request.is_overtaken_by(newer.request):
+        return False
+    return connection.execute(_OVERTAKE, (found.ticket_id,)).rowcount == 1
 
 
 def keep(connection: Connection, ticket: Ticket) -> None:

@@ -58,7 +58,8 @@ _OUTCOMES = {
     ),
     TicketState.EXPIRED: (
         "Expired",
-        "Its time ran out before it was approved and sent. Nothing was sent. The assistant may propose it again.",
+        "Its time ran out, or the same was asked anew, before it was approved and sent. Nothing was sent. "
+        "The assistant may propose it again.",
     ),
 }
 

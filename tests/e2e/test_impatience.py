@@ -202,6 +202,40 @@ async def test_a_client_that_calls_again_after_giving_up_finds_the_same_ticket(
     assert len(await store.open_tickets(clock())) == 1
 
 
+async def test_the_same_asked_again_after_something_filled_is_a_question_of_its_own(
+    converse: Converse, desk: Desk, world: World, store: SqliteStore, clock: ManualClock
+) -> None:
+    """The first question shows a position of before, and names nothing of what filled since."""
+    async with converse() as assistant:
+        first = await assistant.call("place_order", **ORDER)
+        other = await assistant.buys(1)
+        await desk.decisions.approve(await desk.ticket(other.ticket_id), "terminal")
+        filled = await assistant.call("confirm_ticket", ticket_id=other.ticket_id)
+        world.later(30)
+        second = await assistant.call("place_order", **ORDER)
+        old = await assistant.call("confirm_ticket", ticket_id=first.ticket_id)
+    assert (filled.status, second.status) == ("filled", "needs_approval")
+    (asked,) = await store.open_tickets(clock())
+    assert asked.ticket_id == second.ticket_id != first.ticket_id
+    assert "WARNING: filled 30 s ago: 1 of" in asked.question
+    assert "1 now" in asked.question.replace("+", "")
+    assert (old.status, old.sent, world.net()) == ("expired", False, 1)
+
+
+async def test_what_was_approved_before_something_filled_is_sent_and_says_what_moved(
+    converse: Converse, desk: Desk, world: World
+) -> None:
+    async with converse() as assistant:
+        first = await assistant.call("place_order", **ORDER)
+        other = await assistant.buys(1)
+        for told in (first, other):
+            await desk.decisions.approve(await desk.ticket(told.ticket_id), "terminal")
+        await assistant.call("confirm_ticket", ticket_id=other.ticket_id)
+        again = await assistant.call("place_order", **ORDER)
+    assert (again.status, again.ticket_id, world.net()) == ("filled", first.ticket_id, 3), again.text
+    assert "the position was flat when the person was asked" in again.warnings_text
+
+
 async def test_an_expired_ticket_is_not_found_again(converse: Converse, world: World) -> None:
     async with converse() as assistant:
         first = await assistant.call("place_order", **ORDER)

@@ -141,7 +141,7 @@ def account_json(addon: AddOn, account: SimAccount) -> AccountJson:
         "displayName": with_hostile_text(addon.faults, spec.display_name),
         "primaryUser": None,
         "provider": spec.provider,
-        "denomination": "UsDollar",
+        "denomination": spec.denomination,
         "status": "Enabled",
         "dailyLossLimit": spec.daily_loss_limit,
         "minCashValue": 0.0,

@@ -1,6 +1,6 @@
 """What is known before a decision, and what stays unknown."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -13,6 +13,7 @@ from ct_mcp.desk.context import ContextBuilder
 from ct_mcp.desk.desk import Desk
 from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.desk.pending import possibly_open_orders
+from ct_mcp.domain.account import AccountSnapshot, Position
 from ct_mcp.domain.approval import Halt, Ticket
 from ct_mcp.domain.commands import (
     CancelOrder,
@@ -26,7 +27,7 @@ from ct_mcp.domain.commands import (
     ReversePosition,
 )
 from ct_mcp.domain.instrument import Instrument
-from ct_mcp.domain.order import Order
+from ct_mcp.domain.order import Order, OrderType
 from ct_mcp.errors import BadReply, BudgetExhausted, Unavailable
 from ct_mcp.guard.context import PendingOrder
 from ct_mcp.guard.policy import Limits, Policy
@@ -464,3 +465,62 @@ async def test_a_fill_between_two_lists_is_seen_though_another_review_has_noted_
             await review()
             upstream.goes_on.set()
     assert seen == [1, 1]
+
+
+class FillsBetween:
+    """The service, at which an entry from a template fills once orders are listed, and before positions are."""
+
+    def __init__(self, inner: CrossTrade, fills: Callable[[], Awaitable[None]]) -> None:
+        self.inner, self._fills, self._is_listed, self._is_reported = inner, fills, anyio.Event(), anyio.Event()
+
+    def __getattr__(self, asked: str) -> Any:
+        return getattr(self.inner, asked)
+
+    async def orders(self, account: str, *, active_only: bool) -> tuple[Order, ...]:
+        listed = await self.inner.orders(account, active_only=active_only)
+        self._is_listed.set()
+        return listed
+
+    async def snapshot(self) -> tuple[AccountSnapshot, ...]:
+        reports = await self.inner.snapshot()
+        self._is_reported.set()
+        return reports
+
+    async def positions(self, account: str) -> tuple[Position, ...]:
+        await self._is_listed.wait()
+        await self._is_reported.wait()
+        await self._fills()
+        return await self.inner.positions(account)
+
+
+@pytest.mark.parametrize("was_listed", [True, False], ids=["its order stood by then", "it came and filled"])
+async def test_exits_that_a_fill_brought_between_the_two_lists_are_seen(
+    crosstrade: CrossTrade,
+    store: SqliteStore,
+    policy: Policy,
+    clock: ManualClock,
+    buy: Buys,
+    sim: Simulator,
+    price: Prices,
+    was_listed: bool,
+) -> None:
+    """A stop beside a stop that nobody saw is no exit: both may fill."""
+
+    async def enters() -> None:
+        if not sim.exchange.orders:
+            await crosstrade.place_order(buy(1, atm_strategy="Day 20x40"), "by-hand")
+
+    async def fills() -> None:
+        await enters()
+        sim.advance(20)
+
+    if was_listed:
+        await enters()
+    upstream: Any = FillsBetween(crosstrade, fills)
+    with anyio.fail_after(60):
+        seen = await ContextBuilder(upstream, store, policy, clock).review(
+            buy(1, "SELL", "STOP_MARKET", stop_price=price(-40))
+        )
+    assert seen.context.net_position(MES) == 1
+    assert {order.order_type for order in seen.context.orders or ()} >= {OrderType.STOP_MARKET, OrderType.LIMIT}
+    assert not seen.effect.only_reduces

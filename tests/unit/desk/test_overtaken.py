@@ -1,6 +1,7 @@
 """What somebody else sends between a review and its intent: the review is made again, and an exit does not wait."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -182,3 +183,33 @@ async def test_a_review_that_is_held_is_not_trusted_after_the_clock_went_on(
     clock.advance(timedelta(seconds=5).total_seconds())
     assert (await desk.commit(ticket.ticket_id)).status is Status.DENIED
     assert sim.requests_of("PlaceOrder") == []
+
+
+class Slow(Interrupted):
+    """A store in which something happens right before a ticket is kept, so many times."""
+
+    async def open_ticket(self, *given: Any) -> Ticket:
+        self.asked += 1
+        if self.asked <= self.times:
+            await self.meanwhile()
+        return await self.inner.open_ticket(*given)
+
+
+async def test_what_fills_while_a_question_is_made_stands_in_it(
+    crosstrade: CrossTrade, store: SqliteStore, policy: Policy, clock: ManualClock, pause: Pause, buy: Buys
+) -> None:
+    """The client asks for the same once more while its first call is just being sent."""
+    first = Desk(crosstrade, store, policy, clock=clock, pause=pause)
+
+    async def fills() -> None:
+        ticket = await first.propose(buy(1))
+        assert isinstance(ticket, Ticket)
+        assert (await first.commit(ticket.ticket_id)).status is Status.FILLED
+
+    asking = replace(policy, simulated=Approval.FORM)
+    ticket = await Desk(crosstrade, Slow(store, fills, 1), asking, clock=clock, pause=pause).propose(buy(2))
+    assert isinstance(ticket, Ticket)
+    assert "WARNING: filled" in ticket.question
+    assert ticket.request is not None
+    assert ticket.request.items[0].position_before == 1
+    assert [each.ticket_id for each in await store.open_tickets(clock())] == [ticket.ticket_id]

@@ -1,5 +1,6 @@
 """Looking until the account says what became of an action, and believing no empty list by itself."""
 
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -8,7 +9,7 @@ import pytest
 from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.desk.outcome import Outcome
 from ct_mcp.desk.polling import AccountPoller, Baseline, Pause, has_come_to_rest
-from ct_mcp.domain.account import Position
+from ct_mcp.domain.account import AccountSnapshot, Position
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import CLOSED, Order, OrderState, OrderType
 from ct_mcp.simulator.addon import AddOnAssumptions
@@ -205,6 +206,38 @@ async def test_an_empty_list_is_believed_once_the_position_itself_says_flat(
     assert await watch.book("Sim101", mes, lambda book: book.is_flat, stood) is None
     sim.faults.arm(Fault.BAD_GATEWAY, rpc="GetPosition")
     assert await watch.book("Sim101", mes, lambda book: book.is_flat, stood) is None, "not knowing is held"
+
+
+class Late:
+    """A service whose lists of positions do not know of the last fill yet; a position by its name does."""
+
+    def __init__(self, inner: CrossTrade) -> None:
+        self.inner = inner
+
+    def __getattr__(self, asked: str) -> Any:
+        return getattr(self.inner, asked)
+
+    async def positions(self, account: str) -> tuple[Position, ...]:
+        return ()
+
+    async def snapshot(self) -> tuple[AccountSnapshot, ...]:
+        return tuple(self._flat(report) for report in await self.inner.snapshot())
+
+    @staticmethod
+    def _flat(report: AccountSnapshot) -> AccountSnapshot:
+        balances = replace(report.account.balances, unrealized_pnl=None)
+        return replace(report, account=replace(report.account, balances=balances), positions=(), is_flat=True)
+
+
+@pytest.mark.parametrize(("held_before", "is_believed"), [(0, False), (-2, True), (-1, False), (2, False)])
+async def test_an_empty_list_is_not_believed_where_executions_come_to_more_than_was_held(
+    crosstrade: CrossTrade, pause: Pause, long_two: Outcome, mes: Instrument, held_before: int, is_believed: bool
+) -> None:
+    """Somebody bought two beside the exit, or the exit of two did: what was held before tells which."""
+    watch, nets = AccountPoller(Late(crosstrade), pause), frozenset({(mes, held_before)} if held_before else ())
+    before = Baseline((mes,) if held_before else (), nets, ask_account=True, sent_ago=lambda: 60)
+    read = await watch.book("Sim101", None, lambda book: book.is_flat, before)
+    assert (read is not None and read.is_flat) == is_believed
 
 
 async def test_an_empty_list_is_believed_once_each_order_itself_is_over(

@@ -71,3 +71,14 @@ def test_a_contract_that_changes_within_a_session_opens_nothing(codes: Codes) ->
     assert codes(found) == {"CONTRACT_FACTS_CHANGED"}
     assert "point value=50; now: tick=0.25, tick value=1.25, point value=5" in str(found.denials[0])
     assert review(place_order("SELL", 2), replace(book, positions=positions(2)), policy()).passes
+
+
+@pytest.mark.parametrize(
+    "sides", [{"bid": "6350"}, {"bid": None}, {"ask": "6399"}], ids=["torn", "half empty", "crossed"]
+)
+def test_an_order_on_a_book_that_says_nothing_of_its_price_is_denied(
+    codes: Codes, sides: dict[str, str | None]
+) -> None:
+    book = context(quote=quote(**sides))
+    assert "SPREAD_TOO_WIDE" in codes(review(place_order(), book, policy()))
+    assert review(place_order("SELL", 2), replace(book, positions=positions(2)), policy()).passes

@@ -154,3 +154,12 @@ async def test_a_ticket_cannot_be_given_to_another_service_in_the_file(
             with pytest.raises(sqlite3.IntegrityError):
                 connection.execute(statement)
     assert not await store_of("b").spend_ticket("ticket-1", now)
+
+
+async def test_what_expires_unanswered_at_one_service_counts_at_no_other(
+    store_of: Open, now: datetime, make_ticket: MakeTicket
+) -> None:
+    ours, theirs = store_of("a"), store_of("b")
+    await ours.open_ticket(make_ticket(1, Approval.FORM), now)
+    assert len(await ours.unanswered_tickets(now, now + HOUR)) == 1
+    assert await theirs.unanswered_tickets(now, now + HOUR) == ()

@@ -44,6 +44,12 @@ def test_any_provider_but_the_simulator_moves_real_money(reply: Replies) -> None
     ]
 
 
+@pytest.mark.parametrize("provider", ["Playback", "Market Replay"])
+def test_the_account_of_the_replay_is_one_of_its_own_kind(reply: Replies, provider: str) -> None:
+    account = parse_asked_account(reply("GetAccount", provider=provider), "Sim101")
+    assert account.kind is AccountKind.REPLAY
+
+
 def test_rows_with_nothing_but_a_name_are_accounts_of_unknown_kind(reply: Replies) -> None:
     assert parse_accounts(reply("ListAccounts.names-only")) == (
         Account("Sim101", AccountKind.UNKNOWN),

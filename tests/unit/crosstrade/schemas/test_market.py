@@ -97,7 +97,16 @@ def test_one_name_that_they_do_not_know_is_told_in_their_words(rows: list[dict[s
 
 
 @pytest.mark.parametrize(
-    "changes", [{"tickSize": 0.0}, {"tickSize": None}, {"pointValue": -1}, {"instrument": "ES"}, {"volume": -1}]
+    "changes",
+    [
+        {"tickSize": 0.0},
+        {"tickSize": None},
+        {"pointValue": -1},
+        {"instrument": "ES"},
+        {"volume": -1},
+        {"tickValue": Decimal(5)},
+        {"pointValue": Decimal(5)},
+    ],
 )
 def test_a_quote_without_its_contract_is_refused(reply: Replies, changes: dict[str, object]) -> None:
     with pytest.raises(BadReply):
