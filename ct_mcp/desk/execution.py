@@ -262,7 +262,9 @@ class CommandExecution:
         return AccountState(held, left if seen.is_closed else (*left, seen))
 
     async def with_outstanding(self, outcome: Outcome) -> Outcome:
-        """Name whatever else is on its way in the account, or of unknown outcome."""
+        """Name whatever else is on its way in the account, or of unknown outcome; once for an entry with its exits."""
+        if is_exit_of_entry(self.review.command):
+            return outcome
         others = await self.journal.outstanding_beside(self.step)
         if others is None:
             unread = "what else is outstanding in the account could not be read from the journal"
