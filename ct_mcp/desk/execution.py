@@ -11,8 +11,7 @@ from ct_mcp.desk import readback
 from ct_mcp.desk.in_list import InList
 from ct_mcp.desk.journal_writer import JournalWriter, Step
 from ct_mcp.desk.outcome import Kept, Outcome, Status
-from ct_mcp.desk.outstanding import with_outstanding
-from ct_mcp.desk.pending import is_shown, starts_of
+from ct_mcp.desk.pending import is_shown, starts_of, with_outstanding
 from ct_mcp.desk.polling import AccountPoller, AccountState, Baseline, Pause
 from ct_mcp.desk.ports import Upstream
 from ct_mcp.desk.recognition import Ours
