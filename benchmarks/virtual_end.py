@@ -6,7 +6,7 @@ from virtual_books import Books, Broken
 from virtual_network import Request
 from virtual_world import World
 
-from ct_mcp.desk.outstanding import UNDER_WAY_SECONDS
+from ct_mcp.desk.pending import UNDER_WAY_SECONDS
 from ct_mcp.domain.approval import Approval, TicketState
 from ct_mcp.domain.commands import PlaceOrder
 from ct_mcp.errors import CtMcpError

@@ -36,8 +36,10 @@ def quoted(text: str, secrets: Iterable[str] = ()) -> str:
 
 def sanitize(text: str, secrets: Iterable[str] = (), longest: int = LONGEST) -> str:
     """Strip control, bidirectional, zero-width and combining characters, hide secrets, bound the length."""
-    visible = (_seen(character) for character in unicodedata.normalize("NFKC", text[: 20 * LONGEST]))
-    plain = " ".join("".join(visible).translate(_QUOTATION_MARKS).split())
+    visible = text = text[: 20 * LONGEST]
+    if not (text.isascii() and text.isprintable()):  # most text is, and nothing of it hides
+        visible = "".join(map(_seen, unicodedata.normalize("NFKC", text)))
+    plain = " ".join(visible.translate(_QUOTATION_MARKS).split())
     told = redact_secrets(plain, secrets)
     return told if len(told) <= longest else f"{told[: longest - 1]}…"
 
@@ -86,6 +88,8 @@ def _seen(character: str) -> str:
 
 def one_line(text: str) -> str:
     """Make one line without control, format or bidirectional characters: no name may repaint what a person reads."""
+    if text.isprintable():
+        return text
     spaced = "".join(" " if letter.isspace() else letter for letter in text)
     return "".join(letter for letter in spaced if unicodedata.category(letter)[0] != "C")
 

@@ -5,7 +5,7 @@ import os
 import sys
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import import_module
@@ -20,12 +20,14 @@ from mcp_types import ElicitRequestFormParams, ElicitRequestParams, ElicitResult
 
 from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.desk.desk import Desk
+from ct_mcp.files import create_private_file
 from ct_mcp.guard.policy import Policy
 from ct_mcp.server.app import build_server
 from ct_mcp.server.context import ServerContext
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.simulator import Simulator
-from ct_mcp.store.sqlite import SqliteStore
+from ct_mcp.store.database import Database
+from ct_mcp.store.sqlite import FILE_NAME, SqliteStore
 
 TOKEN = "a-token-that-must-never-be-seen"
 # A Wednesday morning in Chicago: every market of the simulator is open.
@@ -236,9 +238,20 @@ def policy() -> Policy:
     return Policy()
 
 
+@pytest.fixture(scope="session")
+def empty_state(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A state file of our version with nothing in it: to make its tables takes three times as long as to open it."""
+    file = tmp_path_factory.mktemp("made") / FILE_NAME
+    with closing(Database(file, busy_timeout_seconds=5.0)) as database:
+        database.read(lambda _: None)
+    return file.read_bytes()
+
+
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    """A store of its own for each test."""
+async def store(tmp_path: Path, empty_state: bytes) -> AsyncIterator[SqliteStore]:
+    """A store of its own for each test, in a file whose tables are made. How they are made, `unit/store` tests."""
+    create_private_file(tmp_path / "state" / FILE_NAME)
+    (tmp_path / "state" / FILE_NAME).write_bytes(empty_state)
     store = SqliteStore(tmp_path / "state")
     yield store
     await store.close()

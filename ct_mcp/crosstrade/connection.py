@@ -21,10 +21,9 @@ import httpx
 
 from ct_mcp import __version__
 from ct_mcp.crosstrade.failures import HttpAnswer, SentRequest, failure_of, retry_after_seconds
-from ct_mcp.crosstrade.rate_limit import Budget, OwnBudget
+from ct_mcp.crosstrade.rate_limit import Budget, OwnBudget, ServicePace
 from ct_mcp.crosstrade.request import USUAL_TIMEOUTS, Call, CallOptions, CallTimeouts
 from ct_mcp.crosstrade.schemas.reply import Reply
-from ct_mcp.crosstrade.service_pace import ServicePace
 from ct_mcp.errors import (
     AddonOffline,
     AuthFailed,

@@ -35,7 +35,7 @@ from ct_mcp.desk.circuit_breaker import halt_if_due
 from ct_mcp.desk.context import ContextBuilder
 from ct_mcp.desk.controls import Controls
 from ct_mcp.desk.decisions import Decisions
-from ct_mcp.desk.dispatch import send
+from ct_mcp.desk.dispatch import handler_of
 from ct_mcp.desk.execution import CommandExecution
 from ct_mcp.desk.exit_watch import Road, watch_exits
 from ct_mcp.desk.handlers.everywhere import Departure, ReadBackOfAll, may_leave
@@ -248,23 +248,21 @@ class Desk:
             StoreFailed: The journal could not be written, so nothing was sent.
         """
         with anyio.CancelScope(shield=True):
-            outcome = await self._spend_and_send(ticket_id)
-        return outcome  # noqa: RET504  # a scope may swallow, says its type
-
-    async def _spend_and_send(self, ticket_id: str) -> Outcome:
-        ticket = await self.ticket(ticket_id)
-        if ticket.state is TicketState.SPENT or not await self.store.spend_ticket(ticket_id, self.clock()):
-            raise cannot_be_used(ticket_id, (await self.ticket(ticket_id)).state_at(self.clock()))
-        try:
+            ticket = await self.ticket(ticket_id)
+            if ticket.state is TicketState.SPENT or not await self.store.spend_ticket(ticket_id, self.clock()):
+                raise cannot_be_used(ticket_id, (await self.ticket(ticket_id)).state_at(self.clock()))
             steps = [Step(ticket, n) for n in range(len(ticket.commands))]
-            if len(steps) == 1:
-                return await self._send(steps[0])
-            if leaves_accounts(ticket.commands):
-                return together(ticket, await self._leave_all(steps))
-            return together(ticket, [await self._part(step, self._sent_part) for step in steps])
-        finally:
-            for command in ticket.commands:
-                self._tell_of(command)
+            try:
+                if len(steps) == 1:
+                    outcome = await self._send(steps[0])
+                elif leaves_accounts(ticket.commands):
+                    outcome = together(ticket, await self._leave_all(steps))
+                else:
+                    outcome = together(ticket, [await self._part(step, self._sent_part) for step in steps])
+            finally:
+                for command in ticket.commands:
+                    self._tell_of(command)
+        return outcome
 
     async def _part(self, step: Step, send_it: Callable[[Step], Awaitable[_Sent]]) -> "Part | _Sent":
         """Send one command of several: what fails in one does not keep the next from being sent."""
@@ -324,7 +322,8 @@ class Desk:
             review = await self._or_journaled(step, self._cleared(step))
             if not review.passes:
                 return await self._denied_at_the_send(step, review)
-            outcome = await send(self._execution(step, review))
+            execution = self._execution(step, review)
+            outcome = await execution.with_outstanding(await handler_of(review.command)(execution, review.command))
         if outcome.order_id and outcome.filled_quantity:
             self.contexts.saw_filled(step.command.account, outcome.order_id, outcome.filled_quantity)
         return outcome

@@ -1,8 +1,7 @@
-"""Sends one command of a spent ticket, once."""
+"""Who sends which command of a spent ticket. It stands alone since it imports every handler, and no handler it."""
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from ct_mcp.desk.execution import CommandExecution
 from ct_mcp.desk.handlers.brackets import protect
 from ct_mcp.desk.handlers.entries import place_by_template, place_entry
 from ct_mcp.desk.handlers.exits import cancel, cancel_all, close, flatten
@@ -27,7 +26,6 @@ from ct_mcp.domain.commands import (
 )
 from ct_mcp.domain.strategy import StartStrategy
 from ct_mcp.domain.watch import SetWatch
-from ct_mcp.guard.effect import is_exit_of_entry
 
 Handler = Callable[..., Awaitable[Outcome]]
 
@@ -50,20 +48,13 @@ HANDLERS: Mapping[type[Command], Handler] = {
 """Who sends what. These are the only callers of the upstream's writes."""
 
 
-async def send(execution: CommandExecution) -> Outcome:
-    """Send one command and read back what became of it. The ticket is spent and the intent is in the journal by now.
+def handler_of(command: Command) -> Handler:
+    """Give what sends this command, of orders those apart that get exits as they fill.
 
-    Raises:
-        UpstreamError: It certainly did not take effect (offline, refused token, rate limit).
-        BudgetExhausted: It was not sent, since our own request budget is empty.
+    It sends once and reads back what became of it. The ticket is spent and the intent is in the journal by then. It
+    raises `UpstreamError` where that certainly did not take effect (offline, refused token, rate limit), and
+    `BudgetExhausted` where it was not sent, since our own request budget is empty.
     """
-    command = execution.review.command
-    outcome = await _handler(command)(execution, command)
-    return outcome if is_exit_of_entry(command) else await execution.with_outstanding(outcome)
-
-
-def _handler(command: Command) -> Handler:
-    """Of orders those apart that get exits as they fill."""
     if isinstance(command, PlaceOrder) and command.bracket is not None:
         return place_entry
     if isinstance(command, PlaceOrder) and command.atm_strategy is not None and not command.flatten_first:

@@ -12,8 +12,7 @@ from ct_mcp.desk.in_list import InList
 from ct_mcp.desk.journal_writer import JournalWriter, Step
 from ct_mcp.desk.misfits import with_misfits, with_too_small
 from ct_mcp.desk.outcome import Kept, Outcome, Status
-from ct_mcp.desk.outstanding import with_outstanding
-from ct_mcp.desk.pending import is_shown, starts_of
+from ct_mcp.desk.pending import is_shown, starts_of, with_outstanding
 from ct_mcp.desk.polling import AccountPoller, AccountState, Baseline, Pause
 from ct_mcp.desk.ports import Upstream
 from ct_mcp.desk.recognition import Ours
@@ -282,7 +281,9 @@ class CommandExecution:
         return AccountState(held, left if seen.is_closed else (*left, seen))
 
     async def with_outstanding(self, outcome: Outcome) -> Outcome:
-        """Name whatever else is on its way in the account, or of unknown outcome."""
+        """Name whatever else is on its way in the account, or of unknown outcome; once for an entry with its exits."""
+        if is_exit_of_entry(self.review.command):
+            return outcome
         others = await self.journal.outstanding_beside(self.step)
         if others is None:
             unread = "what else is outstanding in the account could not be read from the journal"

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ct_mcp.desk.handlers.strategies import StrategyPoller
-from ct_mcp.desk.outstanding import UNDER_WAY_SECONDS
-from ct_mcp.desk.pending import fills_of, is_exit_of, is_shown
+from ct_mcp.desk.pending import UNDER_WAY_SECONDS, fills_of, is_exit_of, is_shown
 from ct_mcp.desk.polling import AccountPoller, AccountState, Pause
 from ct_mcp.desk.ports import BookReads, Reads, Store
 from ct_mcp.desk.readback import is_changed, on_its_way

@@ -114,6 +114,7 @@ class ServerContext:
         self.owes_exits: Callable[[], Awaitable[bool]] | None = None
         self._notices: NoticeBoard | None = None
         self.on_notice: list[Callable[[], None]] = []
+        self.on_written: list[Callable[[], None]] = []
         self._heard = 0
 
     @property
@@ -211,6 +212,11 @@ class ServerContext:
             _log.warning("What watches have told could not be read", exc_info=True)
             return result
         return with_notices(result, told) if told else result
+
+    def wrote(self) -> None:
+        """Tell whoever shows the journal that a call has ended which may have written to it."""
+        for hear in tuple(self.on_written):
+            hear()
 
     def query(self) -> Query:
         """Begin the reads of one answer that is only shown, served from the live view where it knows."""

@@ -14,7 +14,6 @@ on older connections, and turn an empty accept into an error before it can be de
 
 import json
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import ceil
@@ -56,26 +55,17 @@ async def propose_and_ask(
         if ticket.fingerprint != fingerprint:
             # The SDK binds an answer to its arguments; a root may all the same mean another contract month by now.
             raise NotConfirmed("what these arguments mean now is not what the person was asked about")
-        async with _until_heard(ctx, ticket):
-            return await _second_round(ctx, ticket, pending, ends_at)
+        return await _ask_and_commit(ctx, ticket, ends_at)
     if (first := await _unheard(ctx, asked, fingerprint)) is not None:
-        async with _until_heard(ctx, first):
-            return _as_repeated(await _ask(ctx, first, ends_at, wait=False))
+        return _as_repeated(await _ask_and_commit(ctx, first, ends_at))
     proposed = await desk.propose(commands, reason)
-    if isinstance(proposed, Outcome):
-        return proposed
-    async with _until_heard(ctx, proposed):
-        return await _ask(ctx, proposed, ends_at, wait=False)
+    return proposed if isinstance(proposed, Outcome) else await _ask_and_commit(ctx, proposed, ends_at)
 
 
 async def confirm(ctx: ToolContext, ticket_id: str) -> Outcome | InputRequiredResult:
     """Go on with a ticket that was proposed before: ask, or wait for the page or the terminal, and commit it."""
     ends_at = _ends_at(ctx)
-    ticket = await desk_of(ctx).ticket(ticket_id)
-    async with _until_heard(ctx, ticket):
-        if (pending := _pending_form(ctx)) is not None:
-            return await _second_round(ctx, ticket, pending, ends_at)
-        return await _ask(ctx, ticket, ends_at, wait=True)
+    return await _ask_and_commit(ctx, await desk_of(ctx).ticket(ticket_id), ends_at, wait=True)
 
 
 def _ends_at(ctx: ToolContext) -> datetime:
@@ -89,10 +79,6 @@ def _left(ctx: ToolContext, ends_at: datetime) -> float:
 
 
 # Calls that are repeated
-
-
-def _until_heard(ctx: ToolContext, ticket: Ticket) -> AbstractAsyncContextManager[None]:
-    return context_of(ctx).unheard.until_heard(ticket.fingerprint, ticket.ticket_id, desk_of(ctx).clock)
 
 
 async def _unheard(ctx: ToolContext, commands: Sequence[Command], fingerprint: str) -> Ticket | None:
@@ -118,14 +104,6 @@ def _as_repeated(told: Outcome | InputRequiredResult) -> Outcome | InputRequired
     return replace(told, reasons=(*told.reasons, said))
 
 
-async def _commit(ctx: ToolContext, ticket: Ticket, ends_at: datetime) -> Outcome:
-    """Send what the ticket holds; where somebody else has spent it, tell what became of it."""
-    try:
-        return await desk_of(ctx).commit(ticket.ticket_id)
-    except TicketSpent:
-        return await _became_of(ctx, ticket, ends_at)
-
-
 async def _became_of(ctx: ToolContext, ticket: Ticket, ends_at: datetime) -> Outcome:
     """Tell what became of a spent ticket; where its story cannot be read, nobody may say that nothing was sent."""
     try:
@@ -148,17 +126,34 @@ async def _answer(ctx: ToolContext, ticket: Ticket, ends_at: datetime) -> Outcom
 # Asking
 
 
-async def _ask(ctx: ToolContext, ticket: Ticket, ends_at: datetime, *, wait: bool) -> Outcome | InputRequiredResult:
-    desk = desk_of(ctx)
-    state = ticket.state_at(desk.clock())
-    if state is TicketState.APPROVED or (state is TicketState.OPEN and ticket.approval is Approval.NONE):
-        return await _commit(ctx, ticket, ends_at)
-    if state is not TicketState.OPEN:
-        return await _answer(ctx, ticket, ends_at)
-    context_of(ctx).keep_warm(ticket)
-    if ticket.approval is Approval.FORM and _can_show_forms(ctx):
-        return await _ask_by_form(ctx, ticket, ends_at)
-    return await _ask_elsewhere(ctx, ticket, ends_at, wait=wait)
+async def _ask_and_commit(
+    ctx: ToolContext, ticket: Ticket, ends_at: datetime, *, wait: bool = False
+) -> Outcome | InputRequiredResult:
+    """Ask as long as nobody has decided, and send what is approved, or tell what became of it where others have."""
+    desk, context, pending = desk_of(ctx), context_of(ctx), _pending_form(ctx)
+    async with context.unheard.until_heard(ticket.fingerprint, ticket.ticket_id, desk.clock):
+        if pending is None and _is_undecided(ctx, ticket):
+            context.keep_warm(ticket)
+        if pending is not None or (_is_undecided(ctx, ticket) and _can_show_forms(ctx, ticket)):
+            asked = await _ask_by_form(ctx, ticket, pending)
+            if isinstance(asked, InputRequiredResult):
+                return asked
+            ticket, wait = asked, False
+        page = False
+        if _is_undecided(ctx, ticket):
+            ticket, page = await _ask_elsewhere(ctx, ticket, ends_at, wait=wait)
+        state = ticket.state_at(desk.clock())
+        if state is not TicketState.APPROVED and not (state is TicketState.OPEN and ticket.approval is Approval.NONE):
+            return await _awaiting(ctx, ticket, ends_at, page=page)
+        try:
+            return await desk.commit(ticket.ticket_id)
+        except TicketSpent:
+            return await _became_of(ctx, ticket, ends_at)
+
+
+def _is_undecided(ctx: ToolContext, ticket: Ticket) -> bool:
+    """Say whether it is for the person to decide, and they have not."""
+    return ticket.approval is not Approval.NONE and ticket.state_at(desk_of(ctx).clock()) is TicketState.OPEN
 
 
 # The form: what the person is shown, what they type, and what counts as their yes
@@ -230,14 +225,23 @@ def _pending_form(ctx: ToolContext) -> PendingForm | None:
         return None
 
 
-async def _ask_by_form(ctx: ToolContext, ticket: Ticket, ends_at: datetime) -> Outcome | InputRequiredResult:
-    desk = desk_of(ctx)
-    pending = PendingForm(ticket.ticket_id, desk.clock())
-    if _asks_by_result(ctx):
-        form = ElicitRequestFormParams(message=ticket.question, requested_schema=_schema(ticket))
-        return InputRequiredResult(
-            input_requests={_REQUEST: ElicitRequest(params=form)}, request_state=pending.to_json()
-        )
+async def _ask_by_form(ctx: ToolContext, ticket: Ticket, pending: PendingForm | None) -> Ticket | InputRequiredResult:
+    """Show a form, or take what was answered to one that an earlier round has shown; gives the ticket as it is then."""
+    if pending is not None:
+        answer = (ctx.input_responses or {}).get(_REQUEST)
+        await _take(ctx, ticket, pending, answer if isinstance(answer, ElicitResult) else None)
+    else:
+        pending = PendingForm(ticket.ticket_id, desk_of(ctx).clock())
+        if _asks_by_result(ctx):
+            form = ElicitRequestFormParams(message=ticket.question, requested_schema=_schema(ticket))
+            return InputRequiredResult(
+                input_requests={_REQUEST: ElicitRequest(params=form)}, request_state=pending.to_json()
+            )
+        await _show_form(ctx, ticket, pending)
+    return await desk_of(ctx).ticket(ticket.ticket_id)
+
+
+async def _show_form(ctx: ToolContext, ticket: Ticket, pending: PendingForm) -> None:
     request, lives_seconds = ctx.request_context, (ticket.expires_at - pending.asked_at).total_seconds()
     shown = context_of(ctx).open_forms.shown(
         ticket.ticket_id,
@@ -245,8 +249,7 @@ async def _ask_by_form(ctx: ToolContext, ticket: Ticket, ends_at: datetime) -> O
         lambda: request.session.elicit_form(ticket.question, _schema(ticket), request.request_id),
         lambda answer: _take(ctx, ticket, pending, answer),
     )
-    await _wait_for_form(ctx, ticket, shown, min(lives_seconds, desk.policy.form_seconds))
-    return await _go_on(ctx, ticket, ends_at)
+    await _wait_for_form(ctx, ticket, shown, min(lives_seconds, desk_of(ctx).policy.form_seconds))
 
 
 async def _wait_for_form(ctx: ToolContext, ticket: Ticket, form: OpenForm, longest_seconds: float) -> None:
@@ -266,12 +269,6 @@ async def _is_open(ctx: ToolContext, ticket: Ticket) -> bool:
     return (await desk_of(ctx).ticket(ticket.ticket_id)).state_at(desk_of(ctx).clock()) is TicketState.OPEN
 
 
-async def _second_round(ctx: ToolContext, ticket: Ticket, pending: PendingForm, ends_at: datetime) -> Outcome:
-    answer = (ctx.input_responses or {}).get(_REQUEST)
-    await _take(ctx, ticket, pending, answer if isinstance(answer, ElicitResult) else None)
-    return await _go_on(ctx, ticket, ends_at)
-
-
 async def _take(ctx: ToolContext, ticket: Ticket, pending: PendingForm, answer: ElicitResult | None) -> None:
     """Decide the ticket by what was answered. A form that was probably never shown leaves it open."""
     desk = desk_of(ctx)
@@ -283,19 +280,9 @@ async def _take(ctx: ToolContext, ticket: Ticket, pending: PendingForm, answer: 
         await desk.decisions.decline(ticket, "form")
 
 
-async def _go_on(ctx: ToolContext, ticket: Ticket, ends_at: datetime) -> Outcome:
-    """Commit what was approved. What nobody has decided is left for page and terminal."""
-    now = await desk_of(ctx).ticket(ticket.ticket_id)
-    match now.state_at(desk_of(ctx).clock()):
-        case TicketState.APPROVED:
-            return await _commit(ctx, now, ends_at)
-        case TicketState.OPEN:
-            return await _ask_elsewhere(ctx, now, ends_at, wait=False)
-        case _:
-            return await _answer(ctx, now, ends_at)
-
-
-def _can_show_forms(ctx: ToolContext) -> bool:
+def _can_show_forms(ctx: ToolContext, ticket: Ticket) -> bool:
+    if ticket.approval is not Approval.FORM:
+        return False
     capabilities = ctx.client_capabilities
     elicitation = capabilities.elicitation if capabilities is not None else None
     if elicitation is None or _connection(ctx) in context_of(ctx).forms_never_shown:
@@ -321,12 +308,15 @@ def _connection(ctx: ToolContext) -> str:
 # Asking on a page or at a terminal
 
 
-async def _ask_elsewhere(ctx: ToolContext, ticket: Ticket, ends_at: datetime, *, wait: bool) -> Outcome:
-    """Open the page and wait for it; where there is none, wait for the terminal only if this call is meant to."""
+async def _ask_elsewhere(ctx: ToolContext, ticket: Ticket, ends_at: datetime, *, wait: bool) -> tuple[Ticket, bool]:
+    """Open the page and wait for it; where there is none, wait for the terminal only if this call is meant to.
+
+    Gives the ticket as it is then, and whether there is a page.
+    """
     page = await _open_page(ctx, ticket, ends_at)
-    if not (wait or page):
-        return await _awaiting(ctx, await desk_of(ctx).ticket(ticket.ticket_id), ends_at, page=page)
-    return await _wait_for_person(ctx, ticket, ends_at, page=page)
+    if wait or page:
+        return await _wait_for_person(ctx, ticket, ends_at, page=page), page
+    return await desk_of(ctx).ticket(ticket.ticket_id), page
 
 
 async def _open_page(ctx: ToolContext, ticket: Ticket, ends_at: datetime) -> bool:
@@ -339,7 +329,7 @@ async def _open_page(ctx: ToolContext, ticket: Ticket, ends_at: datetime) -> boo
     return is_open
 
 
-async def _wait_for_person(ctx: ToolContext, ticket: Ticket, ends_at: datetime, *, page: bool) -> Outcome:
+async def _wait_for_person(ctx: ToolContext, ticket: Ticket, ends_at: datetime, *, page: bool) -> Ticket:
     desk, longest_seconds = desk_of(ctx), _left(ctx, ends_at)
     where = "on the page in their browser" if page else f"at the terminal: {command('approve')}"
     seen, due = ticket, 0.0
@@ -348,8 +338,7 @@ async def _wait_for_person(ctx: ToolContext, ticket: Ticket, ends_at: datetime, 
             await ctx.report_progress(int(waited), ceil(longest_seconds), f"waiting for the person {where}")
             due = int(waited) + _PROGRESS_SECONDS
         seen = now
-    approved = seen.state_at(desk.clock()) is TicketState.APPROVED
-    return await _commit(ctx, seen, ends_at) if approved else await _awaiting(ctx, seen, ends_at, page=page)
+    return seen
 
 
 async def _awaiting(ctx: ToolContext, ticket: Ticket, ends_at: datetime, *, page: bool) -> Outcome:

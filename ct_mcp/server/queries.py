@@ -72,7 +72,7 @@ class Query:
 
     async def note_outstanding(self, account: str | None = None) -> None:
         """Note what is on its way or of unknown outcome in an account, or in any: it may fill where nothing is held."""
-        from ct_mcp.desk.outstanding import line  # noqa: PLC0415  # the desk is loaded by the first call
+        from ct_mcp.desk.pending import line  # noqa: PLC0415  # the desk is loaded by the first call
 
         for entry in await self.attempt("what is outstanding", self.desk.store.unsettled()) or ():
             if account in (None, entry.account):

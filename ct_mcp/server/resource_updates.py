@@ -132,6 +132,7 @@ class ResourceUpdates:
         self._stop_listening = self._context.live.on_news(self._on_event)
         self._context.desk.on_sent.append(self._on_sent)
         self._context.on_notice.append(self._on_notice)
+        self._context.on_written.append(self._on_written)
 
     def _remove(self, topic: Topic, subscriber: object) -> None:
         del self._subscribers[topic][subscriber]
@@ -143,6 +144,7 @@ class ResourceUpdates:
             self._stop_listening = None
             self._context.desk.on_sent.remove(self._on_sent)
             self._context.on_notice.remove(self._on_notice)
+            self._context.on_written.remove(self._on_written)
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, PnlUpdate) and not self._is_news(event):
@@ -152,6 +154,9 @@ class ResourceUpdates:
             self.publish(topic)
 
     def _on_sent(self, _: Command) -> None:
+        self._on_written()
+
+    def _on_written(self) -> None:
         self.publish(JOURNAL)
 
     def _on_notice(self) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from mcp.server import MCPServer
 from mcp.server.connection import Connection
-from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from mcp.server.context import ServerRequestContext
 from mcp.server.subscriptions import SUBSCRIPTION_ID_META_KEY, ResourceUpdated, ServerEvent, SubscriptionBus
 from mcp.shared.exceptions import MCPError
 from mcp.shared.subscriptions import event_matches, event_to_notification
@@ -36,7 +36,6 @@ from ct_mcp.server import sdk
 from ct_mcp.server.context import ServerContext
 from ct_mcp.server.queries import time_limit
 from ct_mcp.server.resource_updates import (
-    JOURNAL,
     Notify,
     ResourceUpdates,
     Throttle,
@@ -142,16 +141,6 @@ class Subscriptions:
             while True:
                 await send(event_to_notification(await subscriber.queue.next(), meta))
 
-    async def publish_journal(self, ctx: _Ctx, call_next: CallNext) -> HandlerResult:
-        """After a call of what may write to the journal, notify its subscribers; a middleware."""
-        result = await call_next(ctx)
-        if ctx.method == "tools/call" and JOURNAL in self._updates.topics:
-            called = (ctx.params or {}).get("name")
-            tool = next((tool for tool in await self._server.list_tools() if tool.name == called), None)
-            if tool and not (tool.annotations and tool.annotations.read_only_hint):
-                self._updates.publish(JOURNAL)
-        return result
-
     def _begin_stream(self, stack: ExitStack) -> Subscriber:
         if len(self._streams) >= MOST_STREAMS:
             raise MCPError(INTERNAL_ERROR, f"{MOST_STREAMS} clients listen already")
@@ -221,7 +210,6 @@ def add_subscriptions(
     sdk.add_request_handler(server, "resources/unsubscribe", UnsubscribeRequestParams, subscriptions.unsubscribe)
     sdk.add_request_handler(server, "subscriptions/listen", SubscriptionsListenRequestParams, subscriptions.listen)
     sdk.on_initialized(server, subscriptions.notify)
-    server.middleware.append(subscriptions.publish_journal)
 
 
 def _deliver(queue: UpdateQueue, honoured: SubscriptionFilter, event: ServerEvent) -> None:

@@ -19,6 +19,7 @@ from mcp_types import CallToolResult, ToolAnnotations
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from ct_mcp.errors import CtMcpError
+from ct_mcp.server.context import ServerContext
 from ct_mcp.text import sanitize
 
 _MOST_FAULTS = 12
@@ -69,8 +70,9 @@ class StrictTool(Tool):
         Raises:
             ToolError: Whatever failed, in words for the assistant.
         """
+        shared = _shared(context)
         try:
-            return await _with_notices(await super().run(arguments, context, convert_result), context)
+            return await _with_notices(await super().run(arguments, context, convert_result), shared)
         except UnexpectedToolError as error:
             if isinstance(error.__cause__, CtMcpError):
                 raise ToolError(str(error.__cause__)) from error.__cause__
@@ -79,11 +81,22 @@ class StrictTool(Tool):
             if isinstance(error.__cause__, ValidationError):
                 raise ToolError(_NOTHING_SENT.format(faults=_faults(error.__cause__))) from error.__cause__
             raise
+        finally:
+            if shared is not None and not (self.annotations and self.annotations.read_only_hint):
+                shared.wrote()
 
 
-async def _with_notices(result: Any, context: Context[Any, Any]) -> Any:
+def _shared(context: Context[Any, Any]) -> ServerContext | None:
+    """What the handlers of this server share; None where a tool is run by itself."""
+    try:
+        shared = context.request_context.lifespan_context
+    except ValueError:
+        return None
+    return shared if isinstance(shared, ServerContext) else None
+
+
+async def _with_notices(result: Any, shared: ServerContext | None) -> Any:
     """Tell with it what watches have told since the last answer. Nothing that fails there may hide an answer."""
-    shared = getattr(context.request_context, "lifespan_context", None)
     if not isinstance(result, CallToolResult) or shared is None:
         return result
     return await shared.told_beside(result)

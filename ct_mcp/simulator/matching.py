@@ -8,6 +8,7 @@ from ct_mcp.simulator.accounts import SimAccount, margin_used
 from ct_mcp.simulator.faults import Fault, Lag
 from ct_mcp.simulator.market import Market, TopOfBook, TradingWindow
 from ct_mcp.simulator.orders import Action, SimOrder, SimOrderState, SimOrderType
+from ct_mcp.simulator.products import SimContract
 
 _ONE_SECOND = timedelta(seconds=1)
 _NEVER = (Fault.NO_FILL, Lag.CLOSE_STUCK)
@@ -21,6 +22,8 @@ _MATCHABLE = frozenset(
         SimOrderState.CANCEL_PENDING,
     }
 )
+_Aged = tuple[int, SimOrder]
+"""An order with its place among all: the older it is, the smaller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +112,20 @@ def _margin_is_short(market: Market, account: SimAccount, order: SimOrder, at: d
 
 
 def first_touch(market: Market, orders: Iterable[SimOrder], start: datetime, end: datetime) -> Touch | None:
-    """Find the earliest touch in a span; of two at the same moment, that of the older order."""
-    earliest: Touch | None = None
-    for order in orders:
-        until = earliest.at if earliest else end
-        touch = _touch(market, order, start, until)
-        if touch is not None and (earliest is None or touch.at < earliest.at):
-            earliest = touch
-    return earliest
+    """Find the earliest touch in a span; of two at the same moment, that of the older order.
+
+    Orders that wait in the same contract from the same moment on are held against its windows together.
+    """
+    waiting: dict[tuple[SimContract, datetime], list[_Aged]] = {}
+    for age, order in enumerate(orders):
+        if order.matches_from is not None and order.state in _MATCHABLE and order.blocking_fault not in _NEVER:
+            begin = max(start, order.matches_from)
+            waiting.setdefault((order.terms.contract, begin), []).append((age, order))
+    found = [
+        _first_of(market, group, market.windows(contract, begin, end)) for (contract, begin), group in waiting.items()
+    ]
+    earliest = min(filter(None, found), key=lambda aged: (aged[1].at, aged[0]), default=None)
+    return None if earliest is None else earliest[1]
 
 
 def fill_ticks(order: SimOrder, top: TopOfBook) -> int:
@@ -136,20 +145,25 @@ def is_touched(order: SimOrder, top: TopOfBook) -> bool:
     return top.ask <= limit if buys else top.bid >= limit
 
 
-def _touch(market: Market, order: SimOrder, start: datetime, end: datetime) -> Touch | None:
-    if order.matches_from is None or order.state not in _MATCHABLE or order.blocking_fault in _NEVER:
-        return None
-    for window in market.windows(order.terms.contract, max(start, order.matches_from), end):
-        if not (is_touched(order, window.lowest) or is_touched(order, window.highest)):
-            continue
-        for moment in _moments(window, order.matches_from):
-            top = market.top(order.terms.contract, moment)
-            if is_touched(order, top):
-                return Touch(moment, order, top)
+def _first_of(market: Market, group: list[_Aged], windows: Iterator[TradingWindow]) -> tuple[int, Touch] | None:
+    """The first touch of any of these orders, with the age of its order: in the first window that has one."""
+    for window in windows:
+        near = [aged for aged in group if is_touched(aged[1], window.lowest) or is_touched(aged[1], window.highest)]
+        found = [(age, touch) for age, order in near if (touch := _touch(market, order, window)) is not None]
+        if found:
+            return min(found, key=lambda aged: (aged[1].at, aged[0]))
     return None
 
 
-def _moments(window: TradingWindow, matches_from: datetime) -> Iterator[datetime]:
+def _touch(market: Market, order: SimOrder, window: TradingWindow) -> Touch | None:
+    for moment in _moments(window, order.matches_from):
+        top = market.top(order.terms.contract, moment)
+        if is_touched(order, top):
+            return Touch(moment, order, top)
+    return None
+
+
+def _moments(window: TradingWindow, matches_from: datetime | None) -> Iterator[datetime]:
     """List the moments at which orders are matched: the first possible one, the open, and every whole second.
 
     They do not depend on when somebody asks, so that asking changes nothing.

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from jsonschema import Draft202012Validator
 from mcp import Client
@@ -40,12 +41,16 @@ def _no_desk() -> Desk:
     raise AssertionError("listing needs no desk")
 
 
-@pytest.fixture
-async def listed() -> dict[str, Tool]:
-    """Every tool as a client gets it, those of toolsets that are off by default too."""
+@pytest.fixture(scope="module")
+def listed() -> dict[str, Tool]:
+    """Every tool as a client gets it, those of toolsets that are off by default too; they are listed once for all."""
     server = build_server(ServerContext(_no_desk, Policy(), toolsets=frozenset({"read", "trade", "strategies"})))
-    async with Client(server) as client:
-        return {tool.name: tool for tool in (await client.list_tools()).tools}
+
+    async def tools() -> list[Tool]:
+        async with Client(server) as client:
+            return (await client.list_tools()).tools
+
+    return {tool.name: tool for tool in anyio.run(tools)}
 
 
 def _hints(tool: Tool) -> ToolAnnotations:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ct_mcp.text import LONGEST, normalize, quoted, redact_secrets, sanitize
+from ct_mcp.text import LONGEST, normalize, one_line, quoted, redact_secrets, sanitize
 
 
 @pytest.mark.parametrize(
@@ -68,3 +68,10 @@ def test_whatever_they_say_stays_between_our_quotation_marks_on_one_line(text: s
 @given(st.text(max_size=40), st.text(max_size=40), st.text("abcXYZ019-_", min_size=8, max_size=40))
 def test_a_secret_never_survives(before: str, after: str, secret: str) -> None:
     assert secret not in sanitize(before + secret + after, (secret,))
+
+
+@given(st.one_of(st.text(max_size=60), st.text(" abcXYZ019-_\"'`.:", max_size=60)))
+def test_a_mark_that_nobody_sees_changes_nothing_of_what_is_read(text: str) -> None:
+    """Plain text takes a shorter way, which no such mark lets it take."""
+    assert sanitize(f"\u200b{text}") == sanitize(text)
+    assert one_line(f"\u200b{text}") == one_line(text)

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from ct_mcp.crosstrade.client import CrossTrade
-from ct_mcp.crosstrade.service_pace import HELD_UP_SECONDS, ServicePace
+from ct_mcp.crosstrade.rate_limit import HELD_UP_SECONDS, ServicePace
 from ct_mcp.errors import RateLimited
 from ct_mcp.simulator.faults import Fault
 from ct_mcp.simulator.simulator import Simulator

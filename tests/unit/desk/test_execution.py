@@ -10,7 +10,7 @@ from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.crosstrade.schemas.orders import Acknowledged
 from ct_mcp.desk.approval import draw_ticket
 from ct_mcp.desk.desk import Desk
-from ct_mcp.desk.dispatch import send
+from ct_mcp.desk.dispatch import handler_of
 from ct_mcp.desk.execution import STALE_AFTER_SECONDS, CommandExecution, Submission
 from ct_mcp.desk.journal_writer import JournalWriter, Step
 from ct_mcp.desk.outcome import Outcome, Status
@@ -60,7 +60,8 @@ async def sent(desk: Desk, review: Review) -> Outcome:
     """Send what was reviewed as it is, as if its ticket had just been spent."""
     ticket = draw_ticket([review], "")
     journal = JournalWriter(desk.store, desk.clock)
-    return await send(CommandExecution(Step(ticket), review, desk.upstream, journal, desk.pause))
+    execution = CommandExecution(Step(ticket), review, desk.upstream, journal, desk.pause)
+    return await execution.with_outstanding(await handler_of(review.command)(execution, review.command))
 
 
 async def committed(desk: Desk, action: Command) -> Outcome:
