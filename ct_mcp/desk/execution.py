@@ -11,7 +11,7 @@ from ct_mcp.desk import readback
 from ct_mcp.desk.in_list import InList
 from ct_mcp.desk.journal_writer import JournalWriter, Step
 from ct_mcp.desk.misfits import with_misfits, with_too_small
-from ct_mcp.desk.outcome import Kept, Outcome, Status
+from ct_mcp.desk.outcome import Kept, Outcome, Status, detail_of
 from ct_mcp.desk.pending import is_shown, starts_of, with_outstanding
 from ct_mcp.desk.polling import AccountPoller, AccountState, Baseline, Pause
 from ct_mcp.desk.ports import Upstream
@@ -332,7 +332,7 @@ class CommandExecution:
         """
         final = is_shown and (is_known or outcome.status not in (Status.ACCEPTED, Status.UNKNOWN))
         kind = EntryKind.ANSWERED if final else EntryKind.READ_BACK
-        trouble = await self.journal.after_the_wire(kind, self.step, _told(outcome))
+        trouble = await self.journal.after_the_wire(kind, self.step, detail_of(outcome))
         # The journal keeps the id as they spell it, to look with; what is told is made harmless.
         named = None if outcome.order_id is None else sanitize(outcome.order_id, longest=80)
         return replace(outcome, order_id=named, warnings=(*outcome.warnings, *trouble))
@@ -373,20 +373,6 @@ def _expected(review: Review, seen: Order) -> int | None:
         return None
     before = 0 if order.flatten_first else review.context.net_position(seen.instrument)
     return None if before is None else before + seen.action.sign * seen.filled
-
-
-def _told(outcome: Outcome) -> dict[str, object]:
-    """What is written down of what is said: enough to say it again to whoever did not hear it."""
-    said: dict[str, object] = {
-        "average_fill_price": outcome.average_fill_price,
-        "position_after": outcome.position_after,
-        "alarm": outcome.alarm,
-        "reasons": outcome.reasons,
-        "warnings": outcome.warnings,
-        "next_step": outcome.next_step,
-    }
-    known = {name: value for name, value in said.items() if value not in (None, (), "")}
-    return {"status": outcome.status, "order_id": outcome.order_id, "filled": outcome.filled_quantity, **known}
 
 
 def _kind_of(answer: Submission) -> EntryKind:

@@ -38,6 +38,7 @@ from ct_mcp.desk.exit_tries import (
     is_held,
     kept_of_leaving,
     key_of,
+    leaving,
     note_of,
     without_exits,
 )
@@ -49,7 +50,7 @@ from ct_mcp.desk.reconcile import settle_outstanding
 from ct_mcp.desk.story import story_of
 from ct_mcp.domain.approval import Ticket
 from ct_mcp.domain.bracket import shares
-from ct_mcp.domain.commands import CancelOrder, ClosePosition, Command, Flatten, PlaceOrder
+from ct_mcp.domain.commands import Command, PlaceOrder
 from ct_mcp.domain.duty import Duty, DutyPart, DutyState
 from ct_mcp.domain.market import Contract
 from ct_mcp.domain.order import Order
@@ -185,8 +186,7 @@ class ExitKeeper:
         return await self._kept(it)
 
     def _is_late(self, it: Try) -> bool:
-        """By the clock, or by what was waited: a clock that is set back does not prolong it."""
-        return self._seconds(it) >= it.bracket.deadline_seconds
+        return it.seconds(self._clock()) >= it.bracket.deadline_seconds
 
     async def _fresh(self, duty: Duty) -> Duty:
         known = await self._store.duties(duty.account)
@@ -220,7 +220,7 @@ class ExitKeeper:
             said = "; ".join(filter(None, (outcome.status, *outcome.reasons)))
             if outcome.status in (Status.WORKING, Status.FILLED):
                 it.placed.append(exits_line(command))
-                it.protected_after = self._seconds(it) if number == 0 else it.protected_after
+                it.protected_after = it.seconds(self._clock()) if number == 0 else it.protected_after
             elif number:
                 it.warnings.append(f"the target is not seen standing, the stop does: {said}")
             else:
@@ -285,7 +285,7 @@ class ExitKeeper:
         """All that has filled has its exits."""
         words = "its stop and targets stand, placed by another ct-mcp"
         if it.placed:
-            seconds = self._seconds(it) if it.protected_after is None else it.protected_after
+            seconds = it.seconds(self._clock()) if it.protected_after is None else it.protected_after
             what = "placed" if it.bracket.stop_loss is None else "protected"
             words = f"{what} {seconds:.1f} s after the fill was seen: {'; '.join(it.placed)}"
             await self._store.append(note_of(it.duty, EntryKind.PROTECTED, words), self._clock())
@@ -293,9 +293,6 @@ class ExitKeeper:
         if it.entry.is_closed:
             await self._turn(it.duty, DutyState.STANDING, "all that filled has its exits")
         return Kept((words,), tuple(it.warnings), is_over=it.entry.is_closed)
-
-    def _seconds(self, it: Try) -> float:
-        return max((self._clock() - it.since).total_seconds(), it.waited)
 
     # 4: it did not work in time
 
@@ -387,13 +384,7 @@ class ExitKeeper:
 
     async def _leave(self, it: Try, book: AccountState | None, bare: int) -> Outcome:
         """Close what is bare at the market, with what is left of the entry; a part only beside what is protected."""
-        order = it.entry
-        if book is None or bare >= abs(book.net):
-            commands: tuple[Command, ...] = (Flatten(order.account, order.instrument),)
-        else:
-            rest = () if order.is_closed else (CancelOrder(order.account, order.order_id),)
-            commands = (*rest, ClosePosition(order.account, order.instrument, bare))
-        outcomes = await self.send_under(it.duty, commands, [order])
+        outcomes = await self.send_under(it.duty, leaving(it.entry, book, bare), [it.entry])
         why = f"another process is about it, or it was tried {_MOST_CLOSES} times: close it in NinjaTrader"
         nobody = Outcome(Status.DENIED, "", simulated=False, reasons=(why,))
         return outcomes[-1] if outcomes else nobody

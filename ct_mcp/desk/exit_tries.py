@@ -11,6 +11,7 @@ from ct_mcp.desk.outcome import Kept, Outcome, Status
 from ct_mcp.desk.polling import AccountState, Pause
 from ct_mcp.desk.stops import cover_of
 from ct_mcp.domain.bracket import Bracket
+from ct_mcp.domain.commands import CancelOrder, ClosePosition, Command, Flatten
 from ct_mcp.domain.duty import Duty
 from ct_mcp.domain.order import Order
 from ct_mcp.guard.denial import DenialCode
@@ -40,6 +41,10 @@ class Try:
         """What was promised."""
         assert self.duty.order.bracket is not None  # noqa: S101  # a duty is made for an order with one
         return self.duty.order.bracket
+
+    def seconds(self, now: datetime) -> float:
+        """How long it has gone on, by the clock or by what was waited: a clock that is set back does not shorten it."""
+        return max((now - self.since).total_seconds(), self.waited)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,14 @@ def bare_of(book: AccountState, entry: Order, parts: Sequence[ExitPart]) -> int:
     """
     held = next((each for each in book.positions if each.net * entry.action.sign > 0), None)
     return 0 if held is None else min(without_exits(entry, parts), cover_of(held, book.orders).bare)
+
+
+def leaving(entry: Order, book: AccountState | None, bare: int) -> tuple[Command, ...]:
+    """Close what is bare of an entry, with the rest of it; the whole where nothing else is known to be held."""
+    if book is None or bare >= abs(book.net):
+        return (Flatten(entry.account, entry.instrument),)
+    rest = () if entry.is_closed else (CancelOrder(entry.account, entry.order_id),)
+    return (*rest, ClosePosition(entry.account, entry.instrument, bare))
 
 
 def kept_of_leaving(left: Outcome, entry: Order, book: AccountState | None, bare: int, what: str) -> Kept:

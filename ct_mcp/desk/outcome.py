@@ -84,3 +84,17 @@ class Kept:
     alarm: str = ""
     is_over: bool = False
     closed: int = 0
+
+
+def detail_of(outcome: Outcome) -> dict[str, object]:
+    """What is written down of what is said: enough to say it again to whoever did not hear it."""
+    said: dict[str, object] = {
+        "average_fill_price": outcome.average_fill_price,
+        "position_after": outcome.position_after,
+        "alarm": outcome.alarm,
+        "reasons": outcome.reasons,
+        "warnings": outcome.warnings,
+        "next_step": outcome.next_step,
+    }
+    known = {name: value for name, value in said.items() if value not in (None, (), "")}
+    return {"status": outcome.status, "order_id": outcome.order_id, "filled": outcome.filled_quantity, **known}
