@@ -38,6 +38,7 @@ from ct_mcp.desk.exit_tries import (
     kept_of_leaving,
     key_of,
     note_of,
+    said_of,
     without_exits,
 )
 from ct_mcp.desk.journal_writer import Step
@@ -216,7 +217,7 @@ class ExitKeeper:
     async def _send_exits(self, it: Try, ticket: Ticket, exits: Sequence[PlaceOrder]) -> None:
         for number, command in enumerate(exits):
             outcome = await self._sent(Step(ticket, number))
-            said = "; ".join(filter(None, (outcome.status, *outcome.reasons)))
+            said = said_of(outcome)
             if outcome.status in (Status.WORKING, Status.FILLED):
                 it.placed.append(exits_line(command))
                 it.protected_after = self._seconds(it) if number == 0 else it.protected_after
@@ -240,8 +241,7 @@ class ExitKeeper:
                 continue
             if (await story_of(self._store, ticket)).part(1, self._clock()) is None:
                 for outcome in await self.send_under(it.duty, ticket.commands[1:]):
-                    said = "; ".join((outcome.status, *outcome.reasons))
-                    it.warnings.append(f"the target, which had not been sent before: {said}")
+                    it.warnings.append(f"the target, which had not been sent before: {said_of(outcome)}")
 
     async def _sent(self, step: Step) -> Outcome:
         """Send one command, whole once it was begun; what certainly never left reads as denied."""
