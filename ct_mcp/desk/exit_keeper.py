@@ -40,6 +40,7 @@ from ct_mcp.desk.exit_tries import (
     key_of,
     leaving,
     note_of,
+    said_of,
     without_exits,
 )
 from ct_mcp.desk.journal_writer import Step
@@ -217,7 +218,7 @@ class ExitKeeper:
     async def _send_exits(self, it: Try, ticket: Ticket, exits: Sequence[PlaceOrder]) -> None:
         for number, command in enumerate(exits):
             outcome = await self._sent(it.duty, ticket, number)
-            said = "; ".join(filter(None, (outcome.status, *outcome.reasons)))
+            said = said_of(outcome)
             if outcome.status in (Status.WORKING, Status.FILLED):
                 it.placed.append(exits_line(command))
                 it.protected_after = it.seconds(self._clock()) if number == 0 else it.protected_after
@@ -242,8 +243,7 @@ class ExitKeeper:
             story = await story_of(self._store, ticket)
             if story.part(1, self._clock()) is None and await self._store.is_quiet(ticket.ticket_id, self._clock()):
                 for outcome in await self.send_under(it.duty, ticket.commands[1:]):
-                    said = "; ".join((outcome.status, *outcome.reasons))
-                    it.warnings.append(f"the target, which had not been sent before: {said}")
+                    it.warnings.append(f"the target, which had not been sent before: {said_of(outcome)}")
 
     async def _sent(self, duty: Duty, ticket: Ticket, number: int) -> Outcome:
         """Send one command, whole once it was begun; what certainly never left reads as denied."""

@@ -124,6 +124,13 @@ def _words(left: Outcome, entry: Order, bare: int) -> str:
     return "; ".join(filter(None, (left.status, *left.reasons, *left.warnings, left.next_step)))
 
 
+def said_of(outcome: Outcome) -> str:
+    """Say why an exit does not stand; where it could have done more than leave, that, and not what was shown."""
+    if DenialCode.CHANGED_SINCE_ASKED in outcome.codes:
+        return "not sent, since on what was read it could open a position"
+    return "; ".join((outcome.status, *outcome.reasons))
+
+
 def without_exits(entry: Order, parts: Sequence[ExitPart]) -> int:
     """Contracts that filled and have no exits that are known to stand, or to have stood."""
     return entry.filled - sum(each.part.contracts for each in parts if each.state is ExitState.STANDS)

@@ -80,7 +80,8 @@ def plan(held: Position, orders: Iterable[Order], prices: _Prices) -> tuple[Comm
         return (_bracket(held.account, held.instrument, {**kept, **prices}),)
     changes = tuple(change for move in moves.values() for change in move or ())
     if not changes:
-        raise BadRequest(f"it stands there already: {_lines(exits)}; nothing was sent")
+        done = "tell the person that it stands as they want it; for another price name that"
+        raise BadRequest(f"it stands there already: {_lines(exits)}; nothing was sent", next_step=done)
     return changes
 
 

@@ -34,6 +34,7 @@ from ct_mcp.guard.rules.account import (
 )
 from ct_mcp.guard.rules.entry import (
     bracket_fits_the_order,
+    exits_only_reduce_beside_what_stands,
     exits_stand_on_their_sides,
     it_opens_with_a_stop,
     replaced_entry_keeps_no_exits,
@@ -215,6 +216,7 @@ RULES: tuple[Rule, ...] = (
     stop_loss_stands_clear_of_the_market,
     take_profit_stands_on_its_side,
     bracket_fits_the_order,
+    exits_only_reduce_beside_what_stands,
     exits_stand_on_their_sides,
     it_opens_with_a_stop,
     replaced_entry_keeps_no_exits,

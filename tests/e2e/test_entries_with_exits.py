@@ -19,7 +19,7 @@ from ct_mcp.guard.policy import IfUnprotected, Policy, Protection
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.exchange import Exchange
 from ct_mcp.simulator.faults import Fault
-from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, SimOrderType
+from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, SimOrder, SimOrderType
 from ct_mcp.store.journal import EntryKind
 from ct_mcp.store.sqlite import SqliteStore
 from tests.conftest import Person
@@ -557,19 +557,25 @@ class TestWhatTheCampaignFound:
         assert (world.net(), exits(world)) == (2, [("StopMarket", 2), ("Limit", 2)])
 
     async def test_a_stop_of_another_that_goes_leaves_ours_owed(
-        self, assistant: Assistant, world: World, desk: Desk
+        self, assistant: Assistant, world: World, wire: Wire, desk: Desk
     ) -> None:
+        """It comes while the entry is on its way: beside one that stands before, the entry is denied."""
         contract = world.sim.market.front("MES", world.clock())
         account = world.sim.exchange.accounts["Sim101"]
         price = contract.product.price(round(world.price(-60) / contract.product.tick_size))
         terms = OrderTerms(contract, Action.SELL, 2, SimOrderType.STOP_MARKET, stop_price=price)
-        theirs = world.sim.exchange.submit(account, terms, OrderLabels(), world.clock())
-        world.later(2)
+        theirs = list[SimOrder]()
+
+        def somebody_else_protects() -> None:
+            theirs.append(world.sim.exchange.submit(account, terms, OrderLabels(), world.clock()))
+            world.later(2)
+
+        wire.meanwhile["/orders/place"] = somebody_else_protects
         told = await assistant.buys(2, stop_loss="10 points")
         assert "a stop stands behind it, which is not ours" in told.reasons_text, told.text
         await looks(world, desk, 3)
         assert exits(world) == [("StopMarket", 2)]
-        world.sim.exchange.cancel(theirs, world.clock())
+        world.sim.exchange.cancel(theirs[0], world.clock())
         await looks(world, desk, 5)
         assert (world.net(), exits(world)) == (2, [("StopMarket", 2)])
 
@@ -618,6 +624,16 @@ async def test_a_stop_that_was_lost_and_comes_after_the_close_is_cancelled(
     assert exits(world) == []
 
 
+async def test_an_entry_beside_one_the_other_way_is_denied_rather_than_closed_as_it_fills(
+    assistant: Assistant, world: World
+) -> None:
+    other = await assistant.rests(world.price(60), action="SELL")
+    told = await assistant.buys(1, stop_loss="10 points")
+    assert "BRACKET_NOT_COVERED: position then=+1, its exits=1, orders that leave as well=1" in told.reasons_text
+    assert "let one OCO group hold them" in told.reasons_text
+    assert (told.status, world.net(), world.live()) == ("denied", 0, [other])
+
+
 class TestAnAddition:
     """To a position with a stop and a target of its own."""
 
@@ -652,6 +668,17 @@ class TestAnAddition:
         closed = await assistant.call("close_position", account="Sim101", instrument="MES 09-26", quantity=1)
         assert (closed.status, world.net()) == ("filled", 2), closed.text
         assert "could turn the position round" in person.asked[-1]
+
+    async def test_is_denied_where_what_stands_is_too_large_for_its_stop_to_stand(
+        self, assistant: Assistant, world: World, held: None
+    ) -> None:
+        """After a part was taken; it would be filled, could not be protected, and would be closed at once."""
+        await assistant.buys(1, action="SELL")
+        world.later(70)
+        sent = world.writes()
+        told = await assistant.buys(2, stop_loss="10 points")
+        assert "BRACKET_NOT_COVERED: position then=+3, its exits=2, orders that leave as well=4" in told.reasons_text
+        assert (told.status, world.writes(), world.net()) == ("denied", sent, 1)
 
     async def test_with_a_target_alone_is_not_called_protected(
         self, assistant: Assistant, world: World, held: None

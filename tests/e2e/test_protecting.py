@@ -137,6 +137,7 @@ async def test_the_same_bracket_at_once_again_is_sent_once(
     again = await protects(**prices)
     assert again.is_error
     assert "it stands there already" in again.text
+    assert again.text.endswith("Next: tell the person that it stands as they want it; for another price name that.")
     assert "nothing was sent" in again.text
     assert len(world.live()) == 2
 

@@ -9,6 +9,7 @@ from ct_mcp.domain.order import is_whole_number
 from ct_mcp.guard.context import RiskContext
 from ct_mcp.guard.denial import DenialCode
 from ct_mcp.guard.effect_model import Effect
+from ct_mcp.guard.exposure import Book, Leg, reach
 from ct_mcp.guard.figures import entry_price, quote_for, rate_of, risk_of
 from ct_mcp.guard.policy import Policy
 from ct_mcp.guard.room import day_room
@@ -52,6 +53,30 @@ def bracket_fits_the_order(effect: Effect, context: RiskContext, _policy: Policy
         sizes = "+".join(str(target.quantity) for target in bracket.take_profit)
         return Denial(DenialCode.BRACKET_QUANTITIES, f"order={order.quantity}, targets={sizes}")
     return Passed(f"for {order.quantity} contracts")
+
+
+@rule("bracket-covered", "no standing order keeps the stop and the target from being placed")
+@on_orders
+def exits_only_reduce_beside_what_stands(order: PlaceOrder, context: RiskContext, _policy: Policy) -> RuleAnswer:
+    """They are sent as what only reduces: beside orders that could leave as much again they would be denied.
+
+    What had filled by then would stand bare, and be closed. Orders of its own OCO group go as it fills.
+    """
+    book, sign = Book.of(order.instrument, context), order.action.sign
+    if order.bracket is None:
+        return NO_EXITS
+    if book is None or not is_whole_number(order.quantity) or book.net * sign < 0:
+        return NotApplicable("it is not known what stands, or it brings no exits to what is held")
+    legs = [leg for leg in book.legs if not (order.oco_id and leg.oco_id == order.oco_id)]
+    held = book.net + sign * order.quantity
+    before, after = reach(held, legs), reach(held, [*legs, Leg(-sign * order.quantity)])
+    leaving = sum(abs(leg.signed) for leg in legs if leg.signed * sign < 0)
+    figures = f"position then={held:+d}, its exits={order.quantity}, orders that leave as well={leaving}"
+    if after.side(-sign) <= before.side(-sign):
+        return Passed(figures)
+    why = "together they could turn the position round, so its stop could not be placed once it fills"
+    how = "make those orders smaller or cancel them first (change_order, cancel_order), or let one OCO group hold them"
+    return Denial(DenialCode.BRACKET_NOT_COVERED, f"{figures}: {why}; {how}")
 
 
 @rule("bracket-sides", "the stop loses and the target gains")

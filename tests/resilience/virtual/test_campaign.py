@@ -14,15 +14,17 @@ from campaign import is_of, play_one
 from planted import PLANTS
 from virtual_episode import Name
 
-from ct_mcp.desk import exit_keeper
+from ct_mcp.desk import exit_keeper, exit_watch
 from ct_mcp.desk.exit_keeper import ExitKeeper
-from ct_mcp.desk.outcome import Kept
+from ct_mcp.desk.handlers import entries
+from ct_mcp.desk.outcome import Kept, Outcome
 from ct_mcp.desk.warm_review import WarmReviews
 from ct_mcp.domain.approval import Ticket
 from ct_mcp.domain.bracket import Bracket, Share, shares
 from ct_mcp.domain.duty import Duty
 from ct_mcp.domain.order import Order
 from ct_mcp.guard.review import Review
+from ct_mcp.live.cache import LiveCache
 
 CAMPAIGN = Path(__file__).parents[3] / "benchmarks" / "campaign.py"
 
@@ -132,19 +134,30 @@ def _twice_as_many(bracket: Bracket, covered: int, filled: int) -> tuple[Share, 
     return tuple(replace(share, contracts=2 * share.contracts) for share in shares(bracket, covered, filled))
 
 
+def _as_it_was(told: Outcome, _: Kept, __: Order | None) -> Outcome:
+    return told
+
+
+Faults = list[tuple[object, str, object]]
+DEAF: Faults = [(LiveCache, "silence", lambda *_: 0), (exit_watch, "_AT_LEAST_EVERY_SECONDS", 1e6)]
+
+
 @pytest.mark.parametrize(
-    ("faults", "kind"),
+    ("faults", "kind", "name"),
     [
-        ([(ExitKeeper, "keep", _keeps_nothing), (ExitKeeper, "follow", _follows_nothing)], "bare"),
-        ([(exit_keeper, "shares", _twice_as_many)], "twice"),
+        ([(ExitKeeper, "keep", _keeps_nothing), (ExitKeeper, "follow", _follows_nothing)], "bare", Name(2, 0, 30)),
+        ([(exit_keeper, "shares", _twice_as_many)], "twice", Name(2, 0, 30)),
+        ([(entries, "with_exits", _as_it_was)], "untold", Name(2, 5, 30)),
+        (DEAF, "bare", Name(71, 0, 20, has_stream=True)),
     ],
-    ids=["nobody keeps them", "twice as many"],
+    ids=["nobody keeps them", "twice as many", "the answer says nothing", "a lost stream is believed"],
 )
 def test_what_an_entry_is_owed_and_does_not_get_is_found(
-    monkeypatch: pytest.MonkeyPatch, faults: list[tuple[object, str, object]], kind: str
+    monkeypatch: pytest.MonkeyPatch, faults: Faults, kind: str, name: Name
 ) -> None:
-    for owner, name, put in faults:
-        monkeypatch.setattr(owner, name, put)
-    found = (finding for episode in range(12) for finding in play_one(Name(2, episode, 30, has_legs=True)).findings)
+    for owner, attribute, put in faults:
+        monkeypatch.setattr(owner, attribute, put)
+    names = (replace(name, episode=name.episode + more, has_legs=True) for more in range(12))
+    found = (finding for each in names for finding in play_one(each).findings)
 
     assert any(finding.kind == kind for finding in found)

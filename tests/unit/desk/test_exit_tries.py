@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 
 from ct_mcp.desk.exit_state import ExitPart, ExitState
-from ct_mcp.desk.exit_tries import Rests, bare_of
+from ct_mcp.desk.exit_tries import Rests, bare_of, said_of
+from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.desk.polling import AccountState
 from ct_mcp.domain.duty import DutyPart
 from ct_mcp.domain.order import OrderState, OrderType
@@ -60,3 +61,10 @@ def test_a_clock_that_is_set_back_does_not_let_it_rest_for_long() -> None:
     rests = Rests()
     rests.begin(KEY, NOW)
     assert not rests.has(KEY, NOW - timedelta(hours=1))
+
+
+def test_an_exit_that_could_have_opened_says_so_and_not_what_was_shown() -> None:
+    shown = "CHANGED_SINCE_ASKED: shown as an exit, position +1 to flat; now an exit, position +5 to +1"
+    denied = Outcome(Status.DENIED, "", simulated=True, reasons=(shown,), codes=frozenset({"CHANGED_SINCE_ASKED"}))
+    assert said_of(denied) == "not sent, since on what was read it could open a position"
+    assert said_of(Outcome(Status.REJECTED, "", simulated=True, reasons=("no",))) == "rejected; no"

@@ -11,7 +11,7 @@ from ct_mcp.domain.account import Balances
 from ct_mcp.domain.bracket import Bracket, ExitLevel, Target
 from ct_mcp.domain.commands import ChangeOrder, ClosePosition, Command, PlaceOrder, ReversePosition
 from ct_mcp.domain.level import Distance, Unit
-from ct_mcp.domain.order import OrderAction, OrderType
+from ct_mcp.domain.order import Order, OrderAction, OrderType
 from ct_mcp.guard.context import PendingOrder, RiskContext
 from ct_mcp.guard.policy import Policy, Protection
 from ct_mcp.guard.review import Result, Review, RuleResult, review
@@ -100,6 +100,47 @@ def test_exits_that_do_not_fit_their_order_are_denied(
     found = review(command, book, ROOMY)
     assert code in codes(found)
     assert figures in next(str(denial) for denial in found.denials if denial.code == code)
+
+
+def leaves(quantity: int, oco_id: str | None = None, order_id: str = "leaves", **changes: Any) -> Order:
+    """A SELL that stands, at a limit above the market."""
+    more = {"action": OrderAction.SELL, "quantity": quantity, "limit_price": "6420", "oco_id": oco_id, **changes}
+    return order(order_id, **more)
+
+
+@pytest.mark.parametrize(
+    ("command", "net", "orders", "figures"),
+    [
+        (entry(), 0, (leaves(1),), "position then=+1, its exits=1, orders that leave as well=1"),
+        (entry(), 2, (stop_order(quantity=2), leaves(2)), "position then=+3, its exits=1, orders that leave as well=4"),
+        (entry(quantity=4), 1, (stop_order(quantity=2, oco_id="a"), leaves(2, "a")), "its exits=4"),
+        (entry(stop=None, targets=at("6420")), 0, (leaves(1),), "its exits=1"),
+    ],
+    ids=["an entry the other way", "a stop and a target in no group", "a pair that is too large", "a target alone"],
+)
+def test_exits_that_could_not_be_placed_beside_what_stands_are_denied_before_anything_fills(
+    codes: Codes, command: PlaceOrder, net: int, orders: tuple[Order, ...], figures: str
+) -> None:
+    found = review(command, context(positions=positions(net), orders=orders), ROOMY)
+    assert "BRACKET_NOT_COVERED" in codes(found)
+    assert figures in next(str(denial) for denial in found.denials if denial.code == "BRACKET_NOT_COVERED")
+
+
+@pytest.mark.parametrize(
+    ("command", "net", "orders"),
+    [
+        (entry(), 2, (stop_order(quantity=2, oco_id="a"), leaves(2, "a"))),
+        (entry(oco_id="b"), 0, (leaves(1, "b"),)),
+        (entry(), 0, (leaves(1, action=OrderAction.BUY, limit_price="6390"),)),
+        (entry(), 2, (leaves(1),)),
+    ],
+    ids=["a pair of its size", "one that goes as it fills", "another entry", "a part"],
+)
+def test_exits_that_fit_beside_what_stands_pass(
+    codes: Codes, command: PlaceOrder, net: int, orders: tuple[Order, ...]
+) -> None:
+    found = review(command, context(positions=positions(net), orders=orders), ROOMY)
+    assert "BRACKET_NOT_COVERED" not in codes(found)
 
 
 def test_what_adds_may_bring_its_own_exits() -> None:
