@@ -75,7 +75,8 @@ class WatchJudge:
         since = request.left_at - other.left_at
         may_be_done = other.status in _MAY_BE_DONE
         is_again = request.rpc == "Cancel" and may_be_done
-        is_again |= request.rpc == "Flatten" and since < _AGAIN_SECONDS and may_be_done
+        is_soon = since < _AGAIN_SECONDS and self._world.now - self._skewed_at > 2 * _AGAIN_SECONDS
+        is_again |= request.rpc == "Flatten" and is_soon and may_be_done
         is_again |= request.rpc == "Change" and other.status == 200 and since < _AGAIN_SECONDS and self._stood(request)
         if is_again:
             self._broken("twice", f"{request.rpc} of {watch.watch_id} leaves again after {since:.1f} s")
@@ -101,7 +102,8 @@ class WatchJudge:
         if not request.writes or call is None or self._watch_of(call) is None:
             return
         moment = self._books.now(request.account)
-        self._before[request] = self._worst(moment)
+        if not any(each.is_market or each.is_going for each in moment.orders):  # an exit of a moment ago is not known
+            self._before[request] = self._worst(moment)
         order = self._books.order(str(request.arguments.get("orderId", "")))
         if request.rpc == "Change" and order is not None:
             self._is_nearer(request, call, order)

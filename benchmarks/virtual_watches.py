@@ -41,7 +41,7 @@ from ct_mcp.simulator.faults import AnyFault, Fault
 from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, SimOrder, SimOrderType
 
 _CALM_EVERY, _CALM_SECONDS = 10, 150.0
-_LOOK_SECONDS = 1.0
+_LOOK_SECONDS, _SLEEPS_IN_A_SEND = 1.0, 0.15
 # Twice a usual day; before the time to be flat by; before the close, the roll, a Sunday's open, the end of a month.
 _BEGINNINGS = (
     *2 * (datetime(2026, 9, 9, 14, 30, tzinfo=UTC),),
@@ -174,6 +174,9 @@ class WatchEpisode:
             now = self.world.now
             call = Call(process, step.ticket.commands, now, step.ticket, commits_at=now, under=step.ticket.decided_by)
             before = CALL.set(call)
+            if self.rng.random() < _SLEEPS_IN_A_SEND:
+                which, seconds = self.processes.index(process), self.rng.choice((20.0, 40.0))
+                self._later(self.rng.uniform(0, 0.5), lambda: self._sleeps(which, seconds))
             try:
                 told = await send(step)
             finally:

@@ -658,3 +658,38 @@ async def test_flat_is_not_said_where_an_order_that_was_seen_is_in_no_list_any_m
     world.sim.faults.disarm()
     await looks(desk, world, times=4, seconds=31)
     assert world.live() == []
+
+
+async def test_killed_after_the_intent_a_flatten_goes_again_once_it_was_found_out_that_nothing_came_of_it(
+    assistant: Assistant, world: World, desk: Desk, another_desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await assistant.buys(2)
+    await assistant.call("set_watch", kind="flat_by", account="Sim101", time="20 minutes")
+    world.later(20 * 60 + 1)
+    sent = world.writes()
+    with monkeypatch.context() as broken:
+        broken.setattr(CrossTrade, "flatten", dies)
+        with pytest.raises(Killed):
+            await desk.exit_watch.look()
+    await looks(another_desk, world, times=3, seconds=16)
+    assert world.writes() == sent, "it may be on its way"
+    await looks(another_desk, world, times=6, seconds=16)
+    assert world.net() == 0
+    assert world.writes() == sent + 1
+
+
+async def test_what_cannot_be_flattened_is_told_once_and_tried_until_it_can(
+    assistant: Assistant, world: World, desk: Desk, store: SqliteStore
+) -> None:
+    await assistant.buys(2)
+    await assistant.call("set_watch", kind="flat_by", account="Sim101", time="20 minutes")
+    world.later(20 * 60 + 1)
+    world.sim.faults.arm(Fault.ADDON_OFFLINE, rpc="Flatten")
+    await looks(desk, world, times=20, seconds=31)
+    assert world.net() == 2
+    told = await told_by(store)
+    assert told.count("not seen flat yet") == 1
+    assert "NOT FLAT" not in told, "none of it was sent"
+    world.sim.faults.disarm()
+    await looks(desk, world, times=3, seconds=31)
+    assert world.net() == 0
