@@ -131,9 +131,9 @@ class JournalWriter:
         Raises:
             StoreFailed: It could not be written, so nothing may be sent.
         """
-        position, everywhere = review.context.journal_position, review.context.elsewhere is not None
-        intent = _intent(step, review)
-        return await self._store.append_intent(intent, self.clock(), position, everywhere=everywhere) is not None
+        of_all = review.context.elsewhere is not None
+        write = self._store.append_intent_of_all if of_all else self._store.append_intent
+        return await write(_intent(step, review), self.clock(), review.context.journal_position) is not None
 
     async def outstanding_beside(self, step: Step) -> tuple[Entry, ...] | None:
         """Give the other intents of the account whose outcome is not known, of any process; None if not readable."""

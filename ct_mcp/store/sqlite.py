@@ -88,15 +88,16 @@ class SqliteStore:
         """Write one entry at the end of the journal."""
         return await self._write(journal_table.append, entry, now)
 
-    async def append_intent(
-        self, entry: NewEntry, now: datetime, seen: int, *, everywhere: bool = False
-    ) -> Entry | None:
+    async def append_intent(self, entry: NewEntry, now: datetime, seen: int) -> Entry | None:
         """Write an intent, unless what matters to the account was written since ``seen``: then None, and nothing is.
 
-        That is an intent of the same account, its day's loss or its disarming, or a halt; ``everywhere`` an intent that
-        opens in any account as well.
+        That is an intent of the same account, its day's loss or its disarming, or a halt.
         """
-        return await self._write(journal_table.append_intent, entry, now, seen, everywhere)
+        return await self._write(journal_table.append_intent, entry, now, seen)
+
+    async def append_intent_of_all(self, entry: NewEntry, now: datetime, seen: int) -> Entry | None:
+        """Do the same for one that was judged by all accounts: an intent that opens in any of them matters as well."""
+        return await self._write(journal_table.append_intent_of_all, entry, now, seen)
 
     async def entries(self, limit: int, account: str | None = None, ticket_id: str | None = None) -> tuple[Entry, ...]:
         """Read the last entries, newest first."""

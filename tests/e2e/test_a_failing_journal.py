@@ -30,13 +30,11 @@ class FailingStore(SqliteStore):
             raise StoreFailed("the journal cannot be written: database or disk is full")
         return await super().append(entry, now)
 
-    async def append_intent(
-        self, entry: NewEntry, now: datetime, seen: int, *, everywhere: bool = False
-    ) -> Entry | None:
+    async def append_intent(self, entry: NewEntry, now: datetime, seen: int) -> Entry | None:
         """Write it, unless the disk is full."""
         if entry.kind in self.fails_on:
             raise StoreFailed("the journal cannot be written: database or disk is full")
-        return await super().append_intent(entry, now, seen, everywhere=everywhere)
+        return await super().append_intent(entry, now, seen)
 
     async def entries(self, limit: int, account: str | None = None, ticket_id: str | None = None) -> tuple[Entry, ...]:
         """Read the entries, unless a test says that the file cannot be read."""

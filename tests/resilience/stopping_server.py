@@ -63,11 +63,9 @@ class Stopping:
         """Write one entry at the end of the journal, unless it is where to stop."""
         return await self._written(entry, self._inner.append(entry, now))
 
-    async def append_intent(
-        self, entry: NewEntry, now: datetime, seen: int, *, everywhere: bool = False
-    ) -> Entry | None:
+    async def append_intent(self, entry: NewEntry, now: datetime, seen: int) -> Entry | None:
         """Write an intent, unless it is where to stop."""
-        return await self._written(entry, self._inner.append_intent(entry, now, seen, everywhere=everywhere))
+        return await self._written(entry, self._inner.append_intent(entry, now, seen))
 
     async def _written(self, entry: NewEntry, write: Awaitable[T]) -> T:
         await self._stop_at(f"before {entry.kind}")

@@ -39,11 +39,11 @@ class Interrupted:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)
 
-    async def append_intent(self, *given: Any, **more: Any) -> Any:
+    async def append_intent(self, *given: Any) -> Any:
         self.asked += 1
         if self.asked <= self.times:
             await self.meanwhile()
-        return await self.inner.append_intent(*given, **more)
+        return await self.inner.append_intent(*given)
 
 
 Interrupts = Callable[..., Awaitable[tuple[Outcome, Interrupted]]]
