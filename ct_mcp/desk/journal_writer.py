@@ -155,10 +155,9 @@ class JournalWriter:
         Raises:
             StoreFailed, TakenOver: As in `intent`.
         """
-        seen, intent = review.context.journal_position, _intent(step, review)
-        everywhere, holder = review.context.elsewhere is not None, step.holder or ""
-        written = await self._store.append_intent(intent, self.clock(), seen, holder=holder, everywhere=everywhere)
-        return written is not None
+        of_all, seen = review.context.elsewhere is not None, review.context.journal_position
+        write = self._store.append_intent_of_all if of_all else self._store.append_intent
+        return await write(_intent(step, review), self.clock(), seen, holder=step.holder or "") is not None
 
     async def outstanding_beside(self, step: Step) -> tuple[Entry, ...] | None:
         """Give the other intents of the account whose outcome is not known, of any process; None if not readable."""

@@ -23,7 +23,7 @@ from ct_mcp.domain.order import Execution
 from ct_mcp.errors import StoreFailed
 from ct_mcp.guard.firm_policy import Automation
 from ct_mcp.guard.policy import Policy
-from ct_mcp.guard.review import Review, as_if_sent
+from ct_mcp.guard.review import Review, as_if_sent, with_each_other
 from ct_mcp.store.journal import Entry, EntryKind, NewEntry
 from ct_mcp.text import format_price, one_line, sanitize
 
@@ -35,12 +35,12 @@ _NEXT = f"{_BY_HAND}; there is no ticket to confirm, and get_executions tells wh
 
 
 def as_plans(reviews: Sequence[Review]) -> tuple[bool, list[Review]]:
-    """Judge what goes to accounts that are only advised on as if it were sent; the others stay as they are.
+    """Judge what goes to accounts that are only advised on as if it were sent, and all of it beside each other.
 
     The first says whether any of it does: then nothing of it is sent.
     """
     advised = any(review.policy.automation is Automation.ADVISE for review in reviews)
-    return advised, [as_if_sent(review) for review in reviews]
+    return advised, with_each_other([as_if_sent(review) for review in reviews])
 
 
 class Plans:

@@ -6,12 +6,13 @@
    and one result for each rule. Approval, texts and the send read it; nothing is judged beside it.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from ct_mcp.domain.approval import Finding, FindingKind
 from ct_mcp.domain.commands import Command
-from ct_mcp.guard.context import RiskContext
+from ct_mcp.guard.context import PendingOrder, RiskContext
 from ct_mcp.guard.effect import effect_of
 from ct_mcp.guard.effect_model import Effect
 from ct_mcp.guard.exposure import goes_towards_flat
@@ -293,6 +294,32 @@ def as_if_sent(judged: Review) -> Review:
     if judged.policy.automation is Automation.PROPOSE:
         return judged
     return review(judged.command, judged.context, replace(judged.policy, automation=Automation.PROPOSE))
+
+
+def with_each_other(reviews: Sequence[Review]) -> list[Review]:
+    """Judge several commands of one proposal beside each other, by the rules on what may stand against what.
+
+    Each is proposed on a book that holds nothing of the others yet; at the send the later ones would be denied.
+    """
+    return [_beside(each, [other for other in reviews if other is not each]) for each in reviews]
+
+
+def _beside(judged: Review, others: Sequence[Review]) -> Review:
+    sent = {other.account: tuple(fill for fill in other.effect.may_fill if not fill.leaves) for other in others}
+    if not any(sent.values()):
+        return judged
+    context = _with_pending(judged.context, judged.account, sent)
+    books = None if context.elsewhere is None else context.elsewhere.items()
+    if books is not None:
+        context = replace(context, elsewhere={name: _with_pending(book, name, sent) for name, book in books})
+    against = (nothing_stands_the_other_way, nothing_stands_the_other_way_elsewhere)
+    answers = [rule(judged.effect, context, judged.policy) for rule in against]
+    more = (each for each in answers if isinstance(each, Denial) and each not in judged.denials)
+    return replace(judged, denials=(*judged.denials, *more))
+
+
+def _with_pending(context: RiskContext, name: str, sent: Mapping[str, tuple[PendingOrder, ...]]) -> RiskContext:
+    return replace(context, pending=(*context.pending, *sent.get(name, ())))
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,9 +38,9 @@ _CLOCKS_DIFFER = timedelta(minutes=1)
 # What a review has to know of, and which another process, or another part of this one, may write meanwhile.
 _MOVED = """
 SELECT EXISTS (SELECT 1 FROM journal WHERE sequence > :seen
-AND (kind = 'halted' OR (account = :account AND kind IN ('intent', 'day_loss', 'disarmed'))
-OR (:everywhere AND kind = 'intent' AND opens = 1)))
+AND (kind = 'halted' OR (account = :account AND kind IN ('intent', 'day_loss', 'disarmed'))))
 """
+_OPENED = "SELECT EXISTS (SELECT 1 FROM journal WHERE sequence > :seen AND kind = 'intent' AND opens = 1)"
 
 
 def append(connection: Connection, new: NewEntry, now: datetime) -> Entry:
@@ -56,20 +56,16 @@ def append(connection: Connection, new: NewEntry, now: datetime) -> Entry:
     return entry_of(row)
 
 
-def append_intent(
-    connection: Connection,
-    new: NewEntry,
-    now: datetime,
-    seen: int | None,
-    everywhere: bool = False,  # noqa: FBT001, FBT002  # as a thread passes it
-) -> Entry | None:
-    """Write an intent, unless what its review read has moved since; looking and writing are one transaction.
-
-    ``everywhere`` says that it was judged by other accounts as well: what opens in any of them has moved it.
-    """
-    wanted = {"seen": seen, "account": new.account, "everywhere": everywhere}
-    moved = seen is not None and connection.execute(_MOVED, wanted).fetchone()[0]
+def append_intent(connection: Connection, new: NewEntry, now: datetime, seen: int | None) -> Entry | None:
+    """Write an intent, unless what its review read has moved since; looking and writing are one transaction."""
+    moved = seen is not None and connection.execute(_MOVED, {"seen": seen, "account": new.account}).fetchone()[0]
     return None if moved else append(connection, new, now)
+
+
+def append_intent_of_all(connection: Connection, new: NewEntry, now: datetime, seen: int) -> Entry | None:
+    """Do the same for one that was judged by all accounts: what opens in any of them has moved it."""
+    moved = connection.execute(_OPENED, {"seen": seen}).fetchone()[0]
+    return None if moved else append_intent(connection, new, now, seen)
 
 
 def _disarm_if_clock_was_set_back(connection: Connection, now: datetime) -> None:

@@ -89,17 +89,22 @@ class SqliteStore:
         return await self._write(journal_table.append, entry, now)
 
     async def append_intent(
-        self, entry: NewEntry, now: datetime, seen: int | None, *, holder: str = "", everywhere: bool = False
+        self, entry: NewEntry, now: datetime, seen: int | None, *, holder: str = ""
     ) -> Entry | None:
         """Write an intent, unless what matters to the account was written since ``seen``: then None, and nothing is.
 
-        That is an intent of the same account, its day's loss or its disarming, or a halt; ``everywhere`` an intent that
-        opens in any account as well; of None nothing matters.
+        That is an intent of the same account, its day's loss or its disarming, or a halt; of None nothing matters.
 
         Raises:
             TakenOver: It is of a watch or of exits, and no more its sender's turn; ``holder`` is who holds the lease.
         """
-        return await self._write(_append_intent, entry, now, seen, holder, everywhere)
+        return await self._write(_append_intent, entry, now, seen, holder)
+
+    async def append_intent_of_all(
+        self, entry: NewEntry, now: datetime, seen: int, *, holder: str = ""
+    ) -> Entry | None:
+        """Do the same for one that was judged by all accounts: an intent that opens in any of them matters as well."""
+        return await self._write(_append_intent_of_all, entry, now, seen, holder)
 
     async def check_turn(self, ticket_id: str, holder: str, now: datetime) -> None:
         """Pass over what is still its sender's to send.
@@ -312,13 +317,15 @@ class SqliteStore:
             return aside.read(journal_table.verify)
 
 
-def _append_intent(  # noqa: PLR0913, PLR0917  # as a thread passes it
-    connection: Connection,
-    entry: NewEntry,
-    now: datetime,
-    seen: int | None,
-    holder: str,
-    everywhere: bool,  # noqa: FBT001
+def _append_intent(
+    connection: Connection, entry: NewEntry, now: datetime, seen: int | None, holder: str
 ) -> Entry | None:
     parts.check_turn(connection, entry.ticket_id or "", holder, now)
-    return journal_table.append_intent(connection, entry, now, seen, everywhere)
+    return journal_table.append_intent(connection, entry, now, seen)
+
+
+def _append_intent_of_all(
+    connection: Connection, entry: NewEntry, now: datetime, seen: int, holder: str
+) -> Entry | None:
+    parts.check_turn(connection, entry.ticket_id or "", holder, now)
+    return journal_table.append_intent_of_all(connection, entry, now, seen)

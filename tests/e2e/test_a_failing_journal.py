@@ -31,12 +31,12 @@ class FailingStore(SqliteStore):
         return await super().append(entry, now)
 
     async def append_intent(
-        self, entry: NewEntry, now: datetime, seen: int | None, *, holder: str = "", everywhere: bool = False
+        self, entry: NewEntry, now: datetime, seen: int | None, *, holder: str = ""
     ) -> Entry | None:
         """Write it, unless the disk is full."""
         if entry.kind in self.fails_on:
             raise StoreFailed("the journal cannot be written: database or disk is full")
-        return await super().append_intent(entry, now, seen, holder=holder, everywhere=everywhere)
+        return await super().append_intent(entry, now, seen, holder=holder)
 
     async def entries(self, limit: int, account: str | None = None, ticket_id: str | None = None) -> tuple[Entry, ...]:
         """Read the entries, unless a test says that the file cannot be read."""

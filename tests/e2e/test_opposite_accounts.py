@@ -8,7 +8,9 @@ import pytest
 from mcp_types import ElicitResult
 
 from ct_mcp.desk.desk import Desk
+from ct_mcp.desk.outcome import Outcome
 from ct_mcp.domain.approval import Ticket
+from ct_mcp.domain.commands import PlaceOrder
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import OrderAction
 from ct_mcp.guard.firm_policy import FirmRules
@@ -24,7 +26,7 @@ from tests.factories import place_order
 
 OTHER = AccountSpec(3, "Sim102", "Sim102", "Simulator", "Sim102", cash=50_000.0)
 RULES = FirmRules(no_opposite_over_accounts=True, opposite_groups=(frozenset({"ES", "NQ"}),))
-MES = Instrument("MES", 2026, 9)
+MES, ES = Instrument("MES", 2026, 9), Instrument("ES", 2026, 9)
 
 
 @pytest.fixture
@@ -128,10 +130,31 @@ async def test_an_order_of_unknown_outcome_elsewhere_counts(assistant: Assistant
     assert "against it=-1 MES 09-26 in Sim102" in denied.reasons_text
 
 
-async def test_of_two_commands_of_one_ticket_the_second_sees_the_first(desk: Desk, world: World) -> None:
-    buys = place_order(instrument=MES)
-    sells = replace(buys, account="Sim102", action=OrderAction.SELL)
-    ticket = await desk.propose([buys, sells])
+BUYS = place_order(instrument=MES)
+SELLS_THERE = replace(BUYS, account="Sim102", action=OrderAction.SELL)
+
+
+@pytest.mark.parametrize("second", [SELLS_THERE, replace(SELLS_THERE, account="Sim101", instrument=ES)])
+async def test_two_commands_of_one_ticket_may_not_stand_against_each_other(
+    desk: Desk, world: World, second: PlaceOrder
+) -> None:
+    told = await desk.propose([BUYS, second])
+    assert isinstance(told, Outcome)
+    assert told.status == "denied"
+    assert " ".join(told.reasons).count("OPPOSITE_POSITION") == 2, "each of them against the other"
+    assert world.writes() == 0
+
+
+async def test_two_of_one_ticket_on_the_same_side_go(desk: Desk, world: World) -> None:
+    ticket = await desk.propose([BUYS, replace(BUYS, account="Sim102")])
+    assert isinstance(ticket, Ticket)
+
+
+async def test_at_the_send_the_second_of_a_ticket_sees_what_became_of_the_first(
+    desk: Desk, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ct_mcp.desk.plans.with_each_other", list)
+    ticket = await desk.propose([BUYS, SELLS_THERE])
     assert isinstance(ticket, Ticket)
     await desk.store.approve_ticket(ticket.ticket_id, "the person", desk.clock())
     told = await desk.commit(ticket.ticket_id)
@@ -143,9 +166,7 @@ async def test_of_two_processes_that_send_at_once_the_second_looks_again(
     desk: Desk, store: SqliteStore, world: World, policy: Policy
 ) -> None:
     another = Desk(desk.upstream, store, policy, clock=desk.clock, pause=desk.pause)
-    buys = place_order(instrument=MES)
-    sells = replace(buys, account="Sim102", action=OrderAction.SELL)
-    first, second = await desk.propose(buys), await another.propose(sells)
+    first, second = await desk.propose(BUYS), await another.propose(SELLS_THERE)
     assert isinstance(first, Ticket)
     assert isinstance(second, Ticket)
     for ticket in (first, second):

@@ -64,10 +64,10 @@ class Stopping:
         return await self._written(entry, self._inner.append(entry, now))
 
     async def append_intent(
-        self, entry: NewEntry, now: datetime, seen: int | None, *, holder: str = "", everywhere: bool = False
+        self, entry: NewEntry, now: datetime, seen: int | None, *, holder: str = ""
     ) -> Entry | None:
         """Write an intent, unless it is where to stop."""
-        appended = self._inner.append_intent(entry, now, seen, holder=holder, everywhere=everywhere)
+        appended = self._inner.append_intent(entry, now, seen, holder=holder)
         return await self._written(entry, appended)
 
     async def _written(self, entry: NewEntry, write: Awaitable[T]) -> T:

@@ -40,11 +40,11 @@ class SleepingStore(SqliteStore):
         return made
 
     async def append_intent(
-        self, entry: NewEntry, now: datetime, seen: int | None, *, holder: str = "", everywhere: bool = False
+        self, entry: NewEntry, now: datetime, seen: int | None, *, holder: str = ""
     ) -> Entry | None:
         """Write an intent, unless it is where to stop."""
         await self._stop_at("before append_intent")
-        written = await super().append_intent(entry, now, seen, holder=holder, everywhere=everywhere)
+        written = await super().append_intent(entry, now, seen, holder=holder)
         await self._stop_at("after append_intent")
         return written
 

@@ -82,6 +82,7 @@ async def test_a_pipe_tells_no_floor(ct_mcp: CtMcp, tmp_path: Path, places: tupl
 
 def test_the_presets_are_listed_with_their_dates(ct_mcp: CtMcp, places: tuple[str, ...]) -> None:
     shown = " ".join(ct_mcp("rules", *places).stdout.split())
+    assert "Days that end early are known until 2027-12-31, by a table of 2026-11-30" in shown
     for name in preset_names():
         assert f"preset {name} of {load_preset(name).preset.checked}" in shown
     assert "Sim101 has preset apex-50k-eod" in shown

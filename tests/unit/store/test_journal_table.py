@@ -365,7 +365,7 @@ def test_an_intent_is_written_after_what_moves_nothing(journal: Connection, entr
 @pytest.mark.parametrize("opens", [True, False])
 def test_one_that_was_judged_by_all_accounts_is_moved_by_what_opens_in_any(journal: Connection, opens: bool) -> None:
     journal_table.append(journal, replace(intent("t1", account="Sim102"), opens=opens), NOW)
-    assert (journal_table.append_intent(journal, intent("mine"), NOW, 0, everywhere=True) is None) is opens
+    assert (journal_table.append_intent_of_all(journal, intent("mine"), NOW, 0) is None) is opens
 
 
 def test_an_intent_on_a_review_of_an_empty_journal_is_written_once(journal: Connection) -> None:
