@@ -38,13 +38,13 @@ def test_every_link_leads_to_a_file(page: str) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_path_that_stands_in_a_text_is_there(page: str) -> None:
-    written = re.findall(r"`((?:ct_mcp|tests|docs|config|benchmarks)/[\w./-]*\w)(?:::\w+)?`", PAGES[page])
+    written = re.findall(r"`((?:ct_mcp|tests|docs|config|benchmarks)/[\w./-]*\w)(?:::\w+)*`", PAGES[page])
     assert [path for path in written if not ((ROOT / path).exists() or (PACKAGE / path).exists())] == []
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_test_that_stands_in_a_text_is_there(page: str) -> None:
-    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", PAGES[page])
+    named = re.findall(r"`(tests/[\w/]+\.py)::(?:\w+::)?(\w+)`", PAGES[page])
     missing = [f"{file}::{name}" for file, name in named if f"def {name}(" not in _text(ROOT / file)]
     assert missing == []
 
@@ -131,6 +131,13 @@ def test_every_attack_in_the_table_of_threats_names_its_test() -> None:
     attacks = [row for row in rows if not row.startswith(("| Attack |", "|---"))]
     assert [row for row in attacks if "`tests/" not in row.split(" | ")[-1]] == []
     assert len(attacks) > 40
+
+
+def test_every_fault_that_was_found_names_what_keeps_it_from_coming_back() -> None:
+    rows = [line.split(" | ") for line in PAGES["docs/findings.md"].splitlines() if re.match(r"\| H?\d", line)]
+    assert [row[0] for row in rows if "`ct_mcp/" not in row[2] or "`tests/" not in row[3]] == []
+    numbers = [row[0].strip("| ") for row in rows]
+    assert numbers == [*map(str, range(1, 39)), *(f"H{number}" for number in range(1, 22))]
 
 
 def test_every_module_that_the_architecture_names_is_there() -> None:

@@ -1,7 +1,7 @@
 """The version of the file: a new one is ours, an older one becomes ours, any other is left alone."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
@@ -259,6 +259,51 @@ async def test_a_file_of_the_version_before_is_taken_over(folder: Path, now: dat
     assert await store.lease_holder("stream", now) == "old process"
     await store.close()
     assert version_of(folder / FILE_NAME) == len(MIGRATIONS)
+
+
+def older(file: Path, version: int, ours: Path) -> None:
+    """A file of an older version that holds what one of ours does, as far as it knew of it."""
+    make_private_folder(file.parent)
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        for step in MIGRATIONS[:version]:
+            for statement in step:
+                if "INSERT INTO" not in statement:
+                    connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {version}")
+        connection.execute("ATTACH ? AS ours", (str(ours),))
+        for table in ("ticket_services", "tickets", "journal", "outstanding"):
+            connection.execute(f"INSERT INTO main.{table} SELECT * FROM ours.{table}")
+
+
+@pytest.mark.parametrize("version", range(5, len(MIGRATIONS)))
+async def test_what_waits_and_what_is_of_unknown_outcome_outlive_an_update(
+    folder: Path, now: datetime, make_ticket: Callable[..., Ticket], version: int
+) -> None:
+    """Of every version since tickets are what they are, with one that is open, one approved and one under way."""
+    waiting, approved, sent = (make_ticket(number) for number in (1, 2, 3))
+    before = SqliteStore(folder / "ours", service="a")
+    for each in (waiting, approved, sent):
+        await before.open_ticket(each, now)
+    for each in (approved, sent):
+        assert await before.approve_ticket(each.ticket_id, "page", now)
+    assert await before.spend_ticket(sent.ticket_id, now)
+    intent = NewEntry(
+        EntryKind.INTENT, sent.summary, "Sim101", sent.ticket_id, sent.own_id, sent.fingerprint, opens=True
+    )
+    await before.append(intent, now)
+    await before.close()
+    older(folder / "old" / FILE_NAME, version, folder / "ours" / FILE_NAME)
+
+    store = SqliteStore(folder / "old", service="a")
+    assert [each.ticket_id for each in await store.open_tickets(now)] == [waiting.ticket_id]
+    assert (await store.open_tickets(now))[0].request == waiting.request
+    assert not await store.spend_ticket(waiting.ticket_id, now)
+    assert not await store.spend_ticket(sent.ticket_id, now)
+    assert await store.spend_ticket(approved.ticket_id, now)
+    assert [entry.own_id for entry in (await store.outstanding("Sim101")).entries] == [sent.own_id]
+    assert (await store.verify()).ok
+    await store.close()
+    assert version_of(folder / "old" / FILE_NAME) == len(MIGRATIONS)
 
 
 async def test_each_old_ticket_holds_its_command_and_only_what_was_decided_is_not_expired(

@@ -1,0 +1,171 @@
+"""The judge of the campaign: what is wrong is found, and what is not wrong is not."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from random import Random
+
+import pytest
+from virtual_episode import Episode, Name
+from virtual_limits import LossesRead, OwnLimits
+from virtual_network import Request
+from virtual_time import play
+from virtual_world import Call, seeded_ids
+
+from ct_mcp.crosstrade.failures import HttpAnswer
+from ct_mcp.desk.outcome import Outcome, Status
+from ct_mcp.domain.approval import Approval, Ticket, TicketState
+from ct_mcp.domain.commands import CancelOrders, Command, Flatten
+from ct_mcp.guard.policy import Limits, Policy
+from ct_mcp.simulator.accounts import SIM
+from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, SimOrderType
+
+NOON = datetime(2026, 9, 9, 17, tzinfo=UTC)
+Acts = Callable[[Episode], Awaitable[None]]
+
+
+def found(acts: Acts) -> list[str]:
+    """The kinds of what is found in an episode in which only this happens."""
+    with seeded_ids(Random("ids")):
+        episode = Episode(Name(2, 0))
+
+        async def main() -> None:
+            await acts(episode)
+
+        play(main, Random("order"))
+    episode.world.database.close()
+    return [finding.kind for finding in episode.played.findings]
+
+
+def a_call(episode: Episode, *commands: Command) -> Call:
+    """A call for which nobody had to be asked, that is just being sent."""
+    now = episode.world.clock()
+    ticket = Ticket(
+        ticket_id="t1",
+        commands=commands,
+        fingerprint="",
+        own_id="ctmcp-t1",
+        summary="",
+        request=None,
+        phrase="",
+        approval=Approval.NONE,
+        simulated=True,
+        reason="",
+        created_at=now,
+        expires_at=now + timedelta(seconds=90),
+        state=TicketState.SPENT,
+    )
+    at = episode.world.now
+    return Call(episode.world.processes[0], commands, at, ticket, commits_at=at)
+
+
+def passes(episode: Episode, call: Call, rpc: str, account: str, *, shows: float | None = None) -> None:
+    """One request there and back, at this moment; what it shows may be of an earlier one."""
+    now = episode.world.now
+    request = Request(rpc, account, {}, call, now, writes=rpc in ("CancelOrders", "Flatten"))
+    episode.judge.leaves(request)
+    request.at, request.shows_moment = now, now if shows is None else shows
+    episode.judge.arrives(request)
+    request.status = 200
+    episode.judge.is_answered(request)
+
+
+@pytest.mark.parametrize(
+    ("looks_at_orders_after_the_fill", "warning", "is_found"),
+    [
+        (False, "", True),
+        (False, "the position in MES 09-26 was flat and reads +1 now", False),
+        (True, "", False),
+    ],
+    ids=["it filled behind the last look", "and that is told", "it had filled by then"],
+)
+def test_cancelled_hides_what_filled_after_the_last_look_at_orders(
+    looks_at_orders_after_the_fill: bool, warning: str, is_found: bool
+) -> None:
+    """Positions may be older than the orders that are read beside them: what they show says nothing of orders."""
+
+    async def acts(episode: Episode) -> None:
+        simulator, account = episode.world.simulator, SIM.name
+        terms = OrderTerms(
+            simulator.market.front("MES", episode.world.true_clock()), Action.BUY, 1, SimOrderType.MARKET
+        )
+        simulator.exchange.submit(
+            simulator.exchange.accounts[account], terms, OrderLabels(rpc="ByHand"), simulator.addon.now
+        )
+        await asyncio.sleep(0.001)
+        before, call = episode.world.now, a_call(episode, CancelOrders(account, None))
+        passes(episode, call, "ListOrders", account)
+        await asyncio.sleep(30)
+        simulator.addon.wake()
+        if looks_at_orders_after_the_fill:
+            passes(episode, call, "ListOrders", account)
+        passes(episode, call, "ListPositions", account, shows=before)
+        passes(episode, call, "CancelOrders", account)
+        warnings = (warning,) if warning else ()
+        call.told = Outcome(Status.CANCELLED, "CANCEL all orders", simulated=True, ticket_id="t1", warnings=warnings)
+        episode.answers.hears(call)
+
+    assert ("hidden fill" in found(acts)) == is_found
+
+
+@pytest.mark.parametrize("reads_between", [True, False])
+def test_of_several_accounts_no_exit_waits_for_what_is_read_of_another(reads_between: bool) -> None:
+    async def acts(episode: Episode) -> None:
+        one, other = episode.world.accounts
+        call = a_call(episode, Flatten(one, None), Flatten(other, None))
+        steps = [("Flatten", one), ("ListPositions", one), ("Flatten", other)]
+        for rpc, account in steps if reads_between else sorted(steps):
+            passes(episode, call, rpc, account)
+
+    assert ("late" in found(acts)) == reads_between
+
+
+def test_what_is_sent_for_a_ticket_of_another_service_is_found() -> None:
+    async def acts(episode: Episode) -> None:
+        episode.judge.strangers.add("t1")
+        passes(episode, a_call(episode, Flatten(SIM.name, None)), "Flatten", SIM.name)
+
+    assert found(acts) == ["stranger"]
+
+
+def answer(realized: float, unrealized: float) -> HttpAnswer:
+    """A report of one account."""
+    item = {"realizedProfitLoss": realized, "unrealizedProfitLoss": unrealized}
+    return HttpAnswer(200, json.dumps({"accounts": [{"account": {"name": SIM.name, "item": item}}]}))
+
+
+@pytest.mark.parametrize(
+    ("pnl", "later", "is_troubled", "was_reached"),
+    [
+        ((-30.0, -10.0), timedelta(seconds=60), False, True),
+        ((-30.0, -9.5), timedelta(seconds=60), False, False),
+        ((-30.0, -10.0), timedelta(seconds=4), False, False),
+        ((-30.0, -10.0), timedelta(seconds=60), True, False),
+        ((-30.0, -10.0), timedelta(hours=20), False, False),
+    ],
+    ids=["a minute ago", "not yet", "just now", "it could not be written down", "a day ago"],
+)
+def test_a_loss_that_was_read_forbids_to_open_for_the_rest_of_its_day(
+    pnl: tuple[float, float], later: timedelta, is_troubled: bool, was_reached: bool
+) -> None:
+    losses = LossesRead(Limits(max_day_loss=Decimal(40)))
+    losses.hears(answer(*pnl), 100.0, NOON)
+    losses.hears(HttpAnswer(200, "<html>"), 100.0, NOON)
+    if is_troubled:
+        losses.is_troubled(102.0)
+    before = 100.0 + later.total_seconds()
+    assert losses.was_reached(SIM.name, before, NOON + later) is was_reached
+    assert not losses.was_reached("SimReplay", before, NOON + later)
+
+
+def test_the_limits_of_one_account_are_set_as_they_are_judged() -> None:
+    table = OwnLimits("Sim101", most_held=3)
+    assert table.settings(Policy()).for_("Sim101", "MES").limits.max_position_contracts == 3
+    assert "Sim101" not in table.settings(Policy()).accounts, "its name is written in other letters"
+    assert (table.most_of("Sim101"), table.most_of("SimReplay")) == (3, 8)
+    yen = OwnLimits("Sim101", is_in_yen=True, dollar=Decimal(150))
+    assert yen.worth(Decimal(100), "Sim101") == Decimal(15_000)
+    assert yen.worth(Decimal(100), "SimReplay") == Decimal(100)
+    assert OwnLimits("Sim101", is_in_yen=True, dollar=None).worth(Decimal(1), "Sim101") is None
