@@ -281,6 +281,7 @@ class Page:
 
     opens: bool = True
     answer: Callable[[Ticket], Awaitable[bool]] | None = None
+    meanwhile: Callable[[Ticket], Awaitable[bool]] | None = None
     opened: list[str] = field(default_factory=list)
     had_seconds: list[float] = field(default_factory=list)
 
@@ -288,6 +289,8 @@ class Page:
         """Open it, and let the person answer."""
         self.opened.append(ticket.ticket_id)
         self.had_seconds.append(within_seconds)
+        if self.meanwhile is not None:
+            await self.meanwhile(ticket)
         if self.opens and self.answer is not None:
             await self.answer(ticket)
         return self.opens
@@ -382,6 +385,16 @@ async def test_where_no_page_opens_the_terminal_is_the_way_at_once(
     assert "in the person's browser" not in result.structured_content["next_step"]
     assert "ct-mcp approve" in result.structured_content["next_step"]
     assert (clock() - began).total_seconds() < 0.5
+
+
+async def test_a_yes_at_the_terminal_while_a_page_fails_to_open_is_sent_by_the_same_call(
+    at_a_page: AtAPage, page: Page, desk: Desk, sim: Simulator
+) -> None:
+    page.opens, page.meanwhile = False, lambda ticket: desk.decisions.approve(ticket, "terminal")
+    async with at_a_page(Approval.PAGE) as client:
+        result = await client.call_tool("place_order", ORDER)
+    assert result.structured_content["status"] == "filled"
+    assert len(sim.exchange.orders) == 1
 
 
 async def test_a_no_on_the_page_ends_the_ticket(at_a_page: AtAPage, page: Page, desk: Desk, sim: Simulator) -> None:
