@@ -35,9 +35,14 @@ class Export:
 async def export(store: SqliteStore, _: Screen, how: Export, query: JournalQuery) -> int:
     """Write the entries: 0 written, 1 not."""
     entries = await store.search(query)
+    return written(how, f"{len(entries)} entries", lambda out, end: _WRITERS[how.format](entries, out, end))
+
+
+def written(how: Export, what: str, write: Callable[[TextIO, str], None]) -> int:
+    """Write a file, or to stdout, and say on stderr what: 0 written, 1 not."""
     try:
         with _opened(how) as out:
-            _WRITERS[how.format](entries, out, "\n" if how.output is None else "\r\n")
+            write(out, "\n" if how.output is None else "\r\n")
     except FileExistsError:
         print(f"{how.output} is there already; --force overwrites it", file=sys.stderr)
         return 1
@@ -46,7 +51,7 @@ async def export(store: SqliteStore, _: Screen, how: Export, query: JournalQuery
             raise
         print(f"{how.output} cannot be written: {error.strerror}", file=sys.stderr)
         return 1
-    print(f"{len(entries)} entries written", file=sys.stderr)
+    print(f"{what} written", file=sys.stderr)
     return 0
 
 
@@ -61,7 +66,7 @@ def _opened(how: Export) -> TextIO | nullcontext[TextIO]:
 def _csv(entries: Sequence[Entry], out: TextIO, line_end: str) -> None:
     writer = csv.writer(out, lineterminator=line_end)
     writer.writerow(_NAMES)
-    writer.writerows([_harmless(value) for value in _values(entry)] for entry in entries)
+    writer.writerows([harmless_cell(value) for value in _values(entry)] for entry in entries)
 
 
 def _jsonl(entries: Sequence[Entry], out: TextIO, _line_end: str) -> None:
@@ -75,7 +80,8 @@ def _values(entry: Entry) -> list[str | int | None]:
     return [written.get(field.name, getattr(entry, field.name)) for field in fields(Entry)]
 
 
-def _harmless(value: str | int | None) -> str | int | None:
+def harmless_cell(value: str | int | None) -> str | int | None:
+    """Give a cell that no spreadsheet takes for a formula."""
     if not isinstance(value, str):
         return value
     harmless = _FORMULA.sub(r"\1\2'", value)
