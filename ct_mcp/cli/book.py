@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import anyio
 
-from ct_mcp.cli.journal_export import Export, harmless_cell, written
+from ct_mcp.cli.journal_export import Export, written
 from ct_mcp.cli.runtime import settings_for, store_of, utc_now
 from ct_mcp.cli.screen import Screen
 from ct_mcp.desk.book import TradeBook, Wanted
@@ -28,7 +28,7 @@ from ct_mcp.domain.trades import Plan, RecordedExecution, RoundTrip
 from ct_mcp.errors import BadRequest, ConfigError
 from ct_mcp.store.codec import time_to_text
 from ct_mcp.store.sqlite import SqliteStore
-from ct_mcp.text import command, count, sanitize
+from ct_mcp.text import command, count, harmless_cell, sanitize
 
 _MOST_LEFT_OUT = 20
 _Work = Callable[[SqliteStore, Screen], Awaitable[int]]

@@ -5,10 +5,11 @@ What is asked for is asked for by trading days, both ends included; None is as f
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from ct_mcp.desk.ports import Store
-from ct_mcp.domain.market import trading_day
+from ct_mcp.desk.rule_breaks import MOST_READ, rules_kept
+from ct_mcp.domain.market import trading_day, trading_day_began
 from ct_mcp.domain.performance import (
     DayResult,
     GroupBy,
@@ -81,6 +82,16 @@ class TradeBook:
         found = await self._store.executions_on_record(account, since, until)
         return tuple(_with_worth(each, worths.get(each.instrument.root)) for each in found)
 
+    async def executions_of_day(self, account: str, day: date) -> tuple[RecordedExecution, ...]:
+        """Give the executions on record of one trading day, oldest first."""
+        noon = datetime.combine(day, time(12), UTC)
+        began = trading_day_began(noon)
+        return await self.executions(account, began, trading_day_began(noon + timedelta(days=1)))
+
+    async def gaps_of_day(self, account: str, day: date) -> tuple[RecordGap, ...]:
+        """Name the stretches of one trading day in which nobody listened."""
+        return await self.gaps(account, Wanted(day, day))
+
     async def trades(self, account: str, wanted: Wanted = EVERYTHING) -> TradeList:
         """Give the round trips that are meant, oldest first, and what must be said beside them."""
         read = await self._read(account)
@@ -108,17 +119,21 @@ class TradeBook:
         """Reckon the figures of the trips that are meant, in all and, where asked for, split up."""
         trades = await self.trades(account, wanted)
         totals = [performance_of(trips, currency) for currency, trips in by_currency(trades.trips).items()]
+        kept = rules_kept(await self._store.entries(MOST_READ, account), trades.trips, wanted.takes_day)
         return PerformanceReport(
-            account,
-            wanted.since,
-            wanted.until,
-            tuple(totals),
-            by,
-            () if by is None else groups_of(trades.trips, by),
-            trades.gaps,
-            trades.unmatched,
-            trades.began,
-            trades.open,
+            account=account,
+            since=wanted.since,
+            until=wanted.until,
+            totals=tuple(totals),
+            by=by,
+            groups=() if by is None else groups_of(trades.trips, by),
+            gaps=trades.gaps,
+            unmatched=trades.unmatched,
+            began=trades.began,
+            open=trades.open,
+            denied=kept.denied,
+            denied_words=kept.denied_words,
+            breaks=kept.breaks,
         )
 
     async def prune(self, account: str, recording: Recording) -> None:

@@ -13,7 +13,7 @@ from enum import StrEnum
 from ct_mcp.domain.account import Direction
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.market import trading_day
-from ct_mcp.domain.order import OrderAction
+from ct_mcp.domain.order import Execution, OrderAction
 
 SERVED_FOR = timedelta(minutes=15)
 """So far back the service gives executions: whoever looks again within it has missed none."""
@@ -307,6 +307,22 @@ class TradeList:
     gaps: tuple[RecordGap, ...] = ()
     unmatched: tuple[str, ...] = ()
     began: datetime | None = None
+
+
+def as_execution(it: RecordedExecution) -> Execution:
+    """Give it as one that was read."""
+    return Execution(
+        it.account,
+        it.execution_id,
+        it.order_id,
+        it.instrument,
+        it.action,
+        it.quantity,
+        it.price,
+        it.at,
+        it.name,
+        commission=it.commission,
+    )
 
 
 def average_price(fills: Sequence[Fill]) -> Decimal:
