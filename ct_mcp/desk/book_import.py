@@ -68,7 +68,7 @@ async def plan_import(store: Store, executions: Sequence[RecordedExecution]) -> 
 
 
 def _add(plan: ImportPlan, mine: Sequence[RecordedExecution], on_record: Sequence[RecordedExecution]) -> None:
-    by_id, beside = {each.execution_id: each for each in on_record}, _Beside(mine, on_record)
+    by_id, beside = {each.execution_id: each for each in on_record}, _OnRecord(mine, on_record)
     for it in mine:
         if (known := by_id.get(it.execution_id)) is not None:  # 1
             _refuse_another_time(it, known)
@@ -91,7 +91,7 @@ def _refuse_another_time(it: RecordedExecution, known: RecordedExecution) -> Non
         )
 
 
-class _Beside:
+class _OnRecord:
     """What stands on record beside a file, looked up by instrument."""
 
     def __init__(self, mine: Sequence[RecordedExecution], on_record: Sequence[RecordedExecution]) -> None:

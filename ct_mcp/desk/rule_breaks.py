@@ -28,7 +28,7 @@ _BROKEN = {
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class RulesKept:
     """How many were denied, in words, and what was broken, one line each."""
 
     denied: int
@@ -36,13 +36,13 @@ class Kept:
     breaks: tuple[str, ...]
 
 
-def rules_kept(entries: Sequence[Entry], trips: Sequence[RoundTrip], is_meant: Callable[[date], bool]) -> Kept:
+def rules_kept(entries: Sequence[Entry], trips: Sequence[RoundTrip], is_meant: Callable[[date], bool]) -> RulesKept:
     """Read the newest entries of an account, the newest first, as far as they are of the days that are meant."""
     meant = [entry for entry in entries if is_meant(trading_day(entry.at))]
     denied = [entry for entry in meant if entry.kind is EntryKind.DENIED]
     declined = [entry for entry in meant if entry.kind is EntryKind.DECLINED]
     more = len(entries) >= MOST_READ and len(meant) == len(entries)
-    return Kept(len(denied), tuple(_denied_words(denied, declined, more=more)), tuple(_breaks(meant, trips)))
+    return RulesKept(len(denied), tuple(_denied_words(denied, declined, more=more)), tuple(_breaks(meant, trips)))
 
 
 def _denied_words(denied: Sequence[Entry], declined: Sequence[Entry], *, more: bool) -> Iterable[str]:

@@ -65,8 +65,8 @@ def read_trading_day(text: str, now: datetime) -> date:
 
 def _span(text: str, today: date, name: str) -> TradingDays:
     words = " ".join(text.casefold().split())
-    if words in _NAMED:
-        return _NAMED[words](today)
+    if (named := _NAMED.get(words)) is not None:
+        return named(today)
     if words in _WEEKDAYS:
         day = today - timedelta(days=(today.weekday() - _WEEKDAYS.index(words)) % 7)
         return TradingDays(day, day)
