@@ -126,9 +126,9 @@ async def import_file(store: SqliteStore, screen: Screen, how: ImportRequest) ->
         screen.say(line)
     screen.say(f"{plan.words[:1].upper()}{plan.words[1:]}.")
     if how.keep:
-        kept = await store.keep_executions(plan.new)
+        kept = await store.keep_import(plan.new, plan.costs)
         screen.say(f"Kept: {kept}.", "good")
-    elif plan.new:
+    elif plan.new or plan.costs:
         screen.say("Nothing was kept. The same with --keep keeps it.")
     return 0 if executions else 1
 
