@@ -47,6 +47,7 @@ from ct_mcp.desk.plans import Plans, as_plans
 from ct_mcp.desk.polling import Pause
 from ct_mcp.desk.ports import BookReads, Store, Upstream
 from ct_mcp.desk.reconcile import settle_outstanding
+from ct_mcp.desk.recorder import make_record
 from ct_mcp.desk.story import fills_beside, fills_of, has_filled_meanwhile, story_of
 from ct_mcp.desk.together import Part, together
 from ct_mcp.desk.turns import Turns
@@ -85,16 +86,14 @@ class Desk:
         clock: Callable[[], datetime],
         pause: Pause = anyio.sleep,
     ) -> None:
-        self.upstream = upstream
-        self.store = store
-        self.policy = policy
+        self.upstream, self.store, self.policy = upstream, store, policy
         self.clock = clock
         self.pause = pause
         self.contexts = ContextBuilder(upstream, store, policy, clock)
         self.resolver = self.contexts.resolver
         self.day_losses = self.contexts.day_losses
-        self.decisions = Decisions(store, clock)
-        self.controls = Controls(store, clock)
+        self.decisions, self.controls = Decisions(store, clock), Controls(store, clock)
+        self.book, self.recorder = make_record(upstream, store, policy.recording, clock)
         self.warm = WarmReviews(self.contexts, store, upstream, clock)
         self.on_sent: list[Callable[[Command], None]] = []
         self.plans, self._journal = Plans(store, policy, clock), JournalWriter(store, clock)

@@ -5,7 +5,7 @@ Each call is one transaction in a thread of its own; what it does stands in `tic
 of ``initialize`` may load sqlite3.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import closing
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -21,8 +21,21 @@ from ct_mcp.domain.approval import Halt, Ticket
 from ct_mcp.domain.balances import BalanceRecord, Figures, ToldFloor
 from ct_mcp.domain.commands import PlaceOrder
 from ct_mcp.domain.duty import Duty, DutyPart, DutyState
+from ct_mcp.domain.plan import SentOrder
+from ct_mcp.domain.trades import Excursion, Listening, RecordedExecution, Worth
 from ct_mcp.domain.watch import Notice, Watch, WatchState
-from ct_mcp.store import balances, duties, journal_table, known_accounts, leases, parts, tickets, trading_state, watches
+from ct_mcp.store import (
+    balances,
+    book,
+    duties,
+    journal_table,
+    known_accounts,
+    leases,
+    parts,
+    tickets,
+    trading_state,
+    watches,
+)
 from ct_mcp.store.database import Database, prepare_state_file
 from ct_mcp.store.journal import Entry, LastIntent, NewEntry, Outstanding, Verification
 from ct_mcp.store.journal_table import JournalQuery
@@ -213,6 +226,64 @@ class SqliteStore:
     async def tell_floor(self, account: str, told: ToldFloor) -> None:
         """Keep the floor that the person told, and journal it."""
         return await self._write(balances.tell_floor, account, told)
+
+    async def keep_import(self, new: Iterable[RecordedExecution], costs: Iterable[RecordedExecution] = ()) -> int:
+        """Keep what is new of an import, and commissions of what is on record, all or nothing; gives how many."""
+        return await self._write(book.keep_import, tuple(new), tuple(costs))
+
+    async def keep_heard(self, account: str, executions: Iterable[RecordedExecution], listening: Listening) -> int:
+        """Keep what was read, and that so long nothing was missed, both or neither; gives how many were new."""
+        return await self._write(book.keep_heard, account, tuple(executions), listening)
+
+    async def book_mark(self, account: str, until: datetime | None = None) -> tuple[object, object]:
+        """Give what is another as soon as anything of the account's book is: of what is until then, and of all."""
+        return await self._read(book.mark, account, until)
+
+    async def prune_book(self, account: str, before: datetime, held: Listening) -> None:
+        """Forget what is older than a moment, and keep what was held at it."""
+        return await self._write(book.prune, account, before, held)
+
+    async def forget_imported(self, account: str) -> int:
+        """Forget what was imported of an account, so that it can be imported anew; gives how many executions."""
+        return await self._write(book.forget_imported, account)
+
+    async def has_one_book(self) -> bool:
+        """Say whether it is clear whose book is meant: without a token there may be several."""
+        return await self._read(book.has_one_service)
+
+    async def tickets_of_orders(self, account: str, wanted: Collection[str]) -> dict[str, SentOrder]:
+        """Give what each of these orders was sent under, by the service's id, as far as they are ours."""
+        return await self._read(book.tickets_of_orders, account, wanted)
+
+    async def executions_on_record(
+        self, account: str, since: datetime | None = None, until: datetime | None = None
+    ) -> tuple[RecordedExecution, ...]:
+        """Read those of an account from ``since`` on and before ``until``, oldest first."""
+        return await self._read(book.executions, account, since, until)
+
+    async def accounts_on_record(self) -> tuple[str, ...]:
+        """Name the accounts that anything is on record of."""
+        return await self._read(book.accounts)
+
+    async def listenings(self, account: str) -> tuple[Listening, ...]:
+        """Give the stretches in which every execution was heard, oldest first."""
+        return await self._read(book.listenings, account)
+
+    async def keep_worths(self, worths: Iterable[Worth]) -> None:
+        """Keep what contracts are worth, as the service says."""
+        return await self._write(book.keep_worths, tuple(worths))
+
+    async def worths(self) -> tuple[Worth, ...]:
+        """Give what is known of contracts."""
+        return await self._read(book.worths)
+
+    async def keep_excursion(self, account: str, trip_id: str, excursion: Excursion, at: datetime) -> None:
+        """Keep how far prices went while a round trip was held; the first that is known stands."""
+        return await self._write(book.keep_excursion, account, trip_id, excursion, at)
+
+    async def excursions(self, account: str, since: datetime | None = None) -> dict[str, Excursion]:
+        """Give what has become known of excursions since a moment, by the ids of round trips."""
+        return await self._read(book.excursions, account, since)
 
     async def open_duty(self, duty: Duty) -> None:
         """Remember that an entry is owed exits, before it is sent."""

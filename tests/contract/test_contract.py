@@ -34,7 +34,7 @@ DEFAULT = [function.__name__ for function, *_ in (*READ_TOOLS, *TRADE_TOOLS, *WA
 STRATEGIES = [function.__name__ for function, *_ in (*STRATEGY_READ_TOOLS, *STRATEGY_TRADE_TOOLS)]
 NAMES = [*DEFAULT, *STRATEGIES]
 MOST_TOOLS, MOST_TOKENS = 30, 4_500
-IN_TEXT_ALONE = {"get_bars"}
+IN_TEXT_ALONE = {"get_bars", "get_trades", "get_performance"}
 
 
 def _no_desk() -> Desk:
