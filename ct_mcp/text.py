@@ -163,6 +163,13 @@ def local_and_utc(at: datetime) -> str:
     return f"{at.astimezone():%A %Y-%m-%d %H:%M} on your clock ({at.astimezone(UTC):%Y-%m-%d %H:%M} UTC)"
 
 
+def zone_words(at: datetime) -> str:
+    """Name the zone of a time: ``CET (UTC+01:00)``, or the distance alone where the name is a whole sentence."""
+    away = f"UTC{at:%z}"[:6] + ":" + f"{at:%z}"[3:5] if at.utcoffset() else "UTC"
+    name = at.tzname() or ""
+    return f"{name} ({away})" if name.isascii() and name.isalpha() and len(name) <= 5 and name != "UTC" else away
+
+
 _SPAN = re.compile(r"(\d{1,4})\s*([mhd])")
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
