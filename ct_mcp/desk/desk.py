@@ -31,6 +31,7 @@ from ct_mcp.desk.approval import (
     overtaken,
     still_approved,
 )
+from ct_mcp.desk.book import TradeBook
 from ct_mcp.desk.circuit_breaker import halt_if_due
 from ct_mcp.desk.context import ContextBuilder
 from ct_mcp.desk.controls import Controls
@@ -85,16 +86,14 @@ class Desk:
         clock: Callable[[], datetime],
         pause: Pause = anyio.sleep,
     ) -> None:
-        self.upstream = upstream
-        self.store = store
-        self.policy = policy
+        self.upstream, self.store, self.policy = upstream, store, policy
         self.clock = clock
         self.pause = pause
         self.contexts = ContextBuilder(upstream, store, policy, clock)
         self.resolver = self.contexts.resolver
         self.day_losses = self.contexts.day_losses
-        self.decisions = Decisions(store, clock)
-        self.controls = Controls(store, clock)
+        self.decisions, self.controls = Decisions(store, clock), Controls(store, clock)
+        self.book = TradeBook(store, clock)
         self.warm = WarmReviews(self.contexts, store, upstream, clock)
         self.on_sent: list[Callable[[Command], None]] = []
         self.plans, self._journal = Plans(store, policy, clock), JournalWriter(store, clock)

@@ -9,6 +9,7 @@ from contextlib import suppress
 from sqlite3 import Connection
 
 from ct_mcp.errors import StoreFailed
+from ct_mcp.store.book_tables import BOOK_TABLES
 from ct_mcp.store.codec import MOVE_ASIDE, canonical
 
 _TICKETS_OF_VERSION_1 = """
@@ -289,6 +290,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (_HAS_OUR_TABLES, _DUTIES, _DUTIES_THAT_STAND, _DUTY_PARTS, _DUTY_PARTS_BY_DUTY),
     (_HAS_OUR_TABLES, _ACCOUNT_DAYS, _TOLD_FLOORS),
     (_HAS_OUR_TABLES, _WATCHES, _WATCHES_THAT_STAND, _WATCH_PARTS, _WATCH_PARTS_BY_WATCH, _NOTICES),
+    (_HAS_OUR_TABLES, *BOOK_TABLES),
 )
 """Each step leads from the version of its index to the next."""
 

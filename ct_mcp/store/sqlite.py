@@ -21,8 +21,9 @@ from ct_mcp.domain.approval import Halt, Ticket
 from ct_mcp.domain.balances import BalanceRecord, Figures, ToldFloor
 from ct_mcp.domain.commands import PlaceOrder
 from ct_mcp.domain.duty import Duty, DutyPart, DutyState
+from ct_mcp.domain.trades import Excursion, Listening, RecordedExecution, Worth
 from ct_mcp.domain.watch import Notice, Watch, WatchState
-from ct_mcp.store import balances, duties, journal_table, known_accounts, tickets, trading_state, watches
+from ct_mcp.store import balances, book, duties, journal_table, known_accounts, tickets, trading_state, watches
 from ct_mcp.store.database import Database, prepare_state_file
 from ct_mcp.store.journal import Entry, LastIntent, NewEntry, Outstanding, Verification
 from ct_mcp.store.journal_table import JournalQuery
@@ -190,6 +191,44 @@ class SqliteStore:
     async def tell_floor(self, account: str, told: ToldFloor) -> None:
         """Keep the floor that the person told, and journal it."""
         return await self._write(balances.tell_floor, account, told)
+
+    async def keep_executions(self, executions: Iterable[RecordedExecution]) -> int:
+        """Add those that are not on record, by their ids; gives how many were new."""
+        return await self._write(book.keep_executions, tuple(executions))
+
+    async def executions_on_record(
+        self, account: str, since: datetime | None = None, until: datetime | None = None
+    ) -> tuple[RecordedExecution, ...]:
+        """Read those of an account from ``since`` on and before ``until``, oldest first."""
+        return await self._read(book.executions, account, since, until)
+
+    async def accounts_on_record(self) -> tuple[str, ...]:
+        """Name the accounts that anything is on record of."""
+        return await self._read(book.accounts)
+
+    async def keep_listening(self, account: str, listening: Listening) -> None:
+        """Keep a stretch in which every execution was heard, or how much longer it has become."""
+        return await self._write(book.keep_listening, account, listening)
+
+    async def listenings(self, account: str) -> tuple[Listening, ...]:
+        """Give the stretches in which every execution was heard, oldest first."""
+        return await self._read(book.listenings, account)
+
+    async def keep_worths(self, worths: Iterable[Worth]) -> None:
+        """Keep what contracts are worth, as the service says."""
+        return await self._write(book.keep_worths, tuple(worths))
+
+    async def worths(self) -> tuple[Worth, ...]:
+        """Give what is known of contracts."""
+        return await self._read(book.worths)
+
+    async def keep_excursion(self, account: str, trip_id: str, excursion: Excursion, at: datetime) -> None:
+        """Keep how far prices went while a round trip was held; the first that is known stands."""
+        return await self._write(book.keep_excursion, account, trip_id, excursion, at)
+
+    async def excursions(self, account: str) -> dict[str, Excursion]:
+        """Give what is known of excursions, by the ids of round trips."""
+        return await self._read(book.excursions, account)
 
     async def open_duty(self, duty: Duty) -> None:
         """Remember that an entry is owed exits, before it is sent."""

@@ -1,0 +1,138 @@
+"""The book on disk: executions, the stretches in which somebody listened, contracts and excursions.
+
+It stands alone: nothing that is sent depends on what stands here.
+"""
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+from sqlite3 import Connection
+from typing import Any
+
+from ct_mcp.domain.instrument import held_instrument
+from ct_mcp.domain.order import OrderAction
+from ct_mcp.domain.trades import Excursion, ExcursionSource, Listening, RecordedExecution, Source, Worth
+from ct_mcp.store.codec import time_from_text, time_to_text
+
+_KEEP = """
+INSERT OR IGNORE INTO book_executions VALUES (our_service(), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_COLUMNS = """
+account, execution_id, root, year, month, action, quantity, price, at, source, order_id, name, commission,
+position_after, ordinal
+"""
+_FIND = f"""
+SELECT {_COLUMNS} FROM book_executions WHERE service = our_service() AND account = ? AND at >= ? AND at < ?
+ORDER BY at, ordinal, execution_id
+"""  # noqa: S608
+_ACCOUNTS = """
+SELECT account FROM book_executions WHERE service = our_service() UNION
+SELECT account FROM book_stretches WHERE service = our_service() ORDER BY account
+"""
+_STRETCHES = """
+SELECT began, ended, positions FROM book_stretches WHERE service = our_service() AND account = ? ORDER BY began
+"""
+_KEEP_STRETCH = """
+INSERT INTO book_stretches VALUES (our_service(), ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET ended = max(ended, excluded.ended), positions = coalesce(positions, excluded.positions)
+"""
+_KEEP_WORTH = "INSERT OR REPLACE INTO book_contracts VALUES (our_service(), ?, ?, ?, ?)"
+_WORTHS = "SELECT root, tick_size, point_value, currency FROM book_contracts WHERE service = our_service()"
+_KEEP_EXCURSION = "INSERT OR IGNORE INTO book_excursions VALUES (our_service(), ?, ?, ?, ?, ?, ?)"
+_EXCURSIONS = "SELECT trip_id, worst, best, source FROM book_excursions WHERE service = our_service() AND account = ?"
+_FIRST, _LAST = "", "~"
+
+
+def keep_executions(connection: Connection, executions: Iterable[RecordedExecution]) -> int:
+    """Add those that are not on record, by their ids; gives how many were new."""
+    before = connection.total_changes
+    connection.executemany(_KEEP, [_row_of(execution) for execution in executions])
+    return connection.total_changes - before
+
+
+def executions(
+    connection: Connection, account: str, since: datetime | None, until: datetime | None
+) -> tuple[RecordedExecution, ...]:
+    """Read those of an account from ``since`` on and before ``until``, oldest first."""
+    began, ended = (end if at is None else time_to_text(at) for at, end in ((since, _FIRST), (until, _LAST)))
+    return tuple(_execution_of(row) for row in connection.execute(_FIND, (account, began, ended)))
+
+
+def accounts(connection: Connection) -> tuple[str, ...]:
+    """Name those that anything is on record of."""
+    return tuple(row[0] for row in connection.execute(_ACCOUNTS))
+
+
+def keep_listening(connection: Connection, account: str, listening: Listening) -> None:
+    """Keep a stretch, or how much longer it has become."""
+    held = None if listening.positions is None else json.dumps({str(key): net for key, net in listening.positions})
+    row = (account, time_to_text(listening.began), time_to_text(listening.ended), held)
+    connection.execute(_KEEP_STRETCH, row)
+
+
+def listenings(connection: Connection, account: str) -> tuple[Listening, ...]:
+    """Give the stretches in which somebody listened, oldest first."""
+    return tuple(
+        Listening(time_from_text(began), time_from_text(ended), _positions(held))
+        for began, ended, held in connection.execute(_STRETCHES, (account,))
+    )
+
+
+def keep_worths(connection: Connection, worths: Iterable[Worth]) -> None:
+    """Keep what contracts are worth, as the service says."""
+    rows = [(each.root, f"{each.tick_size:f}", f"{each.point_value:f}", each.currency) for each in worths]
+    connection.executemany(_KEEP_WORTH, rows)
+
+
+def worths(connection: Connection) -> tuple[Worth, ...]:
+    """Give what is known of contracts."""
+    return tuple(
+        Worth(root, Decimal(tick), Decimal(point), currency)
+        for root, tick, point, currency in connection.execute(_WORTHS)
+    )
+
+
+def keep_excursion(connection: Connection, account: str, trip_id: str, excursion: Excursion, at: datetime) -> None:
+    """Keep how far prices went while a round trip was held; the first that is known stands."""
+    row = (account, trip_id, f"{excursion.worst:f}", f"{excursion.best:f}", excursion.source.value, time_to_text(at))
+    connection.execute(_KEEP_EXCURSION, row)
+
+
+def excursions(connection: Connection, account: str) -> dict[str, Excursion]:
+    """Give what is known, by the ids of round trips."""
+    return {
+        trip_id: Excursion(Decimal(worst), Decimal(best), ExcursionSource(source))
+        for trip_id, worst, best, source in connection.execute(_EXCURSIONS, (account,))
+    }
+
+
+def _row_of(it: RecordedExecution) -> tuple[Any, ...]:
+    where, commission = it.instrument, None if it.commission is None else f"{it.commission:f}"
+    what = (it.account, it.execution_id, where.root, where.year, where.month, it.action.value, it.quantity)
+    when = (f"{it.price:f}", time_to_text(it.at), it.source.value, it.order_id, it.name)
+    return (*what, *when, commission, it.position_after, it.ordinal)
+
+
+def _execution_of(row: tuple[Any, ...]) -> RecordedExecution:
+    account, execution_id, root, year, month, action, quantity, price, at, source, *rest = row
+    order_id, name, commission, position_after, ordinal = rest
+    return RecordedExecution(
+        account,
+        execution_id,
+        held_instrument(root, year, month),
+        OrderAction(action),
+        quantity,
+        Decimal(price),
+        time_from_text(at),
+        Source(source),
+        order_id,
+        name,
+        None if commission is None else Decimal(commission),
+        position_after=position_after,
+        ordinal=ordinal,
+    )
+
+
+def _positions(held: str | None) -> tuple[tuple[str, int], ...] | None:
+    return None if held is None else tuple(json.loads(held).items())
