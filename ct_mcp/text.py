@@ -101,6 +101,20 @@ def as_argument(name: str) -> str:
     return shown if shown and all(letter.isalnum() or letter in "-_." for letter in shown) else f'"{shown}"'
 
 
+# A spreadsheet takes a cell that begins so for a formula, and would run what a hostile name says. Where lists are
+# separated by semicolons or tabs it begins cells in the middle of ours, also behind a quotation mark.
+_FORMULA = re.compile(r"""(^|[;\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029])([\s"]*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])""")
+_BLANK = ("\t", "\r", "\n")
+
+
+def harmless_cell(value: str | int | None) -> str | int | None:
+    """Write a cell of a CSV file so that no spreadsheet takes it for a formula; what is no text stays as it is."""
+    if not isinstance(value, str):
+        return value
+    harmless = _FORMULA.sub(r"\1\2'", value)
+    return f"'{harmless}" if harmless.startswith(_BLANK) else harmless
+
+
 def format_price(value: Decimal | float | None) -> str:
     """Write a price without exponents and without zeros that say nothing: ``6410.25``; ``unknown`` for None."""
     if value is None:

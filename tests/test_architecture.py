@@ -61,7 +61,6 @@ SETTLES = {"ct_mcp/desk/controls.py", "ct_mcp/desk/reconcile.py"}
 # Whatever we know ourselves is typed, so nothing else has a use for one.
 READS_BY_PATTERN = {
     "ct_mcp/cli/http_settings.py",
-    "ct_mcp/cli/journal_export.py",
     "ct_mcp/config/faults.py",
     "ct_mcp/config/news.py",
     "ct_mcp/config/sources.py",

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import re
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -15,11 +14,8 @@ from ct_mcp.store.codec import canonical, time_to_text
 from ct_mcp.store.journal import Entry
 from ct_mcp.store.journal_table import JournalQuery
 from ct_mcp.store.sqlite import SqliteStore
+from ct_mcp.text import harmless_cell
 
-# A spreadsheet takes a cell that begins so for a formula, and would run what a hostile name says. Where lists are
-# separated by semicolons or tabs it begins cells in the middle of ours, also behind a quotation mark.
-_FORMULA = re.compile(r"""(^|[;\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029])([\s"]*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])""")
-_BLANK = ("\t", "\r", "\n")
 _NAMES = tuple("assistants_words" if field.name == "reason" else field.name for field in fields(Entry))
 
 
@@ -61,7 +57,7 @@ def _opened(how: Export) -> TextIO | nullcontext[TextIO]:
 def _csv(entries: Sequence[Entry], out: TextIO, line_end: str) -> None:
     writer = csv.writer(out, lineterminator=line_end)
     writer.writerow(_NAMES)
-    writer.writerows([_harmless(value) for value in _values(entry)] for entry in entries)
+    writer.writerows([harmless_cell(value) for value in _values(entry)] for entry in entries)
 
 
 def _jsonl(entries: Sequence[Entry], out: TextIO, _line_end: str) -> None:
@@ -73,13 +69,6 @@ def _jsonl(entries: Sequence[Entry], out: TextIO, _line_end: str) -> None:
 def _values(entry: Entry) -> list[str | int | None]:
     written = {"at": time_to_text(entry.at), "kind": entry.kind.value, "detail": canonical(entry.detail)}
     return [written.get(field.name, getattr(entry, field.name)) for field in fields(Entry)]
-
-
-def _harmless(value: str | int | None) -> str | int | None:
-    if not isinstance(value, str):
-        return value
-    harmless = _FORMULA.sub(r"\1\2'", value)
-    return f"'{harmless}" if harmless.startswith(_BLANK) else harmless
 
 
 _WRITERS: dict[str, Callable[[Sequence[Entry], TextIO, str], None]] = {"csv": _csv, "jsonl": _jsonl}

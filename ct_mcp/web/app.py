@@ -33,6 +33,8 @@ from ct_mcp.web.sessions import AppState, BrowserSession, OneTimeLink, PageReque
 
 COOKIE = "ct_mcp"
 ENTRANCE = "/open/"
+LIBRARY = "lightweight-charts.standalone.production.js"
+"""What draws charts, of others: see the README beside it."""
 _CONTENT_POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -52,7 +54,13 @@ HEADERS: Mapping[str, str] = MappingProxyType(
 )
 """What every answer carries: what a browser may do with it."""
 _LONGEST_FORM = 4096
-_ASSETS = {"console.css": "text/css", "console.js": "text/javascript", "icon.svg": "image/svg+xml"}
+_ASSETS = {
+    "console.css": ("text/css", "console.css"),
+    "console.js": ("text/javascript", "console.js"),
+    "icon.svg": ("image/svg+xml", "icon.svg"),
+    LIBRARY: ("text/javascript", f"lightweight-charts/{LIBRARY}"),
+}
+"""What a page may load, by its name in the address: its kind, and where it lies."""
 
 _Page = Callable[[PageRequest], Awaitable[Response]]
 _Endpoint = Callable[[Request], Awaitable[Response]]
@@ -185,10 +193,11 @@ async def _or_broken(answer: Awaitable[Response]) -> Response:
 
 
 async def _asset(request: Request) -> Response:
-    kind = _ASSETS.get(request.path_params["name"])
-    if kind is None:
+    found = _ASSETS.get(request.path_params["name"])
+    if found is None:
         return PlainTextResponse("There is no such file.", 404)
-    content = files("ct_mcp.web").joinpath("assets", request.path_params["name"]).read_bytes()
+    kind, path = found
+    content = files("ct_mcp.web").joinpath("assets", *path.split("/")).read_bytes()
     return Response(content, media_type=kind)
 
 
