@@ -122,6 +122,14 @@ class Runtime:
         is_there = (self.settings.state_dir / FILE_NAME).exists()
         return is_there and bool(await self.store.duties() or await self.store.watches())
 
+    async def keeps_book(self) -> bool:
+        """Say whether executions are to be kept; not before anything of this service was ever asked for here."""
+        from ct_mcp.store.sqlite import FILE_NAME
+
+        is_there = (self.settings.state_dir / FILE_NAME).exists()
+        can_ask = self.settings.token is not None or self.settings.demo
+        return self.settings.policy.recording.on and can_ask and is_there
+
     @cached_property
     def store(self) -> "SqliteStore":
         """The store that the desk writes to."""

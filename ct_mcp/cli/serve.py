@@ -144,7 +144,7 @@ def wire(
     context = ServerContext(build_desk, settings.policy, toolsets=settings.toolsets, close=close, open_page=pages.open)
     context.faults = faults
     if not faults:
-        context.owes_exits = runtime.owes_exits
+        context.owes_exits, context.keeps_book = runtime.owes_exits, runtime.keeps_book
     if settings.demo:
         context.notes = (_OF_A_DEMO,)
     return context.fed_by(lambda: runtime.live)

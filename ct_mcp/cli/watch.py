@@ -88,6 +88,7 @@ async def _end(settings: Settings, watch_id: str, screen: Screen) -> int:
 
 async def _watch(settings: Settings, demo: bool, screen: Screen) -> None:  # noqa: FBT001  # as anyio.run passes it
     from ct_mcp.cli.serve import ShutdownHandler, reachable
+    from ct_mcp.desk.recorder import keep_book
 
     async with AsyncExitStack() as stack:
         runtime = Runtime(await reachable(settings, stack, demo=demo))
@@ -100,10 +101,12 @@ async def _watch(settings: Settings, demo: bool, screen: Screen) -> None:  # noq
                 ShutdownHandler(runtime).on_signals(work.cancel)
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(runtime.feed)
+                    tasks.start_soon(keep_book, desk.recorder, anyio.sleep)
                     await look_on(runtime, desk, screen)
         finally:
             with anyio.CancelScope(shield=True):
                 await desk.exit_watch.let_go()
+                await desk.recorder.let_go()
                 await runtime.close()
 
 
@@ -113,6 +116,7 @@ def _connected(runtime: Runtime) -> "Desk":
     desk.on_sent.append(live.sent)
     desk.contexts.hear_quotes(live)
     desk.exit_watch.listen(live)
+    desk.recorder.listen(live)
     return desk
 
 

@@ -120,6 +120,16 @@ class WatchesTable(Table):
     warn_minutes: Annotated[int, Field(ge=0, le=120), _expecting("a whole number from 0 to 120")] | None = None
 
 
+class BookTable(Table):
+    """``[book]``: the record of executions."""
+
+    on: Switch | None = None
+    keep_days: Annotated[int, Field(ge=30, le=3650), _expecting("a whole number from 30 to 3650")] | None = None
+    most_executions: (
+        Annotated[int, Field(ge=1000, le=500_000), _expecting("a whole number from 1000 to 500000")] | None
+    ) = None
+
+
 class LimitsTable(Table):
     """``[limits]``, and the limits of one account or one root."""
 
@@ -188,6 +198,7 @@ class SettingsFile(Table):
     approval: ApprovalTable = ApprovalTable.model_construct()
     protection: ProtectionTable = ProtectionTable.model_construct()
     watches: WatchesTable = WatchesTable.model_construct()
+    book: BookTable = BookTable.model_construct()
     limits: LimitsTable = LimitsTable.model_construct()
     accounts: dict[str, AccountTable] = {}
     instruments: dict[str, InstrumentTable] = {}

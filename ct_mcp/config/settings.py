@@ -35,6 +35,7 @@ from ct_mcp.guard.policy import (
     Mode,
     Policy,
     Protection,
+    Recording,
     Watching,
 )
 from ct_mcp.live.cache import Freshness
@@ -131,6 +132,7 @@ def _policy(file: "SettingsFile", mode: Mode, calendars: Mapping[str, NewsCalend
         limits=Limits(**file.limits.given()),
         protection=Protection(**file.protection.given()),
         watches=Watching(**file.watches.given()),
+        recording=Recording(**file.book.given()),
         accounts={
             name: account_policy(one, _binding(one.limits.given()), calendars.get(name))
             for name, one in file.accounts.items()

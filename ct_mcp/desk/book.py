@@ -5,7 +5,7 @@ What is asked for is asked for by trading days, both ends included; None is as f
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from ct_mcp.desk.ports import Store
 from ct_mcp.domain.market import trading_day
@@ -18,6 +18,7 @@ from ct_mcp.domain.performance import (
     groups_of,
     performance_of,
 )
+from ct_mcp.domain.plan import plan_of
 from ct_mcp.domain.round_trips import Matched, round_trips
 from ct_mcp.domain.trades import (
     SERVED_FOR,
@@ -28,6 +29,7 @@ from ct_mcp.domain.trades import (
     TradeList,
     Worth,
 )
+from ct_mcp.guard.policy import Recording
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class Wanted:
 
 
 EVERYTHING = Wanted()
+_MOST_KNOWN = 20
 
 
 class TradeBook:
@@ -63,6 +66,7 @@ class TradeBook:
     def __init__(self, store: Store, clock: Callable[[], datetime]) -> None:
         self._store = store
         self._clock = clock
+        self._known: dict[str, tuple[tuple[object, ...], _Reading]] = {}
 
     async def accounts(self) -> tuple[str, ...]:
         """Name the accounts that anything is on record of."""
@@ -78,10 +82,11 @@ class TradeBook:
 
     async def trades(self, account: str, wanted: Wanted = EVERYTHING) -> TradeList:
         """Give the round trips that are meant, oldest first, and what must be said beside them."""
-        matched, began = await self._matched(account)
+        read = await self._read(account)
+        matched = read.matched
         trips = tuple(trip for trip in matched.trips if wanted.takes(trip))
-        gaps = await self.gaps(account, wanted)
-        return TradeList(account, wanted.since, wanted.until, trips, matched.open, gaps, matched.unmatched, began)
+        gaps = self._gaps(account, read, wanted)
+        return TradeList(account, wanted.since, wanted.until, trips, matched.open, gaps, matched.unmatched, read.began)
 
     async def days(self, account: str, wanted: Wanted = EVERYTHING) -> tuple[DayResult, ...]:
         """Sum up each trading day in which a trip was closed, oldest first, with how it ended for the account."""
@@ -94,8 +99,7 @@ class TradeBook:
 
     async def gaps(self, account: str, wanted: Wanted = EVERYTHING) -> tuple[RecordGap, ...]:
         """Name the stretches of these days in which nobody listened, oldest first; the last may go on."""
-        found = gaps_between(account, await self._store.listenings(account), self._clock())
-        return tuple(gap for gap in found if _reaches_into(gap, wanted, self._clock()))
+        return self._gaps(account, await self._read(account), wanted)
 
     async def performance(
         self, account: str, wanted: Wanted = EVERYTHING, by: GroupBy | None = None
@@ -116,12 +120,59 @@ class TradeBook:
             trades.open,
         )
 
-    async def _matched(self, account: str) -> tuple[Matched, datetime | None]:
+    async def prune(self, account: str, recording: Recording) -> None:
+        """Forget what is older, or more, than is to be kept; what was held then is kept, so that nothing is guessed."""
+        found = await self._store.executions_on_record(account)
+        cut = self._clock() - timedelta(days=recording.keep_days)
+        if len(found) > recording.most_executions:
+            cut = max(cut, found[-recording.most_executions].at)
+        if not found or found[0].at >= cut:
+            return
+        older = [each for each in found if each.at < cut]
+        held = round_trips(older, await self._store.listenings(account)).held
+        await self._store.prune_book(account, cut, Listening(cut, cut, held))
+
+    def _gaps(self, account: str, read: "_Reading", wanted: Wanted) -> tuple[RecordGap, ...]:
+        found = gaps_between(account, read.listenings, self._clock())
+        return tuple(gap for gap in found if _reaches_into(gap, wanted, self._clock()))
+
+    async def _read(self, account: str) -> "_Reading":
+        """Read and match all of an account, or take it as it was matched before where nothing has changed since."""
+        mark = await self._store.book_mark(account)
+        known = self._known.pop(account, None)
+        listenings = await self._store.listenings(account)  # the last of them grows all the time, which changes no trip
+        if known is not None and known[0] == mark:
+            read = replace(known[1], listenings=listenings)
+        else:
+            read = await self._read_anew(account, listenings)
+        self._known[account] = mark, read
+        while len(self._known) > _MOST_KNOWN:
+            del self._known[next(iter(self._known))]
+        return read
+
+    async def _read_anew(self, account: str, listenings: tuple[Listening, ...]) -> "_Reading":
         found = await self.executions(account)
-        matched = round_trips(found, await self._store.listenings(account))
+        matched = round_trips(found, listenings)
         excursions = await self._store.excursions(account)
-        trips = (replace(trip, excursion=excursions.get(trip.trip_id)) for trip in matched.trips)
-        return replace(matched, trips=tuple(trips)), found[0].at if found else None
+        sent = await self._store.tickets_of_orders(account) if matched.trips else {}
+        ticks = {worth.root: worth.tick_size for worth in await self._store.worths()}
+        trips = [replace(trip, excursion=excursions.get(trip.trip_id)) for trip in matched.trips]
+        trips = [
+            replace(trip, plan=plan_of(trip, order, ticks.get(trip.instrument.root)))
+            if (order := sent.get(trip.entries[0].order_id or "")) is not None
+            else trip
+            for trip in trips
+        ]
+        return _Reading(replace(matched, trips=tuple(trips)), listenings, found[0].at if found else None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """All of one account: what came of its executions, when somebody listened, and when its record begins."""
+
+    matched: Matched
+    listenings: tuple[Listening, ...]
+    began: datetime | None
 
 
 def gaps_between(account: str, listenings: Sequence[Listening], now: datetime) -> tuple[RecordGap, ...]:

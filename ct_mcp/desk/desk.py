@@ -31,7 +31,6 @@ from ct_mcp.desk.approval import (
     overtaken,
     still_approved,
 )
-from ct_mcp.desk.book import TradeBook
 from ct_mcp.desk.circuit_breaker import halt_if_due
 from ct_mcp.desk.context import ContextBuilder
 from ct_mcp.desk.controls import Controls
@@ -48,6 +47,7 @@ from ct_mcp.desk.plans import Plans, as_plans
 from ct_mcp.desk.polling import Pause
 from ct_mcp.desk.ports import BookReads, Store, Upstream
 from ct_mcp.desk.reconcile import settle_outstanding
+from ct_mcp.desk.recorder import make_record
 from ct_mcp.desk.story import fills_beside, recent_fills, story_of
 from ct_mcp.desk.together import Part, together
 from ct_mcp.desk.turns import Turns
@@ -93,7 +93,7 @@ class Desk:
         self.resolver = self.contexts.resolver
         self.day_losses = self.contexts.day_losses
         self.decisions, self.controls = Decisions(store, clock), Controls(store, clock)
-        self.book = TradeBook(store, clock)
+        self.book, self.recorder = make_record(upstream, store, policy.recording, clock)
         self.warm = WarmReviews(self.contexts, store, upstream, clock)
         self.on_sent: list[Callable[[Command], None]] = []
         self.plans, self._journal = Plans(store, policy, clock), JournalWriter(store, clock)

@@ -154,7 +154,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """The record of one trade of an order."""
+    """The record of one trade of an order; ``commission`` holds the fees as well, of all its contracts."""
 
     account: str
     execution_id: str
@@ -166,6 +166,7 @@ class Execution:
     at: datetime | None
     name: str | None = None
     exact_quantity: Decimal | None = None
+    commission: Decimal | None = None
 
     @property
     def amount(self) -> int | Decimal:

@@ -12,6 +12,7 @@ How it works; the numbers stand again at the blocks that do it.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from itertools import groupby
 
 from ct_mcp.domain.account import Direction
@@ -21,11 +22,15 @@ from ct_mcp.domain.trades import Fill, Listening, OpenLot, RecordedExecution, Ro
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """What some executions of one account come to: trips by the time they were closed, lots by their first fill."""
+    """What some executions of one account come to: trips by the time they were closed, lots by their first fill.
+
+    ``held`` is what is held after the last of them, by the instrument's name, whether its entry is on record or not.
+    """
 
     trips: tuple[RoundTrip, ...]
     open: tuple[OpenLot, ...]
     unmatched: tuple[str, ...]
+    held: tuple[tuple[str, int], ...] = ()
 
 
 def round_trips(executions: Iterable[RecordedExecution], listenings: Sequence[Listening] = ()) -> Matched:
@@ -36,7 +41,8 @@ def round_trips(executions: Iterable[RecordedExecution], listenings: Sequence[Li
     books = [_matched(instrument, found, listenings) for instrument, found in sorted(by_instrument.items())]
     trips = sorted((trip for book in books for trip in book.trips), key=lambda trip: (trip.closed_at, trip.trip_id))
     lots = sorted((lot for book in books for lot in book.open_lots()), key=lambda lot: lot.entries[0].at)
-    return Matched(tuple(trips), tuple(lots), tuple(said for book in books for said in book.unmatched))
+    held = tuple((str(book.instrument), book.net) for book in books if book.net)
+    return Matched(tuple(trips), tuple(lots), tuple(said for book in books for said in book.unmatched), held)
 
 
 @dataclass(slots=True)
@@ -98,7 +104,7 @@ class _Book:
         while left and self.lots and self.lots[0].side is side:
             lot = self.lots[0]
             closed = min(left, lot.left)
-            lot.exits.append(_part(it, closed))
+            lot.exits.append(_part(it, closed, left))
             lot.left, left = lot.left - closed, left - closed
             if not lot.left:
                 self.trips.append(_trip_of(self.lots.pop(0), it))
@@ -110,7 +116,7 @@ class _Book:
         if lot is None:
             lot = _Lot(it.order_id, side, 0)
             self.lots.append(lot)
-        lot.entries.append(_part(it, left))
+        lot.entries.append(_part(it, left, left))
         lot.left += left
 
     def open_lots(self) -> list[OpenLot]:
@@ -156,9 +162,17 @@ def _in_turn(moment: list[RecordedExecution], book: _Book) -> Iterable[RecordedE
         yield it
 
 
-def _part(it: RecordedExecution, quantity: int) -> Fill:
-    share = None if it.commission is None else it.commission * quantity / it.quantity
+def _part(it: RecordedExecution, quantity: int, left: int) -> Fill:
+    """Give so many contracts of an execution of which ``left`` are not used yet, with their share of its commission."""
+    share = None
+    if it.commission is not None:
+        share = _cost_of(it.commission, left, it.quantity) - _cost_of(it.commission, left - quantity, it.quantity)
     return Fill(it.execution_id, it.at, quantity, it.price, it.order_id, it.name, share, it.source)
+
+
+def _cost_of(commission: Decimal, part: int, whole: int) -> Decimal:
+    """The commission of a part, so that all parts of it together are the whole and no cent is made or lost."""
+    return commission if part == whole else round(commission * part / whole, 4)
 
 
 def _trip_of(lot: _Lot, it: RecordedExecution) -> RoundTrip:

@@ -119,6 +119,15 @@ class Watching:
 
 
 @dataclass(frozen=True, slots=True)
+class Recording:
+    """Whether executions are kept, for how many days, and how many of them of an account at most."""
+
+    on: bool = True
+    keep_days: int = 1100
+    most_executions: int = 200_000
+
+
+@dataclass(frozen=True, slots=True)
 class AccountPolicy:
     """What the configuration says of one account by name; ``limits`` hold those of its preset as well."""
 
@@ -139,6 +148,7 @@ class Policy:
     limits: Limits = Limits()
     protection: Protection = Protection()
     watches: Watching = Watching()
+    recording: Recording = Recording()
     simulated: Approval = Approval.FORM
     live: Approval = Approval.PAGE
     exits_simulated: Approval = Approval.NONE

@@ -34,6 +34,7 @@ _MENDING = (
 )
 _LOOK_EVERY_SECONDS, _LOOK_WHILE_IDLE_SECONDS = 1.0, 3.0
 _MOST_LOOKS_AT_ONCE = 8
+_BOOK_EVERY_SECONDS, _BOOK_BEGINS_SECONDS = 5.0, 60.0
 _TELLS_WITHIN_SECONDS = 1.0
 _log = logging.getLogger(__name__)
 ToolContext = Context["ServerContext", Any]
@@ -112,6 +113,7 @@ class ServerContext:
         self.unheard = UnheardCalls()
         self._beside: list[_Beside] = []
         self.owes_exits: Callable[[], Awaitable[bool]] | None = None
+        self.keeps_book: Callable[[], Awaitable[bool]] | None = None
         self._notices: NoticeBoard | None = None
         self.on_notice: list[Callable[[], None]] = []
         self._heard = 0
@@ -149,6 +151,7 @@ class ServerContext:
         desk.contexts.hear_quotes(view)
         desk.warm.listen(view)
         desk.exit_watch.listen(view)
+        desk.recorder.listen(view)
         return desk, view
 
     def keep_warm(self, ticket: Ticket) -> None:
@@ -181,6 +184,18 @@ class ServerContext:
             _log.warning("What entries are owed could not be looked at", exc_info=True)
         finally:
             at_once.release()
+
+    async def _keep_book(self) -> None:
+        """Keep the record of executions; where nobody has called a tool it begins a while after the start."""
+        waited = 0.0
+        while self.keeps_book is not None:
+            await sleep(_BOOK_EVERY_SECONDS)
+            waited += _BOOK_EVERY_SECONDS
+            try:
+                if ("_built" in self.__dict__ or waited >= _BOOK_BEGINS_SECONDS) and await self.keeps_book():
+                    await self.desk.recorder.look()
+            except Exception:  # noqa: BLE001  # logged; what is only recorded must not end what trades
+                _log.warning("The book could not be kept", exc_info=True)
 
     async def hear_notices(self) -> None:
         """Tell those who subscribe that a watch has told something, in whatever process it runs."""
@@ -228,6 +243,7 @@ class ServerContext:
                 beside = _Beside(tasks)
                 self._beside.append(beside)
                 beside.start(self._watch_exits)
+                beside.start(self._keep_book)
                 try:
                     yield self
                 finally:

@@ -12,7 +12,9 @@ from typing import Any
 
 from ct_mcp.domain.instrument import held_instrument
 from ct_mcp.domain.order import OrderAction
+from ct_mcp.domain.plan import SentOrder
 from ct_mcp.domain.trades import Excursion, ExcursionSource, Listening, RecordedExecution, Source, Worth
+from ct_mcp.store import tickets
 from ct_mcp.store.codec import time_from_text, time_to_text
 
 _KEEP = """
@@ -41,6 +43,26 @@ _KEEP_WORTH = "INSERT OR REPLACE INTO book_contracts VALUES (our_service(), ?, ?
 _WORTHS = "SELECT root, tick_size, point_value, currency FROM book_contracts WHERE service = our_service()"
 _KEEP_EXCURSION = "INSERT OR IGNORE INTO book_excursions VALUES (our_service(), ?, ?, ?, ?, ?, ?)"
 _EXCURSIONS = "SELECT trip_id, worst, best, source FROM book_excursions WHERE service = our_service() AND account = ?"
+_OF_ACCOUNT = "WHERE service = our_service() AND account = :account"
+_MARK = f"""
+SELECT (SELECT COUNT(*) FROM book_executions {_OF_ACCOUNT}),
+    (SELECT COUNT(*) || ' ' || COUNT(positions) || ' ' || MIN(began) FROM book_stretches {_OF_ACCOUNT}),
+    (SELECT COUNT(*) FROM book_excursions {_OF_ACCOUNT}),
+    (SELECT GROUP_CONCAT(root || point_value) FROM book_contracts WHERE service = our_service()),
+    (SELECT MAX(sequence) FROM journal WHERE account = :account)
+"""  # noqa: S608
+_FORGET = (
+    f"DELETE FROM book_executions {_OF_ACCOUNT} AND at < :cut",  # noqa: S608
+    f"DELETE FROM book_excursions {_OF_ACCOUNT} AND at < :cut",  # noqa: S608
+    f"DELETE FROM book_stretches {_OF_ACCOUNT} AND ended < :cut",  # noqa: S608
+    f"UPDATE OR REPLACE book_stretches SET began = :cut, positions = NULL {_OF_ACCOUNT} AND began < :cut",  # noqa: S608
+)
+_ORDERS = """
+SELECT json_extract(detail, '$.order_id'), ticket_id, own_id FROM journal
+WHERE account = ? AND kind IN ('accepted', 'answered', 'read_back', 'settled') AND own_id IS NOT NULL
+    AND json_extract(detail, '$.order_id') IS NOT NULL AND ticket_id NOT IN others ORDER BY sequence DESC
+"""
+_APPROVED = "SELECT MAX(at) FROM journal WHERE ticket_id = ? AND kind = 'approved'"
 _FIRST, _LAST = "", "~"
 
 
@@ -49,6 +71,26 @@ def keep_executions(connection: Connection, executions: Iterable[RecordedExecuti
     before = connection.total_changes
     connection.executemany(_KEEP, [_row_of(execution) for execution in executions])
     return connection.total_changes - before
+
+
+def keep_heard(connection: Connection, account: str, found: Iterable[RecordedExecution], listening: Listening) -> int:
+    """Keep what was read, and that so long nothing was missed, both or neither; gives how many were new."""
+    new = keep_executions(connection, found)
+    keep_listening(connection, account, listening)
+    return new
+
+
+def mark(connection: Connection, account: str) -> tuple[object, ...]:
+    """Give what is another as soon as anything of the account's book is."""
+    return tuple(connection.execute(_MARK, {"account": account}).fetchone())
+
+
+def prune(connection: Connection, account: str, before: datetime, held: Listening) -> None:
+    """Forget what is older than a moment, and keep what was held at it."""
+    cut = time_to_text(before)
+    for forget in _FORGET:
+        connection.execute(forget, {"account": account, "cut": cut})
+    keep_listening(connection, account, held)
 
 
 def executions(
@@ -136,3 +178,26 @@ def _execution_of(row: tuple[Any, ...]) -> RecordedExecution:
 
 def _positions(held: str | None) -> tuple[tuple[str, int], ...] | None:
     return None if held is None else tuple(json.loads(held).items())
+
+
+def tickets_of_orders(connection: Connection, account: str) -> dict[str, SentOrder]:
+    """Give what each order of ours was sent under, by the service's id.
+
+    The oldest entry that names an order is about the command that sent it: a later change or cancel names it as well.
+    """
+    rows = connection.execute(_ORDERS, (account,))
+    named = {str(order_id): (str(ticket_id), str(own_id)) for order_id, ticket_id, own_id in rows}
+    read = {ticket_id: tickets.find(connection, ticket_id) for ticket_id, _ in named.values()}
+    approved = {
+        ticket_id: time_from_text(at)
+        for ticket_id in read
+        for (at,) in connection.execute(_APPROVED, (ticket_id,))
+        if at is not None
+    }
+    return {
+        order_id: SentOrder(ticket, place, approved.get(ticket_id))
+        for order_id, (ticket_id, own_id) in named.items()
+        if (ticket := read[ticket_id]) is not None
+        for place in range(len(ticket.commands))
+        if ticket.own_id_of(place) == own_id
+    }

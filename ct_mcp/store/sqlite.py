@@ -21,6 +21,7 @@ from ct_mcp.domain.approval import Halt, Ticket
 from ct_mcp.domain.balances import BalanceRecord, Figures, ToldFloor
 from ct_mcp.domain.commands import PlaceOrder
 from ct_mcp.domain.duty import Duty, DutyPart, DutyState
+from ct_mcp.domain.plan import SentOrder
 from ct_mcp.domain.trades import Excursion, Listening, RecordedExecution, Worth
 from ct_mcp.domain.watch import Notice, Watch, WatchState
 from ct_mcp.store import balances, book, duties, journal_table, known_accounts, tickets, trading_state, watches
@@ -196,6 +197,22 @@ class SqliteStore:
         """Add those that are not on record, by their ids; gives how many were new."""
         return await self._write(book.keep_executions, tuple(executions))
 
+    async def keep_heard(self, account: str, executions: Iterable[RecordedExecution], listening: Listening) -> int:
+        """Keep what was read, and that so long nothing was missed, both or neither; gives how many were new."""
+        return await self._write(book.keep_heard, account, tuple(executions), listening)
+
+    async def book_mark(self, account: str) -> tuple[object, ...]:
+        """Give what is another as soon as anything of the account's book is."""
+        return await self._read(book.mark, account)
+
+    async def prune_book(self, account: str, before: datetime, held: Listening) -> None:
+        """Forget what is older than a moment, and keep what was held at it."""
+        return await self._write(book.prune, account, before, held)
+
+    async def tickets_of_orders(self, account: str) -> dict[str, SentOrder]:
+        """Give what each order of ours was sent under, by the service's id."""
+        return await self._read(book.tickets_of_orders, account)
+
     async def executions_on_record(
         self, account: str, since: datetime | None = None, until: datetime | None = None
     ) -> tuple[RecordedExecution, ...]:
@@ -205,10 +222,6 @@ class SqliteStore:
     async def accounts_on_record(self) -> tuple[str, ...]:
         """Name the accounts that anything is on record of."""
         return await self._read(book.accounts)
-
-    async def keep_listening(self, account: str, listening: Listening) -> None:
-        """Keep a stretch in which every execution was heard, or how much longer it has become."""
-        return await self._write(book.keep_listening, account, listening)
 
     async def listenings(self, account: str) -> tuple[Listening, ...]:
         """Give the stretches in which every execution was heard, oldest first."""

@@ -261,7 +261,7 @@ async def assistant(
 
 
 def _no_route_that_reaches_every_account_was_used(wire: Wire) -> None:
-    paths = {path for path, _ in wire.posts()}
+    paths = {path for path, _ in wire.posts()} - {"/v1/api/market/bars"}  # a read, by POST
     assert not {"/v1/api/positions/flatten", "/v1/api/orders/cancelall"} & paths
     assert all(path.startswith("/v1/api/accounts/") for path in paths)
 

@@ -18,6 +18,7 @@ from ct_mcp.crosstrade.schemas.values import (
     MaybeEpoch,
     MaybeFlag,
     MaybeLabel,
+    MaybeMoney,
     MaybePrice,
     MaybeText,
     MaybeTime,
@@ -200,6 +201,8 @@ class WireExecution(WireModel):
     exact_quantity: ExactAmount = Field(default=None, validation_alias="quantity")
     price: Price
     name: MaybeLabel = None
+    commission: MaybeMoney = None
+    fee: MaybeMoney = None
     epoch: MaybeEpoch = None
     time: MaybeTime = None
 
@@ -216,6 +219,7 @@ class WireExecution(WireModel):
             price=self.price,
             at=self.epoch or self.time,
             name=self.name,
+            commission=None if self.commission is None else self.commission + (self.fee or 0),
         )
 
 
