@@ -47,11 +47,15 @@ def _span_of_bars(chart: Chart, zone: tzinfo | None) -> str:
 def _figures(chart: Chart) -> Iterator[str]:
     if chart.bars:
         yield _range(chart)
-    if chart.quote is None:
-        yield "last: of the newest bar, since the quote was not read" if chart.bars else "last: not read"
-    else:
+    if chart.quote is not None and chart.quote.last is not None:
         age = aged(chart.quote.age_seconds(chart.read_at))
         yield f"last {price_of(chart.instrument, chart.quote.last)}, {age}"
+    else:
+        yield (
+            f"last {price_of(chart.instrument, chart.last)}, the close of the newest bar"
+            if chart.bars
+            else "last: not read"
+        )
 
 
 def _range(chart: Chart) -> str:

@@ -3,7 +3,10 @@
 from hashlib import sha256
 from importlib.resources import files
 
+import pytest
 from httpx import AsyncClient
+
+from tests.unit.web.conftest import Enter
 
 FOLDER = files("ct_mcp.web").joinpath("assets", "lightweight-charts")
 SCRIPT = "lightweight-charts.standalone.production.js"
@@ -35,3 +38,12 @@ async def test_it_is_served_from_this_machine_as_a_script(stranger: AsyncClient)
     assert answer.headers["content-type"].startswith("text/javascript")
     assert sha256(answer.content).hexdigest() == SUMS[SCRIPT]
     assert (await stranger.get("/assets/lightweight-charts/LICENSE")).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/book", "/chart"])
+async def test_pages_that_show_charts_have_its_notice_and_its_link(enter: Enter, path: str) -> None:
+    page = await (await enter()).look(path)
+    assert SCRIPT in page
+    assert "TradingView Lightweight Charts" in page
+    assert "Copyright (c) 2026 TradingView, Inc." in page
+    assert 'href="https://www.tradingview.com/"' in page
