@@ -31,9 +31,14 @@ class Export:
 async def export(store: SqliteStore, _: Screen, how: Export, query: JournalQuery) -> int:
     """Write the entries: 0 written, 1 not."""
     entries = await store.search(query)
+    return written(how, f"{len(entries)} entries", lambda out, end: _WRITERS[how.format](entries, out, end))
+
+
+def written(how: Export, what: str, write: Callable[[TextIO, str], None]) -> int:
+    """Write a file, or to stdout, and say on stderr what: 0 written, 1 not."""
     try:
         with _opened(how) as out:
-            _WRITERS[how.format](entries, out, "\n" if how.output is None else "\r\n")
+            write(out, "\n" if how.output is None else "\r\n")
     except FileExistsError:
         print(f"{how.output} is there already; --force overwrites it", file=sys.stderr)
         return 1
@@ -42,7 +47,7 @@ async def export(store: SqliteStore, _: Screen, how: Export, query: JournalQuery
             raise
         print(f"{how.output} cannot be written: {error.strerror}", file=sys.stderr)
         return 1
-    print(f"{len(entries)} entries written", file=sys.stderr)
+    print(f"{what} written", file=sys.stderr)
     return 0
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from ct_mcp import __version__
+from ct_mcp.cli import book_flags
 from ct_mcp.cli.flags import flags_of
 from ct_mcp.cli.terminal import replace_unprintable_letters
 from ct_mcp.errors import ConfigError, CtMcpError
@@ -223,6 +224,10 @@ def _journal(parser: argparse.ArgumentParser) -> None:
         _places(chosen)
 
 
+def _book(parser: argparse.ArgumentParser) -> None:
+    book_flags.describe(parser, _places)
+
+
 def _why(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "exit codes: 0 told, 1 nothing is known by this id, 2 cannot start"
     parser.add_argument("id", metavar="ID", help="of the ticket, or of the order: ours or the service's")
@@ -336,6 +341,7 @@ _GROUPS: tuple[tuple[str, dict[str, tuple[str, _Describe]]], ...] = (
     (
         "looking around",
         {
+            "book": ("executions on record, and their gaps; import, export, forget", _book),
             "journal": ("what was asked, decided, sent and answered; why, verify, export", _journal),
             "rules": ("presets of funded accounts, with source and date of each figure", _rules),
             "demo": ("a tour of half a minute on the embedded simulator", _demo),

@@ -19,6 +19,7 @@ from ct_mcp.domain.performance import (
     performance_of,
 )
 from ct_mcp.domain.plan import plan_of
+from ct_mcp.domain.products import currency_of, usual_point_value
 from ct_mcp.domain.round_trips import Matched, round_trips
 from ct_mcp.domain.trades import (
     SERVED_FOR,
@@ -66,7 +67,7 @@ class TradeBook:
     def __init__(self, store: Store, clock: Callable[[], datetime]) -> None:
         self._store = store
         self._clock = clock
-        self._known: dict[str, tuple[tuple[object, ...], _Reading]] = {}
+        self._known: dict[str, tuple[tuple[object, ...], _AccountBook]] = {}
 
     async def accounts(self) -> tuple[str, ...]:
         """Name the accounts that anything is on record of."""
@@ -132,11 +133,11 @@ class TradeBook:
         held = round_trips(older, await self._store.listenings(account)).held
         await self._store.prune_book(account, cut, Listening(cut, cut, held))
 
-    def _gaps(self, account: str, read: "_Reading", wanted: Wanted) -> tuple[RecordGap, ...]:
+    def _gaps(self, account: str, read: "_AccountBook", wanted: Wanted) -> tuple[RecordGap, ...]:
         found = gaps_between(account, read.listenings, self._clock())
         return tuple(gap for gap in found if _reaches_into(gap, wanted, self._clock()))
 
-    async def _read(self, account: str) -> "_Reading":
+    async def _read(self, account: str) -> "_AccountBook":
         """Read and match all of an account, or take it as it was matched before where nothing has changed since."""
         mark = await self._store.book_mark(account)
         known = self._known.pop(account, None)
@@ -150,7 +151,7 @@ class TradeBook:
             del self._known[next(iter(self._known))]
         return read
 
-    async def _read_anew(self, account: str, listenings: tuple[Listening, ...]) -> "_Reading":
+    async def _read_anew(self, account: str, listenings: tuple[Listening, ...]) -> "_AccountBook":
         found = await self.executions(account)
         matched = round_trips(found, listenings)
         excursions = await self._store.excursions(account)
@@ -163,11 +164,11 @@ class TradeBook:
             else trip
             for trip in trips
         ]
-        return _Reading(replace(matched, trips=tuple(trips)), listenings, found[0].at if found else None)
+        return _AccountBook(replace(matched, trips=tuple(trips)), listenings, found[0].at if found else None)
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
+class _AccountBook:
     """All of one account: what came of its executions, when somebody listened, and when its record begins."""
 
     matched: Matched
@@ -197,6 +198,8 @@ def _gaps_of_day(day: date, gaps: Iterable[RecordGap], now: datetime) -> tuple[R
 
 
 def _with_worth(it: RecordedExecution, worth: Worth | None) -> RecordedExecution:
-    if worth is None:
-        return it
-    return replace(it, point_value=worth.point_value, currency=worth.currency)
+    """Put the value of a point beside it, as the service said, or else as the exchange's rules have it."""
+    if worth is not None:
+        return replace(it, point_value=worth.point_value, currency=worth.currency)
+    root = it.instrument.root
+    return replace(it, point_value=usual_point_value(root), currency=currency_of(root, ""))

@@ -24,7 +24,7 @@ class _Step:
 
 
 @dataclass(slots=True)
-class _Trail:
+class _OneTrail:
     since: datetime
     steps: list[_Step] = field(default_factory=list)
 
@@ -49,7 +49,7 @@ class PriceTrails:
     """What a stream has told of each instrument since it last was silent."""
 
     def __init__(self) -> None:
-        self._trails: dict[Instrument, _Trail] = {}
+        self._trails: dict[Instrument, _OneTrail] = {}
 
     def hear(self, event: Event) -> None:
         """Take a price; at a gap of the stream all trails begin anew."""
@@ -57,7 +57,7 @@ class PriceTrails:
             case Gap():
                 self._trails.clear()
             case QuoteTick(last=Decimal() as price):
-                trail = self._trails.pop(event.instrument, None) or _Trail(event.at)
+                trail = self._trails.pop(event.instrument, None) or _OneTrail(event.at)
                 self._trails[event.instrument] = trail
                 trail.take(price, event.at)
                 while len(self._trails) > MOST_TRAILS:

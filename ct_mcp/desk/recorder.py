@@ -101,12 +101,12 @@ class Recorder:
         self._followed: dict[str, _Followed] = {}
         self._worths: set[str] = set()
         self._live: TellsNews | None = None
+        self._stop: Callable[[], None] | None = None
         self._is_looking = False
 
     def listen(self, live: TellsNews) -> None:
-        """Hear what a stream tells, and what we send ourselves, from now on."""
+        """Hear what a stream tells, and what we send ourselves, while it is here that the book is kept."""
         self._live = live
-        live.on_news(self._hear)
 
     def _hear(self, event: Event) -> None:
         """Take a price; an account of which there is word may have been filled by now."""
@@ -133,6 +133,9 @@ class Recorder:
 
     async def let_go(self) -> None:
         """Give the lease back, so that the next process need not wait for it."""
+        if self._stop is not None:
+            self._stop()
+            self._stop = None
         if self._leased_at is not None:
             self._leased_at = None
             await self._store.release_lease(LEASE_NAME, self._holder)
@@ -146,6 +149,8 @@ class Recorder:
         self._leased_at = now if is_ours else None
         if not is_ours:
             self._followed.clear()  # somebody else reads, and what is known here of stretches grows old
+        elif self._stop is None and self._live is not None:
+            self._stop = self._live.on_news(self._hear)
         return is_ours
 
     async def _look(self) -> None:

@@ -76,6 +76,24 @@ _OF_EXCHANGE: Mapping[str, str] = {
 }
 
 
+_POINT_VALUES: Mapping[str, str] = {
+    **{"ES": "50", "NQ": "20", "YM": "5", "RTY": "50", "EMD": "100", "MES": "5", "MNQ": "2", "MYM": "0.5", "M2K": "5"},
+    **{"CL": "1000", "MCL": "100", "QM": "500", "NG": "10000", "QG": "2500", "MNG": "1000", "RB": "42000"},
+    **{"HO": "42000", "GC": "100", "MGC": "10", "QO": "50", "SI": "5000", "SIL": "1000", "HG": "25000", "MHG": "2500"},
+    **{"ZB": "1000", "UB": "1000", "ZN": "1000", "TN": "1000", "ZF": "1000", "ZT": "2000", "PL": "50"},
+    **{"6E": "125000", "6B": "62500", "6A": "100000", "6C": "100000", "6J": "12500000", "6S": "125000"},
+    **{"M6E": "12500", "M6A": "10000", "M6B": "6250", "ZC": "50", "ZS": "50", "ZW": "50", "ZM": "100", "ZL": "600"},
+    **{"LE": "400", "HE": "400", "GF": "500", "BTC": "5", "MBT": "0.1", "ETH": "50", "MET": "0.1"},
+    **{"FDAX": "25", "FDXM": "5", "FDXS": "1", "FESX": "10", "FGBL": "1000", "FGBM": "1000", "FGBS": "1000"},
+}
+
+
+def usual_point_value(root: str) -> Decimal | None:
+    """Say what a point is worth by the exchange's rules, for figures of the past alone; None where it is not listed."""
+    value = _POINT_VALUES.get(root)
+    return None if value is None else Decimal(value)
+
+
 IN_32NDS = frozenset(("ZB", "UB", "ZN", "TN", "ZF", "ZT", "Z3N", "MTN", "MWN"))
 """Bonds and notes of the United States: 115'08 is 115 and 8/32. A third digit is the part of a 32nd, cut off."""
 

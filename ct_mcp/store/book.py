@@ -1,7 +1,10 @@
 """The book on disk: executions, the stretches in which somebody listened, contracts and excursions.
 
-It stands alone: nothing that is sent depends on what stands here.
+It stands alone: nothing that is sent depends on what stands here. Whose it is, ``book_service`` says: a terminal
+without a token sees the book of the one service that there is, and none where there are several.
 """
+
+# ruff: noqa: S608  # what is put into a statement here is a piece of another, and never a value
 
 import json
 from collections.abc import Iterable
@@ -17,51 +20,53 @@ from ct_mcp.domain.trades import Excursion, ExcursionSource, Listening, Recorded
 from ct_mcp.store import tickets
 from ct_mcp.store.codec import time_from_text, time_to_text
 
-_KEEP = """
-INSERT OR IGNORE INTO book_executions VALUES (our_service(), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+_OURS = "(SELECT service FROM book_service)"
+_KEEP = f"""
+INSERT OR IGNORE INTO book_executions VALUES ({_OURS}, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _COLUMNS = """
 account, execution_id, root, year, month, action, quantity, price, at, source, order_id, name, commission,
 position_after, ordinal
 """
 _FIND = f"""
-SELECT {_COLUMNS} FROM book_executions WHERE service = our_service() AND account = ? AND at >= ? AND at < ?
+SELECT {_COLUMNS} FROM book_executions WHERE service = {_OURS} AND account = ? AND at >= ? AND at < ?
 ORDER BY at, ordinal, execution_id
-"""  # noqa: S608
-_ACCOUNTS = """
-SELECT account FROM book_executions WHERE service = our_service() UNION
-SELECT account FROM book_stretches WHERE service = our_service() ORDER BY account
 """
-_STRETCHES = """
-SELECT began, ended, positions FROM book_stretches WHERE service = our_service() AND account = ? ORDER BY began
+_ACCOUNTS = f"""
+SELECT account FROM book_executions WHERE service = {_OURS} UNION
+SELECT account FROM book_stretches WHERE service = {_OURS} ORDER BY account
 """
-_KEEP_STRETCH = """
-INSERT INTO book_stretches VALUES (our_service(), ?, ?, ?, ?)
+_STRETCHES = f"""
+SELECT began, ended, positions FROM book_stretches WHERE service = {_OURS} AND account = ? ORDER BY began
+"""
+_KEEP_STRETCH = f"""
+INSERT INTO book_stretches VALUES ({_OURS}, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET ended = max(ended, excluded.ended), positions = coalesce(positions, excluded.positions)
 """
-_KEEP_WORTH = "INSERT OR REPLACE INTO book_contracts VALUES (our_service(), ?, ?, ?, ?)"
-_WORTHS = "SELECT root, tick_size, point_value, currency FROM book_contracts WHERE service = our_service()"
-_KEEP_EXCURSION = "INSERT OR IGNORE INTO book_excursions VALUES (our_service(), ?, ?, ?, ?, ?, ?)"
-_EXCURSIONS = "SELECT trip_id, worst, best, source FROM book_excursions WHERE service = our_service() AND account = ?"
-_OF_ACCOUNT = "WHERE service = our_service() AND account = :account"
+_KEEP_WORTH = f"INSERT OR REPLACE INTO book_contracts VALUES ({_OURS}, ?, ?, ?, ?)"
+_WORTHS = f"SELECT root, tick_size, point_value, currency FROM book_contracts WHERE service = {_OURS}"
+_KEEP_EXCURSION = f"INSERT OR IGNORE INTO book_excursions VALUES ({_OURS}, ?, ?, ?, ?, ?, ?)"
+_EXCURSIONS = f"SELECT trip_id, worst, best, source FROM book_excursions WHERE service = {_OURS} AND account = ?"
+_OF_ACCOUNT = f"WHERE service = {_OURS} AND account = :account"
 _MARK = f"""
 SELECT (SELECT COUNT(*) FROM book_executions {_OF_ACCOUNT}),
     (SELECT COUNT(*) || ' ' || COUNT(positions) || ' ' || MIN(began) FROM book_stretches {_OF_ACCOUNT}),
     (SELECT COUNT(*) FROM book_excursions {_OF_ACCOUNT}),
-    (SELECT GROUP_CONCAT(root || point_value) FROM book_contracts WHERE service = our_service()),
+    (SELECT GROUP_CONCAT(root || point_value) FROM book_contracts WHERE service = {_OURS}),
     (SELECT MAX(sequence) FROM journal WHERE account = :account)
-"""  # noqa: S608
+"""
 _FORGET = (
-    f"DELETE FROM book_executions {_OF_ACCOUNT} AND at < :cut",  # noqa: S608
-    f"DELETE FROM book_excursions {_OF_ACCOUNT} AND at < :cut",  # noqa: S608
-    f"DELETE FROM book_stretches {_OF_ACCOUNT} AND ended < :cut",  # noqa: S608
-    f"UPDATE OR REPLACE book_stretches SET began = :cut, positions = NULL {_OF_ACCOUNT} AND began < :cut",  # noqa: S608
+    f"DELETE FROM book_executions {_OF_ACCOUNT} AND at < :cut",
+    f"DELETE FROM book_excursions {_OF_ACCOUNT} AND at < :cut",
+    f"DELETE FROM book_stretches {_OF_ACCOUNT} AND ended < :cut",
+    f"UPDATE OR REPLACE book_stretches SET began = :cut, positions = NULL {_OF_ACCOUNT} AND began < :cut",
 )
 _ORDERS = """
 SELECT json_extract(detail, '$.order_id'), ticket_id, own_id FROM journal
 WHERE account = ? AND kind IN ('accepted', 'answered', 'read_back', 'settled') AND own_id IS NOT NULL
     AND json_extract(detail, '$.order_id') IS NOT NULL AND ticket_id NOT IN others ORDER BY sequence DESC
 """
+_FORGET_IMPORTED = f"DELETE FROM book_executions {_OF_ACCOUNT} AND source <> 'heard'"
 _APPROVED = "SELECT MAX(at) FROM journal WHERE ticket_id = ? AND kind = 'approved'"
 _FIRST, _LAST = "", "~"
 
@@ -91,6 +96,16 @@ def prune(connection: Connection, account: str, before: datetime, held: Listenin
     for forget in _FORGET:
         connection.execute(forget, {"account": account, "cut": cut})
     keep_listening(connection, account, held)
+
+
+def forget_imported(connection: Connection, account: str) -> int:
+    """Forget what was imported of an account, so that it can be imported anew; gives how many executions."""
+    return connection.execute(_FORGET_IMPORTED, {"account": account}).rowcount
+
+
+def has_one_service(connection: Connection) -> bool:
+    """Say whether it is clear whose book is meant."""
+    return connection.execute("SELECT service FROM book_service").fetchone()[0] is not None
 
 
 def executions(

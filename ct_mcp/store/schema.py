@@ -9,7 +9,7 @@ from contextlib import suppress
 from sqlite3 import Connection
 
 from ct_mcp.errors import StoreFailed
-from ct_mcp.store.book_tables import BOOK_TABLES
+from ct_mcp.store.book_tables import BOOK_SERVICE, BOOK_TABLES
 from ct_mcp.store.codec import MOVE_ASIDE, canonical
 
 _TICKETS_OF_VERSION_1 = """
@@ -319,6 +319,7 @@ def migrate(connection: Connection, service: str = "") -> None:
     connection.create_function("our_service", 0, lambda: service, deterministic=True)
     connection.execute(_VISIBLE_TICKETS)
     connection.execute(_OTHERS)
+    connection.execute(BOOK_SERVICE)
 
 
 def _take_over(connection: Connection) -> None:

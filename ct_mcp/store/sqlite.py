@@ -209,6 +209,14 @@ class SqliteStore:
         """Forget what is older than a moment, and keep what was held at it."""
         return await self._write(book.prune, account, before, held)
 
+    async def forget_imported(self, account: str) -> int:
+        """Forget what was imported of an account, so that it can be imported anew; gives how many executions."""
+        return await self._write(book.forget_imported, account)
+
+    async def has_one_book(self) -> bool:
+        """Say whether it is clear whose book is meant: without a token there may be several."""
+        return await self._read(book.has_one_service)
+
     async def tickets_of_orders(self, account: str) -> dict[str, SentOrder]:
         """Give what each order of ours was sent under, by the service's id."""
         return await self._read(book.tickets_of_orders, account)

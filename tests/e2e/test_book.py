@@ -43,7 +43,7 @@ async def test_a_trade_is_kept_and_told_after_the_service_has_forgotten_it(
     assert trip.gross == Decimal(str(account.gross_realized))
     assert trip.net is not None
     assert float(trip.net) == pytest.approx(account.gross_realized - account.commission - account.fee)
-    assert (trip.currency, trip.sources) == ("USD", {Source.HEARD})
+    assert (trip.currency, trip.sources) == ("USD", frozenset({Source.HEARD}))
     assert trip.plan is not None, "its entry was sent under a ticket"
     assert not book.gaps
     assert not book.unmatched
