@@ -162,33 +162,33 @@ def _number(text: str) -> int:
 # CSV
 
 _Value = str | int | Decimal | datetime | date | None
+# First those of `ct-mcp book export`, then what a page shows besides.
 _COLUMNS: Mapping[str, Callable[[RoundTrip], _Value]] = {
     "account": lambda trip: trip.account,
-    "trade": lambda trip: trip.trip_id,
-    "trading_day": lambda trip: trip.day,
-    "opened_at_utc": lambda trip: trip.opened_at,
-    "closed_at_utc": lambda trip: trip.closed_at,
     "instrument": lambda trip: str(trip.instrument),
     "side": lambda trip: trip.side.value,
     "quantity": lambda trip: trip.quantity,
-    "average_entry": lambda trip: round(trip.average_entry, 8),
-    "average_exit": lambda trip: round(trip.average_exit, 8),
-    "currency": lambda trip: trip.currency,
+    "opened_at": lambda trip: trip.opened_at,
+    "closed_at": lambda trip: trip.closed_at,
+    "trading_day": lambda trip: trip.day,
+    "average_entry": lambda trip: trip.average_entry,
+    "average_exit": lambda trip: trip.average_exit,
     "gross": lambda trip: trip.gross,
     "commission": lambda trip: trip.commission,
     "net": lambda trip: trip.net,
+    "currency": lambda trip: trip.currency,
+    "setup": lambda trip: trip.plan.tag if trip.plan else None,
+    "ticket": lambda trip: trip.plan.ticket_id if trip.plan else None,
+    "stop": lambda trip: trip.plan.stop if trip.plan else None,
     "risk": lambda trip: trip.risk,
-    "r": lambda trip: None if trip.r is None else round(trip.r, 4),
+    "r": lambda trip: trip.r,
     "mae": lambda trip: trip.mae,
     "mfe": lambda trip: trip.mfe,
-    "excursion_from": lambda trip: trip.excursion.source.value if trip.excursion else None,
-    "setup": lambda trip: trip.plan.tag if trip.plan else None,
-    "planned_stop": lambda trip: trip.plan.stop if trip.plan else None,
-    "planned_targets": lambda trip: " ".join(map(_plain, trip.plan.targets)) if trip.plan else None,
-    "ticket": lambda trip: trip.plan.ticket_id if trip.plan else None,
+    "excursion_source": lambda trip: trip.excursion.source.value if trip.excursion else None,
+    "sources": lambda trip: " ".join(sorted(trip.sources)),
+    "targets": lambda trip: " ".join(map(_plain, trip.plan.targets)) if trip.plan else None,
     "approved_by": lambda trip: trip.plan.approved_by if trip.plan else None,
-    "approved_at_utc": lambda trip: trip.plan.approved_at if trip.plan else None,
-    "known_from": lambda trip: " ".join(sorted(trip.sources)),
+    "approved_at": lambda trip: trip.plan.approved_at if trip.plan else None,
     "notes": lambda trip: "; ".join(trip.notes),
 }
 
@@ -217,4 +217,4 @@ def _cell(value: _Value) -> str | int | None:
 
 
 def _plain(value: Decimal) -> str:
-    return f"{value.normalize():f}"
+    return f"{round(value, 6).normalize():f}"

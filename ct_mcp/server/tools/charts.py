@@ -4,7 +4,7 @@ from base64 import b64encode
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from mcp_types import CallToolResult, ImageContent, TextContent
 from pydantic import Field
@@ -21,6 +21,9 @@ from ct_mcp.server.context import ToolContext, query_of
 from ct_mcp.server.format import join_lines, sanitize_name
 from ct_mcp.server.queries import Query, read_positions, time_limit
 from ct_mcp.server.tools.forms import InstrumentName
+
+if TYPE_CHECKING:  # the desk is loaded by the first call, not by the start
+    from ct_mcp.desk.day_fills import DayFills
 
 MOST_BARS = 500
 _T = TypeVar("_T")
@@ -52,7 +55,7 @@ class _Parts:
     quotes: tuple[Quote, ...] | None = None
     positions: list[Position] | None = None
     orders: tuple[Order, ...] | None = None
-    fills: tuple[Execution, ...] | None = None
+    fills: "DayFills | None" = None
     failures: list[str] = field(default_factory=list)
 
     async def attempt(self, what: str, read: Awaitable[_T]) -> _T | None:
@@ -81,8 +84,9 @@ async def read_chart(query: Query, name: str, period: str, count: int, account: 
         ask.read("holdings", _read_holdings(query, who, parts))
     found, rows = bars.required()
     quote = next(iter(quotes.value or ()), None)
-    holdings = None if who is None else _holdings_of(query, who, found, parts)
-    notes = (*_other_months(parts.positions, found), *query.notes)
+    holdings = None if who is None else _holdings_of(who, found, parts)
+    gaps = parts.fills.gaps if parts.fills else ()
+    notes = (*_other_months(parts.positions, found), *gaps, *query.notes)
     return Chart(found, length, rows, query.read_at, quote, holdings, tuple(parts.failures), notes)
 
 
@@ -91,18 +95,29 @@ async def _read_holdings(query: Query, account: str | None, parts: _Parts) -> No
         return
     parts.positions = await parts.attempt("position", read_positions(query, account))
     parts.orders = await parts.attempt("working orders", query.live.orders(account, active_only=True))
-    parts.fills = await parts.attempt("fills", query.upstream.executions(account, LONGEST_LOOKBACK_SECONDS))
+    parts.fills = await _read_fills(query, account, parts)
 
 
-def _holdings_of(query: Query, account: str, instrument: Instrument, parts: _Parts) -> Holdings:
-    now = query.desk.clock()
-    since = max(trading_day_began(now), now - timedelta(seconds=LONGEST_LOOKBACK_SECONDS))
+async def _read_fills(query: Query, account: str, parts: _Parts) -> "DayFills | None":
+    """Give the day's fills that are on record, with those that the service still tells."""
+    from ct_mcp.desk.day_fills import DayFills, day_fills  # noqa: PLC0415  # the desk is loaded by the first call
+
+    now, desk = query.desk.clock(), query.desk
+    recent = await parts.attempt("fills", query.upstream.executions(account, LONGEST_LOOKBACK_SECONDS))
+    recorded = await parts.attempt("fills on record", day_fills(desk.store, desk.book, account, now))
+    if recorded is None and recent is not None:
+        since = max(trading_day_began(now), now - timedelta(seconds=LONGEST_LOOKBACK_SECONDS))
+        recorded = DayFills((), since, ())
+    return recorded and recorded.joined_with(recent or ())
+
+
+def _holdings_of(account: str, instrument: Instrument, parts: _Parts) -> Holdings:
     return Holdings(
         account,
         _of(instrument, parts.positions),
         _of(instrument, parts.orders),
-        _of(instrument, parts.fills),
-        since,
+        _of(instrument, parts.fills.fills if parts.fills else None),
+        parts.fills.since if parts.fills else None,
     )
 
 

@@ -3,6 +3,7 @@
 import sys
 from base64 import b64decode
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -11,13 +12,16 @@ import pytest
 from mcp import Client
 from mcp_types import CallToolResult, ImageContent
 
+from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.desk.desk import Desk
 from ct_mcp.domain.order import OrderAction
+from ct_mcp.domain.trades import Listening, RecordedExecution, Source
 from ct_mcp.server.app import build_server
 from ct_mcp.server.chart_picture import MOST_BYTES
 from ct_mcp.server.context import ServerContext
 from ct_mcp.simulator.faults import Fault
 from ct_mcp.simulator.simulator import Simulator
+from ct_mcp.store.sqlite import SqliteStore
 from tests.unit.server.conftest import Place, text_of
 
 Draw = Callable[..., Awaitable[CallToolResult]]
@@ -70,13 +74,31 @@ async def test_of_fills_it_says_since_when_they_are_told(draw: Draw, place: Plac
     assert f"fills since {since:%Y-%m-%d %H:%M}: none" in text
 
 
+async def test_fills_of_the_day_that_are_on_record_are_drawn_with_the_recent_ones_each_once(
+    draw: Draw, place: Place, sim: Simulator, store: SqliteStore, crosstrade: CrossTrade
+) -> None:
+    await place(OrderAction.BUY, 2)
+    (recent,) = await crosstrade.executions("Sim101", 900)
+    now = sim.clock()
+    early = RecordedExecution(
+        "Sim101", "early", recent.instrument, OrderAction.SELL, 3, Decimal(6000), now - timedelta(hours=2), Source.HEARD
+    )
+    again = replace(early, execution_id=recent.execution_id, quantity=2, at=now)
+    heard = Listening(now - timedelta(hours=5), now - timedelta(hours=1))
+    await store.keep_heard("Sim101", (early, again), heard)
+    text = text_of(await draw(account="Sim101"))
+    assert f"fills since {heard.began.astimezone():%Y-%m-%d %H:%M} (2):" in text
+    assert "SELL 3 at 6000" in text
+    assert "note: nobody listened" in text
+
+
 async def test_what_cannot_be_read_is_named_and_the_bars_are_drawn_all_the_same(draw: Draw, sim: Simulator) -> None:
     sim.faults.arm(Fault.BAD_GATEWAY, rpc="ListExecutions")
     sim.faults.arm(Fault.ERROR_500_BEFORE_ACCEPT, rpc="ListOrders")
     told = await draw(account="Sim101")
     assert not told.is_error
     text = text_of(told)
-    assert "fills since" in text
+    assert "fills: not read: it does not mean that there is nothing" in text
     assert "NOT READ: fills: UPSTREAM_UNAVAILABLE" in text
     assert "NOT READ: working orders: UPSTREAM_UNAVAILABLE" in text
     assert "working orders: not read: it does not mean that there is nothing" in text

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from ct_mcp.cli.book import _TRADE_NAMES as TRADE_NAMES
 from ct_mcp.desk.book import EVERYTHING, TradeBook, Wanted
 from ct_mcp.desk.desk import Desk
 from ct_mcp.domain.account import Direction
@@ -232,7 +233,7 @@ async def test_trades_of_the_record_itself_are_shown(enter: Enter, store: Sqlite
     await store.keep_heard(SIM101, (bought, sold), Listening(NOW - timedelta(hours=1), NOW + timedelta(hours=2), ()))
     page = await (await enter()).look("/book")
     assert "LONG 1 ES 12-26" in page
-    assert "value of a point unknown" in page
+    assert "gross USD, commission unknown" in page
     assert "not asked for through ct-mcp" in page
 
 
@@ -309,6 +310,11 @@ def test_where_nobody_was_asked_that_is_said() -> None:
 # CSV
 
 
+def test_its_columns_are_those_of_the_command_and_more() -> None:
+    names = trades_as_csv(()).strip().split(",")
+    assert tuple(names[: len(TRADE_NAMES)]) == TRADE_NAMES
+
+
 def rows_of(*trips: RoundTrip) -> list[dict[str, str]]:
     return list(csv.DictReader(StringIO(trades_as_csv(trips))))
 
@@ -318,8 +324,8 @@ def test_a_row_has_every_figure_exactly() -> None:
     expected = {
         "account": "Sim101",
         "trading_day": "2026-11-23",
-        "opened_at_utc": "2026-11-23T14:10:00Z",
-        "closed_at_utc": "2026-11-23T14:30:00Z",
+        "opened_at": "2026-11-23T14:10:00Z",
+        "closed_at": "2026-11-23T14:30:00Z",
         "instrument": "ES 12-26",
         "side": "LONG",
         "quantity": "2",
@@ -333,10 +339,10 @@ def test_a_row_has_every_figure_exactly() -> None:
         "mae": "-400",
         "mfe": "1200",
         "setup": "opening range",
-        "planned_stop": "6390",
-        "planned_targets": "6420",
+        "stop": "6390",
+        "targets": "6420",
         "approved_by": "page",
-        "known_from": "heard",
+        "sources": "heard",
     }
     assert {name: row[name] for name in expected} == expected
 
