@@ -16,7 +16,8 @@ from ct_mcp.domain.instrument import parse_instrument
 from ct_mcp.domain.performance import by_currency, performance_of
 from ct_mcp.domain.trades import RoundTrip, TradeList
 from ct_mcp.errors import BadRequest
-from ct_mcp.text import harmless_cell, iso, one_line, sanitize, zone_words
+from ct_mcp.text import harmless_cell, iso, sanitize, zone_words
+from ct_mcp.web.accounts import account_named
 from ct_mcp.web.book_view import calendar_of, curves_of, figures_of, trade_row
 from ct_mcp.web.rendering import message, not_here, page
 from ct_mcp.web.sessions import PageRequest
@@ -39,7 +40,7 @@ class BookFilter:
     @classmethod
     def parse(cls, query: Mapping[str, str]) -> "BookFilter":
         """Read what a form asked for."""
-        return cls(*(one_line(query.get(field.name, "")).strip()[:80] for field in fields(cls)))
+        return cls(*(sanitize(query.get(field.name, ""), longest=80) for field in fields(cls)))
 
     @property
     def is_any(self) -> bool:
@@ -125,11 +126,12 @@ class BookPage:
         accounts = await self.book.accounts()
         chosen = BookFilter.parse(request.query)
         if not chosen.account and accounts:
-            chosen = replace(chosen, account=accounts[0])
+            chosen = replace(chosen, account=sanitize(accounts[0], longest=80))
         wanted = chosen.wanted(self.clock().date())
-        if chosen.account not in accounts:
+        account = account_named(chosen.account, accounts)
+        if account is None:
             return _Asked(chosen, accounts, None, ())
-        trades = await self.book.trades(chosen.account, wanted)
+        trades = await self.book.trades(account, wanted)
         return _Asked(chosen, accounts, trades, tuple(trip for trip in trades.trips if chosen.takes(trip)))
 
     def _context(self, asked: _Asked, number: int) -> dict[str, object]:
@@ -141,7 +143,7 @@ class BookPage:
         return {
             "title": "ct-mcp book",
             "wanted": asked.filter,
-            "accounts": asked.accounts,
+            "accounts": [sanitize(name, longest=80) for name in asked.accounts],
             "trades": asked.trades,
             "began": None if began is None else f"{began.astimezone(self.zone):%Y-%m-%d %H:%M}",
             "zone": zone_words(self.clock().astimezone(self.zone)),

@@ -3,12 +3,13 @@
 What it shows of an account is what the console's panels read, so that looking at both costs no more than at one.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, tzinfo
 from urllib.parse import urlencode
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from ct_mcp.desk.book import TradeBook
 from ct_mcp.desk.day_fills import DayFills, day_fills
@@ -20,8 +21,8 @@ from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.market import parse_period
 from ct_mcp.domain.products import ticks_in_32nds
 from ct_mcp.errors import CtMcpError, StoreFailed
-from ct_mcp.text import one_line, sanitize
-from ct_mcp.web.accounts import AccountReader, AccountsSnapshot
+from ct_mcp.text import sanitize
+from ct_mcp.web.accounts import AccountReader, AccountsSnapshot, account_named
 from ct_mcp.web.chart_reader import BarReader
 from ct_mcp.web.rendering import not_here, page
 from ct_mcp.web.sessions import PageRequest
@@ -29,6 +30,7 @@ from ct_mcp.web.sessions import PageRequest
 PERIODS = ("1 minute", "2 minute", "5 minute", "15 minute", "30 minute", "1 hour", "4 hour", "1 day", "1 week")
 COUNTS = (60, 120, 250, 500)
 EVERY_SECONDS = 10
+_MARKUP = {ord(mark): f"\\u{ord(mark):04x}" for mark in "<>&"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class ChartChoice:
     @classmethod
     def parse(cls, query: Mapping[str, str]) -> "ChartChoice":
         """Read what a form asked for; what is none of the choices is the usual one."""
-        given = {field.name: one_line(query.get(field.name, "")).strip()[:80] for field in fields(cls)}
+        given = {field.name: sanitize(query.get(field.name, ""), longest=80) for field in fields(cls)}
         usual = cls()
         return cls(
             given["instrument"][:40],
@@ -87,7 +89,7 @@ class ChartPage:
             "choice": choice,
             "periods": PERIODS,
             "counts": COUNTS,
-            "accounts": [seen.account.name for seen in snapshot.accounts or ()],
+            "accounts": [sanitize(name, longest=80) for name in _names(snapshot)],
             "lines": lines,
             "failure": failure,
             "every": EVERY_SECONDS,
@@ -102,8 +104,8 @@ class ChartPage:
         try:
             chart = await self._chart(choice, await self.accounts.read())
         except CtMcpError as error:
-            return JSONResponse({"failure": str(error)}, 503)
-        return JSONResponse(as_json(chart, self.zone))
+            return _json({"failure": str(error)}, 503)
+        return _json(as_json(chart, self.zone))
 
     async def _chart(self, choice: ChartChoice, snapshot: AccountsSnapshot) -> Chart:
         period = parse_period(choice.period)
@@ -112,9 +114,10 @@ class ChartPage:
         failures = [known.failure] if known.failure else []
         if not choice.account:
             return replace(chart, failures=tuple(failures))
-        fills = await self._fills(choice.account, failures)
+        account = account_named(choice.account, _names(snapshot)) or choice.account
+        fills = await self._fills(account, failures)
         failures += [f"of the account: {error.code}: {error.what}" for error in snapshot.failures]
-        holdings = _holdings(choice.account, known.instrument, snapshot, fills)
+        holdings = _holdings(account, known.instrument, snapshot, fills)
         return replace(chart, holdings=holdings, failures=tuple(failures), notes=fills.gaps if fills else ())
 
     async def _fills(self, account: str, failures: list[str]) -> DayFills | None:
@@ -128,16 +131,25 @@ class ChartPage:
         return found
 
 
+def _names(snapshot: AccountsSnapshot) -> list[str]:
+    return [seen.account.name for seen in snapshot.accounts or ()]
+
+
+def _json(content: Mapping[str, object], status: int = 200) -> Response:
+    """Answer with JSON in which nothing looks like markup, whoever may take it for a page."""
+    text = json.dumps(content, ensure_ascii=True, allow_nan=False).translate(_MARKUP)
+    return Response(text, status, media_type="application/json")
+
+
 def _completed(choice: ChartChoice, snapshot: AccountsSnapshot) -> ChartChoice:
     """Choose what is held or working where nothing was named, and the account that has it."""
+    chosen = account_named(choice.account, _names(snapshot))
     open_there = [*(snapshot.positions or ()), *(snapshot.working_orders or ())]
-    mine = [
-        each for each in open_there if not choice.account or account_key(each.account) == account_key(choice.account)
-    ]
+    mine = [each for each in open_there if not choice.account or each.account == chosen]
     if not choice.instrument and mine:
         choice = replace(choice, instrument=str(mine[0].instrument))
-    names = [each.account for each in mine] + [seen.account.name for seen in snapshot.accounts or ()]
-    return choice if choice.account or not names else replace(choice, account=names[0])
+    names = [*(each.account for each in mine), *_names(snapshot)]
+    return choice if choice.account or not names else replace(choice, account=sanitize(names[0], longest=80))
 
 
 def _holdings(account: str, instrument: Instrument, snapshot: AccountsSnapshot, fills: DayFills | None) -> Holdings:
