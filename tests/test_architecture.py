@@ -30,6 +30,8 @@ MATCHES_COMMANDS = {
 }
 # One question about one type of command, where no effect can answer it.
 ASKS_FOR_A_COMMAND = {
+    "ct_mcp/desk/book_import.py",  # which orders have filled, of the journal of before
+    "ct_mcp/domain/plan.py",  # what an order of before had planned
     "ct_mcp/desk/dispatch.py",
     "ct_mcp/desk/exit_tickets.py",
     "ct_mcp/desk/together.py",
@@ -73,6 +75,7 @@ READS_BY_PATTERN = {
     "ct_mcp/crosstrade/schemas/orders.py",
     "ct_mcp/crosstrade/schemas/strategies.py",
     "ct_mcp/crosstrade/schemas/values.py",
+    "ct_mcp/domain/grid_cells.py",
     "ct_mcp/domain/instrument.py",
     "ct_mcp/domain/level.py",
     "ct_mcp/domain/market.py",

@@ -21,7 +21,7 @@ NO_DESK = ServerContext(lambda: pytest.fail("listing needs no desk"), Policy())
 EVERY_TOOLSET = ServerContext(
     lambda: pytest.fail("listing needs no desk"),
     Policy(),
-    toolsets=frozenset({"read", "trade", "strategies", "charts"}),
+    toolsets=frozenset(TOOLSETS),
 )
 ALL_TOOLS = [tool.name for tool in listed_tools(EVERY_TOOLSET)]
 

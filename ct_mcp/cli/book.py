@@ -58,7 +58,7 @@ def _work(chosen: argparse.Namespace) -> _Work:
             return partial(import_file, how=_how(chosen))
         case "export":
             how, wanted = Export(chosen.format, chosen.output, chosen.force), _wanted(chosen)
-            write = export_trades if chosen.what == "trades" else export_executions
+            write = _EXPORTS[chosen.rows]
             return partial(write, how=how, account=chosen.account, wanted=wanted)
         case "forget":
             return partial(forget, account=chosen.account)
@@ -126,9 +126,9 @@ async def import_file(store: SqliteStore, screen: Screen, how: ImportRequest) ->
         screen.say(line)
     screen.say(f"{plan.words[:1].upper()}{plan.words[1:]}.")
     if how.keep:
-        kept = await store.keep_executions(plan.new)
+        kept = await store.keep_import(plan.new, plan.costs)
         screen.say(f"Kept: {kept}.", "good")
-    elif plan.new:
+    elif plan.new or plan.costs:
         screen.say("Nothing was kept. The same with --keep keeps it.")
     return 0 if executions else 1
 
@@ -246,3 +246,6 @@ def _execution_row(it: RecordedExecution) -> Sequence[_Cell]:
 
 def _amount(value: Decimal | None) -> str | None:
     return None if value is None else f"{round(value, 6).normalize():f}"
+
+
+_EXPORTS = {"trades": export_trades, "executions": export_executions}

@@ -33,7 +33,9 @@ def _import(parser: argparse.ArgumentParser) -> None:
 
 def _export(parser: argparse.ArgumentParser) -> None:
     parser.epilog = f"exit codes: 0 written, 1 the file is there already or cannot be written, {_CANNOT}"
-    parser.add_argument("--what", choices=("trades", "executions"), default="trades", help="trades, which is usual")
+    parser.add_argument(
+        "--what", dest="rows", choices=("trades", "executions"), default="trades", help="trades, which is usual"
+    )
     parser.add_argument("--account", metavar="NAME", default=None, help="of this account only")
     parser.add_argument("--since", metavar="DAY", default=None, help="a trading day such as 2026-11-20")
     parser.add_argument("--until", metavar="DAY", default=None, help="the last trading day that is meant")

@@ -3,12 +3,14 @@
 What is asked for is asked for by trading days, both ends included; None is as far as the record goes.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from ct_mcp.desk.ports import Store
-from ct_mcp.domain.market import trading_day
+from ct_mcp.desk.rule_breaks import MOST_READ, rules_kept
+from ct_mcp.domain.market import trading_day, trading_day_began
 from ct_mcp.domain.performance import (
     DayResult,
     GroupBy,
@@ -27,6 +29,7 @@ from ct_mcp.domain.trades import (
     RecordedExecution,
     RecordGap,
     RoundTrip,
+    Source,
     TradeList,
     Worth,
 )
@@ -81,6 +84,16 @@ class TradeBook:
         found = await self._store.executions_on_record(account, since, until)
         return tuple(_with_worth(each, worths.get(each.instrument.root)) for each in found)
 
+    async def executions_of_day(self, account: str, day: date) -> tuple[RecordedExecution, ...]:
+        """Give the executions on record of one trading day, oldest first."""
+        noon = datetime.combine(day, time(12), UTC)
+        began = trading_day_began(noon)
+        return await self.executions(account, began, trading_day_began(noon + timedelta(days=1)))
+
+    async def gaps_of_day(self, account: str, day: date) -> tuple[RecordGap, ...]:
+        """Name the stretches of one trading day in which nobody listened."""
+        return await self.gaps(account, Wanted(day, day))
+
     async def trades(self, account: str, wanted: Wanted = EVERYTHING) -> TradeList:
         """Give the round trips that are meant, oldest first, and what must be said beside them."""
         read = await self._read(account)
@@ -108,17 +121,21 @@ class TradeBook:
         """Reckon the figures of the trips that are meant, in all and, where asked for, split up."""
         trades = await self.trades(account, wanted)
         totals = [performance_of(trips, currency) for currency, trips in by_currency(trades.trips).items()]
+        kept = rules_kept(await self._store.entries(MOST_READ, account), trades.trips, wanted.takes_day)
         return PerformanceReport(
-            account,
-            wanted.since,
-            wanted.until,
-            tuple(totals),
-            by,
-            () if by is None else groups_of(trades.trips, by),
-            trades.gaps,
-            trades.unmatched,
-            trades.began,
-            trades.open,
+            account=account,
+            since=wanted.since,
+            until=wanted.until,
+            totals=tuple(totals),
+            by=by,
+            groups=() if by is None else groups_of(trades.trips, by),
+            gaps=trades.gaps,
+            unmatched=trades.unmatched,
+            began=trades.began,
+            open=trades.open,
+            denied=kept.denied,
+            denied_words=kept.denied_words,
+            breaks=kept.breaks,
         )
 
     async def prune(self, account: str, recording: Recording) -> None:
@@ -130,11 +147,12 @@ class TradeBook:
         if not found or found[0].at >= cut:
             return
         older = [each for each in found if each.at < cut]
-        held = round_trips(older, await self._store.listenings(account)).held
+        then = [each for each in await self._store.listenings(account) if each.began < cut]
+        held = round_trips(older, then).held
         await self._store.prune_book(account, cut, Listening(cut, cut, held))
 
     def _gaps(self, account: str, read: "_AccountBook", wanted: Wanted) -> tuple[RecordGap, ...]:
-        found = gaps_between(account, read.listenings, self._clock())
+        found = gaps_between(account, read.listenings, read.imported, self._clock())
         return tuple(gap for gap in found if _reaches_into(gap, wanted, self._clock()))
 
     async def _read(self, account: str) -> "_AccountBook":
@@ -157,35 +175,51 @@ class TradeBook:
         excursions = await self._store.excursions(account)
         sent = await self._store.tickets_of_orders(account) if matched.trips else {}
         ticks = {worth.root: worth.tick_size for worth in await self._store.worths()}
-        trips = [replace(trip, excursion=excursions.get(trip.trip_id)) for trip in matched.trips]
-        trips = [
-            replace(trip, plan=plan_of(trip, order, ticks.get(trip.instrument.root)))
-            if (order := sent.get(trip.entries[0].order_id or "")) is not None
-            else trip
-            for trip in trips
-        ]
-        return _AccountBook(replace(matched, trips=tuple(trips)), listenings, found[0].at if found else None)
+        imported = tuple(each.at for each in found if each.source is not Source.HEARD)
+        gaps = gaps_between(account, listenings, imported, self._clock())
+
+        def told(trip: RoundTrip) -> RoundTrip:
+            order = sent.get(trip.entries[0].order_id or "")
+            plan = None if order is None else plan_of(trip, order, ticks.get(trip.instrument.root))
+            unsure = tuple(gap.words for gap in gaps if gap.touches(trip.opened_at, trip.closed_at))
+            return replace(trip, plan=plan, excursion=excursions.get(trip.trip_id), notes=unsure)
+
+        trips = tuple(map(told, matched.trips))
+        return _AccountBook(replace(matched, trips=trips), listenings, imported, found[0].at if found else None)
 
 
 @dataclass(frozen=True, slots=True)
 class _AccountBook:
-    """All of one account: what came of its executions, when somebody listened, and when its record begins."""
+    """All of one account: what came of its executions, when somebody listened, what was imported, when it begins."""
 
     matched: Matched
     listenings: tuple[Listening, ...]
+    imported: tuple[datetime, ...]
     began: datetime | None
 
 
-def gaps_between(account: str, listenings: Sequence[Listening], now: datetime) -> tuple[RecordGap, ...]:
-    """Name what lies between stretches, and after the last of them, where it is longer than executions are served."""
-    gaps, heard_until = list[RecordGap](), None
+def gaps_between(
+    account: str, listenings: Sequence[Listening], imported: Sequence[datetime], now: datetime
+) -> tuple[RecordGap, ...]:
+    """Name what lies between stretches, after the last of them, and between what was imported and the first of them.
+
+    That is where it is longer than executions are served. ``imported`` are the times of imported executions.
+    """
+    before = [at for at in imported if not listenings or at < listenings[0].began]
+    heard_until = before[-1] if before else None
+    found = list[tuple[datetime, datetime | None]]()
     for each in listenings:
         if heard_until is not None and each.began > heard_until:
-            gaps.append(RecordGap(account, heard_until, each.began))
+            found.append((heard_until, each.began))
         heard_until = each.ended if heard_until is None else max(heard_until, each.ended)
     if heard_until is not None and now - heard_until > SERVED_FOR:
-        gaps.append(RecordGap(account, heard_until, None))
-    return tuple(gaps)
+        found.append((heard_until, None))
+    return tuple(RecordGap(account, began, ended, _inside(imported, began, ended)) for began, ended in found)
+
+
+def _inside(imported: Sequence[datetime], began: datetime, ended: datetime | None) -> int:
+    until = len(imported) if ended is None else bisect_left(imported, ended)
+    return max(0, until - bisect_right(imported, began))
 
 
 def _reaches_into(gap: RecordGap, wanted: Wanted, now: datetime) -> bool:

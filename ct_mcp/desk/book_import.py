@@ -13,7 +13,7 @@ How it works; the numbers stand again at the blocks that do it.
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 
@@ -34,9 +34,13 @@ _TELLING = frozenset({EntryKind.ANSWERED, EntryKind.READ_BACK, EntryKind.SETTLED
 
 @dataclass(slots=True)
 class ImportPlan:
-    """What would be kept, and what not: ``known`` by their ids, ``alike`` by another id, ``overlaps`` by rule 3."""
+    """What would be kept, and what not: ``known`` by their ids, ``alike`` by another id, ``overlaps`` by rule 3.
+
+    ``costs`` are those on record whose commission the file knows, and the record does not.
+    """
 
     new: list[RecordedExecution] = field(default_factory=list)
+    costs: list[RecordedExecution] = field(default_factory=list)
     known: int = 0
     alike: int = 0
     overlaps: int = 0
@@ -47,8 +51,14 @@ class ImportPlan:
         told = [f"{len(self.new)} new"]
         told += [f"{self.known} known already"] if self.known else []
         told += [f"{self.alike} known by another id"] if self.alike else []
+        told += [f"commission of {len(self.costs)} that had none"] if self.costs else []
         told += [f"{self.overlaps} of a time that is on record from another source"] if self.overlaps else []
         return ", ".join(told)
+
+    def note_cost(self, it: RecordedExecution, known: RecordedExecution) -> None:
+        """Take the commission of one on record that has none."""
+        if known.commission is None and it.commission is not None:
+            self.costs.append(replace(known, commission=it.commission))
 
 
 async def plan_import(store: Store, executions: Sequence[RecordedExecution]) -> ImportPlan:
@@ -68,15 +78,17 @@ async def plan_import(store: Store, executions: Sequence[RecordedExecution]) -> 
 
 
 def _add(plan: ImportPlan, mine: Sequence[RecordedExecution], on_record: Sequence[RecordedExecution]) -> None:
-    by_id, beside = {each.execution_id: each for each in on_record}, _Beside(mine, on_record)
+    by_id, beside = {each.execution_id: each for each in on_record}, _OnRecord(mine, on_record)
     for it in mine:
         if (known := by_id.get(it.execution_id)) is not None:  # 1
             _refuse_another_time(it, known)
             plan.known += 1
+            plan.note_cost(it, known)
         elif beside.overlaps(it):  # 3
             plan.overlaps += 1
-        elif beside.has_alike(it):  # 2
+        elif (same := beside.take_alike(it)) is not None:  # 2
             plan.alike += 1
+            plan.note_cost(it, same)
         else:
             plan.new.append(it)
 
@@ -91,7 +103,7 @@ def _refuse_another_time(it: RecordedExecution, known: RecordedExecution) -> Non
         )
 
 
-class _Beside:
+class _OnRecord:
     """What stands on record beside a file, looked up by instrument."""
 
     def __init__(self, mine: Sequence[RecordedExecution], on_record: Sequence[RecordedExecution]) -> None:
@@ -109,13 +121,13 @@ class _Beside:
             if _is_of_trades(each) and each.execution_id.partition("#")[0].endswith("-in"):
                 self._held.setdefault(each.instrument, []).append(self._rows[_row_of(each)])
 
-    def has_alike(self, it: RecordedExecution) -> bool:
-        """Say whether an equal one of the same second is on record, and take it: it is that of no other."""
+    def take_alike(self, it: RecordedExecution) -> RecordedExecution | None:
+        """Give an equal one of the same second that is on record, once: it is that of no other."""
         alike = self._alike.get(_content(it), [])
         same = next((each for each in alike if abs(it.at - each.at) <= _SAME_SECOND), None)
         if same is not None:
             alike.remove(same)
-        return same is not None
+        return same
 
     def overlaps(self, it: RecordedExecution) -> bool:
         """Say whether the same contracts may be on record from the other grid, or from the service."""

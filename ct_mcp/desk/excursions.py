@@ -18,7 +18,7 @@ from ct_mcp.errors import CtMcpError
 
 _DAYS_BACK = 7
 _LONGEST = timedelta(hours=23)
-_BARS_EVERY = timedelta(seconds=30)
+_EVERY = timedelta(seconds=30)
 _BARS_ARE_THERE_AFTER = timedelta(minutes=2)
 _MINUTE = Period(1, PeriodUnit.MINUTE)
 _LEFT_FOR_OTHERS = 8
@@ -37,22 +37,20 @@ class Excursions:
     _tried: dict[str, None] = field(default_factory=dict)
     _looked_at: datetime | None = None
 
-    async def look(self, account: str) -> None:
-        """Keep what the stream has told of the trips closed lately."""
-        for trip in await self._missing(account):
+    async def look(self, accounts: Iterable[str]) -> None:
+        """Keep what the stream has told of the trips closed lately, and ask for the bars of one that it has not."""
+        now = self.clock()
+        if self._looked_at is not None and timedelta(0) <= now - self._looked_at < _EVERY:
+            return
+        self._looked_at, rest = now, list[RoundTrip]()
+        for trip in [trip for account in accounts for trip in await self._missing(account)]:
             found = self.trails.extremes(trip.instrument, trip.opened_at, trip.closed_at)
             if found is not None:
                 await self._keep(trip, *found, ExcursionSource.QUOTES)
-
-    async def ask_for_bars(self, accounts: Iterable[str]) -> None:
-        """Ask for the bars of one trip that the stream has not told of, the newest first."""
-        now = self.clock()
-        if self._looked_at is not None and timedelta(0) <= now - self._looked_at < _BARS_EVERY:
-            return
-        self._looked_at = now
-        missing = [trip for account in accounts for trip in await self._missing(account) if self._may_ask_for(trip)]
-        if missing and await self._may_ask():
-            await self._from_bars(max(missing, key=lambda trip: trip.closed_at))
+            elif self._may_ask_for(trip):
+                rest.append(trip)
+        if rest and await self._may_ask():
+            await self._from_bars(max(rest, key=lambda trip: trip.closed_at))
 
     async def _missing(self, account: str) -> list[RoundTrip]:
         since = trading_day(self.clock() - timedelta(days=_DAYS_BACK))

@@ -163,14 +163,19 @@ class Recorder:
                 await self._read(followed)
             except CtMcpError as error:  # 5: the other accounts are read all the same
                 _log.debug("Executions of an account could not be read: %s", error.what)
-        await self._excursions.ask_for_bars(self._followed)
+        await self._excursions.look(self._followed)
         await self._prune()
 
     async def _list_accounts(self) -> None:
         if not _is_past(self._listed_at, self._clock(), READ_EVERY if self._followed else _TRIED_AGAIN_AFTER):
             return
         self._listed_at = self._clock()
-        accounts = await self._upstream.accounts()
+        try:
+            accounts = await self._upstream.accounts()
+        except CtMcpError:
+            if self._followed:
+                return  # 5: those that are known are read all the same
+            raise
         await self._balances.note(accounts)
         real = [account for account in accounts if account.kind is not AccountKind.REPLAY][:_MOST_ACCOUNTS]
         known = self._followed
@@ -207,10 +212,8 @@ class Recorder:
         if held is not None and not any(each.at > began - _JUST_NOW for each in executions):
             since = await self._store.executions_on_record(name, stretch.began)
             stretch = replace(stretch, positions=_held_then(held, [*since, *executions], stretch.began))
-        new = await self._store.keep_heard(name, executions, stretch)
+        await self._store.keep_heard(name, executions, stretch)
         followed.stretch, followed.read_at, followed.tried_at = stretch, began, began
-        if new:
-            await self._excursions.look(name)
         await self._note_worths({each.instrument for each in executions})
 
     async def _stretch_of(self, followed: _Followed, now: datetime) -> Listening:

@@ -43,6 +43,10 @@ class Grid:
     rows: tuple[tuple[int, dict[str, str]], ...]
     separator: str
 
+    def has(self, name: str) -> bool:
+        """Say whether there is such a column."""
+        return name in self.names
+
     def cells(self, *names: str) -> Iterable[tuple[int, str]]:
         """Give what stands in these columns and is not empty, with its line."""
         for line, row in self.rows:

@@ -87,7 +87,7 @@ def read_grid(text: str, options: ImportOptions) -> GridImport:
         BadRequest: It is neither of the two grids, or its dates or numbers could be read in two ways.
     """
     grid = grid_of(text)
-    is_trades = "Market pos." in grid.names
+    is_trades = grid.has("Market pos.")
     missing = [name for name in (TRADE_COLUMNS if is_trades else EXECUTION_COLUMNS) if name not in grid.names]
     if missing:
         raise BadRequest(
@@ -98,7 +98,7 @@ def read_grid(text: str, options: ImportOptions) -> GridImport:
     numbers = ("Entry price", "Exit price", *_FEES, "Profit") if is_trades else ("Price", "Commission")
     order = date_order(grid.cells(*times), options.order)
     mark = decimal_mark((cell for _, cell in grid.cells(*numbers)), grid.separator)
-    reader = _Reader(options, order, mark, next((name for name in _ACCOUNT_COLUMNS if name in grid.names), None))
+    reader = _GridReader(options, order, mark, next((name for name in _ACCOUNT_COLUMNS if name in grid.names), None))
     rows, left_out = _read_rows(grid, reader.trade if is_trades else reader.execution)
     executions = _told_apart(rows if is_trades else list(dict.fromkeys(rows)))
     return GridImport("Trades" if is_trades else "Executions", executions, left_out, len(grid.rows), order, mark)
@@ -125,7 +125,7 @@ def _read_rows(grid: Grid, read: Callable[[_Row], _Executions]) -> tuple[list[_E
 
 
 @dataclass(frozen=True, slots=True)
-class _Reader:
+class _GridReader:
     options: ImportOptions
     order: DateOrder
     mark: str

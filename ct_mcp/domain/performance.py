@@ -91,7 +91,7 @@ SMALL_SAMPLE = 30
 
 
 class GroupBy(StrEnum):
-    """What performance may be split by. Hours and weekdays are those of Chicago, where the trip was opened."""
+    """What performance may be split by: hours are of Chicago, when it was opened; weekdays of trading days."""
 
     SETUP = "setup"
     HOUR = "hour"

@@ -147,6 +147,8 @@ def _matched(instrument: Instrument, found: Sequence[RecordedExecution], listeni
             if it.position_before is not None:
                 book.held(it.position_before, it.at, "what NinjaTrader says of the next execution")
             book.take(it)
+    for at, held in readings:
+        book.held(held.get(str(instrument), 0), at, "the account")
     return book
 
 

@@ -13,7 +13,8 @@ from enum import StrEnum
 from ct_mcp.domain.account import Direction
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.market import trading_day
-from ct_mcp.domain.order import OrderAction
+from ct_mcp.domain.order import Execution, OrderAction
+from ct_mcp.text import count
 
 SERVED_FOR = timedelta(minutes=15)
 """So far back the service gives executions: whoever looks again within it has missed none."""
@@ -273,18 +274,20 @@ class OpenLot:
 class RecordGap:
     """A stretch in which nobody listened for longer than the service keeps executions: what was done in it is missing.
 
-    ``ended`` is None while it lasts.
+    ``ended`` is None while it lasts. ``imported`` counts the executions that were imported of it, which may be all.
     """
 
     account: str
     began: datetime
     ended: datetime | None
+    imported: int = 0
 
     @property
     def words(self) -> str:
         """From when to when, in UTC."""
         until = "now" if self.ended is None else f"{self.ended:%Y-%m-%d %H:%M}"
-        return f"nobody listened {self.began:%Y-%m-%d %H:%M} to {until} UTC"
+        imported = f" ({count(self.imported, 'execution')} of it imported)" if self.imported else ""
+        return f"nobody listened {self.began:%Y-%m-%d %H:%M} to {until} UTC{imported}"
 
     def touches(self, began: datetime, ended: datetime) -> bool:
         """Say whether any of it lies within a stretch."""
@@ -307,6 +310,22 @@ class TradeList:
     gaps: tuple[RecordGap, ...] = ()
     unmatched: tuple[str, ...] = ()
     began: datetime | None = None
+
+
+def as_execution(it: RecordedExecution) -> Execution:
+    """Give it as one that was read."""
+    return Execution(
+        it.account,
+        it.execution_id,
+        it.order_id,
+        it.instrument,
+        it.action,
+        it.quantity,
+        it.price,
+        it.at,
+        it.name,
+        commission=it.commission,
+    )
 
 
 def average_price(fills: Sequence[Fill]) -> Decimal:

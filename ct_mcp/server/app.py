@@ -32,6 +32,7 @@ from ct_mcp.server.tools import (
     preview,
     status,
     strategies,
+    trades,
     watches,
 )
 
@@ -63,6 +64,8 @@ READ_TOOLS = (
     (order_queries.get_orders, "Orders", READS),
     (order_queries.get_order, "Order", READS),
     (executions.get_executions, "Executions", READS),
+    (trades.get_trades, "Trades", READS),
+    (trades.get_performance, "Performance", READS),
     (market.get_quotes, "Quotes", READS),
     (market.get_bars, "Bars", READS),
     (market.get_session, "Session", READS),
@@ -111,6 +114,8 @@ SEARCH_HINTS = {
     "get_orders": "working open pending orders futures stops limits NinjaTrader",
     "get_order": "order status filled fill price history wait for fill",
     "get_executions": "fills executions trades today did anything fill price NinjaTrader",
+    "get_trades": "trades round trips today yesterday week history profit loss R MAE MFE setup what did I do",
+    "get_performance": "performance statistics win rate expectancy profit factor drawdown streak by setup hour weekday",
     "get_quotes": "current price quote bid ask last futures tick value NinjaTrader",
     "get_bars": "candles chart ohlc price history bars futures NinjaTrader",
     "get_session": "market open closed trading hours session futures",

@@ -48,12 +48,27 @@ Review the day of account "{account}" with the person. Call, in this order:
 2. `get_positions` for the account: what is still open.
 3. `get_orders` for the account, with working_only false: what filled, was cancelled or rejected, and what still works
    and would rest overnight. Closed orders leave this list after a while.
-4. `get_executions` for the account: the last 15 minutes and no more; what was before is not zero.
-5. `get_journal` for the account, limit 100: what was asked, denied, approved, declined and sent, and every outcome
+4. `get_trades` for the account, since today: each trade with its result, R and excursion. Where it names gaps of the
+   record, say so before any figure; what nobody recorded is not zero.
+5. `get_performance` for the account, since today, by setup: figures with their sample sizes, what was denied, and rule
+   breaks.
+6. `get_journal` for the account, limit 100: what was asked, denied, approved, declined and sent, and every outcome
    that is still unknown.
-6. `get_session` for every instrument that is held or has working orders: when its market closes.
-Answer in fifteen lines at most: first what is still open or unknown, then the day's figures, then what the limits
-denied and why."""
+7. `get_session` for every instrument that is held or has working orders: when its market closes.
+Answer in fifteen lines at most: first what is still open or unknown, then the day's figures with their sample sizes,
+then the one or two trades from which most can be learnt, then what the limits denied and why. A day is a small sample:
+draw no conclusion of its rates."""
+WEEKLY_REVIEW = """\
+Review the week of account "{account}" with the person. Call, in this order:
+1. `get_performance` for the account, since this week, or last week where this one has just begun: the figures of the
+   week, what was denied, rule breaks. Where it names gaps of the record, say so before any figure.
+2. `get_performance` for the account without since: the same on all record, to hold the week against.
+3. `get_performance` for the same week, by setup; then by hour, by instrument or by weekday, as far as the person asks.
+4. `get_trades` for the account and the same week: the trades themselves, with R and excursion. Ask for more with skip.
+5. `get_account`: balances, drawdown, room to the loss limits for the week that comes.
+Answer in twenty lines at most: the week in money and in R, each figure with its sample size; what stands out against
+all record, and whether the sample is large enough to say so; where the plan was not kept (losses beyond the stop,
+trades without a stop, rule breaks); at most three things to look at next week. No forecast."""
 GET_FLAT = """\
 The person wants account "{account}" flat: no position and no working order. Call, in this order:
 1. `get_status`: is every link up, is there an account of exactly this name? Where a link is down, say which, and that
@@ -123,6 +138,13 @@ def prompts_for(*, trades: bool) -> tuple[Prompt, ...]:
             "End of day review",
             "What the day brought, what was denied, what is still open or undecided. Sends nothing.",
             f"{END_OF_DAY_REVIEW}\n{looks}",
+            ACCOUNT,
+        ),
+        _prompt(
+            "weekly_review",
+            "Weekly review",
+            "How the week went against all that is on record, with the size of every sample. Sends nothing.",
+            f"{WEEKLY_REVIEW}\n{looks}",
             ACCOUNT,
         ),
     )

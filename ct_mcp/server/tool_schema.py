@@ -29,6 +29,10 @@ _HIDDEN = (
 )
 
 
+UNLISTED = "unlisted"
+"""Marks, in the schema of a field, one that is taken and says nothing here: it is not listed."""
+
+
 class StrictMetadata(FuncMetadata):
     """Takes arguments as they came: no text is parsed a second time.
 
@@ -203,13 +207,14 @@ def _plain(node: Any, definitions: dict[str, Any]) -> Any:
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
     """For arguments: leaving a field out says the same as null, which is taken but need not be offered."""
     properties = schema.get("properties", {}).items()
-    return {**schema, "properties": {name: _argument(field) for name, field in properties}}
+    return {**schema, "properties": {name: _argument(field) for name, field in properties if UNLISTED not in field}}
 
 
 def _argument(field: dict[str, Any]) -> dict[str, Any]:
     """List an argument without what costs tokens on every turn, and is refused in words where it matters.
 
-    That is how long a text may be, and that a count is none below nothing.
+    That is how long a text or a list may be, that nothing is counted or risked below nothing, and that a count begins
+    there, as a switch is off.
     """
     shown = {name: _listed(value) for name, value in field.items() if not _goes_without_saying(name, value)}
     return {**shown, "type": _one(field["type"])}
@@ -223,7 +228,9 @@ def _listed(value: Any) -> Any:
 
 
 def _goes_without_saying(name: str, value: Any) -> bool:
-    return name in ("minLength", "maxLength") or (name == "minimum" and value in (0, 1))
+    is_nothing = name == "default" and value in (0, False)
+    is_least = name == "minimum" and value in (0, 0.01, 1)
+    return is_nothing or is_least or name in ("minLength", "maxLength", "minItems", "maxItems")
 
 
 def _one(kind: str | list[str]) -> str:

@@ -24,6 +24,10 @@ _OURS = "(SELECT service FROM book_service)"
 _KEEP = f"""
 INSERT OR IGNORE INTO book_executions VALUES ({_OURS}, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
+_KEEP_COST = f"""
+UPDATE book_executions SET commission = ?
+WHERE service = {_OURS} AND account = ? AND execution_id = ? AND commission IS NULL
+"""
 _COLUMNS = """
 account, execution_id, root, year, month, action, quantity, price, at, source, order_id, name, commission,
 position_after, ordinal
@@ -49,7 +53,7 @@ _KEEP_EXCURSION = f"INSERT OR IGNORE INTO book_excursions VALUES ({_OURS}, ?, ?,
 _EXCURSIONS = f"SELECT trip_id, worst, best, source FROM book_excursions WHERE service = {_OURS} AND account = ?"
 _OF_ACCOUNT = f"WHERE service = {_OURS} AND account = :account"
 _MARK = f"""
-SELECT (SELECT COUNT(*) FROM book_executions {_OF_ACCOUNT}),
+SELECT (SELECT COUNT(*) || ' ' || COUNT(commission) FROM book_executions {_OF_ACCOUNT}),
     (SELECT COUNT(*) || ' ' || COUNT(positions) || ' ' || MIN(began) FROM book_stretches {_OF_ACCOUNT}),
     (SELECT COUNT(*) FROM book_excursions {_OF_ACCOUNT}),
     (SELECT GROUP_CONCAT(root || point_value) FROM book_contracts WHERE service = {_OURS}),
@@ -76,6 +80,12 @@ def keep_executions(connection: Connection, executions: Iterable[RecordedExecuti
     before = connection.total_changes
     connection.executemany(_KEEP, [_row_of(execution) for execution in executions])
     return connection.total_changes - before
+
+
+def keep_import(connection: Connection, new: Iterable[RecordedExecution], costs: Iterable[RecordedExecution]) -> int:
+    """Keep what is new of an import, and the commissions that it knows of what is on record: all of it or nothing."""
+    connection.executemany(_KEEP_COST, [(f"{it.commission:f}", it.account, it.execution_id) for it in costs])
+    return keep_executions(connection, new)
 
 
 def keep_heard(connection: Connection, account: str, found: Iterable[RecordedExecution], listening: Listening) -> int:

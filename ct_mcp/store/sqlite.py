@@ -193,9 +193,9 @@ class SqliteStore:
         """Keep the floor that the person told, and journal it."""
         return await self._write(balances.tell_floor, account, told)
 
-    async def keep_executions(self, executions: Iterable[RecordedExecution]) -> int:
-        """Add those that are not on record, by their ids; gives how many were new."""
-        return await self._write(book.keep_executions, tuple(executions))
+    async def keep_import(self, new: Iterable[RecordedExecution], costs: Iterable[RecordedExecution] = ()) -> int:
+        """Keep what is new of an import, and commissions of what is on record, all or nothing; gives how many."""
+        return await self._write(book.keep_import, tuple(new), tuple(costs))
 
     async def keep_heard(self, account: str, executions: Iterable[RecordedExecution], listening: Listening) -> int:
         """Keep what was read, and that so long nothing was missed, both or neither; gives how many were new."""

@@ -35,7 +35,7 @@ STRATEGIES = [function.__name__ for function, *_ in (*STRATEGY_READ_TOOLS, *STRA
 CHARTS = [function.__name__ for function, *_ in CHART_TOOLS]
 NAMES = [*DEFAULT, *STRATEGIES, *CHARTS]
 MOST_TOOLS, MOST_TOKENS = 30, 4_500
-IN_TEXT_ALONE = {"get_bars", "chart_bars"}
+IN_TEXT_ALONE = {"get_bars", "get_trades", "get_performance", "chart_bars"}
 
 
 def _no_desk() -> Desk:

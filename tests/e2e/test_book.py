@@ -139,3 +139,88 @@ async def test_a_process_that_dies_between_reads_leaves_nothing_twice_and_no_gap
     book = await another.book.trades("Sim101")
     assert len(book.trips) == 1
     assert not book.gaps
+
+
+async def test_yesterdays_trades_are_told_today_with_result_plan_and_where_nobody_listened(
+    assistant: Assistant, world: World, desk: Desk
+) -> None:
+    await desk.recorder.look()
+    told = await assistant.buys(2, stop_loss="10 points", tag="opening range")
+    assert told.status == "filled", told.text
+    world.later(90)
+    await assistant.call("close_position", account="Sim101", instrument="MES")
+    await looks(desk, world)
+    await looks(desk, world, minutes=60 * 24)
+    told = await assistant.call("get_trades", account="sim101", since="yesterday")
+    assert "1 trade of Sim101, trading day 2026-09-09" in told.text
+    assert "GAPS: nobody listened" in told.text
+    assert "LONG 2 MES 09-26" in told.text
+    assert 'setup "opening range"' in told.text
+    assert " R  " in told.text
+    assert "USD net (gross" in told.text
+    told = await assistant.call("get_performance", account="Sim101", since="yesterday", by="setup")
+    assert "SMALL SAMPLE: 1 of 30" in told.text
+    assert "opening range: n=1" in told.text
+    assert told.text.count("(n=1") >= 8, "each figure has its sample beside it"
+
+
+async def test_without_days_it_is_of_today_alone(assistant: Assistant, world: World, desk: Desk) -> None:
+    await desk.recorder.look()
+    await trades_once(assistant, world)
+    await looks(desk, world)
+    assert "1 trade of Sim101, trading day 2026-09-09" in (await assistant.call("get_trades", account="Sim101")).text
+    assert (
+        "no trades of Sim101, trading day 2026-09-08"
+        in (await assistant.call("get_trades", account="Sim101", since="yesterday")).text
+    )
+    assert "1 trade:" in (await assistant.call("get_performance", account="Sim101")).text
+
+
+async def test_nothing_on_record_is_said_and_is_not_taken_for_no_trades(assistant: Assistant) -> None:
+    for tool in ("get_trades", "get_performance"):
+        assert "nothing is on record of this account yet" in (await assistant.call(tool, account="Sim101")).text
+
+
+async def test_the_executions_of_any_day_are_told_from_the_record(
+    assistant: Assistant, world: World, desk: Desk
+) -> None:
+    await desk.recorder.look()
+    await trades_once(assistant, world)
+    told = await assistant.call("get_executions", account="Sim101", day="today")
+    assert len(told.executions) == 2, "what was executed a moment ago is told as well"
+    await looks(desk, world)
+    await looks(desk, world, minutes=60 * 24)
+    assert (await assistant.call("get_executions", account="Sim101")).executions == []
+    told = await assistant.call("get_executions", account="Sim101", day="yesterday")
+    assert [row["action"] for row in told.executions] == ["SELL", "BUY"]
+    assert "trading day 2026-09-09, from the record" in told.text
+    assert any("nobody listened" in note for note in told.notes)
+    everybody = await assistant.call("get_executions", day="2026-09-09")
+    assert len(everybody.executions) == 2
+
+
+@pytest.mark.parametrize(
+    ("tool", "asked"),
+    [
+        ("get_trades", {"since": "someday"}),
+        ("get_trades", {"since": "2026-09-09", "until": "2026-09-01"}),
+        ("get_trades", {"instrument": "no such thing"}),
+        ("get_performance", {"by": "mood"}),
+        ("get_executions", {"day": "last week"}),
+    ],
+)
+async def test_what_cannot_be_read_is_refused_in_words(assistant: Assistant, tool: str, asked: dict[str, str]) -> None:
+    told = await assistant.call(tool, account="Sim101", **asked)
+    assert told.is_error
+    assert "REQUEST_INVALID" in told.text or "BAD_REQUEST" in told.text, told.text
+
+
+async def test_what_was_denied_is_counted_and_given_no_figure(assistant: Assistant, world: World, desk: Desk) -> None:
+    await desk.recorder.look()
+    await trades_once(assistant, world)
+    assert (await assistant.buys(50)).status == "denied"
+    await looks(desk, world)
+    told = await assistant.call("get_performance", account="Sim101", since="today")
+    assert "not sent: 1 proposal denied (" in told.text
+    assert "What they would have made or cost is not known" in told.text
+    assert "1 trade of 1 had no stop in its ticket" in told.text

@@ -9,8 +9,11 @@ from mcp_types import CallToolResult
 from pydantic import Field
 
 from ct_mcp.domain.instrument import Instrument, OtherInstrument
+from ct_mcp.domain.market import trading_day
 from ct_mcp.domain.order import Execution, OrderAction
 from ct_mcp.domain.products import price_of
+from ct_mcp.domain.trades import as_execution
+from ct_mcp.domain.trading_days import read_trading_day, session_day
 from ct_mcp.errors import BadRequest, UpstreamError
 from ct_mcp.server.context import ToolContext, query_of
 from ct_mcp.server.execution_roles import NO_ROLES, OLDER, Roles, read_roles, role_of
@@ -28,7 +31,7 @@ from ct_mcp.server.format import (
     tool_result,
 )
 from ct_mcp.server.queries import Query, time_limit
-from ct_mcp.server.tools.forms import AnyAccount, Skip
+from ct_mcp.server.tools.forms import AnyAccount, Skip, name_on_record
 from ct_mcp.text import aged, contracts, count, format_price, iso
 
 LONGEST_LOOKBACK_MINUTES = 15
@@ -79,14 +82,15 @@ class ExecutionsResult(ReadResult):
 async def get_executions(
     ctx: ToolContext,
     account: AnyAccount = None,
-    order_id: Annotated[
-        str | None, Field(min_length=1, max_length=64, description="Only of this order; needs account")
-    ] = None,
-    minutes: Annotated[int, Field(ge=1, le=15, description="How far back, without order_id")] = 15,
+    order_id: Annotated[str | None, Field(min_length=1, max_length=64, description="Only its; needs account")] = None,
+    minutes: Annotated[int, Field(ge=1, le=15, description="How far back")] = 15,
+    day: Annotated[str | None, Field(max_length=40, description="today, friday, 2026-11-20")] = None,
     skip: Skip = 0,
 ) -> Annotated[CallToolResult, ExecutionsResult]:
-    """Executions (fills with prices) of the last minutes, or of one order, with totals for each instrument."""
+    """Executions (fills with prices) of the last minutes, a day, or one order, with totals."""
     query, scope = query_of(ctx), f"last {minutes} min"
+    if day is not None:
+        return await _of_day(query, account, order_id, day, skip)
     if account is None:
         if order_id is not None:
             raise BadRequest("account is missing: an order is looked up in its account")
@@ -98,6 +102,34 @@ async def get_executions(
     else:
         executions = await query.upstream.executions(name, 60 * minutes)
     return await _told(query, name, executions, scope, skip)
+
+
+async def _of_day(query: Query, account: str | None, order_id: str | None, day: str, skip: int) -> CallToolResult:
+    """Tell what was executed in a trading day: from the record, and what the service still gives of it."""
+    meant, now = read_trading_day(day, query.desk.clock()), query.desk.clock()
+    book = query.desk.book
+    names = await book.accounts() if account is None else (await name_on_record(query.desk, account),)
+    found: list[Execution] = []
+    for name in names:
+        kept = {each.execution_id: as_execution(each) for each in await book.executions_of_day(name, meant)}
+        if meant == session_day(now):
+            recent = await _recent(query, name)
+            kept |= {each.execution_id: each for each in recent if each.at and trading_day(each.at) == meant}
+        found += [each for each in kept.values() if order_id in (None, each.order_id)]
+        for gap in await book.gaps_of_day(name, meant):
+            query.note(f"{sanitize_name(name)}: {gap.words}: what was executed then is missing here")
+    if not names:
+        query.note("nothing is on record yet")
+    scope = f"trading day {meant}, from the record"
+    return await _told(query, names[0] if account is not None else None, found, scope, skip)
+
+
+async def _recent(query: Query, account: str) -> Sequence[Execution]:
+    read = await query.attempt(
+        f"executions of {sanitize_name(account)} of the last minutes",
+        query.upstream.executions(account, 60 * LONGEST_LOOKBACK_MINUTES),
+    )
+    return read or ()
 
 
 async def _told(
@@ -170,7 +202,7 @@ def executions_result(  # what was read, and which part of it is shown
         scope=scope,
         executions=rows,
         totals=totals,
-        older="" if scope.startswith("order ") else OLDER,
+        older=OLDER if scope.startswith("last ") else "",
     )
     where = structure.account or "all accounts"
     head = f"{count(len(executions), 'execution')} in {where}, {scope}, read {structure.read_at}"

@@ -10,32 +10,43 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AliasChoices, BeforeValidator, Field, ValidatorFunctionWrapHandler, WrapValidator
 
+from ct_mcp.domain.account import account_key
 from ct_mcp.domain.commands import PlaceOrder
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.level import ExitKind, Level, read_level
 from ct_mcp.domain.order import OrderAction, OrderType, TimeInForce
 from ct_mcp.domain.products import read_32nds, ticks_in_32nds
 from ct_mcp.errors import BadRequest
-from ct_mcp.server.tool_schema import StrictArguments
+from ct_mcp.server.tool_schema import UNLISTED, StrictArguments
 from ct_mcp.server.tools.exit_levels import read_bracket, targets_as_text, to_decimal
 
 if TYPE_CHECKING:  # the desk is loaded by the first call, not by the start
     from ct_mcp.desk.desk import Desk
 
-AccountName = Annotated[str, Field(description="e.g. Sim101")]
-AnyAccount = Annotated[str | None, Field(description="Leave out for all")]
-InstrumentName = Annotated[str, Field(description="e.g. ES 12-26; ES: front month")]
-HeldInstrument = Annotated[str, Field(description="e.g. ES 12-26; ES: month held")]
-AnyInstrument = Annotated[str | None, Field(description="Only this; ES means every month of it")]
-OneInstrument = Annotated[str | None, Field(description="Leave out for the whole account")]
-Details = Annotated[bool, Field(description="true: all of it")]
-Skip = Annotated[int, Field(ge=0, description="Rows to skip")]
+AccountName = Annotated[str, Field(description="Name")]
+AnyAccount = Annotated[str | None, Field(description="Else all")]
+InstrumentName = Annotated[str, Field(description="ES 12-26; ES: front month")]
+HeldInstrument = Annotated[str, Field(description="ES 12-26; ES: month held")]
+AnyInstrument = Annotated[str | None, Field(description="Only this; ES: all its months")]
+OneInstrument = Annotated[str | None, Field(description="Else the whole account")]
+Details = Annotated[bool, Field(description="All of it")]
+Skip = Annotated[int, Field(ge=0, description="Rows")]
 OrderId = Annotated[str, Field(min_length=1, max_length=64, description="From get_orders")]
 _Action = Annotated[Literal["BUY", "SELL"], Field(description="What the person asked for")]
 _Quantity = Annotated[int, Field(ge=1, description="Contracts")]
 _OrderType = Annotated[
     Literal["MARKET", "LIMIT", "STOP_MARKET", "STOP_LIMIT"], Field(description="MARKET where no price was named")
 ]
+
+
+async def name_on_record(desk: "Desk", account: str) -> str:
+    """Give an account its name as it is on record, which needs no service; or as the service knows it.
+
+    Raises:
+        BadRequest: No account is called so.
+    """
+    on_record = {account_key(name): name for name in await desk.book.accounts()}
+    return on_record.get(account_key(account)) or (await desk.resolver.account(account)).name
 
 
 Shown = Callable[[str, str], Awaitable[Instrument | None]]
@@ -62,7 +73,7 @@ def _as_text(value: object) -> object:
     return str(to_decimal(float(value)))
 
 
-_LEVEL = "'6390.25', '10 points' or '40 ticks' from the average, 'break-even', 'break-even +2 ticks'"
+_LEVEL = "'6390.25', '10 points' or '40 ticks' from the average, 'break-even +2 ticks'"
 _Level = Annotated[str | None, BeforeValidator(_as_text)]
 StopLevel = Annotated[
     _Level,
@@ -77,15 +88,11 @@ TargetLevel = Annotated[
     ),
 ]
 """Both are taken under the names of before as well, which are listed no more."""
-_LimitPrice = Annotated[Price | None, Field(description="For LIMIT and STOP_LIMIT only")]
-_StopPrice = Annotated[Price | None, Field(description="For STOP_MARKET and STOP_LIMIT only")]
-_TimeInForce = Annotated[Literal["DAY", "GTC"], Field(description="Time in force")]
-_OcoId = Annotated[
-    str | None, Field(max_length=32, description="One cancels other: same new id on both; letters, digits, - and _")
-]
-_AtmStrategy = Annotated[
-    str | None, Field(max_length=64, description="An ATM template that is listed: adds its own stop and target")
-]
+_LimitPrice = Annotated[Price | None, Field(description="Only of LIMIT types")]
+_StopPrice = Annotated[Price | None, Field(description="Only of STOP types")]
+_TimeInForce = Annotated[Literal["DAY", "GTC"], Field(description="Life")]
+_OcoId = Annotated[str | None, Field(max_length=32, description="One cancels other: one new id on both")]
+_AtmStrategy = Annotated[str | None, Field(max_length=64, description="ATM template, with its own stop and target")]
 _AsInPlaceOrder = Annotated[str | None, Field(max_length=64, description="As in place_order")]
 _OcoAsInPlaceOrder = Annotated[str | None, Field(max_length=32, description="As in place_order")]
 _FlattenFirst = Annotated[bool, Field(description="Leave what is held in the instrument before")]
@@ -116,20 +123,18 @@ _TakeProfit = Annotated[
 ]
 _StopAsInPlaceOrder = Annotated[
     _Level,
-    Field(
-        max_length=40, description="As in place_order", validation_alias=AliasChoices("stop_loss", "stop_loss_price")
-    ),
+    Field(max_length=40, description="The same", validation_alias=AliasChoices("stop_loss", "stop_loss_price")),
 ]
 _TargetAsInPlaceOrder = Annotated[
     str | None,
     BeforeValidator(targets_as_text),
     Field(
         max_length=200,
-        description="As in place_order",
+        description="The same",
         validation_alias=AliasChoices("take_profit", "take_profit_price"),
     ),
 ]
-_Tag = Annotated[str | None, Field(max_length=32, description="Setup, for the journal")]
+_Tag = Annotated[str | None, Field(max_length=32, description="Setup")]
 
 
 class OrderForm(StrictArguments):
@@ -221,15 +226,15 @@ class ReplaceOrderForm(OrderForm, OrderReference):
 class PreviewOrderForm(PlaceOrderForm):
     """The arguments of preview_order: those of place_order, so that they can be tried as they are."""
 
-    quantity: Annotated[int | None, Field(ge=1, description="Leave out: the most that pass")] = None  # type: ignore[assignment]  # as above
-    risk: Annotated[float | None, Field(ge=0.01, description="As in place_order")] = None
+    quantity: Annotated[int | None, Field(ge=1, description="Else the most that pass")] = None  # type: ignore[assignment]  # as above
+    risk: Annotated[float | None, Field(ge=0.01, description="The same")] = None
     stop_loss: _StopAsInPlaceOrder = None
     take_profit: _TargetAsInPlaceOrder = None
-    tag: Annotated[str | None, Field(max_length=32, description="Not used")] = None
+    tag: Annotated[str | None, Field(max_length=32, json_schema_extra={UNLISTED: True})] = None
     oco_id: _OcoAsInPlaceOrder = None
     atm_strategy: _AsInPlaceOrder = None
     flatten_first: Annotated[bool, Field(description="Leave the position before")] = False
-    reason: Annotated[str | None, Field(max_length=300, description="Not used")] = None
+    reason: Annotated[str | None, Field(max_length=300, json_schema_extra={UNLISTED: True})] = None
     details: Details = False
 
 

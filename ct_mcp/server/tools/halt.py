@@ -36,7 +36,7 @@ async def halt_trading(
     ctx: ToolContext,
     reason: Annotated[str, Field(min_length=1, max_length=300, description="Why, for the person")],
 ) -> Annotated[CallToolResult, HaltResult]:
-    """Stop everything that opens or adds, at once, for all accounts; no yes is needed. It has no end of its own.
+    """Stop everything that opens or adds, at once, for all accounts; no yes is needed.
 
     It closes and cancels nothing, and exits go on working. Only the person can lift it.
     """

@@ -45,10 +45,10 @@ ZONE = "UTC"
 _CHICAGO = ZoneInfo("America/Chicago")
 Instruments = Annotated[
     list[Annotated[str, Field(max_length=40)]],
-    Field(min_length=1, max_length=20, description="e.g. ['ES', 'MNQ 12-26']"),
+    Field(min_length=1, max_length=20, description="['ES', 'MNQ 12-26'], 20 at most"),
 ]
 When = Annotated[str | None, Field(max_length=40, description="ISO 8601 with zone")]
-Count = Annotated[int, Field(ge=1, le=1000, description="The newest so many")]
+Count = Annotated[int, Field(ge=1, le=1000, description="Newest so many")]
 
 
 # Quotes
@@ -90,7 +90,7 @@ class QuotesResult(ReadResult):
 
 @time_limit()
 async def get_quotes(ctx: ToolContext, instruments: Instruments) -> Annotated[CallToolResult, QuotesResult]:
-    """Current price: bid, ask, last, change, age of the quote, tick size, what a tick and a point are worth."""
+    """Current price: bid, ask, last, change, age, tick size, worth of a tick and a point."""
     query = query_of(ctx)
     quotes = await query.live.quotes(instruments)
     stale_after = query.desk.policy.limits.quote_max_age_seconds
@@ -176,14 +176,12 @@ def _quote_line(it: QuoteView) -> str:
 async def get_bars(
     ctx: ToolContext,
     instrument: InstrumentName,
-    period: Annotated[
-        str, Field(max_length=20, description="<n> minute|hour|day|week|month|year (5 minute)")
-    ] = "5 minute",
+    period: Annotated[str, Field(max_length=20, description="<n> minute|hour|day|week|month|year")] = "5 minute",
     count: Count = 100,
     start: When = None,
     end: Annotated[str | None, Field(max_length=40, description="Likewise")] = None,
 ) -> CallToolResult:
-    """Bars (candles) as a table, newest last, with range and change. Above 200 rows some clients cut."""
+    """Bars (candles), newest last, with range and change. Above 200 rows some clients cut."""
     query = query_of(ctx)
     length, since, until = parse_period(period), _parse_time("start", start), _parse_time("end", end)
     found, bars = await query.upstream.bars(instrument, length, count=count, start=since, end=until)
@@ -293,7 +291,7 @@ class SessionResult(ReadResult):
 
 @time_limit()
 async def get_session(ctx: ToolContext, instrument: InstrumentName) -> Annotated[CallToolResult, SessionResult]:
-    """Trading hours: whether the market is open, when it closes or opens, the session after."""
+    """Trading hours: is the market open, when it closes or opens, the session after."""
     query = query_of(ctx)
     session = await query.upstream.session(instrument)
     return session_result(session, query.notes, query.desk.clock())

@@ -77,7 +77,7 @@ async def get_orders(
     ctx: ToolContext,
     account: AnyAccount = None,
     instrument: AnyInstrument = None,
-    working_only: Annotated[bool, Field(description="false: also closed ones, as far as still kept")] = True,
+    working_only: Annotated[bool, Field(description="false: closed ones too, while kept")] = True,
     skip: Skip = 0,
 ) -> Annotated[CallToolResult, OrdersResult]:
     """Orders with prices, fills and state: stops first, then the newest. A closed one missing proves nothing."""
@@ -216,9 +216,9 @@ async def get_order(
     ctx: ToolContext,
     account: AccountName,
     order_id: OrderId,
-    wait_seconds: Annotated[int, Field(ge=0, le=25, description="Wait so long for a change")] = 0,
+    wait_seconds: Annotated[int, Field(ge=0, le=25, description="Wait for a change")] = 0,
 ) -> Annotated[CallToolResult, OrderResult]:
-    """One order with its fills and history, by its id or ours. Can wait until it changes."""
+    """One order with fills and history, by its id or ours. Can wait until it changes."""
     query = query_of(ctx)
     name = (await query.desk.resolver.account(account)).name
     lookup = await _look_up(query, name, order_id)

@@ -136,7 +136,7 @@ async def cancel_order(ctx: ToolContext, account: AccountName, order_id: OrderId
 
 
 async def cancel_orders(ctx: ToolContext, account: AccountName, instrument: OneInstrument = None) -> Traded:
-    """Cancel all orders of an account, or of one instrument in it, that work at that moment. Positions stay."""
+    """Cancel all orders of an account, or of one instrument in it. Positions stay."""
     name, contract = await exit_target(ctx, account, instrument)
     return await propose(ctx, CancelOrders(name, contract))
 

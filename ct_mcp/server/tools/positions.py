@@ -234,7 +234,7 @@ async def close_position(
     ctx: ToolContext,
     account: AccountName,
     instrument: HeldInstrument,
-    quantity: Annotated[int | None, Field(ge=1, description="Contracts; leave out for all")] = None,
+    quantity: Annotated[int | None, Field(ge=1, description="Contracts; else all")] = None,
     percent: Annotated[float | None, Field(ge=0.01, le=100, description="Instead of quantity; rounds up")] = None,
 ) -> Traded:
     """Close (exit) one position: whole, with all its orders, or in part; then stops keep their old size, see next."""

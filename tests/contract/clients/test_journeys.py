@@ -26,6 +26,8 @@ READS: dict[str, dict[str, object]] = {
     "preview_order": dict(BUY),
     "get_journal": {},
     "get_watches": {},
+    "get_trades": {"account": "Sim101"},
+    "get_performance": {"account": "Sim101"},
     "wait_for": {"seconds": 1},
 }
 PROTOCOLS = {"v1": "2025-11-25", "v2-of-two-processes": "2026-07-28", "v2-of-2025": "2025-11-25"}

@@ -19,7 +19,7 @@ from tests.conftest import Connect, Tokens
 from tests.unit.server.conftest import Place
 
 NAMES = {"account": "Sim101", "instrument": "ES"}
-LOOKING = ["pre_trade_check", "morning_brief", "end_of_day_review"]
+LOOKING = ["pre_trade_check", "morning_brief", "end_of_day_review", "weekly_review"]
 ALL = [*LOOKING, "get_flat"]
 READ_ONLY = Policy(mode=Mode.READ_ONLY)
 TOOLS_PAGE = (Path(__file__).parents[3] / "docs" / "tools.md").read_text(encoding="utf-8")
@@ -47,7 +47,7 @@ def _named(text: str) -> list[str]:
     return re.findall(r"`(\w+)`", text)
 
 
-async def test_the_four_are_listed_with_what_they_are_and_what_they_need(connect: Connect) -> None:
+async def test_they_are_listed_with_what_they_are_and_what_they_need(connect: Connect) -> None:
     async with connect() as client:
         listed = (await client.list_prompts()).prompts
     assert [prompt.name for prompt in listed] == ALL
