@@ -1,14 +1,17 @@
-"""What an account has filled in the trading day that is on, as far as it is on record."""
+"""What an account has filled in the trading day that is on, as far as it is on record.
+
+It stands apart from `desk/book.py`, which answers by whole days: a chart also says since when it knows.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from ct_mcp.desk.book import TradeBook, Wanted
+from ct_mcp.desk.book import TradeBook
 from ct_mcp.desk.ports import Store
 from ct_mcp.domain.market import trading_day, trading_day_began
 from ct_mcp.domain.order import Execution
-from ct_mcp.domain.trades import RecordedExecution
+from ct_mcp.domain.trades import as_execution
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +39,6 @@ async def day_fills(store: Store, book: TradeBook, account: str, now: datetime) 
     if not listenings:
         return None
     since = max(trading_day_began(now), min(each.began for each in listenings))
-    day = trading_day(now)
-    gaps = await book.gaps(account, Wanted(day, day))
+    gaps = await book.gaps_of_day(account, trading_day(now))
     found = await book.executions(account, since)
-    return DayFills(
-        tuple(map(_as_execution, found)), since, tuple(gap.words for gap in gaps if gap.touches(since, now))
-    )
-
-
-def _as_execution(it: RecordedExecution) -> Execution:
-    return Execution(
-        it.account, it.execution_id, it.order_id, it.instrument, it.action, it.quantity, it.price, it.at, it.name
-    )
+    return DayFills(tuple(map(as_execution, found)), since, tuple(gap.words for gap in gaps if gap.touches(since, now)))

@@ -158,7 +158,7 @@ def place_of(chart: Chart, at: datetime | None) -> int | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
+class BarGap:
     """A time without bars before the bar at ``place``; both ends are known to the length of a bar."""
 
     place: int
@@ -166,14 +166,14 @@ class Gap:
     until: datetime
 
 
-def gaps_of(chart: Chart) -> list[Gap]:
+def gaps_of(chart: Chart) -> list[BarGap]:
     """Find where bars are missing: between sessions, or where nothing traded. Days and longer have none."""
     if not chart.has_times:
         return []
     least = max(_SHORTEST_GAP, chart.period.length * 3 / 2)
     pairs = enumerate(zip(chart.bars, chart.bars[1:], strict=False), start=1)
     return [
-        Gap(place, before.closes_at, after.closes_at - chart.period.length)
+        BarGap(place, before.closes_at, after.closes_at - chart.period.length)
         for place, (before, after) in pairs
         if after.closes_at - before.closes_at > least
     ]

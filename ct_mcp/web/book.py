@@ -16,7 +16,7 @@ from ct_mcp.domain.instrument import parse_instrument
 from ct_mcp.domain.performance import by_currency, performance_of
 from ct_mcp.domain.trades import RoundTrip, TradeList
 from ct_mcp.errors import BadRequest
-from ct_mcp.text import harmless_cell, iso, sanitize, zone_words
+from ct_mcp.text import command, harmless_cell, iso, sanitize, zone_words
 from ct_mcp.web.accounts import account_named
 from ct_mcp.web.book_view import calendar_of, curves_of, figures_of, trade_row
 from ct_mcp.web.rendering import message, not_here, page
@@ -143,6 +143,7 @@ class BookPage:
         return {
             "title": "ct-mcp book",
             "wanted": asked.filter,
+            "importing": command("book", "import", "FILE"),
             "accounts": [sanitize(name, longest=80) for name in asked.accounts],
             "trades": asked.trades,
             "began": None if began is None else f"{began.astimezone(self.zone):%Y-%m-%d %H:%M}",

@@ -27,7 +27,8 @@ from ct_mcp.web.chart_reader import BarReader
 from ct_mcp.web.rendering import not_here, page
 from ct_mcp.web.sessions import PageRequest
 
-PERIODS = ("1 minute", "2 minute", "5 minute", "15 minute", "30 minute", "1 hour", "4 hour", "1 day", "1 week")
+_LENGTHS = {"minute": (1, 2, 5, 15, 30), "hour": (1, 4), "day": (1,), "week": (1,)}
+PERIODS = tuple(f"{length} {unit}" for unit, lengths in _LENGTHS.items() for length in lengths)
 COUNTS = (60, 120, 250, 500)
 EVERY_SECONDS = 10
 _MARKUP = {ord(mark): f"\\u{ord(mark):04x}" for mark in "<>&"}

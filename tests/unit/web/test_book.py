@@ -119,7 +119,7 @@ async def test_without_the_cookie_there_is_nothing(keep: Keep, path: str) -> Non
 async def test_nothing_on_record_is_said_with_what_to_do(keep: Keep) -> None:
     page = await (await keep()).look("/book")
     assert "Nothing is on record yet" in page
-    assert "imported" in page
+    assert "ct-mcp book import FILE" in page
     assert "<table" not in page
 
 
@@ -129,6 +129,12 @@ async def test_gaps_are_named_on_the_page_and_in_the_calendar(keep: Keep) -> Non
     assert "what was done in them is missing here" in page
     assert "The record has a gap in this day" in page
     assert "&lt;b&gt;1&lt;/b&gt; missing" in page
+
+
+async def test_a_trade_that_may_not_be_whole_is_called_unsure(keep: Keep) -> None:
+    page = await (await keep(LOST, replace(round_trip(), notes=(GAP.words,)))).look("/book")
+    assert page.count("unsure: see its fills") == 1
+    assert f'<li class="noted">{GAP.words}</li>' in page
 
 
 async def test_what_is_still_open_is_named_and_counts_as_no_trade(keep: Keep) -> None:
