@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 80_000
 _INSTALL = (
-    'the person installs it where ct-mcp is, pip install "ct-mcp[charts]" or, in the folder of its source, '
-    'pip install ".[charts]", and starts ct-mcp again from the client; where the client starts it by uvx: '
-    'uvx --from "ct-mcp[charts]" ct-mcp serve; the .mcpb bundle brings it along. get_bars gives the same bars as text'
+    "the person installs it where ct-mcp is and starts ct-mcp again from the client: pip install pillow; where the "
+    "client starts it by uvx or uv run, --with pillow right behind that; the .mcpb bundle brings it along. "
+    "get_bars gives the same bars as text"
 )
 _SMALL, _USUAL, _LARGE = 12, 13, 18
 _LONGEST_LINE = 150

@@ -354,7 +354,7 @@ def test_without_what_draws_it_says_how_to_install_it_whatever_way_it_was_instal
         demand_pictures()
     told = str(refused.value)
     assert "Nothing was sent to the market" in told
-    for way in ('pip install "ct-mcp[charts]"', 'uvx --from "ct-mcp[charts]" ct-mcp serve', ".mcpb", "get_bars"):
+    for way in ("pip install pillow", "uvx or uv run, --with pillow", ".mcpb", "get_bars"):
         assert way in told
 
 

@@ -151,5 +151,5 @@ async def test_without_what_draws_nothing_is_asked_of_the_service(
     monkeypatch.setitem(sys.modules, "PIL", None)
     told = await draw()
     assert told.is_error
-    assert 'pip install "ct-mcp[charts]"' in text_of(told)
+    assert "pip install pillow" in text_of(told)
     assert not sim.requests
