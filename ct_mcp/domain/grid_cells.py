@@ -19,6 +19,7 @@ from ct_mcp.errors import BadRequest
 _MOST_BYTES = 64 * 1024 * 1024
 _SPACES = re.compile(r"[\s\u00a0\u2007\u202f'\u2019]")
 _MONEY = re.compile(r"[$€£¥]|[A-Z]{2,3}\b|\bkr\b", re.ASCII | re.IGNORECASE)
+_NEGATIVE = re.compile(r"^(?:\(([^()]*)\)|-([^-]*)|([^-]*)-)$")
 _PLAIN = re.compile(r"\d+(\.\d+)?|\.\d+", re.ASCII)
 _TIME = re.compile(
     r"(?P<one>\d{1,4})(?P<mark>[./-])(?P<two>\d{1,2})[./-](?P<three>\d{1,4}),?[ T]+"
@@ -126,12 +127,12 @@ def decimal_mark(cells: Iterable[str], separator: str) -> str:
 
 def read_number(cell: str, mark: str) -> Decimal | None:
     """Read a number or an amount: ``6.400,25``, ``$1,234.50``, ``($60.00)``, ``-$ 200,00``; None for others."""
-    text = _MONEY.sub("", _SPACES.sub("", cell))
-    is_negative = (text.startswith("(") and text.endswith(")")) or text.startswith("-") or text.endswith("-")
-    text = text.strip("()-+").replace("." if mark == "," else ",", "").replace(mark, ".")
-    if not _PLAIN.fullmatch(text):
+    text = _SPACES.sub("", _MONEY.sub("", cell))
+    amount = _NEGATIVE.sub(r"\1\2\3", text)
+    digits = amount.replace("." if mark == "," else ",", "").replace(mark, ".")
+    if not _PLAIN.fullmatch(digits):
         return None
-    return -Decimal(text) if is_negative else Decimal(text)
+    return Decimal(digits) if amount == text else -Decimal(digits)
 
 
 # --- times ---
