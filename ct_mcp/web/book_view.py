@@ -11,7 +11,7 @@ from ct_mcp.domain.products import price_of
 from ct_mcp.domain.trades import Fill, Plan, RecordGap, RoundTrip
 from ct_mcp.text import count, sanitize, signed_money, span
 
-MOST_MONTHS = 12
+MOST_MONTHS, MOST_POINTS = 12, 2000
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _SHORT_WEEK = 5
 
@@ -103,7 +103,13 @@ def _curve(currency: str, trips: Iterable[RoundTrip]) -> Curve:
     for trip in sorted(trips, key=lambda each: each.closed_at):
         total += trip.result or Decimal(0)
         points[int(trip.closed_at.timestamp())] = float(total)
-    return Curve(currency, tuple(points.items()), Amount.of(total))
+    return Curve(currency, _thinned(tuple(points.items())), Amount.of(total))
+
+
+def _thinned(points: Sequence[tuple[int, float]]) -> tuple[tuple[int, float], ...]:
+    """Keep as many points as a screen can show, evenly, and always the last."""
+    every = -(-len(points) // MOST_POINTS)
+    return tuple(points[::-1][::every][::-1]) if points else ()
 
 
 # The calendar

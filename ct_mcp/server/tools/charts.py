@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
+from anyio import to_thread
 from mcp_types import CallToolResult, ImageContent, TextContent
 from pydantic import Field
 
@@ -43,9 +44,11 @@ async def chart_bars(
     """A picture of bars (candles) with last price, position, working orders and fills; and the same in words."""
     demand_pictures()
     chart = await read_chart(query_of(ctx), instrument, period, count, account)
-    picture = b64encode(picture_of(chart, theme, None)).decode()
+    # Beside the event loop: it takes some tenths of a second, and exits must not wait for it.
+    picture = await to_thread.run_sync(picture_of, chart, theme, None)
     words = TextContent(type="text", text=join_lines(chart_lines(chart, None)))
-    return CallToolResult(content=[words, ImageContent(type="image", data=picture, mime_type="image/png")])
+    image = ImageContent(type="image", data=b64encode(picture).decode(), mime_type="image/png")
+    return CallToolResult(content=[words, image])
 
 
 @dataclass

@@ -32,7 +32,7 @@ from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.store.sqlite import FILE_NAME, SqliteStore
 from ct_mcp.web.app import web_app
 from ct_mcp.web.book import BookFilter, trades_as_csv
-from ct_mcp.web.book_view import calendar_of, curves_of, figures_of, trade_row
+from ct_mcp.web.book_view import MOST_POINTS, calendar_of, curves_of, figures_of, trade_row
 from ct_mcp.web.sessions import SessionStore
 from tests.factories import ES, NOW, SIM101, round_trip
 from tests.unit.web.conftest import AUTHORITY, Browser, Enter, Propose
@@ -270,6 +270,13 @@ def test_the_curve_adds_up_what_was_closed_and_keeps_each_second_once() -> None:
     (curve,) = curves_of((round_trip(), LOST, round_trip(2, hours_ago=76)))
     assert [value for _, value in curve.points] == [-210.0, 785.0]
     assert curve.ends.words == "+785.00"
+
+
+def test_a_curve_of_years_is_thinned_to_what_a_screen_shows_and_keeps_its_end() -> None:
+    (curve,) = curves_of([round_trip(1, hours_ago=minute / 60) for minute in range(5000)])
+    assert len(curve.points) <= MOST_POINTS
+    assert curve.points[-1][1] == 5000 * 95
+    assert list(curve.points) == sorted(curve.points)
 
 
 def test_currencies_are_never_added_up() -> None:
