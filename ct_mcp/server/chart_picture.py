@@ -135,7 +135,7 @@ def _as_png(image: "object") -> bytes:
     for colours in (None, 255, 32):
         kept = image if colours is None else image.quantize(colours, dither=Image.Dither.NONE)
         file = BytesIO()
-        kept.save(file, "PNG", optimize=True)
+        kept.save(file, "PNG", compress_level=6)
         content = file.getvalue()
         if len(content) <= MOST_BYTES:
             break

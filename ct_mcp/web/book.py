@@ -8,6 +8,7 @@ from decimal import Decimal
 from io import StringIO
 from urllib.parse import urlencode
 
+from anyio import to_thread
 from starlette.responses import Response
 
 from ct_mcp.desk.book import TradeBook, Wanted
@@ -106,7 +107,9 @@ class BookPage:
         except BadRequest as fault:
             return message("That cannot be looked up", fault.what, status=400)
         number = _number(request.query.get("page", ""))
-        return page("book.html", {"path": request.session.path, **self._context(asked, number)})
+        # Beside the event loop: a record of years takes seconds, and the other pages go on meanwhile.
+        context = await to_thread.run_sync(self._context, asked, number)
+        return page("book.html", {"path": request.session.path, **context})
 
     async def export(self, request: PageRequest) -> Response:
         """Give the same trades as a CSV file."""
@@ -120,7 +123,8 @@ class BookPage:
             letter for letter in asked.filter.account if letter.isascii() and (letter.isalnum() or letter in "-_")
         )
         headers = {"Content-Disposition": f'attachment; filename="ct-mcp-trades-{name or "none"}.csv"'}
-        return Response(trades_as_csv(asked.trips).encode("utf-8-sig"), headers=headers, media_type="text/csv")
+        content = await to_thread.run_sync(trades_as_csv, asked.trips)
+        return Response(content.encode("utf-8-sig"), headers=headers, media_type="text/csv")
 
     async def _ask(self, request: PageRequest) -> _Asked:
         accounts = await self.book.accounts()
