@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from decimal import Decimal
+from functools import partial
 
-from ct_mcp.domain.chart import Chart, Mark, marks_of, price_steps, span_of
+from ct_mcp.domain.chart import Chart, Mark, MarkKind, marks_of, price_steps, span_of
 from ct_mcp.domain.market import trading_days_ended
 
 WIDTH, HEIGHT = 1000, 640
@@ -88,14 +89,14 @@ class TimeMark:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The whole of one picture; ``unlabelled`` counts the lines that had no room for words."""
+    """The whole of one picture; ``left_out`` counts the orders that it has no room for."""
 
     scale: Scale
     columns: Columns
     prices: tuple[Decimal, ...]
     labels: tuple[Label, ...]
     times: tuple[TimeMark, ...]
-    unlabelled: int
+    left_out: int
 
 
 def layout_of(chart: Chart, zone: tzinfo | None) -> Layout:
@@ -103,7 +104,7 @@ def layout_of(chart: Chart, zone: tzinfo | None) -> Layout:
     marks = marks_of(chart)
     scale = Scale(*span_of(chart, marks))
     columns = Columns(len(chart.bars), LEFT, WIDTH - (LABEL_WIDTH if chart.holdings else NARROW_LABEL_WIDTH))
-    shown = _with_words(marks, chart.last)
+    shown = _with_room(marks, chart.last)
     return Layout(
         scale,
         columns,
@@ -114,11 +115,14 @@ def layout_of(chart: Chart, zone: tzinfo | None) -> Layout:
     )
 
 
-def _with_words(marks: Sequence[Mark], last: Decimal | None) -> list[Mark]:
-    """Choose the lines that are labelled, the nearest to the last price where they are too many."""
-    near = sorted(marks, key=lambda mark: abs(mark.price - last) if last is not None else mark.price)
-    chosen = near[:MOST_LABELS]
-    return [mark for mark in marks if mark in chosen][:MOST_LABELS]
+def _with_room(marks: Sequence[Mark], last: Decimal | None) -> list[Mark]:
+    """Choose the lines that are drawn: of orders the nearest to the last price, where they are too many."""
+
+    def rank(place: int) -> tuple[bool, Decimal]:
+        mark = marks[place]
+        return mark.kind is MarkKind.ORDER, abs(mark.price - (mark.price if last is None else last))
+
+    return [marks[place] for place in sorted(sorted(range(len(marks)), key=rank)[:MOST_LABELS])]
 
 
 def _labels(marks: Sequence[Mark], scale: Scale) -> tuple[Label, ...]:
@@ -134,15 +138,14 @@ def spread(wanted: Sequence[int], apart: int, first: int, last: int) -> list[int
 
     Those that would meet become one block around the middle of where they wanted to be.
     """
+    top = partial(_top, apart=apart, first=first, last=last)
     blocks: list[list[int]] = []
     for row in wanted:
         blocks.append([row])
-        while len(blocks) > 1 and _top(blocks[-2], apart, first, last) + len(blocks[-2]) * apart > _top(
-            blocks[-1], apart, first, last
-        ):
+        while len(blocks) > 1 and top(blocks[-2]) + len(blocks[-2]) * apart > top(blocks[-1]):
             below = blocks.pop()
             blocks[-1] += below
-    return [_top(block, apart, first, last) + place * apart for block in blocks for place in range(len(block))]
+    return [top(block) + place * apart for block in blocks for place in range(len(block))]
 
 
 def _top(block: Sequence[int], apart: int, first: int, last: int) -> int:

@@ -30,6 +30,7 @@ from ct_mcp.server.chart_layout import (
 from ct_mcp.text import count, format_price, sanitize, signed_money, zone_words
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
     from PIL.ImageDraw import ImageDraw
     from PIL.ImageFont import FreeTypeFont
 
@@ -126,14 +127,13 @@ def picture_of(chart: Chart, theme: ThemeName, zone: tzinfo | None) -> bytes:
     return _as_png(image)
 
 
-def _as_png(image: "object") -> bytes:
+def _as_png(image: "Image") -> bytes:
     """Keep every colour where that is small enough; else the nearest of 255, and of 32."""
-    from PIL import Image  # noqa: PLC0415  # an extra, imported by the first picture
+    from PIL.Image import Dither  # noqa: PLC0415  # an extra, imported by the first picture
 
-    assert isinstance(image, Image.Image)  # noqa: S101  # named so that nothing is imported for its type
     content = b""
     for colours in (None, 255, 32):
-        kept = image if colours is None else image.quantize(colours, dither=Image.Dither.NONE)
+        kept = image if colours is None else image.quantize(colours, dither=Dither.NONE)
         file = BytesIO()
         kept.save(file, "PNG", compress_level=6)
         content = file.getvalue()
@@ -219,7 +219,7 @@ class _Pen:
             _told("working orders", it.orders, [str(len(it.working))] if it.working else []),
             f"{unpriced} of them at the market" if unpriced else "",
             _told(f"fills{self._since()}", it.fills, [str(len(it.fills))] if it.fills else []),
-            f"{self._layout.unlabelled} lines without a label" if self._layout and self._layout.unlabelled else "",
+            f"{self._layout.left_out} of them not drawn" if self._layout and self._layout.left_out else "",
         )
         return ";  ".join(filter(None, parts))
 

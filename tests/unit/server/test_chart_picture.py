@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from ct_mcp.domain.chart import Chart, Holdings
+from ct_mcp.domain.chart import Chart, Holdings, MarkKind
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.market import Bar, Period, PeriodUnit
 from ct_mcp.domain.order import Execution, OrderAction
@@ -131,14 +131,16 @@ def test_each_line_lies_at_the_row_of_its_price_in_its_colour(theme: ThemeName) 
 
 def test_labels_of_lines_close_together_cover_one_another_nowhere_and_keep_their_order() -> None:
     orders = tuple(order(str(number), limit_price=str(6400 + number % 5)) for number in range(MOST_LABELS + 6))
-    shown = chart(holdings=held(orders=orders, positions=(position(2, average_price="6400.25"),)))
+    shown = chart(holdings=held(orders=orders, positions=(position(2, average_price="6300"),)))
     layout = layout_of(shown, BERLIN)
     rows = [label.row for label in layout.labels]
     assert len(rows) == MOST_LABELS
-    assert layout.unlabelled == 8
+    assert layout.left_out == 8
     assert all(after - before >= LABEL_HEIGHT for before, after in pairwise(rows))
     assert min(rows) >= TOP
     assert max(rows) <= PRICE_BOTTOM
+    kinds = [label.mark.kind for label in layout.labels]
+    assert {kinds.count(MarkKind.LAST), kinds.count(MarkKind.POSITION)} == {1}, "whatever else has no room"
     prices = [label.mark.price for label in layout.labels]
     assert prices == sorted(prices, reverse=True)
 
