@@ -218,8 +218,8 @@ class _Pen:
             _told("position", it.positions, [f"{each.direction} {each.amount}" for each in it.positions or ()]),
             _told("working orders", it.orders, [str(len(it.working))] if it.working else []),
             f"{unpriced} of them at the market" if unpriced else "",
-            _told(f"fills{self._since()}", it.fills, [str(len(it.fills))] if it.fills else []),
             f"{self._layout.left_out} of them not drawn" if self._layout and self._layout.left_out else "",
+            _told(f"fills{self._since()}", it.fills, [str(len(it.fills))] if it.fills else []),
         )
         return ";  ".join(filter(None, parts))
 
