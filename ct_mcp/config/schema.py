@@ -126,7 +126,7 @@ class BookTable(Table):
     on: Switch | None = None
     keep_days: Annotated[int, Field(ge=30, le=3650), _expecting("a whole number from 30 to 3650")] | None = None
     most_executions: (
-        Annotated[int, Field(ge=1000, le=500_000), _expecting("a whole number from 1000 to 500000")] | None
+        Annotated[int, Field(ge=1000, le=200_000), _expecting("a whole number from 1000 to 200000")] | None
     ) = None
 
 

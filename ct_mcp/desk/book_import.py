@@ -174,12 +174,12 @@ async def from_journal(store: Store) -> tuple[RecordedExecution, ...]:
     found: list[RecordedExecution] = []
     for account in sorted(accounts):
         on_record = {each.order_id for each in await store.executions_on_record(account)}
-        sent = await store.tickets_of_orders(account)
         told = {
             str(entry.detail.get("order_id")): entry
             for entry in reversed(await store.entries(_MOST_ENTRIES, account))
             if entry.kind in _TELLING and entry.detail.get("filled")
         }
+        sent = await store.tickets_of_orders(account, frozenset(told))
         for order_id, entry in told.items():
             command = sent[order_id].ticket.commands[sent[order_id].place] if order_id in sent else None
             if order_id not in on_record and isinstance(command, PlaceOrder):

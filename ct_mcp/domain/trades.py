@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from functools import cached_property
 
 from ct_mcp.domain.account import Direction
 from ct_mcp.domain.instrument import Instrument
@@ -134,12 +135,12 @@ class Excursion:
     source: ExcursionSource
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RoundTrip:
     """What one entry order opened, wholly closed again, first in first out, in one dated contract of one account.
 
     ``gross`` is before commissions and None where the value of a point is not known; ``notes`` name what makes it
-    uncertain.
+    uncertain. It has no slots: what its fills come to is reckoned once, since figures ask for it many times.
     """
 
     account: str
@@ -179,7 +180,7 @@ class RoundTrip:
         """Where its executions are known from."""
         return frozenset(fill.source for fill in (*self.entries, *self.exits))
 
-    @property
+    @cached_property
     def average_entry(self) -> Decimal:
         """The average price of its entries, unrounded."""
         return average_price(self.entries)
@@ -194,7 +195,7 @@ class RoundTrip:
         """1 of a long trip, -1 of a short one."""
         return 1 if self.side is Direction.LONG else -1
 
-    @property
+    @cached_property
     def points(self) -> Decimal:
         """The gain in price times contracts: exact, since no average is divided out."""
         return (_value(self.exits) - _value(self.entries)) * self.sign
@@ -204,7 +205,7 @@ class RoundTrip:
         """Gain before commissions."""
         return None if self.point_value is None else self.points * self.point_value
 
-    @property
+    @cached_property
     def commission(self) -> Decimal | None:
         """What its fills cost; None as soon as that of one is not known."""
         known = [fill.commission for fill in (*self.entries, *self.exits) if fill.commission is not None]
@@ -215,7 +216,7 @@ class RoundTrip:
         """Gain after commissions; None where either is not known."""
         return None if self.gross is None or self.commission is None else self.gross - self.commission
 
-    @property
+    @cached_property
     def result(self) -> Decimal | None:
         """What it counts with: net, or gross where its commission is not known."""
         return self.gross if self.net is None else self.net

@@ -124,7 +124,7 @@ class Recording:
 
     on: bool = True
     keep_days: int = 1100
-    most_executions: int = 200_000
+    most_executions: int = 100_000
 
 
 @dataclass(frozen=True, slots=True)

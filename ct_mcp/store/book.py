@@ -7,7 +7,7 @@ without a token sees the book of the one service that there is, and none where t
 # ruff: noqa: S608  # what is put into a statement here is a piece of another, and never a value
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from decimal import Decimal
 from sqlite3 import Connection
@@ -50,13 +50,17 @@ ON CONFLICT DO UPDATE SET ended = max(ended, excluded.ended), positions = coales
 _KEEP_WORTH = f"INSERT OR REPLACE INTO book_contracts VALUES ({_OURS}, ?, ?, ?, ?)"
 _WORTHS = f"SELECT root, tick_size, point_value, currency FROM book_contracts WHERE service = {_OURS}"
 _KEEP_EXCURSION = f"INSERT OR IGNORE INTO book_excursions VALUES ({_OURS}, ?, ?, ?, ?, ?, ?)"
-_EXCURSIONS = f"SELECT trip_id, worst, best, source FROM book_excursions WHERE service = {_OURS} AND account = ?"
+_EXCURSIONS = (
+    f"SELECT trip_id, worst, best, source FROM book_excursions WHERE service = {_OURS} AND account = ? AND at >= ?"
+)
 _OF_ACCOUNT = f"WHERE service = {_OURS} AND account = :account"
 _MARK = f"""
-SELECT (SELECT COUNT(*) || ' ' || COUNT(commission) FROM book_executions {_OF_ACCOUNT}),
+SELECT (SELECT COUNT(*) || ' ' || COUNT(commission) FROM book_executions {_OF_ACCOUNT} AND at <= :until) || ' ' ||
+    (SELECT COUNT(*) || ' ' || COUNT(positions) FROM book_stretches {_OF_ACCOUNT} AND began <= :until) || ' ' ||
+    coalesce((SELECT GROUP_CONCAT(root || point_value) FROM book_contracts WHERE service = {_OURS}), ''),
+    (SELECT COUNT(*) || ' ' || COUNT(commission) FROM book_executions {_OF_ACCOUNT}),
     (SELECT COUNT(*) || ' ' || COUNT(positions) || ' ' || MIN(began) FROM book_stretches {_OF_ACCOUNT}),
     (SELECT COUNT(*) FROM book_excursions {_OF_ACCOUNT}),
-    (SELECT GROUP_CONCAT(root || point_value) FROM book_contracts WHERE service = {_OURS}),
     (SELECT MAX(sequence) FROM journal WHERE account = :account)
 """
 _FORGET = (
@@ -95,9 +99,11 @@ def keep_heard(connection: Connection, account: str, found: Iterable[RecordedExe
     return new
 
 
-def mark(connection: Connection, account: str) -> tuple[object, ...]:
-    """Give what is another as soon as anything of the account's book is."""
-    return tuple(connection.execute(_MARK, {"account": account}).fetchone())
+def mark(connection: Connection, account: str, until: datetime | None) -> tuple[object, object]:
+    """Give what is another as soon as anything of the account's book is: of what is until then, and of all."""
+    named = {"account": account, "until": _FIRST if until is None else time_to_text(until)}
+    settled, *rest = connection.execute(_MARK, named).fetchone()
+    return settled, (settled, *rest)
 
 
 def prune(connection: Connection, account: str, before: datetime, held: Listening) -> None:
@@ -166,11 +172,12 @@ def keep_excursion(connection: Connection, account: str, trip_id: str, excursion
     connection.execute(_KEEP_EXCURSION, row)
 
 
-def excursions(connection: Connection, account: str) -> dict[str, Excursion]:
-    """Give what is known, by the ids of round trips."""
+def excursions(connection: Connection, account: str, since: datetime | None) -> dict[str, Excursion]:
+    """Give what has become known since a moment, by the ids of round trips."""
+    began = _FIRST if since is None else time_to_text(since)
     return {
         trip_id: Excursion(Decimal(worst), Decimal(best), ExcursionSource(source))
-        for trip_id, worst, best, source in connection.execute(_EXCURSIONS, (account,))
+        for trip_id, worst, best, source in connection.execute(_EXCURSIONS, (account, began))
     }
 
 
@@ -205,13 +212,13 @@ def _positions(held: str | None) -> tuple[tuple[str, int], ...] | None:
     return None if held is None else tuple(json.loads(held).items())
 
 
-def tickets_of_orders(connection: Connection, account: str) -> dict[str, SentOrder]:
-    """Give what each order of ours was sent under, by the service's id.
+def tickets_of_orders(connection: Connection, account: str, wanted: Collection[str]) -> dict[str, SentOrder]:
+    """Give what each of these orders was sent under, by the service's id, as far as they are ours.
 
     The oldest entry that names an order is about the command that sent it: a later change or cancel names it as well.
     """
     rows = connection.execute(_ORDERS, (account,))
-    named = {str(order_id): (str(ticket_id), str(own_id)) for order_id, ticket_id, own_id in rows}
+    named = {str(order_id): (str(ticket_id), str(own_id)) for order_id, ticket_id, own_id in rows if order_id in wanted}
     read = {ticket_id: tickets.find(connection, ticket_id) for ticket_id, _ in named.values()}
     approved = {
         ticket_id: time_from_text(at)

@@ -5,7 +5,7 @@ Each call is one transaction in a thread of its own; what it does stands in `tic
 ``initialize`` may load sqlite3.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import closing
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -201,9 +201,9 @@ class SqliteStore:
         """Keep what was read, and that so long nothing was missed, both or neither; gives how many were new."""
         return await self._write(book.keep_heard, account, tuple(executions), listening)
 
-    async def book_mark(self, account: str) -> tuple[object, ...]:
-        """Give what is another as soon as anything of the account's book is."""
-        return await self._read(book.mark, account)
+    async def book_mark(self, account: str, until: datetime | None = None) -> tuple[object, object]:
+        """Give what is another as soon as anything of the account's book is: of what is until then, and of all."""
+        return await self._read(book.mark, account, until)
 
     async def prune_book(self, account: str, before: datetime, held: Listening) -> None:
         """Forget what is older than a moment, and keep what was held at it."""
@@ -217,9 +217,9 @@ class SqliteStore:
         """Say whether it is clear whose book is meant: without a token there may be several."""
         return await self._read(book.has_one_service)
 
-    async def tickets_of_orders(self, account: str) -> dict[str, SentOrder]:
-        """Give what each order of ours was sent under, by the service's id."""
-        return await self._read(book.tickets_of_orders, account)
+    async def tickets_of_orders(self, account: str, wanted: Collection[str]) -> dict[str, SentOrder]:
+        """Give what each of these orders was sent under, by the service's id, as far as they are ours."""
+        return await self._read(book.tickets_of_orders, account, wanted)
 
     async def executions_on_record(
         self, account: str, since: datetime | None = None, until: datetime | None = None
@@ -247,9 +247,9 @@ class SqliteStore:
         """Keep how far prices went while a round trip was held; the first that is known stands."""
         return await self._write(book.keep_excursion, account, trip_id, excursion, at)
 
-    async def excursions(self, account: str) -> dict[str, Excursion]:
-        """Give what is known of excursions, by the ids of round trips."""
-        return await self._read(book.excursions, account)
+    async def excursions(self, account: str, since: datetime | None = None) -> dict[str, Excursion]:
+        """Give what has become known of excursions since a moment, by the ids of round trips."""
+        return await self._read(book.excursions, account, since)
 
     async def open_duty(self, duty: Duty) -> None:
         """Remember that an entry is owed exits, before it is sent."""

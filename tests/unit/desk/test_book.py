@@ -5,14 +5,17 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 
-from ct_mcp.desk.book import TradeBook, Wanted, gaps_between
+from ct_mcp.desk.account_book import gaps_between
+from ct_mcp.desk.book import TradeBook, Wanted
 from ct_mcp.domain.balances import Figures
 from ct_mcp.domain.order import OrderAction
 from ct_mcp.domain.performance import GroupBy
+from ct_mcp.domain.round_trips import round_trips
 from ct_mcp.domain.trades import Listening, RecordedExecution, RecordGap, Source, Worth
 from ct_mcp.guard.policy import Recording
 from ct_mcp.simulator.clock import ManualClock
@@ -170,3 +173,30 @@ async def test_what_the_journal_holds_against_the_rules_is_told(store: SqliteSto
     assert report.breaks[0] == "rule break: the day's loss limit was reached, 1 time"
     assert "had no ticket" in report.breaks[-1]
     assert [group.name for group in report.groups] == ["long"]
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_what_was_read_before_and_what_is_new_are_the_same_as_all_read_at_once(
+    store: SqliteStore, book: TradeBook, clock: ManualClock, seed: int
+) -> None:
+    """Months of trading, read now and then; some is imported late, in between, and some of it is from long ago."""
+    random, minute = Random(seed), 0
+    for step in range(25):
+        took = []
+        for _ in range(random.randint(0, 6)):
+            minute += random.randint(1, 4000)
+            took.append(filled(minute, random.choice((BUY, SELL)), str(6400 + random.randint(-40, 40))))
+        clock.advance((at(minute + 5) - clock()).total_seconds() if at(minute + 5) > clock() else 1)
+        await store.keep_heard(SIM101, took, heard(0, minute, positions=()))
+        if random.random() < 0.2 and minute > 10:
+            when = random.randint(1, minute)
+            late = [
+                filled(when + part, side, "6399", execution_id=f"l{step}{side}")
+                for part, side in ((0.1, BUY), (0.2, SELL))
+            ]
+            await store.keep_import([replace(each, source=Source.IMPORTED) for each in late])
+        read, anew = await book.trades(SIM101), await TradeBook(store, clock).trades(SIM101)
+        matched = round_trips(await book.executions(SIM101), await store.listenings(SIM101))
+        assert read == anew
+        assert [trip.trip_id for trip in read.trips] == [trip.trip_id for trip in matched.trips]
+        assert (read.open, read.unmatched) == (matched.open, matched.unmatched)
