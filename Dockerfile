@@ -12,7 +12,7 @@ RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels . \
 FROM python:3.12-slim
 LABEL org.opencontainers.image.title="ct-mcp" \
       org.opencontainers.image.description="Trade NinjaTrader 8 through an AI assistant and CrossTrade, behind limits and approvals" \
-      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.licenses="MIT AND Apache-2.0" \
       io.modelcontextprotocol.server.name="io.github.OWNER/ct-mcp"
 RUN useradd --create-home --uid 10001 --user-group ct-mcp \
     && install --directory --owner=ct-mcp --group=ct-mcp --mode=0700 /state

@@ -11,10 +11,12 @@ from typing import Any, TypeVar
 
 from ct_mcp.domain.account import Account, AccountKind, Balances, Direction, Position
 from ct_mcp.domain.approval import Approval, ApprovalItem, ApprovalRequest, Ticket
+from ct_mcp.domain.chart import Chart
 from ct_mcp.domain.commands import KINDS, Command, PlaceOrder, headline
 from ct_mcp.domain.instrument import Instrument
-from ct_mcp.domain.market import Contract, Quote, Session
+from ct_mcp.domain.market import Bar, Contract, Period, PeriodUnit, Quote, Session
 from ct_mcp.domain.order import Order, OrderAction, OrderState, OrderType, TimeInForce
+from ct_mcp.domain.trades import Excursion, ExcursionSource, Fill, Plan, RoundTrip
 from ct_mcp.guard.context import RiskContext
 from ct_mcp.guard.policy import Limits, Mode, Policy
 
@@ -55,6 +57,34 @@ def quote(**changes: Any) -> Quote:
         is_market_open=True,
     )
     return changed(usual, changes)
+
+
+def bar(ends: datetime, *prices: str | int, volume: int = 100) -> Bar:
+    """Build a bar of open, high, low and close."""
+    first, high, low, close = map(Decimal, prices)
+    return Bar(ends, first, high, low, close, volume)
+
+
+def chart(*rows: tuple[int, ...] | tuple[str, ...], **changes: Any) -> Chart:
+    """Build a chart of five-minute bars of ES, the last of which has just ended; without rows three around 6400."""
+    rows = rows or ((6398, 6402, 6396, 6401), (6401, 6404, 6400, 6403), (6403, 6403, 6397, 6400))
+    ends = (NOW - timedelta(minutes=5 * place) for place in reversed(range(len(rows))))
+    bars = tuple(bar(end, *row) for end, row in zip(ends, rows, strict=True))
+    return replace(Chart(ES, Period(5, PeriodUnit.MINUTE), bars, NOW, quote()), **changes)
+
+
+def round_trip(points: int | str = 10, *, hours_ago: float = 1, **changes: Any) -> RoundTrip:
+    """Build a long trade of two ES that made so many points each: planned, approved, recorded; closed before `NOW`."""
+    closed = NOW - timedelta(hours=hours_ago)
+    entry, name = Decimal(6400), f"{hours_ago}"
+    bought = Fill(f"in-{name}", closed - timedelta(minutes=20), 2, entry, "order-1", "Entry", Decimal("2.50"))
+    sold = Fill(f"out-{name}", closed, 2, entry + Decimal(points), "order-2", "Target1", Decimal("2.50"))
+    plan = Plan(
+        "ticket-1", "opening range", Decimal(6390), (Decimal(6420),), Decimal(1000), "page", bought.at, "a break"
+    )
+    excursion = Excursion(Decimal(6396), Decimal(6412), ExcursionSource.QUOTES)
+    usual = RoundTrip(SIM101, ES, Direction.LONG, 2, (bought,), (sold,), Decimal(50), "USD", plan, excursion)
+    return replace(usual, **changes)
 
 
 def session(**changes: Any) -> Session:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from mcp import Client
 
+from ct_mcp.config.values import TOOLSETS
 from ct_mcp.crosstrade.endpoints import ENDPOINTS, PREFIX, REFERENCES
 from ct_mcp.guard.policy import Mode, Policy
 from ct_mcp.server.app import build_server, listed_tools
@@ -18,7 +19,9 @@ PAGES = ["README.md", "benchmarks/README.md", *(f"docs/{file.name}" for file in 
 THAT_LINK = ("README.md", "docs/console.md")
 NO_DESK = ServerContext(lambda: pytest.fail("listing needs no desk"), Policy())
 EVERY_TOOLSET = ServerContext(
-    lambda: pytest.fail("listing needs no desk"), Policy(), toolsets=frozenset({"read", "trade", "strategies"})
+    lambda: pytest.fail("listing needs no desk"),
+    Policy(),
+    toolsets=frozenset(TOOLSETS),
 )
 ALL_TOOLS = [tool.name for tool in listed_tools(EVERY_TOOLSET)]
 
@@ -69,7 +72,7 @@ def _endpoint_rows() -> list[tuple[str, str, str, str]]:
 
 def test_the_readme_counts_the_tools() -> None:
     usual = len(listed_tools(NO_DESK))
-    assert f"{usual} tools to look and to trade, {len(ALL_TOOLS) - usual} more for strategies" in README
+    assert f"{usual} tools to look and to trade, {len(ALL_TOOLS) - usual} more for strategies and charts" in README
 
 
 async def test_the_resources_are_named() -> None:

@@ -18,7 +18,7 @@ _SETTINGS = (
     ("state-dir", "DIR", "where tickets and the journal are kept"),
     ("base-url", "URL", "the service; https, or this machine"),
     ("mode", "MODE", "read_only, sim or live"),
-    ("toolsets", "LIST", "comma-separated: read, trade, strategies"),
+    ("toolsets", "LIST", "comma-separated: read, trade, strategies, charts"),
     ("log-level", "LEVEL", "debug, info, warning or error; logs go to stderr"),
 )
 

@@ -116,6 +116,15 @@ def price_of(instrument: object, price: Decimal | float | None) -> str:
     return f"{text} ({written})" if written else text
 
 
+def short_price(instrument: object, price: Decimal, like: Decimal | None = None) -> str:
+    """Write a price for an axis: in 32nds alone where that is the custom, else with the decimals of ``like``."""
+    if ticks_in_32nds(instrument) and (written := _in_32nds(price)):
+        return written
+    decimals = 0 if like is None else max(0, -int(like.normalize().as_tuple().exponent))
+    text = format_price(price)
+    return f"{price:.{decimals}f}" if len(text.partition(".")[2]) < decimals else text
+
+
 def _in_32nds(price: Decimal) -> str:
     """Nothing for what is no whole number of eighths of a 32nd."""
     if not price.is_finite() or abs(price) >= _MOST_POINTS or (eighths := abs(price) * 256) % 1:

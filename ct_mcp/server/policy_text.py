@@ -8,6 +8,7 @@ from decimal import Decimal
 from ct_mcp.domain.approval import Approval
 from ct_mcp.guard.firm_policy import Automation
 from ct_mcp.guard.policy import FlatBy, Limits, Mode, Policy
+from ct_mcp.server.chart_picture import why_no_pictures
 from ct_mcp.server.format import join_lines, sanitize_name
 from ct_mcp.text import command, money, span
 
@@ -25,7 +26,6 @@ _CHANNELS: dict[Approval, str] = {
 _READ_ONLY = "not listed, because the mode is read_only; only the operator can change it"
 _LEFT_OUT = "not listed, because the operator left it out of the toolsets"
 _NO_TRADE = "not listed, because toolset trade is off"
-_NO_CHARTS = "not part of this version"
 
 
 # Mode, limits and approvals
@@ -161,9 +161,9 @@ def unavailable_toolsets(chosen: Collection[str], mode: Mode) -> list[str]:
     return [f"{name}: {why}" for name, why in whys.items() if why]
 
 
-def unsupported_toolsets(chosen: Collection[str]) -> str:
-    """Say for the operator what the settings ask for and this version has not; empty where there is nothing."""
-    return f"toolset charts is {_NO_CHARTS}: no tool of it is listed" if "charts" in chosen else ""
+def incomplete_toolsets(chosen: Collection[str]) -> str:
+    """Say for the operator what a toolset of the settings lacks here; empty where there is nothing."""
+    return f"toolset charts: {lacks}" if "charts" in chosen and (lacks := why_no_pictures()) else ""
 
 
 def _trade(chosen: Collection[str], mode: Mode) -> str:
@@ -181,4 +181,4 @@ def _strategies(chosen: Collection[str], mode: Mode) -> str:
 
 
 def _charts(chosen: Collection[str]) -> str:
-    return f"{_NO_CHARTS}, though the settings ask for it" if "charts" in chosen else _NO_CHARTS
+    return why_no_pictures() if "charts" in chosen else _LEFT_OUT

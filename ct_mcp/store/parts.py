@@ -10,7 +10,9 @@ from sqlite3 import Connection
 
 from ct_mcp.domain.duty import SENDING_SECONDS
 from ct_mcp.errors import TakenOver
+from ct_mcp.store import journal_table
 from ct_mcp.store.codec import time_from_text
+from ct_mcp.store.journal import Entry, NewEntry
 from ct_mcp.store.leases import lease_holder
 
 LEASE_NAME = "exits"
@@ -56,3 +58,19 @@ def is_quiet(connection: Connection, ticket_id: str, now: datetime) -> bool:
     """Say whether nothing was written of a ticket for so long that whoever made it counts as gone."""
     last = connection.execute(_LAST_WORD, (ticket_id,)).fetchone()
     return last is None or abs(now - time_from_text(last[0])) >= _SENDING
+
+
+def append_intent(
+    connection: Connection, entry: NewEntry, now: datetime, seen: int | None, holder: str
+) -> Entry | None:
+    """Write an intent where it is its sender's turn, unless what its review read has moved; see `journal_table`."""
+    check_turn(connection, entry.ticket_id or "", holder, now)
+    return journal_table.append_intent(connection, entry, now, seen)
+
+
+def append_intent_of_all(
+    connection: Connection, entry: NewEntry, now: datetime, seen: int, holder: str
+) -> Entry | None:
+    """Do the same for one that was judged by all accounts."""
+    check_turn(connection, entry.ticket_id or "", holder, now)
+    return journal_table.append_intent_of_all(connection, entry, now, seen)

@@ -111,13 +111,13 @@ class SqliteStore:
         Raises:
             TakenOver: It is of a watch or of exits, and no more its sender's turn; ``holder`` is who holds the lease.
         """
-        return await self._write(_append_intent, entry, now, seen, holder)
+        return await self._write(parts.append_intent, entry, now, seen, holder)
 
     async def append_intent_of_all(
         self, entry: NewEntry, now: datetime, seen: int, *, holder: str = ""
     ) -> Entry | None:
         """Do the same for one that was judged by all accounts: an intent that opens in any of them matters as well."""
-        return await self._write(_append_intent_of_all, entry, now, seen, holder)
+        return await self._write(parts.append_intent_of_all, entry, now, seen, holder)
 
     async def check_turn(self, ticket_id: str, holder: str, now: datetime) -> None:
         """Pass over what is still its sender's to send.
@@ -386,17 +386,3 @@ class SqliteStore:
     def _verify_aside(self) -> Verification:
         with closing(Database(self._path, self._busy_timeout_seconds)) as aside:
             return aside.read(journal_table.verify)
-
-
-def _append_intent(
-    connection: Connection, entry: NewEntry, now: datetime, seen: int | None, holder: str
-) -> Entry | None:
-    parts.check_turn(connection, entry.ticket_id or "", holder, now)
-    return journal_table.append_intent(connection, entry, now, seen)
-
-
-def _append_intent_of_all(
-    connection: Connection, entry: NewEntry, now: datetime, seen: int, holder: str
-) -> Entry | None:
-    parts.check_turn(connection, entry.ticket_id or "", holder, now)
-    return journal_table.append_intent_of_all(connection, entry, now, seen)

@@ -11,6 +11,7 @@ from ct_mcp.domain.account import Account, AccountSnapshot, Position
 from ct_mcp.domain.order import Order
 from ct_mcp.errors import AddonOffline, AuthFailed, BudgetExhausted, CtMcpError, RateLimited, Unavailable
 from ct_mcp.guard.policy import Mode
+from ct_mcp.text import sanitize
 
 # The request budget is shared with the assistant's server: looking on must never starve it.
 GOOD_FOR_SECONDS = 4.0
@@ -130,3 +131,9 @@ class ArmingStatus:
             return f"{until:%H:%M} UTC" if until else "not armed"
         is_simulated = account.kind.is_simulated
         return "not needed" if self.mode is Mode.SIM and is_simulated else "may not trade"
+
+
+def account_named(text: str, names: Iterable[str]) -> str | None:
+    """Find the account that a form names as it was shown; None where there is none, or two are shown alike."""
+    alike = [name for name in names if sanitize(name, longest=80) == text]
+    return alike[0] if len(alike) == 1 else None

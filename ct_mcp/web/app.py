@@ -27,12 +27,17 @@ from ct_mcp.store.journal import EntryKind, NewEntry
 from ct_mcp.text import command
 from ct_mcp.web.accounts import AccountReader
 from ct_mcp.web.approval_page import ApprovalPage
+from ct_mcp.web.book import BookPage
+from ct_mcp.web.chart_page import ChartPage
+from ct_mcp.web.chart_reader import BarReader
 from ct_mcp.web.dashboard import Dashboard
 from ct_mcp.web.rendering import landing, message
 from ct_mcp.web.sessions import AppState, BrowserSession, OneTimeLink, PageRequest, SessionStore
 
 COOKIE = "ct_mcp"
 ENTRANCE = "/open/"
+LIBRARY = "lightweight-charts.standalone.production.js"
+"""What draws charts, of others: see the README beside it."""
 _CONTENT_POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -52,7 +57,15 @@ HEADERS: Mapping[str, str] = MappingProxyType(
 )
 """What every answer carries: what a browser may do with it."""
 _LONGEST_FORM = 4096
-_ASSETS = {"console.css": "text/css", "console.js": "text/javascript", "icon.svg": "image/svg+xml"}
+_ASSETS = {
+    "console.css": ("text/css", "console.css"),
+    "console.js": ("text/javascript", "console.js"),
+    "charts.css": ("text/css", "charts.css"),
+    "charts.js": ("text/javascript", "charts.js"),
+    "icon.svg": ("image/svg+xml", "icon.svg"),
+    LIBRARY: ("text/javascript", f"lightweight-charts/{LIBRARY}"),
+}
+"""What a page may load, by its name in the address: its kind, and where it lies."""
 
 _Page = Callable[[PageRequest], Awaitable[Response]]
 _Endpoint = Callable[[Request], Awaitable[Response]]
@@ -64,11 +77,15 @@ def web_app(desk: Desk, store: Store, sessions: SessionStore, authority: str, no
     reader = AccountReader(desk.upstream, desk.clock, desk.day_losses.note)
     dashboard = Dashboard(state, reader, desk.policy.mode, notice)
     gate = Gate(frozenset({authority}), _offers, browsers=True, entrance=ENTRANCE)
-    return guarded(Starlette(routes=_routes(state, ApprovalPage(state), dashboard)), gate, HEADERS)
+    book = BookPage(desk.book, desk.clock)
+    chart = ChartPage(store, desk.book, BarReader(desk.upstream, desk.clock), reader, desk.clock)
+    looked_at = {"/book": book.show, "/book.csv": book.export, "/chart": chart.show, "/chart/data": chart.data}
+    return guarded(Starlette(routes=_routes(state, ApprovalPage(state), dashboard, looked_at)), gate, HEADERS)
 
 
-def _routes(state: AppState, approval: ApprovalPage, dashboard: Dashboard) -> list[Route]:
+def _routes(state: AppState, approval: ApprovalPage, dashboard: Dashboard, more: Mapping[str, _Page]) -> list[Route]:
     looked_at: dict[str, _Page] = {
+        **more,
         "/": _front(dashboard, approval),
         "/state": approval.version,
         "/panel/{name}": dashboard.panel,
@@ -185,10 +202,11 @@ async def _or_broken(answer: Awaitable[Response]) -> Response:
 
 
 async def _asset(request: Request) -> Response:
-    kind = _ASSETS.get(request.path_params["name"])
-    if kind is None:
+    found = _ASSETS.get(request.path_params["name"])
+    if found is None:
         return PlainTextResponse("There is no such file.", 404)
-    content = files("ct_mcp.web").joinpath("assets", request.path_params["name"]).read_bytes()
+    kind, path = found
+    content = files("ct_mcp.web").joinpath("assets", *path.split("/")).read_bytes()
     return Response(content, media_type=kind)
 
 

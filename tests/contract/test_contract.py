@@ -18,6 +18,7 @@ from mcp_types import Tool, ToolAnnotations
 from ct_mcp.desk.desk import Desk
 from ct_mcp.guard.policy import Policy
 from ct_mcp.server.app import (
+    CHART_TOOLS,
     READ_TOOLS,
     STRATEGY_READ_TOOLS,
     STRATEGY_TRADE_TOOLS,
@@ -32,9 +33,10 @@ from tests.conftest import Tokens
 SNAPSHOTS = Path(__file__).with_name("snapshots")
 DEFAULT = [function.__name__ for function, *_ in (*READ_TOOLS, *TRADE_TOOLS, *WATCH_TOOLS)]
 STRATEGIES = [function.__name__ for function, *_ in (*STRATEGY_READ_TOOLS, *STRATEGY_TRADE_TOOLS)]
-NAMES = [*DEFAULT, *STRATEGIES]
+CHARTS = [function.__name__ for function, *_ in CHART_TOOLS]
+NAMES = [*DEFAULT, *STRATEGIES, *CHARTS]
 MOST_TOOLS, MOST_TOKENS = 30, 4_500
-IN_TEXT_ALONE = {"get_bars", "get_trades", "get_performance"}
+IN_TEXT_ALONE = {"get_bars", "get_trades", "get_performance", "chart_bars"}
 
 
 def _no_desk() -> Desk:
@@ -44,7 +46,8 @@ def _no_desk() -> Desk:
 @pytest.fixture(scope="module")
 def listed() -> dict[str, Tool]:
     """Every tool as a client gets it, those of toolsets that are off by default too; they are listed once for all."""
-    server = build_server(ServerContext(_no_desk, Policy(), toolsets=frozenset({"read", "trade", "strategies"})))
+    toolsets = frozenset({"read", "trade", "strategies", "charts"})
+    server = build_server(ServerContext(_no_desk, Policy(), toolsets=toolsets))
 
     async def tools() -> list[Tool]:
         async with Client(server) as client:
@@ -176,11 +179,11 @@ async def test_it_has_a_title_a_description_and_every_hint(listed: dict[str, Too
 async def test_only_true_reads_are_hinted_as_such(listed: dict[str, Tool]) -> None:
     reads = {name for name, tool in listed.items() if _hints(tool).read_only_hint}
     watching = {"get_watches", "wait_for"}
-    assert reads == {function.__name__ for function, *_ in (*READ_TOOLS, *STRATEGY_READ_TOOLS)} | watching
+    assert reads == {function.__name__ for function, *_ in (*READ_TOOLS, *STRATEGY_READ_TOOLS, *CHART_TOOLS)} | watching
     harmless = {name for name, tool in listed.items() if name not in reads and not _hints(tool).destructive_hint}
     assert harmless == {"halt_trading", "end_watch"}, "they reach no market; everything else that is no read does"
     assert not _hints(listed["halt_trading"]).open_world_hint
-    assert all(name.startswith(("get_", "preview_", "wait_")) for name in reads)
+    assert all(name.startswith(("get_", "preview_", "wait_", "chart_")) for name in reads)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,6 +1,7 @@
 """What mode and toolsets allow is listed, what they do not is not, and somebody says why."""
 
 import logging
+import sys
 from dataclasses import replace
 from datetime import date, time, timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from ct_mcp.guard.firm_policy import Automation, FirmRules, NewsRule, Preset, Pr
 from ct_mcp.guard.policy import AccountPolicy, FlatBy, Limits, Mode, Policy, Watching
 from ct_mcp.server.app import (
     ALERT_TOOLS,
+    CHART_TOOLS,
     READ_TOOLS,
     STRATEGY_READ_TOOLS,
     STRATEGY_TRADE_TOOLS,
@@ -25,7 +27,7 @@ from ct_mcp.server.policy_text import policy_text, unavailable_toolsets
 from tests.unit.server.conftest import text_of
 
 LEFT_OUT = "not listed, because the operator left it out of the toolsets"
-NO_CHARTS = "charts: not part of this version"
+NO_CHARTS = f"charts: {LEFT_OUT}"
 
 
 def _names(*toolsets: tuple[Any, ...]) -> list[str]:
@@ -48,7 +50,8 @@ CHOICES = {
     "trade": _names(READ_TOOLS, TRADE_TOOLS, WATCH_TOOLS),
     "read strategies": _names(READ_TOOLS, ALERT_TOOLS, WATCH_TOOLS, STRATEGY_READ_TOOLS),
     "read trade strategies": _names(READ_TOOLS, TRADE_TOOLS, WATCH_TOOLS, STRATEGY_READ_TOOLS, STRATEGY_TRADE_TOOLS),
-    "read trade charts": _names(READ_TOOLS, TRADE_TOOLS, WATCH_TOOLS),
+    "read trade charts": _names(READ_TOOLS, TRADE_TOOLS, WATCH_TOOLS, CHART_TOOLS),
+    "read strategies charts": _names(READ_TOOLS, ALERT_TOOLS, WATCH_TOOLS, STRATEGY_READ_TOOLS, CHART_TOOLS),
 }
 
 
@@ -72,7 +75,7 @@ async def test_read_only_lists_nothing_that_trades_whatever_was_chosen(toolsets:
 OFF = {
     ("read trade", Mode.SIM): [f"strategies: {LEFT_OUT}", NO_CHARTS],
     ("read trade strategies", Mode.LIVE): [NO_CHARTS],
-    ("read trade strategies charts", Mode.SIM): [f"{NO_CHARTS}, though the settings ask for it"],
+    ("read trade strategies charts", Mode.SIM): [],
     ("read", Mode.SIM): [f"trade: {LEFT_OUT}", f"strategies: {LEFT_OUT}", NO_CHARTS],
     ("read strategies", Mode.SIM): [
         f"trade: {LEFT_OUT}",
@@ -93,16 +96,28 @@ def test_what_is_off_is_named_with_its_reason(chosen: str, mode: Mode) -> None:
     assert unavailable_toolsets(_set(chosen), mode) == OFF[chosen, mode]
 
 
-def test_a_toolset_that_this_version_has_not_is_told_to_the_operator(caplog: pytest.LogCaptureFixture) -> None:
+def test_charts_without_what_draws_them_are_told_to_the_operator(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "PIL", None)
     with caplog.at_level(logging.WARNING, logger="ct_mcp"):
-        build_server(
-            ServerContext(lambda: pytest.fail("building needs no desk"), Policy(), toolsets=_set("read charts"))
-        )
-        assert caplog.messages == ["toolset charts is not part of this version: no tool of it is listed"]
-        build_server(
-            ServerContext(lambda: pytest.fail("building needs no desk"), Policy(), toolsets=_set("read trade"))
-        )
-    assert len(caplog.messages) == 1
+        _built("read charts")
+        (told,) = caplog.messages
+        assert told.startswith("toolset charts: pictures need Pillow, which is not installed")
+        assert "pip install pillow" in told
+        _built("read trade")
+    assert caplog.messages == [told]
+    assert unavailable_toolsets(_set("read trade strategies charts"), Mode.SIM) == [told.removeprefix("toolset ")]
+
+
+def test_charts_with_what_draws_them_are_not_spoken_of(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, logger="ct_mcp"):
+        _built("read charts")
+    assert caplog.messages == []
+
+
+def _built(toolsets: str) -> None:
+    build_server(ServerContext(lambda: pytest.fail("building needs no desk"), Policy(), toolsets=_set(toolsets)))
 
 
 @pytest.mark.parametrize("chosen", ["read trade", "read trade strategies charts", "read strategies"])
@@ -111,7 +126,7 @@ async def test_the_status_says_the_same_in_both_halves(desk: Desk, chosen: str) 
         told = await client.call_tool("get_status", {"details": True})
     off = OFF[chosen, Mode.SIM]
     assert told.structured_content["toolsets_off"] == off
-    assert f"toolsets off: {'; '.join(off)}" in text_of(told)
+    assert f"toolsets off: {'; '.join(off) or 'none'}" in text_of(told)
 
 
 def test_the_rules_of_a_funded_account_are_named_with_their_date_and_what_is_never_sent() -> None:
