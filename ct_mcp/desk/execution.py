@@ -30,8 +30,13 @@ from ct_mcp.store.journal import EntryKind
 from ct_mcp.text import sanitize
 
 STALE_AFTER_SECONDS = 5.0
-Finish = Callable[[Outcome], Outcome]
-"""What is added to an answer before it is written down."""
+Finish = Callable[[Outcome], Awaitable[Outcome]]
+"""What is added to an answer right before it is written down."""
+
+
+async def as_it_is(told: Outcome) -> Outcome:
+    """Add nothing."""
+    return told
 
 
 class KeepsExits(Protocol):
@@ -199,14 +204,14 @@ class CommandExecution:
         return None if before is None else before + seen.action.sign * (seen.filled - (known.filled if known else 0))
 
     async def report_order(
-        self, outcome: Outcome, seen: Order | None, finish: Finish = lambda told: told, closed: int = 0
+        self, outcome: Outcome, seen: Order | None, finish: Finish = as_it_is, closed: int = 0
     ) -> Outcome:
         """Say what one order has come to, with the position that is held now, and write it down as it is finished.
 
         ``closed`` of what it filled were closed at once, since they could not be protected.
         """
         if seen is None:
-            return await self.record(finish(readback.unseen(outcome, "it could not be seen in the account yet")))
+            return await self.record(await finish(readback.unseen(outcome, "it could not be seen in the account yet")))
         told = readback.from_order(outcome, seen)
         shown = True
         if told.status in (Status.CANCELLED, Status.REJECTED):
@@ -220,7 +225,7 @@ class CommandExecution:
             told = readback.with_position(told, net, None if expected is None else expected - gone)
             filled_to = None if net is None else net + gone
             shown = expected is None or is_shown(starts_of(self.review.effect, self.review.context), seen, filled_to)
-        return await self.record(finish(told), is_shown=shown)
+        return await self.record(await finish(told), is_shown=shown)
 
     async def with_what_stands(self, outcome: Outcome, instrument: Instrument | None) -> Outcome:
         """Read position and orders once more, and say what stands now and whether a stop was lost.

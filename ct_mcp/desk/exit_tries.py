@@ -144,7 +144,7 @@ def key_of(duty: Duty) -> tuple[str, int]:
 def note_of(duty: Duty, kind: EntryKind, words: str) -> NewEntry:
     """Write down what became of the exits of an entry."""
     summary = f"{duty.account}  {words}"
-    detail = {"entry": duty.own_id}
+    detail = {"entry": duty.own_id, "said": words}
     return NewEntry(kind, summary, account=duty.account, ticket_id=duty.ticket_id, detail=detail)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import dropwhile
 
 from ct_mcp.desk.circuit_breaker import describe_halt, halt_if_due
 from ct_mcp.desk.pending import may_fill_detail, starts_of
@@ -18,6 +19,7 @@ from ct_mcp.text import one_line
 
 # Far more than is sent in a day by hand.
 _LOOK_BACK = 200
+_NOTES = 60
 # Whoever is answered later has slept, and was answered of another time.
 _ANSWERED_WITHIN = timedelta(seconds=3)
 
@@ -174,6 +176,16 @@ class JournalWriter:
             return named_before(await self._store.entries(_LOOK_BACK, step.command.account), step.own_id)
         except StoreFailed:
             return frozenset()
+
+    async def cry_of(self, step: Step) -> str:
+        """Give what the journal says of an entry since it stood unprotected; nothing where it never did."""
+        try:
+            entries = await self._store.entries(_NOTES, ticket_id=step.ticket.ticket_id)
+        except StoreFailed:
+            return ""
+        notes = [each for each in reversed(entries) if each.kind in (EntryKind.UNPROTECTED, EntryKind.PROTECTED)]
+        since = dropwhile(lambda each: each.kind is EntryKind.PROTECTED, notes)
+        return "; ".join(str(each.detail.get("said", each.summary)) for each in since)
 
     async def watch_set(self, step: Step, watch: Watch, most: int) -> None:
         """Keep the watch that a step asks for, with what ends its intent, in one transaction.

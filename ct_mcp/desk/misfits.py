@@ -142,7 +142,7 @@ def _cut(legs: Sequence[ExitLeg], held: int) -> Iterator[tuple[Order, int]]:
 def _columns(standing: Standing) -> tuple[tuple[ExitLeg, ...], tuple[ExitLeg, ...]]:
     """Give stops and targets, the nearest stop first and each target in the order of its group."""
     sign = standing.held.net
-    stops = sorted(standing.stops, key=lambda leg: 0 if leg.price is None else -leg.price * sign)
+    stops = sorted(standing.stops, key=lambda leg: (leg.price is None, -(leg.price or 0) * sign))
     groups = list(dict.fromkeys(_group_of(leg.order) for leg in (*stops, *standing.targets)))
     return tuple(stops), tuple(sorted(standing.targets, key=lambda leg: groups.index(_group_of(leg.order))))
 

@@ -10,6 +10,7 @@ from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.desk.desk import Desk
 from ct_mcp.desk.execution import CommandExecution
 from ct_mcp.desk.exit_keeper import ExitKeeper
+from ct_mcp.desk.exit_tries import note_of
 from ct_mcp.desk.handlers import entries, orders
 from ct_mcp.desk.outcome import Kept
 from ct_mcp.domain.duty import Duty, DutyState
@@ -578,6 +579,25 @@ class TestWhatTheCampaignFound:
         world.sim.exchange.cancel(theirs[0], world.clock())
         await looks(world, desk, 5)
         assert (world.net(), exits(world)) == (2, [("StopMarket", 2)])
+
+    async def test_what_another_process_cries_while_the_answer_is_made_is_its_first_word(
+        self, assistant: Assistant, store: SqliteStore, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The other one was placing the exits, and could not; it has left the position since."""
+        said = (
+            "UNPROTECTED: 2 of the 2 MES 09-26 filled stand without a stop",
+            "closed, since it could not be protected",
+        )
+
+        async def follows(_: ExitKeeper, duty: Duty, entry: Order) -> tuple[Order, Kept]:
+            for kind, words in zip((EntryKind.UNPROTECTED, EntryKind.PROTECTED), said, strict=True):
+                await store.append(note_of(duty, kind, words), clock())
+            return entry, Kept(("another ct-mcp is just placing its exits",))
+
+        monkeypatch.setattr(ExitKeeper, "follow", follows)
+        told = await assistant.buys(2, **EXITS)
+        assert told.text.startswith("; ".join(said)), told.text
+        assert "tell the person now" in told.next_step
 
     async def test_no_more_is_closed_than_got_no_exits(
         self, assistant: Assistant, world: World, wire: Wire, store: SqliteStore

@@ -51,7 +51,13 @@ async def _place_owed(execution: CommandExecution, keeper: KeepsExits, duty: Dut
         seen, kept = await _followed(keeper, duty, seen)
         execution.journal.being_told.discard(execution.own_id)
     keeper.let_go(duty)  # what fills while this is told does not wait for that
-    return await execution.report_order(outcome, seen, lambda told: with_exits(told, kept, seen), kept.closed)
+
+    async def finish(told: Outcome) -> Outcome:
+        """Another process may have been about its exits, and may have failed since."""
+        alarm = kept.alarm or (await execution.journal.cry_of(execution.step) if told.filled_quantity else "")
+        return with_exits(told, replace(kept, alarm=alarm), seen)
+
+    return await execution.report_order(outcome, seen, finish, kept.closed)
 
 
 async def _followed(keeper: KeepsExits, duty: Duty, entry: Order) -> tuple[Order, Kept]:
