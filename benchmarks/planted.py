@@ -185,7 +185,7 @@ PLANTS = {
     ),
     "asked-without-the-fill": Plant(
         "a question does not name what filled in the instrument a while ago",
-        {(desk_module, "recent_fills"): faults.no_fills},
+        {(desk_module, name): faults.no_fills for name in ("fills_beside", "has_filled_meanwhile")},
         ("unnamed",),
         ("the question",),
     ),

@@ -14,16 +14,16 @@ from virtual_books import Books
 from virtual_end import ends_as_it_was, settles
 from virtual_judge import Judge
 from virtual_legs import Legs
-from virtual_network import Request
+from virtual_network import Request, told_of
 from virtual_speed import remembered
 from virtual_time import StandsStill, play
 from virtual_weather import clears_up, turns
-from virtual_wishes import Wish, another_exit, draw, in_other_words
-from virtual_world import CALL, Call, World, one_exit_each, seeded_ids
+from virtual_wishes import Wish, another_exit, draw, exit_at_once, in_other_words, nothing_in
+from virtual_world import CALL, Call, World, forget_before, one_exit_each, seeded_ids
 
 from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.domain.approval import Approval, Ticket, TicketState
-from ct_mcp.domain.commands import ChangeOrder, describe
+from ct_mcp.domain.commands import describe
 from ct_mcp.errors import CtMcpError, TicketSpent
 from ct_mcp.simulator.orders import SimOrder
 
@@ -122,7 +122,7 @@ class Episode:
         """Somebody may act before it arrives."""
         if request.writes:
             self.played.writes[request.rpc] += 1
-            self.tell(f"-> {request.rpc} {request.account} {_told(request)}")
+            self.tell(f"-> {request.rpc} {request.account} {told_of(request)}")
         self.judge.leaves(request)
         self.outsider.may_act()
 
@@ -205,9 +205,9 @@ class Episode:
             if state in (TicketState.APPROVED, TicketState.SPENT) or proposed.approval is Approval.NONE:
                 call.commits_at = self.world.now
                 if proposed.approval is not Approval.NONE:
-                    _forget_before(call.looked, asked_at)
-                    _forget_before(call.looked_first, asked_at)
-                    _forget_before(call.listed, asked_at)
+                    forget_before(call.looked, asked_at)
+                    forget_before(call.looked_first, asked_at)
+                    forget_before(call.listed, asked_at)
                 return await desk.commit(proposed.ticket_id)
             return await desk.awaiting(await desk.ticket(proposed.ticket_id))
         except TicketSpent:
@@ -266,6 +266,8 @@ class Episode:
             ),
             (20, 6, 6, 6, 2, 4, 1),
         )[0]
+        if self.world.weather.lags and (leaves := exit_at_once(self.world, self._chance())) is not None:
+            wish, behaviour = leaves, self._in_other_words  # what positions do not show yet is left a second time
         try:
             async with asyncio.timeout(_LONGEST_SECONDS):
                 await behaviour(wish, which)
@@ -325,9 +327,13 @@ class Episode:
         tasks = [asyncio.create_task(self.asks(each, which)) for each in wishes]
         await asyncio.wait(tasks, timeout=_LONGEST_SECONDS / 2)
 
+    def _chance(self) -> Random:
+        """Chance of this mutation beside all other chance."""
+        return Random(f"beside {self.played.name} {self.played.mutations}")
+
     async def _beside(self) -> None:
         """What only some worlds have: somebody looks at the console; another user of CrossTrade shares the folder."""
-        chance = Random(f"beside {self.played.name} {self.played.mutations}")
+        chance = self._chance()
         CALL.set(None)
         if self.world.own_limits.day_loss is not None and chance.random() < 0.7:
             await asyncio.sleep(chance.uniform(0.0, 20.0))
@@ -374,17 +380,6 @@ class Episode:
             await process.desk.propose(nothing_in(account))
 
 
-def _forget_before(looked: dict[str, float], moment: float) -> None:
-    """Forget what was looked at before the question: nothing of it may count after the yes."""
-    for account in [account for account, at in looked.items() if at <= moment]:
-        del looked[account]
-
-
-def nothing_in(account: str) -> ChangeOrder:
-    """A change of an order that is not there."""
-    return ChangeOrder(account, "no-such-order", quantity=1)
-
-
 def played(name: Name) -> Played:
     """Play one episode."""
     episode: list[Episode] = []
@@ -404,8 +399,3 @@ def played(name: Name) -> Played:
     episode[0].world.database.close()
     episode[0].played.cpu_seconds = time.process_time() - began
     return episode[0].played
-
-
-def _told(request: Request) -> str:
-    said = {name: value for name, value in request.arguments.items() if name != "account" and value is not None}
-    return ", ".join(f"{name}={value}" for name, value in said.items())

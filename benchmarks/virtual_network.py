@@ -97,6 +97,11 @@ class Weather:
         """Let other things go wrong from now on."""
         self.arms, self.slow_seconds = [list(arm) for arm in arms], slow_seconds
 
+    @property
+    def lags(self) -> bool:
+        """Whether positions are some seconds old for as long as this weather lasts."""
+        return any(arm[0] is NetworkFault.POSITIONS_LAG and arm[2] > 100 for arm in self.arms)
+
     def strikes(self, fault: NetworkFault, rpc: str) -> bool:
         """Use a fault up once, where it is due."""
         for arm in self.arms:
@@ -306,3 +311,9 @@ def _said(call: Call) -> Mapping[str, Any]:
     if call.endpoint.method == "GET":
         return call.query
     return cast("dict[str, Any]", json.loads(json.dumps(dict(call.body or {}), allow_nan=False)))
+
+
+def told_of(request: Request) -> str:
+    """What a request says beside its account."""
+    said = {name: value for name, value in request.arguments.items() if name != "account" and value is not None}
+    return ", ".join(f"{name}={value}" for name, value in said.items())

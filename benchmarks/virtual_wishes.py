@@ -203,6 +203,27 @@ _MAKERS: tuple[Callable[[Place], Wish | None], ...] = (
 _WITH_EXITS = 14 * (_entry_with_exits,)
 
 
+def nothing_in(account: str) -> ChangeOrder:
+    """A change of an order that is not there."""
+    return ChangeOrder(account, "no-such-order", quantity=1)
+
+
+def exit_at_once(world: World, rng: Random) -> Wish | None:
+    """A way out of something that is held, as an order at the market; None where nothing is."""
+    held = [
+        (account, position)
+        for account in world.accounts
+        for position in world.simulator.exchange.accounts[account].open_positions()
+    ]
+    if not held:
+        return None
+    account, position = rng.choice(held)
+    contract = position.contract
+    at = Place(world, rng, account, Instrument(contract.root, contract.year, contract.month), position.quantity, ())
+    action = OrderAction.SELL if position.quantity > 0 else OrderAction.BUY
+    return (at.order(action, min(abs(position.quantity), 5), OrderType.MARKET),)
+
+
 def in_other_words(world: World, rng: Random, wish: Wish) -> Wish:
     """The same wish, as a model says it again that was told no."""
     (first, *others) = wish

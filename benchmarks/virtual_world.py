@@ -92,6 +92,12 @@ class Call:
 CALL: ContextVar[Call | None] = ContextVar("CALL", default=None)
 
 
+def forget_before(looked: dict[str, float], moment: float) -> None:
+    """Forget what was looked at before the question: nothing of it may count after the yes."""
+    for account in [account for account, at in looked.items() if at <= moment]:
+        del looked[account]
+
+
 class Unmetered:
     """A budget that keeps nobody waiting."""
 

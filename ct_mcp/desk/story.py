@@ -198,8 +198,12 @@ async def fills_of(store: Store, ticket: Ticket, now: datetime) -> tuple[str, ..
 
 
 async def has_filled_meanwhile(store: Store, ticket: Ticket, now: datetime) -> bool:
-    """Say whether something filled that the question of a new ticket does not name: it was told while it was made."""
-    if ticket.request is None or ticket.approval is Approval.NONE or all(map(is_urgent, ticket.commands)):
+    """Say whether something filled that the question of a new ticket does not name: it was told while it was made.
+
+    Of several commands none opens.
+    """
+    (first, *others) = ticket.commands
+    if others or ticket.request is None or ticket.approval is Approval.NONE or is_urgent(first):
         return False
     return len(await fills_of(store, ticket, now)) > sum(item.fills_shown for item in ticket.request.items)
 
