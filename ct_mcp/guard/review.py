@@ -6,6 +6,7 @@
    and one result for each rule. Approval, texts and the send read it; nothing is judged beside it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -256,6 +257,25 @@ RULES_OF_VALUES: tuple[Rule, ...] = (
 
 A limit on size is none of them: an order that large may still be one that leaves what is held.
 """
+
+
+RULES_OF_SENDING: tuple[Rule, ...] = (account_may_trade_in_this_mode, account_may_be_sent_to)
+"""Those that say whether anything is ever sent to an account; they hold for exits as well."""
+
+RULES_OF_THE_ACCOUNT: tuple[Rule, ...] = (
+    *RULES_OF_SENDING,
+    account_is_armed,
+    account_is_enabled,
+    day_loss_is_within_the_accounts_own_limit,
+    week_loss_is_within_the_accounts_own_limit,
+)
+"""Those that look at the account alone: whether anything may be opened in it at all."""
+
+
+def first_denial(rules: Sequence[Rule], command: Command, context: RiskContext, policy: Policy) -> Denial | None:
+    """Give the first no of these rules; None where none says no."""
+    effect = effect_of(command, context)
+    return next((answer for rule in rules if isinstance(answer := rule(effect, context, policy), Denial)), None)
 
 
 def denied_by_values(command: Command, context: RiskContext, policy: Policy) -> Review | None:
