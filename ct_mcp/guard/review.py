@@ -263,6 +263,25 @@ A limit on size is none of them: an order that large may still be one that leave
 """
 
 
+RULES_OF_SENDING: tuple[Rule, ...] = (account_may_trade_in_this_mode, account_may_be_sent_to)
+"""Those that say whether anything is ever sent to an account; they hold for exits as well."""
+
+RULES_OF_THE_ACCOUNT: tuple[Rule, ...] = (
+    *RULES_OF_SENDING,
+    account_is_armed,
+    account_is_enabled,
+    day_loss_is_within_the_accounts_own_limit,
+    week_loss_is_within_the_accounts_own_limit,
+)
+"""Those that look at the account alone: whether anything may be opened in it at all."""
+
+
+def first_denial(rules: Sequence[Rule], command: Command, context: RiskContext, policy: Policy) -> Denial | None:
+    """Give the first no of these rules; None where none says no."""
+    effect = effect_of(command, context)
+    return next((answer for rule in rules if isinstance(answer := rule(effect, context, policy), Denial)), None)
+
+
 def denied_by_values(command: Command, context: RiskContext, policy: Policy) -> Review | None:
     """Say no where no reading can change it; None where it takes one. ``context`` holds the account and the time."""
     judged = review(command, context, policy)

@@ -17,23 +17,13 @@ from ct_mcp.domain.commands import ChangeOrder, Flatten
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.market import trading_day
 from ct_mcp.errors import BadReply, CtMcpError, OrderDenied, StoreFailed, Unavailable
-from ct_mcp.guard.context import RiskContext
-from ct_mcp.guard.effect import effect_of
-from ct_mcp.guard.rule import Denial
-from ct_mcp.guard.rules.account import (
-    account_is_armed,
-    account_is_enabled,
-    account_may_trade_in_this_mode,
-    day_loss_is_within_the_accounts_own_limit,
-    week_loss_is_within_the_accounts_own_limit,
-)
-from ct_mcp.guard.rules.firm import account_may_be_sent_to
 from ct_mcp.live.cache import LiveCache
 from ct_mcp.live.reads import LiveReads
 from ct_mcp.server.format import sanitize_name
 
-if TYPE_CHECKING:  # the desk is loaded by the first call, not by the start
+if TYPE_CHECKING:  # the desk and the rules are loaded by the first call, not by the start
     from ct_mcp.desk.desk import Desk
+    from ct_mcp.guard.rule import Denial
 
 LONGEST_READ_SECONDS = 25.0
 
@@ -229,18 +219,11 @@ def _merged(listed: Account, summarized: Account) -> Account:
     )
 
 
-_OF_THE_ACCOUNT = (
-    account_may_trade_in_this_mode,
-    account_may_be_sent_to,
-    account_is_armed,
-    account_is_enabled,
-    day_loss_is_within_the_accounts_own_limit,
-    week_loss_is_within_the_accounts_own_limit,
-)
-
-
 async def blocked_reason(query: Query, account: Account) -> str:
     """Say why nothing can be opened in this account now; empty where the account itself does not prevent it."""
+    from ct_mcp.guard.context import RiskContext  # noqa: PLC0415  # late: the rules come with the first call
+    from ct_mcp.guard.review import RULES_OF_THE_ACCOUNT, first_denial  # noqa: PLC0415
+
     desk = query.desk
     try:
         until = await desk.store.armed_until(account.name, desk.clock())
@@ -248,11 +231,9 @@ async def blocked_reason(query: Query, account: Account) -> str:
     except StoreFailed as error:
         return f"{error.code}: {error.what}"
     context = RiskContext(now=desk.clock(), account=account, armed_until=until)
-    # No exit; these rules look at the account alone.
-    opening, policy = effect_of(ChangeOrder(account.name, ""), context), desk.policy.for_(account.name, None)
-    for rule in _OF_THE_ACCOUNT:
-        if isinstance(answer := rule(opening, context, policy), Denial):
-            return str(answer)
+    opening, policy = ChangeOrder(account.name, ""), desk.policy.for_(account.name, None)  # it is no exit
+    if denial := first_denial(RULES_OF_THE_ACCOUNT, opening, context, policy):
+        return str(denial)
     if account.is_connected is False:
         return f"ACCOUNT_DISCONNECTED: connection={account.connection_status}"
     return "DAY_LOSS_REACHED: in this session only exits are left" if lost else ""
@@ -295,8 +276,9 @@ async def _with_kind(query: Query, listed: Account) -> Account:
     return await query.attempt(listed.name, query.upstream.account(listed.name)) or listed
 
 
-def _flatten_denial(query: Query, account: Account) -> Denial | None:
+def _flatten_denial(query: Query, account: Account) -> "Denial | None":
+    from ct_mcp.guard.context import RiskContext  # noqa: PLC0415  # late: the rules come with the first call
+    from ct_mcp.guard.review import RULES_OF_SENDING, first_denial  # noqa: PLC0415
+
     context, policy = RiskContext(now=query.desk.clock(), account=account), query.desk.policy.for_(account.name, None)
-    leaving = effect_of(Flatten(account.name, None), context)
-    answers = (rule(leaving, context, policy) for rule in (account_may_trade_in_this_mode, account_may_be_sent_to))
-    return next((answer for answer in answers if isinstance(answer, Denial)), None)
+    return first_denial(RULES_OF_SENDING, Flatten(account.name, None), context, policy)

@@ -201,7 +201,7 @@ def test_a_browser_that_never_comes_is_told_of_once(served: Callable[..., Server
     assert (code, out, err.count("No browser has come to the approval page")) == (0, "", 1)
 
 
-def test_nothing_of_the_pages_is_loaded_before_the_first_is_needed(environ: Mapping[str, str]) -> None:
+def test_nothing_of_the_pages_and_of_the_rules_is_loaded_before_the_first_call(environ: Mapping[str, str]) -> None:
     told = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "ct_mcp", "serve", "--demo", "--mode", "read_only"],
         input=json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": HELLO}) + "\n",
@@ -213,5 +213,5 @@ def test_nothing_of_the_pages_is_loaded_before_the_first_is_needed(environ: Mapp
     )
     loaded = {line.rpartition("|")[2].strip() for line in told.stderr.splitlines()}
     assert "ct_mcp.server.app" in loaded
-    assert not [name for name in loaded if name.startswith("ct_mcp.web")]
+    assert not [name for name in loaded if name.startswith(("ct_mcp.web", "ct_mcp.guard.rule", "ct_mcp.guard.review"))]
     assert not loaded & {"rich.text", "rich.segment", "pygments.lexer"}
