@@ -333,8 +333,8 @@ def _beside(judged: Review, others: Sequence[Review]) -> Review:
         context = replace(context, elsewhere={name: _with_pending(book, name, sent) for name, book in books})
     against = (nothing_stands_the_other_way, nothing_stands_the_other_way_elsewhere)
     answers = [rule(judged.effect, context, judged.policy) for rule in against]
-    more = (each for each in answers if isinstance(each, Denial) and each not in judged.denials)
-    return replace(judged, denials=(*judged.denials, *more))
+    denials = dict.fromkeys([*judged.denials, *(each for each in answers if isinstance(each, Denial))])
+    return replace(judged, denials=tuple(denials))
 
 
 def _with_pending(context: RiskContext, name: str, sent: Mapping[str, tuple[PendingOrder, ...]]) -> RiskContext:
