@@ -19,8 +19,8 @@ Roles = Mapping[str, Role]
 NO_ROLES: Roles = MappingProxyType({})
 
 OLDER = (
-    "older ones than 15 minutes the service does not give: those on record are told of a day, with day='today' or a "
-    "date; what ct-mcp sent stands in get_journal"
+    "older ones than 15 minutes: what is on record with day='today' or a date; else in NinjaTrader's Trade Performance "
+    "window, and what ct-mcp sent in get_journal"
 )
 _LOOK_BACK = 200
 _NAMES: Mapping[str, Role] = {

@@ -38,8 +38,10 @@ async def test_no_tool_and_no_field_does_what_is_the_persons(converse: Converse)
         tools = (await assistant.client.list_tools()).tools
     names = {part for tool in tools for part in tool.name.split("_")} - {"confirm"}
     fields = {field for tool in tools for field in tool.input_schema["properties"]}
+    until = {tool.name for tool in tools if "until" in tool.input_schema["properties"]}
+    assert until == {"get_trades", "get_performance"}, "the last day of what is only read"
     assert not names & set(OF_THE_PERSON)
-    assert not fields & {*OF_THE_PERSON, "approved", "phrase", "code", "answer", "token", "mode", "until"}
+    assert not fields & {*OF_THE_PERSON, "approved", "phrase", "code", "answer", "token", "mode"}
     (confirm,) = (tool for tool in tools if "confirm" in tool.name)
     assert set(confirm.input_schema["properties"]) == {"ticket_id"}, "a confirmation carries nothing of the person"
 

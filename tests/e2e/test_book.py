@@ -1,17 +1,25 @@
 """The day's book: what was executed is kept, and told as trades, days and figures long after the service forgot it."""
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
 from ct_mcp.crosstrade.client import CrossTrade
+from ct_mcp.crosstrade.stream.events import QuoteTick
 from ct_mcp.desk.desk import Desk
-from ct_mcp.domain.trades import Source
+from ct_mcp.domain.instrument import Instrument
+from ct_mcp.domain.trades import ExcursionSource, Source
+from ct_mcp.errors import StoreFailed
 from ct_mcp.guard.policy import Policy
+from ct_mcp.live.cache import LiveCache
 from ct_mcp.simulator.clock import ManualClock
+from ct_mcp.simulator.faults import Fault
 from ct_mcp.store.sqlite import SqliteStore
-from tests.e2e.conftest import Assistant, Wire, World
+from tests.conftest import Person
+from tests.e2e.conftest import Assistant, Converse, Wire, World
 
 
 async def looks(desk: Desk, world: World, minutes: float = 5.5) -> None:
@@ -224,3 +232,75 @@ async def test_what_was_denied_is_counted_and_given_no_figure(assistant: Assista
     assert "not sent: 1 proposal denied (" in told.text
     assert "What they would have made or cost is not known" in told.text
     assert "1 trade of 1 had no stop in its ticket" in told.text
+
+
+async def test_word_of_an_account_has_it_read_soon_and_prices_that_are_heard_are_its_excursion(
+    assistant: Assistant, world: World, desk: Desk, clock: ManualClock, wire: Wire
+) -> None:
+    live = LiveCache(clock)
+    desk.recorder.listen(live)
+    desk.on_sent.append(live.sent)
+    await desk.recorder.look()
+    contract = world.sim.market.front("MES", clock())
+    held = Instrument("MES", contract.year, contract.month)
+    for step, price in enumerate(("6000", "6100.25", "5990.5", "6001")):
+        live.hear(QuoteTick(held, None, None, Decimal(price), None, clock()))
+        if step == 0:
+            assert (await assistant.buys()).status == "filled"
+        if step == 2:
+            await assistant.call("close_position", account="Sim101", instrument="MES")
+        world.later(3)
+    sent = len(wire.left)
+    world.later(16)
+    await desk.recorder.look()
+    asked = [path for _, path, _ in wire.left[sent:] if path.endswith("/executions")]
+    assert asked == ["/v1/api/accounts/Sim101/executions"], "no other account: there was no word of it"
+    live.hear(QuoteTick(held, None, None, Decimal(6000), None, clock()))
+    world.later(30)
+    await desk.recorder.look()
+    (trip,) = (await desk.book.trades("Sim101")).trips
+    assert trip.excursion is not None
+    assert trip.excursion.source is ExcursionSource.QUOTES
+    assert (trip.excursion.worst, trip.excursion.best) == (Decimal("5990.5"), Decimal("6100.25"))
+
+
+class NothingKept(SqliteStore):
+    """A store that takes nothing into the record."""
+
+    async def keep_heard(self, *_: object) -> int:
+        raise StoreFailed("the disk is full")
+
+
+async def test_a_record_that_fails_keeps_no_order_from_leaving(
+    converse: Converse,
+    person: Person,
+    tmp_path: Path,
+    crosstrade: CrossTrade,
+    policy: Policy,
+    clock: ManualClock,
+    pause: Callable[[float], Awaitable[None]],
+) -> None:
+    store = NothingKept(tmp_path / "failing")
+    desk = Desk(crosstrade, store, policy, clock=clock, pause=pause)
+    async with converse(person, over=desk) as assistant:
+        for _ in range(3):
+            await desk.recorder.look()
+            clock.advance(400)
+        assert (await assistant.buys()).status == "filled"
+        told = await assistant.call("close_position", account="Sim101", instrument="MES")
+        assert told.status == "flat", told.text
+    await store.close()
+
+
+async def test_while_the_service_does_not_answer_nothing_is_claimed_to_have_been_heard(
+    assistant: Assistant, world: World, desk: Desk, clock: ManualClock
+) -> None:
+    await desk.recorder.look()
+    began = clock()
+    world.sim.faults.arm(Fault.BAD_GATEWAY, rpc="ListExecutions")
+    for _ in range(5):
+        await looks(desk, world)
+    world.sim.faults.disarm()
+    await looks(desk, world)
+    (gap,) = await desk.book.gaps("Sim101")
+    assert gap.began == began
