@@ -7,14 +7,12 @@ no font of the system is asked for; that font knows no other letters than those 
 from datetime import tzinfo
 from decimal import Decimal
 from functools import cache
-from importlib.util import find_spec
 from io import BytesIO
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ct_mcp.domain.chart import Chart, FillMark, Mark, MarkKind, fills_on, gaps_of, is_up
 from ct_mcp.domain.market import Bar
 from ct_mcp.domain.products import short_price
-from ct_mcp.errors import ConfigError
 from ct_mcp.server.chart_layout import (
     HEIGHT,
     LABEL_HEIGHT,
@@ -35,11 +33,6 @@ if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
 
 MOST_BYTES = 80_000
-_INSTALL = (
-    "the person installs it where ct-mcp is and starts ct-mcp again from the client: pip install pillow; where the "
-    "client starts it by uvx or uv run, --with pillow right behind that; the .mcpb bundle brings it along. "
-    "get_bars gives the same bars as text"
-)
 _SMALL, _USUAL, _LARGE = 12, 13, 18
 _LONGEST_LINE = 150
 _FOOT, _MOST_LINES = 582, 3
@@ -100,21 +93,6 @@ THEMES = {
     ),
 }
 ThemeName = Literal["dark", "light"]
-
-
-def why_no_pictures() -> str:
-    """Say why no picture can be drawn here; empty where it can. Imports nothing."""
-    return "" if find_spec("PIL") else f"pictures need Pillow, which is not installed: {_INSTALL}"
-
-
-def demand_pictures() -> None:
-    """Let nothing be read for a picture that cannot be drawn.
-
-    Raises:
-        ConfigError: Pillow is not installed.
-    """
-    if why_no_pictures():
-        raise ConfigError("pictures need Pillow, which is not installed", next_step=_INSTALL)
 
 
 def picture_of(chart: Chart, theme: ThemeName, zone: tzinfo | None) -> bytes:

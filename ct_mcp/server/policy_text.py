@@ -4,11 +4,11 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields
 from datetime import date
 from decimal import Decimal
+from importlib.util import find_spec
 
 from ct_mcp.domain.approval import Approval
 from ct_mcp.guard.firm_policy import Automation
 from ct_mcp.guard.policy import FlatBy, Limits, Mode, Policy
-from ct_mcp.server.chart_picture import why_no_pictures
 from ct_mcp.server.format import join_lines, sanitize_name
 from ct_mcp.text import command, money, span
 
@@ -26,6 +26,12 @@ _CHANNELS: dict[Approval, str] = {
 _READ_ONLY = "not listed, because the mode is read_only; only the operator can change it"
 _LEFT_OUT = "not listed, because the operator left it out of the toolsets"
 _NO_TRADE = "not listed, because toolset trade is off"
+NO_PILLOW = "pictures need Pillow, which is not installed"
+INSTALL_PILLOW = (
+    "the person installs it where ct-mcp is and starts ct-mcp again from the client: pip install pillow; where the "
+    "client starts it by uvx or uv run, --with pillow right behind that; the .mcpb bundle brings it along. "
+    "get_bars gives the same bars as text"
+)
 
 
 # Mode, limits and approvals
@@ -164,6 +170,11 @@ def unavailable_toolsets(chosen: Collection[str], mode: Mode) -> list[str]:
 def incomplete_toolsets(chosen: Collection[str]) -> str:
     """Say for the operator what a toolset of the settings lacks here; empty where there is nothing."""
     return f"toolset charts: {lacks}" if "charts" in chosen and (lacks := why_no_pictures()) else ""
+
+
+def why_no_pictures() -> str:
+    """Say why no picture can be drawn here; empty where it can. Imports nothing."""
+    return "" if find_spec("PIL") else f"{NO_PILLOW}: {INSTALL_PILLOW}"
 
 
 def _trade(chosen: Collection[str], mode: Mode) -> str:

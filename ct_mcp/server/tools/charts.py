@@ -4,27 +4,26 @@ from base64 import b64encode
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 from anyio import to_thread
 from mcp_types import CallToolResult, ImageContent, TextContent
 from pydantic import Field
 
 from ct_mcp.domain.account import Position
-from ct_mcp.domain.chart import Chart, Holdings
-from ct_mcp.domain.chart_text import chart_lines
 from ct_mcp.domain.instrument import Instrument
-from ct_mcp.domain.market import Quote, parse_period, trading_day_began
+from ct_mcp.domain.market import parse_period, trading_day_began
 from ct_mcp.domain.order import LONGEST_LOOKBACK_SECONDS, Execution, Order
-from ct_mcp.errors import CtMcpError
-from ct_mcp.server.chart_picture import ThemeName, demand_pictures, picture_of
+from ct_mcp.errors import ConfigError, CtMcpError
 from ct_mcp.server.context import ToolContext, query_of
 from ct_mcp.server.format import join_lines, sanitize_name
+from ct_mcp.server.policy_text import INSTALL_PILLOW, NO_PILLOW, why_no_pictures
 from ct_mcp.server.queries import Query, read_positions, time_limit
 from ct_mcp.server.tools.forms import InstrumentName
 
 if TYPE_CHECKING:  # the desk is loaded by the first call, not by the start
     from ct_mcp.desk.day_fills import DayFills
+    from ct_mcp.domain.chart import Chart, Holdings
 
 MOST_BARS = 500
 _T = TypeVar("_T")
@@ -39,10 +38,14 @@ async def chart_bars(
     ] = "5 minute",
     count: Annotated[int, Field(ge=1, le=MOST_BARS, description="The newest so many")] = 120,
     account: Annotated[str | None, Field(description="Draws its position, orders, fills")] = None,
-    theme: Annotated[ThemeName, Field(description="Colours")] = "dark",
+    theme: Annotated[Literal["dark", "light"], Field(description="Colours")] = "dark",
 ) -> CallToolResult:
     """A picture of bars (candles) with last price, position, working orders and fills; and the same in words."""
-    demand_pictures()
+    from ct_mcp.domain.chart_text import chart_lines  # noqa: PLC0415  # what draws is loaded by the first picture
+    from ct_mcp.server.chart_picture import picture_of  # noqa: PLC0415
+
+    if why_no_pictures():
+        raise ConfigError(NO_PILLOW, next_step=INSTALL_PILLOW)
     chart = await read_chart(query_of(ctx), instrument, period, count, account)
     # Beside the event loop: it takes some tenths of a second, and exits must not wait for it.
     picture = await to_thread.run_sync(picture_of, chart, theme, None)
@@ -55,7 +58,6 @@ async def chart_bars(
 class _Parts:
     """What stands beside the bars, each None where it was not read, and then ``failures`` say why."""
 
-    quotes: tuple[Quote, ...] | None = None
     positions: list[Position] | None = None
     orders: tuple[Order, ...] | None = None
     fills: "DayFills | None" = None
@@ -70,13 +72,14 @@ class _Parts:
             return None
 
 
-async def read_chart(query: Query, name: str, period: str, count: int, account: str | None) -> Chart:
+async def read_chart(query: Query, name: str, period: str, count: int, account: str | None) -> "Chart":
     """Read the bars, and what belongs beside them; of that each part may fail by itself.
 
     Raises:
         CtMcpError: The bars could not be read, or there is no such account.
     """
     from ct_mcp.desk.side_by_side import SideBySide  # noqa: PLC0415  # the desk is loaded by the first call
+    from ct_mcp.domain.chart import Chart  # noqa: PLC0415  # likewise
 
     length = parse_period(period)
     who = None if account is None else (await query.desk.resolver.account(account)).name
@@ -114,7 +117,9 @@ async def _read_fills(query: Query, account: str, parts: _Parts) -> "DayFills | 
     return recorded and recorded.joined_with(recent or ())
 
 
-def _holdings_of(account: str, instrument: Instrument, parts: _Parts) -> Holdings:
+def _holdings_of(account: str, instrument: Instrument, parts: _Parts) -> "Holdings":
+    from ct_mcp.domain.chart import Holdings  # noqa: PLC0415  # likewise
+
     return Holdings(
         account,
         _of(instrument, parts.positions),

@@ -22,7 +22,6 @@ from ct_mcp.domain.chart import Chart, Holdings, MarkKind
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.market import Bar, Period, PeriodUnit
 from ct_mcp.domain.order import Execution, OrderAction
-from ct_mcp.errors import ConfigError
 from ct_mcp.server.chart_layout import (
     HEIGHT,
     LABEL_HEIGHT,
@@ -41,7 +40,6 @@ from ct_mcp.server.chart_picture import (
     THEMES,
     Colour,
     ThemeName,
-    demand_pictures,
     drawable,
     picture_of,
 )
@@ -344,23 +342,11 @@ def test_the_same_chart_makes_the_same_bytes() -> None:
     assert picture_of(shown, "dark", BERLIN) != picture_of(shown, "light", BERLIN)
 
 
-# Without Pillow
+# The start of a server
 
 
-def test_without_what_draws_it_says_how_to_install_it_whatever_way_it_was_installed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    demand_pictures()
-    monkeypatch.setitem(sys.modules, "PIL", None)
-    with pytest.raises(ConfigError) as refused:
-        demand_pictures()
-    told = str(refused.value)
-    assert "Nothing was sent to the market" in told
-    for way in ("pip install pillow", "uvx or uv run, --with pillow", ".mcpb", "get_bars"):
-        assert way in told
-
-
-def test_nothing_of_pillow_is_imported_before_the_first_picture() -> None:
-    program = "import json, sys, ct_mcp.server.app; print(json.dumps([n for n in sys.modules if n.startswith('PIL')]))"
+def test_nothing_that_draws_is_imported_before_the_first_picture() -> None:
+    draws = "n.startswith(('PIL', 'ct_mcp.server.chart_', 'ct_mcp.domain.chart'))"
+    program = f"import json, sys, ct_mcp.server.app; print(json.dumps([n for n in sys.modules if {draws}]))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, encoding="utf-8", check=True)
     assert json.loads(done.stdout) == []
