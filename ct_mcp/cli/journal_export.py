@@ -14,7 +14,7 @@ from ct_mcp.cli.screen import Screen
 from ct_mcp.store.codec import canonical, time_to_text
 from ct_mcp.store.journal import Entry
 from ct_mcp.store.journal_table import JournalQuery
-from ct_mcp.store.sqlite import SqliteStore
+from ct_mcp.store.sql_store import SqlStore
 
 # A spreadsheet takes a cell that begins so for a formula, and would run what a hostile name says. Where lists are
 # separated by semicolons or tabs it begins cells in the middle of ours, also behind a quotation mark.
@@ -32,7 +32,7 @@ class Export:
     force: bool
 
 
-async def export(store: SqliteStore, _: Screen, how: Export, query: JournalQuery) -> int:
+async def export(store: SqlStore, _: Screen, how: Export, query: JournalQuery) -> int:
     """Write the entries: 0 written, 1 not."""
     entries = await store.search(query)
     try:

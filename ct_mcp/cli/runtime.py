@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ct_mcp.desk.desk import Desk
     from ct_mcp.desk.request_budget import SharedBudget
     from ct_mcp.live.cache import LiveCache
-    from ct_mcp.store.sqlite import SqliteStore
+    from ct_mcp.store.sql_store import SqlStore
 
 _FLAGS = ("config", "state_dir", "base_url", "mode", "toolsets", "log_level")
 _OF_THE_DEMO = ("CT_MCP_STATE_DIR", "CT_MCP_LOG_LEVEL")
@@ -123,7 +123,7 @@ class Runtime:
         return is_there and bool(await self.store.duties() or await self.store.watches())
 
     @cached_property
-    def store(self) -> "SqliteStore":
+    def store(self) -> "SqlStore":
         """The store that the desk writes to."""
         return store_of(self.settings)
 
@@ -147,7 +147,7 @@ class Runtime:
             await self.store.close()
 
 
-def store_of(settings: Settings) -> "SqliteStore":
+def store_of(settings: Settings) -> "SqlStore":
     """Open the store of a state folder, as the service and the token of these settings see it."""
     from ct_mcp.store.sqlite import SqliteStore
 

@@ -1,17 +1,19 @@
 """Duties on disk: which entries are owed exits, and the tickets of those exits, each made once whoever is alive."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
-from sqlite3 import Connection
 
 from ct_mcp.domain.approval import Ticket, TicketState
 from ct_mcp.domain.commands import PlaceOrder
 from ct_mcp.domain.duty import Duty, DutyPart, DutyState
+from ct_mcp.errors import StoreFailed
 from ct_mcp.store import tickets
-from ct_mcp.store.codec import time_from_text, time_to_text
+from ct_mcp.store.codec import MOVE_ASIDE, time_from_text, time_to_text
 from ct_mcp.store.journal import EntryKind, NewEntry
 from ct_mcp.store.journal_table import append
+from ct_mcp.store.sql import SqlConnection
 
 _IS_OURS = "our_service() IN ('', service)"
 _OPEN = "INSERT INTO duties VALUES (our_service(), ?, ?, ?, ?, ?, 'open')"
@@ -29,8 +31,8 @@ INSERT INTO duty_parts SELECT ?, ?, ?, ?, ? WHERE EXISTS
      AND our_service() IN ('', duties.service))
 AND (SELECT COUNT(*) FROM duty_parts WHERE ticket_id = ? AND number = ?) = ?
 """
-_NAMED = """
-SELECT DISTINCT json_extract(detail, '$.order_id') FROM journal
+_ANSWERS = """
+SELECT detail FROM journal
 WHERE ticket_id = ? AND own_id = ? AND kind IN ('accepted', 'answered', 'read_back')
 """
 _TURN = f"""
@@ -38,19 +40,19 @@ UPDATE duties SET state = ? WHERE ticket_id = ? AND number = ? AND state NOT IN 
 """  # noqa: S608
 
 
-def open_duty(connection: Connection, duty: Duty) -> None:
+def open_duty(connection: SqlConnection, duty: Duty) -> None:
     """Remember that an entry is owed exits, before it is sent."""
     opened_at = time_to_text(duty.opened_at)
     connection.execute(_OPEN, (duty.ticket_id, duty.number, duty.account, duty.own_id, opened_at))
 
 
-def duties(connection: Connection, account: str | None = None) -> tuple[Duty, ...]:
+def duties(connection: SqlConnection, account: str | None = None) -> tuple[Duty, ...]:
     """List those that are not over, the oldest first."""
     found = (_duty_of(connection, row) for row in connection.execute(_STANDING).fetchall())
     return tuple(duty for duty in found if duty is not None and account in (None, duty.account))
 
 
-def add_part(connection: Connection, duty: Duty, ticket: Ticket, part: DutyPart) -> bool:
+def add_part(connection: SqlConnection, duty: Duty, ticket: Ticket, part: DutyPart) -> bool:
     """Keep the ticket of some exits, spent, under the yes of its entry; True for exactly one caller.
 
     False where somebody else has added one since ``duty`` was read, where it is over, or where that yes was not spent.
@@ -72,7 +74,7 @@ def add_part(connection: Connection, duty: Duty, ticket: Ticket, part: DutyPart)
     return True
 
 
-def turn_duty(connection: Connection, duty: Duty, state: DutyState, entry: NewEntry, now: datetime) -> bool:
+def turn_duty(connection: SqlConnection, duty: Duty, state: DutyState, entry: NewEntry, now: datetime) -> bool:
     """Note and journal how far it has come; False, and no entry, where it is so already, or over."""
     if connection.execute(_TURN, (state, duty.ticket_id, duty.number, state)).rowcount == 0:
         return False
@@ -80,19 +82,27 @@ def turn_duty(connection: Connection, duty: Duty, state: DutyState, entry: NewEn
     return True
 
 
-def entries_owed(connection: Connection, account: str | None = None) -> dict[str, PlaceOrder]:
+def entries_owed(connection: SqlConnection, account: str | None = None) -> dict[str, PlaceOrder]:
     """Give the entries that are owed exits, or have them, by our order ids and by the service's."""
     return {name: duty.order for duty in duties(connection, account) for name in _names_of(connection, duty)}
 
 
-def _names_of(connection: Connection, duty: Duty) -> Iterator[str]:
+def _names_of(connection: SqlConnection, duty: Duty) -> Iterator[str]:
     """Give the ids of an entry: ours, and those that the service has named it by."""
     yield duty.own_id
-    rows = connection.execute(_NAMED, (duty.ticket_id, duty.own_id))
-    yield from (name for (name,) in rows if isinstance(name, str))
+    rows = connection.execute(_ANSWERS, (duty.ticket_id, duty.own_id))
+    named = dict.fromkeys(_order_named(detail) for (detail,) in rows)
+    yield from (name for name in named if isinstance(name, str))
 
 
-def _duty_of(connection: Connection, row: tuple[str, int, str, str, str]) -> Duty | None:
+def _order_named(detail: str) -> object:
+    try:
+        return dict(json.loads(detail)).get("order_id")
+    except (ValueError, TypeError) as error:
+        raise StoreFailed(f"a journal entry cannot be read: {error}", next_step=MOVE_ASIDE) from error
+
+
+def _duty_of(connection: SqlConnection, row: tuple[str, int, str, str, str]) -> Duty | None:
     """Read one with its order, which stands in its ticket; what was sent by no ticket of ours owes nothing."""
     ticket_id, number, own_id, opened_at, state = row
     ticket = tickets.find(connection, ticket_id)

@@ -113,7 +113,7 @@ class LastIntent(NamedTuple):
 class Outstanding:
     """The intents of unknown outcome in an account, oldest first, and where the journal ended when they were read.
 
-    Whoever decides on what is read from then on writes the intent with ``seen``; see `SqliteStore.append_intent`.
+    Whoever decides on what is read from then on writes the intent with ``seen``; see `SqlStore.append_intent`.
     """
 
     seen: int
@@ -134,8 +134,8 @@ class Verification:
 def seal(new: NewEntry, now: datetime, sequence: int, previous_hash: str) -> Row:
     """Make the row that follows the one with ``previous_hash``.
 
-    Text from outside may hold half a character (a lone surrogate), which no file can hold: it is written as its
-    escape, because an entry that must be written must not fail on somebody else's text.
+    Text from outside may hold half a character (a lone surrogate), which no file can hold, or a NUL, which no database
+    can: it is written as its escape, because an entry that must be written must not fail on somebody else's text.
     """
     row = (
         sequence,
@@ -196,4 +196,4 @@ def _digest(row: Row) -> str:
 
 
 def _storable(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")

@@ -299,6 +299,11 @@ _VISIBLE_TICKETS = """
 CREATE TEMP VIEW IF NOT EXISTS visible_tickets AS SELECT * FROM tickets WHERE our_service() = '' OR EXISTS
     (SELECT 1 FROM ticket_services WHERE ticket_services.ticket_id = tickets.ticket_id AND service = our_service())
 """
+# AUTOINCREMENT remembers it, also where the journal was cut off at its end.
+_JOURNAL_END = """
+CREATE TEMP VIEW IF NOT EXISTS journal_end AS
+SELECT COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'journal'), 0) AS sequence
+"""
 _OTHERS = """
 CREATE TEMP VIEW IF NOT EXISTS others AS SELECT ticket_id FROM ticket_services WHERE our_service() NOT IN ('', service)
 """
@@ -317,6 +322,7 @@ def migrate(connection: Connection, service: str = "") -> None:
     connection.create_function("our_service", 0, lambda: service, deterministic=True)
     connection.execute(_VISIBLE_TICKETS)
     connection.execute(_OTHERS)
+    connection.execute(_JOURNAL_END)
 
 
 def _take_over(connection: Connection) -> None:
