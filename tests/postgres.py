@@ -98,9 +98,9 @@ class Server:
         return PostgresUrl(role, at.database, at.host, at.port, at.options, password)
 
     @contextmanager
-    def own_trader(self) -> Iterator[PostgresUrl]:
+    def own_trader(self, name: str = "") -> Iterator[PostgresUrl]:
         """Make a trader for a while."""
-        trader = self.new_trader()
+        trader = self.new_trader(name)
         try:
             yield trader
         finally:

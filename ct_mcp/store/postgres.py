@@ -53,6 +53,7 @@ _TAKES_ITS_TURN = "BEGIN; SELECT at, version FROM take_turn()"
 _SET_UP = """
 SELECT set_config('search_path', quote_ident(current_user) || ', pg_temp', false),
     set_config('ct_mcp.service', %s, false), set_config('TimeZone', 'UTC', false),
+    set_config('synchronous_commit', 'on', false),
     set_config('lock_timeout', %s, false), set_config('statement_timeout', %s, false),
     set_config('idle_in_transaction_session_timeout', %s, false), current_setting('transaction_read_only')
 """
