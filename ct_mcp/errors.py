@@ -11,6 +11,7 @@ CtMcpError
 │   ├── Halted           trading is halted; says who, when, why, and how the person lifts it
 │   ├── BudgetExhausted  our own request budget is empty; says when it refills
 │   └── StoreFailed      the journal cannot be written, so nothing may be sent
+│       └── StoreOutOfReach  that of all machines cannot be used just now
 ├── UpstreamError        they answered no, or could not be reached; nothing changed
 │   ├── OrderRejected    their words, quoted and labelled as theirs
 │   ├── NotFound · AddonOffline · AuthFailed · RateLimited · Unavailable · BadReply
@@ -117,6 +118,10 @@ class StoreFailed(Refused):
 
     code = "JOURNAL_UNAVAILABLE"
     next_step = "the person must mend the state folder (disk space, rights), then try again"
+
+
+class StoreOutOfReach(StoreFailed):
+    """The store that machines share cannot be used just now, whatever it is asked."""
 
 
 class UpstreamError(CtMcpError):

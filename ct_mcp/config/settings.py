@@ -6,6 +6,7 @@ dropped and nothing is guessed: a key that is not known, or a limit that would h
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,7 @@ from ct_mcp.guard.policy import (
     Watching,
 )
 from ct_mcp.live.cache import Freshness
+from ct_mcp.store.postgres_url import PostgresUrl
 
 if TYPE_CHECKING:
     from ct_mcp.config.schema import SettingsFile
@@ -57,12 +59,14 @@ class UpstreamTimeouts:
 class Settings:
     """All that the operator decided.
 
+    ``state`` is where all machines of a trader keep what they share; None is the folder alone.
     ``warnings`` belong on stderr; ``file`` is the one that was read, if any. In a demo ``token`` is made up for a
     simulator that lives as long as its process.
     """
 
     state_dir: Path
     policy: Policy = field(default_factory=Policy)
+    state: PostgresUrl | None = None
     base_url: str = "https://app.crosstrade.io"
     stream: bool = True
     freshness: Freshness = field(default_factory=Freshness)
@@ -89,12 +93,12 @@ def load(
     Raises:
         ConfigError: One line for each fault of any source.
     """
-    from ct_mcp.config.schema import Overrides, SettingsFile, read  # noqa: PLC0415  # makes the models of pydantic
+    from ct_mcp.config.schema import Overrides, SettingsFile, Variables, read  # noqa: PLC0415  # makes the models of pydantic
 
     faults: list[str] = []
     warnings: list[str] = []
     by_flag = read(Overrides, not_blank(flags), as_flag, faults)
-    by_variable = read(Overrides, variables(environ, warnings), as_variable, faults)
+    by_variable = read(Variables, variables(environ, warnings), as_variable, faults)
     token = read_token(environ, keyring, faults, warnings)
     path, raw = read_file(by_flag.config or by_variable.config, default_file, faults)
     file = read(SettingsFile, raw, as_key, faults)
@@ -103,6 +107,7 @@ def load(
     chosen = file.given() | file.upstream.given() | by_variable.given() | by_flag.given()
     state_dir = chosen.get("state_dir") or usual_state_dir()
     faults.extend(untrusted_state(state_dir))
+    faults.extend(_packages_missing(chosen.get("state")))
     if faults:
         raise ConfigError(listing(faults, token.reveal() if token else None))
     policy = _policy(file, chosen.get("mode", Mode.SIM), calendars)
@@ -112,10 +117,23 @@ def load(
         freshness=Freshness(**file.fresh.given()),
         timeouts=_timeouts(file),
         token=token,
-        warnings=(*warnings, *_warnings(policy)),
+        warnings=(*warnings, *_warnings(policy), *_unverified(chosen.get("state"))),
         file=path,
-        **{name: chosen[name] for name in ("base_url", "stream", "toolsets", "log_level") if name in chosen},
+        **{name: chosen[name] for name in ("state", "base_url", "stream", "toolsets", "log_level") if name in chosen},
     )
+
+
+def _packages_missing(state: PostgresUrl | None) -> Iterator[str]:
+    if state is not None and find_spec("psycopg") is None:
+        yield "state: needs a package that is not installed: install ct-mcp[postgres] in place of ct-mcp"
+
+
+def _unverified(state: PostgresUrl | None) -> Iterator[str]:
+    if state is not None and not state.is_verified:
+        yield (
+            f"state: whether {state.host} is your database is not verified, so another could read all and answer "
+            "in its place; add ?sslmode=verify-full&sslrootcert=FILE"
+        )
 
 
 def _timeouts(file: "SettingsFile") -> UpstreamTimeouts:

@@ -6,7 +6,7 @@ How it works; the numbers stand again at the blocks that do it.
     back whatever was begun, and the next call opens it anew.
  2. Who writes takes its turn first, a lock that lasts as long as the transaction. So writes come one after the other,
     as in a file, each decides on what stands, and none has to be undone. A process that stops in its turn loses it, and
-    its transaction with it, after a few seconds.
+    its transaction with it, after a few seconds; and nobody waits longer for a server, or a cable, that is frozen.
  3. What failed before its end was told to the database has not happened, and is run once more where the connection had
     been idle (the database was restarted meanwhile), or where two were in each other's way. It is no write to the
     market. Where the end was told and no answer came, nobody knows whether it has happened: that is a failure, and the
@@ -17,18 +17,19 @@ How it works; the numbers stand again at the blocks that do it.
 Import it late: nothing on the way to the answer of ``initialize`` may load psycopg.
 """
 
+import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
-from threading import Lock
+from threading import Lock, Timer
 from typing import Any, TypeVar, TypeVarTuple
 
 from psycopg import ClientCursor, Connection, Error, connect
 from psycopg.conninfo import make_conninfo
 
-from ct_mcp.errors import StoreFailed
+from ct_mcp.errors import StoreFailed, StoreOutOfReach
 from ct_mcp.store.postgres_failures import (
     NOT_SET_UP,
     OLD_SERVER,
@@ -53,9 +54,9 @@ _TAKES_ITS_TURN = "BEGIN; SELECT at, version FROM take_turn()"
 _SET_UP = """
 SELECT set_config('search_path', quote_ident(current_user) || ', pg_temp', false),
     set_config('ct_mcp.service', %s, false), set_config('TimeZone', 'UTC', false),
-    set_config('synchronous_commit', 'on', false),
-    set_config('lock_timeout', %s, false), set_config('statement_timeout', %s, false),
-    set_config('idle_in_transaction_session_timeout', %s, false), current_setting('transaction_read_only')
+    set_config('synchronous_commit', %s, false), set_config('lock_timeout', %s, false),
+    set_config('statement_timeout', %s, false), set_config('idle_in_transaction_session_timeout', %s, false),
+    current_setting('transaction_read_only'), clock_timestamp()
 """
 _VERSION = "SELECT version FROM schema_version"
 _SERIALIZATION_FAILURE, _DEADLOCK = "40001", "40P01"
@@ -63,12 +64,21 @@ _SERIALIZATION_FAILURE, _DEADLOCK = "40001", "40P01"
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long what may take; ``held_seconds`` is what a process that stops may hold up all others."""
+    """How long what may take; ``held_seconds`` is what a process that stops may hold up all others.
+
+    ``waits_for_disk`` says that what was written outlives a power cut.
+    """
 
     connect_seconds: int = 3
     lock_seconds: float = 5.0
-    statement_seconds: float = 10.0
+    statement_seconds: float = 5.0
     held_seconds: float = 5.0
+    waits_for_disk: bool = True
+
+    @property
+    def whole_seconds(self) -> float:
+        """How long a transaction may take, whether the server answers or not."""
+        return self.lock_seconds + self.statement_seconds
 
 
 class PostgresDatabase:
@@ -88,6 +98,7 @@ class PostgresDatabase:
         self._patience = patience
         self._turn = Lock()
         self._connection: Connection | None = None
+        self.clock_behind = timedelta()
 
     def read(self, work: Callable[[SqlConnection, *Ts], T], *arguments: *Ts) -> T:
         """Let ``work`` see one moment of the tables."""
@@ -97,9 +108,13 @@ class PostgresDatabase:
         """Let ``work`` change the tables, all of it or nothing; it may run more than once, and counts once."""
         return self._run(_TAKES_ITS_TURN, work, *arguments)
 
+    def at_once(self, work: Callable[[SqlConnection, *Ts], T], *arguments: *Ts) -> T:
+        """Let each statement of ``work`` be by itself, and take no turn; one that is run again may count twice."""
+        return self._run("", work, *arguments)
+
     def aside(self) -> "PostgresDatabase":
-        """Give another one on the same tables, with a connection of its own."""
-        return PostgresDatabase(self._url, self._service, self._clock, self._patience)
+        """Give another one on the same tables, with a connection of its own, and time."""
+        return PostgresDatabase(self._url, self._service, self._clock, replace(self._patience, statement_seconds=3600))
 
     def close(self) -> None:
         """Close the connection; a later call opens it again."""
@@ -124,12 +139,16 @@ class PostgresDatabase:
         if self._connection is None:
             self._connection = self._open()
         connection = self._connection
-        self._begin(connection, begin)
-        result = work(PostgresConnection(connection), *arguments)
-        if begin == _SEES_ONE_MOMENT:
-            connection.execute("COMMIT")
-        else:
-            self._commit(connection)
+        with _no_longer_than(self._patience.whole_seconds, connection):
+            if begin == _TAKES_ITS_TURN:
+                self._take_turn(connection)
+            elif begin:
+                connection.execute(begin)
+            result = work(PostgresConnection(connection), *arguments)
+            if begin == _TAKES_ITS_TURN:
+                self._commit(connection)
+            elif begin:
+                connection.execute("COMMIT")
         return result
 
     def _has_not_happened(self, error: Error, *, was_idle: bool) -> bool:
@@ -142,9 +161,9 @@ class PostgresDatabase:
             ended = connection.execute("COMMIT").statusmessage
         except Error as error:
             what = f"{self._url}: whether it was written is not known, since the answer was lost"
-            raise StoreFailed(what, next_step="try again: whatever was written is found then") from error
+            raise StoreOutOfReach(what, next_step="try again: whatever was written is found then") from error
         if ended != "COMMIT":  # pragma: no cover  # a statement that failed has raised before
-            raise StoreFailed(f"{self._url}: it was not written")
+            raise StoreOutOfReach(f"{self._url}: it was not written")
 
     @contextmanager
     def _closed_on_failure(self) -> Iterator[None]:
@@ -168,22 +187,24 @@ class PostgresDatabase:
 
     # 2, 4: turns and clocks
 
-    def _begin(self, connection: Connection, begin: str) -> None:
+    def _take_turn(self, connection: Connection) -> None:
         before = self._clock() if self._clock else None
-        cursor = connection.execute(begin.encode())
-        if begin == _SEES_ONE_MOMENT:
-            return
+        cursor = connection.execute(_TAKES_ITS_TURN)
         cursor.nextset()
-        row = cursor.fetchone()
-        at, version = row or (None, 0)
+        at, version = cursor.fetchone() or (None, 0)
         self._need_version(version)
-        if self._clock and before and not before - CLOCKS_MAY_DIFFER <= at <= self._clock() + CLOCKS_MAY_DIFFER:
+        if self._clock and before:
+            self._compare_clocks(before, at, self._clock())
+
+    def _compare_clocks(self, before: datetime, at: datetime, after: datetime) -> None:
+        """Compare with what the database said between two looks at our own clock."""
+        if not before - CLOCKS_MAY_DIFFER <= at <= after + CLOCKS_MAY_DIFFER:
             self._refuse_clock(before - at)
 
     def _refuse_clock(self, ahead: timedelta) -> None:
         seconds = ahead.total_seconds()
         way = "ahead of" if seconds > 0 else "behind"
-        raise StoreFailed(
+        raise StoreOutOfReach(
             f"{self._url}: the clock of this machine is {abs(seconds):.0f} s {way} the database's, so neither can be "
             "believed by the other",
             next_step="the person must set both clocks by the network's time, then try again",
@@ -206,7 +227,8 @@ class PostgresDatabase:
         where = make_conninfo("", **usual | self._url.parameters())
         connection = connect(where, autocommit=True, cursor_factory=ClientCursor)
         try:
-            self._set_up(connection)
+            with _no_longer_than(self._patience.whole_seconds, connection):
+                self._set_up(connection)
         except BaseException:
             connection.close()
             raise
@@ -214,16 +236,43 @@ class PostgresDatabase:
 
     def _set_up(self, connection: Connection) -> None:
         if connection.info.server_version < OLDEST_SERVER:
-            raise StoreFailed(f"{self._url}: {OLD_SERVER[0]}", next_step=OLD_SERVER[1])
+            raise StoreOutOfReach(f"{self._url}: {OLD_SERVER[0]}", next_step=OLD_SERVER[1])
         patience = self._patience
         waits = (patience.lock_seconds, patience.statement_seconds, patience.held_seconds)
-        row = connection.execute(_SET_UP, (self._service, *(f"{int(each * 1000)}ms" for each in waits))).fetchone()
-        if row is None or row[-1] != "off":
-            raise StoreFailed(f"{self._url}: {ONLY_READS[0]}", next_step=ONLY_READS[1])
+        chosen = (self._service, "on" if patience.waits_for_disk else "off", *(f"{int(at * 1000)}ms" for at in waits))
+        before = self._clock() if self._clock else None
+        row = connection.execute(_SET_UP, chosen).fetchone()
+        *_, is_read_only, at = row or ("on", None)
+        if before:
+            self.clock_behind = at - before
+        if is_read_only != "off":
+            raise StoreOutOfReach(f"{self._url}: {ONLY_READS[0]}", next_step=ONLY_READS[1])
         found = connection.execute(_VERSION).fetchone()
         if found is None:
-            raise StoreFailed(f"{self._url}: {NOT_SET_UP[0]}", next_step=NOT_SET_UP[1])
+            raise StoreOutOfReach(f"{self._url}: {NOT_SET_UP[0]}", next_step=NOT_SET_UP[1])
         self._need_version(found[0])
+
+
+@contextmanager
+def _no_longer_than(seconds: float, connection: Connection) -> Iterator[None]:
+    """Break the connection off after a while: a server that is frozen, or a cable that is, answers to no timeout."""
+    deadline = Timer(seconds, _break_off, (connection,))
+    deadline.daemon = True
+    deadline.start()
+    try:
+        yield
+    finally:
+        deadline.cancel()
+        deadline.join()
+
+
+def _break_off(connection: Connection) -> None:
+    """Wake whoever waits for an answer: psycopg allows nobody else to close what is in use."""
+    with suppress(Error, OSError), socket.socket(fileno=connection.fileno()) as wire:
+        try:
+            wire.shutdown(socket.SHUT_RDWR)
+        finally:
+            wire.detach()
 
 
 class PostgresStore(SqlStore):

@@ -3,9 +3,9 @@
 The words of the database are kept beside ours, a password never.
 """
 
-from psycopg import Error
+from psycopg import DataError, Error, IntegrityError
 
-from ct_mcp.errors import StoreFailed
+from ct_mcp.errors import StoreFailed, StoreOutOfReach
 from ct_mcp.store.codec import MOVE_ASIDE
 from ct_mcp.store.postgres_schema import STEPS
 from ct_mcp.store.postgres_url import PostgresUrl
@@ -72,7 +72,8 @@ def describe_failure(error: Error | OSError | UnicodeEncodeError, url: PostgresU
     told = one_line(str(error))
     if url.password:
         told = told.replace(url.password, "***")
-    return StoreFailed(f"{url}: {what} ({told})", next_step=next_step)
+    is_its_own = isinstance(error, DataError | IntegrityError | UnicodeEncodeError)
+    return (StoreFailed if is_its_own else StoreOutOfReach)(f"{url}: {what} ({told})", next_step=next_step)
 
 
 def as_evidence(failure: StoreFailed, url: PostgresUrl) -> StoreFailed:
@@ -82,12 +83,12 @@ def as_evidence(failure: StoreFailed, url: PostgresUrl) -> StoreFailed:
     return StoreFailed(f"{url}: {failure.what}", next_step=_KEEP_EVIDENCE)
 
 
-def wrong_version(found: int, url: PostgresUrl) -> StoreFailed:
+def wrong_version(found: int, url: PostgresUrl) -> StoreOutOfReach:
     """Say who has to become newer."""
     what = f"{url}: its tables have version {found}, this ct-mcp knows {len(STEPS)}"
     if found > len(STEPS):
-        return StoreFailed(what, next_step="the person must start the newer ct-mcp that wrote it")
-    return StoreFailed(what, next_step=NOT_SET_UP[1])
+        return StoreOutOfReach(what, next_step="the person must start the newer ct-mcp that wrote it")
+    return StoreOutOfReach(what, next_step=NOT_SET_UP[1])
 
 
 def _words_of(error: BaseException) -> Words:

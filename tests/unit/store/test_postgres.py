@@ -375,9 +375,21 @@ def test_an_end_that_nobody_heard_of_is_a_failure_and_is_never_run_again(
     assert behind.read(journal_table.verify).ok
 
 
+def test_a_server_that_answers_nothing_any_more_is_given_up(cable: Cable, trader: PostgresUrl) -> None:
+    """Neither side is told: no timeout of the server, nor of the network, ends that."""
+    hasty = Patience(lock_seconds=0.1, statement_seconds=0.1)
+    with closing(PostgresDatabase(replace(trader, port=cable.port), patience=hasty)) as database:
+        write(database, "before")
+        cable.silence()
+        with pytest.raises(StoreFailed):
+            write(database, "meanwhile")
+        cable.speak()
+        assert "before" in written(database)
+
+
 @pytest.mark.parametrize("code", ["40001", "40P01"])
 def test_two_that_were_in_each_others_way_try_again(database: PostgresDatabase, code: str) -> None:
-    tries = []
+    tries: list[object] = []
 
     def clash(connection: SqlConnection) -> None:
         tries.append(journal_table.append(connection, NewEntry(EntryKind.ASKED, f"{len(tries)}"), NOW))
