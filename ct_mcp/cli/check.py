@@ -195,7 +195,7 @@ class _Walk:
 
 async def _has_stream(settings: Settings, now: datetime) -> bool:
     """Say whether a server of this state folder has the stream; nothing is made where there is no store yet."""
-    if not any(settings.state_dir.glob("*.sqlite3")):
+    if settings.state is None and not any(settings.state_dir.glob("*.sqlite3")):
         return False
     store = store_of(settings)
     try:

@@ -60,7 +60,7 @@ def run(chosen: argparse.Namespace) -> int:
     if chosen.asked == "settle" and lacks_terminal("journal settle"):
         return 2
     settings, work = settings_for(chosen), _work(chosen)
-    if not (settings.state_dir / FILE_NAME).exists():
+    if settings.state is None and not (settings.state_dir / FILE_NAME).exists():
         print(f"There is no journal in {settings.state_dir} yet: no server has kept one there.", file=sys.stderr)
         anyio.run(_look_elsewhere, chosen)
         return 0 if chosen.asked is None else 1
