@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psycopg
 import pytest
@@ -49,6 +50,12 @@ def programs() -> Path | None:
         return None
     names = sorted(Path(found.origin).parent.glob("pginstall*/bin"))
     return names[-1] if names else None
+
+
+def as_text(at: PostgresUrl) -> str:
+    """Write a URL with all that is in it, for another process of a test."""
+    options = "&".join(f"{name}={quote(value)}" for name, value in at.options)
+    return f"postgresql://{quote(at.user)}:{at.password}@{at.host}:{at.port}/{at.database}?{options}"
 
 
 def need_server() -> None:

@@ -1,4 +1,4 @@
-"""Real processes, one simulator that they all talk to, and a folder that they share."""
+"""Real processes, one simulator that they all talk to, and a folder or a database that they share."""
 
 import json
 import subprocess
@@ -21,6 +21,7 @@ from ct_mcp.simulator.server import served
 from ct_mcp.simulator.simulator import Simulator, SimulatorSettings
 from ct_mcp.store.ticket_codec import commands_to_text
 from tests.factories import place_order
+from tests.postgres import as_text
 
 WORKER = Path(__file__).with_name("worker.py")
 TOKEN = "a-token-that-must-never-be-seen"
@@ -121,17 +122,22 @@ def sim(clock: ManualClock) -> Simulator:
 Opened = Callable[..., Awaitable[Processes]]
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """What they share: a folder of one machine, or the tables of all machines of a trader."""
+    return str(tmp_path / "state") if request.param == "sqlite" else as_text(request.getfixturevalue("trader"))
+
+
 @pytest.fixture
-async def opened(_started: Processes, sim: Simulator, tmp_path: Path, clock: ManualClock) -> AsyncIterator[Opened]:
-    """Open a desk in each process, all over one folder and within these limits, at a standing clock or the real one."""
+async def opened(_started: Processes, sim: Simulator, place: str, clock: ManualClock) -> AsyncIterator[Opened]:
+    """Open a desk in each process, all over one place and within these limits, at a standing clock or the real one."""
     await _started.are_ready()
 
     async with served(sim) as url:
 
         async def opening(*, real_time: bool = False, **limits: object) -> Processes:
             now = "" if real_time else clock().isoformat()
-            folder = str(tmp_path / "state")
-            await _started.asked("open", folder=folder, url=url, token=TOKEN, now=now, limits=limits)
+            await _started.asked("open", place=place, url=url, token=TOKEN, now=now, limits=limits)
             return _started
 
         yield opening

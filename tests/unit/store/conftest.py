@@ -22,7 +22,7 @@ from ct_mcp.store.schema import migrate
 from ct_mcp.store.sql import SqlConnection
 from ct_mcp.store.sql_store import SqlStore
 from ct_mcp.store.sqlite import FILE_NAME, SqliteStore
-from tests.postgres import Server
+from tests.postgres import Server, as_text
 
 NOW = datetime(2026, 11, 23, 15, 30, tzinfo=UTC)
 
@@ -111,9 +111,7 @@ class InDatabase:
 
     @property
     def named(self) -> str:
-        at = self._trader
-        options = "&".join(f"{name}={value}" for name, value in at.options)
-        return f"postgresql://{at.user}:{at.password}@{at.host}:{at.port}/{at.database}?{options}"
+        return as_text(self._trader)
 
     def open(self, service: str = "", busy_timeout_seconds: float = 5.0) -> SqlStore:
         patience = Patience(lock_seconds=busy_timeout_seconds, statement_seconds=60, held_seconds=60)
