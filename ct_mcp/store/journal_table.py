@@ -5,7 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from ct_mcp.errors import StoreFailed
 from ct_mcp.store.codec import canonical, time_from_text, time_to_text
+from ct_mcp.store.fences import why_fenced
 from ct_mcp.store.journal import (
     GENESIS,
     SETTLING,
@@ -49,10 +51,16 @@ def append(connection: SqlConnection, new: NewEntry, now: datetime) -> Entry:
     row = seal(new, now, last_given + 1, last_hash or GENESIS)
     connection.execute(_INSERT, row)
     if new.kind is EntryKind.INTENT:
+        _refuse_what_is_fenced(connection, new, now)
         connection.execute(_AWAIT_OUTCOME, (row[0], new.ticket_id, new.own_id, new.fingerprint))
     if new.kind in SETTLING:
         connection.execute(_SETTLE, {"ticket_id": new.ticket_id, "own_id": new.own_id})
     return entry_of(row)
+
+
+def _refuse_what_is_fenced(connection: SqlConnection, intent: NewEntry, now: datetime) -> None:
+    if why := why_fenced(connection, intent.ticket_id, now):
+        raise StoreFailed(why, next_step="nothing: it is looked after; see get_orders for what stands")
 
 
 def append_intent(connection: SqlConnection, new: NewEntry, now: datetime, seen: int) -> Entry | None:

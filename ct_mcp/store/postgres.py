@@ -46,7 +46,7 @@ from ct_mcp.store.sql_store import SqlStore
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-CLOCKS_MAY_DIFFER = timedelta(seconds=5)
+CLOCKS_MAY_DIFFER = timedelta(seconds=2)
 OLDEST_SERVER = 140000
 _TRIES = 3
 _SEES_ONE_MOMENT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"

@@ -87,6 +87,10 @@ CREATE TABLE notices (
     number BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, service TEXT NOT NULL, at TEXT NOT NULL,
     account TEXT NOT NULL, watch_id TEXT NOT NULL, words TEXT NOT NULL, told INTEGER NOT NULL
 );
+CREATE TABLE lease_epochs (
+    service TEXT NOT NULL, name TEXT NOT NULL, epoch INTEGER NOT NULL, PRIMARY KEY (service, name)
+);
+CREATE TABLE part_epochs (part_id TEXT PRIMARY KEY, service TEXT NOT NULL, name TEXT NOT NULL, epoch INTEGER NOT NULL);
 CREATE TABLE meters (name TEXT PRIMARY KEY, tokens DOUBLE PRECISION NOT NULL, at TEXT NOT NULL);
 """
 # What `schema` names by functions and temporary views of its own connection.
@@ -156,11 +160,12 @@ _RIGHTS = """
 GRANT USAGE ON SCHEMA {schema} TO {role};
 GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role};
 GRANT INSERT ON tickets, ticket_services, journal, outstanding, halt, day_losses, armings, pin, pin_tries, leases,
-    known_accounts, duties, duty_parts, account_days, told_floors, watches, watch_parts, notices, meters TO {role};
+    known_accounts, duties, duty_parts, account_days, told_floors, watches, watch_parts, notices, lease_epochs,
+    part_epochs, meters TO {role};
 GRANT UPDATE (state, decided_by) ON tickets TO {role};
 GRANT UPDATE (state) ON duties, watches TO {role};
 GRANT UPDATE (told) ON notices TO {role};
-GRANT UPDATE ON armings, pin, leases, known_accounts, account_days, told_floors, meters TO {role};
+GRANT UPDATE ON armings, pin, leases, lease_epochs, known_accounts, account_days, told_floors, meters TO {role};
 GRANT DELETE ON outstanding, halt, armings, pin_tries, leases, account_days TO {role};
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA {schema} TO {role};
 """

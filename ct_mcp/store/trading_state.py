@@ -13,6 +13,7 @@ from ct_mcp.domain.commands import PlaceOrder
 from ct_mcp.domain.market import trading_day, trading_day_began
 from ct_mcp.store.codec import time_from_text, time_to_text
 from ct_mcp.store.duties import entries_owed
+from ct_mcp.store.fences import begin_epoch
 from ct_mcp.store.journal import EntryKind, LastIntent, NewEntry
 from ct_mcp.store.journal_table import append, first_sent, last_intent, orders_sent
 from ct_mcp.store.sql import SqlConnection
@@ -223,8 +224,11 @@ _END_LEASE = "DELETE FROM leases WHERE service = our_service() AND name = ? AND 
 
 def take_lease(connection: SqlConnection, name: str, holder: str, now: datetime, ttl: timedelta) -> bool:
     """Take the lease where it is free, has run out, or is ours already; say whether it is ours now."""
-    if lease_holder(connection, name, now) not in (None, holder):
+    held_by = lease_holder(connection, name, now)
+    if held_by not in (None, holder):
         return False
+    if held_by is None:
+        begin_epoch(connection, name)
     connection.execute(_KEEP_LEASE, (name, holder, time_to_text(now), ttl.total_seconds()))
     return True
 

@@ -13,6 +13,7 @@ from ct_mcp.domain.watch import AlertOn, Notice, Watch, WatchKind, WatchPart, Wa
 from ct_mcp.errors import NeedsRoom
 from ct_mcp.store import tickets
 from ct_mcp.store.codec import time_from_text, time_to_text
+from ct_mcp.store.fences import bind_to_epoch
 from ct_mcp.store.journal import EntryKind, NewEntry
 from ct_mcp.store.journal_table import append
 from ct_mcp.store.sql import NO_LIMIT, SqlConnection
@@ -91,6 +92,7 @@ def add_part(connection: SqlConnection, watch: Watch, ticket: Ticket, holder: st
     row = (watch.watch_id, ticket.ticket_id, time_to_text(now), watch.watch_id, watch.watch_id, len(watch.parts))
     if connection.execute(_ADD_PART, row).rowcount == 0:
         return False
+    bind_to_epoch(connection, ticket.ticket_id, LEASE_NAME)
     tickets.keep(connection, replace(ticket, state=TicketState.SPENT))
     entry = NewEntry(
         EntryKind.APPROVED,
