@@ -1,6 +1,7 @@
 """Real processes, one simulator that they all talk to, and a folder or a database that they share."""
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
@@ -34,6 +35,7 @@ class Process:
 
     def __init__(self) -> None:
         pipe = subprocess.PIPE
+        self._is_ready = False
         self._process = subprocess.Popen([sys.executable, str(WORKER)], stdin=pipe, stdout=pipe, encoding="utf-8")
 
     async def asked(self, command: str, **given: object) -> Any:
@@ -46,7 +48,9 @@ class Process:
 
     async def is_ready(self) -> None:
         """Wait until it has loaded everything."""
-        assert await self._answer("") == "ready"
+        if not self._is_ready:
+            assert await self._answer("") == "ready"
+        self._is_ready = True
 
     async def _answer(self, line: str) -> Any:
         with anyio.fail_after(LONGEST_SECONDS):
@@ -62,6 +66,19 @@ class Process:
             stdin.flush()
         return stdout.readline()
 
+    def kill(self) -> None:
+        """End it as a power cut does."""
+        self._process.kill()
+        self._process.wait(timeout=60)
+
+    def pause(self) -> None:
+        """Stop it wherever it is, as a machine that is put to sleep; not on Windows."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a paused one go on."""
+        self._process.send_signal(signal.SIGCONT)
+
     def end(self) -> None:
         """End it, and what it waits for."""
         self._process.kill()
@@ -73,13 +90,10 @@ class Processes:
 
     def __init__(self) -> None:
         self.all = [Process() for _ in range(3)]
-        self._are_ready = False
 
     async def are_ready(self) -> None:
         """Wait until each has loaded everything."""
-        if not self._are_ready:
-            await _gathered([each.is_ready for each in self.all])
-        self._are_ready = True
+        await _gathered([each.is_ready for each in self.all])
 
     async def asked(self, command: str, *given: Mapping[str, object], **same: object) -> list[Any]:
         """What each answers, or where it stops; ``given`` is for one after the other, ``same`` for all."""

@@ -22,9 +22,12 @@ from ct_mcp.crosstrade.request import CallTimeouts
 from ct_mcp.desk.desk import Desk
 from ct_mcp.desk.outcome import Outcome
 from ct_mcp.desk.request_budget import SharedBudget
-from ct_mcp.domain.approval import Approval, Halt
+from ct_mcp.domain.approval import Approval, Halt, Ticket, TicketState
+from ct_mcp.domain.commands import Flatten
+from ct_mcp.domain.watch import Watch, WatchKind
 from ct_mcp.errors import CtMcpError
 from ct_mcp.guard.policy import AccountPolicy, Limits, Mode, Policy
+from ct_mcp.store.journal import EntryKind, NewEntry
 from ct_mcp.store.postgres import Patience, PostgresStore
 from ct_mcp.store.postgres_url import parse_postgres_url
 from ct_mcp.store.rate_limit_file import RateLimitFile
@@ -32,6 +35,7 @@ from ct_mcp.store.rate_limit_table import RateLimitTable
 from ct_mcp.store.sql_store import SqlStore
 from ct_mcp.store.sqlite import SqliteStore
 from ct_mcp.store.ticket_codec import commands_from_text
+from ct_mcp.store.watches import LEASE_NAME
 
 LIMITS = Limits(max_orders_per_minute=1000, max_orders_per_day=1000, duplicate_window_seconds=0.0)
 
@@ -159,6 +163,32 @@ class Worker:
         """Take the lease of the stream."""
         self.store.stops_at = stop_at
         return bool(await self.store.take_lease("stream", holder, self.clock(), timedelta(seconds=15)))
+
+    async def make_part(self, holder: str, later: float) -> str:
+        """Take the lease of watches, so many seconds later, and make the ticket of what one is about to send."""
+        now = self.clock() + timedelta(seconds=later)
+        assert await self.store.take_lease(LEASE_NAME, holder, now, timedelta(seconds=15))
+        until = now + timedelta(hours=1)
+        watch = Watch("w", WatchKind.FLAT_BY, "Sim101", now, until, "t", None, None, None, now)
+        await self.store.open_watch(watch, 5, (), now)
+        ticket = Ticket(
+            f"by-{holder}", (Flatten("Sim101", None),), holder, f"own-{holder}", "flat", None, "", Approval.NONE,
+            simulated=True, reason="", created_at=now, expires_at=until, state=TicketState.SPENT,
+        )  # fmt: skip
+        assert await self.store.add_watch_part(await self.store.watch("w"), ticket, holder, now)
+        return ticket.ticket_id
+
+    async def intend(self, ticket_id: str, later: float, stop_at: str = "") -> bool:
+        """Write the intent of a ticket, so many seconds later."""
+        self.store.stops_at = stop_at
+        intent = NewEntry(EntryKind.INTENT, "flat", account="Sim101", ticket_id=ticket_id)
+        now = self.clock() + timedelta(seconds=later)
+        return await self.store.append_intent(intent, now, 10**6) is not None
+
+    async def verify(self) -> list[object]:
+        """Whether the journal is whole, and how many outcomes are not known."""
+        found = await self.store.verify()
+        return [found.ok, len(await self.store.unsettled())]
 
     async def close(self) -> None:
         """Close everything."""

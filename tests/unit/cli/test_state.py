@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from ct_mcp.cli.check_state import state_findings
 from ct_mcp.cli.runtime import shared_budget, store_of, utc_now
 from ct_mcp.config.settings import Settings
 from ct_mcp.config.sources import Secret
 from ct_mcp.crosstrade.rate_limit import CAPACITY
 from ct_mcp.domain.approval import Halt
+from ct_mcp.live.cache import LinkState
 from ct_mcp.store.postgres_schema import script
 from ct_mcp.store.postgres_url import PostgresUrl
 from tests.postgres import free_port
@@ -59,6 +61,17 @@ async def test_out_of_reach_a_machine_is_halted_by_itself(trader: PostgresUrl, t
     assert halt is not None
     assert (halt.by, "out of reach" in halt.reason) == ("ct-mcp", True)
     assert trader.password not in halt.reason
+
+
+async def test_the_check_looks_at_it(trader: PostgresUrl, tmp_path: Path) -> None:
+    settings = Settings(tmp_path / "one", state=trader)
+    (well,) = await state_findings(settings)
+    assert (well.link.state, well.link.why, well.next_step) == (LinkState.OK, str(trader), "")
+    (broken,) = await state_findings(replace(settings, state=replace(trader, password="wrong-one")))
+    assert broken.link.state is LinkState.BROKEN
+    assert "password authentication failed" in broken.link.why
+    assert "until then only exits go on" in broken.next_step
+    assert await state_findings(replace(settings, state=None)) == ()
 
 
 def test_a_server_of_one_machine_loads_nothing_of_it() -> None:
