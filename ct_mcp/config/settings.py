@@ -117,7 +117,7 @@ def load(
         freshness=Freshness(**file.fresh.given()),
         timeouts=_timeouts(file),
         token=token,
-        warnings=(*warnings, *_warnings(policy), *_unverified(chosen.get("state"))),
+        warnings=(*warnings, *_warnings(policy), *_state_warnings(by_variable.state, file.state)),
         file=path,
         **{name: chosen[name] for name in ("state", "base_url", "stream", "toolsets", "log_level") if name in chosen},
     )
@@ -128,7 +128,13 @@ def _packages_missing(state: PostgresUrl | None) -> Iterator[str]:
         yield "state: needs a package that is not installed: install ct-mcp[postgres] in place of ct-mcp"
 
 
-def _unverified(state: PostgresUrl | None) -> Iterator[str]:
+def _state_warnings(by_variable: PostgresUrl | None, in_file: PostgresUrl | None) -> Iterator[str]:
+    if by_variable is not None and in_file is None:
+        yield (
+            "state: CT_MCP_STATE alone names it, so a terminal without that variable halts, arms and approves in the "
+            "folder of this machine, and not there; name it in the file too, without its password"
+        )
+    state = by_variable or in_file
     if state is not None and not state.is_verified:
         yield (
             f"state: whether {state.host} is your database is not verified, so another could read all and answer "

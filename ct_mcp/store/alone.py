@@ -61,7 +61,8 @@ BEGIN
     SELECT RAISE(ABORT, 'while the shared store is out of reach only exits that were asked for since may be sent');
 END
 """
-_OUTSTANDING = "SELECT COUNT(*) FROM outstanding"
+_IN_DOUBT = "SELECT EXISTS (SELECT 1 FROM outstanding)"
+_IS_ASKING = "SELECT EXISTS (SELECT 1 FROM tickets WHERE state IN ('open', 'approved') AND expires_at > ?)"
 _END = "SELECT (SELECT sequence FROM journal_end), (SELECT hash FROM journal ORDER BY sequence DESC LIMIT 1)"
 _log = logging.getLogger(__name__)
 
@@ -151,12 +152,12 @@ class ExitsAlone:
         return self._parted is not None
 
     def _may_go_back(self) -> bool:
-        """Not between two steps of an exit; nor while what became of one is not known, but for no longer than that."""
+        """Not between two steps of an exit, also where the person is being asked; nor in doubt, but not for ever."""
         quiet = self._passed() - self._written_at
         if quiet < QUIET_FOR_SECONDS:
             return False
-        in_doubt: int = self._file.read(lambda file: file.execute(_OUTSTANDING).fetchone()[0])
-        return not in_doubt or quiet >= LONGEST_IN_DOUBT_SECONDS
+        in_doubt, is_asking = self._file.read(_what_is_open, time_to_text(self._clock()))
+        return not is_asking and (not in_doubt or quiet >= LONGEST_IN_DOUBT_SECONDS)
 
     def _go_back(self, parted: datetime) -> None:
         last, last_hash = self._file.read(_end_of)
@@ -174,6 +175,14 @@ class ExitsAlone:
 
 
 _REACH = "the person must see that the shared store is reached again, then repeat it"
+
+
+def _what_is_open(connection: SqlConnection, now: str) -> tuple[bool, bool]:
+    (in_doubt,), (is_asking,) = (
+        connection.execute(_IN_DOUBT).fetchone(),
+        connection.execute(_IS_ASKING, (now,)).fetchone(),
+    )
+    return bool(in_doubt), bool(is_asking)
 
 
 def _end_of(connection: SqlConnection) -> tuple[int, str | None]:

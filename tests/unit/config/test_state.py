@@ -59,6 +59,13 @@ def test_a_server_that_need_not_prove_whose_it_is_is_warned_of(read: Loader) -> 
     assert "add ?sslmode=verify-full&sslrootcert=FILE" in warning
 
 
+def test_a_variable_that_a_terminal_may_not_have_is_warned_of(read: Loader) -> None:
+    """A halt that was typed there would be a halt of nothing."""
+    (warning,) = read(environ={"CT_MCP_STATE": AT}).warnings
+    assert "CT_MCP_STATE alone names it" in warning
+    assert read(f'state = "{AT}"', {"CT_MCP_STATE": AT}).warnings == ()
+
+
 def test_what_reaches_it_has_to_be_installed(faults: Faults, monkeypatch: pytest.MonkeyPatch) -> None:
     def without_psycopg(name: str) -> object:
         return None if name == "psycopg" else importlib.util.find_spec(name)

@@ -273,6 +273,21 @@ async def test_it_does_not_go_back_between_two_steps_of_an_exit(
     assert await alone.spend_ticket("exit", now), "by the file, which knows it"
 
 
+async def test_it_does_not_go_back_while_the_person_is_asked_about_an_exit(
+    alone: SqlStore, faraway: Faraway, passing: Passing, make_ticket: MakeTicket, now: datetime
+) -> None:
+    faraway.is_out = True
+    assert await alone.halt() is not None
+    await alone.open_ticket(make_ticket(ticket_id="exit"), now)
+    faraway.is_out = False
+    passing.seconds += 80
+    assert await alone.approve_ticket("exit", "page", now)
+    passing.seconds += 80
+    assert await alone.spend_ticket("exit", now)
+    passing.seconds += 80
+    assert await alone.halt() is None
+
+
 async def test_what_became_of_an_exit_is_found_out_first_but_not_for_ever(
     alone: SqlStore, faraway: Faraway, passing: Passing, make_ticket: MakeTicket, now: datetime
 ) -> None:
