@@ -11,7 +11,8 @@ CtMcpError
 │   ├── Halted           trading is halted; says who, when, why, and how the person lifts it
 │   ├── BudgetExhausted  our own request budget is empty; says when it refills
 │   └── StoreFailed      the journal cannot be written, so nothing may be sent
-│       └── StoreOutOfReach  that of all machines cannot be used just now
+│       ├── StoreOutOfReach  that of all machines cannot be used just now
+│       └── StoreDamaged     it holds what we cannot have written
 ├── UpstreamError        they answered no, or could not be reached; nothing changed
 │   ├── OrderRejected    their words, quoted and labelled as theirs
 │   ├── NotFound · AddonOffline · AuthFailed · RateLimited · Unavailable · BadReply
@@ -122,6 +123,10 @@ class StoreFailed(Refused):
 
 class StoreOutOfReach(StoreFailed):
     """The store that machines share cannot be used just now, whatever it is asked."""
+
+
+class StoreDamaged(StoreFailed):
+    """What the store holds was not written by us, or has been tampered with."""
 
 
 class UpstreamError(CtMcpError):

@@ -8,7 +8,7 @@ from datetime import datetime
 from ct_mcp.domain.approval import Ticket, TicketState
 from ct_mcp.domain.commands import PlaceOrder
 from ct_mcp.domain.duty import Duty, DutyPart, DutyState
-from ct_mcp.errors import StoreFailed
+from ct_mcp.errors import StoreDamaged
 from ct_mcp.store import tickets
 from ct_mcp.store.codec import MOVE_ASIDE, time_from_text, time_to_text
 from ct_mcp.store.journal import EntryKind, NewEntry
@@ -99,7 +99,7 @@ def _order_named(detail: str) -> object:
     try:
         return dict(json.loads(detail)).get("order_id")
     except (ValueError, TypeError) as error:
-        raise StoreFailed(f"a journal entry cannot be read: {error}", next_step=MOVE_ASIDE) from error
+        raise StoreDamaged(f"a journal entry cannot be read: {error}", next_step=MOVE_ASIDE) from error
 
 
 def _duty_of(connection: SqlConnection, row: tuple[str, int, str, str, str]) -> Duty | None:

@@ -1,5 +1,7 @@
 """Fences: whoever was paused while others went on finds, in the very transaction of its intent, that it may not send.
 
+It stands alone, since the journal, leases, watches and duties each know a part of it.
+
 How it works; the numbers stand again at the blocks that do it.
 
  1. A lease counts its holders: with each that takes it from another, from nobody, or after it ran out, its epoch grows.

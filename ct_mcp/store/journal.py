@@ -11,7 +11,7 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Any, NamedTuple
 
-from ct_mcp.errors import StoreFailed
+from ct_mcp.errors import StoreDamaged
 from ct_mcp.store.codec import MOVE_ASIDE, canonical, time_from_text, time_to_text
 
 GENESIS = "0" * 64
@@ -165,7 +165,7 @@ def entry_of(row: Row) -> Entry:
         read["at"], read["kind"] = time_from_text(read["at"]), EntryKind(read["kind"])
         read["opens"], read["detail"] = bool(read["opens"]), json.loads(read["detail"])
     except (ValueError, TypeError) as error:
-        raise StoreFailed(f"journal entry {row[0]} cannot be read: {error}", next_step=MOVE_ASIDE) from error
+        raise StoreDamaged(f"journal entry {row[0]} cannot be read: {error}", next_step=MOVE_ASIDE) from error
     return Entry(**read)
 
 

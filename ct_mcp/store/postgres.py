@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from enum import Enum, auto
 from functools import lru_cache
 from threading import Lock, Timer
 from typing import Any, TypeVar, TypeVarTuple
@@ -29,7 +30,7 @@ from typing import Any, TypeVar, TypeVarTuple
 from psycopg import ClientCursor, Connection, Error, connect
 from psycopg.conninfo import make_conninfo
 
-from ct_mcp.errors import StoreFailed, StoreOutOfReach
+from ct_mcp.errors import StoreDamaged, StoreOutOfReach
 from ct_mcp.store.postgres_failures import (
     NOT_SET_UP,
     OLD_SERVER,
@@ -49,8 +50,8 @@ Ts = TypeVarTuple("Ts")
 CLOCKS_MAY_DIFFER = timedelta(seconds=2)
 OLDEST_SERVER = 140000
 _TRIES = 3
-_SEES_ONE_MOMENT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-_TAKES_ITS_TURN = "BEGIN; SELECT at, version FROM take_turn()"
+_SEE_ONE_MOMENT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "
+_TAKE_TURN = "BEGIN; SELECT at, version FROM take_turn()"
 _SET_UP = """
 SELECT set_config('search_path', quote_ident(current_user) || ', pg_temp', false),
     set_config('ct_mcp.service', %s, false), set_config('TimeZone', 'UTC', false),
@@ -60,6 +61,12 @@ SELECT set_config('search_path', quote_ident(current_user) || ', pg_temp', false
 """
 _VERSION = "SELECT version FROM schema_version"
 _SERIALIZATION_FAILURE, _DEADLOCK = "40001", "40P01"
+
+
+class _Manner(Enum):
+    SEES_ONE_MOMENT = auto()
+    TAKES_ITS_TURN = auto()
+    AT_ONCE = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +109,15 @@ class PostgresDatabase:
 
     def read(self, work: Callable[[SqlConnection, *Ts], T], *arguments: *Ts) -> T:
         """Let ``work`` see one moment of the tables."""
-        return self._run(_SEES_ONE_MOMENT, work, *arguments)
+        return self._run(_Manner.SEES_ONE_MOMENT, work, *arguments)
 
     def write(self, work: Callable[[SqlConnection, *Ts], T], *arguments: *Ts) -> T:
         """Let ``work`` change the tables, all of it or nothing; it may run more than once, and counts once."""
-        return self._run(_TAKES_ITS_TURN, work, *arguments)
+        return self._run(_Manner.TAKES_ITS_TURN, work, *arguments)
 
     def at_once(self, work: Callable[[SqlConnection, *Ts], T], *arguments: *Ts) -> T:
         """Let each statement of ``work`` be by itself, and take no turn; one that is run again may count twice."""
-        return self._run("", work, *arguments)
+        return self._run(_Manner.AT_ONCE, work, *arguments)
 
     def aside(self) -> "PostgresDatabase":
         """Give another one on the same tables, with a connection of its own, and time."""
@@ -123,31 +130,30 @@ class PostgresDatabase:
 
     # 1, 3: one connection, and what is run again
 
-    def _run(self, begin: str, work: Callable[[SqlConnection, *Ts], T], *arguments: *Ts) -> T:
+    def _run(self, manner: _Manner, work: Callable[[SqlConnection, *Ts], T], *arguments: *Ts) -> T:
         with self._turn, self._closed_on_failure():
             for _ in range(_TRIES - 1):
                 was_idle = self._connection is not None
                 try:
-                    return self._once(begin, work, *arguments)
+                    return self._once(manner, work, *arguments)
                 except Error as error:
                     if not self._has_not_happened(error, was_idle=was_idle):
                         raise
                     self._close()
-            return self._once(begin, work, *arguments)
+            return self._once(manner, work, *arguments)
 
-    def _once(self, begin: str, work: Callable[[SqlConnection, *Ts], T], *arguments: *Ts) -> T:
+    def _once(self, manner: _Manner, work: Callable[[SqlConnection, *Ts], T], *arguments: *Ts) -> T:
         if self._connection is None:
             self._connection = self._open()
         connection = self._connection
         with _no_longer_than(self._patience.whole_seconds, connection):
-            if begin == _TAKES_ITS_TURN:
+            if manner is _Manner.TAKES_ITS_TURN:
                 self._take_turn(connection)
-            elif begin:
-                connection.execute(begin)
-            result = work(PostgresConnection(connection), *arguments)
-            if begin == _TAKES_ITS_TURN:
+            with_first = _SEE_ONE_MOMENT if manner is _Manner.SEES_ONE_MOMENT else ""
+            result = work(PostgresConnection(connection, with_first), *arguments)
+            if manner is _Manner.TAKES_ITS_TURN:
                 self._commit(connection)
-            elif begin:
+            elif manner is _Manner.SEES_ONE_MOMENT:
                 connection.execute("COMMIT")
         return result
 
@@ -172,9 +178,9 @@ class PostgresDatabase:
         except (Error, OSError, UnicodeEncodeError) as error:
             self._close()
             raise describe_failure(error, self._url) from error
-        except StoreFailed as failure:
+        except StoreDamaged as damage:
             self._close()
-            raise as_evidence(failure, self._url) from failure
+            raise as_evidence(damage, self._url) from damage
         except BaseException:
             self._close()
             raise
@@ -189,7 +195,7 @@ class PostgresDatabase:
 
     def _take_turn(self, connection: Connection) -> None:
         before = self._clock() if self._clock else None
-        cursor = connection.execute(_TAKES_ITS_TURN)
+        cursor = connection.execute(_TAKE_TURN)
         cursor.nextset()
         at, version = cursor.fetchone() or (None, 0)
         self._need_version(version)
@@ -293,18 +299,27 @@ class PostgresStore(SqlStore):
 class PostgresConnection:
     """A connection that is spoken to as SQLite is; see `sql`."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, with_first: str = "") -> None:
+        """Send ``with_first``, a statement that ends in ``;``, along with the first: one word on the wire, not two."""
         self._connection = connection
+        self._with_first = with_first
 
     def execute(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = (), /) -> Rows:
-        if not parameters:
-            return self._connection.execute(sql.encode())
+        """Run a statement."""
+        with_first, self._with_first = self._with_first, ""
         if isinstance(parameters, Mapping):
-            spelled = _spelled(sql, tuple(parameters))
-            return self._connection.execute(spelled, {name: _bound(value) for name, value in parameters.items()})
-        return self._connection.execute(_spelled(sql, ()), [_bound(value) for value in parameters])
+            spelled = _spelled(with_first + sql, tuple(parameters))
+            cursor = self._connection.execute(spelled, {name: _bound(value) for name, value in parameters.items()})
+        elif parameters:
+            cursor = self._connection.execute(_spelled(with_first + sql, ()), [_bound(value) for value in parameters])
+        else:
+            cursor = self._connection.execute((with_first + sql).encode())
+        if with_first:
+            cursor.nextset()
+        return cursor
 
     def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> None:
+        """Run a statement once for each of these."""
         for each in parameters:
             self.execute(sql, each)
 

@@ -5,8 +5,7 @@ The words of the database are kept beside ours, a password never.
 
 from psycopg import DataError, Error, IntegrityError
 
-from ct_mcp.errors import StoreFailed, StoreOutOfReach
-from ct_mcp.store.codec import MOVE_ASIDE
+from ct_mcp.errors import StoreDamaged, StoreFailed, StoreOutOfReach
 from ct_mcp.store.postgres_schema import STEPS
 from ct_mcp.store.postgres_url import PostgresUrl
 from ct_mcp.text import one_line
@@ -38,7 +37,7 @@ _NO_RIGHT: Words = (
     "the role may not do what it must",
     "an administrator of the database must run what `ct-mcp state sql ROLE` prints, for this very role",
 )
-_REFUSED: Words = ("it refuses what does not go with what it holds", "check the journal with `ct-mcp journal verify`")
+_REFUSED: Words = ("it refuses what does not go with what it holds", "the person must check that the journal is whole")
 _OTHER: Words = ("it cannot be used", "the person must look at the server's log, then try again")
 _KEEP_EVIDENCE = (
     "the person must have an administrator keep a copy of the database as evidence, check the account's orders, and "
@@ -76,11 +75,9 @@ def describe_failure(error: Error | OSError | UnicodeEncodeError, url: PostgresU
     return (StoreFailed if is_its_own else StoreOutOfReach)(f"{url}: {what} ({told})", next_step=next_step)
 
 
-def as_evidence(failure: StoreFailed, url: PostgresUrl) -> StoreFailed:
+def as_evidence(damage: StoreDamaged, url: PostgresUrl) -> StoreDamaged:
     """Say of what the tables hold wrongly what can be done here, where there is no file to move aside."""
-    if failure.advice != MOVE_ASIDE:
-        return failure
-    return StoreFailed(f"{url}: {failure.what}", next_step=_KEEP_EVIDENCE)
+    return StoreDamaged(f"{url}: {damage.what}", next_step=_KEEP_EVIDENCE)
 
 
 def wrong_version(found: int, url: PostgresUrl) -> StoreOutOfReach:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from ct_mcp.domain.approval import Approval, Ticket, TicketState
-from ct_mcp.errors import NeedsRoom, StoreFailed
+from ct_mcp.errors import NeedsRoom, StoreDamaged, StoreFailed
 from ct_mcp.store.codec import MOVE_ASIDE, time_from_text, time_to_text
 from ct_mcp.store.journal import EntryKind, NewEntry
 from ct_mcp.store.journal_table import append
@@ -167,4 +167,4 @@ def _ticket_of(row: tuple[Any, ...]) -> Ticket:
 
 
 def _unreadable(stored: dict[str, Any], why: str) -> StoreFailed:
-    return StoreFailed(f"ticket {stored['ticket_id']} cannot be read: {why}", next_step=MOVE_ASIDE)
+    return StoreDamaged(f"ticket {stored['ticket_id']} cannot be read: {why}", next_step=MOVE_ASIDE)
