@@ -3,13 +3,16 @@
 How it works; the numbers stand again at the blocks that do it.
 
  1. What is asked of the shared store and cannot be answered parts this machine from it. A read is answered from a file
-    of this machine at once. A write fails: nobody knows whether it was begun, so whoever asked is told, and sends
-    nothing. What is asked from then on, also the same exit once more, goes to the file.
+    of this machine at once, but for what became of a ticket, which that file cannot know. A write fails: nobody knows
+    whether it was begun, so whoever asked is told, and sends nothing. What is asked from then on, also the same exit
+    once more, goes to the file.
  2. In the file trading is halted, so that the guard denies whatever opens or adds, in words. The file itself takes no
     intent that may open, and none of a ticket that it does not know as spent: what began before the parting ends there.
  3. What must hold over all machines is not written into a file of one: a halt, its end, an arming, a PIN. That fails,
     and says so, rather than seem to hold.
- 4. After a while the shared store is asked again. Once it answers, and nothing was written into the file for a moment,
+ 4. What this process has sent, and of which nobody knows yet what became, is taken along into the file (`in_doubt`),
+    so that an exit that is on its way is not sent again.
+ 5. After a while the shared store is asked again. Once it answers, and nothing was written into the file for a moment,
     this machine goes back to it, and notes in the shared journal what was done without it, with the last hash of the
     file, so that neither journal can be rewritten unseen.
 """
@@ -23,12 +26,14 @@ from sqlite3 import Connection
 from time import monotonic
 from typing import Any, TypeVar, TypeVarTuple
 
-from ct_mcp.errors import StoreFailed, StoreOutOfReach
-from ct_mcp.store import balances, duties, journal_table, trading_state, watches
+from ct_mcp.errors import StoreFailed, StoreOutOfReach, TicketOutOfReach
+from ct_mcp.store import balances, duties, journal_table, tickets, trading_state, watches
 from ct_mcp.store.codec import time_to_text
 from ct_mcp.store.database import Database, prepare_state_file
+from ct_mcp.store.in_doubt import InDoubt
 from ct_mcp.store.journal import EntryKind, NewEntry
 from ct_mcp.store.sql import Engine, SqlConnection
+from ct_mcp.text import plain
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -50,6 +55,9 @@ _HOLD_OVER_ALL: frozenset[Callable[..., Any]] = frozenset(
         watches.open_watch,
     }
 )
+_ABOUT_TICKET: frozenset[Callable[..., Any]] = frozenset(
+    {tickets.find, tickets.approve, tickets.decline, tickets.spend}
+)
 _HALT = """
 INSERT INTO halt VALUES ('', ?, ?, ?) ON CONFLICT (service) DO UPDATE SET at = excluded.at, reason = excluded.reason
 """
@@ -61,7 +69,7 @@ BEGIN
     SELECT RAISE(ABORT, 'while the shared store is out of reach only exits that were asked for since may be sent');
 END
 """
-_IN_DOUBT = "SELECT EXISTS (SELECT 1 FROM outstanding)"
+_IN_DOUBT = "SELECT EXISTS (SELECT 1 FROM outstanding WHERE sequence > ?)"
 _IS_ASKING = "SELECT EXISTS (SELECT 1 FROM tickets WHERE state IN ('open', 'approved') AND expires_at > ?)"
 _END = "SELECT (SELECT sequence FROM journal_end), (SELECT hash FROM journal ORDER BY sequence DESC LIMIT 1)"
 _log = logging.getLogger(__name__)
@@ -85,6 +93,7 @@ class ExitsAlone:
         self._clock, self._passed = clock, passed
         self._parted: datetime | None = None
         self._why = ""
+        self._in_doubt = InDoubt()
         self._began_after = 0
         self._ask_again_at = self._written_at = 0.0
 
@@ -95,18 +104,22 @@ class ExitsAlone:
                 return self._shared.read(work, *arguments)
             except StoreOutOfReach as failure:
                 self._part(failure)
+        self._need_known(work, arguments)
         return self._file.read(work, *arguments)
 
     def write(self, work: Callable[[SqlConnection, *Ts], T], *arguments: *Ts) -> T:
         """Let ``work`` change the shared tables, or the file where this machine was parted from them before."""
         if not self._is_alone():
             try:
-                return self._shared.write(work, *arguments)
+                result = self._shared.write(work, *arguments)
             except StoreOutOfReach as failure:
                 self._part(failure)
                 raise
+            self._in_doubt.note(work, arguments, result)  # 4
+            return result
         if work in _HOLD_OVER_ALL:  # 3
             raise StoreFailed(f"this would have to hold over all machines, and {self._why}", next_step=_REACH)
+        self._need_known(work, arguments)
         result = self._file.write(work, *arguments)
         self._written_at = self._passed()
         return result
@@ -130,15 +143,21 @@ class ExitsAlone:
         self._began_after = self._file.read(_end_of)[0]
         _log.warning("Only exits go on: %s", self._why)
 
+    def _need_known(self, work: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        """Never say of a ticket of before that there is none: what it held may have been sent."""
+        if work in _ABOUT_TICKET and self._file.read(tickets.find, arguments[0]) is None:
+            raise TicketOutOfReach(f"what became of ticket {plain(arguments[0])} is not known: {self._why}")
+
     # 2: what the file takes
 
     def _prepare(self, connection: Connection, service: str) -> None:
         prepare_state_file(connection, service)
+        self._in_doubt.take_along(connection)
         reason = f"{self._why}. It ends by itself once that is reached"
         connection.execute(_HALT, (_BY, time_to_text(self._clock()), reason))
         connection.execute(_NOTHING_OPENS)
 
-    # 4: going back
+    # 5: going back
 
     def _is_alone(self) -> bool:
         if self._parted is None:
@@ -156,7 +175,7 @@ class ExitsAlone:
         quiet = self._passed() - self._written_at
         if quiet < QUIET_FOR_SECONDS:
             return False
-        in_doubt, is_asking = self._file.read(_what_is_open, time_to_text(self._clock()))
+        in_doubt, is_asking = self._file.read(_what_is_open, self._began_after, time_to_text(self._clock()))
         return not is_asking and (not in_doubt or quiet >= LONGEST_IN_DOUBT_SECONDS)
 
     def _go_back(self, parted: datetime) -> None:
@@ -177,12 +196,10 @@ class ExitsAlone:
 _REACH = "the person must see that the shared store is reached again, then repeat it"
 
 
-def _what_is_open(connection: SqlConnection, now: str) -> tuple[bool, bool]:
-    (in_doubt,), (is_asking,) = (
-        connection.execute(_IN_DOUBT).fetchone(),
-        connection.execute(_IS_ASKING, (now,)).fetchone(),
-    )
-    return bool(in_doubt), bool(is_asking)
+def _what_is_open(connection: SqlConnection, after: int, now: str) -> tuple[bool, bool]:
+    """Say whether an outcome is not known of which the shared store has not heard, and whether somebody is asked."""
+    in_doubt = connection.execute(_IN_DOUBT, (after,)).fetchone()[0]
+    return bool(in_doubt), bool(connection.execute(_IS_ASKING, (now,)).fetchone()[0])
 
 
 def _end_of(connection: SqlConnection) -> tuple[int, str | None]:

@@ -10,6 +10,7 @@ from ct_mcp.desk.desk import Desk
 from ct_mcp.errors import StoreOutOfReach
 from ct_mcp.guard.policy import Policy
 from ct_mcp.simulator.clock import ManualClock
+from ct_mcp.simulator.faults import Fault
 from ct_mcp.store.alone import ExitsAlone
 from ct_mcp.store.sql_store import SqlStore
 from tests.conftest import Person
@@ -89,6 +90,36 @@ async def test_an_entry_that_is_cut_off_in_the_middle_is_never_sent(
     told = await assistant_over.buys(1)
     assert told.text.startswith("JOURNAL_UNAVAILABLE"), told.text
     assert (world.writes(), world.net()) == (0, 0)
+
+
+@pytest.mark.parametrize("is_out", [False, True], ids=["in reach", "out of reach"])
+async def test_an_exit_of_which_nobody_heard_counts_as_on_its_way_wherever_it_was_written(
+    assistant_over: Assistant, world: World, faraway: Faraway, *, is_out: bool
+) -> None:
+    """The network broke as a whole: neither the service's answer came, nor is the store reached any more."""
+    await assistant_over.buys(2)
+    world.later()
+    world.sim.faults.arm(Fault.ANSWER_LOST_AFTER_ACCEPT, rpc="ClosePosition", times=1)
+    world.sim.faults.arm(Fault.FROZEN_ORDERS)
+    first = await assistant_over.call("close_position", account="Sim101", instrument="MES")
+    assert first.status in {"unknown", "accepted"}, first.text
+    faraway.is_out = is_out
+    world.later()
+    second = await assistant_over.call("close_position", account="Sim101", instrument="MES")
+    assert second.status == "denied", second.text
+    assert "EXIT_ON_ITS_WAY" in second.reasons_text
+
+
+async def test_whoever_asks_again_for_what_was_sent_before_is_never_told_that_nothing_was(
+    assistant_over: Assistant, world: World, faraway: Faraway
+) -> None:
+    sent = await assistant_over.buys(1)
+    faraway.is_out = True
+    world.later()
+    told = await assistant_over.call("confirm_ticket", ticket_id=sent.ticket_id)
+    assert "Nothing was sent" not in told.text
+    assert "What it held may have been sent before; nothing is sent now" in told.text
+    assert world.net() == 1
 
 
 @pytest.fixture

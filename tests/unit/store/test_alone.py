@@ -11,10 +11,11 @@ from typing import TypeVar, TypeVarTuple
 
 import pytest
 
-from ct_mcp.domain.approval import Approval, Halt, Ticket
+from ct_mcp.domain.approval import Approval, Halt, Ticket, TicketState
 from ct_mcp.domain.balances import ToldFloor
-from ct_mcp.domain.duty import Duty
-from ct_mcp.errors import StoreFailed, StoreOutOfReach
+from ct_mcp.domain.duty import Duty, DutyPart
+from ct_mcp.domain.watch import Watch, WatchKind
+from ct_mcp.errors import StoreFailed, StoreOutOfReach, TicketOutOfReach
 from ct_mcp.store import journal_table
 from ct_mcp.store.alone import (
     FILE_NAME,
@@ -33,6 +34,7 @@ from tests.factories import place_order
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 MakeTicket = Callable[..., Ticket]
+SECOND = timedelta(seconds=1)
 
 
 class Faraway:
@@ -190,7 +192,89 @@ async def test_what_began_before_ends_there(
     assert await alone.halt() is not None, "another call has parted them"
     with pytest.raises(StoreFailed, match="only exits that were asked for since"):
         await alone.append_intent(intent("before", opens=opens), now, 0)
-    assert not await alone.spend_ticket("before", now)
+
+
+async def test_of_a_ticket_of_before_nobody_is_told_that_nothing_was_sent(
+    alone: SqlStore, faraway: Faraway, make_ticket: MakeTicket, now: datetime
+) -> None:
+    await alone.open_ticket(make_ticket(ticket_id="before", approval=Approval.NONE), now)
+    assert await alone.spend_ticket("before", now)
+    faraway.is_out = True
+    for call in (
+        alone.ticket("before"),
+        alone.spend_ticket("before", now),
+        alone.approve_ticket("before", "page", now),
+        alone.decline_ticket("before", "page", now),
+    ):
+        with pytest.raises(TicketOutOfReach, match="What it held may have been sent before; nothing is sent now"):
+            await call
+
+
+async def test_what_was_sent_before_and_is_in_doubt_is_taken_along(
+    alone: SqlStore, faraway: Faraway, passing: Passing, make_ticket: MakeTicket, now: datetime
+) -> None:
+    for number, name in enumerate(("in doubt", "over", "unknown")):
+        await exit_is_sent(alone, make_ticket, now + number * SECOND, name)
+    await answered(alone, now, "over")
+    await alone.append(NewEntry(EntryKind.UNKNOWN, "no answer", account="Sim101", ticket_id="unknown"), now)
+    there = await alone.unsettled()
+    faraway.is_out = True
+    here = await alone.unsettled()
+    assert [(entry.ticket_id, entry.at) for entry in here] == [("in doubt", now), ("unknown", now + 2 * SECOND)]
+    assert [replace(entry, sequence=0, previous_hash="", hash="") for entry in here] == [
+        replace(entry, sequence=0, previous_hash="", hash="") for entry in there
+    ]
+    kept = await alone.ticket("in doubt")
+    assert kept is not None
+    assert kept.state is TicketState.SPENT
+    await answered(alone, now, "in doubt")
+    passing.seconds += QUIET_FOR_SECONDS
+    faraway.is_out = False
+    assert [entry.ticket_id for entry in await alone.unsettled()] == ["in doubt", "unknown"], (
+        "it is looked up there too"
+    )
+    (noted, *_) = await alone.entries(1)
+    assert noted.detail["entries"] == 1
+
+
+async def test_what_was_taken_along_once_stays_as_it_was_left(
+    alone: SqlStore, faraway: Faraway, passing: Passing, make_ticket: MakeTicket, now: datetime
+) -> None:
+    await exit_is_sent(alone, make_ticket, now, "in doubt")
+    for _ in range(2):
+        faraway.is_out = True
+        await alone.halt()
+        await answered(alone, now, "in doubt")
+        assert await alone.unsettled() == ()
+        passing.seconds += QUIET_FOR_SECONDS
+        faraway.is_out = False
+        assert await alone.halt() is None
+
+
+async def test_a_watch_that_was_set_leaves_nothing_in_doubt(
+    alone: SqlStore, faraway: Faraway, make_ticket: MakeTicket, now: datetime
+) -> None:
+    await exit_is_sent(alone, make_ticket, now, "sets")
+    watch = Watch("w", WatchKind.FLAT_BY, "Sim101", now, now + timedelta(hours=1), "t", None, None, None, now)
+    ended = NewEntry(EntryKind.ANSWERED, "set", account="Sim101", ticket_id="sets", own_id="own-sets")
+    assert await alone.open_watch(watch, 5, (ended,), now)
+    faraway.is_out = True
+    assert await alone.unsettled() == ()
+
+
+async def test_what_a_watch_or_an_entry_has_sent_is_taken_along_as_well(
+    alone: SqlStore, faraway: Faraway, make_ticket: MakeTicket, now: datetime
+) -> None:
+    entry = replace(make_ticket(ticket_id="entry", approval=Approval.NONE), fingerprint="entry")
+    await alone.open_ticket(entry, now)
+    assert await alone.spend_ticket("entry", now)
+    duty = Duty("entry", 0, "own-entry", place_order(), now)
+    await alone.open_duty(duty)
+    exits = replace(make_ticket(ticket_id="exits", approval=Approval.NONE), fingerprint="exits")
+    assert await alone.add_part(duty, exits, DutyPart("exits", 1, now))
+    await alone.append(intent("exits"), now)
+    faraway.is_out = True
+    assert [each.ticket_id for each in await alone.unsettled()] == ["exits"]
 
 
 async def test_what_must_hold_over_all_machines_is_not_kept_by_one(
