@@ -34,7 +34,6 @@ from ct_mcp.desk.outcome import Kept, Outcome, Status
 from ct_mcp.desk.polling import AccountPoller, AccountState, has_come_to_rest
 from ct_mcp.desk.ports import Store, Upstream
 from ct_mcp.desk.reconcile import settle_outstanding
-from ct_mcp.desk.story import story_of
 from ct_mcp.domain.approval import Ticket
 from ct_mcp.domain.bracket import shares
 from ct_mcp.domain.commands import (
@@ -56,6 +55,7 @@ _MOST_LOOKS = 6
 _MOST_TICKETS, _MOST_CLOSES = 20, 12
 """So many tries at the exits of one entry, and so many to leave it: neither goes on for ever, nor uses up the other."""
 _GONE_FOR_SECONDS = 10.0
+OwnIds = tuple[str, ...]
 _NOT_THERE = frozenset({ExitState.REFUSED, ExitState.SENDING})
 
 
@@ -205,7 +205,8 @@ class ExitKeeper:
             it.why = "the price of the fill, or the tick of the contract, is not known"
             return
         commands = exits_of(it.duty.order, share, fill or Decimal(0), contract)
-        ticket = await self._ticket(it.duty, commands, share.contracts)
+        anew = tuple(own_id for each in it.parts if each.state is ExitState.NEVER_SENT for own_id in each.unsent)
+        ticket = await self._ticket(it.duty, commands, share.contracts, anew=anew)
         if ticket is not None:  # else somebody else was quicker: look again
             await self._send_exits(it, ticket, commands)
 
@@ -234,8 +235,8 @@ class ExitKeeper:
             ticket = await self._store.ticket(each.part.ticket_id)
             if ticket is None or len(ticket.commands) < 2 or ticket.commands[1] in alone or each.is_young:
                 continue
-            if (await story_of(self._store, ticket)).part(1, self._clock()) is None:
-                for outcome in await self.send_under(it.duty, ticket.commands[1:]):
+            if ticket.own_id_of(1) in each.unsent:
+                for outcome in await self.send_under(it.duty, ticket.commands[1:], anew=each.unsent):
                     said = "; ".join((outcome.status, *outcome.reasons))
                     it.warnings.append(f"the target, which had not been sent before: {said}")
 
@@ -249,7 +250,7 @@ class ExitKeeper:
         return outcome
 
     async def _ticket(
-        self, duty: Duty, commands: Sequence[Command], contracts: int, cancels: Sequence[Order] = ()
+        self, duty: Duty, commands: Sequence[Command], contracts: int, cancels: Sequence[Order] = (), anew: OwnIds = ()
     ) -> Ticket | None:
         """Keep the ticket of some commands under the yes to the entry; None where somebody else was quicker."""
         under = await self._store.ticket(duty.ticket_id)
@@ -257,7 +258,7 @@ class ExitKeeper:
             return None
         least = self._policy.exits_simulated if under.simulated else self._policy.exits_live
         ticket = exit_ticket(under, commands, least, self._clock(), cancels)
-        part = DutyPart(ticket.ticket_id, contracts, self._clock())
+        part = DutyPart(ticket.ticket_id, contracts, self._clock(), anew)
         return ticket if await self._store.add_part(duty, ticket, part) else None
 
     async def _contract(self, duty: Duty) -> Contract | None:
@@ -390,10 +391,12 @@ class ExitKeeper:
         nobody = Outcome(Status.DENIED, "", simulated=False, reasons=(why,))
         return outcomes[-1] if outcomes else nobody
 
-    async def send_under(self, duty: Duty, commands: Sequence[Command], cancels: Sequence[Order] = ()) -> list[Outcome]:
+    async def send_under(
+        self, duty: Duty, commands: Sequence[Command], cancels: Sequence[Order] = (), anew: OwnIds = ()
+    ) -> list[Outcome]:
         """Send what leaves, or what is left over, under the yes to an entry; nothing where somebody else has begun."""
         duty = await self._fresh(duty)
         if sum(1 for part in duty.parts if not part.contracts) >= _MOST_CLOSES:
             return []
-        ticket = await self._ticket(duty, commands, 0, cancels)
+        ticket = await self._ticket(duty, commands, 0, cancels, anew)
         return [] if ticket is None else [await self._sent(Step(ticket, number)) for number in range(len(commands))]

@@ -10,6 +10,8 @@ from enum import Enum, auto
 from ct_mcp.desk.outcome import Status
 from ct_mcp.desk.ports import Store
 from ct_mcp.desk.story import story_of
+from ct_mcp.desk.together import Part
+from ct_mcp.domain.approval import Ticket
 from ct_mcp.domain.duty import DutyPart
 
 # Between the ticket of some exits and the intent of the first lies a review: longer, and whoever made it is gone.
@@ -28,12 +30,16 @@ class ExitState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ExitPart:
-    """One ticket of exits, as the journal tells it; a young one may still be on its way to its first intent."""
+    """One ticket of exits, as the journal tells it; a young one may still be on its way to its first intent.
+
+    ``unsent`` are our order ids of what was never written down as about to be sent.
+    """
 
     part: DutyPart
     state: ExitState
     words: str = ""
     is_young: bool = False
+    unsent: tuple[str, ...] = ()
 
 
 _STATES = {
@@ -48,12 +54,20 @@ _STATES = {
 async def read_part(store: Store, part: DutyPart, now: datetime, *, is_void: bool) -> ExitPart:
     """Read one; ``is_void`` says that whoever made it knows that nothing of it was sent."""
     ticket = await store.ticket(part.ticket_id)
-    told = None if ticket is None else (await story_of(store, ticket)).part(0, now)
+    parts = [] if ticket is None else await _parts_of(store, ticket, now)
+    unsent = tuple(own_id for own_id, told in parts if told is None)
+    told = parts[0][1] if parts else None
     is_young = abs((now - part.made_at).total_seconds()) < SENDING_SECONDS
     if told is None:
         may_go = is_young and not is_void
-        return ExitPart(part, ExitState.SENDING if may_go else ExitState.NEVER_SENT, is_young=is_young)
+        return ExitPart(part, ExitState.SENDING if may_go else ExitState.NEVER_SENT, "", is_young, unsent)
     if told.outcome is None:
-        return ExitPart(part, ExitState.NEVER_SENT, told.why, is_young)
+        return ExitPart(part, ExitState.NEVER_SENT, told.why, is_young, unsent)
     words = "; ".join((told.outcome.status, *told.outcome.reasons))
-    return ExitPart(part, _STATES.get(told.outcome.status, ExitState.IN_DOUBT), words, is_young)
+    return ExitPart(part, _STATES.get(told.outcome.status, ExitState.IN_DOUBT), words, is_young, unsent)
+
+
+async def _parts_of(store: Store, ticket: Ticket, now: datetime) -> list[tuple[str, Part | None]]:
+    """Tell each command of a ticket by our order id of it."""
+    story = await story_of(store, ticket)
+    return [(ticket.own_id_of(number), story.part(number, now)) for number in range(len(ticket.commands))]

@@ -11,6 +11,7 @@ from ct_mcp.domain.duty import Duty, DutyPart, DutyState
 from ct_mcp.errors import StoreDamaged
 from ct_mcp.store import tickets
 from ct_mcp.store.codec import MOVE_ASIDE, time_from_text, time_to_text
+from ct_mcp.store.fences import void_intents
 from ct_mcp.store.journal import EntryKind, NewEntry
 from ct_mcp.store.journal_table import append
 from ct_mcp.store.sql import SqlConnection
@@ -35,6 +36,10 @@ _ANSWERS = """
 SELECT detail FROM journal
 WHERE ticket_id = ? AND own_id = ? AND kind IN ('accepted', 'answered', 'read_back')
 """
+_HAS_BEGUN = """
+SELECT EXISTS (SELECT 1 FROM journal WHERE kind = 'intent' AND own_id = ? AND ticket_id IN
+    (SELECT part_id FROM duty_parts WHERE ticket_id = ? AND number = ?))
+"""
 _TURN = f"""
 UPDATE duties SET state = ? WHERE ticket_id = ? AND number = ? AND state NOT IN (?, 'over') AND {_IS_OURS}
 """  # noqa: S608
@@ -55,12 +60,16 @@ def duties(connection: SqlConnection, account: str | None = None) -> tuple[Duty,
 def add_part(connection: SqlConnection, duty: Duty, ticket: Ticket, part: DutyPart) -> bool:
     """Keep the ticket of some exits, spent, under the yes of its entry; True for exactly one caller.
 
-    False where somebody else has added one since ``duty`` was read, where it is over, or where that yes was not spent.
+    False where somebody else has added one since ``duty`` was read, where it is over, where that yes was not spent, or
+    where what this one is made in place of is about to be sent after all; else nothing of that will be any more.
     """
     key = duty.ticket_id, duty.number
+    if any(connection.execute(_HAS_BEGUN, (own_id, *key)).fetchone()[0] for own_id in part.instead_of):
+        return False
     row = (*key, part.ticket_id, part.contracts, time_to_text(part.made_at))
     if connection.execute(_ADD_PART, (*row, *key, *key, len(duty.parts))).rowcount == 0:
         return False
+    void_intents(connection, part.instead_of)
     tickets.keep(connection, replace(ticket, state=TicketState.SPENT))
     entry = NewEntry(
         EntryKind.APPROVED,

@@ -7,18 +7,12 @@ How it works; the numbers stand again at the blocks that do it.
  1. A lease counts its holders: with each that takes it from another, from nobody, or after it ran out, its epoch grows.
     What a watch is about to send belongs to the epoch in which it was made. Once there is a newer one, its intent is
     not written: the newer holder has looked at the same and sends what is due.
- 2. The exits of an entry may be sent by whoever is alive, lease or not. Where the first intent of some is not written
-    within seconds, others take them for never sent, and make them anew: so from a little earlier on they cannot be
-    sent any more.
+ 2. The exits of an entry may be sent by whoever is alive, lease or not. Who makes some anew, because those before were
+    never about to be sent, voids these in the same transaction, which fails where their intent was written meanwhile.
 """
 
-from datetime import datetime, timedelta
-
-from ct_mcp.store.codec import time_from_text
+from ct_mcp.store.journal import NewEntry
 from ct_mcp.store.sql import SqlConnection
-
-LATEST = timedelta(seconds=8)
-"""Earlier than others give up on exits (`desk/exit_state.py`) by more than two clocks that share a store differ."""
 
 # 1: epochs
 
@@ -33,9 +27,6 @@ _IS_OVERTAKEN = """
 SELECT EXISTS (SELECT 1 FROM part_epochs JOIN lease_epochs USING (service, name)
 WHERE part_id = ? AND part_epochs.epoch <> lease_epochs.epoch)
 """
-# 2: exits that come too late
-
-_MADE_AT = "SELECT made_at FROM duty_parts WHERE part_id = ?"
 
 
 def begin_epoch(connection: SqlConnection, lease: str) -> None:
@@ -48,11 +39,22 @@ def bind_to_epoch(connection: SqlConnection, part_id: str, lease: str) -> None:
     connection.execute(_KEEP_EPOCH, (part_id, lease))
 
 
-def why_fenced(connection: SqlConnection, ticket_id: str | None, now: datetime) -> str:
-    """Say why nothing of a ticket may be sent any more; empty where it may."""
-    if connection.execute(_IS_OVERTAKEN, (ticket_id,)).fetchone()[0]:
+# 2: what was made anew
+
+_VOID = "INSERT INTO void_intents VALUES (?) ON CONFLICT DO NOTHING"
+_IS_VOID = "SELECT EXISTS (SELECT 1 FROM void_intents WHERE own_id = ?)"
+
+
+def void_intents(connection: SqlConnection, own_ids: tuple[str, ...]) -> None:
+    """Let nothing be sent under these order ids any more."""
+    for own_id in own_ids:
+        connection.execute(_VOID, (own_id,))
+
+
+def why_fenced(connection: SqlConnection, intent: NewEntry) -> str:
+    """Say why an intent may not be written any more; empty where it may."""
+    if connection.execute(_IS_OVERTAKEN, (intent.ticket_id,)).fetchone()[0]:
         return "another ct-mcp has taken over what this one was about to send"
-    row = connection.execute(_MADE_AT, (ticket_id,)).fetchone()
-    if row is not None and abs(now - time_from_text(row[0])) >= LATEST:  # 2
-        return f"these exits were not sent within {LATEST.total_seconds():.0f} s, and others may have made them anew"
+    if connection.execute(_IS_VOID, (intent.own_id,)).fetchone()[0]:
+        return "another ct-mcp has made anew what this one was about to send"
     return ""

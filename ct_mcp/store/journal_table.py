@@ -51,15 +51,15 @@ def append(connection: SqlConnection, new: NewEntry, now: datetime) -> Entry:
     row = seal(new, now, last_given + 1, last_hash or GENESIS)
     connection.execute(_INSERT, row)
     if new.kind is EntryKind.INTENT:
-        _refuse_what_is_fenced(connection, new, now)
+        _refuse_what_is_fenced(connection, new)
         connection.execute(_AWAIT_OUTCOME, (row[0], new.ticket_id, new.own_id, new.fingerprint))
     if new.kind in SETTLING:
         connection.execute(_SETTLE, {"ticket_id": new.ticket_id, "own_id": new.own_id})
     return entry_of(row)
 
 
-def _refuse_what_is_fenced(connection: SqlConnection, intent: NewEntry, now: datetime) -> None:
-    if why := why_fenced(connection, intent.ticket_id, now):
+def _refuse_what_is_fenced(connection: SqlConnection, intent: NewEntry) -> None:
+    if why := why_fenced(connection, intent):
         raise StoreFailed(why, next_step="nothing: it is looked after; see get_orders for what stands")
 
 

@@ -7,10 +7,10 @@ How it works; the numbers stand again at the blocks that do it.
  2. Who writes takes its turn first, a lock that lasts as long as the transaction. So writes come one after the other,
     as in a file, each decides on what stands, and none has to be undone. A process that stops in its turn loses it, and
     its transaction with it, after a few seconds; and nobody waits longer for a server, or a cable, that is frozen.
- 3. What failed before its end was told to the database has not happened, and is run once more where the connection had
-    been idle (the database was restarted meanwhile), or where two were in each other's way. It is no write to the
-    market. Where the end was told and no answer came, nobody knows whether it has happened: that is a failure, and the
-    caller sends nothing.
+ 3. What failed before its end was told to the database has not happened. It is no write to the market, and is run once
+    more where the connection had been idle (the database was restarted meanwhile), or where two were in each other's
+    way; but not after a pause, since what was asked for then is no longer of its time. Where the end was told and no
+    answer came, nobody knows whether it has happened: that is a failure, and the caller sends nothing.
  4. Times are given by whoever calls. So that two machines mean the same by them, a machine whose clock is not the
     database's writes nothing.
 
@@ -25,6 +25,7 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 from functools import lru_cache
 from threading import Lock, Timer
+from time import monotonic
 from typing import Any, TypeVar, TypeVarTuple
 
 from psycopg import ClientCursor, Connection, Error, connect
@@ -132,12 +133,14 @@ class PostgresDatabase:
 
     def _run(self, manner: _Manner, work: Callable[[SqlConnection, *Ts], T], *arguments: *Ts) -> T:
         with self._turn, self._closed_on_failure():
+            began = monotonic()
             for _ in range(_TRIES - 1):
                 was_idle = self._connection is not None
                 try:
                     return self._once(manner, work, *arguments)
                 except Error as error:
-                    if not self._has_not_happened(error, was_idle=was_idle):
+                    is_late = monotonic() - began > self._patience.whole_seconds
+                    if is_late or not self._has_not_happened(error, was_idle=was_idle):
                         raise
                     self._close()
             return self._once(manner, work, *arguments)

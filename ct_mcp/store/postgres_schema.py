@@ -91,6 +91,7 @@ CREATE TABLE lease_epochs (
     service TEXT NOT NULL, name TEXT NOT NULL, epoch INTEGER NOT NULL, PRIMARY KEY (service, name)
 );
 CREATE TABLE part_epochs (part_id TEXT PRIMARY KEY, service TEXT NOT NULL, name TEXT NOT NULL, epoch INTEGER NOT NULL);
+CREATE TABLE void_intents (own_id TEXT PRIMARY KEY);
 CREATE TABLE meters (name TEXT PRIMARY KEY, tokens DOUBLE PRECISION NOT NULL, at TEXT NOT NULL);
 """
 # What `schema` names by functions and temporary views of its own connection.
@@ -161,7 +162,7 @@ GRANT USAGE ON SCHEMA {schema} TO {role};
 GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role};
 GRANT INSERT ON tickets, ticket_services, journal, outstanding, halt, day_losses, armings, pin, pin_tries, leases,
     known_accounts, duties, duty_parts, account_days, told_floors, watches, watch_parts, notices, lease_epochs,
-    part_epochs, meters TO {role};
+    part_epochs, void_intents, meters TO {role};
 GRANT UPDATE (state, decided_by) ON tickets TO {role};
 GRANT UPDATE (state) ON duties, watches TO {role};
 GRANT UPDATE (told) ON notices TO {role};

@@ -226,8 +226,9 @@ CREATE TABLE notices (
     watch_id TEXT NOT NULL, words TEXT NOT NULL, told INTEGER NOT NULL
 )
 """
-# From version 10 on: how many holders each lease has had, and in whose time the ticket of a watch was made. Tables of
-# their own, since an older version that still runs gives a lease and a part as many columns as it knows.
+# From version 10 on: how many holders each lease has had, in whose time the ticket of a watch was made, and which
+# orders of exits somebody has made anew. Tables of their own, since an older version that still runs gives a lease and a part
+# as many columns as it knows.
 _LEASE_EPOCHS = """
 CREATE TABLE lease_epochs (
     service TEXT NOT NULL, name TEXT NOT NULL, epoch INTEGER NOT NULL, PRIMARY KEY (service, name)
@@ -238,6 +239,7 @@ CREATE TABLE part_epochs (
     part_id TEXT PRIMARY KEY, service TEXT NOT NULL, name TEXT NOT NULL, epoch INTEGER NOT NULL
 )
 """
+_VOID_INTENTS = "CREATE TABLE void_intents (own_id TEXT PRIMARY KEY)"
 # A file that says our version and lacks our tables is refused, and not carried on.
 _HAS_OUR_TABLES = "SELECT 1 FROM tickets, journal, leases LIMIT 0"
 
@@ -301,7 +303,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (_HAS_OUR_TABLES, _DUTIES, _DUTIES_THAT_STAND, _DUTY_PARTS, _DUTY_PARTS_BY_DUTY),
     (_HAS_OUR_TABLES, _ACCOUNT_DAYS, _TOLD_FLOORS),
     (_HAS_OUR_TABLES, _WATCHES, _WATCHES_THAT_STAND, _WATCH_PARTS, _WATCH_PARTS_BY_WATCH, _NOTICES),
-    (_HAS_OUR_TABLES, _LEASE_EPOCHS, _PART_EPOCHS),
+    (_HAS_OUR_TABLES, _LEASE_EPOCHS, _PART_EPOCHS, _VOID_INTENTS),
 )
 """Each step leads from the version of its index to the next."""
 

@@ -58,7 +58,10 @@ class Engine(Protocol):
         ...
 
     def write(self, work: Callable[[SqlConnection, *Ts], T], *arguments: *Ts) -> T:
-        """Let ``work`` change the tables, all of it or nothing, while nobody else changes any."""
+        """Let ``work`` change the tables, all of it or nothing, while nobody else changes any.
+
+        It may be run more than once, and counts once.
+        """
         ...
 
     def aside(self) -> "Engine":

@@ -163,7 +163,7 @@ class SqlStore:
 
     async def keep_accounts(self, accounts: Iterable[Account], now: datetime) -> None:
         """Keep what accounts there are over restarts, as they were just read."""
-        return await self._write(known_accounts.keep_accounts, accounts, now)
+        return await self._write(known_accounts.keep_accounts, tuple(accounts), now)
 
     async def known_accounts(self, now: datetime) -> tuple[Account, ...]:
         """Read what accounts there were in the last days, without their figures."""

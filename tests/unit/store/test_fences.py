@@ -6,14 +6,11 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from ct_mcp.desk.exit_state import SENDING_SECONDS
 from ct_mcp.domain.approval import Approval, Ticket
 from ct_mcp.domain.duty import Duty, DutyPart
 from ct_mcp.domain.watch import Watch, WatchKind
 from ct_mcp.errors import StoreFailed
-from ct_mcp.store.fences import LATEST
 from ct_mcp.store.journal import EntryKind, NewEntry
-from ct_mcp.store.postgres import CLOCKS_MAY_DIFFER
 from ct_mcp.store.sql_store import SqlStore
 from ct_mcp.store.watches import LEASE_NAME
 from tests.factories import place_order
@@ -24,7 +21,7 @@ SECOND = timedelta(seconds=1)
 
 
 def intent(ticket_id: str) -> NewEntry:
-    return NewEntry(EntryKind.INTENT, "x", account="Sim101", ticket_id=ticket_id)
+    return NewEntry(EntryKind.INTENT, "x", account="Sim101", ticket_id=ticket_id, own_id=f"own-{ticket_id}")
 
 
 def ticket_of(make_ticket: MakeTicket, ticket_id: str) -> Ticket:
@@ -49,7 +46,7 @@ async def made_by(store: SqlStore, holder: str, make_ticket: MakeTicket, now: da
 async def is_refused(store: SqlStore, ticket_id: str, now: datetime) -> bool:
     """By both ways to write an intent, and nothing of it is left."""
     for write in (store.append(intent(ticket_id), now), store.append_intent(intent(ticket_id), now, 10**6)):
-        with pytest.raises(StoreFailed, match=r"(taken over|made them anew).*Nothing was sent"):
+        with pytest.raises(StoreFailed, match=r"another ct-mcp has (taken over|made anew).*Nothing was sent"):
             await write
     return await store.unsettled() == ()
 
@@ -86,21 +83,41 @@ async def test_another_lease_fences_nothing(store: SqlStore, make_ticket: MakeTi
     assert await store.append(intent(part), now) is not None
 
 
-@pytest.mark.parametrize(("passed", "goes"), [(LATEST - SECOND, True), (LATEST, False), (-LATEST, False)])
-async def test_exits_of_an_entry_that_come_too_late_are_not_sent(
-    store: SqlStore, make_ticket: MakeTicket, now: datetime, passed: timedelta, goes: bool
-) -> None:
+async def owed(store: SqlStore, make_ticket: MakeTicket, now: datetime) -> Duty:
+    """The exits of an entry, whose first ticket is made, and nothing of it about to be sent yet."""
     await store.open_ticket(ticket_of(make_ticket, "entry"), now)
     assert await store.spend_ticket("entry", now)
-    duty = Duty("entry", 0, "own-entry", place_order(), now)
-    await store.open_duty(duty)
-    assert await store.add_part(duty, ticket_of(make_ticket, "exits"), DutyPart("exits", 1, now))
-    if goes:
-        assert await store.append_intent(intent("exits"), now + passed, 10**6) is not None
-    else:
-        assert await is_refused(store, "exits", now + passed)
+    await store.open_duty(Duty("entry", 0, "own-entry", place_order(), now))
+    (duty,) = await store.duties()
+    assert await store.add_part(duty, ticket_of(make_ticket, "first"), DutyPart("first", 1, now))
+    (duty,) = await store.duties()
+    return duty
 
 
-def test_they_come_too_late_before_anybody_makes_them_anew() -> None:
-    """By whatever clock: each of two machines may differ from the database's."""
-    assert timedelta(seconds=SENDING_SECONDS) >= LATEST + 2 * CLOCKS_MAY_DIFFER
+async def test_exits_that_another_has_made_anew_are_not_sent_by_the_first(
+    store: SqlStore, make_ticket: MakeTicket, now: datetime
+) -> None:
+    duty = await owed(store, make_ticket, now)
+    anew = DutyPart("second", 1, now, instead_of=("own-first",))
+    assert await store.add_part(duty, ticket_of(make_ticket, "second"), anew)
+    assert await is_refused(store, "first", now)
+    assert await store.append_intent(intent("second"), now, 10**6) is not None
+
+
+async def test_exits_that_are_about_to_be_sent_after_all_are_not_made_anew(
+    store: SqlStore, make_ticket: MakeTicket, now: datetime
+) -> None:
+    duty = await owed(store, make_ticket, now)
+    assert await store.append_intent(intent("first"), now, 10**6) is not None
+    anew = DutyPart("second", 1, now, instead_of=("own-first",))
+    assert not await store.add_part(duty, ticket_of(make_ticket, "second"), anew)
+    assert await store.ticket("second") is None
+
+
+async def test_beside_exits_that_are_about_to_be_sent_those_of_another_share_may_be_made(
+    store: SqlStore, make_ticket: MakeTicket, now: datetime
+) -> None:
+    duty = await owed(store, make_ticket, now)
+    assert await store.add_part(duty, ticket_of(make_ticket, "second"), DutyPart("second", 1, now))
+    for name in ("first", "second"):
+        assert await store.append(intent(name), now) is not None
