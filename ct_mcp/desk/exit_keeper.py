@@ -26,7 +26,7 @@ from decimal import Decimal
 import anyio
 
 from ct_mcp.desk.context import ContextBuilder
-from ct_mcp.desk.exit_state import ExitPart, ExitState, read_part
+from ct_mcp.desk.exit_state import ExitPart, ExitState, OwnIds, read_part
 from ct_mcp.desk.exit_tickets import exit_ticket, exits_line, exits_of, needs_fill_price
 from ct_mcp.desk.exit_tries import NEVER_PASSES, Rests, Road, Try, bare_of, is_held, key_of, note_of, without_exits
 from ct_mcp.desk.journal_writer import Step
@@ -36,13 +36,7 @@ from ct_mcp.desk.ports import Store, Upstream
 from ct_mcp.desk.reconcile import settle_outstanding
 from ct_mcp.domain.approval import Ticket
 from ct_mcp.domain.bracket import shares
-from ct_mcp.domain.commands import (
-    CancelOrder,
-    ClosePosition,
-    Command,
-    Flatten,
-    PlaceOrder,
-)
+from ct_mcp.domain.commands import CancelOrder, ClosePosition, Command, Flatten, PlaceOrder
 from ct_mcp.domain.duty import Duty, DutyPart, DutyState
 from ct_mcp.domain.market import Contract
 from ct_mcp.domain.order import Order
@@ -55,7 +49,6 @@ _MOST_LOOKS = 6
 _MOST_TICKETS, _MOST_CLOSES = 20, 12
 """So many tries at the exits of one entry, and so many to leave it: neither goes on for ever, nor uses up the other."""
 _GONE_FOR_SECONDS = 10.0
-OwnIds = tuple[str, ...]
 _NOT_THERE = frozenset({ExitState.REFUSED, ExitState.SENDING})
 
 

@@ -18,6 +18,10 @@ from ct_mcp.domain.duty import DutyPart
 SENDING_SECONDS = 12.0
 
 
+OwnIds = tuple[str, ...]
+"""Order ids of ours."""
+
+
 class ExitState(Enum):
     """How the first exit of a part came out; NEVER_SENT has sent nothing, and never will."""
 
@@ -39,7 +43,7 @@ class ExitPart:
     state: ExitState
     words: str = ""
     is_young: bool = False
-    unsent: tuple[str, ...] = ()
+    unsent: OwnIds = ()
 
 
 _STATES = {

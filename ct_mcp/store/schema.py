@@ -227,8 +227,8 @@ CREATE TABLE notices (
 )
 """
 # From version 10 on: how many holders each lease has had, in whose time the ticket of a watch was made, and which
-# orders of exits somebody has made anew. Tables of their own, since an older version that still runs gives a lease and a part
-# as many columns as it knows.
+# orders of exits somebody has made anew. Tables of their own, since an older version that still runs gives a lease and
+# a part as many columns as it knows.
 _LEASE_EPOCHS = """
 CREATE TABLE lease_epochs (
     service TEXT NOT NULL, name TEXT NOT NULL, epoch INTEGER NOT NULL, PRIMARY KEY (service, name)
