@@ -22,5 +22,5 @@ class SqliteStore(SqlStore):
         ``service`` names the service and token to which tickets, outstanding intents, halts, losses, armings and
         leases belong. Without it all of them are seen, as a terminal of the person's needs it, which has no token.
         """
-        prepare = partial(prepare_state_file, service=service)
-        super().__init__(Database(folder / FILE_NAME, busy_timeout_seconds, prepare))
+        self._path = folder / FILE_NAME
+        super().__init__(Database(self._path, busy_timeout_seconds, partial(prepare_state_file, service=service)))
