@@ -178,6 +178,11 @@ DO $ct_mcp$ BEGIN
     IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = {name}) THEN CREATE ROLE {role} LOGIN; END IF;
 END $ct_mcp$;
 CREATE SCHEMA IF NOT EXISTS {schema};
+DO $ct_mcp$ BEGIN
+    IF (SELECT nspowner::regrole FROM pg_namespace WHERE nspname = {name}) = {owner}::regrole THEN
+        RAISE EXCEPTION 'the role owns this schema, and could drop what is in it: give it another owner first';
+    END IF;
+END $ct_mcp$;
 REVOKE ALL ON SCHEMA {schema} FROM PUBLIC;
 SET LOCAL search_path = {schema}, pg_temp;
 SET LOCAL client_min_messages = warning;
@@ -209,7 +214,13 @@ def script(role: str) -> str:
     )
     rights = _RIGHTS.format(schema=schema, role=schema)
     return _SCRIPT.format(
-        role=schema, schema=schema, name=_literal(role), newest=len(STEPS), steps=steps, rights=rights
+        role=schema,
+        schema=schema,
+        name=_literal(role),
+        owner=_literal(schema),
+        newest=len(STEPS),
+        steps=steps,
+        rights=rights,
     )
 
 

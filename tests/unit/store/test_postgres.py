@@ -124,6 +124,16 @@ def test_what_an_administrator_runs_can_be_run_again(postgres: Server, database:
     assert database.read(journal_table.verify).ok
 
 
+def test_a_schema_that_the_role_owns_is_refused(postgres: Server) -> None:
+    """It could drop what guards the tables."""
+    with postgres.own_trader("owner of 'its' schema") as trader, postgres.connected() as connection:
+        owner = trader.user.replace('"', '""')
+        connection.execute(f'DROP SCHEMA "{owner}" CASCADE; CREATE SCHEMA "{owner}" AUTHORIZATION "{owner}"'.encode())
+        with pytest.raises(psycopg.Error, match="the role owns this schema"):
+            connection.execute(script(trader.user).encode())
+        connection.execute("ROLLBACK")
+
+
 def database_role(database: PostgresDatabase) -> str:
     role: str = database.read(lambda connection: connection.execute("SELECT current_user").fetchone()[0])
     return role
