@@ -12,6 +12,9 @@ CtMcpError
 │   ├── Halted           trading is halted; says who, when, why, and how the person lifts it
 │   ├── BudgetExhausted  our own request budget is empty; says when it refills
 │   └── StoreFailed      the journal cannot be written, so nothing may be sent
+│       ├── StoreOutOfReach  that of all machines cannot be used just now
+│       │   └── TicketOutOfReach  it knows of a ticket, or of none: nobody can say which
+│       └── StoreDamaged     it holds what we cannot have written
 ├── UpstreamError        they answered no, or could not be reached; nothing changed
 │   ├── OrderRejected    their words, quoted and labelled as theirs
 │   ├── NotFound · AddonOffline · AuthFailed · RateLimited · Unavailable · BadReply
@@ -125,6 +128,21 @@ class StoreFailed(Refused):
 
     code = "JOURNAL_UNAVAILABLE"
     next_step = "the person must mend the state folder (disk space, rights), then try again"
+
+
+class StoreOutOfReach(StoreFailed):
+    """The store that machines share cannot be used just now, whatever it is asked."""
+
+
+class TicketOutOfReach(StoreOutOfReach):
+    """Whether there is such a ticket, and what became of it, only the shared store knows."""
+
+    sent = "What it held may have been sent before; nothing is sent now."
+    next_step = "do NOT propose it again as if nothing had happened; look with get_orders and get_positions"
+
+
+class StoreDamaged(StoreFailed):
+    """What the store holds was not written by us, or has been tampered with."""
 
 
 class UpstreamError(CtMcpError):

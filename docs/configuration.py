@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ct_mcp.config.faults import as_flag, as_variable
-from ct_mcp.config.schema import AccountTable, InstrumentTable, Overrides, RulesTable, SettingsFile, Table
+from ct_mcp.config.schema import AccountTable, InstrumentTable, Overrides, RulesTable, SettingsFile, Table, Variables
 
 PAGE = Path(__file__).with_suffix(".md")
 DEFAULTS = Path(__file__).parents[1] / "config" / "default.toml"
@@ -116,9 +116,10 @@ def _words(comment: list[str]) -> Iterator[str]:
 
 
 def _overrides() -> Iterator[str]:
-    takes = {"config": "the path of the settings file", **_takes(Overrides)}
-    for name in Overrides.model_fields:
-        yield f"| `{as_flag((name,))}` | `{as_variable((name,))}` | {takes[name]} |"
+    takes = {"config": "the path of the settings file", **_takes(Variables)}
+    for name in Variables.model_fields:
+        flag = f"`{as_flag((name,))}`" if name in Overrides.model_fields else "none"
+        yield f"| {flag} | `{as_variable((name,))}` | {takes[name]} |"
 
 
 if __name__ == "__main__":

@@ -28,7 +28,9 @@ from ct_mcp.server.context import ServerContext
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.simulator import Simulator
 from ct_mcp.store.database import Database
+from ct_mcp.store.postgres_url import PostgresUrl
 from ct_mcp.store.sqlite import FILE_NAME, SqliteStore
+from tests.postgres import Server, any_server, need_server
 
 TOKEN = "a-token-that-must-never-be-seen"
 # A Wednesday morning in Chicago: every market of the simulator is open.
@@ -204,6 +206,28 @@ def tokens() -> Tokens:
         warnings.simplefilter("ignore", DeprecationWarning)  # the tokenizer opens its table the older way
         encoding = import_module("bpe_openai").get_encoding("o200k_base")
     return lambda text: len(encoding.encode(text))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A real PostgreSQL, started with the first test of a process that asks for it."""
+    need_server()
+    with any_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def only_trader(postgres: Server) -> Iterator[PostgresUrl]:
+    """The tables of one trader, made once."""
+    with postgres.own_trader() as trader:
+        yield trader
+
+
+@pytest.fixture
+def trader(postgres: Server, only_trader: PostgresUrl) -> PostgresUrl:
+    """Empty tables of a trader."""
+    postgres.empty(only_trader)
+    return only_trader
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from ct_mcp.cli.terminal import lacks_terminal, read_line
 from ct_mcp.desk.decisions import Decisions, is_right
 from ct_mcp.desk.pin import PinAnswer
 from ct_mcp.domain.approval import Approval, ApprovalItem, FindingKind, Ticket
-from ct_mcp.store.sqlite import SqliteStore
+from ct_mcp.store.sql_store import SqlStore
 from ct_mcp.text import command, sanitize, span
 
 _LOOK_EVERY_SECONDS = 0.5
@@ -35,7 +35,7 @@ def run(chosen: argparse.Namespace) -> int:
     return 0
 
 
-async def _approve(store: SqliteStore, screen: Screen, chosen: argparse.Namespace) -> None:
+async def _approve(store: SqlStore, screen: Screen, chosen: argparse.Namespace) -> None:
     prompt, asked = _TicketPrompt(store, Decisions(store, utc_now), screen), 0
     if chosen.watch:
         screen.say("Waiting for proposals. Stop with Ctrl-C.", "quiet")
@@ -60,7 +60,7 @@ async def _look_elsewhere(chosen: argparse.Namespace, screen: Screen) -> None:
         await store.close()
 
 
-async def _tickets(store: SqliteStore, *, watch: bool) -> AsyncIterator[Ticket]:
+async def _tickets(store: SqlStore, *, watch: bool) -> AsyncIterator[Ticket]:
     """Yield each open ticket once; with ``watch`` those that come later as well, until interrupted."""
     seen: set[str] = set()
     while True:
@@ -112,7 +112,7 @@ def _style(ticket: Ticket) -> str:
 class _TicketPrompt:
     """Shows a ticket and takes the person's answer to it."""
 
-    store: SqliteStore
+    store: SqlStore
     decisions: Decisions
     screen: Screen
 

@@ -26,7 +26,7 @@ from ct_mcp.domain.market import trading_day
 from ct_mcp.errors import ConfigError, NotFound
 from ct_mcp.guard.policy import Mode, Policy
 from ct_mcp.server.policy_text import firm_lines_of, limit_lines, narrower_lines
-from ct_mcp.store.sqlite import SqliteStore
+from ct_mcp.store.sql_store import SqlStore
 from ct_mcp.text import command, count, local_and_utc, money, parse_span, sanitize
 
 LONGEST = timedelta(hours=24)
@@ -122,7 +122,7 @@ async def read_named_account(desk: Desk, name: str) -> Account:
     return await desk.upstream.account(name)
 
 
-async def _show(account: Account, policy: Policy, store: SqliteStore, screen: Screen) -> None:
+async def _show(account: Account, policy: Policy, store: SqlStore, screen: Screen) -> None:
     screen.say()
     screen.say(f"{_name(account.name)}, as the service reports it", "bold")
     screen.table(_figures(account))
@@ -149,7 +149,7 @@ def _figures(account: Account) -> Iterator[tuple[str, str]]:
     yield "day's P&L", f"{money(balances.day_pnl)} {currency}".strip()
 
 
-async def _show_obstacles(account: Account, store: SqliteStore, screen: Screen) -> None:
+async def _show_obstacles(account: Account, store: SqlStore, screen: Screen) -> None:
     until, halt = await store.armed_until(account.name, utc_now()), await store.halt()
     unsettled = [entry for entry in await store.unsettled() if entry.account == account.name]
     screen.say()
@@ -162,7 +162,7 @@ async def _show_obstacles(account: Account, store: SqliteStore, screen: Screen) 
         screen.say(f"Of unknown outcome: {count(len(unsettled), 'order')}; see {command('journal')}.", "person")
 
 
-async def _is_wanted(account: Account, policy: Policy, store: SqliteStore, screen: Screen) -> bool:
+async def _is_wanted(account: Account, policy: Policy, store: SqlStore, screen: Screen) -> bool:
     screen.say("To let the assistant trade it, type the name of the account again, exactly:")
     if await read_line() != account.name:
         screen.say("That is not its name.")
@@ -171,7 +171,7 @@ async def _is_wanted(account: Account, policy: Policy, store: SqliteStore, scree
     return await confirm_pin(store, screen, needed=approval is Approval.PAGE_PIN)
 
 
-async def _disarm(store: SqliteStore, screen: Screen, chosen: argparse.Namespace) -> None:
+async def _disarm(store: SqlStore, screen: Screen, chosen: argparse.Namespace) -> None:
     account: str | None = chosen.account
     armed = await store.armings(utc_now())
     for name in [account] if account is not None else armed:

@@ -27,11 +27,11 @@ from ct_mcp.domain.grid_import import GridImport, ImportOptions, read_grid
 from ct_mcp.domain.trades import Plan, RecordedExecution, RoundTrip
 from ct_mcp.errors import BadRequest, ConfigError
 from ct_mcp.store.codec import time_to_text
-from ct_mcp.store.sqlite import SqliteStore
+from ct_mcp.store.sql_store import SqlStore
 from ct_mcp.text import command, count, harmless_cell, sanitize
 
 _MOST_LEFT_OUT = 20
-_Work = Callable[[SqliteStore, Screen], Awaitable[int]]
+_Work = Callable[[SqlStore, Screen], Awaitable[int]]
 
 
 def run(chosen: argparse.Namespace) -> int:
@@ -40,7 +40,7 @@ def run(chosen: argparse.Namespace) -> int:
     return anyio.run(_do, _work(chosen), store_of(settings))
 
 
-async def _do(work: _Work, store: SqliteStore) -> int:
+async def _do(work: _Work, store: SqlStore) -> int:
     try:
         if not await store.has_one_book():
             raise BadRequest(
@@ -69,7 +69,7 @@ def _work(chosen: argparse.Namespace) -> _Work:
 # --- what is on record ---
 
 
-async def show(store: SqliteStore, screen: Screen) -> int:
+async def show(store: SqlStore, screen: Screen) -> int:
     """Tell of each account since when it is on record, and where nobody listened: 0."""
     book = TradeBook(store, utc_now)
     accounts = await book.accounts()
@@ -118,7 +118,7 @@ def _zone(name: str | None) -> ZoneInfo | None:
         raise ConfigError(f"--zone: found {name[:60]!a}, expected one such as America/New_York") from None
 
 
-async def import_file(store: SqliteStore, screen: Screen, how: ImportRequest) -> int:
+async def import_file(store: SqlStore, screen: Screen, how: ImportRequest) -> int:
     """Tell what an import adds, and keep it where that was asked for: 0 told or kept, 1 nothing could be read."""
     executions = await from_journal(store) if how.file is None else _read(how.file, how.options, screen).executions
     plan = await plan_import(store, executions)
@@ -159,7 +159,7 @@ def _spans(executions: Sequence[RecordedExecution]) -> list[str]:
     return lines
 
 
-async def forget(store: SqliteStore, screen: Screen, account: str) -> int:
+async def forget(store: SqlStore, screen: Screen, account: str) -> int:
     """Forget what was imported of an account: 0. What was recorded stays."""
     gone = await store.forget_imported(account)
     screen.say(f"Forgotten: {count(gone, 'imported execution')} of {sanitize(account, longest=80)}.")
@@ -191,7 +191,7 @@ def _day(flag: str, text: str | None) -> date | None:
         raise ConfigError(f"{flag}: found {text!a}, expected a trading day such as 2026-11-20") from None
 
 
-async def export_trades(store: SqliteStore, _: Screen, how: Export, account: str | None, wanted: Wanted) -> int:
+async def export_trades(store: SqlStore, _: Screen, how: Export, account: str | None, wanted: Wanted) -> int:
     """Write the round trips: 0 written, 1 not."""
     book = TradeBook(store, utc_now)
     accounts = await book.accounts() if account is None else (account,)
@@ -199,7 +199,7 @@ async def export_trades(store: SqliteStore, _: Screen, how: Export, account: str
     return _write(how, count(len(trips), "trade"), _TRADE_NAMES, map(_trade_row, trips))
 
 
-async def export_executions(store: SqliteStore, _: Screen, how: Export, account: str | None, wanted: Wanted) -> int:
+async def export_executions(store: SqlStore, _: Screen, how: Export, account: str | None, wanted: Wanted) -> int:
     """Write the executions: 0 written, 1 not."""
     from ct_mcp.domain.market import trading_day
 

@@ -74,14 +74,16 @@ def run(chosen: argparse.Namespace) -> int:
 
 
 async def _check_all(settings: Settings, look: Callable[[Settings], Awaitable[CheckReport]]) -> CheckReport:
-    """Look at the links to the broker, and at the clients of this machine that start a server."""
+    """Look at the links to the broker, at what machines share, and at the clients that start a server here."""
     from ct_mcp.cli.check_clients import client_findings
+    from ct_mcp.cli.check_state import state_findings
     from ct_mcp.cli.clients import this_machine
 
     clients = await client_findings(this_machine())
     report = await look(settings)
+    shared = await state_findings(settings)
     token = settings.token.reveal() if settings.token else ""
-    return hide_secrets(replace(report, findings=(*report.findings, *clients)), (token,))
+    return hide_secrets(replace(report, findings=(*report.findings, *shared, *clients)), (token,))
 
 
 async def _check_simulator(settings: Settings) -> CheckReport:
@@ -195,7 +197,7 @@ class _Walk:
 
 async def _has_stream(settings: Settings, now: datetime) -> bool:
     """Say whether a server of this state folder has the stream; nothing is made where there is no store yet."""
-    if not any(settings.state_dir.glob("*.sqlite3")):
+    if settings.state is None and not any(settings.state_dir.glob("*.sqlite3")):
         return False
     store = store_of(settings)
     try:

@@ -40,7 +40,7 @@ _NEWER = f"run {_CHECK} again; if this stays, look for a newer version of ct-mcp
 _DATA_STEP = f"run {_CHECK} again; if this stays, connect a feed with futures data in NinjaTrader"
 CLOCK_STEP = f"let this computer and NinjaTrader's set their clocks by the internet, {_AGAIN}"
 _BUDGET_STEP = "stop what else uses this token, or let it ask less often"
-_FOLDER_STEP = f"let the state folder be written to, {_AGAIN}: without it nothing is sent"
+_FOLDER_STEP = f"let the state folder, or the shared store, be written to, {_AGAIN}: without it nothing is sent"
 # NinjaTrader has these of its own, and they are connected only while it replays or tests.
 _OF_REPLAYS = frozenset({"playback101", "backtest"})
 

@@ -18,7 +18,7 @@ from ct_mcp.errors import ConfigError
 from ct_mcp.text import commands_carry
 
 if TYPE_CHECKING:
-    from ct_mcp.store.sqlite import SqliteStore
+    from ct_mcp.store.sql_store import SqlStore
 
 _LATELY = timedelta(days=1)
 _PLACES = ("config", "state_dir")
@@ -45,7 +45,7 @@ def _as_word(path: str) -> str:
 
 
 @contextmanager
-def other_store(chosen: argparse.Namespace) -> "Iterator[SqliteStore | None]":
+def other_store(chosen: argparse.Namespace) -> "Iterator[SqlStore | None]":
     """Open the folder of the demo where the other one was meant, and the other way round; None where there is none.
 
     Commands that are written while the block runs lead there.
@@ -63,7 +63,7 @@ def other_store(chosen: argparse.Namespace) -> "Iterator[SqliteStore | None]":
         yield store_of(settings) if (settings.state_dir / FILE_NAME).is_file() else None
 
 
-async def was_used_lately(store: "SqliteStore", now: datetime) -> bool:
+async def was_used_lately(store: "SqlStore", now: datetime) -> bool:
     """Say whether a server has written into a folder within the last day: one may run with it now."""
     return any(now - entry.at < _LATELY for entry in await store.entries(1))
 

@@ -14,7 +14,7 @@ from ct_mcp.cli.screen import Screen
 from ct_mcp.cli.terminal import lacks_terminal, read_line
 from ct_mcp.desk.controls import Actor, Controls
 from ct_mcp.domain.approval import Halt
-from ct_mcp.store.sqlite import SqliteStore
+from ct_mcp.store.sql_store import SqlStore
 from ct_mcp.text import command, local_and_utc, sanitize
 
 _LONGEST_REASON = 200
@@ -43,7 +43,7 @@ def describe_halt(halt: Halt) -> str:
     return f"by {sanitize(halt.by, longest=40)}, {local_and_utc(halt.at)}: {reason}"
 
 
-async def _halt(store: SqliteStore, screen: Screen, reason: str, chosen: argparse.Namespace) -> None:
+async def _halt(store: SqlStore, screen: Screen, reason: str, chosen: argparse.Namespace) -> None:
     earlier = await store.halt()
     stands = await Controls(store, utc_now).halt(reason, Actor.TERMINAL)
     if stands == earlier:
@@ -68,7 +68,7 @@ async def _tell_who_goes_on(chosen: argparse.Namespace, screen: Screen) -> None:
         await store.close()
 
 
-async def _resume(store: SqliteStore, screen: Screen, chosen: argparse.Namespace) -> int:
+async def _resume(store: SqlStore, screen: Screen, chosen: argparse.Namespace) -> int:
     try:
         halt = await store.halt()
         if halt is None:
@@ -96,7 +96,7 @@ async def _look_elsewhere(chosen: argparse.Namespace, screen: Screen) -> None:
         await store.close()
 
 
-async def _show(halt: Halt, store: SqliteStore, screen: Screen) -> None:
+async def _show(halt: Halt, store: SqlStore, screen: Screen) -> None:
     screen.say(f"Trading is halted by {sanitize(halt.by, longest=40)}.", "person")
     screen.table([("since", local_and_utc(halt.at)), ("why", sanitize(halt.reason, longest=2 * _LONGEST_REASON))])
     screen.say()
@@ -114,13 +114,13 @@ def _list(summaries: list[str], screen: Screen) -> None:
     screen.say()
 
 
-async def _is_wanted(store: SqliteStore, screen: Screen) -> bool:
+async def _is_wanted(store: SqlStore, screen: Screen) -> bool:
     screen.say(f"To let the assistant trade again, type:  {_WORD}")
     screen.say("Anything else leaves it halted.")
     return await read_line() == _WORD and await confirm_pin(store, screen)
 
 
-async def _lift(shown: Halt, store: SqliteStore, screen: Screen) -> bool:
+async def _lift(shown: Halt, store: SqlStore, screen: Screen) -> bool:
     """Lift the halt that was shown, and no other that came in its place meanwhile."""
     if await store.halt() != shown:
         screen.say("It is no longer the halt that you were shown. Look again.", "bad")

@@ -30,7 +30,9 @@ from ct_mcp.desk.controls import Actor, Controls
 from ct_mcp.errors import ConfigError
 from ct_mcp.store.journal import Entry, EntryKind
 from ct_mcp.store.journal_table import JournalQuery
-from ct_mcp.store.sqlite import FILE_NAME, SqliteStore
+from ct_mcp.store.sql import NO_LIMIT
+from ct_mcp.store.sql_store import SqlStore
+from ct_mcp.store.sqlite import FILE_NAME
 from ct_mcp.text import command, count, parse_span
 
 OUTCOMES = ("filled", "partly filled", "working", "cancelled", "rejected", "took effect", "never arrived")
@@ -50,7 +52,7 @@ _INDENT = " " * 23
 # What a rule or the service said gets a line of its own in the list; the rest is short.
 _ON_LINES_OF_THEIR_OWN = frozenset({"denied", "reason", "warning"})
 
-_Work = Callable[[SqliteStore, Screen], Awaitable[int]]
+_Work = Callable[[SqlStore, Screen], Awaitable[int]]
 
 
 def run(chosen: argparse.Namespace) -> int:
@@ -58,14 +60,14 @@ def run(chosen: argparse.Namespace) -> int:
     if chosen.asked == "settle" and lacks_terminal("journal settle"):
         return 2
     settings, work = settings_for(chosen), _work(chosen)
-    if not (settings.state_dir / FILE_NAME).exists():
+    if settings.state is None and not (settings.state_dir / FILE_NAME).exists():
         print(f"There is no journal in {settings.state_dir} yet: no server has kept one there.", file=sys.stderr)
         anyio.run(_look_elsewhere, chosen)
         return 0 if chosen.asked is None else 1
     return anyio.run(_do, work, store_of(settings), chosen)
 
 
-async def _do(work: _Work, store: SqliteStore, chosen: argparse.Namespace) -> int:
+async def _do(work: _Work, store: SqlStore, chosen: argparse.Namespace) -> int:
     try:
         code = await work(store, Screen.on_stdout())
         is_empty = not await store.entries(1)
@@ -114,7 +116,7 @@ def _wanted(chosen: argparse.Namespace) -> JournalQuery:
             raise ConfigError(f"--kind: found {chosen.kind[:40]!a}, expected one of {', '.join(EntryKind)}")
         kind = EntryKind(chosen.kind)
     since = _parse_since(chosen.since, utc_now()) if chosen.since is not None else None
-    return JournalQuery(-1 if chosen.asked == "export" else chosen.limit, chosen.account, kind, since)
+    return JournalQuery(NO_LIMIT if chosen.asked == "export" else chosen.limit, chosen.account, kind, since)
 
 
 def _parse_since(text: str, now: datetime) -> datetime:
@@ -132,7 +134,7 @@ def _parse_since(text: str, now: datetime) -> datetime:
         raise ConfigError(f"--since: found {text[:40]!a}, expected {expected}") from None
 
 
-async def show_list(store: SqliteStore, screen: Screen, wanted: JournalQuery) -> int:
+async def show_list(store: SqlStore, screen: Screen, wanted: JournalQuery) -> int:
     """Show the newest entries, and what is outstanding; the newest stands last, right above the prompt."""
     entries = await store.search(wanted)
     if not entries:
@@ -168,7 +170,7 @@ def _show_outstanding(outstanding: Sequence[Entry], screen: Screen) -> None:
     screen.table([(safe(entry.ticket_id), safe(entry.summary)) for entry in outstanding])
 
 
-async def verify(store: SqliteStore, screen: Screen) -> int:
+async def verify(store: SqlStore, screen: Screen) -> int:
     """Follow the whole chain: 0 whole, 1 broken, with the entry where."""
     screen.wait("checking")
     found = await store.verify()
@@ -186,7 +188,7 @@ async def verify(store: SqliteStore, screen: Screen) -> int:
     return 0
 
 
-async def settle(store: SqliteStore, screen: Screen, ticket_id: str) -> int:
+async def settle(store: SqlStore, screen: Screen, ticket_id: str) -> int:
     """Let the person say what became of what one ticket sent: 0 settled, 1 left as it was."""
     outstanding = await _outstanding(store, ticket_id)
     if not outstanding:
@@ -206,11 +208,11 @@ async def settle(store: SqliteStore, screen: Screen, ticket_id: str) -> int:
     return 1
 
 
-async def _outstanding(store: SqliteStore, ticket_id: str) -> list[Entry]:
+async def _outstanding(store: SqlStore, ticket_id: str) -> list[Entry]:
     return [entry for entry in await store.unsettled() if entry.ticket_id == ticket_id]
 
 
-async def _nothing_to_settle(store: SqliteStore, ticket_id: str, screen: Screen) -> None:
+async def _nothing_to_settle(store: SqlStore, ticket_id: str, screen: Screen) -> None:
     screen.say(f"Nothing of unknown outcome has the ticket id {safe(ticket_id)}.")
     if outstanding := await store.unsettled():
         screen.say("Of unknown outcome are:")

@@ -13,7 +13,7 @@ from ct_mcp.cli.screen import Screen
 from ct_mcp.store.codec import canonical, time_to_text
 from ct_mcp.store.journal import Entry
 from ct_mcp.store.journal_table import JournalQuery
-from ct_mcp.store.sqlite import SqliteStore
+from ct_mcp.store.sql_store import SqlStore
 from ct_mcp.text import harmless_cell
 
 _NAMES = tuple("assistants_words" if field.name == "reason" else field.name for field in fields(Entry))
@@ -28,7 +28,7 @@ class Export:
     force: bool
 
 
-async def export(store: SqliteStore, _: Screen, how: Export, query: JournalQuery) -> int:
+async def export(store: SqlStore, _: Screen, how: Export, query: JournalQuery) -> int:
     """Write the entries: 0 written, 1 not."""
     entries = await store.search(query)
     return written(how, f"{len(entries)} entries", lambda out, end: _WRITERS[how.format](entries, out, end))

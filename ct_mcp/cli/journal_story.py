@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from ct_mcp.cli.screen import Screen
 from ct_mcp.store.journal import Entry, EntryKind
-from ct_mcp.store.sqlite import SqliteStore
+from ct_mcp.store.sql_store import SqlStore
 from ct_mcp.text import command, sanitize
 
 _LONGEST = 300
@@ -92,7 +92,7 @@ def safe(value: object) -> str:
     return sanitize(str(value), longest=_LONGEST)
 
 
-async def tell_story(store: SqliteStore, screen: Screen, any_id: str) -> int:
+async def tell_story(store: SqlStore, screen: Screen, any_id: str) -> int:
     """Show the story that one id belongs to: 0 told, 1 nothing is known by this id."""
     story = await store.story(any_id)
     if not story:

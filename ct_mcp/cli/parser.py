@@ -144,6 +144,12 @@ def _login(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{name}", metavar=value, help=meaning)
 
 
+def _state(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = "exit codes: 0 printed, 2 no name of a role"
+    parser.add_argument("asked", choices=("sql",), help="print the statements that an administrator runs")
+    parser.add_argument("role", metavar="ROLE", help="the role of one trader, who has all that is made to himself")
+
+
 def _approve(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "exit codes: 0 all were looked at, 1 failed, 2 without a terminal"
     parser.add_argument("--watch", action="store_true", help="stay, and ask for each proposal as it comes")
@@ -323,6 +329,7 @@ _GROUPS: tuple[tuple[str, dict[str, tuple[str, _Describe]]], ...] = (
         {
             "install": ("let a client know this server, or take it out again", _install),
             "login": ("keep your CrossTrade token in the keyring of your system", _login),
+            "state": ("let several machines share limits and halts, by PostgreSQL", _state),
         },
     ),
     (

@@ -9,7 +9,7 @@ from ct_mcp.cli.screen import Screen
 from ct_mcp.cli.terminal import lacks_terminal, read_secret
 from ct_mcp.desk.controls import Actor, Controls
 from ct_mcp.desk.pin import LONGEST, SHORTEST, PinAnswer, pin_is_set, unfit
-from ct_mcp.store.sqlite import SqliteStore
+from ct_mcp.store.sql_store import SqlStore
 from ct_mcp.text import command
 
 _REFUSALS = {
@@ -26,14 +26,14 @@ def run(chosen: argparse.Namespace) -> int:
     return anyio.run(_pin, store_of(settings_for(chosen)), Screen.on_stdout())
 
 
-async def _pin(store: SqliteStore, screen: Screen) -> int:
+async def _pin(store: SqlStore, screen: Screen) -> int:
     try:
         return 0 if await _changed(store, screen) else 1
     finally:
         await store.close()
 
 
-async def _changed(store: SqliteStore, screen: Screen) -> bool:
+async def _changed(store: SqlStore, screen: Screen) -> bool:
     known = await pin_is_set(store)
     if known and await ask_pin(store, screen, "The PIN as it is: ") is not PinAnswer.RIGHT:
         screen.say("The PIN is as it was.")
@@ -54,7 +54,7 @@ async def _changed(store: SqliteStore, screen: Screen) -> bool:
     return True
 
 
-async def ask_pin(store: SqliteStore, screen: Screen, prompt: str = "PIN: ") -> PinAnswer:
+async def ask_pin(store: SqlStore, screen: Screen, prompt: str = "PIN: ") -> PinAnswer:
     """Ask once, and say what is wrong with the answer."""
     answer = PinAnswer.NOT_SET
     if await pin_is_set(store):
@@ -64,7 +64,7 @@ async def ask_pin(store: SqliteStore, screen: Screen, prompt: str = "PIN: ") -> 
     return answer
 
 
-async def confirm_pin(store: SqliteStore, screen: Screen, *, needed: bool = False) -> bool:
+async def confirm_pin(store: SqlStore, screen: Screen, *, needed: bool = False) -> bool:
     """Ask for the PIN where one is set, or needed all the same; says whether all is well with it."""
     if not needed and not await pin_is_set(store):
         return True

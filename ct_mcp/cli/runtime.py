@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from ct_mcp.config.settings import Settings, load
+from ct_mcp.errors import ConfigError
 
 if TYPE_CHECKING:
     import argparse
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from ct_mcp.desk.desk import Desk
     from ct_mcp.desk.request_budget import SharedBudget
     from ct_mcp.live.cache import LiveCache
-    from ct_mcp.store.sqlite import SqliteStore
+    from ct_mcp.store.postgres_url import PostgresUrl
+    from ct_mcp.store.sql_store import SqlStore
 
 _FLAGS = ("config", "state_dir", "base_url", "mode", "toolsets", "log_level")
 _OF_THE_DEMO = ("CT_MCP_STATE_DIR", "CT_MCP_LOG_LEVEL")
@@ -50,7 +52,7 @@ def demo_settings(flags: Mapping[str, str | None]) -> Settings:
     environ = {name: os.environ[name] for name in _OF_THE_DEMO if name in os.environ}
     chosen = {name: flags.get(name) for name in ("config", "state_dir", "log_level", "mode", "toolsets")}
     settings = load(chosen, environ, default_file=_no_file, keyring=lambda: None)
-    return replace(settings, state_dir=settings.state_dir / "demo", token=None, demo=True)
+    return replace(settings, state_dir=settings.state_dir / "demo", state=None, token=None, demo=True)
 
 
 def _no_file() -> Path:
@@ -112,26 +114,26 @@ class Runtime:
     async def owes_exits(self) -> bool:
         """Say whether an entry may still fill, has exits that stand, or something is to be watched.
 
-        Looks only where there is a state file, and at the clock.
+        Looks only where there is a state file or a database, and at the clock.
         """
         from ct_mcp.guard.news_windows import settings_act
         from ct_mcp.store.sqlite import FILE_NAME
 
         if settings_act(self.settings.policy, utc_now()):
             return True
-        is_there = (self.settings.state_dir / FILE_NAME).exists()
+        is_there = self.settings.state is not None or (self.settings.state_dir / FILE_NAME).exists()
         return is_there and bool(await self.store.duties() or await self.store.watches())
 
     async def keeps_book(self) -> bool:
         """Say whether executions are to be kept; not before anything of this service was ever asked for here."""
         from ct_mcp.store.sqlite import FILE_NAME
 
-        is_there = (self.settings.state_dir / FILE_NAME).exists()
+        is_there = self.settings.state is not None or (self.settings.state_dir / FILE_NAME).exists()
         can_ask = self.settings.token is not None or self.settings.demo
         return self.settings.policy.recording.on and can_ask and is_there
 
     @cached_property
-    def store(self) -> "SqliteStore":
+    def store(self) -> "SqlStore":
         """The store that the desk writes to."""
         return store_of(self.settings)
 
@@ -155,11 +157,30 @@ class Runtime:
             await self.store.close()
 
 
-def store_of(settings: Settings) -> "SqliteStore":
-    """Open the store of a state folder, as the service and the token of these settings see it."""
+def store_of(settings: Settings) -> "SqlStore":
+    """Open the store of a state folder or of all machines, as the service and the token of these settings see it.
+
+    Raises:
+        ConfigError: What it takes to reach a database is not installed.
+    """
     from ct_mcp.store.sqlite import SqliteStore
 
-    return SqliteStore(settings.state_dir, service=_service_of(settings))
+    service = _service_of(settings)
+    if settings.state is None:
+        return SqliteStore(settings.state_dir, service=service)
+    return _shared_store(settings, settings.state, service)
+
+
+def _shared_store(settings: Settings, state: "PostgresUrl", service: str) -> "SqlStore":
+    from ct_mcp.store.alone import ExitsAlone
+    from ct_mcp.store.sql_store import SqlStore
+
+    try:
+        from ct_mcp.store.postgres import PostgresDatabase
+    except ImportError as error:
+        raise ConfigError(f"state: what reaches the database cannot be loaded: {error}") from error
+    shared = PostgresDatabase(state, service, utc_now)
+    return SqlStore(ExitsAlone(shared, settings.state_dir, service, utc_now))
 
 
 def _service_of(settings: Settings) -> str:
@@ -184,4 +205,9 @@ def shared_budget(settings: Settings, clock: Callable[[], datetime]) -> "SharedB
     from ct_mcp.store.rate_limit_file import RateLimitFile
 
     token = settings.token.reveal() if settings.token else ""
-    return SharedBudget(RateLimitFile(settings.state_dir), token, clock)
+    if settings.state is None:
+        return SharedBudget(RateLimitFile(settings.state_dir), token, clock)
+    from ct_mcp.store.rate_limit_table import RateLimitTable
+
+    table = RateLimitTable(settings.state, clock)
+    return SharedBudget(table, token, table.now)

@@ -14,7 +14,7 @@ Spelling = Callable[[KeyPath], str]
 """How a source spells the place of a value."""
 
 _BARE_KEY = re.compile(r"\w+")
-_LOGIN_OR_QUERY = re.compile(r"(?<=//)[^/]*@|(?<=\?).+", re.DOTALL)
+_LOGIN_OR_QUERY = re.compile(r"(?<=//).*@|(?<=\?).+", re.DOTALL)
 _SECRET_WORDS = re.compile(r"token|secret|password|api_?key", re.IGNORECASE)
 
 

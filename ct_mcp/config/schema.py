@@ -27,6 +27,7 @@ from ct_mcp.config.presets import preset_names
 from ct_mcp.domain.approval import Approval
 from ct_mcp.guard.firm_policy import Automation, DrawdownKind, IfUnknown, ScalingStep
 from ct_mcp.guard.policy import FlatBy, IfUnprotected, Mode
+from ct_mcp.store.postgres_url import PostgresUrl
 
 
 def _expecting(words: str) -> WrapValidator:
@@ -61,6 +62,8 @@ LogLevel = Annotated[str, BeforeValidator(values.word(values.LOG_LEVELS))]
 Toolsets = Annotated[frozenset[str], BeforeValidator(values.toolsets)]
 Address = Annotated[str, BeforeValidator(values.address)]
 Folder = Annotated[Path | None, BeforeValidator(values.folder)]
+State = Annotated[PostgresUrl | None, BeforeValidator(values.state)]
+StateInFile = Annotated[PostgresUrl | None, BeforeValidator(values.state_without_password)]
 
 
 class Table(BaseModel):
@@ -195,6 +198,7 @@ class SettingsFile(Table):
     toolsets: Toolsets | None = None
     log_level: LogLevel | None = None
     state_dir: Folder = None
+    state: StateInFile = None
     upstream: UpstreamTable = UpstreamTable.model_construct()
     fresh: FreshTable = FreshTable.model_construct()
     approval: ApprovalTable = ApprovalTable.model_construct()
@@ -215,6 +219,12 @@ class Overrides(Table):
     mode: ModeWord | None = None
     toolsets: Annotated[frozenset[str], BeforeValidator(values.comma_separated_toolsets)] | None = None
     log_level: LogLevel | None = None
+
+
+class Variables(Overrides):
+    """What environment variables alone say: a flag is seen in the list of processes."""
+
+    state: State = None
 
 
 T = TypeVar("T", bound=Table)
@@ -244,6 +254,8 @@ def _position(raw: Mapping[str, Any], path: KeyPath) -> list[int]:
 
 def _in_words(model: type[Table], path: KeyPath, detail: ErrorDetails, spell: Spelling) -> str:
     match detail["type"]:
+        case "value_error" if path == ("state",):  # nothing of a URL is repeated: it may hold a password
+            return f"expected {detail['ctx']['error']}"
         case "value_error":
             return mismatch(detail["input"], str(detail["ctx"]["error"]))
         case "extra_forbidden":

@@ -6,6 +6,7 @@ dropped and nothing is guessed: a key that is not known, or a limit that would h
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,7 @@ from ct_mcp.guard.policy import (
     Watching,
 )
 from ct_mcp.live.cache import Freshness
+from ct_mcp.store.postgres_url import PostgresUrl
 
 if TYPE_CHECKING:
     from ct_mcp.config.schema import SettingsFile
@@ -58,12 +60,14 @@ class UpstreamTimeouts:
 class Settings:
     """All that the operator decided.
 
+    ``state`` is where all machines of a trader keep what they share; None is the folder alone.
     ``warnings`` belong on stderr; ``file`` is the one that was read, if any. In a demo ``token`` is made up for a
     simulator that lives as long as its process.
     """
 
     state_dir: Path
     policy: Policy = field(default_factory=Policy)
+    state: PostgresUrl | None = None
     base_url: str = "https://app.crosstrade.io"
     stream: bool = True
     freshness: Freshness = field(default_factory=Freshness)
@@ -90,12 +94,12 @@ def load(
     Raises:
         ConfigError: One line for each fault of any source.
     """
-    from ct_mcp.config.schema import Overrides, SettingsFile, read  # noqa: PLC0415  # makes the models of pydantic
+    from ct_mcp.config.schema import Overrides, SettingsFile, Variables, read  # noqa: PLC0415  # makes the models of pydantic
 
     faults: list[str] = []
     warnings: list[str] = []
     by_flag = read(Overrides, not_blank(flags), as_flag, faults)
-    by_variable = read(Overrides, variables(environ, warnings), as_variable, faults)
+    by_variable = read(Variables, variables(environ, warnings), as_variable, faults)
     token = read_token(environ, keyring, faults, warnings)
     path, raw = read_file(by_flag.config or by_variable.config, default_file, faults)
     file = read(SettingsFile, raw, as_key, faults)
@@ -104,6 +108,7 @@ def load(
     chosen = file.given() | file.upstream.given() | by_variable.given() | by_flag.given()
     state_dir = chosen.get("state_dir") or usual_state_dir()
     faults.extend(untrusted_state(state_dir))
+    faults.extend(_packages_missing(chosen.get("state")))
     if faults:
         raise ConfigError(listing(faults, token.reveal() if token else None))
     policy = _policy(file, chosen.get("mode", Mode.SIM), calendars)
@@ -113,10 +118,29 @@ def load(
         freshness=Freshness(**file.fresh.given()),
         timeouts=_timeouts(file),
         token=token,
-        warnings=(*warnings, *_warnings(policy)),
+        warnings=(*warnings, *_warnings(policy), *_state_warnings(by_variable.state, file.state)),
         file=path,
-        **{name: chosen[name] for name in ("base_url", "stream", "toolsets", "log_level") if name in chosen},
+        **{name: chosen[name] for name in ("state", "base_url", "stream", "toolsets", "log_level") if name in chosen},
     )
+
+
+def _packages_missing(state: PostgresUrl | None) -> Iterator[str]:
+    if state is not None and find_spec("psycopg") is None:
+        yield "state: needs a package that is not installed: install ct-mcp[postgres] in place of ct-mcp"
+
+
+def _state_warnings(by_variable: PostgresUrl | None, in_file: PostgresUrl | None) -> Iterator[str]:
+    if by_variable is not None and in_file is None:
+        yield (
+            "state: CT_MCP_STATE alone names it, so a terminal without that variable halts, arms and approves in the "
+            "folder of this machine, and not there; name it in the file too, without its password"
+        )
+    state = by_variable or in_file
+    if state is not None and not state.is_verified:
+        yield (
+            f"state: whether {state.host} is your database is not verified, so another could read all and answer "
+            "in its place; add ?sslmode=verify-full&sslrootcert=FILE"
+        )
 
 
 def _timeouts(file: "SettingsFile") -> UpstreamTimeouts:

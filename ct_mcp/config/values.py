@@ -17,6 +17,7 @@ from ct_mcp.domain.instrument import FrontMonth, parse_instrument
 from ct_mcp.errors import BadRequest
 from ct_mcp.guard.firm_policy import ScalingStep
 from ct_mcp.guard.policy import FlatBy
+from ct_mcp.store.postgres_url import PostgresUrl, parse_postgres_url
 
 TOOLSETS = ("read", "trade", "strategies", "charts")
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -219,3 +220,20 @@ def folder(value: Any) -> Path | None:
     if not whole.is_absolute():
         raise ValueError("the whole path of a folder, from the root or from ~")
     return whole
+
+
+def state(value: Any) -> PostgresUrl | None:
+    """Take the URL of a shared store; empty is none."""
+    if isinstance(value, str) and not value:
+        return None
+    if not isinstance(value, str) or UNEXPANDED.search(value):
+        raise ValueError("the URL of a PostgreSQL database, or nothing")
+    return parse_postgres_url(value)
+
+
+def state_without_password(value: Any) -> PostgresUrl | None:
+    """Take the URL of a shared store as a file may have it."""
+    url = state(value)
+    if url is not None and url.password:
+        raise ValueError("it without the password, which belongs into a passfile or into CT_MCP_STATE")
+    return url

@@ -27,7 +27,7 @@ from decimal import Decimal
 import anyio
 
 from ct_mcp.desk.context import ContextBuilder
-from ct_mcp.desk.exit_state import ExitPart, ExitState, read_part
+from ct_mcp.desk.exit_state import ExitPart, ExitState, OwnIds, read_part
 from ct_mcp.desk.exit_tickets import exit_ticket, exits_line, exits_of, needs_fill_price
 from ct_mcp.desk.exit_tries import (
     NEVER_PASSES,
@@ -211,7 +211,7 @@ class ExitKeeper:
             it.why = "the price of the fill, or the tick of the contract, is not known"
             return
         commands = exits_of(it.duty.order, share, fill or Decimal(0), contract)
-        ticket = await self._ticket(it.duty, commands, share.contracts)
+        ticket = await self._ticket(it.duty, commands, share.contracts, anew=it.unsent)
         if ticket is not None:  # else somebody else was quicker: look again
             await self._send_exits(it, ticket, commands)
 
@@ -243,7 +243,7 @@ class ExitKeeper:
             told = (await story_of(self._store, ticket)).part(1, self._clock())
             is_void = told is not None and told.outcome is None
             if is_void or (told is None and await self._store.is_quiet(ticket.ticket_id, self._clock())):
-                for outcome in await self.send_under(it.duty, ticket.commands[1:]):
+                for outcome in await self.send_under(it.duty, ticket.commands[1:], anew=each.unsent):
                     it.warnings.append(f"the target, which had not been sent before: {said_of(outcome)}")
 
     async def _sent(self, duty: Duty, ticket: Ticket, number: int) -> Outcome:
@@ -257,7 +257,7 @@ class ExitKeeper:
         return outcome
 
     async def _ticket(
-        self, duty: Duty, commands: Sequence[Command], contracts: int, cancels: Sequence[Order] = ()
+        self, duty: Duty, commands: Sequence[Command], contracts: int, cancels: Sequence[Order] = (), anew: OwnIds = ()
     ) -> Ticket | None:
         """Keep the ticket of some commands under the yes to the entry; None where somebody else was quicker."""
         under = await self._store.ticket(duty.ticket_id)
@@ -265,7 +265,7 @@ class ExitKeeper:
             return None
         least = self._policy.exits_simulated if under.simulated else self._policy.exits_live
         ticket = exit_ticket(under, commands, least, self._clock(), cancels)
-        part = DutyPart(ticket.ticket_id, contracts, self._clock())
+        part = DutyPart(ticket.ticket_id, contracts, self._clock(), anew)
         return ticket if await self._store.add_part(duty, ticket, part, self._holder_of(duty)) else None
 
     def _holder_of(self, duty: Duty) -> str:
@@ -389,10 +389,12 @@ class ExitKeeper:
         why = f"another process is about it, or it was tried {_MOST_CLOSES} times: close it in NinjaTrader"
         return outcomes[-1] if outcomes else Outcome(Status.DENIED, "", simulated=False, reasons=(why,))
 
-    async def send_under(self, duty: Duty, commands: Sequence[Command], cancels: Sequence[Order] = ()) -> list[Outcome]:
+    async def send_under(
+        self, duty: Duty, commands: Sequence[Command], cancels: Sequence[Order] = (), anew: OwnIds = ()
+    ) -> list[Outcome]:
         """Send what leaves, or what is left over, under the yes to an entry; nothing where somebody else has begun."""
         duty = await self._fresh(duty)
         if sum(1 for part in duty.parts if not part.contracts) >= _MOST_CLOSES:
             return []
-        ticket = await self._ticket(duty, commands, 0, cancels)
+        ticket = await self._ticket(duty, commands, 0, cancels, anew)
         return [] if ticket is None else [await self._sent(duty, ticket, number) for number in range(len(commands))]

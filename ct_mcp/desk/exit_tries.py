@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ct_mcp.desk import remedies
-from ct_mcp.desk.exit_state import ExitPart, ExitState
+from ct_mcp.desk.exit_state import ExitPart, ExitState, OwnIds
 from ct_mcp.desk.journal_writer import Step
 from ct_mcp.desk.outcome import Kept, Outcome, Status
 from ct_mcp.desk.polling import AccountState, Pause
@@ -41,6 +41,11 @@ class Try:
         """What was promised."""
         assert self.duty.order.bracket is not None  # noqa: S101  # a duty is made for an order with one
         return self.duty.order.bracket
+
+    @property
+    def unsent(self) -> OwnIds:
+        """Our order ids of exits that never left, and never may once they are made anew."""
+        return tuple(own_id for each in self.parts if each.state is ExitState.NEVER_SENT for own_id in each.unsent)
 
     def seconds(self, now: datetime) -> float:
         """How long it has gone on, by the clock or by what was waited: a clock that is set back does not shorten it."""

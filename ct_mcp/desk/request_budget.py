@@ -1,21 +1,21 @@
-"""The request budget that every process with the same token on this machine takes from.
+"""The request budget that every process with the same token takes from, on this machine or on all that share a store.
 
-The arithmetic is that of `Bucket`; the bucket itself lies in the state folder. Exits go first over all processes
-without anybody waiting in a line: a read needs more tokens in the bucket than an exit does, so whichever moment lets a
-read go has let the exit go before.
+The arithmetic is that of `TokenBucket`; the bucket itself lies in the state folder, or in the shared store. Exits go
+first over all processes without anybody waiting in a line: a read needs more tokens in the bucket than an exit does, so
+whichever moment lets a read go has let the exit go before.
 """
 
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import anyio
 
 from ct_mcp.crosstrade.rate_limit import Allowance, TokenBucket, allowance
 from ct_mcp.errors import StoreFailed
-from ct_mcp.store.rate_limit_file import BucketState, RateLimitFile
+from ct_mcp.store.rate_limit_file import BucketState, Change
 
 TRY_AGAIN_AFTER = timedelta(seconds=5)
 
@@ -24,14 +24,21 @@ _T = TypeVar("_T")
 _Step = Callable[[TokenBucket, datetime], tuple[TokenBucket, _T]]
 
 
-class SharedBudget:
-    """A `Budget` over all processes of a state folder.
+class Meters(Protocol):
+    """Where the buckets are: a file of this machine, or a table of all."""
 
-    Where the folder cannot be used, this process goes on by itself at a third of the rate, says so, and tries again
+    async def change(self, name: str, change: Change[_T]) -> _T: ...
+    async def close(self) -> None: ...
+
+
+class SharedBudget:
+    """A `Budget` over all processes of a state folder, or of all machines.
+
+    Where it cannot be used, this process goes on by itself at a third of the rate, says so, and tries again
     from time to time: requests are never blocked for ever, and three processes in that state still keep the limit.
     """
 
-    def __init__(self, meters: RateLimitFile, token: str, clock: Callable[[], datetime]) -> None:
+    def __init__(self, meters: Meters, token: str, clock: Callable[[], datetime]) -> None:
         """Touch nothing. The token is kept nowhere: its bucket is named after a piece of its hash."""
         self._meters = meters
         self._name = sha256(f"ct-mcp request budget {token}".encode("utf-8", "surrogatepass")).hexdigest()[:16]

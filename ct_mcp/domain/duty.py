@@ -23,11 +23,15 @@ class DutyState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DutyPart:
-    """The ticket that holds the exits of so many contracts, the stop first; it is spent from the start."""
+    """The ticket that holds the exits of so many contracts, the stop first; it is spent from the start.
+
+    ``instead_of`` are our order ids of what was never about to be sent, and never will be once this one is made.
+    """
 
     ticket_id: str
     contracts: int
     made_at: datetime
+    instead_of: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

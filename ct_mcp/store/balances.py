@@ -6,28 +6,36 @@ It stands alone, since nothing that is sent depends on what stands here but the 
 from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
-from sqlite3 import Connection
 
 from ct_mcp.domain.balances import AccountDay, BalanceRecord, Figures, ToldFloor, after_telling, noted
 from ct_mcp.domain.market import trading_day
 from ct_mcp.store.codec import time_from_text, time_to_text
 from ct_mcp.store.journal import EntryKind, NewEntry
 from ct_mcp.store.journal_table import append
+from ct_mcp.store.sql import SqlConnection
 
 _LONGEST = 400
 _COLUMNS = "day, first_at, last_at, opening, balance, highest, is_flat, unwatched_from, unwatched_to"
 _DAYS = f"""
 SELECT {_COLUMNS} FROM account_days WHERE service = our_service() AND account = ? ORDER BY day DESC LIMIT ?
 """  # noqa: S608
-_KEEP_DAY = "INSERT OR REPLACE INTO account_days VALUES (our_service(), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_KEEP_DAY = """
+INSERT INTO account_days VALUES (our_service(), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (service, account, day)
+DO UPDATE SET first_at = excluded.first_at, last_at = excluded.last_at, opening = excluded.opening,
+balance = excluded.balance, highest = excluded.highest, is_flat = excluded.is_flat,
+unwatched_from = excluded.unwatched_from, unwatched_to = excluded.unwatched_to
+"""
 _FORGET_LATER = "DELETE FROM account_days WHERE service = our_service() AND account = ? AND day > ?"
 _FIND_TOLD = "SELECT floor, at, by FROM told_floors WHERE service = our_service() AND account = ?"
-_TELL = "INSERT OR REPLACE INTO told_floors VALUES (our_service(), ?, ?, ?, ?)"
+_TELL = """
+INSERT INTO told_floors VALUES (our_service(), ?, ?, ?, ?) ON CONFLICT (service, account)
+DO UPDATE SET floor = excluded.floor, at = excluded.at, by = excluded.by
+"""
 
 _Row = tuple[str, str, str, str | None, str | None, str | None, int | None, str | None, str | None]
 
 
-def note_figures(connection: Connection, figures: Iterable[Figures]) -> None:
+def note_figures(connection: SqlConnection, figures: Iterable[Figures]) -> None:
     """Add what was read to the day that it was read in."""
     for read in figures:
         last = next(iter(_days(connection, read.account, 1)), None)
@@ -36,14 +44,14 @@ def note_figures(connection: Connection, figures: Iterable[Figures]) -> None:
             _keep(connection, read.account, day)
 
 
-def balance_record(connection: Connection, account: str) -> BalanceRecord:
+def balance_record(connection: SqlConnection, account: str) -> BalanceRecord:
     """Give all days on record, oldest first, and the floor that was told last."""
     row = connection.execute(_FIND_TOLD, (account,)).fetchone()
     told = None if row is None else ToldFloor(Decimal(row[0]), time_from_text(row[1]), row[2])
     return BalanceRecord(tuple(reversed(_days(connection, account, _LONGEST))), told)
 
 
-def tell_floor(connection: Connection, account: str, told: ToldFloor) -> None:
+def tell_floor(connection: SqlConnection, account: str, told: ToldFloor) -> None:
     """Keep the floor that the person told, and journal it; what was seen earlier in its day is in it."""
     before = balance_record(connection, account).told
     entry = NewEntry(
@@ -62,7 +70,7 @@ def tell_floor(connection: Connection, account: str, told: ToldFloor) -> None:
             _keep(connection, account, after_telling(day, told.at))
 
 
-def _days(connection: Connection, account: str, most: int) -> list[AccountDay]:
+def _days(connection: SqlConnection, account: str, most: int) -> list[AccountDay]:
     return [_day_of(row) for row in connection.execute(_DAYS, (account, most)).fetchall()]
 
 
@@ -80,7 +88,7 @@ def _day_of(row: _Row) -> AccountDay:
     )
 
 
-def _keep(connection: Connection, account: str, day: AccountDay) -> None:
+def _keep(connection: SqlConnection, account: str, day: AccountDay) -> None:
     began, ended = day.unwatched or (None, None)
     amounts = (None if each is None else f"{each:f}" for each in (day.opening, day.balance, day.highest))
     times = (None if each is None else time_to_text(each) for each in (began, ended))

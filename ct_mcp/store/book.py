@@ -10,7 +10,6 @@ import json
 from collections.abc import Collection, Iterable
 from datetime import datetime
 from decimal import Decimal
-from sqlite3 import Connection
 from typing import Any
 
 from ct_mcp.domain.instrument import held_instrument
@@ -18,11 +17,12 @@ from ct_mcp.domain.order import OrderAction
 from ct_mcp.domain.plan import SentOrder
 from ct_mcp.domain.trades import Excursion, ExcursionSource, Listening, RecordedExecution, Source, Worth
 from ct_mcp.store import tickets
-from ct_mcp.store.codec import time_from_text, time_to_text
+from ct_mcp.store.codec import named_order, time_from_text, time_to_text
+from ct_mcp.store.sql import SqlConnection
 
 _OURS = "(SELECT service FROM book_service)"
 _KEEP = f"""
-INSERT OR IGNORE INTO book_executions VALUES ({_OURS}, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO book_executions VALUES ({_OURS}, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
 """
 _KEEP_COST = f"""
 UPDATE book_executions SET commission = ?
@@ -43,21 +43,26 @@ SELECT account FROM book_stretches WHERE service = {_OURS} ORDER BY account
 _STRETCHES = f"""
 SELECT began, ended, positions FROM book_stretches WHERE service = {_OURS} AND account = ? ORDER BY began
 """
-_KEEP_STRETCH = f"""
-INSERT INTO book_stretches VALUES ({_OURS}, ?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET ended = max(ended, excluded.ended), positions = coalesce(positions, excluded.positions)
+_LATER_END = """
+CASE WHEN excluded.ended > book_stretches.ended THEN excluded.ended ELSE book_stretches.ended END
 """
-_KEEP_WORTH = f"INSERT OR REPLACE INTO book_contracts VALUES ({_OURS}, ?, ?, ?, ?)"
-_WORTHS = f"SELECT root, tick_size, point_value, currency FROM book_contracts WHERE service = {_OURS}"
-_KEEP_EXCURSION = f"INSERT OR IGNORE INTO book_excursions VALUES ({_OURS}, ?, ?, ?, ?, ?, ?)"
+_KEEP_STRETCH = f"""
+INSERT INTO book_stretches VALUES ({_OURS}, ?, ?, ?, ?) ON CONFLICT (service, account, began) DO UPDATE
+SET ended = {_LATER_END}, positions = coalesce(book_stretches.positions, excluded.positions)
+"""
+_KEEP_WORTH = f"""
+INSERT INTO book_contracts VALUES ({_OURS}, ?, ?, ?, ?) ON CONFLICT (service, root) DO UPDATE
+SET tick_size = excluded.tick_size, point_value = excluded.point_value, currency = excluded.currency
+"""
+_WORTHS = f"SELECT root, tick_size, point_value, currency FROM book_contracts WHERE service = {_OURS} ORDER BY root"
+_KEEP_EXCURSION = f"INSERT INTO book_excursions VALUES ({_OURS}, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _EXCURSIONS = (
     f"SELECT trip_id, worst, best, source FROM book_excursions WHERE service = {_OURS} AND account = ? AND at >= ?"
 )
 _OF_ACCOUNT = f"WHERE service = {_OURS} AND account = :account"
 _MARK = f"""
 SELECT (SELECT COUNT(*) || ' ' || COUNT(commission) FROM book_executions {_OF_ACCOUNT} AND at <= :until) || ' ' ||
-    (SELECT COUNT(*) || ' ' || COUNT(positions) FROM book_stretches {_OF_ACCOUNT} AND began <= :until) || ' ' ||
-    coalesce((SELECT GROUP_CONCAT(root || point_value) FROM book_contracts WHERE service = {_OURS}), ''),
+    (SELECT COUNT(*) || ' ' || COUNT(positions) FROM book_stretches {_OF_ACCOUNT} AND began <= :until),
     (SELECT COUNT(*) || ' ' || COUNT(commission) FROM book_executions {_OF_ACCOUNT}),
     (SELECT COUNT(*) || ' ' || COUNT(positions) || ' ' || MIN(began) FROM book_stretches {_OF_ACCOUNT}),
     (SELECT COUNT(*) FROM book_excursions {_OF_ACCOUNT}),
@@ -67,46 +72,52 @@ _FORGET = (
     f"DELETE FROM book_executions {_OF_ACCOUNT} AND at < :cut",
     f"DELETE FROM book_excursions {_OF_ACCOUNT} AND at < :cut",
     f"DELETE FROM book_stretches {_OF_ACCOUNT} AND ended < :cut",
-    f"UPDATE OR REPLACE book_stretches SET began = :cut, positions = NULL {_OF_ACCOUNT} AND began < :cut",
+    f"""
+    INSERT INTO book_stretches SELECT service, account, :cut, MAX(ended), NULL FROM book_stretches {_OF_ACCOUNT}
+    AND began < :cut GROUP BY service, account
+    ON CONFLICT (service, account, began) DO UPDATE SET ended = {_LATER_END}, positions = NULL
+    """,
+    f"DELETE FROM book_stretches {_OF_ACCOUNT} AND began < :cut",
 )
 _ORDERS = """
-SELECT json_extract(detail, '$.order_id'), ticket_id, own_id FROM journal
+SELECT detail, ticket_id, own_id FROM journal
 WHERE account = ? AND kind IN ('accepted', 'answered', 'read_back', 'settled') AND own_id IS NOT NULL
-    AND json_extract(detail, '$.order_id') IS NOT NULL AND ticket_id NOT IN others ORDER BY sequence DESC
+    AND instr(detail, '"order_id":') > 0 AND ticket_id NOT IN (SELECT ticket_id FROM others) ORDER BY sequence DESC
 """
 _FORGET_IMPORTED = f"DELETE FROM book_executions {_OF_ACCOUNT} AND source <> 'heard'"
 _APPROVED = "SELECT MAX(at) FROM journal WHERE ticket_id = ? AND kind = 'approved'"
 _FIRST, _LAST = "", "~"
 
 
-def keep_executions(connection: Connection, executions: Iterable[RecordedExecution]) -> int:
+def keep_executions(connection: SqlConnection, executions: Iterable[RecordedExecution]) -> int:
     """Add those that are not on record, by their ids; gives how many were new."""
-    before = connection.total_changes
-    connection.executemany(_KEEP, [_row_of(execution) for execution in executions])
-    return connection.total_changes - before
+    return sum(connection.execute(_KEEP, _row_of(execution)).rowcount for execution in executions)
 
 
-def keep_import(connection: Connection, new: Iterable[RecordedExecution], costs: Iterable[RecordedExecution]) -> int:
+def keep_import(connection: SqlConnection, new: Iterable[RecordedExecution], costs: Iterable[RecordedExecution]) -> int:
     """Keep what is new of an import, and the commissions that it knows of what is on record: all of it or nothing."""
     connection.executemany(_KEEP_COST, [(f"{it.commission:f}", it.account, it.execution_id) for it in costs])
     return keep_executions(connection, new)
 
 
-def keep_heard(connection: Connection, account: str, found: Iterable[RecordedExecution], listening: Listening) -> int:
+def keep_heard(
+    connection: SqlConnection, account: str, found: Iterable[RecordedExecution], listening: Listening
+) -> int:
     """Keep what was read, and that so long nothing was missed, both or neither; gives how many were new."""
     new = keep_executions(connection, found)
     keep_listening(connection, account, listening)
     return new
 
 
-def mark(connection: Connection, account: str, until: datetime | None) -> tuple[object, object]:
+def mark(connection: SqlConnection, account: str, until: datetime | None) -> tuple[object, object]:
     """Give what is another as soon as anything of the account's book is: of what is until then, and of all."""
     named = {"account": account, "until": _FIRST if until is None else time_to_text(until)}
-    settled, *rest = connection.execute(_MARK, named).fetchone()
+    found, *rest = connection.execute(_MARK, named).fetchone()
+    settled = found, worths(connection)
     return settled, (settled, *rest)
 
 
-def prune(connection: Connection, account: str, before: datetime, held: Listening) -> None:
+def prune(connection: SqlConnection, account: str, before: datetime, held: Listening) -> None:
     """Forget what is older than a moment, and keep what was held at it."""
     cut = time_to_text(before)
     for forget in _FORGET:
@@ -114,37 +125,37 @@ def prune(connection: Connection, account: str, before: datetime, held: Listenin
     keep_listening(connection, account, held)
 
 
-def forget_imported(connection: Connection, account: str) -> int:
+def forget_imported(connection: SqlConnection, account: str) -> int:
     """Forget what was imported of an account, so that it can be imported anew; gives how many executions."""
     return connection.execute(_FORGET_IMPORTED, {"account": account}).rowcount
 
 
-def has_one_service(connection: Connection) -> bool:
+def has_one_service(connection: SqlConnection) -> bool:
     """Say whether it is clear whose book is meant."""
     return connection.execute("SELECT service FROM book_service").fetchone()[0] is not None
 
 
 def executions(
-    connection: Connection, account: str, since: datetime | None, until: datetime | None
+    connection: SqlConnection, account: str, since: datetime | None, until: datetime | None
 ) -> tuple[RecordedExecution, ...]:
     """Read those of an account from ``since`` on and before ``until``, oldest first."""
     began, ended = (end if at is None else time_to_text(at) for at, end in ((since, _FIRST), (until, _LAST)))
     return tuple(_execution_of(row) for row in connection.execute(_FIND, (account, began, ended)))
 
 
-def accounts(connection: Connection) -> tuple[str, ...]:
+def accounts(connection: SqlConnection) -> tuple[str, ...]:
     """Name those that anything is on record of."""
     return tuple(row[0] for row in connection.execute(_ACCOUNTS))
 
 
-def keep_listening(connection: Connection, account: str, listening: Listening) -> None:
+def keep_listening(connection: SqlConnection, account: str, listening: Listening) -> None:
     """Keep a stretch, or how much longer it has become."""
     held = None if listening.positions is None else json.dumps({str(key): net for key, net in listening.positions})
     row = (account, time_to_text(listening.began), time_to_text(listening.ended), held)
     connection.execute(_KEEP_STRETCH, row)
 
 
-def listenings(connection: Connection, account: str) -> tuple[Listening, ...]:
+def listenings(connection: SqlConnection, account: str) -> tuple[Listening, ...]:
     """Give the stretches in which somebody listened, oldest first."""
     return tuple(
         Listening(time_from_text(began), time_from_text(ended), _positions(held))
@@ -152,13 +163,13 @@ def listenings(connection: Connection, account: str) -> tuple[Listening, ...]:
     )
 
 
-def keep_worths(connection: Connection, worths: Iterable[Worth]) -> None:
+def keep_worths(connection: SqlConnection, worths: Iterable[Worth]) -> None:
     """Keep what contracts are worth, as the service says."""
     rows = [(each.root, f"{each.tick_size:f}", f"{each.point_value:f}", each.currency) for each in worths]
     connection.executemany(_KEEP_WORTH, rows)
 
 
-def worths(connection: Connection) -> tuple[Worth, ...]:
+def worths(connection: SqlConnection) -> tuple[Worth, ...]:
     """Give what is known of contracts."""
     return tuple(
         Worth(root, Decimal(tick), Decimal(point), currency)
@@ -166,13 +177,13 @@ def worths(connection: Connection) -> tuple[Worth, ...]:
     )
 
 
-def keep_excursion(connection: Connection, account: str, trip_id: str, excursion: Excursion, at: datetime) -> None:
+def keep_excursion(connection: SqlConnection, account: str, trip_id: str, excursion: Excursion, at: datetime) -> None:
     """Keep how far prices went while a round trip was held; the first that is known stands."""
     row = (account, trip_id, f"{excursion.worst:f}", f"{excursion.best:f}", excursion.source.value, time_to_text(at))
     connection.execute(_KEEP_EXCURSION, row)
 
 
-def excursions(connection: Connection, account: str, since: datetime | None) -> dict[str, Excursion]:
+def excursions(connection: SqlConnection, account: str, since: datetime | None) -> dict[str, Excursion]:
     """Give what has become known since a moment, by the ids of round trips."""
     began = _FIRST if since is None else time_to_text(since)
     return {
@@ -212,12 +223,12 @@ def _positions(held: str | None) -> tuple[tuple[str, int], ...] | None:
     return None if held is None else tuple(json.loads(held).items())
 
 
-def tickets_of_orders(connection: Connection, account: str, wanted: Collection[str]) -> dict[str, SentOrder]:
+def tickets_of_orders(connection: SqlConnection, account: str, wanted: Collection[str]) -> dict[str, SentOrder]:
     """Give what each of these orders was sent under, by the service's id, as far as they are ours.
 
     The oldest entry that names an order is about the command that sent it: a later change or cancel names it as well.
     """
-    rows = connection.execute(_ORDERS, (account,))
+    rows = [(named_order(detail), *rest) for detail, *rest in connection.execute(_ORDERS, (account,))]
     named = {str(order_id): (str(ticket_id), str(own_id)) for order_id, ticket_id, own_id in rows if order_id in wanted}
     read = {ticket_id: tickets.find(connection, ticket_id) for ticket_id, _ in named.values()}
     approved = {

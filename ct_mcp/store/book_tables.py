@@ -36,7 +36,7 @@ CREATE TABLE book_excursions (
 BOOK_SERVICE = """
 CREATE TEMP VIEW IF NOT EXISTS book_service AS SELECT CASE WHEN our_service() <> '' THEN our_service() ELSE
     (SELECT CASE COUNT(*) WHEN 0 THEN '' WHEN 1 THEN MAX(service) END FROM
-        (SELECT service FROM book_stretches UNION SELECT service FROM known_accounts)) END AS service
+        (SELECT service FROM book_stretches UNION SELECT service FROM known_accounts) AS known) END AS service
 """
 
 BOOK_TABLES = (_BOOK_EXECUTIONS, _BOOK_BY_TIME, _BOOK_STRETCHES, _BOOK_CONTRACTS, _BOOK_EXCURSIONS)

@@ -7,7 +7,7 @@ what `ticket_codec` needs.
 import json
 from datetime import UTC, datetime
 
-from ct_mcp.errors import StoreFailed
+from ct_mcp.errors import StoreDamaged, StoreFailed
 
 MOVE_ASIDE = (
     "the person must move the file aside, keep it as evidence, check the account's orders, and start again; "
@@ -26,6 +26,18 @@ def canonical(value: object) -> str:
         return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, default=str)
     except (TypeError, ValueError, RecursionError) as error:
         raise StoreFailed(f"this cannot be written as JSON: {error}") from error
+
+
+def named_order(detail: str) -> object:
+    """Read the id by which the detail of an entry names an order of the service's; None where it names none.
+
+    Raises:
+        StoreDamaged: It is not what `canonical` wrote.
+    """
+    try:
+        return dict(json.loads(detail)).get("order_id")
+    except (ValueError, TypeError) as error:
+        raise StoreDamaged(f"a journal entry cannot be read: {error}", next_step=MOVE_ASIDE) from error
 
 
 def time_to_text(at: datetime) -> str:

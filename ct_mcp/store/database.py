@@ -72,6 +72,10 @@ class Database:
         finally:
             self._turn.release()
 
+    def aside(self) -> "Database":
+        """Give another one on the same file, with a connection of its own."""
+        return Database(self._path, self._busy_timeout_seconds, self._prepare)
+
     def close(self) -> None:
         """Close the file; a later call opens it again, so that a late answer is still written."""
         with self._turn:

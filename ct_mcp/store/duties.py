@@ -3,17 +3,17 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
-from sqlite3 import Connection
 
 from ct_mcp.domain.approval import Ticket, TicketState
 from ct_mcp.domain.commands import PlaceOrder
 from ct_mcp.domain.duty import Duty, DutyPart, DutyState
 from ct_mcp.store import tickets
-from ct_mcp.store.codec import time_from_text, time_to_text
+from ct_mcp.store.codec import named_order, time_from_text, time_to_text
 from ct_mcp.store.journal import EntryKind, NewEntry
 from ct_mcp.store.journal_table import append
 from ct_mcp.store.leases import lease_holder
-from ct_mcp.store.parts import LEASE_NAME
+from ct_mcp.store.parts import LEASE_NAME, void_intents
+from ct_mcp.store.sql import SqlConnection
 
 _IS_OURS = "our_service() IN ('', service)"
 _OPEN = "INSERT INTO duties VALUES (our_service(), ?, ?, ?, ?, ?, 'open')"
@@ -31,39 +31,47 @@ INSERT INTO duty_parts SELECT ?, ?, ?, ?, ? WHERE EXISTS
      AND our_service() IN ('', duties.service))
 AND (SELECT COUNT(*) FROM duty_parts WHERE ticket_id = ? AND number = ?) = ?
 """
-_NAMED = """
-SELECT DISTINCT json_extract(detail, '$.order_id') FROM journal
+_ANSWERS = """
+SELECT detail FROM journal
 WHERE ticket_id = ? AND own_id = ? AND kind IN ('accepted', 'answered', 'read_back')
+"""
+_HAS_BEGUN = """
+SELECT EXISTS (SELECT 1 FROM journal WHERE kind = 'intent' AND own_id = ? AND ticket_id IN
+    (SELECT part_id FROM duty_parts WHERE ticket_id = ? AND number = ?))
 """
 _TURN = f"""
 UPDATE duties SET state = ? WHERE ticket_id = ? AND number = ? AND state NOT IN (?, 'over') AND {_IS_OURS}
 """  # noqa: S608
 
 
-def open_duty(connection: Connection, duty: Duty) -> None:
+def open_duty(connection: SqlConnection, duty: Duty) -> None:
     """Remember that an entry is owed exits, before it is sent."""
     opened_at = time_to_text(duty.opened_at)
     connection.execute(_OPEN, (duty.ticket_id, duty.number, duty.account, duty.own_id, opened_at))
 
 
-def duties(connection: Connection, account: str | None = None) -> tuple[Duty, ...]:
+def duties(connection: SqlConnection, account: str | None = None) -> tuple[Duty, ...]:
     """List those that are not over, the oldest first."""
     found = (_duty_of(connection, row) for row in connection.execute(_STANDING).fetchall())
     return tuple(duty for duty in found if duty is not None and account in (None, duty.account))
 
 
-def add_part(connection: Connection, duty: Duty, ticket: Ticket, part: DutyPart, holder: str) -> bool:
+def add_part(connection: SqlConnection, duty: Duty, ticket: Ticket, part: DutyPart, holder: str) -> bool:
     """Keep the ticket of some exits, spent, under the yes of its entry; True for exactly one caller.
 
-    False where somebody else has added one since ``duty`` was read, where it is over, or where that yes was not spent;
-    and where a ``holder`` has not the lease at this moment. Whoever sent the entry names none, and acts at once.
+    False where somebody else has added one since ``duty`` was read, where it is over, where that yes was not spent, or
+    where what this one is made in place of is about to be sent after all; else nothing of that will be any more. Also
+    where a ``holder`` has not the lease at this moment; whoever sent the entry names none, and acts at once.
     """
     if holder and lease_holder(connection, LEASE_NAME, part.made_at) != holder:
         return False
     key = duty.ticket_id, duty.number
+    if any(connection.execute(_HAS_BEGUN, (own_id, *key)).fetchone()[0] for own_id in part.instead_of):
+        return False
     row = (*key, part.ticket_id, part.contracts, time_to_text(part.made_at))
     if connection.execute(_ADD_PART, (*row, *key, *key, len(duty.parts))).rowcount == 0:
         return False
+    void_intents(connection, part.instead_of)
     tickets.keep(connection, replace(ticket, state=TicketState.SPENT))
     entry = NewEntry(
         EntryKind.APPROVED,
@@ -77,7 +85,7 @@ def add_part(connection: Connection, duty: Duty, ticket: Ticket, part: DutyPart,
     return True
 
 
-def turn_duty(connection: Connection, duty: Duty, state: DutyState, entry: NewEntry, now: datetime) -> bool:
+def turn_duty(connection: SqlConnection, duty: Duty, state: DutyState, entry: NewEntry, now: datetime) -> bool:
     """Note and journal how far it has come; False, and no entry, where it is so already, or over."""
     if connection.execute(_TURN, (state, duty.ticket_id, duty.number, state)).rowcount == 0:
         return False
@@ -85,19 +93,20 @@ def turn_duty(connection: Connection, duty: Duty, state: DutyState, entry: NewEn
     return True
 
 
-def entries_owed(connection: Connection, account: str | None = None) -> dict[str, PlaceOrder]:
+def entries_owed(connection: SqlConnection, account: str | None = None) -> dict[str, PlaceOrder]:
     """Give the entries that are owed exits, or have them, by our order ids and by the service's."""
     return {name: duty.order for duty in duties(connection, account) for name in _names_of(connection, duty)}
 
 
-def _names_of(connection: Connection, duty: Duty) -> Iterator[str]:
+def _names_of(connection: SqlConnection, duty: Duty) -> Iterator[str]:
     """Give the ids of an entry: ours, and those that the service has named it by."""
     yield duty.own_id
-    rows = connection.execute(_NAMED, (duty.ticket_id, duty.own_id))
-    yield from (name for (name,) in rows if isinstance(name, str))
+    rows = connection.execute(_ANSWERS, (duty.ticket_id, duty.own_id))
+    named = dict.fromkeys(named_order(detail) for (detail,) in rows)
+    yield from (name for name in named if isinstance(name, str))
 
 
-def _duty_of(connection: Connection, row: tuple[str, int, str, str, str]) -> Duty | None:
+def _duty_of(connection: SqlConnection, row: tuple[str, int, str, str, str]) -> Duty | None:
     """Read one with its order, which stands in its ticket; what was sent by no ticket of ours owes nothing."""
     ticket_id, number, own_id, opened_at, state = row
     ticket = tickets.find(connection, ticket_id)

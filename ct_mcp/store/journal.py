@@ -11,7 +11,7 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Any, NamedTuple
 
-from ct_mcp.errors import StoreFailed
+from ct_mcp.errors import StoreDamaged
 from ct_mcp.store.codec import MOVE_ASIDE, canonical, time_from_text, time_to_text
 
 GENESIS = "0" * 64
@@ -113,7 +113,7 @@ class LastIntent(NamedTuple):
 class Outstanding:
     """The intents of unknown outcome in an account, oldest first, and where the journal ended when they were read.
 
-    Whoever decides on what is read from then on writes the intent with ``seen``; see `SqliteStore.append_intent`.
+    Whoever decides on what is read from then on writes the intent with ``seen``; see `SqlStore.append_intent`.
     """
 
     seen: int
@@ -134,8 +134,8 @@ class Verification:
 def seal(new: NewEntry, now: datetime, sequence: int, previous_hash: str) -> Row:
     """Make the row that follows the one with ``previous_hash``.
 
-    Text from outside may hold half a character (a lone surrogate), which no file can hold: it is written as its
-    escape, because an entry that must be written must not fail on somebody else's text.
+    Text from outside may hold half a character (a lone surrogate), which no file can hold, or a NUL, which no database
+    can: it is written as its escape, because an entry that must be written must not fail on somebody else's text.
     """
     row = (
         sequence,
@@ -165,7 +165,7 @@ def entry_of(row: Row) -> Entry:
         read["at"], read["kind"] = time_from_text(read["at"]), EntryKind(read["kind"])
         read["opens"], read["detail"] = bool(read["opens"]), json.loads(read["detail"])
     except (ValueError, TypeError) as error:
-        raise StoreFailed(f"journal entry {row[0]} cannot be read: {error}", next_step=MOVE_ASIDE) from error
+        raise StoreDamaged(f"journal entry {row[0]} cannot be read: {error}", next_step=MOVE_ASIDE) from error
     return Entry(**read)
 
 
@@ -196,4 +196,4 @@ def _digest(row: Row) -> str:
 
 
 def _storable(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")

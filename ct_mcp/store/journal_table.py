@@ -1,10 +1,9 @@
 """The journal on disk: appended to, looked up, searched, checked."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from sqlite3 import Connection
 
 from ct_mcp.store.codec import canonical, time_from_text, time_to_text
 from ct_mcp.store.journal import (
@@ -15,15 +14,16 @@ from ct_mcp.store.journal import (
     LastIntent,
     NewEntry,
     Outstanding,
+    Row,
     Verification,
     check,
     entry_of,
     seal,
 )
+from ct_mcp.store.sql import NO_LIMIT, SqlConnection
 
 _HEAD = """
-SELECT COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'journal'), 0),
-       (SELECT hash FROM journal ORDER BY sequence DESC LIMIT 1)
+SELECT (SELECT sequence FROM journal_end), (SELECT hash FROM journal ORDER BY sequence DESC LIMIT 1)
 """
 _INSERT = "INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _AWAIT_OUTCOME = "INSERT INTO outstanding VALUES (?, ?, ?, ?)"
@@ -43,7 +43,7 @@ AND (kind = 'halted' OR (account = :account AND kind IN ('intent', 'day_loss', '
 _OPENED = "SELECT EXISTS (SELECT 1 FROM journal WHERE sequence > :seen AND kind = 'intent' AND opens = 1)"
 
 
-def append(connection: Connection, new: NewEntry, now: datetime) -> Entry:
+def append(connection: SqlConnection, new: NewEntry, now: datetime) -> Entry:
     """Write one entry at the end of the chain."""
     _disarm_if_clock_was_set_back(connection, now)
     last_given, last_hash = connection.execute(_HEAD).fetchone()
@@ -56,19 +56,19 @@ def append(connection: Connection, new: NewEntry, now: datetime) -> Entry:
     return entry_of(row)
 
 
-def append_intent(connection: Connection, new: NewEntry, now: datetime, seen: int | None) -> Entry | None:
+def append_intent(connection: SqlConnection, new: NewEntry, now: datetime, seen: int | None) -> Entry | None:
     """Write an intent, unless what its review read has moved since; looking and writing are one transaction."""
     moved = seen is not None and connection.execute(_MOVED, {"seen": seen, "account": new.account}).fetchone()[0]
     return None if moved else append(connection, new, now)
 
 
-def append_intent_of_all(connection: Connection, new: NewEntry, now: datetime, seen: int) -> Entry | None:
+def append_intent_of_all(connection: SqlConnection, new: NewEntry, now: datetime, seen: int) -> Entry | None:
     """Do the same for one that was judged by all accounts: what opens in any of them has moved it."""
     moved = connection.execute(_OPENED, {"seen": seen}).fetchone()[0]
     return None if moved else append_intent(connection, new, now, seen)
 
 
-def _disarm_if_clock_was_set_back(connection: Connection, now: datetime) -> None:
+def _disarm_if_clock_was_set_back(connection: SqlConnection, now: datetime) -> None:
     """End every arming if the clock cannot be believed, since an arming ends by the clock: the person arms again."""
     last = connection.execute(_LAST_AT).fetchone()
     if last is None or last[0] <= time_to_text(now + _CLOCKS_DIFFER):
@@ -98,24 +98,24 @@ AND NOT EXISTS (SELECT 1 FROM others WHERE others.ticket_id = journal.ticket_id)
 """
 
 
-def newest(connection: Connection, limit: int, account: str | None, ticket_id: str | None) -> tuple[Entry, ...]:
+def newest(connection: SqlConnection, limit: int, account: str | None, ticket_id: str | None) -> tuple[Entry, ...]:
     """Read the last entries, newest first."""
     query = _OF_TICKET if ticket_id is not None else _OF_ACCOUNT if account is not None else _NEWEST
     wanted = {"limit": limit, "account": account, "ticket_id": ticket_id}
     return tuple(entry_of(row) for row in connection.execute(query, wanted))
 
 
-def refusals(connection: Connection, limit: int, since: datetime) -> tuple[Entry, ...]:
+def refusals(connection: SqlConnection, limit: int, since: datetime) -> tuple[Entry, ...]:
     """Read the last of what was denied, declined, suspicious or resumed since a moment, newest first."""
     return tuple(entry_of(row) for row in connection.execute(_REFUSALS, (time_to_text(since), limit)))
 
 
-def unsettled(connection: Connection) -> tuple[Entry, ...]:
+def unsettled(connection: SqlConnection) -> tuple[Entry, ...]:
     """Read the intents of unknown outcome, oldest first."""
     return tuple(entry_of(row) for row in connection.execute(_UNSETTLED, {"account": None}))
 
 
-def outstanding(connection: Connection, account: str) -> Outstanding:
+def outstanding(connection: SqlConnection, account: str) -> Outstanding:
     """Read the intents of unknown outcome in an account, and where the journal ends."""
     entries = tuple(entry_of(row) for row in connection.execute(_UNSETTLED, {"account": account}))
     return Outstanding(connection.execute(_HEAD).fetchone()[0], entries)
@@ -144,19 +144,19 @@ AND kind IN ('accepted', 'answered', 'unknown', 'read_back', 'settled')
 _PASSED_OVER = 50
 
 
-def orders_sent(connection: Connection, account: str, since: datetime) -> int:
+def orders_sent(connection: SqlConnection, account: str, since: datetime) -> int:
     """Count the orders that open or add and were about to be sent."""
     count: int = connection.execute(_ORDERS_SENT, (account, time_to_text(since))).fetchone()[0]
     return count
 
 
-def first_sent(connection: Connection, account: str, since: datetime) -> datetime | None:
+def first_sent(connection: SqlConnection, account: str, since: datetime) -> datetime | None:
     """Tell when the first of them since a moment was about to be sent; None where none was."""
     at = connection.execute(_FIRST_SENT, (account, time_to_text(since))).fetchone()[0]
     return None if at is None else time_from_text(at)
 
 
-def last_intent(connection: Connection, fingerprint: str) -> LastIntent | None:
+def last_intent(connection: SqlConnection, fingerprint: str) -> LastIntent | None:
     """Tell when an identical command was last sent, or may have been; settled only if no such one is outstanding.
 
     It counts from the end of the sending: whoever gave up on a slow answer may ask again right after it.
@@ -202,15 +202,15 @@ _ALL_OF_TICKET = "SELECT * FROM journal WHERE ticket_id = ?"
 
 @dataclass(frozen=True, slots=True)
 class JournalQuery:
-    """Which entries a person wants to see; None leaves it open. A limit of -1 is none."""
+    """Which entries a person wants to see; None leaves it open."""
 
-    limit: int = -1
+    limit: int = NO_LIMIT
     account: str | None = None
     kind: EntryKind | None = None
     since: datetime | None = None
 
 
-def search(connection: Connection, wanted: JournalQuery) -> tuple[Entry, ...]:
+def search(connection: SqlConnection, wanted: JournalQuery) -> tuple[Entry, ...]:
     """Read the newest of the entries that are wanted, newest last."""
     row = {
         "limit": wanted.limit,
@@ -222,7 +222,7 @@ def search(connection: Connection, wanted: JournalQuery) -> tuple[Entry, ...]:
     return tuple(reversed(found))
 
 
-def story(connection: Connection, any_id: str) -> tuple[Entry, ...]:
+def story(connection: SqlConnection, any_id: str) -> tuple[Entry, ...]:
     """Read all that was written about one order, oldest first, by the id of a ticket or of the order, ours or theirs.
 
     An order that was placed by one ticket and changed or cancelled by others is one story.
@@ -232,7 +232,7 @@ def story(connection: Connection, any_id: str) -> tuple[Entry, ...]:
     return _about(connection, {any_id, *named})
 
 
-def _about(connection: Connection, ids: set[str]) -> tuple[Entry, ...]:
+def _about(connection: SqlConnection, ids: set[str]) -> tuple[Entry, ...]:
     tickets: set[str] = set()
     for each in ids:
         found = connection.execute(_TICKETS_ABOUT, {"id": each, "named": f'"order_id":{canonical(each)}'})
@@ -241,7 +241,8 @@ def _about(connection: Connection, ids: set[str]) -> tuple[Entry, ...]:
     return tuple(sorted((entry_of(row) for row in rows), key=lambda entry: entry.sequence))
 
 
-_ALL = "SELECT * FROM journal ORDER BY sequence"
+_NEXT = "SELECT * FROM journal WHERE sequence > ? ORDER BY sequence LIMIT ?"
+_AT_ONCE = 5000
 _MISCOUNTED = """
 WITH due AS (
     SELECT sequence FROM journal AS intent WHERE kind = 'intent' AND NOT EXISTS (
@@ -252,16 +253,16 @@ WITH due AS (
     )
 )
 SELECT MIN(sequence) FROM (
-    SELECT sequence FROM (SELECT sequence FROM due EXCEPT SELECT sequence FROM outstanding)
-    UNION ALL SELECT sequence FROM (SELECT sequence FROM outstanding EXCEPT SELECT sequence FROM due)
-)
+    SELECT sequence FROM (SELECT sequence FROM due EXCEPT SELECT sequence FROM outstanding) AS uncounted
+    UNION ALL SELECT sequence FROM (SELECT sequence FROM outstanding EXCEPT SELECT sequence FROM due) AS overcounted
+) AS miscounted
 """
 
 
-def verify(connection: Connection) -> Verification:
+def verify(connection: SqlConnection) -> Verification:
     """Check the whole chain, and that what counts as outstanding is what the chain says."""
     last_given, _ = connection.execute(_HEAD).fetchone()
-    found = check(connection.execute(_ALL), last_given)
+    found = check(_all(connection), last_given)
     miscounted = connection.execute(_MISCOUNTED).fetchone()[0] if found.ok else None
     if miscounted is None:
         return found
@@ -272,3 +273,11 @@ def verify(connection: Connection) -> Verification:
         broken_at=miscounted,
         why="whether it is outstanding is not what the journal says",
     )
+
+
+def _all(connection: SqlConnection) -> Iterator[Row]:
+    """Give all rows in their order, a part at a time: a long journal is never held whole."""
+    last = -NO_LIMIT
+    while rows := connection.execute(_NEXT, (last, _AT_ONCE)).fetchall():
+        yield from rows
+        last = rows[-1][0]

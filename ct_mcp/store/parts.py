@@ -1,12 +1,13 @@
 """Whether a ticket that a watch or the keeper of exits has made is still theirs to send.
 
 Asked in the very transaction that writes its intent, and once more before the wire. Between its making and its send a
-process may sleep, and whoever took over meanwhile has made another: then nothing of the old one may leave. It stands
-alone, since the journal knows of neither watches nor duties.
+process may sleep, and whoever took over meanwhile has made another: then nothing of the old one may leave. Whoever
+makes exits anew voids those before in the same transaction: that holds also where two machines differ about the time.
+
+It stands alone, since the journal knows of neither watches nor duties.
 """
 
 from datetime import datetime, timedelta
-from sqlite3 import Connection
 
 from ct_mcp.domain.duty import SENDING_SECONDS
 from ct_mcp.errors import TakenOver
@@ -14,9 +15,10 @@ from ct_mcp.store import journal_table
 from ct_mcp.store.codec import time_from_text
 from ct_mcp.store.journal import Entry, NewEntry
 from ct_mcp.store.leases import lease_holder
+from ct_mcp.store.sql import SqlConnection
 
 LEASE_NAME = "exits"
-"""Exits and watches are looked after by the same process of a machine."""
+"""Exits and watches are looked after by the same process, of all that share a store."""
 
 _SENDING = timedelta(seconds=SENDING_SECONDS)
 # For what a watch sends, and what closes, nobody waits so long: it may be read for longer, and is not to be stale.
@@ -34,10 +36,12 @@ SELECT duties.state <> 'over' AND NOT EXISTS
      AND later.contracts = 0 AND later.rowid > part.rowid), part.contracts
 FROM duty_parts AS part JOIN duties USING (ticket_id, number) WHERE part.part_id = ?
 """
+_VOID = "INSERT INTO void_intents VALUES (?) ON CONFLICT DO NOTHING"
+_IS_VOID = "SELECT EXISTS (SELECT 1 FROM void_intents WHERE own_id = ?)"
 _LAST_WORD = "SELECT at FROM journal WHERE ticket_id = ? ORDER BY sequence DESC LIMIT 1"
 
 
-def check_turn(connection: Connection, ticket_id: str, holder: str, now: datetime) -> None:
+def check_turn(connection: SqlConnection, ticket_id: str, holder: str, now: datetime) -> None:
     """Pass over every other ticket; ``holder`` is empty for whoever sent the entry, and needs no lease for its exits.
 
     Raises:
@@ -58,23 +62,45 @@ def check_turn(connection: Connection, ticket_id: str, holder: str, now: datetim
         raise TakenOver(f"it was not sent within {within.total_seconds():.0f} s, and may be another's to send by now")
 
 
-def is_quiet(connection: Connection, ticket_id: str, now: datetime, within: timedelta = _SENDING) -> bool:
+def is_quiet(connection: SqlConnection, ticket_id: str, now: datetime, within: timedelta = _SENDING) -> bool:
     """Say whether nothing was written of a ticket for so long that whoever made it counts as gone."""
     last = connection.execute(_LAST_WORD, (ticket_id,)).fetchone()
     return last is None or abs(now - time_from_text(last[0])) >= within
 
 
+def void_intents(connection: SqlConnection, own_ids: tuple[str, ...]) -> None:
+    """Let nothing be sent under these order ids any more."""
+    for own_id in own_ids:
+        connection.execute(_VOID, (own_id,))
+
+
+def check_turn_alone(connection: SqlConnection, ticket_id: str, holder: str, now: datetime) -> None:
+    """Do what `check_turn` does where the shared store is out of reach, of what this process has taken along.
+
+    Raises:
+        TakenOver: It needs a lease, which nobody can see just now, or its intent was not written a moment ago.
+    """
+    if holder or is_quiet(connection, ticket_id, now):
+        raise TakenOver("whether it is still this one's to send cannot be asked: the shared store is out of reach")
+
+
 def append_intent(
-    connection: Connection, entry: NewEntry, now: datetime, seen: int | None, holder: str
+    connection: SqlConnection, entry: NewEntry, now: datetime, seen: int | None, holder: str
 ) -> Entry | None:
     """Write an intent where it is its sender's turn, unless what its review read has moved; see `journal_table`."""
-    check_turn(connection, entry.ticket_id or "", holder, now)
+    _check_intent(connection, entry, holder, now)
     return journal_table.append_intent(connection, entry, now, seen)
 
 
 def append_intent_of_all(
-    connection: Connection, entry: NewEntry, now: datetime, seen: int, holder: str
+    connection: SqlConnection, entry: NewEntry, now: datetime, seen: int, holder: str
 ) -> Entry | None:
     """Do the same for one that was judged by all accounts."""
-    check_turn(connection, entry.ticket_id or "", holder, now)
+    _check_intent(connection, entry, holder, now)
     return journal_table.append_intent_of_all(connection, entry, now, seen)
+
+
+def _check_intent(connection: SqlConnection, entry: NewEntry, holder: str, now: datetime) -> None:
+    check_turn(connection, entry.ticket_id or "", holder, now)
+    if connection.execute(_IS_VOID, (entry.own_id,)).fetchone()[0]:
+        raise TakenOver("another ct-mcp has made anew what this one was about to send")

@@ -227,6 +227,9 @@ CREATE TABLE notices (
     watch_id TEXT NOT NULL, words TEXT NOT NULL, told INTEGER NOT NULL
 )
 """
+# Our order ids of exits that somebody has made anew: nothing is sent under these any more. A table of its own, since an
+# older version that still runs gives a part as many columns as it knows.
+_VOID_INTENTS = "CREATE TABLE void_intents (own_id TEXT PRIMARY KEY)"
 # A file that says our version and lacks our tables is refused, and not carried on.
 _HAS_OUR_TABLES = "SELECT 1 FROM tickets, journal, leases LIMIT 0"
 
@@ -291,6 +294,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (_HAS_OUR_TABLES, _ACCOUNT_DAYS, _TOLD_FLOORS),
     (_HAS_OUR_TABLES, _WATCHES, _WATCHES_THAT_STAND, _WATCH_PARTS, _WATCH_PARTS_BY_WATCH, _NOTICES),
     (_HAS_OUR_TABLES, *BOOK_TABLES),
+    (_HAS_OUR_TABLES, _VOID_INTENTS),
 )
 """Each step leads from the version of its index to the next."""
 
@@ -300,6 +304,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 _VISIBLE_TICKETS = """
 CREATE TEMP VIEW IF NOT EXISTS visible_tickets AS SELECT * FROM tickets WHERE our_service() = '' OR EXISTS
     (SELECT 1 FROM ticket_services WHERE ticket_services.ticket_id = tickets.ticket_id AND service = our_service())
+"""
+# AUTOINCREMENT remembers it, also where the journal was cut off at its end.
+_JOURNAL_END = """
+CREATE TEMP VIEW IF NOT EXISTS journal_end AS
+SELECT COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'journal'), 0) AS sequence
 """
 _OTHERS = """
 CREATE TEMP VIEW IF NOT EXISTS others AS SELECT ticket_id FROM ticket_services WHERE our_service() NOT IN ('', service)
@@ -320,6 +329,7 @@ def migrate(connection: Connection, service: str = "") -> None:
     connection.execute(_VISIBLE_TICKETS)
     connection.execute(_OTHERS)
     connection.execute(BOOK_SERVICE)
+    connection.execute(_JOURNAL_END)
 
 
 def _take_over(connection: Connection) -> None:

@@ -2,14 +2,14 @@
 
 from dataclasses import fields
 from datetime import datetime
-from sqlite3 import Connection
 from typing import Any
 
 from ct_mcp.domain.approval import Approval, Ticket, TicketState
-from ct_mcp.errors import NeedsRoom, StoreFailed
+from ct_mcp.errors import NeedsRoom, StoreDamaged, StoreFailed
 from ct_mcp.store.codec import MOVE_ASIDE, time_from_text, time_to_text
 from ct_mcp.store.journal import EntryKind, NewEntry
 from ct_mcp.store.journal_table import append
+from ct_mcp.store.sql import SqlConnection
 from ct_mcp.store.ticket_codec import commands_from_text, commands_to_text, request_from_text, request_to_text
 from ct_mcp.text import plain
 
@@ -53,7 +53,7 @@ AND ((state = 'open' AND approval = 'none') OR (state = 'approved' AND EXISTS
 """
 
 
-def propose(connection: Connection, ticket: Ticket, now: datetime, most_waiting: int | None = None) -> Ticket:
+def propose(connection: SqlConnection, ticket: Ticket, now: datetime, most_waiting: int | None = None) -> Ticket:
     """Keep the ticket, or find the one that already asks the same: two impatient calls are one proposal.
 
     One that shows an account as it is no more has expired with that: the same asked again is a question of its own.
@@ -76,44 +76,44 @@ def propose(connection: Connection, ticket: Ticket, now: datetime, most_waiting:
     return ticket
 
 
-def _is_overtaken(connection: Connection, found: Ticket, newer: Ticket) -> bool:
+def _is_overtaken(connection: SqlConnection, found: Ticket, newer: Ticket) -> bool:
     """End an open ticket whose question shows less than the newer one; what was approved stays so."""
     if found.request is None or newer.request is None or not found.request.is_overtaken_by(newer.request):
         return False
     return connection.execute(_OVERTAKE, (found.ticket_id,)).rowcount == 1
 
 
-def keep(connection: Connection, ticket: Ticket) -> None:
+def keep(connection: SqlConnection, ticket: Ticket) -> None:
     """Write a ticket down as it is."""
     connection.execute(_INSERT, _row_of(ticket))
     connection.execute(_INSERT_SERVICE, (ticket.ticket_id,))
 
 
-def _need_room(connection: Connection, ticket: Ticket, now: datetime, most: int) -> None:
+def _need_room(connection: SqlConnection, ticket: Ticket, now: datetime, most: int) -> None:
     asking = [other.accounts for other in waiting(connection, now) if other.approval is not Approval.NONE]
     for account in ticket.accounts:
         if (count := sum(account in accounts for accounts in asking)) >= most:
             raise NeedsRoom(f"waiting={count}, maximum={most}, account={plain(account)}")
 
 
-def find(connection: Connection, ticket_id: str) -> Ticket | None:
+def find(connection: SqlConnection, ticket_id: str) -> Ticket | None:
     """Find one by its id, in whatever state."""
     row = connection.execute(_BY_ID, (ticket_id,)).fetchone()
     return None if row is None else _ticket_of(row)
 
 
-def waiting(connection: Connection, now: datetime) -> tuple[Ticket, ...]:
+def waiting(connection: SqlConnection, now: datetime) -> tuple[Ticket, ...]:
     """List those that still wait for the person, oldest first."""
     return tuple(_ticket_of(row) for row in connection.execute(_OPEN, {"now": time_to_text(now)}))
 
 
-def unanswered(connection: Connection, since: datetime, now: datetime) -> tuple[Ticket, ...]:
+def unanswered(connection: SqlConnection, since: datetime, now: datetime) -> tuple[Ticket, ...]:
     """List those that asked the person and expired without an answer, in the time from ``since`` on, oldest first."""
     row = {"since": time_to_text(since), "now": time_to_text(now)}
     return tuple(_ticket_of(each) for each in connection.execute(_UNANSWERED, row))
 
 
-def approve(connection: Connection, ticket_id: str, by: str, now: datetime) -> bool:
+def approve(connection: SqlConnection, ticket_id: str, by: str, now: datetime) -> bool:
     """Take the person's yes and journal it, so that neither is there alone.
 
     Say whether it counted: the ticket was open and had not expired.
@@ -133,12 +133,12 @@ def approve(connection: Connection, ticket_id: str, by: str, now: datetime) -> b
     return True
 
 
-def decline(connection: Connection, ticket_id: str, by: str, now: datetime) -> bool:
+def decline(connection: SqlConnection, ticket_id: str, by: str, now: datetime) -> bool:
     """Say whether this no counted: the ticket was neither spent, declined nor expired."""
     return connection.execute(_DECLINE, {"by": by, **_at(ticket_id, now)}).rowcount == 1
 
 
-def spend(connection: Connection, ticket_id: str, now: datetime) -> bool:
+def spend(connection: SqlConnection, ticket_id: str, now: datetime) -> bool:
     """Say whether the caller, and nobody else ever, may send what the ticket holds."""
     return connection.execute(_SPEND, _at(ticket_id, now)).rowcount == 1
 
@@ -180,4 +180,4 @@ def _ticket_of(row: tuple[Any, ...]) -> Ticket:
 
 
 def _unreadable(stored: dict[str, Any], why: str) -> StoreFailed:
-    return StoreFailed(f"ticket {stored['ticket_id']} cannot be read: {why}", next_step=MOVE_ASIDE)
+    return StoreDamaged(f"ticket {stored['ticket_id']} cannot be read: {why}", next_step=MOVE_ASIDE)

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from sqlite3 import Connection
 
 from ct_mcp.domain.approval import Halt
 from ct_mcp.domain.commands import PlaceOrder
@@ -16,6 +15,7 @@ from ct_mcp.store.codec import time_from_text, time_to_text
 from ct_mcp.store.duties import entries_owed
 from ct_mcp.store.journal import EntryKind, LastIntent, NewEntry
 from ct_mcp.store.journal_table import append, first_sent, last_intent, orders_sent
+from ct_mcp.store.sql import SqlConnection
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class PinLocked:
     until: datetime
 
 
-def recall(connection: Connection, account: str, fingerprint: str, now: datetime) -> TradingState:
+def recall(connection: SqlConnection, account: str, fingerprint: str, now: datetime) -> TradingState:
     """Read all that a review asks the store about an account and a command."""
     return TradingState(
         last_identical=last_intent(connection, fingerprint),
@@ -71,9 +71,14 @@ def recall(connection: Connection, account: str, fingerprint: str, now: datetime
 # which is the person's terminal, sees and ends it all.
 _HOLDS_US = "(our_service() = '' OR service IN ('', our_service()))"
 _IS_OURS = "our_service() IN ('', service)"
+_MARK_LOSS = "INSERT INTO day_losses VALUES (our_service(), ?, ?, ?) ON CONFLICT DO NOTHING"
+_ARM = """
+INSERT INTO armings VALUES (our_service(), ?, ?, ?) ON CONFLICT (service, account)
+DO UPDATE SET until = excluded.until, by = excluded.by
+"""
 
 
-def halt(connection: Connection) -> Halt | None:
+def halt(connection: SqlConnection) -> Halt | None:
     """Read the halt that stands; None if trading is not halted."""
     rows = connection.execute(f"SELECT by, at, reason FROM halt WHERE {_HOLDS_US} ORDER BY at").fetchall()  # noqa: S608
     if not rows:
@@ -82,7 +87,7 @@ def halt(connection: Connection) -> Halt | None:
     return Halt(by, time_from_text(at), "; ".join(dict.fromkeys(reason for _, _, reason in rows)))
 
 
-def set_halt(connection: Connection, new: Halt) -> bool:
+def set_halt(connection: SqlConnection, new: Halt) -> bool:
     """Halt trading; the first halt stands, with its reason, until it is lifted. Say whether this is the first."""
     if connection.execute("SELECT 1 FROM halt WHERE service IN ('', our_service())").fetchone() is not None:
         return False
@@ -93,7 +98,7 @@ def set_halt(connection: Connection, new: Halt) -> bool:
     return True
 
 
-def clear_halt(connection: Connection, by: str, now: datetime) -> bool:
+def clear_halt(connection: SqlConnection, by: str, now: datetime) -> bool:
     """Lift the halt; say whether there was one."""
     if connection.execute(f"DELETE FROM halt WHERE {_HOLDS_US}").rowcount == 0:  # noqa: S608
         return False
@@ -101,7 +106,7 @@ def clear_halt(connection: Connection, by: str, now: datetime) -> bool:
     return True
 
 
-def day_loss(connection: Connection, account: str, day: date) -> bool:
+def day_loss(connection: SqlConnection, account: str, day: date) -> bool:
     """Say whether the account has reached its loss limit in this trading day, or in one that a clock set back hides."""
     found = connection.execute(
         f"SELECT 1 FROM day_losses WHERE account = ? AND day >= ? AND {_HOLDS_US}",  # noqa: S608
@@ -110,10 +115,10 @@ def day_loss(connection: Connection, account: str, day: date) -> bool:
     return found.fetchone() is not None
 
 
-def mark_day_loss(connection: Connection, account: str, day: date, figure: Decimal, now: datetime) -> bool:
+def mark_day_loss(connection: SqlConnection, account: str, day: date, figure: Decimal, now: datetime) -> bool:
     """Remember that the limit was reached; nothing unmarks a day. Say whether that is new."""
     row = (account, day.isoformat(), str(figure))
-    if connection.execute("INSERT OR IGNORE INTO day_losses VALUES (our_service(), ?, ?, ?)", row).rowcount == 0:
+    if connection.execute(_MARK_LOSS, row).rowcount == 0:
         return False
     summary = f"Day's loss limit of {account} reached on {day}: {figure}"
     entry = NewEntry(EntryKind.DAY_LOSS, summary, account=account, detail={"day": day, "figure": figure})
@@ -121,12 +126,12 @@ def mark_day_loss(connection: Connection, account: str, day: date, figure: Decim
     return True
 
 
-def armed_until(connection: Connection, account: str, now: datetime) -> datetime | None:
+def armed_until(connection: SqlConnection, account: str, now: datetime) -> datetime | None:
     """Tell when the arming of the account ends; None if it is not armed."""
     return armings(connection, now).get(account)
 
 
-def armings(connection: Connection, now: datetime) -> dict[str, datetime]:
+def armings(connection: SqlConnection, now: datetime) -> dict[str, datetime]:
     """List every account that is armed, and until when."""
     # By the end of each, so that of two services which a terminal sees the later one is told.
     rows = connection.execute(f"SELECT account, until FROM armings WHERE {_IS_OURS} ORDER BY until")  # noqa: S608
@@ -134,16 +139,16 @@ def armings(connection: Connection, now: datetime) -> dict[str, datetime]:
     return {account: until for account, until in sorted(ends.items()) if now < until}
 
 
-def arm(connection: Connection, account: str, until: datetime, by: str, now: datetime) -> None:
+def arm(connection: SqlConnection, account: str, until: datetime, by: str, now: datetime) -> None:
     """Arm the account, or move the end of its arming."""
     end = time_to_text(until)
     summary = f"{account} armed by {by} until {end}"
     # The entry first: it may find that the clock was set back, which ends the armings that there are.
     append(connection, NewEntry(EntryKind.ARMED, summary, account=account, detail={"by": by, "until": end}), now)
-    connection.execute("INSERT OR REPLACE INTO armings VALUES (our_service(), ?, ?, ?)", (account, end, by))
+    connection.execute(_ARM, (account, end, by))
 
 
-def disarm(connection: Connection, account: str, by: str, now: datetime) -> bool:
+def disarm(connection: SqlConnection, account: str, by: str, now: datetime) -> bool:
     """End the arming of the account; say whether there was one."""
     ended = connection.execute(f"DELETE FROM armings WHERE account = ? AND {_IS_OURS}", (account,))  # noqa: S608
     if ended.rowcount == 0:
@@ -156,25 +161,29 @@ def disarm(connection: Connection, account: str, by: str, now: datetime) -> bool
 _PIN_TRIES = 5
 _PIN_TRIES_WITHIN = timedelta(minutes=15)
 
+_KEEP_PIN = """
+INSERT INTO pin VALUES (1, ?, ?, ?, ?, ?) ON CONFLICT (one) DO UPDATE SET salt = excluded.salt, cost = excluded.cost,
+block_size = excluded.block_size, parallel = excluded.parallel, digest = excluded.digest
+"""
 _LAST_TRIES = "SELECT at FROM pin_tries ORDER BY number DESC LIMIT ?"
 _FORGET_OLDER_TRIES = "DELETE FROM pin_tries WHERE number <= (SELECT MAX(number) FROM pin_tries) - ?"
 
 
-def find_pin(connection: Connection) -> StoredPin | None:
+def find_pin(connection: SqlConnection) -> StoredPin | None:
     """Read what is kept of the PIN; None if none is set."""
     row = connection.execute("SELECT salt, cost, block_size, parallel, digest FROM pin").fetchone()
     return None if row is None else StoredPin(*row)
 
 
-def keep_pin(connection: Connection, pin: StoredPin, now: datetime) -> None:
+def keep_pin(connection: SqlConnection, pin: StoredPin, now: datetime) -> None:
     """Set the PIN, and journal that it was set; wrong tries at the one before are forgotten."""
     known = find_pin(connection) is not None
-    connection.execute("INSERT OR REPLACE INTO pin VALUES (1, ?, ?, ?, ?, ?)", astuple(pin))
+    connection.execute(_KEEP_PIN, astuple(pin))
     forgive_pin_tries(connection)
     append(connection, NewEntry(EntryKind.PIN_SET, f"PIN {'changed' if known else 'set'} by the person"), now)
 
 
-def count_pin_try(connection: Connection, now: datetime) -> StoredPin | PinLocked | None:
+def count_pin_try(connection: SqlConnection, now: datetime) -> StoredPin | PinLocked | None:
     """Count a try as wrong, before anybody compares it, and give what to compare it with; None where none is set.
 
     A locked PIN counts nothing, so that whoever goes on trying does not prolong its lock for ever.
@@ -192,12 +201,12 @@ def count_pin_try(connection: Connection, now: datetime) -> StoredPin | PinLocke
     return pin
 
 
-def forgive_pin_tries(connection: Connection) -> None:
+def forgive_pin_tries(connection: SqlConnection) -> None:
     """Forget the wrong tries: the right PIN was given."""
     connection.execute("DELETE FROM pin_tries")
 
 
-def _lock(connection: Connection) -> PinLocked | None:
+def _lock(connection: SqlConnection) -> PinLocked | None:
     times = [time_from_text(at) for (at,) in connection.execute(_LAST_TRIES, (_PIN_TRIES,))]
     if len(times) < _PIN_TRIES or times[0] - times[-1] > _PIN_TRIES_WITHIN:
         return None

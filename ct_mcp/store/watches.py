@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
-from sqlite3 import Connection
 from typing import Any
 
 from ct_mcp.domain.approval import Ticket, TicketState
@@ -18,6 +17,7 @@ from ct_mcp.store.journal import EntryKind, NewEntry
 from ct_mcp.store.journal_table import append
 from ct_mcp.store.leases import lease_holder
 from ct_mcp.store.parts import LEASE_NAME
+from ct_mcp.store.sql import NO_LIMIT, SqlConnection
 
 _IS_OURS = "our_service() IN ('', service)"
 _INSERT = "INSERT INTO watches VALUES (our_service(), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -48,10 +48,9 @@ ORDER BY number DESC LIMIT ?
 """  # noqa: S608
 _TOLD = f"UPDATE notices SET told = 1 WHERE told = 0 AND {_IS_OURS}"  # noqa: S608
 _MOST_TOLD = 20
-_NEVER = 2**62
 
 
-def open_watch(connection: Connection, watch: Watch, most: int, entries: Sequence[NewEntry], now: datetime) -> bool:
+def open_watch(connection: SqlConnection, watch: Watch, most: int, entries: Sequence[NewEntry], now: datetime) -> bool:
     """Keep a watch and journal it; what is known already is left as it is, and so is what a setting made before.
 
     Raises:
@@ -68,18 +67,18 @@ def open_watch(connection: Connection, watch: Watch, most: int, entries: Sequenc
     return True
 
 
-def watches(connection: Connection) -> tuple[Watch, ...]:
+def watches(connection: SqlConnection) -> tuple[Watch, ...]:
     """List those that are not over, the oldest first."""
     return tuple(_watch_of(connection, row) for row in connection.execute(_STANDING).fetchall())
 
 
-def find(connection: Connection, watch_id: str) -> Watch | None:
+def find(connection: SqlConnection, watch_id: str) -> Watch | None:
     """Find one by its id, in whatever state."""
     row = connection.execute(_FIND, (watch_id,)).fetchone()
     return None if row is None else _watch_of(connection, row)
 
 
-def add_part(connection: Connection, watch: Watch, ticket: Ticket, holder: str, now: datetime) -> bool:
+def add_part(connection: SqlConnection, watch: Watch, ticket: Ticket, holder: str, now: datetime) -> bool:
     """Keep the ticket of what it is about to send, spent; True for exactly one caller.
 
     False where the lease is not the caller's at this moment, where somebody else has added one since ``watch`` was
@@ -103,7 +102,7 @@ def add_part(connection: Connection, watch: Watch, ticket: Ticket, holder: str, 
     return True
 
 
-def turn_watch(connection: Connection, watch: Watch, state: WatchState, entry: NewEntry, now: datetime) -> bool:
+def turn_watch(connection: SqlConnection, watch: Watch, state: WatchState, entry: NewEntry, now: datetime) -> bool:
     """Note, journal and tell how far it has come; False, and no word, where it is so already, or over."""
     if connection.execute(_TURN, (state, watch.watch_id, state)).rowcount == 0:
         return False
@@ -111,20 +110,20 @@ def turn_watch(connection: Connection, watch: Watch, state: WatchState, entry: N
     return True
 
 
-def tell(connection: Connection, watch: Watch, entry: NewEntry, now: datetime) -> None:
+def tell(connection: SqlConnection, watch: Watch, entry: NewEntry, now: datetime) -> None:
     """Journal what it tells, and keep it for every channel to show."""
     append(connection, entry, now)
     connection.execute(_SAY, (time_to_text(now), entry.summary, watch.watch_id))
 
 
-def notices(connection: Connection, after: int, limit: int) -> tuple[Notice, ...]:
+def notices(connection: SqlConnection, after: int, limit: int) -> tuple[Notice, ...]:
     """List what was told after a number, the newest so many, oldest first."""
     return tuple(map(_notice_of, reversed(connection.execute(_NOTICES, (after, limit)).fetchall())))
 
 
-def take_notices(connection: Connection, after: int | None) -> tuple[Notice, ...]:
+def take_notices(connection: SqlConnection, after: int | None) -> tuple[Notice, ...]:
     """Give what came after a number and what nobody has heard yet, oldest first; from then on it counts as heard."""
-    rows = connection.execute(_UNTOLD, (_NEVER if after is None else after, _MOST_TOLD)).fetchall()
+    rows = connection.execute(_UNTOLD, (NO_LIMIT if after is None else after, _MOST_TOLD)).fetchall()
     if rows:
         connection.execute(_TOLD)
     return tuple(map(_notice_of, reversed(rows)))
@@ -150,7 +149,7 @@ def _row_of(watch: Watch) -> tuple[object, ...]:
     )
 
 
-def _watch_of(connection: Connection, row: tuple[Any, ...]) -> Watch:
+def _watch_of(connection: SqlConnection, row: tuple[Any, ...]) -> Watch:
     watch_id, kind, account, made_at, until, ticket_id, order_id, at, distance, due, on, above, level, state = row
     parts = connection.execute(_PARTS, (watch_id,)).fetchall()
     return Watch(

@@ -1,6 +1,7 @@
-"""Real processes, one simulator that they all talk to, and a folder that they share."""
+"""Real processes, one simulator that they all talk to, and a folder or a database that they share."""
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
@@ -21,6 +22,7 @@ from ct_mcp.simulator.server import served
 from ct_mcp.simulator.simulator import Simulator, SimulatorSettings
 from ct_mcp.store.ticket_codec import commands_to_text
 from tests.factories import place_order
+from tests.postgres import as_text
 
 WORKER = Path(__file__).with_name("worker.py")
 TOKEN = "a-token-that-must-never-be-seen"
@@ -33,6 +35,7 @@ class Process:
 
     def __init__(self) -> None:
         pipe = subprocess.PIPE
+        self._is_ready = False
         self._process = subprocess.Popen([sys.executable, str(WORKER)], stdin=pipe, stdout=pipe, encoding="utf-8")
 
     async def asked(self, command: str, **given: object) -> Any:
@@ -45,7 +48,9 @@ class Process:
 
     async def is_ready(self) -> None:
         """Wait until it has loaded everything."""
-        assert await self._answer("") == "ready"
+        if not self._is_ready:
+            assert await self._answer("") == "ready"
+        self._is_ready = True
 
     async def _answer(self, line: str) -> Any:
         with anyio.fail_after(LONGEST_SECONDS):
@@ -61,6 +66,19 @@ class Process:
             stdin.flush()
         return stdout.readline()
 
+    def kill(self) -> None:
+        """End it as a power cut does."""
+        self._process.kill()
+        self._process.wait(timeout=60)
+
+    def pause(self) -> None:
+        """Stop it wherever it is, as a machine that is put to sleep; not on Windows."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a paused one go on."""
+        self._process.send_signal(signal.SIGCONT)
+
     def end(self) -> None:
         """End it, and what it waits for."""
         self._process.kill()
@@ -72,13 +90,10 @@ class Processes:
 
     def __init__(self) -> None:
         self.all = [Process() for _ in range(3)]
-        self._are_ready = False
 
     async def are_ready(self) -> None:
         """Wait until each has loaded everything."""
-        if not self._are_ready:
-            await _gathered([each.is_ready for each in self.all])
-        self._are_ready = True
+        await _gathered([each.is_ready for each in self.all])
 
     async def asked(self, command: str, *given: Mapping[str, object], **same: object) -> list[Any]:
         """What each answers, or where it stops; ``given`` is for one after the other, ``same`` for all."""
@@ -121,17 +136,22 @@ def sim(clock: ManualClock) -> Simulator:
 Opened = Callable[..., Awaitable[Processes]]
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """What they share: a folder of one machine, or the tables of all machines of a trader."""
+    return str(tmp_path / "state") if request.param == "sqlite" else as_text(request.getfixturevalue("trader"))
+
+
 @pytest.fixture
-async def opened(_started: Processes, sim: Simulator, tmp_path: Path, clock: ManualClock) -> AsyncIterator[Opened]:
-    """Open a desk in each process, all over one folder and within these limits, at a standing clock or the real one."""
+async def opened(_started: Processes, sim: Simulator, place: str, clock: ManualClock) -> AsyncIterator[Opened]:
+    """Open a desk in each process, all over one place and within these limits, at a standing clock or the real one."""
     await _started.are_ready()
 
     async with served(sim) as url:
 
         async def opening(*, real_time: bool = False, **limits: object) -> Processes:
             now = "" if real_time else clock().isoformat()
-            folder = str(tmp_path / "state")
-            await _started.asked("open", folder=folder, url=url, token=TOKEN, now=now, limits=limits)
+            await _started.asked("open", place=place, url=url, token=TOKEN, now=now, limits=limits)
             return _started
 
         yield opening

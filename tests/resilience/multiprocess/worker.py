@@ -22,10 +22,18 @@ from ct_mcp.crosstrade.request import CallTimeouts
 from ct_mcp.desk.desk import Desk
 from ct_mcp.desk.outcome import Outcome
 from ct_mcp.desk.request_budget import SharedBudget
-from ct_mcp.domain.approval import Approval, Halt
+from ct_mcp.domain.approval import Approval, Halt, Ticket, TicketState
+from ct_mcp.domain.commands import Flatten
+from ct_mcp.domain.watch import Watch, WatchKind
 from ct_mcp.errors import CtMcpError
 from ct_mcp.guard.policy import AccountPolicy, Limits, Mode, Policy
+from ct_mcp.store.journal import EntryKind, NewEntry
+from ct_mcp.store.parts import LEASE_NAME
+from ct_mcp.store.postgres import Patience, PostgresStore
+from ct_mcp.store.postgres_url import parse_postgres_url
 from ct_mcp.store.rate_limit_file import RateLimitFile
+from ct_mcp.store.rate_limit_table import RateLimitTable
+from ct_mcp.store.sql_store import SqlStore
 from ct_mcp.store.sqlite import SqliteStore
 from ct_mcp.store.ticket_codec import commands_from_text
 
@@ -41,6 +49,15 @@ def say(**told: object) -> None:
 async def heard() -> str:
     """The next line; empty where the test is over."""
     return await to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True)
+
+
+def opened(place: str) -> tuple[RateLimitFile | RateLimitTable, SqlStore]:
+    """Open the budget and the store of a folder, or of all machines of a trader."""
+    if not place.startswith("postgresql:"):
+        folder = Path(place)
+        return RateLimitFile(folder, busy_timeout_seconds=5), SqliteStore(folder, busy_timeout_seconds=20)
+    url, patience = parse_postgres_url(place), Patience(lock_seconds=20, held_seconds=60)
+    return RateLimitTable(url, utc_now), PostgresStore(url, patience=patience)
 
 
 class Unmetered:
@@ -61,7 +78,7 @@ class Unmetered:
 class Stopping:
     """A store that stops before one of its calls, once."""
 
-    def __init__(self, inner: SqliteStore) -> None:
+    def __init__(self, inner: SqlStore) -> None:
         self.inner, self.stops_at = inner, ""
 
     def __getattr__(self, name: str) -> Any:
@@ -84,16 +101,19 @@ class Worker:
     def __init__(self) -> None:
         self.now: datetime | None = None
 
-    async def open(self, folder: str, url: str, token: str, now: str, limits: dict[str, Any]) -> None:
-        """Put a desk together: at a standing clock and without a budget, or at the real one with the shared budget."""
+    async def open(self, place: str, url: str, token: str, now: str, limits: dict[str, Any]) -> None:
+        """Put a desk together: at a standing clock and without a budget, or at the real one with the shared budget.
+
+        ``place`` is a state folder, or the URL of what machines share.
+        """
         self.now = datetime.fromisoformat(now) if now else None
         accounts = {"APEX-482910": AccountPolicy(approval=Approval.NONE)}
         mode = Mode(limits.pop("mode", Mode.SIM))
         policy = Policy(mode, replace(LIMITS, **limits), simulated=Approval.NONE, accounts=accounts)
-        self.meters = RateLimitFile(Path(folder), busy_timeout_seconds=5)
+        self.meters, store = opened(place)
         budget = Unmetered() if now else SharedBudget(self.meters, token, utc_now)
         pause = passed if now else anyio.sleep
-        self.store = Stopping(SqliteStore(Path(folder), busy_timeout_seconds=20))
+        self.store = Stopping(store)
         self.client = CrossTrade(
             url, token, CallTimeouts(turn_seconds=25), clock=self.clock, budget=budget, sleep=pause
         )
@@ -143,6 +163,32 @@ class Worker:
         """Take the lease of the stream."""
         self.store.stops_at = stop_at
         return bool(await self.store.take_lease("stream", holder, self.clock(), timedelta(seconds=15)))
+
+    async def make_part(self, holder: str, later: float) -> str:
+        """Take the lease of watches, so many seconds later, and make the ticket of what one is about to send."""
+        now = self.clock() + timedelta(seconds=later)
+        assert await self.store.take_lease(LEASE_NAME, holder, now, timedelta(seconds=15))
+        until = now + timedelta(hours=1)
+        watch = Watch("w", WatchKind.FLAT_BY, "Sim101", now, until, "t", None, None, None, now)
+        await self.store.open_watch(watch, 5, (), now)
+        ticket = Ticket(
+            f"by-{holder}", (Flatten("Sim101", None),), holder, f"own-{holder}", "flat", None, "", Approval.NONE,
+            simulated=True, reason="", created_at=now, expires_at=until, state=TicketState.SPENT,
+        )  # fmt: skip
+        assert await self.store.add_watch_part(await self.store.watch("w"), ticket, holder, now)
+        return ticket.ticket_id
+
+    async def intend(self, ticket_id: str, holder: str, later: float, stop_at: str = "") -> bool:
+        """Write the intent of a ticket, so many seconds later."""
+        self.store.stops_at = stop_at
+        intent = NewEntry(EntryKind.INTENT, "flat", account="Sim101", ticket_id=ticket_id)
+        now = self.clock() + timedelta(seconds=later)
+        return await self.store.append_intent(intent, now, 10**6, holder=holder) is not None
+
+    async def verify(self) -> list[object]:
+        """Whether the journal is whole, and how many outcomes are not known."""
+        found = await self.store.verify()
+        return [found.ok, len(await self.store.unsettled())]
 
     async def close(self) -> None:
         """Close everything."""

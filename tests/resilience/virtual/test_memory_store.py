@@ -24,7 +24,7 @@ def store() -> MemoryStore:
 def those_of(module: ModuleType) -> dict[str, Callable[..., object]]:
     """Those that need nothing but a store."""
     found = {name: value for name, value in vars(module).items() if name.startswith("test_")}
-    return {name: test for name, test in found.items() if "folder" not in inspect.signature(test).parameters}
+    return {name: test for name, test in found.items() if "place" not in inspect.signature(test).parameters}
 
 
 globals().update(those_of(test_tickets) | those_of(test_trading_state))

@@ -2,14 +2,14 @@
 
 from datetime import datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
 from ct_mcp.desk.controls import Actor, Controls
 from ct_mcp.domain.balances import BalanceRecord, Figures, ToldFloor
 from ct_mcp.store.journal import EntryKind
-from ct_mcp.store.sqlite import SqliteStore
+from ct_mcp.store.sql_store import SqlStore
+from tests.unit.store.conftest import Place
 
 HOUR = timedelta(hours=1)
 
@@ -18,18 +18,18 @@ def read(at: datetime, cash: str, unrealized: str = "0", *, account: str = "EVAL
     return Figures(account, at, Decimal(cash), Decimal(0), Decimal(unrealized), is_flat=flat)
 
 
-async def test_nothing_is_on_record_at_first(store: SqliteStore) -> None:
+async def test_nothing_is_on_record_at_first(store: SqlStore) -> None:
     assert await store.balance_record("EVAL-1") == BalanceRecord()
 
 
 async def test_each_day_is_kept_with_what_it_opened_with_its_last_and_its_highest(
-    store: SqliteStore, now: datetime, folder: Path
+    store: SqlStore, now: datetime, place: Place
 ) -> None:
     await store.note_figures([read(now, "50000.10", "30.5", flat=False), read(now, "7", account="EVAL-2")])
     await store.note_figures([read(now + HOUR / 120, "49990", "-5", flat=False)])
     await store.note_figures([read(now + 24 * HOUR, "49990")])
     await store.close()
-    again = SqliteStore(folder)
+    again = place.open()
     first, second = (await again.balance_record("EVAL-1")).days
     assert [str(each) for each in (first.opening, first.balance, first.highest)] == ["50000.10", "49990", "50030.60"]
     assert (first.first_at, first.last_at, first.unwatched) == (now, now + HOUR / 120, None)
@@ -38,7 +38,7 @@ async def test_each_day_is_kept_with_what_it_opened_with_its_last_and_its_highes
     await again.close()
 
 
-async def test_a_floor_is_told_journalled_and_forgets_what_was_seen_before(store: SqliteStore, now: datetime) -> None:
+async def test_a_floor_is_told_journalled_and_forgets_what_was_seen_before(store: SqlStore, now: datetime) -> None:
     await store.note_figures([read(now - HOUR, "50000", "900", flat=False), read(now, "50000", "10", flat=False)])
     assert (await store.balance_record("EVAL-1")).days[0].unwatched is not None
     await Controls(store, lambda: now).tell_floor("EVAL-1", Decimal("48250.50"), Actor.TERMINAL)
@@ -54,7 +54,7 @@ async def test_a_floor_is_told_journalled_and_forgets_what_was_seen_before(store
 
 
 async def test_telling_the_floor_forgets_what_a_clock_that_was_ahead_has_written(
-    store: SqliteStore, now: datetime
+    store: SqlStore, now: datetime
 ) -> None:
     await store.note_figures([read(now + HOUR, "50000"), read(now + 48 * HOUR, "51000")])
     await store.note_figures([read(now, "50100")])
@@ -65,14 +65,14 @@ async def test_telling_the_floor_forgets_what_a_clock_that_was_ahead_has_written
     assert (day.last_at, day.balance) == (now + HOUR / 60, Decimal(50_100))
 
 
-async def test_the_assistant_tells_no_floor(store: SqliteStore, now: datetime) -> None:
+async def test_the_assistant_tells_no_floor(store: SqlStore, now: datetime) -> None:
     with pytest.raises(PermissionError):
         await Controls(store, lambda: now).tell_floor("EVAL-1", Decimal(1), Actor.ASSISTANT)
     assert (await store.balance_record("EVAL-1")).told is None
 
 
-async def test_the_balances_of_one_service_are_not_those_of_another(folder: Path, now: datetime) -> None:
-    ours, theirs = (SqliteStore(folder, service=name) for name in ("ours", "theirs"))
+async def test_the_balances_of_one_service_are_not_those_of_another(place: Place, now: datetime) -> None:
+    ours, theirs = (place.open(name) for name in ("ours", "theirs"))
     await ours.note_figures([read(now, "50000")])
     assert len((await ours.balance_record("EVAL-1")).days) == 1
     assert await theirs.balance_record("EVAL-1") == BalanceRecord()

@@ -11,8 +11,10 @@ from typing import Any
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import OrderAction
 from ct_mcp.domain.trades import Excursion, ExcursionSource, Listening, RecordedExecution, Source, Worth
+from ct_mcp.store.sql_store import SqlStore
 from ct_mcp.store.sqlite import SqliteStore
 from tests.processes import interruptible
+from tests.unit.store.conftest import Place
 
 NOW = datetime(2026, 11, 23, 15, 30, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -40,7 +42,7 @@ def heard(minutes: int, began: datetime = NOW, **changes: Any) -> Listening:
     return replace(Listening(began, began + minutes * MINUTE), **changes)
 
 
-async def test_what_is_kept_is_given_back_as_it_was(store: SqliteStore) -> None:
+async def test_what_is_kept_is_given_back_as_it_was(store: SqlStore) -> None:
     took = [
         executed(0, commission=Decimal("2.15"), position_after=-3, ordinal=7),
         executed(1, order_id=None, name=None),
@@ -51,32 +53,32 @@ async def test_what_is_kept_is_given_back_as_it_was(store: SqliteStore) -> None:
     assert await store.accounts_on_record() == ("Sim101",)
 
 
-async def test_an_execution_is_kept_once_and_as_it_was_first_heard(store: SqliteStore) -> None:
+async def test_an_execution_is_kept_once_and_as_it_was_first_heard(store: SqlStore) -> None:
     await store.keep_heard("Sim101", [executed(0)], heard(5))
     assert await store.keep_heard("Sim101", [executed(0, price=Decimal(1)), executed(1)], heard(10)) == 1
     assert await store.executions_on_record("Sim101") == (executed(0), executed(1))
     assert await store.listenings("Sim101") == (heard(10),), "the stretch has become longer"
 
 
-async def test_a_stretch_never_becomes_shorter_and_keeps_what_was_held_when_it_began(store: SqliteStore) -> None:
+async def test_a_stretch_never_becomes_shorter_and_keeps_what_was_held_when_it_began(store: SqlStore) -> None:
     await store.keep_heard("Sim101", [], heard(10, positions=(("ES 12-26", 1),)))
     await store.keep_heard("Sim101", [], heard(5, positions=()))
     assert await store.listenings("Sim101") == (heard(10, positions=(("ES 12-26", 1),)),)
 
 
-async def test_two_accounts_may_have_executions_of_one_id(store: SqliteStore) -> None:
+async def test_two_accounts_may_have_executions_of_one_id(store: SqlStore) -> None:
     await store.keep_import([executed(0), executed(0, account="Sim102")])
     assert len(await store.executions_on_record("Sim102")) == 1
     assert len(await store.executions_on_record("Sim101")) == 1
 
 
-async def test_a_span_of_time_is_read(store: SqliteStore) -> None:
+async def test_a_span_of_time_is_read(store: SqlStore) -> None:
     await store.keep_import([executed(number) for number in range(5)])
     found = await store.executions_on_record("Sim101", NOW + MINUTE, NOW + 3 * MINUTE)
     assert [each.execution_id for each in found] == ["e1", "e2"]
 
 
-async def test_an_import_brings_commissions_and_changes_none_that_is_known(store: SqliteStore) -> None:
+async def test_an_import_brings_commissions_and_changes_none_that_is_known(store: SqlStore) -> None:
     await store.keep_heard("Sim101", [executed(0), executed(1, commission=Decimal(1))], heard(5))
     before = await store.book_mark("Sim101")
     costs = [executed(number, commission=Decimal("2.15")) for number in (0, 1)]
@@ -85,14 +87,14 @@ async def test_an_import_brings_commissions_and_changes_none_that_is_known(store
     assert await store.book_mark("Sim101") != before
 
 
-async def test_what_was_imported_can_be_taken_out_and_what_was_heard_stays(store: SqliteStore) -> None:
+async def test_what_was_imported_can_be_taken_out_and_what_was_heard_stays(store: SqlStore) -> None:
     await store.keep_heard("Sim101", [executed(0)], heard(5))
     await store.keep_import([executed(1, source=Source.IMPORTED), executed(2, source=Source.JOURNAL)])
     assert await store.forget_imported("Sim101") == 2
     assert await store.executions_on_record("Sim101") == (executed(0),)
 
 
-async def test_what_is_older_is_forgotten_and_what_was_held_then_is_kept(store: SqliteStore) -> None:
+async def test_what_is_older_is_forgotten_and_what_was_held_then_is_kept(store: SqlStore) -> None:
     await store.keep_heard("Sim101", [executed(number) for number in range(10)], heard(20, positions=()))
     cut = NOW + 5 * MINUTE
     await store.prune_book("Sim101", cut, Listening(cut, cut, (("ES 12-26", 5),)))
@@ -100,7 +102,7 @@ async def test_what_is_older_is_forgotten_and_what_was_held_then_is_kept(store: 
     assert await store.listenings("Sim101") == (Listening(cut, NOW + 20 * MINUTE, (("ES 12-26", 5),)),)
 
 
-async def test_excursions_and_what_contracts_are_worth_are_kept(store: SqliteStore) -> None:
+async def test_excursions_and_what_contracts_are_worth_are_kept(store: SqlStore) -> None:
     moved = Excursion(Decimal(6390), Decimal("6410.5"), ExcursionSource.QUOTES)
     await store.keep_excursion("Sim101", "a.b", moved, NOW)
     await store.keep_excursion("Sim101", "a.b", replace(moved, worst=Decimal(1)), NOW)
@@ -110,8 +112,8 @@ async def test_excursions_and_what_contracts_are_worth_are_kept(store: SqliteSto
     assert await store.worths() == (es,)
 
 
-async def test_each_service_has_a_book_of_its_own(folder: Path) -> None:
-    ours, theirs, terminal = (SqliteStore(folder, service=name) for name in ("ours", "theirs", ""))
+async def test_each_service_has_a_book_of_its_own(place: Place) -> None:
+    ours, theirs, terminal = (place.open(name) for name in ("ours", "theirs", ""))
     try:
         await ours.keep_heard("Sim101", [executed(0)], heard(5))
         assert await terminal.executions_on_record("Sim101") == (executed(0),), "without a token it is the one there is"

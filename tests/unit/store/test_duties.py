@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -16,21 +15,22 @@ from ct_mcp.domain.commands import PlaceOrder
 from ct_mcp.domain.duty import Duty, DutyPart, DutyState
 from ct_mcp.domain.level import Distance, Unit
 from ct_mcp.store.journal import EntryKind, NewEntry
-from ct_mcp.store.sqlite import SqliteStore
+from ct_mcp.store.sql_store import SqlStore
 from tests.factories import APEX, MES, place_order
+from tests.unit.store.conftest import Place
 
 MakeTicket = Callable[..., Ticket]
-Open = Callable[..., SqliteStore]
+Open = Callable[..., SqlStore]
 SECOND = timedelta(seconds=1)
 
 
 @pytest.fixture
-async def opened(folder: Path) -> AsyncIterator[Open]:
-    """Open the same file once more, as another process does, or one of another service."""
-    stores: list[SqliteStore] = []
+async def opened(place: Place) -> AsyncIterator[Open]:
+    """Open the same place once more, as another process does, or one of another service."""
+    stores: list[SqlStore] = []
 
-    def open_(service: str = "") -> SqliteStore:
-        stores.append(SqliteStore(folder, service=service))
+    def open_(service: str = "") -> SqlStore:
+        stores.append(place.open(service))
         return stores[-1]
 
     yield open_
@@ -51,7 +51,7 @@ def ticket_of(make_ticket: MakeTicket, ticket_id: str, order: PlaceOrder, approv
 
 
 async def owed(
-    store: SqliteStore,
+    store: SqlStore,
     make_ticket: MakeTicket,
     now: datetime,
     ticket_id: str = "entry",
@@ -76,13 +76,13 @@ def note(duty: Duty, words: str = "all that filled has its exits") -> NewEntry:
     return NewEntry(EntryKind.PROTECTED, words, account=duty.account, ticket_id=duty.ticket_id)
 
 
-async def known(store: SqliteStore) -> Duty:
+async def known(store: SqlStore) -> Duty:
     (duty,) = await store.duties()
     return duty
 
 
 async def test_what_is_owed_is_read_back_as_it_was_written(
-    store: SqliteStore, make_ticket: MakeTicket, now: datetime
+    store: SqlStore, make_ticket: MakeTicket, now: datetime
 ) -> None:
     duty = await owed(store, make_ticket, now)
     assert await store.duties() == (duty,)
@@ -90,7 +90,7 @@ async def test_what_is_owed_is_read_back_as_it_was_written(
 
 
 async def test_over_a_reopened_file_it_is_owed_still_with_its_tickets(
-    store: SqliteStore, opened: Open, make_ticket: MakeTicket, now: datetime
+    store: SqlStore, opened: Open, make_ticket: MakeTicket, now: datetime
 ) -> None:
     duty = await owed(store, make_ticket, now)
     for number in (1, 2):
@@ -103,7 +103,7 @@ async def test_over_a_reopened_file_it_is_owed_still_with_its_tickets(
 
 
 async def test_those_of_one_account_are_listed_alone_the_oldest_first(
-    store: SqliteStore, make_ticket: MakeTicket, now: datetime
+    store: SqlStore, make_ticket: MakeTicket, now: datetime
 ) -> None:
     late = await owed(store, make_ticket, now + SECOND, "late")
     early = await owed(store, make_ticket, now, "early")
@@ -114,7 +114,7 @@ async def test_those_of_one_account_are_listed_alone_the_oldest_first(
 
 
 async def test_the_ticket_of_exits_is_spent_from_the_start_and_journalled_under_its_yes(
-    store: SqliteStore, make_ticket: MakeTicket, now: datetime
+    store: SqlStore, make_ticket: MakeTicket, now: datetime
 ) -> None:
     duty = await owed(store, make_ticket, now)
     ticket, part = exits(make_ticket, "part", now)
@@ -128,7 +128,7 @@ async def test_the_ticket_of_exits_is_spent_from_the_start_and_journalled_under_
 
 
 async def test_of_two_that_knew_the_same_one_adds_a_part(
-    store: SqliteStore, opened: Open, make_ticket: MakeTicket, now: datetime
+    store: SqlStore, opened: Open, make_ticket: MakeTicket, now: datetime
 ) -> None:
     await owed(store, make_ticket, now)
     processes = [opened() for _ in range(4)]
@@ -150,7 +150,7 @@ async def test_of_two_that_knew_the_same_one_adds_a_part(
         assert bool(await store.entries(5, ticket_id=name)) is was_added
 
 
-async def test_whoever_looks_again_may_add_the_next(store: SqliteStore, make_ticket: MakeTicket, now: datetime) -> None:
+async def test_whoever_looks_again_may_add_the_next(store: SqlStore, make_ticket: MakeTicket, now: datetime) -> None:
     old = await owed(store, make_ticket, now)
     assert await store.add_part(old, *exits(make_ticket, "part-1", now))
     assert not await store.add_part(old, *exits(make_ticket, "part-2", now))
@@ -159,7 +159,7 @@ async def test_whoever_looks_again_may_add_the_next(store: SqliteStore, make_tic
 
 @pytest.mark.parametrize("decided", ["open", "approved", "declined", "never kept"])
 async def test_nothing_is_added_but_under_a_spent_ticket(
-    store: SqliteStore, make_ticket: MakeTicket, now: datetime, decided: str
+    store: SqlStore, make_ticket: MakeTicket, now: datetime, decided: str
 ) -> None:
     ticket = ticket_of(make_ticket, "entry", entry(), Approval.FORM)
     if decided != "never kept":
@@ -174,9 +174,7 @@ async def test_nothing_is_added_but_under_a_spent_ticket(
     assert await store.ticket("part") is None
 
 
-async def test_nothing_is_added_to_what_nobody_is_owed(
-    store: SqliteStore, make_ticket: MakeTicket, now: datetime
-) -> None:
+async def test_nothing_is_added_to_what_nobody_is_owed(store: SqlStore, make_ticket: MakeTicket, now: datetime) -> None:
     ticket = ticket_of(make_ticket, "entry", entry())
     await store.open_ticket(ticket, now)
     await store.spend_ticket("entry", now)
@@ -184,7 +182,7 @@ async def test_nothing_is_added_to_what_nobody_is_owed(
     assert not await store.add_part(duty, *exits(make_ticket, "part", now))
 
 
-async def test_over_is_over(store: SqliteStore, make_ticket: MakeTicket, now: datetime) -> None:
+async def test_over_is_over(store: SqlStore, make_ticket: MakeTicket, now: datetime) -> None:
     duty = await owed(store, make_ticket, now)
     assert await store.turn_duty(duty, DutyState.OVER, note(duty, "the entry was refused"), now)
     assert await store.duties() == ()
@@ -195,7 +193,7 @@ async def test_over_is_over(store: SqliteStore, make_ticket: MakeTicket, now: da
     assert told == ["the entry was refused"]
 
 
-async def test_how_far_it_has_come_is_told_once(store: SqliteStore, make_ticket: MakeTicket, now: datetime) -> None:
+async def test_how_far_it_has_come_is_told_once(store: SqlStore, make_ticket: MakeTicket, now: datetime) -> None:
     duty = await owed(store, make_ticket, now)
     assert await store.turn_duty(duty, DutyState.STANDING, note(duty), now)
     assert not await store.turn_duty(duty, DutyState.STANDING, note(duty), now)
@@ -205,7 +203,7 @@ async def test_how_far_it_has_come_is_told_once(store: SqliteStore, make_ticket:
 
 
 async def test_exits_that_stand_may_be_followed_by_what_takes_them_away(
-    store: SqliteStore, make_ticket: MakeTicket, now: datetime
+    store: SqlStore, make_ticket: MakeTicket, now: datetime
 ) -> None:
     duty = await owed(store, make_ticket, now)
     await store.turn_duty(duty, DutyState.STANDING, note(duty), now)
@@ -213,7 +211,7 @@ async def test_exits_that_stand_may_be_followed_by_what_takes_them_away(
 
 
 async def test_each_command_of_one_ticket_is_owed_its_own(
-    store: SqliteStore, make_ticket: MakeTicket, now: datetime
+    store: SqlStore, make_ticket: MakeTicket, now: datetime
 ) -> None:
     both = replace(ticket_of(make_ticket, "both", entry()), commands=(entry(), entry(quantity=5)))
     await store.open_ticket(both, now)

@@ -2,11 +2,10 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from sqlite3 import Connection
 
+import psycopg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,22 +13,17 @@ from hypothesis import strategies as st
 from ct_mcp.errors import StoreFailed
 from ct_mcp.store import journal_table
 from ct_mcp.store.journal import SETTLING, Entry, EntryKind, NewEntry, Outstanding
-from ct_mcp.store.schema import migrate
+from ct_mcp.store.sql import SqlConnection
+from tests.unit.store.conftest import Begin
 
 NOW = datetime(2026, 11, 23, 15, 30, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
-
-
-@contextmanager
-def memory() -> Iterator[Connection]:
-    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
-        migrate(connection)
-        yield connection
+REFUSED = (sqlite3.IntegrityError, psycopg.IntegrityError)
 
 
 @pytest.fixture
-def journal() -> Iterator[Connection]:
-    with memory() as connection:
+def journal(begin: Begin) -> Iterator[SqlConnection]:
+    with begin() as connection:
         yield connection
 
 
@@ -45,36 +39,40 @@ def intent(ticket_id: str = "t", own_id: str | None = None, *, account: str = "S
     )
 
 
-def outstanding(journal: Connection) -> list[int]:
+def outstanding(journal: SqlConnection) -> list[int]:
     return [entry.sequence for entry in journal_table.unsettled(journal)]
 
 
-def tamper(journal: Connection, *statements: str) -> None:
-    for (trigger,) in journal.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
-        journal.execute(f"DROP TRIGGER {trigger}")
+def tamper(journal: SqlConnection, *statements: str) -> None:
+    """Run statements as if nothing guarded the tables."""
+    if isinstance(journal, sqlite3.Connection):
+        for (trigger,) in journal.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            journal.execute(f"DROP TRIGGER {trigger}")
+    else:
+        journal.execute("SET LOCAL session_replication_role = replica")
     for statement in statements:
         journal.execute(statement)
 
 
-def test_each_entry_follows_from_the_one_before_it(journal: Connection) -> None:
+def test_each_entry_follows_from_the_one_before_it(journal: SqlConnection) -> None:
     first = journal_table.append(journal, NewEntry(EntryKind.ASKED, "one"), NOW)
     second = journal_table.append(journal, NewEntry(EntryKind.DENIED, "two"), NOW)
     assert (first.sequence, second.sequence) == (1, 2)
     assert second.previous_hash == first.hash
 
 
-def test_what_append_returns_is_what_is_read_later(journal: Connection) -> None:
+def test_what_append_returns_is_what_is_read_later(journal: SqlConnection) -> None:
     written = journal_table.append(journal, intent(), NOW)
     assert journal_table.newest(journal, 1, None, None) == (written,)
 
 
-def test_entries_come_newest_first_and_no_more_than_asked_for(journal: Connection) -> None:
+def test_entries_come_newest_first_and_no_more_than_asked_for(journal: SqlConnection) -> None:
     for number in range(5):
         journal_table.append(journal, NewEntry(EntryKind.ASKED, f"{number}"), NOW)
     assert [entry.summary for entry in journal_table.newest(journal, 3, None, None)] == ["4", "3", "2"]
 
 
-def test_entries_of_one_account_or_ticket_can_be_asked_for(journal: Connection) -> None:
+def test_entries_of_one_account_or_ticket_can_be_asked_for(journal: SqlConnection) -> None:
     for account, ticket in (("A", "1"), ("B", "1"), ("A", "2"), (None, None)):
         journal_table.append(journal, NewEntry(EntryKind.ASKED, "x", account=account, ticket_id=ticket), NOW)
 
@@ -87,39 +85,40 @@ def test_entries_of_one_account_or_ticket_can_be_asked_for(journal: Connection) 
 
 
 @pytest.mark.parametrize("statement", ["UPDATE journal SET summary = 'x'", "DELETE FROM journal"])
-def test_the_file_refuses_to_rewrite_or_shorten_the_journal(journal: Connection, statement: str) -> None:
+def test_the_file_refuses_to_rewrite_or_shorten_the_journal(journal: SqlConnection, statement: str) -> None:
     journal_table.append(journal, NewEntry(EntryKind.ASKED, "one"), NOW)
-    with pytest.raises(sqlite3.IntegrityError, match="never"):
+    with pytest.raises(REFUSED, match="never"):
         journal.execute(statement)
 
 
-def test_the_file_refuses_to_replace_an_entry(journal: Connection) -> None:
+def test_the_file_refuses_to_replace_an_entry(journal: SqlConnection) -> None:
     journal_table.append(journal, NewEntry(EntryKind.ASKED, "one"), NOW)
-    with pytest.raises(sqlite3.IntegrityError, match="at its end only"):
-        journal.execute("INSERT OR REPLACE INTO journal SELECT * FROM journal")
+    insert = "INSERT OR REPLACE" if isinstance(journal, sqlite3.Connection) else "INSERT"
+    with pytest.raises(REFUSED, match="at its end only"):
+        journal.execute(f"{insert} INTO journal SELECT * FROM journal")
 
 
-def test_an_intent_without_a_ticket_is_refused(journal: Connection) -> None:
-    with pytest.raises(sqlite3.IntegrityError, match="an_intent_names_its_ticket"):
+def test_an_intent_without_a_ticket_is_refused(journal: SqlConnection) -> None:
+    with pytest.raises(REFUSED, match="an_intent_names_its_ticket"):
         journal_table.append(journal, NewEntry(EntryKind.INTENT, "who asked?"), NOW)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in EntryKind if kind is not EntryKind.INTENT])
-def test_only_a_definite_word_settles_an_intent(journal: Connection, kind: EntryKind) -> None:
+def test_only_a_definite_word_settles_an_intent(journal: SqlConnection, kind: EntryKind) -> None:
     journal_table.append(journal, intent(), NOW)
     journal_table.append(journal, NewEntry(kind, "later", ticket_id="t"), NOW)
     settled = kind in (EntryKind.ANSWERED, EntryKind.SETTLED)
     assert outstanding(journal) == ([] if settled else [1])
 
 
-def test_an_answer_to_one_leg_leaves_the_other_outstanding(journal: Connection) -> None:
+def test_an_answer_to_one_leg_leaves_the_other_outstanding(journal: SqlConnection) -> None:
     journal_table.append(journal, intent("t", "leg-1"), NOW)
     journal_table.append(journal, intent("t", "leg-2"), NOW)
     journal_table.append(journal, NewEntry(EntryKind.ANSWERED, "accepted", ticket_id="t", own_id="leg-1"), NOW)
     assert outstanding(journal) == [2]
 
 
-def test_an_answer_settles_only_what_was_sent_before_it(journal: Connection) -> None:
+def test_an_answer_settles_only_what_was_sent_before_it(journal: SqlConnection) -> None:
     journal_table.append(journal, NewEntry(EntryKind.ANSWERED, "stray", ticket_id="t"), NOW)
     journal_table.append(journal, intent("t"), NOW)
     journal_table.append(journal, NewEntry(EntryKind.ANSWERED, "of another", ticket_id="u"), NOW)
@@ -131,11 +130,12 @@ steps = st.lists(st.tuples(st.sampled_from(sorted({EntryKind.INTENT, EntryKind.U
 
 
 @settings(deadline=None)
-@given(steps)
+@given(story=steps)
 def test_outstanding_is_what_the_journal_says_after_any_story(
+    begin: Begin,
     story: list[tuple[EntryKind, str, str | None]],
 ) -> None:
-    with memory() as journal:
+    with begin() as journal:
         entries = [
             journal_table.append(journal, NewEntry(kind, "x", ticket_id=ticket, own_id=own), NOW)
             for kind, ticket, own in story
@@ -165,9 +165,9 @@ new_entries = st.builds(
 
 
 @settings(deadline=None)
-@given(st.lists(new_entries, max_size=5))
-def test_whatever_is_written_the_chain_is_whole_and_reads_back(news: list[NewEntry]) -> None:
-    with memory() as journal:
+@given(news=st.lists(new_entries, max_size=5))
+def test_whatever_is_written_the_chain_is_whole_and_reads_back(begin: Begin, news: list[NewEntry]) -> None:
+    with begin() as journal:
         written = [journal_table.append(journal, new, NOW) for new in news]
         assert journal_table.newest(journal, 9, None, None) == tuple(reversed(written))
         assert [entry.detail for entry in written] == [new.detail for new in news]
@@ -175,7 +175,7 @@ def test_whatever_is_written_the_chain_is_whole_and_reads_back(news: list[NewEnt
         assert (found.ok, found.count) == (True, len(news))
 
 
-def test_orders_sent_counts_the_intents_of_an_account_that_open_since_a_moment(journal: Connection) -> None:
+def test_orders_sent_counts_the_intents_of_an_account_that_open_since_a_moment(journal: SqlConnection) -> None:
     journal_table.append(journal, intent("early"), NOW - SECOND)
     journal_table.append(journal, intent("exactly"), NOW)
     journal_table.append(journal, intent("later"), NOW + SECOND)
@@ -187,17 +187,17 @@ def test_orders_sent_counts_the_intents_of_an_account_that_open_since_a_moment(j
     assert journal_table.orders_sent(journal, "Sim101", NOW) == 2
 
 
-def test_an_action_never_sent_has_no_last_intent(journal: Connection) -> None:
+def test_an_action_never_sent_has_no_last_intent(journal: SqlConnection) -> None:
     assert journal_table.last_intent(journal, "action of t") is None
 
 
-def test_the_last_intent_says_when_and_that_its_fate_is_unknown(journal: Connection) -> None:
+def test_the_last_intent_says_when_and_that_its_fate_is_unknown(journal: SqlConnection) -> None:
     journal_table.append(journal, intent("t"), NOW)
     journal_table.append(journal, intent("other"), NOW + SECOND)
     assert journal_table.last_intent(journal, "action of t") == (NOW, False)
 
 
-def test_the_last_intent_is_settled_by_an_answer(journal: Connection) -> None:
+def test_the_last_intent_is_settled_by_an_answer(journal: SqlConnection) -> None:
     journal_table.append(journal, intent("t"), NOW)
     journal_table.append(journal, NewEntry(EntryKind.ANSWERED, "rejected", ticket_id="t"), NOW + SECOND)
     assert journal_table.last_intent(journal, "action of t") == (NOW + SECOND, True)
@@ -206,7 +206,7 @@ def test_the_last_intent_is_settled_by_an_answer(journal: Connection) -> None:
 NOT_SENT = {"step": "place", "not_sent": "CrossTrade could not be reached"}
 
 
-def test_what_certainly_never_left_is_passed_over(journal: Connection) -> None:
+def test_what_certainly_never_left_is_passed_over(journal: SqlConnection) -> None:
     journal_table.append(journal, intent("sent"), NOW)
     journal_table.append(journal, NewEntry(EntryKind.ANSWERED, "filled", ticket_id="sent"), NOW)
     journal_table.append(journal, replace(intent("t"), fingerprint="action of sent"), NOW + SECOND)
@@ -214,7 +214,7 @@ def test_what_certainly_never_left_is_passed_over(journal: Connection) -> None:
     assert journal_table.last_intent(journal, "action of sent") == (NOW, True)
 
 
-def test_where_nothing_else_was_ever_sent_there_is_no_last_intent(journal: Connection) -> None:
+def test_where_nothing_else_was_ever_sent_there_is_no_last_intent(journal: SqlConnection) -> None:
     journal_table.append(journal, intent("t"), NOW)
     journal_table.append(journal, NewEntry(EntryKind.ANSWERED, "offline", ticket_id="t", detail=NOT_SENT), NOW)
     assert journal_table.last_intent(journal, "action of t") is None
@@ -222,7 +222,7 @@ def test_where_nothing_else_was_ever_sent_there_is_no_last_intent(journal: Conne
 
 @pytest.mark.parametrize("kind", [EntryKind.ACCEPTED, EntryKind.UNKNOWN, EntryKind.READ_BACK, EntryKind.ANSWERED])
 @pytest.mark.parametrize("first", [True, False], ids=["before", "after"])
-def test_what_left_in_one_of_its_steps_is_not_passed_over(journal: Connection, kind: EntryKind, first: bool) -> None:
+def test_what_left_in_one_of_its_steps_is_not_passed_over(journal: SqlConnection, kind: EntryKind, first: bool) -> None:
     journal_table.append(journal, intent("t"), NOW)
     entries = [
         NewEntry(kind, "one step left", ticket_id="t", detail={"step": "flatten"}),
@@ -235,13 +235,13 @@ def test_what_left_in_one_of_its_steps_is_not_passed_over(journal: Connection, k
     assert found.at == NOW
 
 
-def test_an_error_that_says_not_sent_is_no_answer(journal: Connection) -> None:
+def test_an_error_that_says_not_sent_is_no_answer(journal: SqlConnection) -> None:
     journal_table.append(journal, intent("t"), NOW)
     journal_table.append(journal, NewEntry(EntryKind.ERROR, "offline", ticket_id="t", detail=NOT_SENT), NOW)
     assert journal_table.last_intent(journal, "action of t") == (NOW, False)
 
 
-def test_many_that_never_left_do_not_go_on_for_ever(journal: Connection) -> None:
+def test_many_that_never_left_do_not_go_on_for_ever(journal: SqlConnection) -> None:
     for number in range(51):
         journal_table.append(journal, replace(intent(f"t{number}"), fingerprint="f"), NOW + number * SECOND)
         journal_table.append(journal, NewEntry(EntryKind.ANSWERED, "x", ticket_id=f"t{number}", detail=NOT_SENT), NOW)
@@ -259,8 +259,8 @@ WHAT_CAME = {
 
 
 @given(came=st.lists(st.sampled_from(sorted(WHAT_CAME)), max_size=12))
-def test_what_may_have_left_is_never_passed_over(came: list[str]) -> None:
-    with memory() as journal:
+def test_what_may_have_left_is_never_passed_over(begin: Begin, came: list[str]) -> None:
+    with begin() as journal:
         for number, what in enumerate(came):
             journal_table.append(journal, replace(intent(f"t{number}"), fingerprint="f"), NOW + number * SECOND)
             if (entry := WHAT_CAME[what]) is not None:
@@ -271,7 +271,7 @@ def test_what_may_have_left_is_never_passed_over(came: list[str]) -> None:
     assert found == ((NOW + may_have_left[-1] * SECOND, not unknown) if may_have_left else None)
 
 
-def test_an_action_is_not_settled_while_an_older_one_like_it_is_unknown(journal: Connection) -> None:
+def test_an_action_is_not_settled_while_an_older_one_like_it_is_unknown(journal: SqlConnection) -> None:
     journal_table.append(journal, intent("t", "1"), NOW)
     journal_table.append(journal, intent("t", "2"), NOW + SECOND)
     journal_table.append(journal, NewEntry(EntryKind.ANSWERED, "accepted", ticket_id="t", own_id="2"), NOW + SECOND)
@@ -291,7 +291,7 @@ def test_an_action_is_not_settled_while_an_older_one_like_it_is_unknown(journal:
         ("INSERT INTO outstanding VALUES (1, 't', NULL, NULL)", 1),
     ],
 )
-def test_tampering_is_found_where_it_was_done(journal: Connection, statement: str, broken_at: int) -> None:
+def test_tampering_is_found_where_it_was_done(journal: SqlConnection, statement: str, broken_at: int) -> None:
     journal_table.append(journal, NewEntry(EntryKind.ASKED, "one"), NOW)
     journal_table.append(journal, NewEntry(EntryKind.PROPOSED, "two"), NOW)
     journal_table.append(journal, intent(), NOW)
@@ -302,22 +302,24 @@ def test_tampering_is_found_where_it_was_done(journal: Connection, statement: st
     assert found.why
 
 
-def test_a_journal_cut_at_its_end_shows_the_gap_after_later_entries(journal: Connection) -> None:
+def test_a_journal_cut_at_its_end_shows_the_gap_after_later_entries(journal: SqlConnection) -> None:
     for number in range(3):
         journal_table.append(journal, NewEntry(EntryKind.ASKED, f"{number}"), NOW)
     tamper(journal, "DELETE FROM journal WHERE sequence = 3")
+    if not isinstance(journal, sqlite3.Connection):
+        journal.execute("SET LOCAL session_replication_role = origin")
     assert journal_table.append(journal, NewEntry(EntryKind.ASKED, "afterwards"), NOW).sequence == 4
     assert journal_table.verify(journal).broken_at == 3
 
 
-def test_a_rewritten_kind_is_not_read_as_something_else(journal: Connection) -> None:
+def test_a_rewritten_kind_is_not_read_as_something_else(journal: SqlConnection) -> None:
     journal_table.append(journal, NewEntry(EntryKind.ASKED, "one"), NOW)
     tamper(journal, "UPDATE journal SET kind = 'teleported'")
     with pytest.raises(StoreFailed, match="journal entry 1"):
         journal_table.newest(journal, 1, None, None)
 
 
-def test_the_outstanding_of_an_account_come_with_the_end_of_the_journal(journal: Connection) -> None:
+def test_the_outstanding_of_an_account_come_with_the_end_of_the_journal(journal: SqlConnection) -> None:
     assert journal_table.outstanding(journal, "Sim101") == Outstanding(0, ())
     journal_table.append(journal, intent("t1"), NOW)
     journal_table.append(journal, intent("t2", account="Sim102"), NOW)
@@ -346,7 +348,7 @@ LEAVES = {
 
 
 @pytest.mark.parametrize("entry", MOVES.values(), ids=MOVES.keys())
-def test_an_intent_is_not_written_after_what_its_review_has_not_seen(journal: Connection, entry: NewEntry) -> None:
+def test_an_intent_is_not_written_after_what_its_review_has_not_seen(journal: SqlConnection, entry: NewEntry) -> None:
     seen = journal_table.append(journal, NewEntry(EntryKind.ASKED, "before"), NOW).sequence
     last = journal_table.append(journal, entry, NOW).sequence
     assert journal_table.append_intent(journal, intent("mine"), NOW, seen) is None
@@ -357,24 +359,24 @@ def test_an_intent_is_not_written_after_what_its_review_has_not_seen(journal: Co
 
 
 @pytest.mark.parametrize("entry", LEAVES.values(), ids=LEAVES.keys())
-def test_an_intent_is_written_after_what_moves_nothing(journal: Connection, entry: NewEntry) -> None:
+def test_an_intent_is_written_after_what_moves_nothing(journal: SqlConnection, entry: NewEntry) -> None:
     journal_table.append(journal, entry, NOW)
     assert journal_table.append_intent(journal, intent("mine"), NOW, 0) is not None
 
 
 @pytest.mark.parametrize("opens", [True, False])
-def test_one_that_was_judged_by_all_accounts_is_moved_by_what_opens_in_any(journal: Connection, opens: bool) -> None:
+def test_one_that_was_judged_by_all_accounts_is_moved_by_what_opens_in_any(journal: SqlConnection, opens: bool) -> None:
     journal_table.append(journal, replace(intent("t1", account="Sim102"), opens=opens), NOW)
     assert (journal_table.append_intent_of_all(journal, intent("mine"), NOW, 0) is None) is opens
 
 
-def test_an_intent_on_a_review_of_an_empty_journal_is_written_once(journal: Connection) -> None:
+def test_an_intent_on_a_review_of_an_empty_journal_is_written_once(journal: SqlConnection) -> None:
     seen = journal_table.outstanding(journal, "Sim101").seen
     assert journal_table.append_intent(journal, intent("t1"), NOW, seen) is not None
     assert journal_table.append_intent(journal, intent("t2"), NOW, seen) is None
 
 
-def test_refusals_are_read_from_a_moment_on_and_newest_first(journal: Connection) -> None:
+def test_refusals_are_read_from_a_moment_on_and_newest_first(journal: SqlConnection) -> None:
     for minutes, kind in enumerate((EntryKind.DENIED, EntryKind.ASKED, EntryKind.DECLINED, EntryKind.RESUMED)):
         journal_table.append(journal, NewEntry(kind, f"at {minutes}"), NOW + timedelta(minutes=minutes))
     read = journal_table.refusals(journal, 9, NOW + timedelta(minutes=1))

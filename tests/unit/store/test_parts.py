@@ -15,7 +15,7 @@ from ct_mcp.domain.watch import Watch, WatchKind, WatchState
 from ct_mcp.errors import TakenOver
 from ct_mcp.store.journal import EntryKind, NewEntry
 from ct_mcp.store.parts import LEASE_NAME
-from ct_mcp.store.sqlite import SqliteStore
+from ct_mcp.store.sql_store import SqlStore
 from tests.factories import MES, SIM101, place_order
 
 MakeTicket = Callable[..., Ticket]
@@ -27,7 +27,7 @@ def intent_of(ticket_id: str) -> NewEntry:
     return NewEntry(EntryKind.INTENT, "cancel 7", SIM101, ticket_id, f"ctmcp-{ticket_id}", "f")
 
 
-async def sends(store: SqliteStore, ticket_id: str, holder: str, now: datetime) -> bool:
+async def sends(store: SqlStore, ticket_id: str, holder: str, now: datetime) -> bool:
     """Whether it may write the intent, and may send it then."""
     try:
         return await store.append_intent(intent_of(ticket_id), now, None, holder=holder) is not None
@@ -42,7 +42,7 @@ class TestOfAWatch:
     """A ticket of a watch, whose lease A has."""
 
     @pytest.fixture
-    async def watch(self, store: SqliteStore, now: datetime) -> Watch:
+    async def watch(self, store: SqlStore, now: datetime) -> Watch:
         """One that has sent nothing yet."""
         watch = Watch("w-1", WatchKind.FLAT_BY, SIM101, now, now + timedelta(hours=1), due=now)
         assert await store.open_watch(watch, 20, (), now)
@@ -50,26 +50,26 @@ class TestOfAWatch:
         return watch
 
     @pytest.fixture
-    async def part(self, store: SqliteStore, watch: Watch, make_ticket: MakeTicket, now: datetime) -> str:
+    async def part(self, store: SqlStore, watch: Watch, make_ticket: MakeTicket, now: datetime) -> str:
         """What it is about to send."""
         assert await store.add_watch_part(watch, make_ticket(ticket_id="part"), "A", now)
         return "part"
 
-    async def test_its_holder_sends_it(self, store: SqliteStore, part: str, now: datetime) -> None:
+    async def test_its_holder_sends_it(self, store: SqlStore, part: str, now: datetime) -> None:
         assert await sends(store, part, "A", now + SECOND)
         await store.check_turn(part, "A", now + 2 * SECOND)
 
     @pytest.mark.parametrize("holder", ["B", ""])
-    async def test_nobody_else_sends_it(self, store: SqliteStore, part: str, now: datetime, holder: str) -> None:
+    async def test_nobody_else_sends_it(self, store: SqlStore, part: str, now: datetime, holder: str) -> None:
         assert not await sends(store, part, holder, now + SECOND)
 
     async def test_a_lease_that_ran_out_and_that_nobody_took_sends_nothing(
-        self, store: SqliteStore, part: str, now: datetime
+        self, store: SqlStore, part: str, now: datetime
     ) -> None:
         assert not await sends(store, part, "A", now + LEASE)
 
     async def test_a_lease_that_was_taken_again_does_not_make_it_young(
-        self, store: SqliteStore, part: str, now: datetime
+        self, store: SqlStore, part: str, now: datetime
     ) -> None:
         late = now + 30 * SECOND
         assert await store.take_lease(LEASE_NAME, "A", late, LEASE)
@@ -77,7 +77,7 @@ class TestOfAWatch:
         assert await sends(store, part, "A", late - SECOND), "but what is read for long still goes"
 
     async def test_a_newer_one_takes_its_place(
-        self, store: SqliteStore, part: str, make_ticket: MakeTicket, now: datetime
+        self, store: SqlStore, part: str, make_ticket: MakeTicket, now: datetime
     ) -> None:
         (watch,) = await store.watches()
         assert await store.add_watch_part(watch, make_ticket(ticket_id="newer"), "A", now)
@@ -85,7 +85,7 @@ class TestOfAWatch:
         assert await sends(store, "newer", "A", now)
 
     async def test_one_that_is_over_sends_nothing(
-        self, store: SqliteStore, watch: Watch, part: str, now: datetime
+        self, store: SqlStore, watch: Watch, part: str, now: datetime
     ) -> None:
         entry = NewEntry(EntryKind.WATCH_OVER, "ended", SIM101)
         assert await store.turn_watch(watch, WatchState.OVER, entry, now)
@@ -96,7 +96,7 @@ class TestOfAnEntry:
     """A ticket of the exits of an entry."""
 
     @pytest.fixture
-    async def duty(self, store: SqliteStore, make_ticket: MakeTicket, now: datetime) -> Duty:
+    async def duty(self, store: SqlStore, make_ticket: MakeTicket, now: datetime) -> Duty:
         """What is owed to it."""
         order = replace(place_order(instrument=MES), bracket=STOP)
         ticket = replace(make_ticket(ticket_id="entry", approval=Approval.NONE), commands=(order,))
@@ -107,19 +107,19 @@ class TestOfAnEntry:
         return duty
 
     @pytest.fixture
-    async def part(self, store: SqliteStore, duty: Duty, make_ticket: MakeTicket, now: datetime) -> str:
+    async def part(self, store: SqlStore, duty: Duty, make_ticket: MakeTicket, now: datetime) -> str:
         """Its stop, which whoever sent the entry is about to send."""
         assert await store.add_part(duty, make_ticket(ticket_id="stop"), DutyPart("stop", 1, now))
         return "stop"
 
     async def test_who_sent_the_entry_needs_no_lease_for_its_exits(
-        self, store: SqliteStore, part: str, now: datetime
+        self, store: SqlStore, part: str, now: datetime
     ) -> None:
         assert await store.take_lease(LEASE_NAME, "somebody", now, LEASE)
         assert await sends(store, part, "", now + 11 * SECOND)
 
     async def test_who_looks_after_entries_needs_it(
-        self, store: SqliteStore, duty: Duty, part: str, make_ticket: MakeTicket, now: datetime
+        self, store: SqlStore, duty: Duty, part: str, make_ticket: MakeTicket, now: datetime
     ) -> None:
         assert not await sends(store, part, "A", now)
         (known,) = await store.duties()
@@ -130,7 +130,7 @@ class TestOfAnEntry:
         assert await sends(store, "more", "A", now)
 
     async def test_after_as_long_as_others_wait_for_it_it_sends_nothing(
-        self, store: SqliteStore, part: str, now: datetime
+        self, store: SqlStore, part: str, now: datetime
     ) -> None:
         late = now + SENDING_SECONDS * SECOND
         assert not await store.is_quiet(part, late - SECOND)
@@ -138,13 +138,13 @@ class TestOfAnEntry:
         assert not await sends(store, part, "", late)
 
     async def test_its_second_command_counts_from_the_last_word_of_the_first(
-        self, store: SqliteStore, part: str, now: datetime
+        self, store: SqlStore, part: str, now: datetime
     ) -> None:
         assert await sends(store, part, "", now + 10 * SECOND)
         assert await sends(store, part, "", now + 20 * SECOND)
 
     async def test_what_closes_takes_the_place_of_what_was_made_before(
-        self, store: SqliteStore, part: str, make_ticket: MakeTicket, now: datetime
+        self, store: SqlStore, part: str, make_ticket: MakeTicket, now: datetime
     ) -> None:
         (known,) = await store.duties()
         assert await store.add_part(known, make_ticket(ticket_id="close"), DutyPart("close", 0, now))
@@ -152,19 +152,44 @@ class TestOfAnEntry:
         assert await sends(store, "close", "", now)
 
     async def test_more_of_the_entry_stands_beside_it(
-        self, store: SqliteStore, part: str, make_ticket: MakeTicket, now: datetime
+        self, store: SqlStore, part: str, make_ticket: MakeTicket, now: datetime
     ) -> None:
         (known,) = await store.duties()
         assert await store.add_part(known, make_ticket(ticket_id="more"), DutyPart("more", 1, now))
         assert await sends(store, part, "", now)
 
+    async def test_exits_that_another_has_made_anew_are_not_sent_by_the_first(
+        self, store: SqlStore, part: str, make_ticket: MakeTicket, now: datetime
+    ) -> None:
+        """At once, whatever the clocks say; nor by whoever writes an intent that was judged by all accounts."""
+        (known,) = await store.duties()
+        anew = DutyPart("anew", 1, now, instead_of=(f"ctmcp-{part}",))
+        assert await store.add_part(known, make_ticket(ticket_id="anew"), anew)
+        for write in (
+            store.append_intent(intent_of(part), now, None),
+            store.append_intent_of_all(intent_of(part), now, 10**6),
+        ):
+            with pytest.raises(TakenOver, match="has made anew"):
+                await write
+        assert await store.unsettled() == ()
+        assert await sends(store, "anew", "", now)
+
+    async def test_exits_that_are_about_to_be_sent_after_all_are_not_made_anew(
+        self, store: SqlStore, part: str, make_ticket: MakeTicket, now: datetime
+    ) -> None:
+        (known,) = await store.duties()
+        assert await sends(store, part, "", now)
+        anew = DutyPart("anew", 1, now, instead_of=(f"ctmcp-{part}",))
+        assert not await store.add_part(known, make_ticket(ticket_id="anew"), anew)
+        assert await store.ticket("anew") is None
+
     async def test_where_nothing_is_owed_any_more_nothing_is_sent(
-        self, store: SqliteStore, duty: Duty, part: str, now: datetime
+        self, store: SqlStore, duty: Duty, part: str, now: datetime
     ) -> None:
         entry = NewEntry(EntryKind.PROTECTED, "over", SIM101)
         assert await store.turn_duty(duty, DutyState.OVER, entry, now)
         assert not await sends(store, part, "", now)
 
 
-async def test_every_other_ticket_is_passed_over(store: SqliteStore, now: datetime) -> None:
+async def test_every_other_ticket_is_passed_over(store: SqlStore, now: datetime) -> None:
     assert await sends(store, "the person's", "", now)

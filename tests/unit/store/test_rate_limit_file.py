@@ -90,10 +90,12 @@ async def test_a_bucket_that_nobody_of_us_wrote_is_not_believed(
     await budget.close()
 
 
-async def test_the_file_of_the_budget_is_not_the_journals(folder: Path, store: SqliteStore, now: datetime) -> None:
+async def test_the_file_of_the_budget_is_not_the_journals(folder: Path, now: datetime) -> None:
+    store = SqliteStore(folder)
     budget = RateLimitFile(folder)
     await budget.change("a", started_at(now))
     assert await store.halt() is None
+    await store.close()
     files = await to_thread.run_sync(lambda: list(folder.iterdir()))
     assert {path.name for path in files if path.suffix == ".sqlite3"} == {"budget.sqlite3", "ct-mcp.sqlite3"}
     await budget.close()

@@ -1,7 +1,7 @@
 """The version of the file: a new one is ours, an older one becomes ours, any other is left alone."""
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
@@ -103,6 +103,14 @@ STATES = dict.fromkeys(COMMANDS, TicketState.EXPIRED) | {
 
 
 OF_A_SERVICE = {"halt", "day_losses", "armings", "leases"}
+
+
+@pytest.fixture
+async def store(folder: Path) -> AsyncIterator[SqliteStore]:
+    """A store in a file, which alone has older versions."""
+    store = SqliteStore(folder, busy_timeout_seconds=0.05)
+    yield store
+    await store.close()
 
 
 @pytest.fixture

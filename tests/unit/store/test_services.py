@@ -1,31 +1,29 @@
 """Two services in one folder: each has tickets, unknown outcomes, halts, losses, armings and leases of its own."""
 
-import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import closing
 from datetime import datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
 from ct_mcp.domain.approval import Approval, Halt, Ticket
 from ct_mcp.domain.market import trading_day
 from ct_mcp.store.journal import EntryKind, NewEntry
-from ct_mcp.store.sqlite import FILE_NAME, SqliteStore
+from ct_mcp.store.sql_store import SqlStore
+from tests.unit.store.conftest import Place
 
 MakeTicket = Callable[..., Ticket]
-Open = Callable[[str], SqliteStore]
+Open = Callable[[str], SqlStore]
 HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
-async def store_of(folder: Path) -> AsyncIterator[Open]:
+async def store_of(place: Place) -> AsyncIterator[Open]:
     """Open the store of a service; the empty name is a terminal without a token."""
-    opened: list[SqliteStore] = []
+    opened: list[SqlStore] = []
 
-    def store_of(service: str) -> SqliteStore:
-        opened.append(SqliteStore(folder, service=service))
+    def store_of(service: str) -> SqlStore:
+        opened.append(place.open(service))
         return opened[-1]
 
     yield store_of
@@ -142,17 +140,17 @@ async def test_each_service_has_its_own_stream(store_of: Open, now: datetime) ->
 
 
 async def test_a_ticket_cannot_be_given_to_another_service_in_the_file(
-    store_of: Open, folder: Path, now: datetime, make_ticket: MakeTicket
+    store_of: Open, place: Place, now: datetime, make_ticket: MakeTicket
 ) -> None:
     await store_of("a").open_ticket(make_ticket(1, Approval.NONE), now)
-    with closing(sqlite3.connect(folder / FILE_NAME)) as connection:
-        for statement in (
-            "UPDATE ticket_services SET service = 'b'",
-            "DELETE FROM ticket_services",
-            "INSERT OR REPLACE INTO ticket_services VALUES ('ticket-1', 'b')",
-        ):
-            with pytest.raises(sqlite3.IntegrityError):
-                connection.execute(statement)
+    for statement in (
+        "UPDATE ticket_services SET service = 'b'",
+        "DELETE FROM ticket_services",
+        "INSERT INTO ticket_services VALUES ('ticket-1', 'b')",
+        "INSERT INTO ticket_services VALUES ('ticket-1', 'b') ON CONFLICT (ticket_id) DO UPDATE SET service = 'b'",
+    ):
+        with pytest.raises(place.refused):
+            place.raw(statement)
     assert not await store_of("b").spend_ticket("ticket-1", now)
 
 

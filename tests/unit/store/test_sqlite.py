@@ -3,12 +3,11 @@
 import asyncio
 import json
 import os
-import sqlite3
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -20,7 +19,8 @@ from anyio.lowlevel import checkpoint
 from ct_mcp.domain.approval import Approval, Ticket
 from ct_mcp.errors import StoreFailed
 from ct_mcp.store.journal import EntryKind, NewEntry
-from ct_mcp.store.sqlite import FILE_NAME, SqliteStore
+from ct_mcp.store.sql_store import SqlStore
+from tests.unit.store.conftest import Place
 
 # Coverage loads sqlite3 in a process it measures, and saves at its end, where one without rights may not write.
 UNMEASURED = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_PROCESS_")}
@@ -30,7 +30,7 @@ def asked(text: str) -> NewEntry:
     return NewEntry(EntryKind.ASKED, text)
 
 
-async def summaries(store: SqliteStore) -> list[str]:
+async def summaries(store: SqlStore) -> list[str]:
     return [entry.summary for entry in await store.entries(100)]
 
 
@@ -42,7 +42,7 @@ def test_the_entries_of_the_journal_load_nothing_that_the_first_answer_can_do_wi
     assert json.loads(done.stdout) is False
 
 
-async def test_the_desks_questions_to_the_journal_are_answered(store: SqliteStore, now: datetime) -> None:
+async def test_the_desks_questions_to_the_journal_are_answered(store: SqlStore, now: datetime) -> None:
     intent = NewEntry(EntryKind.INTENT, "BUY", account="Sim101", ticket_id="t", own_id="o", fingerprint="f", opens=True)
     written = await store.append(intent, now)
     assert await store.unsettled() == (written,)
@@ -52,34 +52,31 @@ async def test_the_desks_questions_to_the_journal_are_answered(store: SqliteStor
 
 
 async def test_verify_finds_what_was_done_to_the_file_behind_our_back(
-    store: SqliteStore, folder: Path, now: datetime
+    store: SqlStore, place: Place, now: datetime
 ) -> None:
     for number in range(3):
         await store.append(asked(f"{number}"), now)
     assert (await store.verify()).ok
-    with closing(sqlite3.connect(folder / FILE_NAME)) as connection, connection:
-        connection.execute("DROP TRIGGER journal_keeps_its_words")
-        connection.execute("UPDATE journal SET at = '1999-01-01' WHERE sequence = 2")
+    place.tamper("UPDATE journal SET at = '1999-01-01' WHERE sequence = 2")
     found = await store.verify()
     assert (found.ok, found.broken_at) == (False, 2)
 
 
-async def test_the_journal_is_checked_while_a_writer_waits(folder: Path, now: datetime) -> None:
-    patient = SqliteStore(folder, busy_timeout_seconds=30)
+async def test_the_journal_is_checked_while_a_writer_waits(place: Place, now: datetime) -> None:
+    patient = place.open(busy_timeout_seconds=30)
     await patient.append(asked("first"), now)
-    with closing(sqlite3.connect(folder / FILE_NAME, isolation_level=None)) as holder:
-        holder.execute("BEGIN IMMEDIATE")
+    with place.held() as let_go:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(patient.append, asked("second"), now)
             await anyio.wait_all_tasks_blocked()
             with anyio.fail_after(60):
                 assert (await patient.verify()).count == 1
-            holder.execute("ROLLBACK")
+            let_go()
     assert (await patient.verify()).count == 2
     await patient.close()
 
 
-async def test_a_thousand_calls_at_once_are_all_written(store: SqliteStore, now: datetime) -> None:
+async def test_a_thousand_calls_at_once_are_all_written(store: SqlStore, now: datetime) -> None:
     async with anyio.create_task_group() as tasks:
         for number in range(1000):
             tasks.start_soon(store.append, asked(f"{number}"), now)
@@ -87,26 +84,23 @@ async def test_a_thousand_calls_at_once_are_all_written(store: SqliteStore, now:
     assert (found.ok, found.count) == (True, 1000)
 
 
-async def test_a_call_cancelled_before_its_turn_writes_nothing(store: SqliteStore, now: datetime) -> None:
+async def test_a_call_cancelled_before_its_turn_writes_nothing(store: SqlStore, now: datetime) -> None:
     with anyio.CancelScope() as scope:
         scope.cancel()
         await store.append(asked("never"), now)
     assert await summaries(store) == []
 
 
-async def test_a_call_cancelled_while_it_writes_is_written_whole(
-    folder: Path, store: SqliteStore, now: datetime
-) -> None:
-    patient = SqliteStore(folder, busy_timeout_seconds=30)
+async def test_a_call_cancelled_while_it_writes_is_written_whole(place: Place, store: SqlStore, now: datetime) -> None:
+    patient = place.open(busy_timeout_seconds=30)
     await patient.append(asked("first"), now)
-    with closing(sqlite3.connect(folder / FILE_NAME, isolation_level=None)) as holder:
-        holder.execute("BEGIN IMMEDIATE")
+    with place.held() as let_go:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(patient.append, asked("in the thread"), now)
             tasks.start_soon(patient.append, asked("in the queue"), now)
             await anyio.wait_all_tasks_blocked()
             tasks.cancel_scope.cancel()
-            holder.execute("ROLLBACK")
+            let_go()
     assert await summaries(store) == ["in the thread", "first"]
     await patient.append(asked("last"), now)
     await patient.close()
@@ -114,19 +108,18 @@ async def test_a_call_cancelled_while_it_writes_is_written_whole(
 
 
 async def test_a_task_killed_from_outside_does_not_let_two_calls_meet(
-    folder: Path, store: SqliteStore, now: datetime
+    place: Place, store: SqlStore, now: datetime
 ) -> None:
-    patient = SqliteStore(folder, busy_timeout_seconds=30)
+    patient = place.open(busy_timeout_seconds=30)
     await patient.append(asked("first"), now)
-    with closing(sqlite3.connect(folder / FILE_NAME, isolation_level=None)) as holder:
-        holder.execute("BEGIN IMMEDIATE")
+    with place.held() as let_go:
         killed = asyncio.ensure_future(patient.append(asked("killed"), now))
         await anyio.wait_all_tasks_blocked()
         killed.cancel()
         await asyncio.wait([killed])
         second = asyncio.ensure_future(patient.append(asked("second"), now))
         await anyio.wait_all_tasks_blocked()
-        holder.execute("ROLLBACK")
+        let_go()
         await second
     await patient.close()
     assert killed.cancelled()
@@ -135,18 +128,16 @@ async def test_a_task_killed_from_outside_does_not_let_two_calls_meet(
 
 
 async def test_a_failure_reaches_the_caller_and_the_next_call_works(
-    folder: Path, store: SqliteStore, now: datetime
+    place: Place, store: SqlStore, now: datetime
 ) -> None:
     await store.append(asked("first"), now)
-    with closing(sqlite3.connect(folder / FILE_NAME, isolation_level=None)) as holder:
-        holder.execute("BEGIN IMMEDIATE")
-        with pytest.raises(StoreFailed):
-            await store.append(asked("in vain"), now)
+    with place.held(), pytest.raises(StoreFailed):
+        await store.append(asked("in vain"), now)
     await store.append(asked("second"), now)
     assert await summaries(store) == ["second", "first"]
 
 
-async def test_an_answer_that_comes_after_closing_is_still_written(store: SqliteStore, now: datetime) -> None:
+async def test_an_answer_that_comes_after_closing_is_still_written(store: SqlStore, now: datetime) -> None:
     await store.append(asked("first"), now)
     await store.close()
     await checkpoint()
@@ -190,12 +181,12 @@ def run(racers: list[subprocess.Popen[str]]) -> list[str]:
 
 
 async def test_threads_that_race_for_a_ticket_spend_it_once(
-    folder: Path, now: datetime, make_ticket: Callable[..., Ticket]
+    place: Place, now: datetime, make_ticket: Callable[..., Ticket]
 ) -> None:
-    stores = [SqliteStore(folder) for _ in range(8)]
+    stores = [place.open() for _ in range(8)]
     spent: list[str] = []
 
-    async def spend(store: SqliteStore, ticket_id: str) -> None:
+    async def spend(store: SqlStore, ticket_id: str) -> None:
         if await store.spend_ticket(ticket_id, now):
             spent.append(ticket_id)
 
@@ -211,12 +202,12 @@ async def test_threads_that_race_for_a_ticket_spend_it_once(
 
 
 async def test_threads_that_propose_the_same_get_one_ticket(
-    folder: Path, now: datetime, make_ticket: Callable[..., Ticket]
+    place: Place, now: datetime, make_ticket: Callable[..., Ticket]
 ) -> None:
-    stores = [SqliteStore(folder) for _ in range(8)]
+    stores = [place.open() for _ in range(8)]
     got: set[str] = set()
 
-    async def propose(store: SqliteStore, ticket_id: str) -> None:
+    async def propose(store: SqlStore, ticket_id: str) -> None:
         got.add((await store.open_ticket(make_ticket(ticket_id=ticket_id), now)).ticket_id)
 
     async with anyio.create_task_group() as tasks:
@@ -228,19 +219,19 @@ async def test_threads_that_propose_the_same_get_one_ticket(
 
 
 async def test_processes_that_race_for_tickets_spend_each_once(
-    folder: Path, store: SqliteStore, now: datetime, make_ticket: Callable[..., Ticket]
+    place: Place, store: SqlStore, now: datetime, make_ticket: Callable[..., Ticket]
 ) -> None:
     for number in range(50):
         await store.open_ticket(make_ticket(number, Approval.NONE), now)
-    with racers(3, "spend", folder, 50) as others:
+    with racers(3, "spend", place.named, 50) as others:
         said = await to_thread.run_sync(run, others)
     assert sorted(int(line) for output in said for line in output.split()) == list(range(50))
 
 
 async def test_the_chain_stays_whole_when_processes_write_into_a_new_file_at_once(
-    folder: Path, store: SqliteStore
+    place: Place, store: SqlStore
 ) -> None:
-    with racers(3, "append", folder, 100) as others:
+    with racers(3, "append", place.named, 100) as others:
         await to_thread.run_sync(run, others)
     found = await store.verify()
     assert (found.ok, found.count) == (True, 300)
@@ -248,10 +239,10 @@ async def test_the_chain_stays_whole_when_processes_write_into_a_new_file_at_onc
 
 
 async def test_a_process_killed_between_begin_and_commit_leaves_a_sound_file(
-    folder: Path, store: SqliteStore, now: datetime
+    place: Place, store: SqlStore, now: datetime
 ) -> None:
     await store.append(NewEntry(EntryKind.ASKED, "before"), now)
-    with racers(1, "die", folder) as (victim,):
+    with racers(1, "die", place.named) as (victim,):
         assert victim.stdin is not None
         assert victim.stdout is not None
         victim.stdin.write("go\n")
@@ -276,8 +267,9 @@ def test_a_folder_that_may_not_be_written_is_said() -> None:
 
 
 @posix
-async def test_a_disk_that_takes_no_more_is_said_and_leaves_a_sound_file(folder: Path, store: SqliteStore) -> None:
-    with racers(1, "fill", folder) as others:
+@pytest.mark.parametrize("place", ["sqlite"], indirect=True)
+async def test_a_disk_that_takes_no_more_is_said_and_leaves_a_sound_file(place: Place, store: SqlStore) -> None:
+    with racers(1, "fill", place.named) as others:
         (said,) = await to_thread.run_sync(run, others)
     assert said.startswith("JOURNAL_UNAVAILABLE: ")
     found = await store.verify()

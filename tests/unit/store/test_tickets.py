@@ -1,12 +1,9 @@
 """The life of a ticket in the store."""
 
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
@@ -14,24 +11,20 @@ from ct_mcp.domain.approval import Approval, Ticket, TicketState
 from ct_mcp.domain.commands import ChangeOrder, Flatten
 from ct_mcp.errors import StoreFailed
 from ct_mcp.store.journal import EntryKind
-from ct_mcp.store.sqlite import FILE_NAME, SqliteStore
+from ct_mcp.store.sql_store import SqlStore
+from tests.unit.store.conftest import Place
 
 MakeTicket = Callable[..., Ticket]
 
 
-async def state(store: SqliteStore, ticket_id: str = "ticket-1") -> TicketState:
+async def state(store: SqlStore, ticket_id: str = "ticket-1") -> TicketState:
     ticket = await store.ticket(ticket_id)
     assert ticket is not None
     return ticket.state
 
 
-def raw(folder: Path, statement: str) -> None:
-    with closing(sqlite3.connect(folder / FILE_NAME)) as connection, connection:
-        connection.execute(statement)
-
-
 async def test_a_ticket_is_read_back_exactly_as_proposed(
-    store: SqliteStore, now: datetime, make_ticket: MakeTicket
+    store: SqlStore, now: datetime, make_ticket: MakeTicket
 ) -> None:
     ticket = make_ticket()
     assert await store.open_ticket(ticket, now) == ticket
@@ -39,11 +32,11 @@ async def test_a_ticket_is_read_back_exactly_as_proposed(
     assert repr(back) == repr(ticket)
 
 
-async def test_an_unknown_ticket_is_none(store: SqliteStore) -> None:
+async def test_an_unknown_ticket_is_none(store: SqlStore) -> None:
     assert await store.ticket("never heard of") is None
 
 
-async def test_two_impatient_calls_are_one_proposal(store: SqliteStore, now: datetime, make_ticket: MakeTicket) -> None:
+async def test_two_impatient_calls_are_one_proposal(store: SqlStore, now: datetime, make_ticket: MakeTicket) -> None:
     first = await store.open_ticket(make_ticket(ticket_id="first"), now)
     second = await store.open_ticket(make_ticket(ticket_id="second"), now)
     assert second == first
@@ -51,7 +44,7 @@ async def test_two_impatient_calls_are_one_proposal(store: SqliteStore, now: dat
 
 
 async def test_an_approved_ticket_still_stands_for_its_action(
-    store: SqliteStore, now: datetime, make_ticket: MakeTicket
+    store: SqlStore, now: datetime, make_ticket: MakeTicket
 ) -> None:
     await store.open_ticket(make_ticket(ticket_id="first"), now)
     await store.approve_ticket("first", "the person", now)
@@ -60,7 +53,7 @@ async def test_an_approved_ticket_still_stands_for_its_action(
 
 
 async def test_an_expired_a_spent_or_a_declined_ticket_stands_for_nothing(
-    store: SqliteStore, now: datetime, make_ticket: MakeTicket
+    store: SqlStore, now: datetime, make_ticket: MakeTicket
 ) -> None:
     await store.open_ticket(make_ticket(ticket_id="expired"), now)
     later = now + timedelta(seconds=90)
@@ -75,7 +68,7 @@ async def test_an_expired_a_spent_or_a_declined_ticket_stands_for_nothing(
 
 
 async def test_a_ticket_that_needed_no_approval_does_not_stand_for_one_that_does(
-    store: SqliteStore, now: datetime, make_ticket: MakeTicket
+    store: SqlStore, now: datetime, make_ticket: MakeTicket
 ) -> None:
     await store.open_ticket(make_ticket(ticket_id="lax", approval=Approval.NONE), now)
     strict = await store.open_ticket(make_ticket(ticket_id="strict", approval=Approval.PAGE), now)
@@ -84,7 +77,7 @@ async def test_a_ticket_that_needed_no_approval_does_not_stand_for_one_that_does
 
 
 async def test_open_tickets_are_those_that_wait_for_the_person_oldest_first(
-    store: SqliteStore, now: datetime, make_ticket: MakeTicket
+    store: SqlStore, now: datetime, make_ticket: MakeTicket
 ) -> None:
     for number in (4, 3, 2, 1):
         await store.open_ticket(replace(make_ticket(number), created_at=now - timedelta(seconds=9 - number)), now)
@@ -95,7 +88,7 @@ async def test_open_tickets_are_those_that_wait_for_the_person_oldest_first(
 
 
 async def test_a_yes_makes_an_open_ticket_approved_and_a_second_one_counts_for_nothing(
-    store: SqliteStore, now: datetime, make_ticket: MakeTicket
+    store: SqlStore, now: datetime, make_ticket: MakeTicket
 ) -> None:
     await store.open_ticket(make_ticket(), now)
     assert await store.approve_ticket("ticket-1", "form", now)
@@ -106,7 +99,7 @@ async def test_a_yes_makes_an_open_ticket_approved_and_a_second_one_counts_for_n
 
 
 async def test_a_yes_is_journalled_with_the_state_that_it_changes_and_only_once(
-    store: SqliteStore, now: datetime, make_ticket: MakeTicket
+    store: SqlStore, now: datetime, make_ticket: MakeTicket
 ) -> None:
     several = (Flatten("Sim102", None), Flatten("Sim101", None))
     ticket = replace(make_ticket(), commands=several)
@@ -120,7 +113,7 @@ async def test_a_yes_is_journalled_with_the_state_that_it_changes_and_only_once(
 
 
 async def test_a_yes_that_came_too_late_is_not_journalled(
-    store: SqliteStore, now: datetime, make_ticket: MakeTicket
+    store: SqlStore, now: datetime, make_ticket: MakeTicket
 ) -> None:
     await store.open_ticket(make_ticket(), now)
     assert not await store.approve_ticket("ticket-1", "form", now + timedelta(seconds=90))
@@ -128,19 +121,19 @@ async def test_a_yes_that_came_too_late_is_not_journalled(
 
 
 async def test_a_ticket_that_was_approved_behind_our_back_is_not_spent(
-    store: SqliteStore, folder: Path, now: datetime, make_ticket: MakeTicket
+    store: SqlStore, place: Place, now: datetime, make_ticket: MakeTicket
 ) -> None:
     await store.open_ticket(make_ticket(1), now)
     await store.open_ticket(make_ticket(2), now)
     assert await store.approve_ticket("ticket-2", "form", now), "the yes to another ticket is none to this one"
-    raw(folder, "UPDATE tickets SET state = 'approved', decided_by = 'form' WHERE ticket_id = 'ticket-1'")
+    place.raw("UPDATE tickets SET state = 'approved', decided_by = 'form' WHERE ticket_id = 'ticket-1'")
     assert not await store.spend_ticket("ticket-1", now)
     assert await store.spend_ticket("ticket-2", now)
 
 
 @pytest.mark.parametrize("approved", [False, True])
 async def test_a_no_ends_a_ticket_for_good(
-    store: SqliteStore, now: datetime, make_ticket: MakeTicket, approved: bool
+    store: SqlStore, now: datetime, make_ticket: MakeTicket, approved: bool
 ) -> None:
     await store.open_ticket(make_ticket(), now)
     if approved:
@@ -153,7 +146,7 @@ async def test_a_no_ends_a_ticket_for_good(
 
 
 async def test_a_ticket_is_spent_once_and_only_after_the_yes(
-    store: SqliteStore, now: datetime, make_ticket: MakeTicket
+    store: SqlStore, now: datetime, make_ticket: MakeTicket
 ) -> None:
     await store.open_ticket(make_ticket(), now)
     assert not await store.spend_ticket("ticket-1", now)
@@ -165,7 +158,7 @@ async def test_a_ticket_is_spent_once_and_only_after_the_yes(
 
 
 async def test_an_open_ticket_that_needs_no_approval_is_spent_at_once(
-    store: SqliteStore, now: datetime, make_ticket: MakeTicket
+    store: SqlStore, now: datetime, make_ticket: MakeTicket
 ) -> None:
     await store.open_ticket(make_ticket(approval=Approval.NONE), now)
     assert await store.spend_ticket("ticket-1", now)
@@ -173,7 +166,7 @@ async def test_an_open_ticket_that_needs_no_approval_is_spent_at_once(
 
 
 async def test_nothing_can_be_done_with_an_expired_ticket(
-    store: SqliteStore, now: datetime, make_ticket: MakeTicket
+    store: SqlStore, now: datetime, make_ticket: MakeTicket
 ) -> None:
     end = now + timedelta(seconds=90)
     await store.open_ticket(make_ticket(1), now)
@@ -186,13 +179,13 @@ async def test_nothing_can_be_done_with_an_expired_ticket(
     assert not await store.spend_ticket("ticket-3", end)
 
 
-async def test_deciding_about_an_unknown_ticket_does_nothing(store: SqliteStore, now: datetime) -> None:
+async def test_deciding_about_an_unknown_ticket_does_nothing(store: SqlStore, now: datetime) -> None:
     assert not await store.approve_ticket("x", "form", now)
     assert not await store.decline_ticket("x", "form", now)
     assert not await store.spend_ticket("x", now)
 
 
-async def test_an_own_id_is_never_used_twice(store: SqliteStore, now: datetime, make_ticket: MakeTicket) -> None:
+async def test_an_own_id_is_never_used_twice(store: SqlStore, now: datetime, make_ticket: MakeTicket) -> None:
     await store.open_ticket(make_ticket(1), now)
     with pytest.raises(StoreFailed, match="own_id"):
         await store.open_ticket(replace(make_ticket(2), own_id="own-ticket-1"), now)
@@ -203,46 +196,47 @@ BOUND = sorted({field.name for field in fields(Ticket)} - {"state", "decided_by"
 
 @pytest.mark.parametrize("column", BOUND)
 async def test_what_the_person_was_shown_cannot_be_exchanged_in_the_file(
-    store: SqliteStore, folder: Path, now: datetime, make_ticket: MakeTicket, column: str
+    store: SqlStore, place: Place, now: datetime, make_ticket: MakeTicket, column: str
 ) -> None:
     await store.open_ticket(make_ticket(), now)
-    with pytest.raises(sqlite3.IntegrityError, match="bound to its commands"):
-        raw(folder, f"UPDATE tickets SET {column} = 'x'")
+    other = "1 - simulated" if column == "simulated" else "'x'"
+    with pytest.raises(place.refused, match="bound to its commands"):
+        place.raw(f"UPDATE tickets SET {column} = {other}")
 
 
 async def test_a_spent_ticket_cannot_be_opened_again_in_the_file(
-    store: SqliteStore, folder: Path, now: datetime, make_ticket: MakeTicket
+    store: SqlStore, place: Place, now: datetime, make_ticket: MakeTicket
 ) -> None:
     await store.open_ticket(make_ticket(approval=Approval.NONE), now)
     await store.spend_ticket("ticket-1", now)
-    with pytest.raises(sqlite3.IntegrityError, match="stays so"):
-        raw(folder, "UPDATE tickets SET state = 'open'")
+    with pytest.raises(place.refused, match="stays so"):
+        place.raw("UPDATE tickets SET state = 'open'")
 
 
 @pytest.mark.parametrize(
     ("statement", "said"),
     [
-        ("INSERT OR REPLACE INTO tickets SELECT * FROM tickets", "made once"),
+        ("INSERT INTO tickets SELECT * FROM tickets", r"made once|duplicate key"),
         ("DELETE FROM tickets", "never removed"),
     ],
 )
 async def test_a_ticket_cannot_be_replaced_or_removed_in_the_file(
-    store: SqliteStore, folder: Path, now: datetime, make_ticket: MakeTicket, statement: str, said: str
+    store: SqlStore, place: Place, now: datetime, make_ticket: MakeTicket, statement: str, said: str
 ) -> None:
     await store.open_ticket(make_ticket(), now)
-    with pytest.raises(sqlite3.IntegrityError, match=said):
-        raw(folder, statement)
+    with pytest.raises(place.refused, match=said):
+        place.raw(statement)
 
 
 async def test_a_ticket_that_shows_nothing_is_never_opened(
-    store: SqliteStore, now: datetime, make_ticket: MakeTicket
+    store: SqlStore, now: datetime, make_ticket: MakeTicket
 ) -> None:
     with pytest.raises(StoreFailed, match="nobody_was_asked"):
         await store.open_ticket(replace(make_ticket(), request=None), now)
 
 
 async def test_a_ticket_of_several_commands_keeps_them_in_their_order(
-    store: SqliteStore, now: datetime, make_ticket: MakeTicket
+    store: SqlStore, now: datetime, make_ticket: MakeTicket
 ) -> None:
     commands = (Flatten("Sim102", None), Flatten("Sim101", None), *make_ticket().commands)
     await store.open_ticket(replace(make_ticket(), commands=commands), now)
@@ -252,7 +246,7 @@ async def test_a_ticket_of_several_commands_keeps_them_in_their_order(
 
 
 async def test_a_ticket_that_could_not_be_read_again_is_not_kept(
-    store: SqliteStore, now: datetime, make_ticket: MakeTicket
+    store: SqlStore, now: datetime, make_ticket: MakeTicket
 ) -> None:
     odd = ChangeOrder("Sim101", "7", limit_price=Decimal("NaN"))
     with pytest.raises(StoreFailed, match=r"limit_price.*finite.*Nothing was sent.*check the prices"):
@@ -265,7 +259,7 @@ async def test_a_ticket_that_could_not_be_read_again_is_not_kept(
     [
         """commands = '[{"kind":"teleport_order"}]'""",
         "commands = '[]'",
-        "commands = X'FF'",
+        "commands = '\x01'",
         """request = '{"items":[]}'""",
         "approval = 'a nod'",
         "state = 'pending'",
@@ -273,10 +267,9 @@ async def test_a_ticket_that_could_not_be_read_again_is_not_kept(
     ],
 )
 async def test_a_ticket_that_we_cannot_have_written_is_not_read(
-    store: SqliteStore, folder: Path, now: datetime, make_ticket: MakeTicket, exchanged: str
+    store: SqlStore, place: Place, now: datetime, make_ticket: MakeTicket, exchanged: str
 ) -> None:
     await store.open_ticket(make_ticket(), now)
-    raw(folder, "DROP TRIGGER ticket_is_bound")
-    raw(folder, f"UPDATE tickets SET {exchanged}")
-    with pytest.raises(StoreFailed, match=r"ticket ticket-1 cannot be read: .*move the file aside"):
+    place.tamper(f"UPDATE tickets SET {exchanged}")
+    with pytest.raises(StoreFailed, match=rf"ticket ticket-1 cannot be read: .*{place.evidence}"):
         await store.ticket("ticket-1")

@@ -2,7 +2,6 @@
 
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 
 import anyio
 import pytest
@@ -10,22 +9,23 @@ import pytest
 from ct_mcp.domain.approval import Halt
 from ct_mcp.domain.market import trading_day, trading_day_began
 from ct_mcp.store.journal import EntryKind, LastIntent, NewEntry
-from ct_mcp.store.sqlite import SqliteStore
+from ct_mcp.store.sql_store import SqlStore
 from ct_mcp.store.trading_state import TradingState
+from tests.unit.store.conftest import Place
 
 DAY = date(2026, 11, 23)
 HOUR = timedelta(hours=1)
 
 
-async def kinds(store: SqliteStore) -> list[EntryKind]:
+async def kinds(store: SqlStore) -> list[EntryKind]:
     return [entry.kind for entry in reversed(await store.entries(9))]
 
 
-async def test_trading_is_not_halted_at_first(store: SqliteStore) -> None:
+async def test_trading_is_not_halted_at_first(store: SqlStore) -> None:
     assert await store.halt() is None
 
 
-async def test_a_halt_stands_until_it_is_lifted(store: SqliteStore, now: datetime) -> None:
+async def test_a_halt_stands_until_it_is_lifted(store: SqlStore, now: datetime) -> None:
     halt = Halt("the person", now, "lunch")
     assert await store.set_halt(halt)
     assert await store.halt() == halt
@@ -34,7 +34,7 @@ async def test_a_halt_stands_until_it_is_lifted(store: SqliteStore, now: datetim
     assert await kinds(store) == [EntryKind.HALTED, EntryKind.RESUMED]
 
 
-async def test_the_first_halt_keeps_its_reason(store: SqliteStore, now: datetime) -> None:
+async def test_the_first_halt_keeps_its_reason(store: SqlStore, now: datetime) -> None:
     first = Halt("the person", now, "lunch")
     await store.set_halt(first)
     assert not await store.set_halt(Halt("the guard", now + HOUR, "three denials"))
@@ -42,12 +42,12 @@ async def test_the_first_halt_keeps_its_reason(store: SqliteStore, now: datetime
     assert await kinds(store) == [EntryKind.HALTED]
 
 
-async def test_lifting_no_halt_writes_nothing(store: SqliteStore, now: datetime) -> None:
+async def test_lifting_no_halt_writes_nothing(store: SqlStore, now: datetime) -> None:
     assert not await store.clear_halt("the person", now)
     assert await kinds(store) == []
 
 
-async def test_a_day_of_loss_is_marked_once_and_for_good(store: SqliteStore, now: datetime) -> None:
+async def test_a_day_of_loss_is_marked_once_and_for_good(store: SqlStore, now: datetime) -> None:
     assert not await store.day_loss("Sim101", DAY)
     assert await store.mark_day_loss("Sim101", DAY, Decimal("-512.50"), now)
     assert not await store.mark_day_loss("Sim101", DAY, Decimal("-100"), now)
@@ -57,13 +57,13 @@ async def test_a_day_of_loss_is_marked_once_and_for_good(store: SqliteStore, now
     assert entry.detail == {"day": "2026-11-23", "figure": "-512.50"}
 
 
-async def test_a_day_of_loss_is_of_one_account_and_one_day(store: SqliteStore, now: datetime) -> None:
+async def test_a_day_of_loss_is_of_one_account_and_one_day(store: SqlStore, now: datetime) -> None:
     await store.mark_day_loss("Sim101", DAY, Decimal(-512), now)
     assert not await store.day_loss("Sim102", DAY)
     assert not await store.day_loss("Sim101", DAY + timedelta(days=1))
 
 
-async def test_an_account_is_armed_until_the_hour_and_not_at_it(store: SqliteStore, now: datetime) -> None:
+async def test_an_account_is_armed_until_the_hour_and_not_at_it(store: SqlStore, now: datetime) -> None:
     assert await store.armed_until("Live1", now) is None
     await store.arm("Live1", now + HOUR, "the person", now)
     assert await store.armed_until("Live1", now) == now + HOUR
@@ -71,14 +71,14 @@ async def test_an_account_is_armed_until_the_hour_and_not_at_it(store: SqliteSto
     assert await store.armed_until("Live2", now) is None
 
 
-async def test_arming_again_moves_the_end(store: SqliteStore, now: datetime) -> None:
+async def test_arming_again_moves_the_end(store: SqlStore, now: datetime) -> None:
     await store.arm("Live1", now + HOUR, "the person", now)
     await store.arm("Live1", now + 2 * HOUR, "the person", now)
     assert await store.armed_until("Live1", now) == now + 2 * HOUR
     assert await kinds(store) == [EntryKind.ARMED, EntryKind.ARMED]
 
 
-async def test_disarming_ends_it_and_is_journalled_once(store: SqliteStore, now: datetime) -> None:
+async def test_disarming_ends_it_and_is_journalled_once(store: SqlStore, now: datetime) -> None:
     await store.arm("Live1", now + HOUR, "the person", now)
     assert await store.disarm("Live1", "the person", now)
     assert not await store.disarm("Live1", "the person", now)
@@ -86,7 +86,7 @@ async def test_disarming_ends_it_and_is_journalled_once(store: SqliteStore, now:
     assert await kinds(store) == [EntryKind.ARMED, EntryKind.DISARMED]
 
 
-async def test_one_recall_tells_what_the_single_questions_tell(store: SqliteStore, now: datetime) -> None:
+async def test_one_recall_tells_what_the_single_questions_tell(store: SqlStore, now: datetime) -> None:
     opens = NewEntry(EntryKind.INTENT, "BUY", account="Sim101", ticket_id="t", fingerprint="same", opens=True)
     for earlier in (timedelta(hours=25), HOUR, timedelta()):
         await store.append(opens, now - earlier)
@@ -111,7 +111,7 @@ TTL = timedelta(seconds=15)
 SECOND = timedelta(seconds=1)
 
 
-async def test_a_free_lease_is_taken_by_the_first_and_refused_to_the_second(store: SqliteStore, now: datetime) -> None:
+async def test_a_free_lease_is_taken_by_the_first_and_refused_to_the_second(store: SqlStore, now: datetime) -> None:
     assert await store.lease_holder("stream", now) is None
     assert await store.take_lease("stream", "a", now, TTL)
     assert not await store.take_lease("stream", "b", now, TTL)
@@ -119,13 +119,13 @@ async def test_a_free_lease_is_taken_by_the_first_and_refused_to_the_second(stor
     assert await store.take_lease("another", "b", now, TTL)
 
 
-async def test_who_holds_it_may_take_it_again(store: SqliteStore, now: datetime) -> None:
+async def test_who_holds_it_may_take_it_again(store: SqlStore, now: datetime) -> None:
     assert await store.take_lease("stream", "a", now, TTL)
     assert await store.take_lease("stream", "a", now + 10 * SECOND, TTL)
     assert await store.lease_holder("stream", now + 20 * SECOND) == "a"
 
 
-async def test_a_lease_that_is_renewed_outlives_its_time(store: SqliteStore, now: datetime) -> None:
+async def test_a_lease_that_is_renewed_outlives_its_time(store: SqlStore, now: datetime) -> None:
     await store.take_lease("stream", "a", now, TTL)
     assert await store.renew_lease("stream", "a", now + 14 * SECOND, TTL)
     assert await store.lease_holder("stream", now + 28 * SECOND) == "a"
@@ -133,7 +133,7 @@ async def test_a_lease_that_is_renewed_outlives_its_time(store: SqliteStore, now
 
 
 async def test_the_lease_of_a_dead_holder_is_taken_over_at_its_end_and_not_before(
-    store: SqliteStore, now: datetime
+    store: SqlStore, now: datetime
 ) -> None:
     await store.take_lease("stream", "a", now, TTL)
     assert not await store.take_lease("stream", "b", now + TTL - SECOND, TTL)
@@ -141,7 +141,7 @@ async def test_the_lease_of_a_dead_holder_is_taken_over_at_its_end_and_not_befor
     assert not await store.take_lease("stream", "c", now + TTL, TTL)
 
 
-async def test_who_comes_back_late_has_lost_it_and_does_not_fight(store: SqliteStore, now: datetime) -> None:
+async def test_who_comes_back_late_has_lost_it_and_does_not_fight(store: SqlStore, now: datetime) -> None:
     await store.take_lease("stream", "a", now, TTL)
     await store.take_lease("stream", "b", now + TTL, TTL)
     assert not await store.renew_lease("stream", "a", now + TTL, TTL)
@@ -149,13 +149,13 @@ async def test_who_comes_back_late_has_lost_it_and_does_not_fight(store: SqliteS
     assert await store.lease_holder("stream", now + TTL) == "b"
 
 
-async def test_a_lease_that_ran_out_is_not_renewed_even_if_nobody_took_it(store: SqliteStore, now: datetime) -> None:
+async def test_a_lease_that_ran_out_is_not_renewed_even_if_nobody_took_it(store: SqlStore, now: datetime) -> None:
     await store.take_lease("stream", "a", now, TTL)
     assert not await store.renew_lease("stream", "a", now + TTL, TTL)
     assert not await store.renew_lease("never taken", "a", now, TTL)
 
 
-async def test_a_lease_given_back_is_free_at_once(store: SqliteStore, now: datetime) -> None:
+async def test_a_lease_given_back_is_free_at_once(store: SqlStore, now: datetime) -> None:
     await store.take_lease("stream", "a", now, TTL)
     assert await store.release_lease("stream", "a")
     assert not await store.release_lease("stream", "a")
@@ -164,14 +164,14 @@ async def test_a_lease_given_back_is_free_at_once(store: SqliteStore, now: datet
 
 @pytest.mark.parametrize(("back", "holder"), [(SECOND, "a"), (timedelta(hours=1), None)])
 async def test_a_clock_that_was_set_back_does_not_keep_a_dead_holders_lease(
-    store: SqliteStore, now: datetime, back: timedelta, holder: str | None
+    store: SqlStore, now: datetime, back: timedelta, holder: str | None
 ) -> None:
     await store.take_lease("stream", "a", now, TTL)
     assert await store.lease_holder("stream", now - back) == holder
 
 
-async def test_of_many_that_take_it_at_once_one_has_it(folder: Path, now: datetime) -> None:
-    stores = [SqliteStore(folder) for _ in range(4)]
+async def test_of_many_that_take_it_at_once_one_has_it(place: Place, now: datetime) -> None:
+    stores = [place.open() for _ in range(4)]
     got: list[tuple[datetime, int]] = []
 
     async def take(number: int, moment: datetime) -> None:

@@ -1,0 +1,218 @@
+"""What goes on while the store that machines share is out of reach: exits, and nothing that opens or adds.
+
+How it works; the numbers stand again at the blocks that do it.
+
+ 1. What is asked of the shared store and cannot be answered parts this machine from it. A read is answered from a file
+    of this machine at once, but for what became of a ticket, which that file cannot know. A write fails: nobody knows
+    whether it was begun, so whoever asked is told, and sends nothing. What is asked from then on, also the same exit
+    once more, goes to the file.
+ 2. In the file trading is halted, so that the guard denies whatever opens or adds, in words. The file itself takes no
+    intent that may open, and none of a ticket that it does not know as spent: what began before the parting ends there.
+ 3. What must hold over all machines is not written into a file of one: a halt, its end, an arming, a PIN, the book.
+    That fails, and says so, rather than seem to hold. Nor is a book read there, which would be empty.
+ 4. What this process has sent, and of which nobody knows yet what became, is taken along into the file (`in_doubt`),
+    so that an exit that is on its way is not sent again.
+ 5. After a while the shared store is asked again. Once it answers, and nothing was written into the file for a moment,
+    this machine goes back to it, and notes in the shared journal what was done without it, with the last hash of the
+    file, so that neither journal can be rewritten unseen.
+"""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from sqlite3 import Connection
+from time import monotonic
+from typing import Any, TypeVar, TypeVarTuple, cast
+
+from ct_mcp.errors import StoreFailed, StoreOutOfReach, TicketOutOfReach
+from ct_mcp.store import balances, book, duties, journal_table, leases, parts, tickets, trading_state, watches
+from ct_mcp.store.codec import time_to_text
+from ct_mcp.store.database import Database, prepare_state_file
+from ct_mcp.store.in_doubt import InDoubt
+from ct_mcp.store.journal import EntryKind, NewEntry
+from ct_mcp.store.sql import Engine, SqlConnection
+from ct_mcp.text import plain
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+FILE_NAME = "alone.sqlite3"
+TRY_AGAIN_AFTER_SECONDS = 10.0
+QUIET_FOR_SECONDS = 15.0
+LONGEST_IN_DOUBT_SECONDS = 600.0
+_BY = "ct-mcp"
+_HOLD_OVER_ALL: frozenset[Callable[..., Any]] = frozenset(
+    {
+        trading_state.set_halt,
+        trading_state.clear_halt,
+        trading_state.arm,
+        trading_state.disarm,
+        trading_state.keep_pin,
+        balances.tell_floor,
+        duties.open_duty,
+        watches.open_watch,
+    }
+)
+_ABOUT_TICKET: frozenset[Callable[..., Any]] = frozenset(
+    {tickets.find, tickets.approve, tickets.decline, tickets.spend}
+)
+_GOES_ON_ALWAYS: frozenset[Callable[..., Any]] = frozenset(
+    {leases.take_lease, leases.renew_lease, leases.release_lease}
+)
+_ALONE: dict[Callable[..., Any], Callable[..., Any]] = {parts.check_turn: parts.check_turn_alone}
+_HALT = """
+INSERT INTO halt VALUES ('', ?, ?, ?) ON CONFLICT (service) DO UPDATE SET at = excluded.at, reason = excluded.reason
+"""
+_NOTHING_OPENS = """
+CREATE TEMP TRIGGER IF NOT EXISTS nothing_opens_alone BEFORE INSERT ON journal
+WHEN NEW.kind = 'intent' AND (NEW.opens <> 0 OR NOT EXISTS
+    (SELECT 1 FROM tickets WHERE tickets.ticket_id = NEW.ticket_id AND tickets.state = 'spent'))
+BEGIN
+    SELECT RAISE(ABORT, 'while the shared store is out of reach only exits that were asked for since may be sent');
+END
+"""
+_IN_DOUBT = "SELECT EXISTS (SELECT 1 FROM outstanding WHERE sequence > ?)"
+_IS_ASKING = "SELECT EXISTS (SELECT 1 FROM tickets WHERE state IN ('open', 'approved') AND expires_at > ?)"
+_END = "SELECT (SELECT sequence FROM journal_end), (SELECT hash FROM journal ORDER BY sequence DESC LIMIT 1)"
+_log = logging.getLogger(__name__)
+
+
+class ExitsAlone:
+    """An `Engine` over a shared store, and over a file of this machine where that one is out of reach."""
+
+    def __init__(
+        self,
+        shared: Engine,
+        folder: Path,
+        service: str,
+        clock: Callable[[], datetime],
+        passed: Callable[[], float] = monotonic,
+    ) -> None:
+        """Touch nothing. ``passed`` tells how time passes, in seconds, whatever the clock does."""
+        self._shared = shared
+        self._path = folder / FILE_NAME
+        self._file = Database(self._path, 5.0, partial(self._prepare, service=service))
+        self._clock, self._passed = clock, passed
+        self._parted: datetime | None = None
+        self._why = ""
+        self._in_doubt = InDoubt()
+        self._began_after = 0
+        self._ask_again_at = self._written_at = 0.0
+
+    def read(self, work: Callable[[SqlConnection, *Ts], T], *arguments: *Ts) -> T:
+        """Let ``work`` see one moment of the shared tables, or of the file."""
+        if not self._is_alone():
+            try:
+                return self._shared.read(work, *arguments)
+            except StoreOutOfReach as failure:
+                self._part(failure)
+        self._need_known(work, arguments)
+        if work.__module__ == book.__name__:  # 3
+            raise StoreOutOfReach(f"the record of executions cannot be read: {self._why}")
+        return self._file.read(_as_alone(work), *arguments)
+
+    def write(self, work: Callable[[SqlConnection, *Ts], T], *arguments: *Ts) -> T:
+        """Let ``work`` change the shared tables, or the file where this machine was parted from them before."""
+        if not self._is_alone():
+            try:
+                result = self._shared.write(work, *arguments)
+            except StoreOutOfReach as failure:
+                self._part(failure)
+                raise
+            self._in_doubt.note(work, arguments, result)  # 4
+            return result
+        if work in _HOLD_OVER_ALL or work.__module__ == book.__name__:  # 3
+            raise StoreFailed(f"this would have to hold over all machines, and {self._why}", next_step=_REACH)
+        self._need_known(work, arguments)
+        result = self._file.write(work, *arguments)
+        if work not in _GOES_ON_ALWAYS:
+            self._written_at = self._passed()
+        return result
+
+    def aside(self) -> Engine:
+        """Give another engine on what this one reads just now."""
+        return self._file.aside() if self._is_alone() else self._shared.aside()
+
+    def close(self) -> None:
+        """Close both; a later call opens what it needs."""
+        self._file.close()
+        self._shared.close()
+
+    # 1: parting
+
+    def _part(self, failure: StoreOutOfReach) -> None:
+        self._why = f"the shared store is out of reach: {failure.what}"
+        self._file.close()  # what is opened next is halted as of now
+        self._parted = self._clock()
+        self._written_at, self._ask_again_at = self._passed(), self._passed() + TRY_AGAIN_AFTER_SECONDS
+        self._began_after = self._file.read(_end_of)[0]
+        _log.warning("Only exits go on: %s", self._why)
+
+    def _need_known(self, work: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        """Never say of a ticket of before that there is none: what it held may have been sent."""
+        if work in _ABOUT_TICKET and self._file.read(tickets.find, arguments[0]) is None:
+            raise TicketOutOfReach(f"what became of ticket {plain(arguments[0])} is not known: {self._why}")
+
+    # 2: what the file takes
+
+    def _prepare(self, connection: Connection, service: str) -> None:
+        prepare_state_file(connection, service)
+        self._in_doubt.take_along(connection)
+        reason = f"{self._why}. It ends by itself once that is reached"
+        connection.execute(_HALT, (_BY, time_to_text(self._clock()), reason))
+        connection.execute(_NOTHING_OPENS)
+
+    # 5: going back
+
+    def _is_alone(self) -> bool:
+        if self._parted is None:
+            return False
+        if self._passed() >= self._ask_again_at and self._may_go_back():
+            self._ask_again_at = self._passed() + TRY_AGAIN_AFTER_SECONDS
+            try:
+                self._go_back(self._parted)
+            except StoreOutOfReach as failure:
+                self._why = f"the shared store is out of reach: {failure.what}"
+        return self._parted is not None
+
+    def _may_go_back(self) -> bool:
+        """Not between two steps of an exit, also where the person is being asked; nor in doubt, but not for ever."""
+        quiet = self._passed() - self._written_at
+        if quiet < QUIET_FOR_SECONDS:
+            return False
+        in_doubt, is_asking = self._file.read(_what_is_open, self._began_after, time_to_text(self._clock()))
+        return not is_asking and (not in_doubt or quiet >= LONGEST_IN_DOUBT_SECONDS)
+
+    def _go_back(self, parted: datetime) -> None:
+        last, last_hash = self._file.read(_end_of)
+        if last > self._began_after:
+            words = (
+                f"The shared store was out of reach from {time_to_text(parted)} on; what was done stands in {FILE_NAME}"
+            )
+            detail = {"entries": last - self._began_after, "last_hash": last_hash, "file": str(self._path)}
+            self._shared.write(journal_table.append, NewEntry(EntryKind.ERROR, words, detail=detail), self._clock())
+        else:
+            self._shared.read(_end_of)
+        self._parted = None
+        self._file.close()
+        _log.warning("The shared store is reached again")
+
+
+_REACH = "the person must see that the shared store is reached again, then repeat it"
+
+
+def _as_alone(work: Callable[[SqlConnection, *Ts], T]) -> Callable[[SqlConnection, *Ts], T]:
+    return cast("Callable[[SqlConnection, *Ts], T]", _ALONE.get(work, work))
+
+
+def _what_is_open(connection: SqlConnection, after: int, now: str) -> tuple[bool, bool]:
+    """Say whether an outcome is not known of which the shared store has not heard, and whether somebody is asked."""
+    in_doubt = connection.execute(_IN_DOUBT, (after,)).fetchone()[0]
+    return bool(in_doubt), bool(connection.execute(_IS_ASKING, (now,)).fetchone()[0])
+
+
+def _end_of(connection: SqlConnection) -> tuple[int, str | None]:
+    sequence, last_hash = connection.execute(_END).fetchone()
+    return sequence, last_hash

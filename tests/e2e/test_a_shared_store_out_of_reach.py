@@ -1,0 +1,145 @@
+"""While the store of all machines is out of reach, an assistant gets out of everything and into nothing."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from ct_mcp.crosstrade.client import CrossTrade
+from ct_mcp.desk.desk import Desk
+from ct_mcp.errors import StoreOutOfReach
+from ct_mcp.guard.policy import Policy
+from ct_mcp.simulator.clock import ManualClock
+from ct_mcp.simulator.faults import Fault
+from ct_mcp.store.alone import ExitsAlone
+from ct_mcp.store.sql_store import SqlStore
+from tests.conftest import Person
+from tests.e2e.conftest import Assistant, Converse, World
+from tests.unit.store.test_alone import Faraway
+
+
+@pytest.fixture
+def faraway(tmp_path: Path) -> Faraway:
+    """The shared store."""
+    return Faraway(tmp_path / "shared.sqlite3")
+
+
+@pytest.fixture
+def desk(
+    faraway: Faraway,
+    crosstrade: CrossTrade,
+    policy: Policy,
+    clock: ManualClock,
+    pause: Callable[[float], Awaitable[None]],
+    tmp_path: Path,
+) -> Desk:
+    """A desk over it."""
+
+    def passed() -> float:
+        return clock().timestamp()
+
+    store = SqlStore(ExitsAlone(faraway, tmp_path / "state", "", clock, passed))
+    return Desk(crosstrade, store, policy, clock=clock, pause=pause)
+
+
+async def test_openings_are_denied_and_exits_go_on_and_all_is_well_again_afterwards(
+    converse: Converse, person: Person, desk: Desk, world: World, faraway: Faraway
+) -> None:
+    async with converse(person, over=desk) as assistant:
+        assert (await assistant.buys(2)).status == "filled"
+        order_id = await assistant.rests(world.price(-40))
+        world.later()
+        faraway.is_out = True
+        told = await assistant.buys(1)
+        assert told.status == "denied", told.text
+        assert "TRADING_HALTED" in told.reasons_text
+        assert "the shared store is out of reach: postgresql://alice@db/team: it cannot be reached" in told.reasons_text
+        assert (await assistant.call("cancel_order", account="Sim101", order_id=order_id)).status == "cancelled"
+        world.later()
+        assert (await assistant.call("flatten", account="Sim101")).status == "flat"
+        assert (world.net(), world.live()) == (0, [])
+        faraway.is_out = False
+        world.later(60)
+        assert (await assistant.buys(1)).status == "filled"
+        assert world.net() == 1
+
+
+@pytest.mark.parametrize("tool", ["flatten", "close_position"])
+async def test_an_exit_that_is_cut_off_in_the_middle_sends_nothing_and_goes_when_it_is_asked_again(
+    converse: Converse, person: Person, desk: Desk, world: World, faraway: Faraway, tool: str
+) -> None:
+    more = {"instrument": "MES"} if tool == "close_position" else {}
+    async with converse(person, over=desk) as assistant:
+        await assistant.buys(1)
+        world.later()
+        before = world.writes()
+        cut_before_the_intent(faraway)
+        told = await assistant.call(tool, account="Sim101", **more)
+        assert told.text.startswith("JOURNAL_UNAVAILABLE"), told.text
+        assert "Nothing was sent to the market." in told.text
+        assert world.writes() == before
+        world.later()
+        assert (await assistant.call(tool, account="Sim101", **more)).status == "flat"
+        assert world.net() == 0
+
+
+async def test_an_entry_that_is_cut_off_in_the_middle_is_never_sent(
+    assistant_over: Assistant, world: World, faraway: Faraway
+) -> None:
+    cut_before_the_intent(faraway)
+    told = await assistant_over.buys(1)
+    assert told.text.startswith("JOURNAL_UNAVAILABLE"), told.text
+    assert (world.writes(), world.net()) == (0, 0)
+
+
+@pytest.mark.parametrize("is_out", [False, True], ids=["in reach", "out of reach"])
+async def test_an_exit_of_which_nobody_heard_counts_as_on_its_way_wherever_it_was_written(
+    assistant_over: Assistant, world: World, faraway: Faraway, *, is_out: bool
+) -> None:
+    """The network broke as a whole: neither the service's answer came, nor is the store reached any more."""
+    await assistant_over.buys(2)
+    world.later()
+    world.sim.faults.arm(Fault.ANSWER_LOST_AFTER_ACCEPT, rpc="ClosePosition", times=1)
+    world.sim.faults.arm(Fault.FROZEN_ORDERS)
+    first = await assistant_over.call("close_position", account="Sim101", instrument="MES")
+    assert first.status in {"unknown", "accepted"}, first.text
+    faraway.is_out = is_out
+    world.later()
+    second = await assistant_over.call("close_position", account="Sim101", instrument="MES")
+    assert second.status == "denied", second.text
+    assert "EXIT_ON_ITS_WAY" in second.reasons_text
+
+
+async def test_whoever_asks_again_for_what_was_sent_before_is_never_told_that_nothing_was(
+    assistant_over: Assistant, world: World, faraway: Faraway
+) -> None:
+    sent = await assistant_over.buys(1)
+    faraway.is_out = True
+    world.later()
+    told = await assistant_over.call("confirm_ticket", ticket_id=sent.ticket_id)
+    assert "Nothing was sent" not in told.text
+    assert "What it held may have been sent before; nothing is sent now" in told.text
+    assert world.net() == 1
+
+
+@pytest.fixture
+async def assistant_over(converse: Converse, person: Person, desk: Desk) -> AsyncIterator[Assistant]:
+    """An assistant over that desk."""
+    async with converse(person, over=desk) as assistant:
+        yield assistant
+
+
+def cut_before_the_intent(faraway: Faraway) -> None:
+    """Let the store go out of reach right when an intent is to be written."""
+    write = faraway.write
+
+    def until_then(work: Callable[..., object], *arguments: object) -> object:
+        if (
+            work.__name__ in {"append_intent", "append_intent_of_all", "append"}
+            and getattr(arguments[0], "kind", "") == "intent"
+        ):
+            faraway.is_out = True
+            raise StoreOutOfReach("postgresql://alice@db/team: whether it was written is not known")
+        return write(work, *arguments)
+
+    faraway.write = until_then  # type: ignore[method-assign, assignment]
