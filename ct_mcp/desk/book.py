@@ -95,7 +95,8 @@ class TradeBook:
         read = await self._books.read(account)
         trips = tuple(trip for trip in read.trips if wanted.takes(trip))
         gaps = self._gaps(account, read, wanted)
-        lots, unmatched = read.recent.matched.open, read.unmatched
+        unmatched = tuple(each.words for each in read.unmatched if wanted.takes_day(trading_day(each.at)))
+        lots = read.recent.matched.open
         return TradeList(account, wanted.since, wanted.until, trips, lots, gaps, unmatched, read.began)
 
     async def days(self, account: str, wanted: Wanted = EVERYTHING) -> tuple[DayResult, ...]:
