@@ -65,6 +65,7 @@ SELECT (SELECT COUNT(*) || ' ' || COUNT(commission) FROM book_executions {_OF_AC
     (SELECT COUNT(*) FROM book_excursions {_OF_ACCOUNT}),
     (SELECT MAX(sequence) FROM journal WHERE account = :account)
 """
+_EXTENT = f"SELECT MIN(at), COUNT(*) FROM book_executions {_OF_ACCOUNT}"
 _FORGET = (
     f"DELETE FROM book_executions {_OF_ACCOUNT} AND at < :cut",
     f"DELETE FROM book_excursions {_OF_ACCOUNT} AND at < :cut",
@@ -106,6 +107,12 @@ def mark(connection: Connection, account: str, until: datetime | None) -> tuple[
     named = {"account": account, "until": _FIRST if until is None else time_to_text(until)}
     settled, *rest = connection.execute(_MARK, named).fetchone()
     return settled, (settled, *rest)
+
+
+def extent(connection: Connection, account: str) -> tuple[datetime | None, int]:
+    """Give the time of the oldest execution, and how many there are."""
+    oldest, how_many = connection.execute(_EXTENT, {"account": account}).fetchone()
+    return None if oldest is None else time_from_text(oldest), how_many
 
 
 def prune(connection: Connection, account: str, before: datetime, held: Listening) -> None:

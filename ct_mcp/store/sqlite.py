@@ -205,6 +205,10 @@ class SqliteStore:
         """Give what is another as soon as anything of the account's book is: of what is until then, and of all."""
         return await self._read(book.mark, account, until)
 
+    async def book_extent(self, account: str) -> tuple[datetime | None, int]:
+        """Give the time of the oldest execution on record, and how many there are."""
+        return await self._read(book.extent, account)
+
     async def prune_book(self, account: str, before: datetime, held: Listening) -> None:
         """Forget what is older than a moment, and keep what was held at it."""
         return await self._write(book.prune, account, before, held)
