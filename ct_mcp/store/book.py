@@ -20,6 +20,8 @@ from ct_mcp.domain.trades import Excursion, ExcursionSource, Listening, Recorded
 from ct_mcp.store import tickets
 from ct_mcp.store.codec import time_from_text, time_to_text
 
+PAGE = 5000
+"""So many are read at a time: whoever has to write something meanwhile waits for no more."""
 _OURS = "(SELECT service FROM book_service)"
 _KEEP = f"""
 INSERT OR IGNORE INTO book_executions VALUES ({_OURS}, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -34,7 +36,7 @@ position_after, ordinal
 """
 _FIND = f"""
 SELECT {_COLUMNS} FROM book_executions WHERE service = {_OURS} AND account = ? AND at >= ? AND at < ?
-ORDER BY at, ordinal, execution_id
+    AND (at, ordinal, execution_id) > (?, ?, ?) ORDER BY at, ordinal, execution_id LIMIT ?
 """
 _ACCOUNTS = f"""
 SELECT account FROM book_executions WHERE service = {_OURS} UNION
@@ -63,6 +65,7 @@ SELECT (SELECT COUNT(*) || ' ' || COUNT(commission) FROM book_executions {_OF_AC
     (SELECT COUNT(*) FROM book_excursions {_OF_ACCOUNT}),
     (SELECT MAX(sequence) FROM journal WHERE account = :account)
 """
+_EXTENT = f"SELECT MIN(at), COUNT(*) FROM book_executions {_OF_ACCOUNT}"
 _FORGET = (
     f"DELETE FROM book_executions {_OF_ACCOUNT} AND at < :cut",
     f"DELETE FROM book_excursions {_OF_ACCOUNT} AND at < :cut",
@@ -71,7 +74,7 @@ _FORGET = (
 )
 _ORDERS = """
 SELECT json_extract(detail, '$.order_id'), ticket_id, own_id FROM journal
-WHERE account = ? AND kind IN ('accepted', 'answered', 'read_back', 'settled') AND own_id IS NOT NULL
+WHERE account = ? AND at >= ? AND kind IN ('accepted', 'answered', 'read_back', 'settled') AND own_id IS NOT NULL
     AND json_extract(detail, '$.order_id') IS NOT NULL AND ticket_id NOT IN others ORDER BY sequence DESC
 """
 _FORGET_IMPORTED = f"DELETE FROM book_executions {_OF_ACCOUNT} AND source <> 'heard'"
@@ -106,6 +109,12 @@ def mark(connection: Connection, account: str, until: datetime | None) -> tuple[
     return settled, (settled, *rest)
 
 
+def extent(connection: Connection, account: str) -> tuple[datetime | None, int]:
+    """Give the time of the oldest execution, and how many there are."""
+    oldest, how_many = connection.execute(_EXTENT, {"account": account}).fetchone()
+    return None if oldest is None else time_from_text(oldest), how_many
+
+
 def prune(connection: Connection, account: str, before: datetime, held: Listening) -> None:
     """Forget what is older than a moment, and keep what was held at it."""
     cut = time_to_text(before)
@@ -125,11 +134,16 @@ def has_one_service(connection: Connection) -> bool:
 
 
 def executions(
-    connection: Connection, account: str, since: datetime | None, until: datetime | None
+    connection: Connection,
+    account: str,
+    since: datetime | None,
+    until: datetime | None,
+    after: RecordedExecution | None = None,
 ) -> tuple[RecordedExecution, ...]:
-    """Read those of an account from ``since`` on and before ``until``, oldest first."""
+    """Read a page of those of an account from ``since`` on and before ``until``, oldest first, behind another."""
     began, ended = (end if at is None else time_to_text(at) for at, end in ((since, _FIRST), (until, _LAST)))
-    return tuple(_execution_of(row) for row in connection.execute(_FIND, (account, began, ended)))
+    behind = (_FIRST, 0, _FIRST) if after is None else (time_to_text(after.at), after.ordinal, after.execution_id)
+    return tuple(_execution_of(row) for row in connection.execute(_FIND, (account, began, ended, *behind, PAGE)))
 
 
 def accounts(connection: Connection) -> tuple[str, ...]:
@@ -212,12 +226,14 @@ def _positions(held: str | None) -> tuple[tuple[str, int], ...] | None:
     return None if held is None else tuple(json.loads(held).items())
 
 
-def tickets_of_orders(connection: Connection, account: str, wanted: Collection[str]) -> dict[str, SentOrder]:
-    """Give what each of these orders was sent under, by the service's id, as far as they are ours.
+def tickets_of_orders(
+    connection: Connection, account: str, wanted: Collection[str], since: datetime | None
+) -> dict[str, SentOrder]:
+    """Give what each of these orders was sent under since a moment, by the service's id, as far as they are ours.
 
     The oldest entry that names an order is about the command that sent it: a later change or cancel names it as well.
     """
-    rows = connection.execute(_ORDERS, (account,))
+    rows = connection.execute(_ORDERS, (account, _FIRST if since is None else time_to_text(since)))
     named = {str(order_id): (str(ticket_id), str(own_id)) for order_id, ticket_id, own_id in rows if order_id in wanted}
     read = {ticket_id: tickets.find(connection, ticket_id) for ticket_id, _ in named.values()}
     approved = {

@@ -11,6 +11,7 @@ from typing import Any
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import OrderAction
 from ct_mcp.domain.trades import Excursion, ExcursionSource, Listening, RecordedExecution, Source, Worth
+from ct_mcp.store.book import PAGE
 from ct_mcp.store.sqlite import SqliteStore
 from tests.processes import interruptible
 
@@ -76,6 +77,15 @@ async def test_a_span_of_time_is_read(store: SqliteStore) -> None:
     assert [each.execution_id for each in found] == ["e1", "e2"]
 
 
+async def test_a_long_record_is_read_in_pages_and_whole(store: SqliteStore) -> None:
+    took = [executed(number // 3, execution_id=f"e{number:05d}", ordinal=number % 2) for number in range(2 * PAGE + 7)]
+    await store.keep_import(took)
+    found = await store.executions_on_record("Sim101")
+    assert sorted(each.execution_id for each in found) == [each.execution_id for each in took]
+    assert list(found) == sorted(found, key=lambda it: (it.at, it.ordinal, it.execution_id))
+    assert len(await store.executions_on_record("Sim101", NOW + MINUTE, NOW + 2 * MINUTE)) == 3
+
+
 async def test_an_import_brings_commissions_and_changes_none_that_is_known(store: SqliteStore) -> None:
     await store.keep_heard("Sim101", [executed(0), executed(1, commission=Decimal(1))], heard(5))
     before = await store.book_mark("Sim101")
@@ -129,6 +139,7 @@ _WRITES = """
 import sys
 from datetime import timedelta
 import anyio
+from ct_mcp.store.book import PAGE
 from ct_mcp.store.sqlite import SqliteStore
 from tests.unit.store.test_book import NOW, executed, heard
 from pathlib import Path
