@@ -101,7 +101,8 @@ class WatchJudge:
         if not request.writes or call is None or self._watch_of(call) is None:
             return
         moment = self._books.now(request.account)
-        self._before[request] = self._worst(moment)
+        if not any(each.is_market or each.is_going for each in moment.orders):  # an exit of a moment ago is not known
+            self._before[request] = self._worst(moment)
         order = self._books.order(str(request.arguments.get("orderId", "")))
         if request.rpc == "Change" and order is not None:
             self._is_nearer(request, call, order)

@@ -1,6 +1,6 @@
 """Leases on disk: of all processes of a machine one holds each, until it is given back or not renewed.
 
-Short: a module of its own, since exits, watches and what is shared all ask who holds one.
+It stands alone, since exits, watches and what processes share all ask who holds one.
 """
 
 from datetime import datetime, timedelta

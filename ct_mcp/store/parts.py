@@ -1,7 +1,8 @@
 """Whether a ticket that a watch or the keeper of exits has made is still theirs to send.
 
 Asked in the very transaction that writes its intent, and once more before the wire. Between its making and its send a
-process may sleep, and whoever took over meanwhile has made another: then nothing of the old one may leave.
+process may sleep, and whoever took over meanwhile has made another: then nothing of the old one may leave. It stands
+alone, since the journal knows of neither watches nor duties.
 """
 
 from datetime import datetime, timedelta

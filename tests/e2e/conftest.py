@@ -195,6 +195,18 @@ async def crosstrade(
 
 
 @pytest.fixture
+def another_desk(
+    crosstrade: CrossTrade,
+    store: SqliteStore,
+    policy: Policy,
+    clock: ManualClock,
+    pause: Callable[[float], Awaitable[None]],
+) -> Desk:
+    """Another process, over the same state."""
+    return Desk(crosstrade, store, policy, clock=clock, pause=pause)
+
+
+@pytest.fixture
 def token(sim: Simulator) -> str:
     """What must never be seen."""
     return sim.token

@@ -2,7 +2,6 @@
 
 import argparse
 import re
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -12,7 +11,6 @@ import pytest
 
 from ct_mcp.cli import rules
 from ct_mcp.config.settings import Settings, load
-from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.desk.controls import Actor
 from ct_mcp.desk.desk import Desk
 from ct_mcp.guard.policy import Policy
@@ -69,18 +67,6 @@ def written(tmp_path: Path) -> Settings:
 def policy(written: Settings) -> Policy:
     """What they allow."""
     return written.policy
-
-
-@pytest.fixture
-def another_desk(
-    crosstrade: CrossTrade,
-    store: SqliteStore,
-    policy: Policy,
-    clock: ManualClock,
-    pause: Callable[[float], Awaitable[None]],
-) -> Desk:
-    """Another process, over the same state."""
-    return Desk(crosstrade, store, policy, clock=clock, pause=pause)
 
 
 class Trader:

@@ -63,18 +63,6 @@ def desk(
     return Desk(crosstrade, sleeping, policy, clock=clock, pause=pause)
 
 
-@pytest.fixture
-def another_desk(
-    crosstrade: CrossTrade,
-    store: SqliteStore,
-    policy: Policy,
-    clock: ManualClock,
-    pause: Callable[[float], Awaitable[None]],
-) -> Desk:
-    """Another process, over the same state."""
-    return Desk(crosstrade, store, policy, clock=clock, pause=pause)
-
-
 async def trails(assistant: Assistant, world: World) -> None:
     """A stop that the price asks to be moved."""
     assert (await assistant.buys(2)).status == "filled"
