@@ -75,7 +75,8 @@ class WatchJudge:
         since = request.left_at - other.left_at
         may_be_done = other.status in _MAY_BE_DONE
         is_again = request.rpc == "Cancel" and may_be_done
-        is_again |= request.rpc == "Flatten" and since < _AGAIN_SECONDS and may_be_done
+        is_soon = since < _AGAIN_SECONDS and self._world.now - self._skewed_at > 2 * _AGAIN_SECONDS
+        is_again |= request.rpc == "Flatten" and is_soon and may_be_done
         is_again |= request.rpc == "Change" and other.status == 200 and since < _AGAIN_SECONDS and self._stood(request)
         if is_again:
             self._broken("twice", f"{request.rpc} of {watch.watch_id} leaves again after {since:.1f} s")

@@ -5,8 +5,8 @@ How it works; the numbers stand again at the blocks that do it.
  1. Before an entry is sent, the duty is in the store. Whichever process is alive fulfils it: the one that sent the
     entry right away, and afterwards the one that holds the lease (`desk/exit_watch.py`), also after a restart.
  2. What has filled and has no exits yet gets a ticket of its own, spent from the start and made once: the store takes
-    it only from whoever knew all tickets before. It leaves within seconds or never (`store/parts.py`): others wait so
-    long, and then go on. It stands under the yes to the entry, which showed its exits.
+    it only from whoever knew all tickets before, and it leaves within seconds or never (`store/parts.py`). It stands
+    under the yes to the entry, which showed its exits.
  3. The stop goes first, then the target in one OCO group with it. Each is reviewed like every command, and may only
     reduce. Where a rule denies it for what may pass in a moment (a fill that is not listed yet), it is tried anew: a
     ticket whose command was never written down as about to be sent has sent nothing, and never will.
@@ -229,8 +229,9 @@ class ExitKeeper:
             ticket = await self._store.ticket(each.part.ticket_id)
             if ticket is None or len(ticket.commands) < 2 or ticket.commands[1] in alone:
                 continue
-            story = await story_of(self._store, ticket)
-            if story.part(1, self._clock()) is None and await self._store.is_quiet(ticket.ticket_id, self._clock()):
+            told = (await story_of(self._store, ticket)).part(1, self._clock())
+            is_void = told is not None and told.outcome is None
+            if is_void or (told is None and await self._store.is_quiet(ticket.ticket_id, self._clock())):
                 for outcome in await self.send_under(it.duty, ticket.commands[1:]):
                     said = "; ".join((outcome.status, *outcome.reasons))
                     it.warnings.append(f"the target, which had not been sent before: {said}")
@@ -388,8 +389,7 @@ class ExitKeeper:
             commands = (*rest, ClosePosition(order.account, order.instrument, bare))
         outcomes = await self.send_under(it.duty, commands, [order])
         why = f"another process is about it, or it was tried {_MOST_CLOSES} times: close it in NinjaTrader"
-        nobody = Outcome(Status.DENIED, "", simulated=False, reasons=(why,))
-        return outcomes[-1] if outcomes else nobody
+        return outcomes[-1] if outcomes else Outcome(Status.DENIED, "", simulated=False, reasons=(why,))
 
     async def send_under(self, duty: Duty, commands: Sequence[Command], cancels: Sequence[Order] = ()) -> list[Outcome]:
         """Send what leaves, or what is left over, under the yes to an entry; nothing where somebody else has begun."""
