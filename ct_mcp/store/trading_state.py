@@ -1,4 +1,4 @@
-"""What all processes of this machine share on disk: halt, day's losses, armings, the PIN and its tries, leases.
+"""What all processes of this machine share on disk: halt, day's losses, armings, the PIN and its tries.
 
 Each change that the person should find later is journalled in the same transaction.
 """

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 
 import anyio
@@ -334,12 +333,10 @@ async def test_of_two_that_look_at_once_one_sends(
     try:
         holder.begins()
         other.begins()
-        async with anyio.create_task_group() as both:
-            both.start_soon(holder.looks)
-            both.start_soon(other.looks)
-        async with anyio.create_task_group() as both:
-            both.start_soon(partial(other.looks))
-            both.start_soon(partial(holder.looks))
+        for _ in range(2):
+            async with anyio.create_task_group() as both:
+                both.start_soon(holder.looks)
+                both.start_soon(other.looks)
     finally:
         other.is_killed()
     assert writes(sim)[before:] == ["Cancel"]
