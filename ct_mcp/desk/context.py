@@ -60,8 +60,7 @@ class ContextBuilder:
         self._accounts = AccountReports(clock, self.day_losses.note_figure)
         self.resolver = Resolver(upstream, store, clock, self._market, self.look_ahead)
         self.elsewhere = Elsewhere(store, policy, self.resolver)
-        self._upstream = upstream
-        self._store = store
+        self._upstream, self._store = upstream, store
         self._policy = policy
         self._clock = clock
         self._filled: dict[str, dict[str, tuple[int, int]]] = {}
