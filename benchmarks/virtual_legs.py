@@ -19,6 +19,7 @@ from random import Random
 from virtual_actors import Outsider, Tell
 from virtual_books import Books, Broken
 from virtual_network import UNDER_WAY, NetworkFault, Request
+from virtual_weather import LOOKS
 from virtual_world import CALL, Call, Process, World
 
 from ct_mcp.desk.journal_writer import Step
@@ -283,7 +284,7 @@ class Legs:
         world = self._world
         struck = sum(world.weather.struck.values()) + world.disk.struck
         is_new, self._struck = struck != self._struck, struck
-        hides = any(arm[2] and arm[0] not in _LOST for arm in world.weather.arms)
+        hides = any(arm[2] and (arm[0] not in _LOST or arm[1] in LOOKS) for arm in world.weather.arms)
         armed = any(not isinstance(each, StreamFault) for each in world.simulator.faults.armed())
         return is_new or hides or armed or bool(world.skew) or world.disk.slow
 

@@ -21,10 +21,11 @@ from virtual_actors import BY_HAND, Outsider
 from virtual_books import Books
 from virtual_episode import Finding, Name, Played
 from virtual_network import UNDER_WAY, Arm, Network, NetworkFault, Request
+from virtual_sleeper import Sleeper
 from virtual_speed import remembered
 from virtual_time import StandsStill, play
 from virtual_watch_judge import WatchJudge
-from virtual_world import CALL, Call, Process, World, one_exit_each, replaced, seeded_ids
+from virtual_world import CALL, Call, World, one_exit_each, replaced, seeded_ids
 
 from ct_mcp.config.values import flat_by
 from ct_mcp.desk import watch_tickets
@@ -72,35 +73,6 @@ _OF_THE_SERVICE: tuple[AnyFault, ...] = (
     Fault.RATE_LIMITED,
     Fault.SESSION_CLOSED,
 )
-
-
-class Sleeper(Process):
-    """A process that can be put to sleep: wherever it stands, it goes on from there when it wakes."""
-
-    def __init__(self, world: World) -> None:
-        super().__init__(world)
-        self.slept_from = self.woke_at = -1e9
-        self._wakes: asyncio.Event | None = None
-
-    @property
-    def sleeps(self) -> bool:
-        """Whether it stands still."""
-        return self._wakes is not None
-
-    def falls_asleep(self) -> None:
-        """Stand still, wherever it is."""
-        self._wakes, self.slept_from = asyncio.Event(), self._world.now
-
-    def wakes(self) -> None:
-        """Go on."""
-        if self._wakes is not None:
-            self._wakes.set()
-            self._wakes, self.woke_at = None, self._world.now
-
-    async def _living(self) -> None:
-        while self._wakes is not None:
-            await self._wakes.wait()
-        await super()._living()
 
 
 class WatchEpisode:

@@ -22,7 +22,7 @@ _WRITES = (
     "Reverse",
     "CancelAndBracket",
 )
-_LOOKS = ("GetOrder", "GetOrderLifecycle", "ListOrders", "ListPositions", "GetPosition", "GetAccount")
+LOOKS = ("GetOrder", "GetOrderLifecycle", "ListOrders", "ListPositions", "GetPosition", "GetAccount")
 _LOST = (_F.REQUEST_LOST, _F.ANSWER_LOST, _F.ANSWER_LOST, _F.NO_ANSWER, _F.SLOW_REQUEST, _F.SLOW_ANSWER, _F.REFUSED)
 _UNTRUE = (
     *2 * (_F.BLIND,),
@@ -84,7 +84,7 @@ def turns(world: World, rng: Random, outsider: Outsider, copier: Copier) -> str:
     outsider.comes(0.9 if is_race else rng.choice((0.0, 0.0, 0.05, 0.3)))
     copier.is_on = world.is_copied = rng.random() < 0.4
     if rng.random() < 0.35:
-        told.append(_arm(world, rng, _OF_THE_SERVICE, rng.choice((None, *_WRITES, *_LOOKS))))
+        told.append(_arm(world, rng, _OF_THE_SERVICE, rng.choice((None, *_WRITES, *LOOKS))))
     if rng.random() < 0.3:
         told.append(_arm(world, rng, _OF_THE_MARKET, None))
     _of_the_machine(world, rng)
@@ -112,7 +112,7 @@ def _arms(rng: Random) -> list[Arm]:
     if rng.random() < 0.5:
         lost: list[Arm] = [(rng.choice(_LOST), rng.choice((*_WRITES, None)), rng.choice((1, 1, 2)))]
         if rng.random() < 0.4:
-            lost.append((_F.ANSWER_LOST, rng.choice(_LOOKS), rng.choice((1, 3, _FOR_GOOD))))
+            lost.append((_F.ANSWER_LOST, rng.choice(LOOKS), rng.choice((1, 3, _FOR_GOOD))))
         return lost
     if rng.random() < 0.5:
         write = rng.choice(_WRITES)

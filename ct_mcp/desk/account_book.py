@@ -20,7 +20,7 @@ from anyio import to_thread
 from ct_mcp.desk.ports import Store
 from ct_mcp.domain.plan import SentOrder, plan_of
 from ct_mcp.domain.products import currency_of, usual_point_value
-from ct_mcp.domain.round_trips import Matched, round_trips
+from ct_mcp.domain.round_trips import Matched, Unmatched, round_trips
 from ct_mcp.domain.trades import (
     SERVED_FOR,
     Excursion,
@@ -67,7 +67,7 @@ class AccountBook:
         return (*self.settled.matched.trips, *self.recent.matched.trips)
 
     @property
-    def unmatched(self) -> tuple[str, ...]:
+    def unmatched(self) -> tuple[Unmatched, ...]:
         """What no round trip could be made of."""
         return (*self.settled.matched.unmatched, *self.recent.matched.unmatched)
 
@@ -151,7 +151,7 @@ class AccountBooks:
         orders = frozenset(trip.entries[0].order_id or "" for trip in matched.trips)
         teller = _Teller(
             await self._store.excursions(account, since),
-            await self._store.tickets_of_orders(account, orders),
+            await self._store.tickets_of_orders(account, orders, since),
             {worth.root: worth for worth in await self._store.worths()},
             gaps_between(account, listenings, _imported(found), self._clock()),
         )

@@ -95,7 +95,8 @@ class TradeBook:
         read = await self._books.read(account)
         trips = tuple(trip for trip in read.trips if wanted.takes(trip))
         gaps = self._gaps(account, read, wanted)
-        lots, unmatched = read.recent.matched.open, read.unmatched
+        unmatched = tuple(each.words for each in read.unmatched if wanted.takes_day(trading_day(each.at)))
+        lots = read.recent.matched.open
         return TradeList(account, wanted.since, wanted.until, trips, lots, gaps, unmatched, read.began)
 
     async def days(self, account: str, wanted: Wanted = EVERYTHING) -> tuple[DayResult, ...]:
@@ -136,12 +137,13 @@ class TradeBook:
 
     async def prune(self, account: str, recording: Recording) -> None:
         """Forget what is older, or more, than is to be kept; what was held then is kept, so that nothing is guessed."""
-        found = await self._store.executions_on_record(account)
         cut = self._clock() - timedelta(days=recording.keep_days)
+        oldest, how_many = await self._store.book_extent(account)
+        if oldest is None or (oldest >= cut and how_many <= recording.most_executions):
+            return
+        found = await self._store.executions_on_record(account)
         if len(found) > recording.most_executions:
             cut = max(cut, found[-recording.most_executions].at)
-        if not found or found[0].at >= cut:
-            return
         older = [each for each in found if each.at < cut]
         then = [each for each in await self._store.listenings(account) if each.began < cut]
         held = round_trips(older, then).held

@@ -97,8 +97,8 @@ def _refuse_another_time(it: RecordedExecution, known: RecordedExecution) -> Non
     if abs(it.at - known.at) >= _ANOTHER_TIME:
         apart = span(abs(it.at - known.at).total_seconds())
         raise BadRequest(
-            f"execution {it.execution_id[:60]} is on record at {known.at:%Y-%m-%d %H:%M:%S} UTC, {apart} from what the "
-            "file says: the zone is not that of the computer that made the file; nothing was kept",
+            f"execution {it.execution_id[:60]!a} is on record at {known.at:%Y-%m-%d %H:%M:%S} UTC, {apart} from what "
+            "the file says: the zone is not that of the computer that made the file; nothing was kept",
             next_step="say the zone with --zone",
         )
 

@@ -56,11 +56,11 @@ class ContextBuilder:
 
     def __init__(self, upstream: Upstream, store: Store, policy: Policy, clock: Callable[[], datetime]) -> None:
         self._market = MarketReader(clock)
-        self._accounts = AccountReports(clock)
+        self.day_losses = DayLosses(store, policy, clock)
+        self._accounts = AccountReports(clock, self.day_losses.note_figure)
         self.resolver = Resolver(upstream, store, clock, self._market, self.look_ahead)
-        self.day_losses, self.elsewhere = DayLosses(store, policy, clock), Elsewhere(store, policy, self.resolver)
-        self._upstream = upstream
-        self._store = store
+        self.elsewhere = Elsewhere(store, policy, self.resolver)
+        self._upstream, self._store = upstream, store
         self._policy = policy
         self._clock = clock
         self._filled: dict[str, dict[str, tuple[int, int]]] = {}

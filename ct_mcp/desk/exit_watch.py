@@ -49,10 +49,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Looked:
-    """When an account was last looked at, and what the stream had told of it by then."""
+    """When an account was last looked at, what the stream had told of it by then, and whether each entry was seen."""
 
     at: datetime
     mark: int | None
+    is_whole: bool = True
 
 
 def watch_exits(upstream: Upstream, store: Store, contexts: ContextBuilder, policy: Policy, road: Road) -> "ExitWatch":
@@ -112,7 +113,8 @@ class ExitWatch:
         mark = None if self.silence is None else self.silence.silence(account)
         last, now = self._looked.get(account), self.clock()
         waits_for_fill = any(duty.state is DutyState.OPEN for duty in duties)
-        every = _AT_LEAST_EVERY_SECONDS if mark is not None or not waits_for_fill else _WITHOUT_STREAM_SECONDS
+        is_told = mark is not None and (last is None or last.is_whole)
+        every = _AT_LEAST_EVERY_SECONDS if is_told or not waits_for_fill else _WITHOUT_STREAM_SECONDS
         is_same = last is not None and mark == last.mark and abs((now - last.at).total_seconds()) < every
         if not is_same:
             self._looked[account] = _Looked(now, mark)
@@ -132,6 +134,7 @@ class ExitWatch:
                 await (self._tend(duty, orders) if duty.state is DutyState.OPEN else self._watch(duty, orders))
             except Exception:  # noqa: BLE001  # logged; the other entries are owed their exits all the same
                 _log.warning("What an entry is owed could not be looked at", exc_info=True)
+                self._is_not_seen(account)
             finally:
                 self._busy.discard(key)
 
@@ -151,8 +154,15 @@ class ExitWatch:
             entry = await self.keeper.poller.look(duty.account, named)
         if entry is None:
             entry = await self.keeper.poller.find_once(duty.account, duty.own_id)
-        if entry is not None and _is_it(entry, duty):
+        if entry is None:
+            self._is_not_seen(duty.account)
+        elif _is_it(entry, duty):
             await self.keeper.keep(duty, entry)
+
+    def _is_not_seen(self, account: str) -> None:
+        """Of what was missed no stream tells again: it is looked at as without one."""
+        if (looked := self._looked.get(account)) is not None:
+            looked.is_whole = False
 
     # 4: exits that stand
 

@@ -87,7 +87,7 @@ class Performance:
 
 
 SMALL_SAMPLE = 30
-"""Fewer than so many say little: chance alone moves a win rate of half of them by 18 points twice in a hundred."""
+"""Fewer say little: with so many, chance alone moves a win rate of a half by 18 points five times in a hundred."""
 
 
 class GroupBy(StrEnum):

@@ -21,6 +21,14 @@ from ct_mcp.domain.trades import Fill, Listening, OpenLot, RecordedExecution, Ro
 
 
 @dataclass(frozen=True, slots=True)
+class Unmatched:
+    """What no round trip could be made of, and why."""
+
+    at: datetime
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
 class Matched:
     """What some executions of one account come to: trips by the time they were closed, lots by their first fill.
 
@@ -29,7 +37,7 @@ class Matched:
 
     trips: tuple[RoundTrip, ...]
     open: tuple[OpenLot, ...]
-    unmatched: tuple[str, ...]
+    unmatched: tuple[Unmatched, ...]
     held: tuple[tuple[str, int], ...] = ()
 
 
@@ -63,7 +71,7 @@ class _Book:
     lots: list[_Lot] = field(default_factory=list)
     unknown: int = 0
     trips: list[RoundTrip] = field(default_factory=list)
-    unmatched: list[str] = field(default_factory=list)
+    unmatched: list[Unmatched] = field(default_factory=list)
 
     @property
     def net(self) -> int:
@@ -75,10 +83,11 @@ class _Book:
         if net == self.net:
             return
         gone = f", and the {abs(self.net)} on record as held are not counted" if self.net else ""
-        self.unmatched.append(
+        words = (
             f"{self.instrument}: {net:+d} held at {at:%Y-%m-%d %H:%M} UTC by {who}, "
             f"the record makes {self.net:+d}: executions are missing{gone}"
         )
+        self.unmatched.append(Unmatched(at, words))
         self.lots, self.unknown = [], net
 
     def take(self, it: RecordedExecution) -> None:
@@ -93,10 +102,11 @@ class _Book:
             return left
         closed = min(left, abs(self.unknown))
         self.unknown += closed * it.action.sign
-        self.unmatched.append(
+        words = (
             f"{self.instrument}: {it.action} {closed} at {it.price:f} on {it.at:%Y-%m-%d %H:%M} UTC closed what was "
             "opened before the record: no trade is made of it"
         )
+        self.unmatched.append(Unmatched(it.at, words))
         return left - closed
 
     def _close(self, it: RecordedExecution, left: int) -> int:

@@ -7,7 +7,7 @@ without a token sees the book of the one service that there is, and none where t
 # ruff: noqa: S608  # what is put into a statement here is a piece of another, and never a value
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -20,21 +20,27 @@ from ct_mcp.store import tickets
 from ct_mcp.store.codec import named_order, time_from_text, time_to_text
 from ct_mcp.store.sql import SqlConnection
 
+PAGE = 5000
+"""So many are read at a time: whoever has to write something meanwhile waits for no more."""
 _OURS = "(SELECT service FROM book_service)"
-_KEEP = f"""
-INSERT INTO book_executions VALUES ({_OURS}, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+_KEEP = "INSERT INTO book_executions VALUES {rows} ON CONFLICT DO NOTHING"
+_ROW = f"({_OURS}, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_KEEP_COSTS = f"""
+WITH costs (commission, account, execution_id) AS (VALUES {{rows}}) UPDATE book_executions SET commission =
+    (SELECT MAX(costs.commission) FROM costs
+     WHERE costs.account = book_executions.account AND costs.execution_id = book_executions.execution_id)
+WHERE service = {_OURS} AND commission IS NULL AND (account, execution_id) IN (SELECT account, execution_id FROM costs)
 """
-_KEEP_COST = f"""
-UPDATE book_executions SET commission = ?
-WHERE service = {_OURS} AND account = ? AND execution_id = ? AND commission IS NULL
-"""
+_COST = "(?, ?, ?)"
+# Each statement may be a question to another machine; SQLite takes no more than 999 values in one.
+_ROWS_AT_ONCE = 50
 _COLUMNS = """
 account, execution_id, root, year, month, action, quantity, price, at, source, order_id, name, commission,
 position_after, ordinal
 """
 _FIND = f"""
 SELECT {_COLUMNS} FROM book_executions WHERE service = {_OURS} AND account = ? AND at >= ? AND at < ?
-ORDER BY at, ordinal, execution_id
+    AND (at, ordinal, execution_id) > (?, ?, ?) ORDER BY at, ordinal, execution_id LIMIT ?
 """
 _ACCOUNTS = f"""
 SELECT account FROM book_executions WHERE service = {_OURS} UNION
@@ -68,6 +74,7 @@ SELECT (SELECT COUNT(*) || ' ' || COUNT(commission) FROM book_executions {_OF_AC
     (SELECT COUNT(*) FROM book_excursions {_OF_ACCOUNT}),
     (SELECT MAX(sequence) FROM journal WHERE account = :account)
 """
+_EXTENT = f"SELECT MIN(at), COUNT(*) FROM book_executions {_OF_ACCOUNT}"
 _FORGET = (
     f"DELETE FROM book_executions {_OF_ACCOUNT} AND at < :cut",
     f"DELETE FROM book_excursions {_OF_ACCOUNT} AND at < :cut",
@@ -81,7 +88,7 @@ _FORGET = (
 )
 _ORDERS = """
 SELECT detail, ticket_id, own_id FROM journal
-WHERE account = ? AND kind IN ('accepted', 'answered', 'read_back', 'settled') AND own_id IS NOT NULL
+WHERE account = ? AND at >= ? AND kind IN ('accepted', 'answered', 'read_back', 'settled') AND own_id IS NOT NULL
     AND instr(detail, '"order_id":') > 0 AND ticket_id NOT IN (SELECT ticket_id FROM others) ORDER BY sequence DESC
 """
 _FORGET_IMPORTED = f"DELETE FROM book_executions {_OF_ACCOUNT} AND source <> 'heard'"
@@ -91,12 +98,23 @@ _FIRST, _LAST = "", "~"
 
 def keep_executions(connection: SqlConnection, executions: Iterable[RecordedExecution]) -> int:
     """Add those that are not on record, by their ids; gives how many were new."""
-    return sum(connection.execute(_KEEP, _row_of(execution)).rowcount for execution in executions)
+    return _change(connection, _KEEP, _ROW, [_row_of(execution) for execution in executions])
+
+
+def _change(connection: SqlConnection, statement: str, row: str, values: Sequence[tuple[Any, ...]]) -> int:
+    """Run a statement over many rows, some at a time; gives how many it changed."""
+    changed = 0
+    for first in range(0, len(values), _ROWS_AT_ONCE):
+        some = values[first : first + _ROWS_AT_ONCE]
+        written = statement.format(rows=", ".join([row] * len(some)))
+        changed += connection.execute(written, [value for each in some for value in each]).rowcount
+    return changed
 
 
 def keep_import(connection: SqlConnection, new: Iterable[RecordedExecution], costs: Iterable[RecordedExecution]) -> int:
     """Keep what is new of an import, and the commissions that it knows of what is on record: all of it or nothing."""
-    connection.executemany(_KEEP_COST, [(f"{it.commission:f}", it.account, it.execution_id) for it in costs])
+    known = [(f"{it.commission:f}", it.account, it.execution_id) for it in costs]
+    _change(connection, _KEEP_COSTS, _COST, known)
     return keep_executions(connection, new)
 
 
@@ -115,6 +133,12 @@ def mark(connection: SqlConnection, account: str, until: datetime | None) -> tup
     found, *rest = connection.execute(_MARK, named).fetchone()
     settled = found, worths(connection)
     return settled, (settled, *rest)
+
+
+def extent(connection: SqlConnection, account: str) -> tuple[datetime | None, int]:
+    """Give the time of the oldest execution, and how many there are."""
+    oldest, how_many = connection.execute(_EXTENT, {"account": account}).fetchone()
+    return None if oldest is None else time_from_text(oldest), how_many
 
 
 def prune(connection: SqlConnection, account: str, before: datetime, held: Listening) -> None:
@@ -136,11 +160,16 @@ def has_one_service(connection: SqlConnection) -> bool:
 
 
 def executions(
-    connection: SqlConnection, account: str, since: datetime | None, until: datetime | None
+    connection: SqlConnection,
+    account: str,
+    since: datetime | None,
+    until: datetime | None,
+    after: RecordedExecution | None = None,
 ) -> tuple[RecordedExecution, ...]:
-    """Read those of an account from ``since`` on and before ``until``, oldest first."""
+    """Read a page of those of an account from ``since`` on and before ``until``, oldest first, behind another."""
     began, ended = (end if at is None else time_to_text(at) for at, end in ((since, _FIRST), (until, _LAST)))
-    return tuple(_execution_of(row) for row in connection.execute(_FIND, (account, began, ended)))
+    behind = (_FIRST, 0, _FIRST) if after is None else (time_to_text(after.at), after.ordinal, after.execution_id)
+    return tuple(_execution_of(row) for row in connection.execute(_FIND, (account, began, ended, *behind, PAGE)))
 
 
 def accounts(connection: SqlConnection) -> tuple[str, ...]:
@@ -223,12 +252,15 @@ def _positions(held: str | None) -> tuple[tuple[str, int], ...] | None:
     return None if held is None else tuple(json.loads(held).items())
 
 
-def tickets_of_orders(connection: SqlConnection, account: str, wanted: Collection[str]) -> dict[str, SentOrder]:
-    """Give what each of these orders was sent under, by the service's id, as far as they are ours.
+def tickets_of_orders(
+    connection: SqlConnection, account: str, wanted: Collection[str], since: datetime | None
+) -> dict[str, SentOrder]:
+    """Give what each of these orders was sent under since a moment, by the service's id, as far as they are ours.
 
     The oldest entry that names an order is about the command that sent it: a later change or cancel names it as well.
     """
-    rows = [(named_order(detail), *rest) for detail, *rest in connection.execute(_ORDERS, (account,))]
+    answers = connection.execute(_ORDERS, (account, _FIRST if since is None else time_to_text(since)))
+    rows = [(named_order(detail), *rest) for detail, *rest in answers]
     named = {str(order_id): (str(ticket_id), str(own_id)) for order_id, ticket_id, own_id in rows if order_id in wanted}
     read = {ticket_id: tickets.find(connection, ticket_id) for ticket_id, _ in named.values()}
     approved = {

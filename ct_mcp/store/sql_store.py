@@ -229,6 +229,10 @@ class SqlStore:
         """Give what is another as soon as anything of the account's book is: of what is until then, and of all."""
         return await self._read(book.mark, account, until)
 
+    async def book_extent(self, account: str) -> tuple[datetime | None, int]:
+        """Give the time of the oldest execution on record, and how many there are."""
+        return await self._read(book.extent, account)
+
     async def prune_book(self, account: str, before: datetime, held: Listening) -> None:
         """Forget what is older than a moment, and keep what was held at it."""
         return await self._write(book.prune, account, before, held)
@@ -241,15 +245,21 @@ class SqlStore:
         """Say whether it is clear whose book is meant: without a token there may be several."""
         return await self._read(book.has_one_service)
 
-    async def tickets_of_orders(self, account: str, wanted: Collection[str]) -> dict[str, SentOrder]:
-        """Give what each of these orders was sent under, by the service's id, as far as they are ours."""
-        return await self._read(book.tickets_of_orders, account, wanted)
+    async def tickets_of_orders(
+        self, account: str, wanted: Collection[str], since: datetime | None = None
+    ) -> dict[str, SentOrder]:
+        """Give what each of these orders was sent under since a moment, by the service's id, if they are ours."""
+        return await self._read(book.tickets_of_orders, account, wanted, since)
 
     async def executions_on_record(
         self, account: str, since: datetime | None = None, until: datetime | None = None
     ) -> tuple[RecordedExecution, ...]:
         """Read those of an account from ``since`` on and before ``until``, oldest first."""
-        return await self._read(book.executions, account, since, until)
+        found = page = await self._read(book.executions, account, since, until)
+        while len(page) == book.PAGE:
+            page = await self._read(book.executions, account, since, until, page[-1])
+            found += page
+        return found
 
     async def accounts_on_record(self) -> tuple[str, ...]:
         """Name the accounts that anything is on record of."""

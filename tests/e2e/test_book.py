@@ -9,6 +9,7 @@ import pytest
 
 from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.crosstrade.stream.events import QuoteTick
+from ct_mcp.desk.book_import import from_journal, plan_import
 from ct_mcp.desk.desk import Desk
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.trades import ExcursionSource, Source
@@ -304,3 +305,22 @@ async def test_while_the_service_does_not_answer_nothing_is_claimed_to_have_been
     await looks(desk, world)
     (gap,) = await desk.book.gaps("Sim101")
     assert gap.began == began
+
+
+async def test_the_journal_knows_entries_and_no_trade_is_made_of_the_half_of_one(
+    assistant: Assistant, world: World, desk: Desk, store: SqliteStore
+) -> None:
+    await trades_once(assistant, world, quantity=2)
+    world.later()
+    await assistant.buys(1)
+    plan = await plan_import(store, await from_journal(store))
+    assert [(it.action, it.quantity, it.source, it.position_after) for it in plan.new] == [
+        ("BUY", 2, Source.JOURNAL, 2),
+        ("BUY", 1, Source.JOURNAL, 1),
+    ]
+    await store.keep_import(plan.new, plan.costs)
+    book = await desk.book.trades("Sim101")
+    assert not book.trips, "what the close was filled at stands nowhere"
+    assert [lot.left for lot in book.open] == [1]
+    assert "executions are missing" in book.unmatched[0]
+    assert not await from_journal(store), "an order on record has none made of it"

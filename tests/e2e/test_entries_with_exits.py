@@ -13,9 +13,10 @@ from ct_mcp.desk.exit_keeper import ExitKeeper
 from ct_mcp.desk.exit_tries import note_of
 from ct_mcp.desk.handlers import entries, orders
 from ct_mcp.desk.outcome import Kept
+from ct_mcp.desk.polling import AccountPoller
 from ct_mcp.domain.duty import Duty, DutyState
 from ct_mcp.domain.order import Order
-from ct_mcp.errors import StoreFailed
+from ct_mcp.errors import BadReply, StoreFailed
 from ct_mcp.guard.policy import IfUnprotected, Policy, Protection
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.exchange import Exchange
@@ -262,6 +263,35 @@ def fills(world: World) -> None:
             return
         world.later(30)
     raise AssertionError("the market did not come to the order")
+
+
+class Hears:
+    """A stream that is sound, and tells of nothing more."""
+
+    def silence(self, _: str) -> int:
+        """Always the same mark."""
+        return 1
+
+
+@pytest.mark.parametrize("error", [None, BadReply("no JSON")])
+async def test_a_fill_that_could_not_be_looked_up_is_looked_up_again_though_the_stream_is_silent(
+    assistant: Assistant, world: World, desk: Desk, monkeypatch: pytest.MonkeyPatch, error: BadReply | None
+) -> None:
+    async def sees_nothing(*_: object) -> None:
+        if error is not None:
+            raise error
+
+    await assistant.buys(2, order_type="LIMIT", limit_price=world.price(-8), **EXITS)
+    fills(world)
+    desk.exit_watch.silence = Hears()
+    with monkeypatch.context() as unseen:
+        for name in ("look", "find_once"):
+            unseen.setattr(AccountPoller, name, sees_nothing)
+        await desk.exit_watch.look()
+    assert exits(world) == []
+    world.later(3)
+    await desk.exit_watch.look()
+    assert sorted(exits(world)) == [("Limit", 2), ("StopMarket", 2)]
 
 
 async def test_an_entry_that_is_cancelled_is_owed_nothing(

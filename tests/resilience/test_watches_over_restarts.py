@@ -30,7 +30,7 @@ class Holder:
 
     def __init__(self, url: str, token: str, folder: Path, clock: Callable[[], object]) -> None:
         self._told = {"url": url, "token": token, "folder": str(folder)}
-        self._clock, self._file = clock, folder.with_name("clock")
+        self._clock, self._file = clock, folder.with_name(f"clock-{id(self)}")
         self._process: subprocess.Popen[str] | None = None
 
     def begins(self, place: str = "", *, sleeps: bool = False) -> None:

@@ -110,9 +110,9 @@ async def _of_day(query: Query, account: str | None, order_id: str | None, day: 
     book = query.desk.book
     names = await book.accounts() if account is None else (await name_on_record(query.desk, account),)
     found: list[Execution] = []
-    for name in names:
+    for number, name in enumerate(names):
         kept = {each.execution_id: as_execution(each) for each in await book.executions_of_day(name, meant)}
-        if meant == session_day(now):
+        if meant == session_day(now) and number < MOST_ACCOUNTS:
             recent = await _recent(query, name)
             kept |= {each.execution_id: each for each in recent if each.at and trading_day(each.at) == meant}
         found += [each for each in kept.values() if order_id in (None, each.order_id)]

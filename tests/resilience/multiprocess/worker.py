@@ -75,6 +75,20 @@ class Unmetered:
         return allowance(TokenBucket(), now)
 
 
+class NotingBudget(SharedBudget):
+    """The shared budget, and what it answered to each question, at the time by which it reckoned."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.answered: list[tuple[str, bool, float]] = []
+
+    async def wait(self, now: datetime, *, urgent: bool) -> float:
+        """Answer as it does, and note it."""
+        seconds = await super().wait(now, urgent=urgent)
+        self.answered.append((str(self._known.at), urgent, seconds))
+        return seconds
+
+
 class Stopping:
     """A store that stops before one of its calls, once."""
 
@@ -111,7 +125,8 @@ class Worker:
         mode = Mode(limits.pop("mode", Mode.SIM))
         policy = Policy(mode, replace(LIMITS, **limits), simulated=Approval.NONE, accounts=accounts)
         self.meters, store = opened(place)
-        budget = Unmetered() if now else SharedBudget(self.meters, token, utc_now)
+        self.budget = NotingBudget(self.meters, token, utc_now)
+        budget = Unmetered() if now else self.budget
         pause = passed if now else anyio.sleep
         self.store = Stopping(store)
         self.client = CrossTrade(
@@ -158,6 +173,10 @@ class Worker:
             for _ in range(count):
                 tasks.start_soon(ask)
         return len(answers)
+
+    async def budget_answers(self) -> list[tuple[str, bool, float]]:
+        """What the budget answered: by which time, to an exit or not, and how many seconds to wait."""
+        return self.budget.answered
 
     async def take_lease(self, holder: str, stop_at: str = "") -> bool:
         """Take the lease of the stream."""

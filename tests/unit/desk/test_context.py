@@ -27,6 +27,7 @@ from ct_mcp.domain.commands import (
     ReversePosition,
 )
 from ct_mcp.domain.instrument import Instrument
+from ct_mcp.domain.market import trading_day
 from ct_mcp.domain.order import Order, OrderType
 from ct_mcp.errors import BadReply, BudgetExhausted, Unavailable
 from ct_mcp.guard.context import PendingOrder
@@ -195,6 +196,19 @@ async def test_the_days_loss_is_remembered_the_moment_it_is_seen(
     assert review.passes != is_reached
     marks = [entry for entry in await store.entries(9) if entry.kind is EntryKind.DAY_LOSS]
     assert len(marks) == is_reached
+
+
+@pytest.mark.parametrize("policy", [TIGHT], ids=["100 a day"])
+async def test_the_days_loss_of_every_account_in_a_report_of_all_is_noted(
+    desk: Desk, buy: Buys, sim: Simulator, store: SqliteStore, clock: ManualClock
+) -> None:
+    """A review of one account reads of the others as well."""
+    other = next(name for name in sim.exchange.accounts if name != "Sim101")
+    sim.exchange.accounts[other].gross_realized = -150.0
+    sim.exchange.accounts[other].has_reported = True
+    await desk.preview(buy())
+    assert await store.day_loss(other, trading_day(clock()))
+    assert not await store.day_loss("Sim101", trading_day(clock()))
 
 
 @pytest.mark.parametrize("policy", [TIGHT], ids=["100 a day"])

@@ -88,15 +88,15 @@ def test_what_was_held_before_the_record_is_named_and_never_guessed() -> None:
     took = [filled(0, SELL, 2, "6400"), filled(1, BUY, 1, "6390"), filled(2, SELL, 1, "6395")]
     matched = round_trips(took, [held])
     assert [(trip.side, trip.gross) for trip in matched.trips] == [(Direction.LONG, Decimal(250))]
-    assert "+2 held" in matched.unmatched[0]
-    assert "closed what was opened before the record" in matched.unmatched[1]
+    assert "+2 held" in matched.unmatched[0].words
+    assert "closed what was opened before the record" in matched.unmatched[1].words
 
 
 def test_an_account_that_was_read_otherwise_gives_up_what_the_record_makes() -> None:
     flat = Listening(NOW + timedelta(minutes=60), NOW + timedelta(minutes=61), ())
     matched = round_trips([filled(0, BUY, 2, "6400")], [flat])
     assert not matched.open, "its exit was made where nobody listened"
-    assert "+0 held" in matched.unmatched[0]
+    assert "+0 held" in matched.unmatched[0].words
     assert matched.held == ()
 
 
@@ -104,7 +104,7 @@ def test_what_ninjatrader_says_was_held_before_is_believed_over_the_record() -> 
     took = [filled(0, BUY, 1, "6400", position_after=1), filled(5, SELL, 3, "6410", position_after=0)]
     matched = round_trips(took)
     assert not matched.trips
-    assert "+3 held" in matched.unmatched[0]
+    assert "+3 held" in matched.unmatched[0].words
 
 
 def test_of_one_second_what_follows_from_the_position_comes_first() -> None:

@@ -2,15 +2,20 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from ct_mcp.domain.approval import Approval, Ticket
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import OrderAction
+from ct_mcp.domain.plan import SentOrder
 from ct_mcp.domain.trades import Excursion, ExcursionSource, Listening, RecordedExecution, Source, Worth
+from ct_mcp.store.book import PAGE
+from ct_mcp.store.journal import EntryKind, NewEntry
 from ct_mcp.store.sql_store import SqlStore
 from ct_mcp.store.sqlite import SqliteStore
 from tests.processes import interruptible
@@ -78,6 +83,36 @@ async def test_a_span_of_time_is_read(store: SqlStore) -> None:
     assert [each.execution_id for each in found] == ["e1", "e2"]
 
 
+async def test_a_long_record_is_read_in_pages_and_whole(store: SqlStore) -> None:
+    took = [executed(number // 3, execution_id=f"e{number:05d}", ordinal=number % 2) for number in range(2 * PAGE + 7)]
+    assert await store.keep_import([*took, took[0]]) == len(took)
+    found = await store.executions_on_record("Sim101")
+    assert sorted(each.execution_id for each in found) == [each.execution_id for each in took]
+    assert list(found) == sorted(found, key=lambda it: (it.at, it.ordinal, it.execution_id))
+    assert len(await store.executions_on_record("Sim101", NOW + MINUTE, NOW + 2 * MINUTE)) == 3
+
+
+async def test_how_far_a_record_goes_back_is_told(store: SqlStore) -> None:
+    assert await store.book_extent("Sim101") == (None, 0)
+    await store.keep_import([executed(2), executed(1)])
+    assert await store.book_extent("Sim101") == (NOW + MINUTE, 2)
+
+
+async def test_orders_are_found_by_what_they_were_sent_under(
+    store: SqlStore, make_ticket: Callable[..., Ticket]
+) -> None:
+    ticket = make_ticket(ticket_id="entry", approval=Approval.NONE)
+    await store.open_ticket(ticket, NOW)
+    approved = NewEntry(EntryKind.APPROVED, "yes", "Sim101", "entry")
+    await store.append(approved, NOW)
+    sent = NewEntry(EntryKind.READ_BACK, "x", "Sim101", "entry", ticket.own_id, detail={"order_id": "o1"})
+    for entry in (sent, replace(sent, detail={"order_id": "o2"}), replace(sent, detail={})):
+        await store.append(entry, NOW)
+    found = await store.tickets_of_orders("Sim101", {"o1", "o7"}, NOW)
+    assert found == {"o1": SentOrder(ticket, 0, NOW)}
+    assert await store.tickets_of_orders("Sim101", {"o1"}, NOW + MINUTE) == {}
+
+
 async def test_an_import_brings_commissions_and_changes_none_that_is_known(store: SqlStore) -> None:
     await store.keep_heard("Sim101", [executed(0), executed(1, commission=Decimal(1))], heard(5))
     before = await store.book_mark("Sim101")
@@ -131,6 +166,7 @@ _WRITES = """
 import sys
 from datetime import timedelta
 import anyio
+from ct_mcp.store.book import PAGE
 from ct_mcp.store.sqlite import SqliteStore
 from tests.unit.store.test_book import NOW, executed, heard
 from pathlib import Path
