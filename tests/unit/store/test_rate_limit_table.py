@@ -65,12 +65,14 @@ async def test_by_clocks_that_differ_nothing_refills_twice(trader: PostgresUrl, 
     budgets = [SharedBudget(table, "token", table.now) for table in (right, wrong)]
     began = datetime.now(UTC)
     let_go = 0
-    for turn in range(60):
-        let_go += await budgets[turn % 2].wait(NOW, urgent=True) == 0
+    try:
+        for turn in range(60):
+            let_go += await budgets[turn % 2].wait(NOW, urgent=True) == 0
+    finally:
+        for budget in budgets:
+            await budget.close()
     passed = (datetime.now(UTC) - began).total_seconds()
     assert CAPACITY <= let_go <= CAPACITY + 1 + 3 * passed
-    for budget in budgets:
-        await budget.close()
 
 
 async def test_without_the_database_a_machine_goes_on_alone_and_says_so(trader: PostgresUrl) -> None:
