@@ -204,7 +204,11 @@ async def test_every_tool_that_reads_answers_as_its_output_schema_says(connect: 
     assert set(READS) == {name for name, tool in tools.items() if tool["annotations"]["readOnlyHint"]} - {"get_order"}
     assert [name for name, answer in answers.items() if answer["isError"]] == []
     assert all(answer["content"][0]["text"] for answer in answers.values())
-    assert {name for name, tool in tools.items() if "outputSchema" not in tool} == {"get_bars", "get_trades", "get_performance"}
+    assert {name for name, tool in tools.items() if "outputSchema" not in tool} == {
+        "get_bars",
+        "get_trades",
+        "get_performance",
+    }
 
 
 async def test_a_resting_order_is_read_changed_and_cancelled(connect: Connect, sim: Simulator) -> None:
