@@ -300,8 +300,7 @@ class TradeList:
     """The round trips closed within some trading days, oldest first, and what must be said beside them.
 
     ``began`` is when the record of the account begins, ``heard_until`` when executions were read last; None where
-    there is none. ``unmatched`` names what could not be
-    made a round trip of, and why.
+    there is none. ``unmatched`` names what could not be made a round trip of, and why.
     """
 
     account: str
