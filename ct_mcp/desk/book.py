@@ -97,7 +97,17 @@ class TradeBook:
         gaps = self._gaps(account, read, wanted)
         unmatched = tuple(each.words for each in read.unmatched if wanted.takes_day(trading_day(each.at)))
         lots = read.recent.matched.open
-        return TradeList(account, wanted.since, wanted.until, trips, lots, gaps, unmatched, read.began)
+        return TradeList(
+            account=account,
+            since=wanted.since,
+            until=wanted.until,
+            trips=trips,
+            open=lots,
+            gaps=gaps,
+            unmatched=unmatched,
+            began=read.began,
+            heard_until=max((each.ended for each in read.listenings), default=None),
+        )
 
     async def days(self, account: str, wanted: Wanted = EVERYTHING) -> tuple[DayResult, ...]:
         """Sum up each trading day in which a trip was closed, oldest first, with how it ended for the account."""
@@ -133,6 +143,7 @@ class TradeBook:
             denied=kept.denied,
             denied_words=kept.denied_words,
             breaks=kept.breaks,
+            heard_until=trades.heard_until,
         )
 
     async def prune(self, account: str, recording: Recording) -> None:

@@ -129,6 +129,7 @@ class PerformanceReport:
     denied: int = 0
     denied_words: tuple[str, ...] = ()
     breaks: tuple[str, ...] = ()
+    heard_until: datetime | None = None
 
 
 def by_currency(trips: Iterable[RoundTrip]) -> dict[str | None, list[RoundTrip]]:

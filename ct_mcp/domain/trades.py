@@ -299,8 +299,8 @@ class RecordGap:
 class TradeList:
     """The round trips closed within some trading days, oldest first, and what must be said beside them.
 
-    ``began`` is when the record of the account begins; None where there is none. ``unmatched`` names what could not be
-    made a round trip of, and why.
+    ``began`` is when the record of the account begins, ``heard_until`` when executions were read last; None where
+    there is none. ``unmatched`` names what could not be made a round trip of, and why.
     """
 
     account: str
@@ -311,6 +311,7 @@ class TradeList:
     gaps: tuple[RecordGap, ...] = ()
     unmatched: tuple[str, ...] = ()
     began: datetime | None = None
+    heard_until: datetime | None = None
 
 
 def as_execution(it: RecordedExecution) -> Execution:

@@ -41,7 +41,7 @@ def trades_text(trades: TradeList, days: TradingDays, now: datetime, skip: int) 
     return join_lines(
         (
             head,
-            *record_lines(trades.began, trades.gaps),
+            *record_lines(trades.began, trades.gaps, trades.heard_until),
             *_sums(trades.trips),
             *((TRADE_COLUMNS,) if page else ()),
             *map(_trade_line, page),
@@ -52,13 +52,14 @@ def trades_text(trades: TradeList, days: TradingDays, now: datetime, skip: int) 
     )
 
 
-def record_lines(began: datetime | None, gaps: Sequence[RecordGap]) -> list[str]:
+def record_lines(began: datetime | None, gaps: Sequence[RecordGap], heard_until: datetime | None = None) -> list[str]:
     """Say since when there is a record, and where it has gaps: what was done in them is in no figure."""
     if began is None and not gaps:
         return [_NO_RECORD]
     since = "nothing executed is on record" if began is None else f"on record since {utc_minute(began)}"
+    since += "" if heard_until is None else f", read last {iso(heard_until)}: what was done since is not in it yet"
     if not gaps:
-        return [f"{since}, without gaps in these days"]
+        return [f"{since}; no gaps in these days"]
     named = "; ".join(gap.words for gap in gaps[-_MOST_NAMED:])
     others = f"; {len(gaps) - _MOST_NAMED} earlier ones" if len(gaps) > _MOST_NAMED else ""
     return [since, f"GAPS: {named}{others}. What was executed then is missing here, and in every figure"]
@@ -154,7 +155,7 @@ def performance_text(report: PerformanceReport, days: TradingDays, now: datetime
     return join_lines(
         (
             head,
-            *record_lines(report.began, report.gaps),
+            *record_lines(report.began, report.gaps, report.heard_until),
             *none,
             *(line for total in report.totals for line in _figure_lines(total)),
             *_group_lines(report),
