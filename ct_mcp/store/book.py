@@ -7,10 +7,10 @@ without a token sees the book of the one service that there is, and none where t
 # ruff: noqa: S608  # what is put into a statement here is a piece of another, and never a value
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from ct_mcp.domain.instrument import held_instrument
 from ct_mcp.domain.order import OrderAction
@@ -20,20 +20,19 @@ from ct_mcp.store import tickets
 from ct_mcp.store.codec import named_order, time_from_text, time_to_text
 from ct_mcp.store.sql import SqlConnection
 
+_T = TypeVar("_T")
+
 PAGE = 5000
 """So many are read at a time: whoever has to write something meanwhile waits for no more."""
 _OURS = "(SELECT service FROM book_service)"
-_KEEP = "INSERT INTO book_executions VALUES {rows} ON CONFLICT DO NOTHING"
-_ROW = f"({_OURS}, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_KEEP = "INSERT INTO book_executions VALUES {places} ON CONFLICT DO NOTHING"
+_PLACES = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _KEEP_COSTS = f"""
-WITH costs (commission, account, execution_id) AS (VALUES {{rows}}) UPDATE book_executions SET commission =
-    (SELECT MAX(costs.commission) FROM costs
-     WHERE costs.account = book_executions.account AND costs.execution_id = book_executions.execution_id)
-WHERE service = {_OURS} AND commission IS NULL AND (account, execution_id) IN (SELECT account, execution_id FROM costs)
+UPDATE book_executions SET commission = ?
+WHERE service = {_OURS} AND account = ? AND execution_id IN ({{places}}) AND commission IS NULL
 """
-_COST = "(?, ?, ?)"
-# Each statement may be a question to another machine; SQLite takes no more than 999 values in one.
-_ROWS_AT_ONCE = 50
+# Each statement may be a question to another machine, whose other writers wait; SQLite takes 999 values in one.
+_ROWS_AT_ONCE, _IDS_AT_ONCE = 60, 900
 _COLUMNS = """
 account, execution_id, root, year, month, action, quantity, price, at, source, order_id, name, commission,
 position_after, ordinal
@@ -98,24 +97,27 @@ _FIRST, _LAST = "", "~"
 
 def keep_executions(connection: SqlConnection, executions: Iterable[RecordedExecution]) -> int:
     """Add those that are not on record, by their ids; gives how many were new."""
-    return _change(connection, _KEEP, _ROW, [_row_of(execution) for execution in executions])
-
-
-def _change(connection: SqlConnection, statement: str, row: str, values: Sequence[tuple[Any, ...]]) -> int:
-    """Run a statement over many rows, some at a time; gives how many it changed."""
+    (service,) = connection.execute("SELECT service FROM book_service").fetchone()
     changed = 0
-    for first in range(0, len(values), _ROWS_AT_ONCE):
-        some = values[first : first + _ROWS_AT_ONCE]
-        written = statement.format(rows=", ".join([row] * len(some)))
-        changed += connection.execute(written, [value for each in some for value in each]).rowcount
+    for some in _parts([(service, *_row_of(execution)) for execution in executions], _ROWS_AT_ONCE):
+        statement = _KEEP.format(places=", ".join([_PLACES] * len(some)))
+        changed += connection.execute(statement, [value for row in some for value in row]).rowcount
     return changed
 
 
 def keep_import(connection: SqlConnection, new: Iterable[RecordedExecution], costs: Iterable[RecordedExecution]) -> int:
     """Keep what is new of an import, and the commissions that it knows of what is on record: all of it or nothing."""
-    known = [(f"{it.commission:f}", it.account, it.execution_id) for it in costs]
-    _change(connection, _KEEP_COSTS, _COST, known)
+    alike: dict[tuple[str, str], list[str]] = {}
+    for it in costs:
+        alike.setdefault((f"{it.commission:f}", it.account), []).append(it.execution_id)
+    for key, execution_ids in alike.items():
+        for some in _parts(execution_ids, _IDS_AT_ONCE):
+            connection.execute(_KEEP_COSTS.format(places=", ".join("?" * len(some))), (*key, *some))
     return keep_executions(connection, new)
+
+
+def _parts(whole: Sequence[_T], most: int) -> Iterator[Sequence[_T]]:
+    return (whole[first : first + most] for first in range(0, len(whole), most))
 
 
 def keep_heard(
