@@ -92,6 +92,7 @@ class Desk:
         self.contexts = ContextBuilder(upstream, store, policy, clock)
         self.resolver = self.contexts.resolver
         self.day_losses = self.contexts.day_losses
+        upstream.tell_figures(self.day_losses.note_losses)
         self.decisions, self.controls = Decisions(store, clock), Controls(store, clock)
         self.book, self.recorder = make_record(upstream, store, policy.recording, clock)
         self.warm = WarmReviews(self.contexts, store, upstream, clock)
