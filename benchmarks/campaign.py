@@ -23,6 +23,7 @@ from multiprocessing import get_context
 
 from planted import PLANTS
 from virtual_episode import MUTATIONS_EACH, Finding, Name, Played, played
+from virtual_time import nothing_collected
 from virtual_watches import played_watches
 
 
@@ -82,7 +83,7 @@ def _every_plant(chosen: argparse.Namespace) -> int:
 
 def play_one(name: Name, planted: str | None = None) -> Played:
     """Play one episode, perhaps with a fault planted."""
-    with PLANTS[planted].planted() if planted else nullcontext():
+    with PLANTS[planted].planted() if planted else nullcontext(), nothing_collected():
         return played_watches(name) if name.has_watches else played(name)
 
 
@@ -116,7 +117,7 @@ def is_of(planted: str, finding: Finding) -> bool:
     plant = PLANTS[planted]
     if not plant.is_found_by(finding.kind, finding.what):
         return False
-    return not any(plant.is_found_by(other.kind, other.what) for other in played(finding.name).findings)
+    return not any(plant.is_found_by(other.kind, other.what) for other in play_one(finding.name).findings)
 
 
 def _add(whole: Played, each: Played) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import planted_faults as faults
 from virtual_world import replaced
 
+from ct_mcp.crosstrade.reads import ReadOnlyClient
 from ct_mcp.desk import approval, context, execution, readback, stops
 from ct_mcp.desk import desk as desk_module
 from ct_mcp.desk.context import ContextBuilder
@@ -163,7 +164,7 @@ PLANTS = {
     ),
     "loss-only-at-a-review": Plant(
         "the day's loss is noted where an order is reviewed, and not where it is looked at",
-        {(AccountReader, "__init__"): faults.shown_alone},
+        {(AccountReader, "__init__"): faults.shown_alone, (ReadOnlyClient, "tell_figures"): lambda *_: None},
         ("day loss",),
     ),
     "table-of-exact-letters": Plant(

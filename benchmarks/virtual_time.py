@@ -9,7 +9,8 @@ import gc
 import selectors
 from asyncio import Handle, TimerHandle
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
 from random import Random
 from typing import Any, TypeVar
 
@@ -77,6 +78,22 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._now = max(self._now, self._scheduled[0].when())
 
 
+@contextmanager
+def nothing_collected() -> Iterator[None]:
+    """Collect no garbage meanwhile, and all of it afterwards: what is collected runs code, and no seed says when.
+
+    It goes around a whole episode as well, so that what one leaves ends in none that is made after it.
+    """
+    is_outermost = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if is_outermost:
+            gc.collect()
+            gc.enable()
+
+
 def play(main: Callable[[], Coroutine[Any, Any, T]], rng: Random) -> T:
     """Run one coroutine to its end on a loop of its own; what it leaves behind is cancelled.
 
@@ -84,18 +101,16 @@ def play(main: Callable[[], Coroutine[Any, Any, T]], rng: Random) -> T:
         StandsStill: It never comes to an end.
     """
     loop = VirtualLoop(rng)
-    # What is collected when runs code, and when it is collected is no matter of the seed; nor is it worth the time.
-    gc.disable()
     broken: list[Mapping[str, Any]] = []
     loop.set_exception_handler(lambda _, context: broken.append(context))
-    try:
-        asyncio.set_event_loop(loop)
-        result = loop.run_until_complete(main())
-        _end_tasks(loop)
-    finally:
-        asyncio.set_event_loop(None)
-        loop.close()
-        gc.enable()
+    with nothing_collected():
+        try:
+            asyncio.set_event_loop(loop)
+            result = loop.run_until_complete(main())
+            _end_tasks(loop)
+        finally:
+            asyncio.set_event_loop(None)
+            loop.close()
     if broken:
         first = broken[0]
         raise RuntimeError(f"{first['message']}: {first.get('exception')!r}") from first.get("exception")

@@ -33,6 +33,7 @@ from ct_mcp.domain.strategy import Strategy
 from ct_mcp.errors import BadRequest, BudgetExhausted, NotFound, UpstreamError
 
 MOST_BARS = 8000
+TellsFigures = Callable[[Sequence[Account]], Awaitable[None]]
 _T = TypeVar("_T")
 
 
@@ -63,6 +64,7 @@ class ReadOnlyClient:
         self.connection = Connection(base_url, token, timeouts, **options)
         self._options = CallOptions()
         self._catalog = ApiCatalog()
+        self._figures_told: list[TellsFigures] = []  # all views share it
 
     async def __aenter__(self) -> Self:
         return self
@@ -89,6 +91,10 @@ class ReadOnlyClient:
         """Give the same client, telling the warnings that came beside the success of a read; writes return theirs."""
         return self._with(replace(self._options, hear=hear))
 
+    def tell_figures(self, tell: TellsFigures) -> None:
+        """Hand on every account that is read from now on, with its figures, by whatever view of this client."""
+        self._figures_told.append(tell)
+
     async def allowance(self) -> Allowance:
         """Say what is left of the request budget; asks nobody."""
         return await self.connection.budget.snapshot(self.connection.clock())
@@ -101,16 +107,19 @@ class ReadOnlyClient:
 
     async def accounts(self) -> tuple[Account, ...]:
         """Read all accounts that the add-on sees; a row may hold nothing but the name."""
-        return await self._ask(Call("ListAccounts"), accounts.parse_accounts)
+        return await self._with_figures_told(await self._ask(Call("ListAccounts"), accounts.parse_accounts))
 
     async def account(self, name: str) -> Account:
         """Read one account with its balances, by its canonical name."""
         call = Call("GetAccount", account_path(name))
-        return await self._ask(call, lambda reply: accounts.parse_asked_account(reply, name))
+        read = await self._ask(call, lambda reply: accounts.parse_asked_account(reply, name))
+        return (await self._with_figures_told((read,)))[0]
 
     async def snapshot(self) -> tuple[AccountSnapshot, ...]:
         """Read all active accounts with their open positions, up to three seconds old."""
-        return await self._ask(Call("GetAccountSummary"), accounts.parse_snapshots)
+        reports = await self._ask(Call("GetAccountSummary"), accounts.parse_snapshots)
+        await self._with_figures_told(tuple(report.account for report in reports))
+        return reports
 
     async def watermarks(self, name: str) -> Watermarks:
         """Read the session's high-water marks; needs no add-on."""
@@ -273,6 +282,11 @@ class ReadOnlyClient:
                 if (moved := self._catalog.with_live_path(call)).address != call.address:
                     return moved
         raise self._catalog.explain_not_found(call, error) from None
+
+    async def _with_figures_told(self, read: tuple[Account, ...]) -> tuple[Account, ...]:
+        for tell in self._figures_told:
+            await tell(read)
+        return read
 
     def _with(self, options: CallOptions) -> Self:
         view = copy(self)

@@ -10,10 +10,9 @@
    were, the position is there and its exits are in no list: where that may be so, orders are read once more.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from decimal import Decimal
 
 from ct_mcp.desk.ports import Upstream
 from ct_mcp.desk.side_by_side import Reading, SideBySide
@@ -50,11 +49,8 @@ class ReviewReads:
 class AccountReports:
     """Reads accounts, and keeps for seconds what was read of one since a question."""
 
-    def __init__(
-        self, clock: Callable[[], datetime], note_pnl: Callable[[str, Decimal | None], Awaitable[None]]
-    ) -> None:
-        """Read on a clock; ``note_pnl`` is handed the P&L of the day of every account in a report of all."""
-        self._clock, self._note_pnl = clock, note_pnl
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
         self._accounts: dict[str, tuple[datetime, Account]] = {}
         self._were_flat: set[tuple[str, Instrument]] = set()
         self._named_flat: dict[tuple[str, Instrument], datetime] = {}
@@ -72,8 +68,6 @@ class AccountReports:
             reports = () if reads.asked_at else await reads.upstream.snapshot()
         except UpstreamError:
             reports = ()
-        for report in reports:
-            await self._note_pnl(report.account.name, report.account.balances.day_pnl)
         for report in reports:
             account = report.account
             is_it = account.name.casefold() == name.casefold()

@@ -57,7 +57,7 @@ class ContextBuilder:
     def __init__(self, upstream: Upstream, store: Store, policy: Policy, clock: Callable[[], datetime]) -> None:
         self._market = MarketReader(clock)
         self.day_losses = DayLosses(store, policy, clock)
-        self._accounts = AccountReports(clock, self.day_losses.note_figure)
+        self._accounts = AccountReports(clock)
         self.resolver = Resolver(upstream, store, clock, self._market, self.look_ahead)
         self.elsewhere = Elsewhere(store, policy, self.resolver)
         self._upstream, self._store = upstream, store

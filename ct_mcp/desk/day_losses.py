@@ -2,7 +2,8 @@
 
 It stands alone because reviews, tools, pages and the stream need it and nothing of each other. A loss that is read and
 comes back later was reached all the same: until the session rolls nothing opens. So whoever
-reads figures hands them on to here: a review, a tool, a resource, the console, the stream.
+reads figures hands them on to here: the client of the desk all that it reads, whatever for (a review, what is read back
+after an exit), and a tool, a resource, the console, the stream.
 """
 
 from collections.abc import Callable, Iterable
@@ -30,9 +31,13 @@ class DayLosses:
     async def note(self, accounts: Iterable[Account]) -> None:
         """Note every account whose figures, as just read, have reached the limit; and the balances of all of them."""
         accounts = tuple(accounts)
+        await self.note_losses(accounts)
+        await self._balances.note(accounts)
+
+    async def note_losses(self, accounts: Iterable[Account]) -> None:
+        """Note every account whose figures, as just read, have reached the limit, and nothing else of them."""
         for account in accounts:
             await self.note_figure(account.name, account.balances.day_pnl)
-        await self._balances.note(accounts)
 
     async def note_pnl(self, account: str, realized: Decimal, unrealized: Decimal) -> None:
         """Note the P&L of the day that the stream tells of one account."""

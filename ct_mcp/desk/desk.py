@@ -37,6 +37,7 @@ from ct_mcp.desk.controls import Controls
 from ct_mcp.desk.decisions import Decisions
 from ct_mcp.desk.dispatch import handler_of
 from ct_mcp.desk.execution import CommandExecution
+from ct_mcp.desk.exit_state import with_stops_owed
 from ct_mcp.desk.exit_watch import Road, watch_exits
 from ct_mcp.desk.handlers.everywhere import Departure, ReadBackOfAll, may_leave
 from ct_mcp.desk.handlers.exits import submit_flatten
@@ -87,11 +88,11 @@ class Desk:
         pause: Pause = anyio.sleep,
     ) -> None:
         self.upstream, self.store, self.policy = upstream, store, policy
-        self.clock = clock
-        self.pause = pause
+        self.clock, self.pause = clock, pause
         self.contexts = ContextBuilder(upstream, store, policy, clock)
         self.resolver = self.contexts.resolver
         self.day_losses = self.contexts.day_losses
+        upstream.tell_figures(self.day_losses.note_losses)
         self.decisions, self.controls = Decisions(store, clock), Controls(store, clock)
         self.book, self.recorder = make_record(upstream, store, policy.recording, clock)
         self.warm = WarmReviews(self.contexts, store, upstream, clock)
@@ -231,7 +232,8 @@ class Desk:
                 story = await story_of(self.store, ticket)
         except StoreFailed as failed:
             raise TicketSpent(f"what became of ticket {ticket.ticket_id} cannot be looked up: {failed.what}") from None
-        return story.outcome(self.clock())
+        told, cry_of = story.outcome(self.clock()), self._journal.cry_of
+        return await with_stops_owed(told, self.store, ticket, cry_of, self.clock())
 
     # 4: commit
 

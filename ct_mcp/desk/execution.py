@@ -301,10 +301,14 @@ class CommandExecution:
         """What an order must look like to be the one that is sent."""
         return Ours.as_placed(order, self.own_id, self.review.context.now, await self._known_before())
 
-    async def ours_of_turn(self, instrument: Instrument, held: int) -> Ours:
-        """What an order must look like to be the new position of a reverse, whose size is not ours to say."""
-        action = OrderAction.SELL if held > 0 else OrderAction.BUY
-        return Ours(instrument, action, None, self.own_id, self.review.context.now, await self._known_before())
+    async def ours_of_turn(self, instrument: Instrument, held: int, named: str | None = None) -> Ours:
+        """What an order must look like to be the new position of a reverse, whose size is not ours to say.
+
+        Under another id than they ``named`` it has to be of the size that was held: somebody else may trade meanwhile.
+        """
+        action, size = OrderAction.SELL if held > 0 else OrderAction.BUY, abs(held) if named else None
+        before = await self._known_before()
+        return Ours(instrument, action, size, self.own_id, self.review.context.now, before, named=named)
 
     async def _known_before(self) -> frozenset[str]:
         listed = (order.order_id for order in self.review.context.orders or ())

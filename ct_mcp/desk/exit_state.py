@@ -1,18 +1,24 @@
 """Reads from the journal how the first exit of a ticket came out: the stop, where there is one.
 
-It stands alone, since whoever keeps the exits decides on it and on nothing else that was said of them.
+Whoever keeps the exits decides on it and on nothing else that was said of them; whoever asks again what became of an
+entry hears by it that a stop is owed still.
 """
 
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum, auto
 
-from ct_mcp.desk.outcome import Status
+from ct_mcp.desk.journal_writer import Step
+from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.desk.ports import Store
+from ct_mcp.desk.readback import LOOK_AGAIN
+from ct_mcp.desk.remedies import TELL_NOW
 from ct_mcp.desk.story import story_of
 from ct_mcp.desk.together import Part
 from ct_mcp.domain.approval import Ticket
-from ct_mcp.domain.duty import SENDING_SECONDS, DutyPart
+from ct_mcp.domain.duty import SENDING_SECONDS, Duty, DutyPart, DutyState
+from ct_mcp.errors import StoreFailed
 
 OwnIds = tuple[str, ...]
 """Order ids of ours."""
@@ -70,3 +76,46 @@ async def _parts_of(store: Store, ticket: Ticket, now: datetime) -> list[tuple[s
     """Tell each command of a ticket by our order id of it."""
     story = await story_of(store, ticket)
     return [(ticket.own_id_of(number), story.part(number, now)) for number in range(len(ticket.commands))]
+
+
+async def with_stops_owed(
+    told: Outcome, store: Store, ticket: Ticket, cry_of: Callable[[Step], Awaitable[str]], now: datetime
+) -> Outcome:
+    """Say first of all, of an entry that has filled, that the stop which goes with it is not seen yet.
+
+    What was cried of it by now is said in its place (``cry_of``). What was told of the entry itself may be older: a
+    look may settle it while whoever sent it still waits for its stop.
+    """
+    bracket = getattr(ticket.commands[0], "bracket", None)
+    if len(ticket.commands) > 1 or bracket is None or not told.filled_quantity or told.alarm:
+        return told
+    alarm = await cry_of(Step(ticket)) or await _not_seen_yet(store, ticket, told.filled_quantity, now)
+    if not alarm:
+        return told
+    step = "; ".join(dict.fromkeys(filter(None, (TELL_NOW, told.next_step, LOOK_AGAIN))))
+    return replace(told, alarm=alarm, next_step=step)
+
+
+async def _not_seen_yet(store: Store, ticket: Ticket, filled: int, now: datetime) -> str:
+    try:
+        owed = [duty for duty in await store.duties() if duty.ticket_id == ticket.ticket_id]
+        bare = [filled - await _covered(store, duty, now) for duty in owed if _is_stop_owed(duty)]
+    except StoreFailed as failed:
+        return f"it is NOT KNOWN whether a stop stands behind the {filled} filled: {failed.what}"
+    if not bare or bare[0] <= 0:
+        return ""
+    instrument = owed[0].order.instrument
+    return (
+        f"a stop is NOT SEEN YET behind {bare[0]} of the {filled} {instrument} filled: ct-mcp places it while it runs"
+    )
+
+
+def _is_stop_owed(duty: Duty) -> bool:
+    bracket = duty.order.bracket
+    return duty.state is DutyState.OPEN and bracket is not None and bracket.stop_loss is not None
+
+
+async def _covered(store: Store, duty: Duty, now: datetime) -> int:
+    """Contracts of an entry whose stop was seen standing."""
+    parts = [await read_part(store, part, now, is_void=False) for part in duty.parts if part.contracts]
+    return sum(each.part.contracts for each in parts if each.state is ExitState.STANDS)

@@ -98,6 +98,10 @@ class Upstream(Reads, Writes, Protocol):
         """The same client, telling the warnings that came beside the success of a read."""
         ...
 
+    def tell_figures(self, tell: Callable[[Sequence[Account]], Awaitable[None]]) -> None:
+        """Hand on every account that is read from now on, with its figures, by whatever view of this client."""
+        ...
+
     async def allowance(self) -> Allowance:
         """What is left of our own request budget; asks nobody."""
         ...

@@ -25,7 +25,8 @@ _CLOCKS_DIFFER = timedelta(seconds=15)
 class Ours:
     """What an order must look like to be the one that was sent; keeps the last that was another.
 
-    Without a ``quantity`` or an ``order_type`` any will do, for a reverse whose size is not ours to say.
+    Without a ``quantity`` or an ``order_type`` any will do, and of the order that they ``named`` any quantity: the size
+    of a reverse is not ours to say.
     """
 
     instrument: Instrument
@@ -35,6 +36,7 @@ class Ours:
     sent_at: datetime
     known_before: Collection[str] = ()
     order_type: OrderType | None = None
+    named: str | None = None
     other: Order | None = field(default=None, init=False)
 
     @classmethod
@@ -50,7 +52,7 @@ class Ours:
     def __call__(self, order: Order) -> bool:
         """Say whether an order that was read is the one that was sent."""
         agrees = (order.instrument, order.action) == (self.instrument, self.action)
-        agrees = agrees and self.quantity in (None, order.quantity)
+        agrees = agrees and (self.quantity in (None, order.quantity) or order.order_id == self.named)
         # A type that we cannot read contradicts nothing.
         agrees = agrees and (self.order_type in (None, order.order_type) or not order.order_type.can_be_sent)
         is_it = agrees and order.own_id in (None, self.own_id) and self._is_new(order)

@@ -587,6 +587,26 @@ class TestWhatTheCampaignFound:
         await looks(world, another_desk, 8)
         assert (world.net(), exits(world)) == (2, [("StopMarket", 2), ("Limit", 2)])
 
+    async def test_who_asks_again_before_its_stop_is_seen_hears_that_first(
+        self, assistant: Assistant, world: World, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The entry may be settled while the call that sent it still waits for its stop, or is gone."""
+
+        async def waits(_: object, __: Duty, entry: Order) -> tuple[Order, Kept]:
+            return entry, Kept()
+
+        with monkeypatch.context() as meanwhile:
+            meanwhile.setattr(ExitKeeper, "follow", waits)
+            told = await assistant.buys(2, **EXITS)
+        again = await assistant.call("confirm_ticket", ticket_id=told.ticket_id)
+        assert (again.status, again.filled_quantity) == ("filled", 2), again.text
+        assert again.text.startswith("a stop is NOT SEEN YET behind 2 of the 2 MES 09-26 filled"), again.text
+        assert "tell the person now" in again.next_step
+        await looks(world, desk, 8)
+        assert exits(world) == [("StopMarket", 2), ("Limit", 2)]
+        again = await assistant.call("confirm_ticket", ticket_id=told.ticket_id)
+        assert "NOT SEEN" not in again.text
+
     async def test_a_stop_of_another_that_goes_leaves_ours_owed(
         self, assistant: Assistant, world: World, wire: Wire, desk: Desk
     ) -> None:

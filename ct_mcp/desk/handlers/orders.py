@@ -119,7 +119,7 @@ async def reverse(execution: CommandExecution, wanted: ReversePosition) -> Outco
     answer = await execution.submit("reverse", execution.while_fresh.reverse(wanted.account, wanted.instrument))
     if answer.refusal:
         return await execution.with_what_stands(execution.after(answer), wanted.instrument)
-    ours, leg = await execution.ours_of_turn(wanted.instrument, held), None
+    ours, leg = await execution.ours_of_turn(wanted.instrument, held, answer.order_id), None
     if answer.order_id is not None:
         leg = await execution.urgent_poller.order(wanted.account, answer.order_id, has_come_to_rest, ours)
     book = await execution.urgent_poller.book(

@@ -1,11 +1,12 @@
 """Time that jumps to the next timer, and the order of what is ready drawn from a seed."""
 
 import asyncio
+import gc
 from random import Random
 
 import anyio
 import pytest
-from virtual_time import StandsStill, play
+from virtual_time import StandsStill, nothing_collected, play
 
 
 def test_hours_pass_in_no_time_and_in_their_order() -> None:
@@ -84,3 +85,27 @@ def test_what_fails_beside_the_play_is_not_passed_over() -> None:
 
     with pytest.raises(RuntimeError, match="ZeroDivisionError"):
         play(main, Random(1))
+
+
+def test_what_an_episode_leaves_ends_with_it_and_never_in_the_middle_of_one() -> None:
+    ended = list[str]()
+
+    class Circle:
+        def __init__(self, name: str) -> None:
+            self.name, self.itself = name, self
+
+        def __del__(self) -> None:
+            ended.append(self.name)
+
+    async def main() -> None:
+        Circle("in the play")
+        assert [[] for _ in range(10_000)], "as much as is collected by itself"
+
+    with nothing_collected():
+        Circle("while it is made")
+        play(main, Random(1))
+        assert [[] for _ in range(10_000)]
+        assert not ended
+
+    assert sorted(ended) == ["in the play", "while it is made"]
+    assert gc.isenabled()

@@ -20,6 +20,7 @@ from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import Order, OrderAction, OrderState, OrderType
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.faults import Fault
+from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, SimOrderType
 from ct_mcp.simulator.simulator import Simulator
 from ct_mcp.store.sqlite import SqliteStore
 from tests import factories
@@ -229,3 +230,42 @@ async def test_a_turn_that_names_another_order_tells_nothing_of_it(
     told = await odd("reverse", names_another)(ReversePosition("Sim101", mes))
     assert (told.status, told.position_after) == (Status.FILLED, -2)
     assert told.order_id is None
+
+
+async def test_a_turn_is_not_told_by_an_order_of_somebody_else_at_another_size(
+    odd: Oddly, long_two: Outcome, sim: Simulator, clock: ManualClock, mes: Instrument
+) -> None:
+    """The old position is closed, and the order of the new one still works; another's is read in its place."""
+    other = list[str]()
+
+    async def closes_alone(_: Upstream, __: str, ___: Instrument) -> Acknowledged:
+        sells_by_hand(sim, clock, 2)
+        other.append(sells_by_hand(sim, clock, 1))
+        return Acknowledged(order_ids=("the new one",))
+
+    async def answers_with_the_other(inner: Upstream, account: str, _: str) -> Order:
+        return await inner.order(account, other[0])
+
+    told = await odd("reverse", closes_alone, order=answers_with_the_other)(ReversePosition("Sim101", mes))
+    assert (told.status, told.position_after, told.order_id) == (Status.UNKNOWN, -1, None)
+    assert "what they name is another order than was sent" in " ".join(told.reasons)
+
+
+def sells_by_hand(sim: Simulator, clock: ManualClock, quantity: int) -> str:
+    """Somebody sells at the market; gives the id of the order."""
+    terms = OrderTerms(sim.market.front("MES", clock()), Action.SELL, quantity, SimOrderType.MARKET)
+    return sim.exchange.submit(sim.exchange.accounts["Sim101"], terms, OrderLabels(rpc="ByHand"), clock()).id
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_it"),
+    [
+        ({"order_id": "named", "quantity": 5}, True),
+        ({"order_id": "other", "quantity": 2}, True),
+        ({"order_id": "other", "quantity": 1}, False),
+    ],
+    ids=str,
+)
+def test_a_turn_is_of_any_size_only_under_the_id_that_they_named(changes: dict[str, Any], is_it: bool) -> None:
+    ours = Ours(SENT.instrument, SENT.action, 2, "mine", NOW, named="named")
+    assert ours(replace(factories.order("b2", order_type=OrderType.MARKET), **changes)) is is_it

@@ -1,6 +1,6 @@
 """Several accounts under one ticket: each by itself, and flat only where all of them were read flat."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -15,8 +15,9 @@ from ct_mcp.desk.ports import BookReads
 from ct_mcp.desk.together import Part, together
 from ct_mcp.domain.approval import Approval, Ticket
 from ct_mcp.domain.commands import ChangeOrder, Command, Flatten
+from ct_mcp.domain.market import trading_day
 from ct_mcp.errors import BadRequest, NotConfirmed
-from ct_mcp.guard.policy import AccountPolicy, Mode, Policy
+from ct_mcp.guard.policy import AccountPolicy, Limits, Mode, Policy
 from ct_mcp.guard.review import Review
 from ct_mcp.simulator.accounts import LIVE, SIM, AccountSpec
 from ct_mcp.simulator.clock import ManualClock
@@ -285,3 +286,19 @@ def test_of_several_commands_in_one_account_what_was_read_last_is_told_and_once(
     assert told.status is Status.ACCEPTED
     later = replace(moved, stands_now=("LONG 1, stop at 1, target at 9",))
     assert together(both, [Part("Sim101", moved), Part("Sim101", later)]).stands_now == later.stands_now
+
+
+@pytest.mark.parametrize("policy", [Policy(limits=Limits(max_day_loss=Decimal(100)))], ids=["100 a day"])
+@pytest.mark.parametrize("leaves", [BOTH, BOTH[:1]], ids=["both", "one"])
+async def test_a_days_loss_in_the_report_that_is_read_back_after_an_exit_is_noted(
+    *, desk: Desk, does: Does, held: Lets, sim: Simulator, store: SqliteStore, leaves: Sequence[Command]
+) -> None:
+    """Exits leave before anything is read, and by the next reading the loss may have come back."""
+    for exit_ in BOTH:
+        await desk.preview(exit_)
+        held(exit_.account)
+    for name in ("Sim101", "Sim102"):
+        sim.exchange.accounts[name].gross_realized = -500.0
+    told = await does(leaves)
+    assert told.status is Status.FLAT
+    assert await store.day_loss("Sim101", trading_day(desk.clock()))
