@@ -8,12 +8,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import anyio
+import anyio.lowlevel
 import httpx
 import pytest
 
 from ct_mcp.domain.approval import Approval
 from ct_mcp.guard.policy import Limits, Policy
 from ct_mcp.simulator.simulator import Simulator, SimulatorSettings
+from ct_mcp.store.sqlite import SqliteStore
 from tests.e2e.conftest import Assistant, Told, Wire, World
 
 ACCOUNT = "Sim101"
@@ -25,6 +27,7 @@ class Counted(Wire):
 
     rounds: list[list[str]] = field(default_factory=list)
     under_way: int = 0
+    store: SqliteStore | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Let whatever else is asked at the same time begin first."""
@@ -34,6 +37,9 @@ class Counted(Wire):
         self.under_way += 1
         try:
             await anyio.wait_all_tasks_blocked()
+            while self.store is not None and self.store._turn.borrowed_tokens:
+                await anyio.lowlevel.checkpoint()  # whoever waits for a thread of the store is about to ask as well
+                await anyio.wait_all_tasks_blocked()
             return await super().handle_async_request(request)
         finally:
             self.under_way -= 1
@@ -77,6 +83,11 @@ def settings() -> SimulatorSettings:
 def wire(sim: Simulator) -> Counted:
     """A wire that counts."""
     return Counted(sim.transport())
+
+
+@pytest.fixture(autouse=True)
+def _waits_for_the_store(wire: Counted, store: SqliteStore) -> None:
+    wire.store = store
 
 
 Story = Callable[[Assistant, World], Awaitable[Told]]

@@ -22,7 +22,7 @@ from ct_mcp.simulator.simulator import Simulator, SimulatorSettings
 from ct_mcp.store.sqlite import SqliteStore
 from tests.conftest import A_TRADING_MORNING
 
-ALL = frozenset({"read", "trade", "strategies"})
+ALL = frozenset({"read", "trade", "strategies", "charts"})
 SNAPSHOTS = Path(__file__).parents[2] / "contract" / "snapshots"
 SCHEMAS = {
     tool["name"]: tool["inputSchema"].get("properties", {})

@@ -179,11 +179,18 @@ async def test_the_chart_is_moved_with_the_keyboard(chromium: Chromium, open_at:
     await open_at(CHART)
     script = """
         const seen = () => [...document.querySelectorAll('.live-chart canvas')].map((it) => it.toDataURL()).join();
+        const changes = (before) => new Promise((done) => {
+            const look = () => {
+                const now = [...document.querySelectorAll('.live-chart canvas')].map((it) => it.toDataURL()).join();
+                return now === before ? requestAnimationFrame(look) : done();
+            };
+            look();
+        });
         await page.locator('.live-chart').focus();
         for (const key of ['+', 'ArrowLeft', 'Home']) {
-            const before = await page.evaluate(`(${seen})()`);
+            const before = await page.evaluate(seen);
             await page.keyboard.press(key);
-            await page.waitForFunction(`(${seen})() !== ${JSON.stringify(before)}`);
+            await page.evaluate(changes, before);
         }
     """
     await chromium.run(DRAWN + script)
