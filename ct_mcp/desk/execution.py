@@ -302,10 +302,7 @@ class CommandExecution:
         return Ours.as_placed(order, self.own_id, self.review.context.now, await self._known_before())
 
     async def ours_of_turn(self, instrument: Instrument, held: int, named: str | None = None) -> Ours:
-        """What an order must look like to be the new position of a reverse, whose size is not ours to say.
-
-        Under another id than they ``named`` it has to be of the size that was held: somebody else may trade meanwhile.
-        """
+        """What an order must look like to be the new position of a reverse: of any size under the id they named."""
         action, size = OrderAction.SELL if held > 0 else OrderAction.BUY, abs(held) if named else None
         before = await self._known_before()
         return Ours(instrument, action, size, self.own_id, self.review.context.now, before, named=named)
@@ -361,12 +358,15 @@ class CommandExecution:
             ask_all_if_flat=not orders and effect.adds_up,
             of=instrument,
             ask_account=instrument is None and effect.is_exit,
-            sent_ago=self._sent_ago if leaves_position(self.review.command) else None,
+            # A list that held no order may have hidden one that fills: then executions alone tell of it.
+            sent_ago=self._sent_ago if leaves_position(self.review.command) or not orders else None,
         )
 
     def _sent_ago(self) -> int:
-        """Whole seconds since the review that sent, rounded up."""
-        return ceil((self.journal.clock() - self.review.context.now).total_seconds()) + 1
+        """Whole seconds since the review that sent, rounded up; where nothing leaves, since what it read."""
+        context = self.review.context
+        since = context.now if leaves_position(self.review.command) else context.book_asked_at or context.now
+        return ceil((self.journal.clock() - since).total_seconds()) + 1
 
 
 def _asked(ticket: Ticket) -> str:

@@ -187,14 +187,16 @@ def from_cancels(
     stand = to_be_cancelled(book, named)
     outcome = replace(outcome, warnings=(*_placed_meanwhile(book, before, stand, named), *outcome.warnings))
     fills = [order for order in book.ended if order.filled > _filled_by(order, before)]
-    outcome = replace(outcome, warnings=(*map(_filled_instead, fills), *_moved(book, before, of), *outcome.warnings))
-    if fills:
+    others = _fills_beside(book)
+    told = (*map(_filled_instead, fills), *_fill_lines(others), *_moved(book, before, of))
+    outcome = replace(outcome, warnings=(*told, *outcome.warnings))
+    if fills or others:
         outcome = replace(outcome, next_step=f"{remedies.TELL_NOW}; look with get_positions and get_orders")
     if not stand:
         is_filled = any(order.state is OrderState.FILLED for order in fills)
         filled = sum(order.filled for order in fills) or None
         status = Status.FILLED if is_filled else Status.CANCELLED
-        step = outcome.next_step if fills else ""
+        step = outcome.next_step if fills or others else ""
         return replace(outcome, status=status, filled_quantity=filled, next_step=step)
     left = tuple(f"still standing: {order_line(order)}" for order in stand)
     return replace(outcome, reasons=(*outcome.reasons, *left, *age_of(book)), next_step="look again with get_orders")
@@ -304,13 +306,18 @@ def fill_lines(review: Review, book: AccountState, taken: Acknowledged) -> tuple
 
     What an order that stood before has filled is told by that order.
     """
-    told = {order.order_id for order in book.ended}
     held = {row.instrument: row.net for row in (*taken.closed, *(review.context.positions or ())) if row.net}
-    fills = [
-        fill
-        for fill in book.fills
-        if fill.order_id not in told and (net := held.get(fill.instrument)) and fill.action in (None, leaving(net))
-    ]
+    fills = _fills_beside(book)
+    return _fill_lines([f for f in fills if (net := held.get(f.instrument)) and f.action in (None, leaving(net))])
+
+
+def _fills_beside(book: AccountState) -> list[Execution]:
+    """Give the executions of orders that are not told by themselves."""
+    told = {order.order_id for order in book.ended}
+    return [fill for fill in book.fills if fill.order_id not in told]
+
+
+def _fill_lines(fills: Sequence[Execution]) -> tuple[str, ...]:
     more = (f"and {len(fills) - _MOST_FILLS_TOLD} more fills, see get_executions",) * (len(fills) > _MOST_FILLS_TOLD)
     return (*map(_fill, fills[:_MOST_FILLS_TOLD]), *more)
 

@@ -588,7 +588,7 @@ class TestWhatTheCampaignFound:
         assert (world.net(), exits(world)) == (2, [("StopMarket", 2), ("Limit", 2)])
 
     async def test_who_asks_again_before_its_stop_is_seen_hears_that_first(
-        self, assistant: Assistant, world: World, desk: Desk, monkeypatch: pytest.MonkeyPatch
+        self, assistant: Assistant, world: World, desk: Desk, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The entry may be settled while the call that sent it still waits for its stop, or is gone."""
 
@@ -602,6 +602,10 @@ class TestWhatTheCampaignFound:
         assert (again.status, again.filled_quantity) == ("filled", 2), again.text
         assert again.text.startswith("a stop is NOT SEEN YET behind 2 of the 2 MES 09-26 filled"), again.text
         assert "tell the person now" in again.next_step
+        (duty,) = await store.duties()
+        await store.append(note_of(duty, EntryKind.UNPROTECTED, "UNPROTECTED: 2 filled stand bare"), desk.clock())
+        again = await assistant.call("confirm_ticket", ticket_id=told.ticket_id)
+        assert again.text.startswith("UNPROTECTED: 2 filled stand bare"), again.text
         await looks(world, desk, 8)
         assert exits(world) == [("StopMarket", 2), ("Limit", 2)]
         again = await assistant.call("confirm_ticket", ticket_id=told.ticket_id)

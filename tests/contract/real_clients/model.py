@@ -14,8 +14,9 @@ from tests.contract.real_clients.script import LAST_WORDS, Answer, Asked, Say, S
 from tests.contract.real_clients.wires import CHAT, CONTENTS, MESSAGES, RESPONSES, Wire
 
 _CONTRACT = (Path(__file__).parents[1] / "snapshots").glob("*.json")
-TOOLS = frozenset(file.stem for file in _CONTRACT if "strateg" not in file.stem and "atm" not in file.stem)
-"""The tools that this server has by default: its contract has a file for each, and for those of strategies as well."""
+_OF_OTHER_TOOLSETS = ("strateg", "atm", "chart")
+TOOLS = frozenset(file.stem for file in _CONTRACT if not any(word in file.stem for word in _OF_OTHER_TOOLSETS))
+"""The tools that this server has by default: its contract has a file for each, and for those that are off as well."""
 _ENDS = {"/messages": MESSAGES, "/chat/completions": CHAT, "/responses": RESPONSES}
 _LOOKS_SECONDS = 0.05
 _LISTED = {"object": "list", "data": [{"id": "scripted", "object": "model", "created": 1, "owned_by": "us"}]}

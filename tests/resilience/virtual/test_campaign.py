@@ -14,7 +14,7 @@ from campaign import is_of, play_one
 from planted import PLANTS
 from virtual_episode import Name
 
-from ct_mcp.desk import exit_keeper, exit_watch
+from ct_mcp.desk import desk, exit_keeper, exit_watch
 from ct_mcp.desk.exit_keeper import ExitKeeper
 from ct_mcp.desk.handlers import entries
 from ct_mcp.desk.outcome import Kept, Outcome
@@ -137,7 +137,12 @@ def _as_it_was(told: Outcome, _: Kept, __: Order | None) -> Outcome:
     return told
 
 
+async def _as_was_settled(told: Outcome, *_: object) -> Outcome:
+    return told
+
+
 Faults = list[tuple[object, str, object]]
+SILENT: Faults = [(entries, "with_exits", _as_it_was), (desk, "with_stops_owed", _as_was_settled)]
 DEAF: Faults = [(LiveCache, "silence", lambda *_: 0), (exit_watch, "_AT_LEAST_EVERY_SECONDS", 1e6)]
 
 
@@ -146,7 +151,7 @@ DEAF: Faults = [(LiveCache, "silence", lambda *_: 0), (exit_watch, "_AT_LEAST_EV
     [
         ([(ExitKeeper, "keep", _keeps_nothing), (ExitKeeper, "follow", _follows_nothing)], "bare", Name(2, 0, 30)),
         ([(exit_keeper, "shares", _twice_as_many)], "twice", Name(2, 0, 30)),
-        ([(entries, "with_exits", _as_it_was)], "untold", Name(2, 5, 30)),
+        (SILENT, "untold", Name(2, 5, 30)),
         (DEAF, "bare", Name(71, 0, 20, has_stream=True)),
     ],
     ids=["nobody keeps them", "twice as many", "the answer says nothing", "a lost stream is believed"],

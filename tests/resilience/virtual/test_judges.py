@@ -39,6 +39,13 @@ def found(acts: Acts) -> list[str]:
     return [finding.kind for finding in episode.played.findings]
 
 
+async def later(seconds: float) -> None:
+    """Let virtual time pass."""
+    is_then = asyncio.Event()
+    asyncio.get_running_loop().call_later(seconds, is_then.set)
+    await is_then.wait()
+
+
 def a_call(episode: Episode, *commands: Command) -> Call:
     """A call for which nobody had to be asked, that is just being sent."""
     now = episode.world.clock()
@@ -94,10 +101,10 @@ def test_cancelled_hides_what_filled_after_the_last_look_at_orders(
         simulator.exchange.submit(
             simulator.exchange.accounts[account], terms, OrderLabels(rpc="ByHand"), simulator.addon.now
         )
-        await asyncio.sleep(0.001)
+        await later(0.001)
         before, call = episode.world.now, a_call(episode, CancelOrders(account, None))
         passes(episode, call, "ListOrders", account)
-        await asyncio.sleep(30)
+        await later(30)
         simulator.addon.wake()
         if looks_at_orders_after_the_fill:
             passes(episode, call, "ListOrders", account)

@@ -1,5 +1,6 @@
 """Every method of the client against a service that has never seen our code."""
 
+from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.crosstrade.endpoints import ENDPOINTS
 from ct_mcp.crosstrade.failures import OrderGone
-from ct_mcp.domain.account import AccountKind, Direction
+from ct_mcp.domain.account import Account, AccountKind, Direction
 from ct_mcp.domain.commands import ChangeOrder, ClosePosition, PlaceOrder
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.market import parse_period
@@ -309,3 +310,19 @@ async def test_our_budget_keeps_us_clear_of_theirs(crosstrade: CrossTrade, sim: 
     for _ in range(60):
         await crosstrade.accounts()
     assert all(seen.accepted for seen in sim.requests)
+
+
+@pytest.mark.parametrize(
+    "read", [lambda c: c.accounts(), lambda c: c.account("Sim101"), lambda c: c.urgent().snapshot()], ids=range(3)
+)
+async def test_the_figures_of_every_account_that_is_read_are_handed_on(
+    crosstrade: CrossTrade, read: Callable[[CrossTrade], Awaitable[object]]
+) -> None:
+    told = list[Account]()
+
+    async def hears(accounts: Sequence[Account]) -> None:
+        told.extend(accounts)
+
+    crosstrade.tell_figures(hears)
+    await read(crosstrade)
+    assert "Sim101" in [account.name for account in told]

@@ -1,13 +1,19 @@
 """An exit on its way is an exit: the same again, or another in its place, sends nothing, however slow the fill."""
 
+from collections.abc import Sequence
+
 import anyio
 import pytest
 
+from ct_mcp.crosstrade.schemas.orders import Acknowledged
 from ct_mcp.desk.desk import Desk
 from ct_mcp.desk.outcome import Outcome, Status
+from ct_mcp.desk.ports import Upstream
+from ct_mcp.domain.account import Position
 from ct_mcp.domain.approval import Approval, Ticket
-from ct_mcp.domain.commands import CancelOrder, ClosePosition, Command, Flatten
+from ct_mcp.domain.commands import CancelOrder, CancelOrders, ClosePosition, Command, Flatten
 from ct_mcp.domain.instrument import Instrument
+from ct_mcp.domain.order import Order
 from ct_mcp.guard.policy import Policy
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.faults import Fault, Lag
@@ -15,7 +21,7 @@ from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, SimOrderTyp
 from ct_mcp.simulator.simulator import Simulator
 from ct_mcp.store.journal import EntryKind, NewEntry
 from ct_mcp.store.sqlite import SqliteStore
-from tests.unit.desk.conftest import Buys, Does
+from tests.unit.desk.conftest import Buys, Does, Oddly
 
 MES, MNQ = Instrument("MES", 2026, 9), Instrument("MNQ", 2026, 9)
 EXITS = ("Flatten", "ClosePosition")
@@ -284,3 +290,31 @@ def somebody_sells(sim: Simulator, clock: ManualClock) -> None:
     """Let somebody else sell what is held at the market, at the same moment."""
     terms = OrderTerms(sim.market.front("MES", clock()), Action.SELL, 2, SimOrderType.MARKET)
     sim.exchange.submit(sim.exchange.accounts["Sim101"], terms, OrderLabels(rpc="ByHand"), clock())
+
+
+async def test_a_cancel_of_all_that_saw_nothing_names_what_an_exit_on_its_way_has_filled(
+    odd: Oddly, does: Does, long_two: Outcome, sim: Simulator
+) -> None:
+    """Both lists came back empty before the cancel: what was on its way is told by its execution alone."""
+    sim.faults.arm(Fault.NO_FILL, times=1)
+    assert (await does(Flatten("Sim101", None))).status is Status.ACCEPTED
+    (order,) = sim.exchange.live_orders("Sim101")
+    asked = list[str]()
+
+    async def orders(inner: Upstream, account: str, *, active_only: bool) -> Sequence[Order]:
+        asked.append("orders")
+        return await inner.orders(account, active_only=active_only) if asked.count("orders") > 1 else ()
+
+    async def positions(inner: Upstream, account: str) -> Sequence[Position]:
+        asked.append("positions")
+        return await inner.positions(account) if asked.count("positions") > 1 else ()
+
+    async def fills_first(inner: Upstream, account: str, instrument: Instrument | None) -> Acknowledged:
+        order.blocking_fault = None
+        sim.advance(5)
+        return await inner.cancel_orders(account, instrument)
+
+    told = await odd("cancel_orders", fills_first, orders=orders, positions=positions)(CancelOrders("Sim101", None))
+    assert told.status is Status.CANCELLED
+    assert f"fill: SELL 2 MES 09-26 at 6050.25 (order {order.id})" in told.warnings
+    assert told.next_step.startswith("tell the person now")
