@@ -25,6 +25,8 @@ PER_SECOND = 2.9
 RESERVE = 6.0
 LONGEST_PENALTY_SECONDS = 300.0
 
+_CLOCKS_DIFFER_SECONDS = 5.0
+
 # Sums of binary fractions may end a hair below a whole token.
 _HAIR = 1e-9
 
@@ -52,10 +54,13 @@ class TokenBucket:
     rate: Rate = WHOLE
 
     def refilled(self, now: datetime) -> "TokenBucket":
-        """Give the bucket as it stands now. A clock that went back refills nothing, and is followed from there on."""
-        passed = 0.0 if self.at is None else max(0.0, (now - self.at).total_seconds())
-        tokens = min(self.rate.capacity, self.tokens + passed * self.rate.per_second)
-        return replace(self, tokens=tokens, at=now)
+        """Give the bucket as it stands now. A clock that went back refills nothing, and is followed from there on.
+
+        One that is a little behind is another machine's: followed there and back again, it would refill each time.
+        """
+        passed = 0.0 if self.at is None else (now - self.at).total_seconds()
+        tokens = min(self.rate.capacity, self.tokens + max(0.0, passed) * self.rate.per_second)
+        return replace(self, tokens=tokens, at=self.at if -_CLOCKS_DIFFER_SECONDS < passed < 0 else now)
 
     def taken(self, now: datetime, *, urgent: bool) -> tuple["TokenBucket", float]:
         """Take one token, or take none and say how many seconds to wait before asking again."""

@@ -47,6 +47,13 @@ def test_a_little_less_comes_back_than_the_service_gives() -> None:
     assert TokenBucket(tokens=0.0, at=START).refilled(after(60)).tokens == 19.0
 
 
+def test_of_two_clocks_that_differ_a_little_the_one_behind_refills_nothing() -> None:
+    bucket = TokenBucket(0.0, START)
+    for _ in range(100):
+        bucket = bucket.refilled(after(0.2)).refilled(START)
+    assert bucket.tokens == pytest.approx(0.2 * 2.9)
+
+
 def test_a_clock_that_goes_back_refills_nothing_and_does_not_lock_the_bucket() -> None:
     bucket = TokenBucket(tokens=0.0, at=START).refilled(after(-3600))
     assert bucket.tokens == 0.0
