@@ -144,6 +144,8 @@ class OwnServer(Server):
         if sys.platform != "win32" and os.geteuid() == 0:
             for path in (folder, folder / "password"):
                 os.chown(path, NOBODY, NOBODY)
+            if not all(each.stat().st_mode & 0o001 for each in found.parents):  # where only root may look
+                self._programs = _copied(found, folder / "programs")
         self._run(
             "initdb",
             *("--username", ADMINISTRATOR, "--pwfile", str(folder / "password"), "--auth", "scram-sha-256"),
@@ -177,6 +179,15 @@ class OwnServer(Server):
             cwd=self._programs,
             **as_nobody,
         )
+
+
+def _copied(programs: Path, folder: Path) -> Path:
+    """Copy the programs and the libraries that come beside their package; give the folder of the programs."""
+    package = programs.parents[1]
+    beside = package.with_name(f"{package.name}.libs")
+    if beside.exists():
+        shutil.copytree(beside, folder / beside.name, symlinks=True)
+    return shutil.copytree(programs.parent, folder / package.name / programs.parent.name, symlinks=True) / programs.name
 
 
 @contextmanager
