@@ -63,10 +63,20 @@ class ToldFloor:
 
 @dataclass(frozen=True, slots=True)
 class BalanceRecord:
-    """All days of an account on record, oldest first, and the floor that the person told last."""
+    """All days of an account on record, oldest first, and the floor that the person told last.
+
+    ``lost_on`` is the last trading day in which its loss of the day reached the limit.
+    """
 
     days: tuple[AccountDay, ...] = ()
     told: ToldFloor | None = None
+    lost_on: date | None = None
+
+    @property
+    def lost_since_told(self) -> date | None:
+        """Give that day; None once the person has told a floor on a later one, with which an account begins anew."""
+        told_on = None if self.told is None else trading_day(self.told.at)
+        return None if self.lost_on is None or (told_on is not None and told_on > self.lost_on) else self.lost_on
 
     def on(self, day: date) -> AccountDay | None:
         """Give one day; None where nothing was read of it."""

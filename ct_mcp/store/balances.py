@@ -13,6 +13,7 @@ from ct_mcp.store.codec import time_from_text, time_to_text
 from ct_mcp.store.journal import EntryKind, NewEntry
 from ct_mcp.store.journal_table import append
 from ct_mcp.store.sql import SqlConnection
+from ct_mcp.store.trading_state import last_day_lost
 
 _LONGEST = 400
 _COLUMNS = "day, first_at, last_at, opening, balance, highest, is_flat, unwatched_from, unwatched_to"
@@ -45,10 +46,11 @@ def note_figures(connection: SqlConnection, figures: Iterable[Figures]) -> None:
 
 
 def balance_record(connection: SqlConnection, account: str) -> BalanceRecord:
-    """Give all days on record, oldest first, and the floor that was told last."""
+    """Give all days on record, oldest first, the floor that was told last, and the last day that was lost."""
     row = connection.execute(_FIND_TOLD, (account,)).fetchone()
     told = None if row is None else ToldFloor(Decimal(row[0]), time_from_text(row[1]), row[2])
-    return BalanceRecord(tuple(reversed(_days(connection, account, _LONGEST))), told)
+    days = tuple(reversed(_days(connection, account, _LONGEST)))
+    return BalanceRecord(days, told, last_day_lost(connection, account))
 
 
 def tell_floor(connection: SqlConnection, account: str, told: ToldFloor) -> None:

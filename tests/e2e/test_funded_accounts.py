@@ -14,6 +14,7 @@ from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.market import trading_day
 from ct_mcp.guard.firm_policy import (
     Automation,
+    DayLossEnds,
     Drawdown,
     DrawdownKind,
     FirmRules,
@@ -113,6 +114,44 @@ async def test_the_floor_holds_an_order_and_its_room_is_told_everywhere(
     world.later()
     left = await assistant.call("flatten", account="Sim101")
     assert left.status == "flat", "no rule of a firm holds an exit back"
+
+
+ENDS = Policy(
+    limits=replace(Limits(), max_day_loss=Decimal(1)),
+    accounts={"Sim101": AccountPolicy(firm=FirmRules(day_loss_ends=DayLossEnds.ACCOUNT))},
+)
+
+
+@pytest.mark.parametrize("policy", [ENDS], ids=["one dollar ends it"])
+async def test_a_day_s_loss_that_ends_the_account_keeps_it_shut_on_later_days_until_the_person_tells_a_floor(
+    assistant: Assistant, desk: Desk, world: World, person: Person, policy: Policy
+) -> None:
+    assert policy is ENDS
+    said = await assistant.call("get_account", account="Sim101")
+    assert "Day's loss ends the account (at 1.00; reaching it ends the account: " in said.text
+    assert (await assistant.buys(1)).status == "filled"
+    assert "Day's loss ends the account" in person.asked[-1]
+    world.later()
+    assert (await assistant.call("flatten", account="Sim101")).status == "flat"
+    lost_on = trading_day(world.clock())
+    said = await assistant.call("get_account", account="Sim101")
+    assert "REACHED: only exits, and it ends the account" in said.text
+
+    world.later(24 * 3600)
+    assert trading_day(world.clock()) > lost_on
+    world.sim.exchange.accounts["Sim101"].gross_realized += 500
+    said = await assistant.call("get_account", account="Sim101")
+    assert (
+        f"may NOT trade (DAY_LOSS_REACHED: the loss of {lost_on} ended the account; only exits are left)" in said.text
+    )
+    assert f"Account ENDED on {lost_on} (by the loss of that day; " in said.text
+    denied = await assistant.buys(1)
+    assert denied.status == "denied"
+    assert f"DAY_LOSS_REACHED: reached on {lost_on}, which ended the account" in denied.reasons_text
+    assert "ct-mcp floor Sim101 AMOUNT" in denied.reasons_text
+
+    await desk.controls.tell_floor("Sim101", Decimal(98_000), Actor.TERMINAL)
+    assert (await assistant.buys(1)).status == "filled"
 
 
 def by_hand(world: World) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from ct_mcp.desk.controls import Actor, Controls
 from ct_mcp.domain.balances import BalanceRecord, Figures, ToldFloor
+from ct_mcp.domain.market import trading_day
 from ct_mcp.store.journal import EntryKind
 from ct_mcp.store.sql_store import SqlStore
 from tests.unit.store.conftest import Place
@@ -20,6 +21,20 @@ def read(at: datetime, cash: str, unrealized: str = "0", *, account: str = "EVAL
 
 async def test_nothing_is_on_record_at_first(store: SqlStore) -> None:
     assert await store.balance_record("EVAL-1") == BalanceRecord()
+
+
+async def test_a_day_that_was_lost_stands_until_a_floor_is_told_on_a_later_one(store: SqlStore, now: datetime) -> None:
+    today = trading_day(now)
+    for before in (1, 0):
+        await store.mark_day_loss("EVAL-1", today - before * 24 * HOUR, Decimal(-501), now)
+    controls = [Controls(store, lambda at=at: at) for at in (now, now + 24 * HOUR)]  # type: ignore[misc]
+    assert (await store.balance_record("EVAL-1")).lost_since_told == today
+    await controls[0].tell_floor("EVAL-1", Decimal(48_000), Actor.TERMINAL)
+    assert (await store.balance_record("EVAL-1")).lost_since_told == today, "nobody knows which of the two was later"
+    await controls[1].tell_floor("EVAL-1", Decimal(48_000), Actor.TERMINAL)
+    record = await store.balance_record("EVAL-1")
+    assert (record.lost_on, record.lost_since_told) == (today, None)
+    assert (await store.balance_record("EVAL-2")).lost_on is None
 
 
 async def test_each_day_is_kept_with_what_it_opened_with_its_last_and_its_highest(
