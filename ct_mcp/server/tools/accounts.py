@@ -193,13 +193,16 @@ async def read_account(query: Query, account: str) -> AccountReport:
     desk.resolver.remember([found])
     await query.note_outstanding(found.name)
     today = trading_day(desk.clock())
+    marks = await query.attempt("high-water marks", live.watermarks(found.name))
+    if marks is not None:
+        await desk.day_losses.note_mark(found.name, marks.net_liquidation_high)
     room, rules = await _rooms_of(query, found)
     policy = desk.policy.for_(found.name, None)
     return AccountReport(
         room=room,
         rules=rules,
         account=found,
-        marks=await query.attempt("high-water marks", live.watermarks(found.name)),
+        marks=marks,
         blocked_reason=await blocked_reason(query, found),
         max_day_loss=policy.limits.max_day_loss,
         loss_ends_account=policy.firm is not None and policy.firm.day_loss_ends is DayLossEnds.ACCOUNT,

@@ -1,5 +1,6 @@
 """Balances of accounts over their days, and the floor that the person told: kept, of one service, journalled."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -21,6 +22,34 @@ def read(at: datetime, cash: str, unrealized: str = "0", *, account: str = "EVAL
 
 async def test_nothing_is_on_record_at_first(store: SqlStore) -> None:
     assert await store.balance_record("EVAL-1") == BalanceRecord()
+
+
+def mark(at: datetime, high: str) -> Figures:
+    """The highest equity that the service remembers."""
+    return Figures("EVAL-1", at, None, None, None, mark=Decimal(high))
+
+
+async def test_a_mark_of_the_service_only_ever_raises_the_peak_of_its_day(store: SqlStore, now: datetime) -> None:
+    await store.note_figures([mark(now, "50900")])
+    assert (await store.balance_record("EVAL-1")).days == (), "it is no reading of an account"
+    await store.note_figures([read(now - HOUR, "50000", flat=False), read(now, "50100", flat=False)])
+    (before,) = (await store.balance_record("EVAL-1")).days
+    for high, highest in (("50050", "50100"), ("50900", "50900"), ("50800", "50900"), ("NaN", "50900")):
+        await store.note_figures([mark(now + HOUR / 60, high)])
+        (day,) = (await store.balance_record("EVAL-1")).days
+        assert day == replace(before, highest=Decimal(highest)), "nothing else of the day, and its gap stays"
+    assert day.unwatched == (now - HOUR, now)
+    await store.note_figures([mark(now + 24 * HOUR, "51000")])
+    assert (await store.balance_record("EVAL-1")).days == (day,), "of a day of which nothing was read"
+
+
+async def test_on_the_day_on_which_a_floor_was_told_no_mark_counts(store: SqlStore, now: datetime) -> None:
+    await store.note_figures([read(now, "50000")])
+    await Controls(store, lambda: now).tell_floor("EVAL-1", Decimal(48_500), Actor.TERMINAL)
+    await store.note_figures([read(now + HOUR, "50000"), mark(now + HOUR, "50900")])
+    assert [day.highest for day in (await store.balance_record("EVAL-1")).days] == [50_000]
+    await store.note_figures([read(now + 24 * HOUR, "50000"), mark(now + 24 * HOUR, "50900")])
+    assert [day.highest for day in (await store.balance_record("EVAL-1")).days] == [50_000, 50_900]
 
 
 async def test_a_day_that_was_lost_stands_until_a_floor_is_told_on_a_later_one(store: SqlStore, now: datetime) -> None:
