@@ -170,7 +170,8 @@ def remembers(world: World, high: float) -> None:
 
 async def floor_line(assistant: Assistant) -> str:
     said = await assistant.call("get_account", account="Sim101")
-    return next(line for line in said.structure["rules_of_funded_account"] if line.startswith("Drawdown floor"))
+    lines: list[str] = said.structure["rules_of_funded_account"]
+    return next(line for line in lines if line.startswith("Drawdown floor"))
 
 
 @pytest.mark.parametrize("policy", [moves(DrawdownKind.INTRADAY)], ids=["intraday"])
