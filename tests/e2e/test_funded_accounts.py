@@ -221,10 +221,13 @@ async def test_an_alert_on_the_room_reads_that_peak_once_a_day_and_an_order_neve
 
 
 @pytest.mark.parametrize("policy", [moves(DrawdownKind.END_OF_DAY)], ids=["end of day"])
-async def test_such_a_peak_moves_no_floor_by_the_end_of_day(assistant: Assistant, world: World, policy: Policy) -> None:
+async def test_such_a_peak_is_not_taken_for_a_floor_by_the_end_of_day(
+    assistant: Assistant, world: World, policy: Policy, store: SqliteStore
+) -> None:
     assert policy.accounts
     remembers(world, 101_500)
     assert "(above 98,000.00, end_of_day" in await floor_line(assistant)
+    assert (await store.balance_record("Sim101")).days[-1].highest == START
 
 
 def by_hand(world: World) -> None:
