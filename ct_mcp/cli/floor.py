@@ -22,7 +22,7 @@ from ct_mcp.domain.market import trading_day
 from ct_mcp.errors import ConfigError
 from ct_mcp.guard.context import RiskContext
 from ct_mcp.guard.drawdown import floor_of, floor_words
-from ct_mcp.guard.firm_policy import Drawdown, DrawdownKind, FirmRules
+from ct_mcp.guard.firm_policy import DayLossEnds, Drawdown, DrawdownKind, FirmRules
 from ct_mcp.guard.floor_room import equity_of
 from ct_mcp.text import local_and_utc, money, sanitize
 
@@ -51,13 +51,19 @@ def _rules_of(account: str, settings: Settings) -> FirmRules:
     """Give the rules of the account, where they hold a floor that has to be told."""
     named = settings.policy.account_named(account)
     firm = None if named is None else named.firm
-    if firm is None or firm.drawdown is None or firm.drawdown.kind is DrawdownKind.STATIC:
+    if firm is None or not _has_to_be_told(firm):
         shown, place = sanitize(account, longest=80), settings.file or "your settings"
         raise ConfigError(
             f"No rule for {shown} has a floor that trails, so there is nothing to tell. A preset (ct-mcp rules) or "
             f'drawdown in [accounts."{shown}".rules] of {place} sets one.'
         )
     return firm
+
+
+def _has_to_be_told(firm: FirmRules) -> bool:
+    """Say whether a floor trails, or a day's loss ends the account, which begins anew with what is told."""
+    trails = firm.drawdown is not None and firm.drawdown.kind is not DrawdownKind.STATIC
+    return trails or firm.day_loss_ends is DayLossEnds.ACCOUNT
 
 
 async def _tell(settings: Settings, name: str, amount: Decimal, firm: FirmRules, demo: bool) -> int:  # noqa: FBT001  # as anyio.run passes it
@@ -73,7 +79,7 @@ async def _tell(settings: Settings, name: str, amount: Decimal, firm: FirmRules,
         account = await read_named_account(desk, name)
         await desk.day_losses.note([account])
         record = await runtime.store.balance_record(account.name)
-        if firm.drawdown is None or not _is_possible(amount, firm.drawdown, screen):
+        if firm.drawdown is not None and not _is_possible(amount, firm.drawdown, screen):
             return 1
         _show(account, amount, firm, record, screen)
         screen.say("To keep it, type the name of the account again, exactly:")
@@ -107,6 +113,9 @@ def _show(account: Account, amount: Decimal, firm: FirmRules, record: BalanceRec
     if drawdown is not None and equity is not None:
         found = floor_of(drawdown, record, equity, now)
         screen.detail(f"floor by our own record: {floor_words(found)}{firm.by(trading_day(now))}")
+    if ended_on := firm.ended_on(record):
+        then = "this begins it anew" if trading_day(now) > ended_on else "tell it once the session has rolled"
+        screen.say(f"Ended by the loss of {ended_on}; {then}.", "bad")
     if record.told is not None:
         screen.detail(f"told before: {money(record.told.amount)}, {local_and_utc(record.told.at)}")
     if equity is not None and amount >= equity:

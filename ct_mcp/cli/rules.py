@@ -8,7 +8,7 @@ from ct_mcp.cli.screen import Screen
 from ct_mcp.config.presets import LoadedPreset, load_preset, preset_names
 from ct_mcp.config.settings import Settings
 from ct_mcp.domain.market import trading_day
-from ct_mcp.guard.firm_policy import LOUD_AFTER_DAYS, Automation
+from ct_mcp.guard.firm_policy import LOUD_AFTER_DAYS, Automation, DayLossEnds
 from ct_mcp.guard.holidays import CHECKED, COVERS_UNTIL, SOURCE
 from ct_mcp.text import command, sanitize
 
@@ -42,6 +42,7 @@ def _list(settings: Settings, screen: Screen) -> None:
     named = {name: one.firm for name, one in settings.policy.accounts.items() if one.firm is not None}
     for account, firm in named.items():
         by = firm.preset.label(today) if firm.preset else "own figures alone"
+        by += "; reaching its day's loss ends the account" if firm.day_loss_ends is DayLossEnds.ACCOUNT else ""
         screen.say(f"{sanitize(account, longest=80)} has {by}.")
     screen.say(f"Days that end early are known until {COVERS_UNTIL}, by a table of {CHECKED}: {SOURCE}.")
     screen.say(f'Use one with firm = "NAME" under [accounts."ACCOUNT"]. {command("rules", "NAME")} shows its figures.')

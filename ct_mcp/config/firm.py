@@ -10,6 +10,7 @@ from ct_mcp.config.news import read_calendar
 from ct_mcp.config.presets import LoadedPreset, load_preset
 from ct_mcp.guard.firm_policy import (
     Automation,
+    DayLossEnds,
     Drawdown,
     DrawdownKind,
     FirmRules,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _DRAWDOWN = ("drawdown", "drawdown_amount", "start_balance")
 _KINDS = list(DrawdownKind)
+_ENDS = list(DayLossEnds)
 
 
 def account_policy(account: "AccountTable", limits: LimitOverrides, calendar: NewsCalendar | None) -> AccountPolicy:
@@ -107,6 +109,7 @@ _STRICTER: Mapping[str, Callable[[Any, Any], Any]] = {
     "news_after_minutes": max,
     "news_no_resting": lambda one, other: one or other,
     "news_unknown": lambda one, other: IfUnknown.DENY if IfUnknown.DENY in (one, other) else IfUnknown.TELL,
+    "day_loss_ends": lambda one, other: max(one, other, key=_ENDS.index),
     "best_day_percent": min,
 }
 
@@ -151,6 +154,7 @@ def _rules(given: Mapping[str, Any], preset: LoadedPreset | None, calendar: News
         profit_lock=given.get("profit_lock"),
         news=_news(given, calendar),
         best_day_percent=given.get("best_day_percent"),
+        day_loss_ends=given.get("day_loss_ends") or DayLossEnds.DAY,
     )
 
 

@@ -25,7 +25,7 @@ from ct_mcp.config import values
 from ct_mcp.config.faults import KeyPath, Spelling, mismatch, unknown_key
 from ct_mcp.config.presets import preset_names
 from ct_mcp.domain.approval import Approval
-from ct_mcp.guard.firm_policy import Automation, DrawdownKind, IfUnknown, ScalingStep
+from ct_mcp.guard.firm_policy import Automation, DayLossEnds, DrawdownKind, IfUnknown, ScalingStep
 from ct_mcp.guard.policy import FlatBy, IfUnprotected, Mode
 from ct_mcp.store.postgres_url import PostgresUrl
 
@@ -172,6 +172,7 @@ class RulesTable(Table):
     news_after_minutes: Minutes | None = None
     news_no_resting: Switch | None = None
     news_unknown: Annotated[IfUnknown, BeforeValidator(values.word(IfUnknown))] | None = None
+    day_loss_ends: Annotated[DayLossEnds, BeforeValidator(values.word(DayLossEnds))] | None = None
     best_day_percent: Annotated[Decimal, BeforeValidator(values.number("1", "100", "percent"))] | None = None
 
 

@@ -37,6 +37,14 @@ class BalanceNotes:
         if self._says_something(figures):
             await self._write([figures])
 
+    async def note_mark(self, account: str, high: Decimal) -> bool:
+        """Note the highest equity that the service remembers of an account; say whether it could be written."""
+        try:
+            await self._store.note_figures([Figures(account, self._clock(), None, None, None, mark=high)])
+        except StoreFailed:
+            return False
+        return True
+
     async def _write(self, figures: list[Figures]) -> None:
         if not figures:
             return

@@ -15,6 +15,7 @@ from ct_mcp.desk.ports import Store
 from ct_mcp.domain.account import Account
 from ct_mcp.domain.market import trading_day
 from ct_mcp.errors import StoreFailed
+from ct_mcp.guard.firm_policy import DrawdownKind
 from ct_mcp.guard.policy import Policy
 
 
@@ -27,6 +28,7 @@ class DayLosses:
         self._clock = clock
         self._noted: set[tuple[str, date]] = set()
         self._balances = BalanceNotes(store, clock)
+        self._marked: dict[str, date] = {}
 
     async def note(self, accounts: Iterable[Account]) -> None:
         """Note every account whose figures, as just read, have reached the limit; and the balances of all of them."""
@@ -43,6 +45,24 @@ class DayLosses:
         """Note the P&L of the day that the stream tells of one account."""
         await self.note_figure(account, realized + unrealized)
         await self._balances.note_pnl(account, realized, unrealized)
+
+    def wants_mark(self, account: str) -> bool:
+        """Say whether the floor of an account moves within the day, and no mark of this day was taken for it yet."""
+        return self._moves_within_the_day(account) and self._marked.get(account) != trading_day(self._clock())
+
+    async def note_mark(self, account: str, high: Decimal | None) -> None:
+        """Take the service's high-water mark as a peak of this day, where the floor moves within it.
+
+        It is of one session and of unknown age, and often there is none: it only ever makes a floor higher.
+        """
+        if not self._moves_within_the_day(account):
+            return
+        if high is None or await self._balances.note_mark(account, high):
+            self._marked[account] = trading_day(self._clock())
+
+    def _moves_within_the_day(self, account: str) -> bool:
+        firm = self._policy.for_(account, None).firm
+        return firm is not None and firm.drawdown is not None and firm.drawdown.kind is DrawdownKind.INTRADAY
 
     async def note_figure(self, account: str, pnl: Decimal | None) -> None:
         """Note the P&L of the day of one account, realised and unrealised together; None says nothing."""

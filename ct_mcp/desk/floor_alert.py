@@ -74,11 +74,23 @@ def drawdown_of(policy: Policy, account: str) -> Drawdown:
     return firm.drawdown
 
 
+async def _take_mark(desk: KnowsFloors, account: str) -> None:
+    """Read the service's high-water mark once a day, for a floor that moves within it; without one nothing changes."""
+    if not desk.day_losses.wants_mark(account):
+        return
+    try:
+        marks = await desk.upstream.watermarks(account)
+    except CtMcpError:
+        return  # the next look reads them
+    await desk.day_losses.note_mark(account, marks.net_liquidation_high)
+
+
 async def above_floor(desk: KnowsFloors, name: str, drawdown: Drawdown) -> AboveFloor:
     """Read equity, and reckon what lies between it and the floor; a failed read is not known, and never a figure."""
     try:
         account = await desk.upstream.account(name)
         await desk.day_losses.note([account])
+        await _take_mark(desk, account.name)
         record = await desk.store.balance_record(account.name)
     except CtMcpError as error:
         return AboveFloor(None, f"equity could not be read: {error.what}")

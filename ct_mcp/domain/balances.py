@@ -19,7 +19,10 @@ WATCHED_WITHIN = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What was read of an account at one moment; the stream tells no ``cash``, and what is None was not said."""
+    """What was read of an account at one moment; the stream tells no ``cash``, and what is None was not said.
+
+    ``mark`` is the highest equity that the service remembers: of one session, at a time that nobody knows.
+    """
 
     account: str
     at: datetime
@@ -27,6 +30,7 @@ class Figures:
     realized: Decimal | None
     unrealized: Decimal | None
     is_flat: bool | None = None
+    mark: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +67,38 @@ class ToldFloor:
 
 @dataclass(frozen=True, slots=True)
 class BalanceRecord:
-    """All days of an account on record, oldest first, and the floor that the person told last."""
+    """All days of an account on record, oldest first, and the floor that the person told last.
+
+    ``lost_on`` is the last trading day in which its loss of the day reached the limit.
+    """
 
     days: tuple[AccountDay, ...] = ()
     told: ToldFloor | None = None
+    lost_on: date | None = None
+
+    @property
+    def lost_since_told(self) -> date | None:
+        """Give that day; None once the person has told a floor on a later one, with which an account begins anew."""
+        told_on = None if self.told is None else trading_day(self.told.at)
+        return None if self.lost_on is None or (told_on is not None and told_on > self.lost_on) else self.lost_on
 
     def on(self, day: date) -> AccountDay | None:
         """Give one day; None where nothing was read of it."""
         return next((each for each in self.days if each.day == day), None)
+
+
+def marked(last: AccountDay | None, read: Figures, told: ToldFloor | None) -> AccountDay | None:
+    """Give the day of a high-water mark with it as a peak; None where it adds nothing.
+
+    It only ever raises a peak, and closes no stretch that nobody watched. On a day in which the person told the floor
+    it may be older than what they told, and adds nothing.
+    """
+    day = trading_day(read.at)
+    if read.mark is None or not read.mark.is_finite() or last is None or last.day != day:
+        return None
+    if told is not None and trading_day(told.at) >= day:
+        return None
+    return replace(last, highest=read.mark) if last.highest is None or read.mark > last.highest else None
 
 
 def noted(last: AccountDay | None, read: Figures) -> AccountDay | None:

@@ -9,6 +9,8 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
+from ct_mcp.domain.balances import BalanceRecord
+
 LOUD_AFTER_DAYS = 90
 """Firms change their rules monthly: what was looked up longer ago says so wherever it is shown."""
 
@@ -26,6 +28,13 @@ class DrawdownKind(StrEnum):
     STATIC = "static"
     END_OF_DAY = "end_of_day"
     INTRADAY = "intraday"
+
+
+class DayLossEnds(StrEnum):
+    """What is over once the day's loss has reached its limit; the later is the stricter."""
+
+    DAY = "day"
+    ACCOUNT = "account"
 
 
 class IfUnknown(StrEnum):
@@ -137,6 +146,11 @@ class FirmRules:
     profit_lock: Decimal | None = None
     news: NewsRule | None = None
     best_day_percent: Decimal | None = None
+    day_loss_ends: DayLossEnds = DayLossEnds.DAY
+
+    def ended_on(self, record: BalanceRecord) -> date | None:
+        """Say on what day the loss of one day has ended the account; None where it has not, or ends the day alone."""
+        return record.lost_since_told if self.day_loss_ends is DayLossEnds.ACCOUNT else None
 
     def by(self, today: date) -> str:
         """Say whose rules these are, for the end of a line of figures."""

@@ -14,10 +14,11 @@ from ct_mcp.domain.products import minis
 from ct_mcp.guard.context import RiskContext, session_told
 from ct_mcp.guard.effect_model import Effect
 from ct_mcp.guard.exposure import all_at_worst
-from ct_mcp.guard.firm_policy import Automation, FirmRules
+from ct_mcp.guard.firm_policy import Automation, DayLossEnds, FirmRules
 from ct_mcp.guard.flat_by import flat_by_time
 from ct_mcp.guard.floor_room import FloorRoom, floor_room, risk_of_order, stands_after
 from ct_mcp.guard.policy import Policy
+from ct_mcp.guard.rules.account import how_it_ends
 from ct_mcp.guard.rules.firm import highest_gain, news_unknown, scaling_step
 from ct_mcp.text import count, format_price, money, plain, signed_money, utc_minute
 
@@ -121,6 +122,8 @@ def _doubt(room: FloorRoom) -> str:
 def _counts(context: RiskContext, policy: Policy) -> Iterator[Fact]:
     """The rules that count something down: contracts, the day's gain, the time to the next release."""
     firm = policy.firm or FirmRules()
+    if firm.day_loss_ends is DayLossEnds.ACCOUNT:
+        yield _day_loss(firm, context, policy)
     if firm.scaling:
         step, basis = scaling_step(firm, context)
         yield Fact("Contracts", _minis_left(step, context), f"of {format_price(step)} minis, {basis}")
@@ -130,6 +133,15 @@ def _counts(context: RiskContext, policy: Policy) -> Iterator[Fact]:
         yield _profit_lock(firm.profit_lock, context)
     if firm.news is not None:
         yield _news(firm, context, policy)
+
+
+def _day_loss(firm: FirmRules, context: RiskContext, policy: Policy) -> Fact:
+    how = how_it_ends(context.account.name if context.account else "ACCOUNT")
+    if context.record is None:
+        return Fact("Day's loss", "unknown", f"whether it has ended the account; {how}")
+    if ended_on := firm.ended_on(context.record):
+        return Fact("Account", f"ENDED on {ended_on}", f"by the loss of that day; {how}")
+    return Fact("Day's loss", "ends the account", f"at {money(policy.limits.max_day_loss)}; {how}")
 
 
 def _minis_left(most: Decimal, context: RiskContext) -> str:

@@ -6,7 +6,7 @@ account may trade is decided by the guard's own rules, so that a status and a de
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from functools import wraps
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
@@ -228,6 +228,7 @@ async def blocked_reason(query: Query, account: Account) -> str:
     try:
         until = await desk.store.armed_until(account.name, desk.clock())
         lost = await desk.store.day_loss(account.name, trading_day(desk.clock()))
+        ended_on = await _ended_on(query, account.name)
     except StoreFailed as error:
         return f"{error.code}: {error.what}"
     context = RiskContext(now=desk.clock(), account=account, armed_until=until)
@@ -236,7 +237,19 @@ async def blocked_reason(query: Query, account: Account) -> str:
         return str(denial)
     if account.is_connected is False:
         return f"ACCOUNT_DISCONNECTED: connection={account.connection_status}"
+    if ended_on:
+        return f"DAY_LOSS_REACHED: the loss of {ended_on} ended the account; only exits are left"
     return "DAY_LOSS_REACHED: in this session only exits are left" if lost else ""
+
+
+async def _ended_on(query: Query, account: str) -> date | None:
+    """Say on what day its loss has ended an account; the record is read only where one can."""
+    from ct_mcp.guard.firm_policy import DayLossEnds  # noqa: PLC0415
+
+    firm = query.desk.policy.for_(account, None).firm
+    if firm is None or firm.day_loss_ends is not DayLossEnds.ACCOUNT:
+        return None
+    return firm.ended_on(await query.desk.store.balance_record(account))
 
 
 async def flattenable_accounts(query: Query) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -7,12 +7,13 @@ from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
 
-from ct_mcp.domain.balances import AccountDay, BalanceRecord, Figures, ToldFloor, after_telling, noted
+from ct_mcp.domain.balances import AccountDay, BalanceRecord, Figures, ToldFloor, after_telling, marked, noted
 from ct_mcp.domain.market import trading_day
 from ct_mcp.store.codec import time_from_text, time_to_text
 from ct_mcp.store.journal import EntryKind, NewEntry
 from ct_mcp.store.journal_table import append
 from ct_mcp.store.sql import SqlConnection
+from ct_mcp.store.trading_state import last_day_lost
 
 _LONGEST = 400
 _COLUMNS = "day, first_at, last_at, opening, balance, highest, is_flat, unwatched_from, unwatched_to"
@@ -39,16 +40,15 @@ def note_figures(connection: SqlConnection, figures: Iterable[Figures]) -> None:
     """Add what was read to the day that it was read in."""
     for read in figures:
         last = next(iter(_days(connection, read.account, 1)), None)
-        day = noted(last, read)
+        day = noted(last, read) if read.mark is None else marked(last, read, _told(connection, read.account))
         if day is not None:
             _keep(connection, read.account, day)
 
 
 def balance_record(connection: SqlConnection, account: str) -> BalanceRecord:
-    """Give all days on record, oldest first, and the floor that was told last."""
-    row = connection.execute(_FIND_TOLD, (account,)).fetchone()
-    told = None if row is None else ToldFloor(Decimal(row[0]), time_from_text(row[1]), row[2])
-    return BalanceRecord(tuple(reversed(_days(connection, account, _LONGEST))), told)
+    """Give all days on record, oldest first, the floor that was told last, and the last day that was lost."""
+    days = tuple(reversed(_days(connection, account, _LONGEST)))
+    return BalanceRecord(days, _told(connection, account), last_day_lost(connection, account))
 
 
 def tell_floor(connection: SqlConnection, account: str, told: ToldFloor) -> None:
@@ -68,6 +68,11 @@ def tell_floor(connection: SqlConnection, account: str, told: ToldFloor) -> None
     for day in _days(connection, account, 1):
         if day.day == today:
             _keep(connection, account, after_telling(day, told.at))
+
+
+def _told(connection: SqlConnection, account: str) -> ToldFloor | None:
+    row = connection.execute(_FIND_TOLD, (account,)).fetchone()
+    return None if row is None else ToldFloor(Decimal(row[0]), time_from_text(row[1]), row[2])
 
 
 def _days(connection: SqlConnection, account: str, most: int) -> list[AccountDay]:

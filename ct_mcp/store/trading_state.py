@@ -115,6 +115,16 @@ def day_loss(connection: SqlConnection, account: str, day: date) -> bool:
     return found.fetchone() is not None
 
 
+def last_day_lost(connection: SqlConnection, account: str) -> date | None:
+    """Give the last trading day in which the account reached its loss limit; None where it never has."""
+    found = connection.execute(
+        f"SELECT MAX(day) FROM day_losses WHERE account = ? AND {_HOLDS_US}",  # noqa: S608
+        (account,),
+    )
+    row = found.fetchone()
+    return None if row is None or row[0] is None else date.fromisoformat(row[0])
+
+
 def mark_day_loss(connection: SqlConnection, account: str, day: date, figure: Decimal, now: datetime) -> bool:
     """Remember that the limit was reached; nothing unmarks a day. Say whether that is new."""
     row = (account, day.isoformat(), str(figure))

@@ -14,6 +14,7 @@ from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.market import trading_day
 from ct_mcp.guard.firm_policy import (
     Automation,
+    DayLossEnds,
     Drawdown,
     DrawdownKind,
     FirmRules,
@@ -27,6 +28,7 @@ from ct_mcp.guard.firm_policy import (
 from ct_mcp.guard.policy import AccountPolicy, Limits, Policy
 from ct_mcp.simulator.accounts import SIM
 from ct_mcp.simulator.clock import ManualClock
+from ct_mcp.simulator.faults import Fault
 from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, SimOrderType
 from ct_mcp.simulator.simulator import SimulatorSettings
 from ct_mcp.store.journal import EntryKind
@@ -113,6 +115,119 @@ async def test_the_floor_holds_an_order_and_its_room_is_told_everywhere(
     world.later()
     left = await assistant.call("flatten", account="Sim101")
     assert left.status == "flat", "no rule of a firm holds an exit back"
+
+
+ENDS = Policy(
+    limits=replace(Limits(), max_day_loss=Decimal(1)),
+    accounts={"Sim101": AccountPolicy(firm=FirmRules(day_loss_ends=DayLossEnds.ACCOUNT))},
+)
+
+
+@pytest.mark.parametrize("policy", [ENDS], ids=["one dollar ends it"])
+async def test_a_day_s_loss_that_ends_the_account_keeps_it_shut_on_later_days_until_the_person_tells_a_floor(
+    assistant: Assistant, desk: Desk, world: World, person: Person, policy: Policy
+) -> None:
+    assert policy is ENDS
+    said = await assistant.call("get_account", account="Sim101")
+    assert "Day's loss ends the account (at 1.00; reaching it ends the account: " in said.text
+    assert (await assistant.buys(1)).status == "filled"
+    assert "Day's loss ends the account" in person.asked[-1]
+    world.later()
+    assert (await assistant.call("flatten", account="Sim101")).status == "flat"
+    lost_on = trading_day(world.clock())
+    said = await assistant.call("get_account", account="Sim101")
+    assert "REACHED: only exits, and it ends the account" in said.text
+
+    world.later(24 * 3600)
+    assert trading_day(world.clock()) > lost_on
+    world.sim.exchange.accounts["Sim101"].gross_realized += 500
+    said = await assistant.call("get_account", account="Sim101")
+    assert (
+        f"may NOT trade (DAY_LOSS_REACHED: the loss of {lost_on} ended the account; only exits are left)" in said.text
+    )
+    assert f"Account ENDED on {lost_on} (by the loss of that day; " in said.text
+    denied = await assistant.buys(1)
+    assert denied.status == "denied"
+    assert f"DAY_LOSS_REACHED: reached on {lost_on}, which ended the account" in denied.reasons_text
+    assert "ct-mcp floor Sim101 AMOUNT" in denied.reasons_text
+
+    await desk.controls.tell_floor("Sim101", Decimal(98_000), Actor.TERMINAL)
+    assert (await assistant.buys(1)).status == "filled"
+
+
+def moves(kind: DrawdownKind) -> Policy:
+    """An account whose floor trails so."""
+    drawdown = Drawdown(kind, Decimal(2_000), START)
+    return Policy(accounts={"Sim101": AccountPolicy(firm=FirmRules(drawdown=drawdown))})
+
+
+def remembers(world: World, high: float) -> None:
+    """Let the service remember that equity has been so high."""
+    account = world.sim.exchange.accounts["Sim101"]
+    account.has_reported = True
+    account.watermarks.liquidation = high
+
+
+async def floor_line(assistant: Assistant) -> str:
+    said = await assistant.call("get_account", account="Sim101")
+    lines: list[str] = said.structure["rules_of_funded_account"]
+    return next(line for line in lines if line.startswith("Drawdown floor"))
+
+
+@pytest.mark.parametrize("policy", [moves(DrawdownKind.INTRADAY)], ids=["intraday"])
+async def test_a_peak_that_crosstrade_remembers_raises_a_floor_that_moves_within_the_day(
+    assistant: Assistant, desk: Desk, world: World, policy: Policy, store: SqliteStore
+) -> None:
+    assert "(above 98,000.00, intraday" in await floor_line(assistant)
+    remembers(world, 101_500)
+    world.later()
+    assert "Drawdown floor 500.00 (above 99,500.00, intraday" in await floor_line(assistant)
+    denied = await assistant.buys(6, stop_loss="20 points")
+    assert "DRAWDOWN_FLOOR_REACHED: equity=100000, floor=99500 (intraday)" in denied.reasons_text
+    remembers(world, 100_100)
+    world.later()
+    assert "(above 99,500.00, intraday" in await floor_line(assistant), "a peak is never forgotten"
+    await desk.controls.tell_floor("Sim101", Decimal(98_700), Actor.TERMINAL)
+    remembers(world, 101_900)
+    world.later()
+    assert "(above 98,700.00, intraday" in await floor_line(assistant), "what the person told is the later"
+    assert policy.accounts
+    assert (await store.balance_record("Sim101")).told is not None
+
+
+@pytest.mark.parametrize("policy", [moves(DrawdownKind.INTRADAY)], ids=["intraday"])
+async def test_an_alert_on_the_room_reads_that_peak_once_a_day_and_an_order_never(
+    assistant: Assistant, world: World, desk: Desk, policy: Policy
+) -> None:
+    async def looks(seconds: float) -> int:
+        world.later(seconds)
+        await desk.exit_watch.look()
+        return len(world.sim.requests_of("GetWatermarks"))
+
+    assert policy.accounts
+    assert (await assistant.buys(1, stop_loss="20 points")).status == "filled"
+    assert world.sim.requests_of("GetWatermarks") == []
+    remembers(world, 101_000)
+    world.sim.faults.arm(Fault.ERROR_500_BEFORE_ACCEPT, rpc="GetWatermarks")
+    told = await assistant.call("set_watch", kind="room", account="Sim101", at_or_below=100)
+    assert "now 1,9" in told.text, "a failed reading changes nothing"
+    asked = len(world.sim.requests_of("GetWatermarks"))
+    world.sim.faults.disarm()
+    assert await looks(20) == asked + 1, "the next look reads it"
+    assert (await desk.store.balance_record("Sim101")).days[-1].highest == 101_000
+    asked = await looks(20)
+    assert await looks(20) == asked
+    assert await looks(24 * 3600) == asked + 1
+
+
+@pytest.mark.parametrize("policy", [moves(DrawdownKind.END_OF_DAY)], ids=["end of day"])
+async def test_such_a_peak_is_not_taken_for_a_floor_by_the_end_of_day(
+    assistant: Assistant, world: World, policy: Policy, store: SqliteStore
+) -> None:
+    assert policy.accounts
+    remembers(world, 101_500)
+    assert "(above 98,000.00, end_of_day" in await floor_line(assistant)
+    assert (await store.balance_record("Sim101")).days[-1].highest == START
 
 
 def by_hand(world: World) -> None:

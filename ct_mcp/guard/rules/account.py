@@ -9,6 +9,7 @@ from ct_mcp.domain.strategy import ParameterValue, StartStrategy
 from ct_mcp.guard.context import RiskContext
 from ct_mcp.guard.denial import DenialCode
 from ct_mcp.guard.effect_model import Effect
+from ct_mcp.guard.firm_policy import DayLossEnds
 from ct_mcp.guard.policy import Mode, Policy
 from ct_mcp.guard.rule import (
     EXIT,
@@ -129,15 +130,30 @@ def trading_is_not_halted(_effect: Effect, context: RiskContext, _policy: Policy
 
 @rule("day-loss", "the day's loss is within its limit")
 @on_opening
-def day_loss_is_within_limit(_effect: Effect, context: RiskContext, policy: Policy) -> RuleAnswer:
-    """Once reached it stays reached until the session rolls, however the day goes on."""
+def day_loss_is_within_limit(effect: Effect, context: RiskContext, policy: Policy) -> RuleAnswer:
+    """Once reached it stays reached until the session rolls, or for good where that ends the account."""
     pnl = None if context.account is None else context.account.balances.day_pnl
     figures = f"day P&L={format_price(pnl)}, maximum loss={format_price(policy.limits.max_day_loss)}"
+    if policy.firm is not None and policy.firm.day_loss_ends is DayLossEnds.ACCOUNT:
+        if context.record is None:
+            return Denial(DenialCode.DAY_PNL_UNKNOWN, f"whether a day's loss has ended the account, {figures}")
+        figures = f"{figures}; {how_it_ends(effect.command.account)}"
+        if ended_on := policy.firm.ended_on(context.record):
+            return Denial(DenialCode.DAY_LOSS_REACHED, f"reached on {ended_on}, which ended the account; {figures}")
     if context.day_loss_reached:
         return Denial(DenialCode.DAY_LOSS_REACHED, f"reached earlier in this session, {figures}")
     if pnl is None or not pnl.is_finite():
         return Denial(DenialCode.DAY_PNL_UNKNOWN, figures)
     return Denial(DenialCode.DAY_LOSS_REACHED, figures) if pnl <= -policy.limits.max_day_loss else Passed(figures)
+
+
+def how_it_ends(account: str) -> str:
+    """Say what reaching the day's loss does where it ends the account, and who says otherwise, and when."""
+    how = command("floor", as_argument(account), "AMOUNT")
+    return (
+        "reaching it ends the account: nothing opens on later days either, until the person, at a terminal of their "
+        f"own and after the session has rolled, tells where the floor of a new or reset account stands: {how}"
+    )
 
 
 @rule("own-day-loss", "the day's loss is within the account's own limit")

@@ -12,6 +12,7 @@ from pydantic import Field
 from ct_mcp.domain.account import Account, Watermarks
 from ct_mcp.domain.market import trading_day
 from ct_mcp.guard.context import RiskContext
+from ct_mcp.guard.firm_policy import DayLossEnds
 from ct_mcp.server.context import ToolContext, query_of
 from ct_mcp.server.format import (
     ReadResult,
@@ -172,6 +173,7 @@ class AccountReport:
     blocked_reason: str
     max_day_loss: Decimal
     day_loss_reached: bool | None
+    loss_ends_account: bool = False
     room: "DayRoom | None" = None
     rules: tuple[str, ...] = ()
 
@@ -191,14 +193,19 @@ async def read_account(query: Query, account: str) -> AccountReport:
     desk.resolver.remember([found])
     await query.note_outstanding(found.name)
     today = trading_day(desk.clock())
+    marks = await query.attempt("high-water marks", live.watermarks(found.name))
+    if marks is not None:
+        await desk.day_losses.note_mark(found.name, marks.net_liquidation_high)
     room, rules = await _rooms_of(query, found)
+    policy = desk.policy.for_(found.name, None)
     return AccountReport(
         room=room,
         rules=rules,
         account=found,
-        marks=await query.attempt("high-water marks", live.watermarks(found.name)),
+        marks=marks,
         blocked_reason=await blocked_reason(query, found),
-        max_day_loss=desk.policy.for_(found.name, None).limits.max_day_loss,
+        max_day_loss=policy.limits.max_day_loss,
+        loss_ends_account=policy.firm is not None and policy.firm.day_loss_ends is DayLossEnds.ACCOUNT,
         day_loss_reached=await query.attempt("the day's loss", desk.store.day_loss(found.name, today)),
     )
 
@@ -291,7 +298,8 @@ def _account_text(it: AccountResult, report: AccountReport) -> str:
             f"day P&L {signed_money(it.day_pnl)}: realized {signed_money(it.realized_pnl)}"
             f" (gross {signed_money(it.gross_realized_pnl)}, commission {money(it.commission)}{_fees(it)}),"
             f" unrealized {signed_money(it.unrealized_pnl)}",
-            f"room to our day's loss limit of {money(it.max_day_loss)}: {money(it.room_to_max_day_loss)}{_reached(it)}",
+            f"room to our day's loss limit of {money(it.max_day_loss)}: {money(it.room_to_max_day_loss)}"
+            f"{_reached(it, report)}",
             _beside_stops(report.room),
             _own_limit(it),
             *it.rules_of_funded_account,
@@ -322,10 +330,11 @@ def _beside_stops(room: "DayRoom | None") -> str:
     )
 
 
-def _reached(it: AccountResult) -> str:
+def _reached(it: AccountResult, report: AccountReport) -> str:
     if it.day_loss_reached is None:
         return "; whether it was reached before is unknown"
-    return "; REACHED: only exits until the session rolls" if it.day_loss_reached else ""
+    until = ", and it ends the account" if report.loss_ends_account else " until the session rolls"
+    return f"; REACHED: only exits{until}" if it.day_loss_reached else ""
 
 
 def _own_limit(it: AccountResult) -> str:

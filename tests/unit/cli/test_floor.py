@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Callable
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ SETTINGS = """
 firm = "apex-50k-eod"
 [accounts.Sim102.rules]
 profit_lock = 500
+[accounts.Sim104.rules]
+day_loss_ends = "account"
 """
 
 
@@ -57,6 +60,28 @@ async def test_a_floor_below_the_first_one_is_of_another_plan(
     assert terminal.ends() == 1
 
 
+@pytest.fixture
+def ends_by_a_day_s_loss(places: tuple[str, ...]) -> tuple[str, ...]:
+    """The same, of an account without a floor that a day's loss ends."""
+    Path(places[-1]).write_text('[accounts.Sim101.rules]\nday_loss_ends = "account"\n', encoding="utf-8")
+    return places
+
+
+async def test_an_account_that_a_day_s_loss_has_ended_begins_anew_with_the_floor_that_is_told(
+    at_a_terminal: AtATerminal, tmp_path: Path, ends_by_a_day_s_loss: tuple[str, ...]
+) -> None:
+    store = SqliteStore(tmp_path / "state" / "demo")
+    await store.mark_day_loss("Sim101", date(2026, 1, 5), Decimal(-501), datetime(2026, 1, 5, 15, tzinfo=UTC))
+    terminal = at_a_terminal("floor", "Sim101", "98000", *ends_by_a_day_s_loss)
+    terminal.until("Ended by the loss of 2026-01-05; this begins it anew.")
+    terminal.until("> ")
+    terminal.types("Sim101")
+    terminal.until("Kept: the floor stands at 98,000.00")
+    assert terminal.ends() == 0
+    assert (await store.balance_record("Sim101")).lost_since_told is None
+    await store.close()
+
+
 @pytest.mark.parametrize("account", ["Sim102", "Sim103"])
 def test_where_no_floor_trails_there_is_nothing_to_tell(
     at_a_terminal: AtATerminal, places: tuple[str, ...], account: str
@@ -86,7 +111,8 @@ def test_the_presets_are_listed_with_their_dates(ct_mcp: CtMcp, places: tuple[st
     for name in preset_names():
         assert f"preset {name} of {load_preset(name).preset.checked}" in shown
     assert "Sim101 has preset apex-50k-eod" in shown
-    assert "Sim102 has own figures alone" in shown
+    assert "Sim102 has own figures alone." in shown
+    assert "Sim104 has own figures alone; reaching its day's loss ends the account." in shown
     assert "None of this says that an account is within its firm's rules." in shown
 
 

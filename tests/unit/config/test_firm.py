@@ -14,6 +14,7 @@ from ct_mcp.config.schema import RulesTable
 from ct_mcp.config.settings import Settings
 from ct_mcp.guard.firm_policy import (
     Automation,
+    DayLossEnds,
     Drawdown,
     DrawdownKind,
     FirmRules,
@@ -98,6 +99,23 @@ def test_the_operators_figures_narrow_a_preset(read: Loader) -> None:
     policy = policy_of(read(account() + limits))
     assert policy.limits.max_account_minis == 2
     assert policy.limits.flat_by == FlatBy(time(15), "America/Chicago")
+
+
+def test_a_day_s_loss_ends_the_day_unless_the_operator_says_that_it_ends_the_account(
+    read: Loader, faults: Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert rules_of(read(account())).day_loss_ends is DayLossEnds.DAY
+    ends = account('day_loss_ends = "account"', "apex-50k-eod")
+    assert rules_of(read(ends)).day_loss_ends is DayLossEnds.ACCOUNT
+    assert rules_of(read(account('day_loss_ends = "account"', ""))).day_loss_ends is DayLossEnds.ACCOUNT
+    (line,) = faults(account('day_loss_ends = "week"'))
+    assert "day_loss_ends: found 'week'" in line or 'day_loss_ends: found "week"' in line
+
+    ended = replace(load_preset("apex-50k-eod"), rules={"day_loss_ends": DayLossEnds.ACCOUNT})
+    monkeypatch.setattr(firm_settings, "load_preset", lambda _: ended)
+    (line,) = faults(account('day_loss_ends = "day"', "apex-50k-eod"))
+    assert "day_loss_ends: found" in line
+    assert "expected nothing looser than apex-50k-eod has it" in line
 
 
 @pytest.mark.parametrize(

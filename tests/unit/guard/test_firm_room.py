@@ -11,11 +11,20 @@ from ct_mcp.domain.balances import AccountDay, BalanceRecord
 from ct_mcp.domain.instrument import OtherInstrument
 from ct_mcp.domain.market import trading_day
 from ct_mcp.guard.effect import effect_of
-from ct_mcp.guard.firm_policy import Automation, NewsCalendar, NewsEvent, NewsRule, Preset, PresetFigure, ScalingStep
+from ct_mcp.guard.firm_policy import (
+    Automation,
+    DayLossEnds,
+    NewsCalendar,
+    NewsEvent,
+    NewsRule,
+    Preset,
+    PresetFigure,
+    ScalingStep,
+)
 from ct_mcp.guard.firm_room import firm_facts, firm_lines
 from ct_mcp.guard.policy import FlatBy, Limits, Watching
 from ct_mcp.guard.review import review
-from tests.factories import MES, NOW, account, context, order, place_order, position, stop_order
+from tests.factories import MES, NOW, SIM101, account, context, order, place_order, position, stop_order
 from tests.unit.guard.test_rules_firm import FLOOR, STEPS, firm, with_stop, worth
 
 TODAY = trading_day(NOW)
@@ -31,6 +40,19 @@ def test_without_rules_there_is_no_line() -> None:
     assert lines() == ()
     assert firm_lines(context(), replace(firm(), firm=None)) == ()
     assert firm_facts(effect_of(place_order(), context()), context(), replace(firm(), firm=None)) == ()
+
+
+def test_a_day_s_loss_that_ends_the_account_says_so_and_who_says_otherwise() -> None:
+    seen = context(account=worth(50_000), record=BalanceRecord())
+    ends = {"day_loss_ends": DayLossEnds.ACCOUNT}
+    (line,) = lines(seen, **ends)
+    assert line.startswith("Day's loss ends the account (at 1,000,000.00; reaching it ends the account: nothing opens")
+    assert f"ct-mcp floor {SIM101} AMOUNT" in line
+    (line,) = lines(replace(seen, record=BalanceRecord(lost_on=date(2026, 3, 2))), **ends)
+    assert line.startswith("Account ENDED on 2026-03-02 (by the loss of that day; ")
+    (line,) = lines(replace(seen, record=None), **ends)
+    assert line.startswith("Day's loss unknown (whether it has ended the account; ")
+    assert lines(replace(seen, record=BalanceRecord(lost_on=date(2026, 3, 2)))) == ()
 
 
 def test_until_when_something_may_open_is_told_with_what_happens_then() -> None:

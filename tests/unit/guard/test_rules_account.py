@@ -2,19 +2,22 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from ct_mcp.domain.account import Account, AccountKind, Balances
 from ct_mcp.domain.approval import Halt
-from ct_mcp.domain.commands import CancelOrder, ChangeOrder, ClosePosition, Flatten, PlaceOrder
+from ct_mcp.domain.balances import BalanceRecord
+from ct_mcp.domain.commands import CancelOrder, ChangeOrder, ClosePosition, Command, Flatten, PlaceOrder
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import Order
 from ct_mcp.guard.context import RiskContext
 from ct_mcp.guard.denial import DenialCode
 from ct_mcp.guard.effect import effect_of
+from ct_mcp.guard.firm_policy import DayLossEnds, FirmRules
 from ct_mcp.guard.policy import AccountPolicy, Mode, Policy
 from ct_mcp.guard.rule import EXIT, ONLY_REDUCES, Denial, NotApplicable, Passed
 from ct_mcp.guard.rules.account import (
@@ -205,6 +208,25 @@ def test_the_day_is_over_once_its_limit_was_reached(place: Place, view: Sees, po
         effect_of(place(), view(day_loss_reached=True)), view(day_loss_reached=True), policy()
     )
     assert found == Denial(DenialCode.DAY_LOSS_REACHED, "reached earlier in this session, day P&L=15, maximum loss=500")
+
+
+def test_the_loss_of_an_earlier_day_has_ended_the_account_where_the_settings_say_so(
+    place: Place, view: Sees, policy: Allows
+) -> None:
+    def judged(record: BalanceRecord | None, ends: DayLossEnds, command: Command | None = None) -> Any:
+        seen = view(record=record)
+        allowed = replace(policy(), firm=FirmRules(day_loss_ends=ends))
+        return day_loss_is_within_limit(effect_of(command or place(), seen), seen, allowed)
+
+    lost = BalanceRecord(lost_on=date(2026, 11, 2))
+    denial = judged(lost, DayLossEnds.ACCOUNT)
+    assert denial.code is DenialCode.DAY_LOSS_REACHED
+    assert denial.figures.startswith("reached on 2026-11-02, which ended the account; day P&L=15, maximum loss=500; ")
+    assert denial.figures.endswith("tells where the floor of a new or reset account stands: ct-mcp floor Sim101 AMOUNT")
+    assert isinstance(judged(lost, DayLossEnds.DAY), Passed)
+    assert isinstance(judged(BalanceRecord(), DayLossEnds.ACCOUNT), Passed)
+    assert judged(None, DayLossEnds.ACCOUNT).code is DenialCode.DAY_PNL_UNKNOWN
+    assert isinstance(judged(lost, DayLossEnds.ACCOUNT, Flatten("Sim101", None)), NotApplicable)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Balances of accounts over their days, and the floor that the person told: kept, of one service, journalled."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -7,6 +8,7 @@ import pytest
 
 from ct_mcp.desk.controls import Actor, Controls
 from ct_mcp.domain.balances import BalanceRecord, Figures, ToldFloor
+from ct_mcp.domain.market import trading_day
 from ct_mcp.store.journal import EntryKind
 from ct_mcp.store.sql_store import SqlStore
 from tests.unit.store.conftest import Place
@@ -20,6 +22,48 @@ def read(at: datetime, cash: str, unrealized: str = "0", *, account: str = "EVAL
 
 async def test_nothing_is_on_record_at_first(store: SqlStore) -> None:
     assert await store.balance_record("EVAL-1") == BalanceRecord()
+
+
+def mark(at: datetime, high: str) -> Figures:
+    """The highest equity that the service remembers."""
+    return Figures("EVAL-1", at, None, None, None, mark=Decimal(high))
+
+
+async def test_a_mark_of_the_service_only_ever_raises_the_peak_of_its_day(store: SqlStore, now: datetime) -> None:
+    await store.note_figures([mark(now, "50900")])
+    assert (await store.balance_record("EVAL-1")).days == (), "it is no reading of an account"
+    await store.note_figures([read(now - HOUR, "50000", flat=False), read(now, "50100", flat=False)])
+    (before,) = (await store.balance_record("EVAL-1")).days
+    for high, highest in (("50050", "50100"), ("50900", "50900"), ("50800", "50900"), ("NaN", "50900")):
+        await store.note_figures([mark(now + HOUR / 60, high)])
+        (day,) = (await store.balance_record("EVAL-1")).days
+        assert day == replace(before, highest=Decimal(highest)), "nothing else of the day, and its gap stays"
+    assert day.unwatched == (now - HOUR, now)
+    await store.note_figures([mark(now + 24 * HOUR, "51000")])
+    assert (await store.balance_record("EVAL-1")).days == (day,), "of a day of which nothing was read"
+
+
+async def test_on_the_day_on_which_a_floor_was_told_no_mark_counts(store: SqlStore, now: datetime) -> None:
+    await store.note_figures([read(now, "50000")])
+    await Controls(store, lambda: now).tell_floor("EVAL-1", Decimal(48_500), Actor.TERMINAL)
+    await store.note_figures([read(now + HOUR, "50000"), mark(now + HOUR, "50900")])
+    assert [day.highest for day in (await store.balance_record("EVAL-1")).days] == [50_000]
+    await store.note_figures([read(now + 24 * HOUR, "50000"), mark(now + 24 * HOUR, "50900")])
+    assert [day.highest for day in (await store.balance_record("EVAL-1")).days] == [50_000, 50_900]
+
+
+async def test_a_day_that_was_lost_stands_until_a_floor_is_told_on_a_later_one(store: SqlStore, now: datetime) -> None:
+    today = trading_day(now)
+    for before in (1, 0):
+        await store.mark_day_loss("EVAL-1", today - before * 24 * HOUR, Decimal(-501), now)
+    controls = [Controls(store, lambda at=at: at) for at in (now, now + 24 * HOUR)]  # type: ignore[misc]
+    assert (await store.balance_record("EVAL-1")).lost_since_told == today
+    await controls[0].tell_floor("EVAL-1", Decimal(48_000), Actor.TERMINAL)
+    assert (await store.balance_record("EVAL-1")).lost_since_told == today, "nobody knows which of the two was later"
+    await controls[1].tell_floor("EVAL-1", Decimal(48_000), Actor.TERMINAL)
+    record = await store.balance_record("EVAL-1")
+    assert (record.lost_on, record.lost_since_told) == (today, None)
+    assert (await store.balance_record("EVAL-2")).lost_on is None
 
 
 async def test_each_day_is_kept_with_what_it_opened_with_its_last_and_its_highest(
