@@ -104,6 +104,12 @@ def is_the_fast_run(config: pytest.Config) -> bool:
     return bool(config.option.markexpr == "not slow")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """One more than there are cores, unless the environment says: many tests wait for a program they have started."""
+    return None if os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS") else (os.cpu_count() or 1) + 1
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Do not even collect for the fast run what takes seconds to collect, and is slow."""
     return True if collection_path.name == SLOW_TO_COLLECT and is_the_fast_run(config) else None
