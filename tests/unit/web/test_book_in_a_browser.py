@@ -74,7 +74,9 @@ async def open_at(
         async def opened(path: str, **fresh: object) -> None:
             token = sessions.issue(None, clock() + timedelta(minutes=1))
             file = await stack.enter_async_context(signpost(tmp_path / "pages", f"http://{authority}/open/{token}"))
-            first = f"await page.goto({file!r}); await page.locator('nav.pages').waitFor();"
+            first = (
+                f"await page.goto({file!r}); await page.locator('nav.pages').waitFor(); await page.waitForLoadState();"
+            )
             there = f"await page.goto(page.url().replace(/[/]$/, '') + {path!r});"
             await chromium.run(first + there, **(fresh or {"width": 1280}))
 

@@ -129,6 +129,7 @@ async def house(chromium: Chromium, desk: Desk, store: SqliteStore, tmp_path: Pa
     async def browse(file: str) -> bool:
         opened.append(file)
         script = f"await page.clock.install(); await page.goto({file!r}); await page.locator('h1.order').waitFor();"
+        script += "await page.waitForLoadState();"
         await chromium.run(script, width=1000, height=800)
         is_open.set()
         return True
@@ -434,7 +435,8 @@ async def console(
             token = sessions.issue(None, clock() + timedelta(minutes=1))
             file = await stack.enter_async_context(signpost(tmp_path / "pages", f"http://{authority}/open/{token}"))
             script = f"await page.goto({file!r}); await page.getByRole('heading', {{ name: 'Journal' }}).waitFor();"
-            await chromium.run(script, **(fresh or {"width": 1280}))
+            # What stands there may not have its style yet.
+            await chromium.run(f"{script} await page.waitForLoadState();", **(fresh or {"width": 1280}))
 
         yield opened
 
@@ -541,6 +543,7 @@ async def test_on_a_phone_nothing_is_cut_off_and_buttons_are_large_enough_for_a_
         const list = [await page.evaluate(wide), await page.evaluate(low)];
         await page.getByRole('link', { name: 'Review' }).last().click();
         await page.getByRole('button', { name: 'Approve' }).waitFor();
+        await page.waitForLoadState();
         return [...list, await page.evaluate(wide), await page.evaluate(low)];
     """
     assert await chromium.run(script) == [0, 0, 0, 0]
