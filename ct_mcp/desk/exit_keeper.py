@@ -53,6 +53,7 @@ from ct_mcp.domain.approval import Ticket
 from ct_mcp.domain.bracket import shares
 from ct_mcp.domain.commands import Command, PlaceOrder
 from ct_mcp.domain.duty import Duty, DutyPart, DutyState
+from ct_mcp.domain.lease import NOBODY, Holder
 from ct_mcp.domain.market import Contract
 from ct_mcp.domain.order import Order
 from ct_mcp.errors import CtMcpError, StoreFailed
@@ -68,7 +69,7 @@ _NOT_THERE = frozenset({ExitState.REFUSED, ExitState.SENDING})
 
 
 class ExitKeeper:
-    """Fulfils the duties of one desk."""
+    """Fulfils the duties of one desk; ``looks`` are those that somebody here is about, and under which lease."""
 
     def __init__(self, upstream: Upstream, store: Store, contexts: ContextBuilder, policy: Policy, road: Road) -> None:
         self._upstream = upstream
@@ -79,7 +80,7 @@ class ExitKeeper:
         self._pause = road.pause
         self._send, self._holder = road.send, road.holder
         self.poller = AccountPoller(upstream.urgent(), road.pause)
-        self._under_way: dict[tuple[str, int], str] = {}
+        self.looks: dict[tuple[str, int], Holder] = {}
         self._told: dict[tuple[str, int], int] = {}
         self._rests = Rests()
         self._gone_since: dict[tuple[str, int], datetime] = {}
@@ -96,12 +97,12 @@ class ExitKeeper:
         """
         duty = Duty(step.ticket.ticket_id, step.number, step.own_id, order, self._clock())
         await self._store.open_duty(duty)
-        self._under_way[key_of(duty)] = ""
+        self.looks[key_of(duty)] = NOBODY
         return duty
 
     def let_go(self, duty: Duty) -> None:
         """Leave what is owed from now on to the watch."""
-        self._under_way.pop(key_of(duty), None)
+        self.looks.pop(key_of(duty), None)
 
     async def end(self, duty: Duty, words: str) -> None:
         """Nothing is owed any more."""
@@ -132,15 +133,8 @@ class ExitKeeper:
         return await self.poller.order(entry.account, entry.order_id, has_moved) or entry
 
     async def keep(self, duty: Duty, entry: Order) -> Kept:
-        """Do the same for an entry that was just read, unless somebody here is about it."""
-        key = key_of(duty)
-        if key in self._under_way or self._rests.has(key, self._clock()):
-            return Kept()
-        self._under_way[key] = self._holder
-        try:
-            return await self._keep(duty, entry)
-        finally:
-            self._under_way.pop(key, None)
+        """Do the same for an entry that was just read, unless it rests."""
+        return Kept() if self._rests.has(key_of(duty), self._clock()) else await self._keep(duty, entry)
 
     async def _keep(self, duty: Duty, entry: Order) -> Kept:
         if not entry.filled:
@@ -268,9 +262,9 @@ class ExitKeeper:
         part = DutyPart(ticket.ticket_id, contracts, self._clock(), anew)
         return ticket if await self._store.add_part(duty, ticket, part, self._holder_of(duty)) else None
 
-    def _holder_of(self, duty: Duty) -> str:
-        """Whoever has sent an entry needs no lease for its exits; later whoever holds it sends them."""
-        return self._under_way.get(key_of(duty), self._holder)
+    def _holder_of(self, duty: Duty) -> Holder:
+        """Whoever has sent an entry needs no lease for its exits; later who held it as this look began sends them."""
+        return self.looks.get(key_of(duty), Holder(self._holder))
 
     async def _contract(self, duty: Duty) -> Contract | None:
         instrument = duty.order.instrument

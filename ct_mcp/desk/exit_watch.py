@@ -5,7 +5,9 @@ The same process runs what the person has asked to be watched (`desk/watches.py`
 How it works; the numbers stand again at the blocks that do it.
 
  1. Who holds the lease looks; a process that died gives it up by not renewing it. What it sends is made once, and
-    leaves only while the lease is held (`desk/exit_keeper.py`, 2), so one that ran out unnoticed does no harm.
+    leaves only while the lease is held (`desk/exit_keeper.py`, 2), so one that ran out unnoticed does no harm. A look
+    stays in the epoch of the lease in which it began: one that waits while others have the lease sends nothing, also
+    once it is ours again.
  2. What a stream tells of an account is looked at once there is word; without one, every other second. One list of
     orders serves all entries of an account.
  3. An entry that is listed is taken as it is listed; one that is not is asked for by its id, and then by ours.
@@ -21,7 +23,7 @@ from secrets import token_hex
 
 from ct_mcp.desk.context import ContextBuilder
 from ct_mcp.desk.exit_keeper import ExitKeeper
-from ct_mcp.desk.exit_tries import Road
+from ct_mcp.desk.exit_tries import Road, key_of
 from ct_mcp.desk.outcome import Status
 from ct_mcp.desk.ports import Store, Upstream
 from ct_mcp.desk.story import story_of
@@ -31,6 +33,7 @@ from ct_mcp.desk.watch_sender import WatchSender
 from ct_mcp.desk.watches import Watches, make_watches
 from ct_mcp.domain.commands import CancelOrder
 from ct_mcp.domain.duty import Duty, DutyState
+from ct_mcp.domain.lease import Holder
 from ct_mcp.domain.order import Order
 from ct_mcp.errors import CtMcpError
 from ct_mcp.guard.policy import Policy
@@ -77,7 +80,6 @@ class ExitWatch:
     silence: Silence | None = None
     _looked: dict[str, _Looked] = field(default_factory=dict)
     _gone_since: dict[tuple[str, int], datetime] = field(default_factory=dict)
-    _busy: set[tuple[str, int]] = field(default_factory=set)
 
     def listen(self, live: LiveView) -> None:
         """Look at an account when a stream has told of it, from now on."""
@@ -93,16 +95,17 @@ class ExitWatch:
             await self.watches.look_at_alerts()
             return
         duties = await self.store.duties()
-        if not (duties or await self.watches.has_work()) or not await self._keep_lease():  # 1
+        if not (duties or await self.watches.has_work()) or not (holder := await self._keep_lease()):  # 1
             return
         for account in dict.fromkeys(duty.account for duty in duties):
             mine = [duty for duty in duties if duty.account == account]
             if self._is_due(account, mine):
-                await self._look_at(account, mine)
+                await self._look_at(account, mine, holder)
         await self.watches.look(self._keep_lease)
 
-    async def _keep_lease(self) -> bool:
-        return await self.store.take_lease(LEASE_NAME, self.holder, self.clock(), LEASE)
+    async def _keep_lease(self) -> Holder | None:
+        epoch = await self.store.take_lease(LEASE_NAME, self.holder, self.clock(), LEASE)
+        return Holder(self.holder, epoch) if epoch else None
 
     async def let_go(self) -> None:
         """Give the lease back, so that the next process need not wait for it."""
@@ -120,23 +123,23 @@ class ExitWatch:
             self._looked[account] = _Looked(now, mark)
         return not is_same
 
-    async def _look_at(self, account: str, duties: Sequence[Duty]) -> None:
+    async def _look_at(self, account: str, duties: Sequence[Duty], holder: Holder) -> None:
         try:
             orders = await self.upstream.urgent().orders(account, active_only=True)
         except CtMcpError:
             self._looked.pop(account, None)
             return
         for duty in duties:
-            if (key := (duty.ticket_id, duty.number)) in self._busy:  # an earlier look is about it still
+            if (key := key_of(duty)) in self.keeper.looks:  # an earlier look is about it still, or who sent it
                 continue
-            self._busy.add(key)
+            self.keeper.looks[key] = holder
             try:
                 await (self._tend(duty, orders) if duty.state is DutyState.OPEN else self._watch(duty, orders))
             except Exception:  # noqa: BLE001  # logged; the other entries are owed their exits all the same
                 _log.warning("What an entry is owed could not be looked at", exc_info=True)
                 self._is_not_seen(account)
             finally:
-                self._busy.discard(key)
+                self.keeper.looks.pop(key)
 
     # 3: entries that may still fill, or whose fills have no exits yet
 
@@ -167,7 +170,7 @@ class ExitWatch:
     # 4: exits that stand
 
     async def _watch(self, duty: Duty, orders: Sequence[Order]) -> None:
-        ids, key = await self._exit_ids(duty), (duty.ticket_id, duty.number)
+        ids, key = await self._exit_ids(duty), key_of(duty)
         left = [order for order in orders if not order.is_closed and ids & {order.order_id, order.own_id}]
         left = left or await self._not_listed(duty, ids)
         if not left:

@@ -11,6 +11,7 @@ from ct_mcp.desk.ports import Store
 from ct_mcp.desk.recognition import named_before
 from ct_mcp.domain.approval import Approval, Ticket
 from ct_mcp.domain.commands import Command, summarize, wish
+from ct_mcp.domain.lease import NOBODY, Holder
 from ct_mcp.domain.watch import Watch
 from ct_mcp.errors import StoreFailed, TakenOver
 from ct_mcp.guard.review import Result, Review
@@ -28,13 +29,13 @@ _ANSWERED_WITHIN = timedelta(seconds=3)
 class Step:
     """One command of a spent ticket, by its place in the ticket.
 
-    ``holder`` is who holds the lease where a watch or the keeper of exits has made it, empty where that is who sent the
-    entry, and None where the person said yes to it.
+    ``holder`` is who holds the lease where a watch or the keeper of exits has made it, nobody where that is who sent
+    the entry, and None where the person said yes to it.
     """
 
     ticket: Ticket
     number: int = 0
-    holder: str | None = None
+    holder: Holder | None = None
 
     @property
     def command(self) -> Command:
@@ -159,7 +160,7 @@ class JournalWriter:
         """
         of_all, seen = review.context.elsewhere is not None, review.context.journal_position
         write = self._store.append_intent_of_all if of_all else self._store.append_intent
-        return await write(_intent(step, review), self.clock(), seen, holder=step.holder or "") is not None
+        return await write(_intent(step, review), self.clock(), seen, holder=step.holder or NOBODY) is not None
 
     async def outstanding_beside(self, step: Step) -> tuple[Entry, ...] | None:
         """Give the other intents of the account whose outcome is not known, of any process; None if not readable."""

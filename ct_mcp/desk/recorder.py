@@ -145,7 +145,7 @@ class Recorder:
         now = self._clock()
         if not _is_past(self._leased_at, now, _RENEWED_AFTER):
             return True
-        is_ours = await self._store.take_lease(LEASE_NAME, self._holder, now, LEASE)
+        is_ours = bool(await self._store.take_lease(LEASE_NAME, self._holder, now, LEASE))
         self._leased_at = now if is_ours else None
         if not is_ours:
             self._followed.clear()  # somebody else reads, and what is known here of stretches grows old

@@ -15,6 +15,7 @@ from ct_mcp.desk.reconcile import settle_outstanding
 from ct_mcp.desk.story import story_of
 from ct_mcp.desk.watch_tickets import Sends, Under, watch_ticket
 from ct_mcp.domain.account import AccountKind
+from ct_mcp.domain.lease import Holder
 from ct_mcp.domain.order import Order
 from ct_mcp.domain.watch import Watch, WatchState
 from ct_mcp.errors import CtMcpError, TakenOver
@@ -27,13 +28,18 @@ _LEAVES_REQUESTS = 8
 
 @dataclass(slots=True)
 class WatchSender:
-    """Sends for watches while its holder has the lease. ``kinds`` are the accounts that the settings speak of."""
+    """Sends for watches while its holder has the lease.
+
+    ``kinds`` are the accounts that the settings speak of, ``looks`` the watches that are looked at just now, each by
+    whoever held the lease as that look began.
+    """
 
     upstream: Upstream
     store: Store
     policy: Policy
     road: Road
     kinds: dict[str, AccountKind] = field(default_factory=dict)
+    looks: dict[str, Holder] = field(default_factory=dict)
 
     @property
     def poller(self) -> AccountPoller:
@@ -64,9 +70,10 @@ class WatchSender:
         kind = self._kind_of(watch) if under is None or under.request is None else under.request.items[0].account_kind
         least = self.policy.approval_for(watch.account, kind, leaves=True)
         ticket = watch_ticket(watch, Under(under, kind, least), command, order, self.now())
-        if not await self.store.add_watch_part(watch, ticket, self.road.holder, self.now()):
+        holder = self.looks.get(watch.watch_id, Holder(self.road.holder))
+        if not await self.store.add_watch_part(watch, ticket, holder, self.now()):
             return None
-        step = Step(ticket, holder=self.road.holder)
+        step = Step(ticket, holder=holder)
         try:
             with anyio.CancelScope(shield=True):
                 outcome = await self.road.send(step)

@@ -29,6 +29,7 @@ from ct_mcp.desk.watch_prices import LiveView, Rounds, WatchedPrices
 from ct_mcp.desk.watch_sender import WatchSender
 from ct_mcp.desk.watch_tickets import rolls_at
 from ct_mcp.domain.account import Account
+from ct_mcp.domain.lease import NOBODY, Holder
 from ct_mcp.domain.market import trading_day
 from ct_mcp.domain.watch import Watch, WatchKind
 from ct_mcp.errors import CtMcpError
@@ -61,7 +62,6 @@ class Watches:
     news: NewsWatches = field(init=False)
     alerts: Alerts = field(init=False)
     _settings_read_at: datetime | None = None
-    _busy: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         """Give each kind its own hands."""
@@ -91,27 +91,27 @@ class Watches:
         """Look at what only tells."""
         for watch in await self.sender.store.watches():
             if watch.kind is WatchKind.ALERT:
-                await self._look_safely(watch)
+                await self._look_safely(watch, NOBODY)
 
-    async def look(self, keep_lease: Callable[[], Awaitable[bool]]) -> None:
+    async def look(self, keep_lease: Callable[[], Awaitable[Holder | None]]) -> None:
         """Look once at each; nothing that goes wrong with one keeps the others from being looked at."""
         await self._take_up_settings()
         for watch in await self.sender.store.watches():
-            if not await keep_lease():  # 2
+            if not (holder := await keep_lease()):  # 2
                 return
-            await self._look_safely(watch)
+            await self._look_safely(watch, holder)
 
-    async def _look_safely(self, watch: Watch) -> None:
+    async def _look_safely(self, watch: Watch, holder: Holder) -> None:
         """Look at one, unless an earlier look is about it still."""
-        if watch.watch_id in self._busy:
+        if watch.watch_id in self.sender.looks:
             return
-        self._busy.add(watch.watch_id)
+        self.sender.looks[watch.watch_id] = holder
         try:
             await self._look_at(watch)
         except Exception:  # noqa: BLE001  # logged; the other watches go on all the same
             _log.warning("Watch %s could not be looked at", watch.watch_id, exc_info=True)
         finally:
-            self._busy.discard(watch.watch_id)
+            self.sender.looks.pop(watch.watch_id)
 
     async def _look_at(self, watch: Watch) -> None:
         match watch.kind:

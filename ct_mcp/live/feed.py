@@ -18,8 +18,8 @@ _RENEWED_AFTER = timedelta(seconds=5)
 class Leases(Protocol):
     """As much of the store as is needed to agree on who has the stream."""
 
-    async def take_lease(self, name: str, holder: str, now: datetime, ttl: timedelta) -> bool: ...
-    async def renew_lease(self, name: str, holder: str, now: datetime, ttl: timedelta) -> bool: ...
+    async def take_lease(self, name: str, holder: str, now: datetime, ttl: timedelta) -> int: ...
+    async def renew_lease(self, name: str, holder: str, now: datetime, ttl: timedelta) -> int: ...
     async def release_lease(self, name: str, holder: str) -> bool: ...
 
 
@@ -53,9 +53,9 @@ class Feed:
         self._held_since, self._has_asked = now if await self._granted(ask, now) else None, True
         return self._held_since is not None
 
-    async def _granted(self, ask: Callable[[str, str, datetime, timedelta], Awaitable[bool]], now: datetime) -> bool:
+    async def _granted(self, ask: Callable[[str, str, datetime, timedelta], Awaitable[int]], now: datetime) -> bool:
         try:
-            return await ask("stream", self._holder, now, LEASE)
+            return bool(await ask("stream", self._holder, now, LEASE))
         except StoreFailed:
             return False
 

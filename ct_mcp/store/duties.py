@@ -7,11 +7,12 @@ from datetime import datetime
 from ct_mcp.domain.approval import Ticket, TicketState
 from ct_mcp.domain.commands import PlaceOrder
 from ct_mcp.domain.duty import Duty, DutyPart, DutyState
+from ct_mcp.domain.lease import Holder
 from ct_mcp.store import tickets
 from ct_mcp.store.codec import named_order, time_from_text, time_to_text
 from ct_mcp.store.journal import EntryKind, NewEntry
 from ct_mcp.store.journal_table import append
-from ct_mcp.store.leases import lease_holder
+from ct_mcp.store.leases import is_held_by
 from ct_mcp.store.parts import LEASE_NAME, void_intents
 from ct_mcp.store.sql import SqlConnection
 
@@ -56,14 +57,14 @@ def duties(connection: SqlConnection, account: str | None = None) -> tuple[Duty,
     return tuple(duty for duty in found if duty is not None and account in (None, duty.account))
 
 
-def add_part(connection: SqlConnection, duty: Duty, ticket: Ticket, part: DutyPart, holder: str) -> bool:
+def add_part(connection: SqlConnection, duty: Duty, ticket: Ticket, part: DutyPart, holder: Holder) -> bool:
     """Keep the ticket of some exits, spent, under the yes of its entry; True for exactly one caller.
 
     False where somebody else has added one since ``duty`` was read, where it is over, where that yes was not spent, or
     where what this one is made in place of is about to be sent after all; else nothing of that will be any more. Also
-    where a ``holder`` has not the lease at this moment; whoever sent the entry names none, and acts at once.
+    where a ``holder`` has not the lease at this moment, or somebody had it since; whoever sent the entry is nobody.
     """
-    if holder and lease_holder(connection, LEASE_NAME, part.made_at) != holder:
+    if holder.name and not is_held_by(connection, LEASE_NAME, holder, part.made_at):
         return False
     key = duty.ticket_id, duty.number
     if any(connection.execute(_HAS_BEGUN, (own_id, *key)).fetchone()[0] for own_id in part.instead_of):

@@ -10,11 +10,12 @@ It stands alone, since the journal knows of neither watches nor duties.
 from datetime import datetime, timedelta
 
 from ct_mcp.domain.duty import SENDING_SECONDS
+from ct_mcp.domain.lease import Holder
 from ct_mcp.errors import TakenOver
 from ct_mcp.store import journal_table
 from ct_mcp.store.codec import time_from_text
 from ct_mcp.store.journal import Entry, NewEntry
-from ct_mcp.store.leases import lease_holder
+from ct_mcp.store.leases import is_held_by
 from ct_mcp.store.sql import SqlConnection
 
 LEASE_NAME = "exits"
@@ -41,18 +42,18 @@ _IS_VOID = "SELECT EXISTS (SELECT 1 FROM void_intents WHERE own_id = ?)"
 _LAST_WORD = "SELECT at FROM journal WHERE ticket_id = ? ORDER BY sequence DESC LIMIT 1"
 
 
-def check_turn(connection: SqlConnection, ticket_id: str, holder: str, now: datetime) -> None:
-    """Pass over every other ticket; ``holder`` is empty for whoever sent the entry, and needs no lease for its exits.
+def check_turn(connection: SqlConnection, ticket_id: str, holder: Holder, now: datetime) -> None:
+    """Pass over every other ticket; ``holder`` is nobody for whoever sent the entry, and needs no lease for its exits.
 
     Raises:
-        TakenOver: Another may be about it: the lease is not the holder's, a newer one was made, it is over, or nothing
-            was heard of it for as long as others wait for it.
+        TakenOver: Another may be about it: the lease is not the holder's, or was another's meanwhile, a newer one
+            was made, it is over, or nothing was heard of it for as long as others wait for it.
     """
     of_watch = connection.execute(_OF_WATCH, (ticket_id,)).fetchone()
     row = of_watch or connection.execute(_OF_DUTY, (ticket_id,)).fetchone()
     if row is None:
         return
-    if (of_watch or holder) and lease_holder(connection, LEASE_NAME, now) != holder:
+    if (of_watch or holder.name) and not is_held_by(connection, LEASE_NAME, holder, now):
         raise TakenOver("another ct-mcp looks after it by now, or this one slept beyond its turn")
     is_newest, contracts = row
     if not is_newest:
@@ -74,18 +75,18 @@ def void_intents(connection: SqlConnection, own_ids: tuple[str, ...]) -> None:
         connection.execute(_VOID, (own_id,))
 
 
-def check_turn_alone(connection: SqlConnection, ticket_id: str, holder: str, now: datetime) -> None:
+def check_turn_alone(connection: SqlConnection, ticket_id: str, holder: Holder, now: datetime) -> None:
     """Do what `check_turn` does where the shared store is out of reach, of what this process has taken along.
 
     Raises:
         TakenOver: It needs a lease, which nobody can see just now, or its intent was not written a moment ago.
     """
-    if holder or is_quiet(connection, ticket_id, now):
+    if holder.name or is_quiet(connection, ticket_id, now):
         raise TakenOver("whether it is still this one's to send cannot be asked: the shared store is out of reach")
 
 
 def append_intent(
-    connection: SqlConnection, entry: NewEntry, now: datetime, seen: int | None, holder: str
+    connection: SqlConnection, entry: NewEntry, now: datetime, seen: int | None, holder: Holder
 ) -> Entry | None:
     """Write an intent where it is its sender's turn, unless what its review read has moved; see `journal_table`."""
     _check_intent(connection, entry, holder, now)
@@ -93,14 +94,14 @@ def append_intent(
 
 
 def append_intent_of_all(
-    connection: SqlConnection, entry: NewEntry, now: datetime, seen: int, holder: str
+    connection: SqlConnection, entry: NewEntry, now: datetime, seen: int, holder: Holder
 ) -> Entry | None:
     """Do the same for one that was judged by all accounts."""
     _check_intent(connection, entry, holder, now)
     return journal_table.append_intent_of_all(connection, entry, now, seen)
 
 
-def _check_intent(connection: SqlConnection, entry: NewEntry, holder: str, now: datetime) -> None:
+def _check_intent(connection: SqlConnection, entry: NewEntry, holder: Holder, now: datetime) -> None:
     check_turn(connection, entry.ticket_id or "", holder, now)
     if connection.execute(_IS_VOID, (entry.own_id,)).fetchone()[0]:
         raise TakenOver("another ct-mcp has made anew what this one was about to send")

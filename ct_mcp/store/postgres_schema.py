@@ -168,7 +168,33 @@ END $f$;
 CREATE TRIGGER journal_grows_at_its_end BEFORE INSERT ON journal FOR EACH ROW EXECUTE FUNCTION grow_at_its_end();
 """
 
-STEPS: tuple[str, ...] = (_TABLES + _NAMES + _TURN + _TRIGGERS,)
+# From version 2 on: how often each lease has changed hands, which nobody but this trigger counts.
+_EPOCHS = """
+CREATE TABLE lease_epochs (
+    service TEXT NOT NULL, name TEXT NOT NULL, epoch BIGINT NOT NULL, PRIMARY KEY (service, name)
+);
+INSERT INTO lease_epochs SELECT service, name, 1 FROM leases;
+CREATE FUNCTION count_epoch() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $f$
+BEGIN
+    INSERT INTO lease_epochs VALUES (NEW.service, NEW.name, 1)
+    ON CONFLICT (service, name) DO UPDATE SET epoch = lease_epochs.epoch + 1;
+    RETURN NULL;
+END $f$;
+CREATE TRIGGER lease_is_taken AFTER INSERT ON leases FOR EACH ROW EXECUTE FUNCTION count_epoch();
+CREATE TRIGGER lease_moves AFTER UPDATE ON leases FOR EACH ROW
+WHEN (NEW.holder <> OLD.holder) EXECUTE FUNCTION count_epoch();
+"""
+# What is rare, and what somebody may wait for on another machine: it wakes whoever listens, and says nothing more.
+_WAKES = """
+CREATE FUNCTION wake() RETURNS trigger LANGUAGE plpgsql AS $f$
+BEGIN PERFORM pg_notify('ct_mcp.' || md5(TG_TABLE_SCHEMA), ''); RETURN NULL; END $f$;
+CREATE TRIGGER halt_wakes AFTER INSERT OR UPDATE OR DELETE ON halt FOR EACH ROW EXECUTE FUNCTION wake();
+CREATE TRIGGER arming_wakes AFTER INSERT OR UPDATE OR DELETE ON armings FOR EACH ROW EXECUTE FUNCTION wake();
+CREATE TRIGGER decision_wakes AFTER UPDATE OF state ON tickets FOR EACH ROW
+WHEN (NEW.state IN ('approved', 'declined')) EXECUTE FUNCTION wake();
+"""
+
+STEPS: tuple[str, ...] = (_TABLES + _NAMES + _TURN + _TRIGGERS, _EPOCHS + _WAKES)
 """Each step leads from the version of its index to the next."""
 
 OURS_ALONE = frozenset({"schema_version", "journal_end", "meters"})

@@ -230,6 +230,18 @@ CREATE TABLE notices (
 # Our order ids of exits that somebody has made anew: nothing is sent under these any more. A table of its own, since an
 # older version that still runs gives a part as many columns as it knows.
 _VOID_INTENTS = "CREATE TABLE void_intents (own_id TEXT PRIMARY KEY)"
+# From version 12 on: how often each lease has changed hands; an older version that still runs moves that as well.
+_LEASE_EPOCHS = """
+CREATE TABLE lease_epochs (
+    service TEXT NOT NULL, name TEXT NOT NULL, epoch INTEGER NOT NULL, PRIMARY KEY (service, name)
+)
+"""
+_COUNT = """
+BEGIN INSERT INTO lease_epochs VALUES (NEW.service, NEW.name, 1)
+ON CONFLICT (service, name) DO UPDATE SET epoch = lease_epochs.epoch + 1; END
+"""
+_LEASE_IS_TAKEN = f"CREATE TRIGGER lease_is_taken AFTER INSERT ON leases {_COUNT}"
+_LEASE_MOVES = f"CREATE TRIGGER lease_moves AFTER UPDATE ON leases WHEN NEW.holder <> OLD.holder {_COUNT}"
 # A file that says our version and lacks our tables is refused, and not carried on.
 _HAS_OUR_TABLES = "SELECT 1 FROM tickets, journal, leases LIMIT 0"
 
@@ -295,6 +307,13 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (_HAS_OUR_TABLES, _WATCHES, _WATCHES_THAT_STAND, _WATCH_PARTS, _WATCH_PARTS_BY_WATCH, _NOTICES),
     (_HAS_OUR_TABLES, *BOOK_TABLES),
     (_HAS_OUR_TABLES, _VOID_INTENTS),
+    (
+        _HAS_OUR_TABLES,
+        _LEASE_EPOCHS,
+        "INSERT INTO lease_epochs SELECT service, name, 1 FROM leases",
+        _LEASE_IS_TAKEN,
+        _LEASE_MOVES,
+    ),
 )
 """Each step leads from the version of its index to the next."""
 

@@ -19,6 +19,7 @@ from ct_mcp.domain.approval import Halt, Ticket
 from ct_mcp.domain.balances import BalanceRecord, Figures, ToldFloor
 from ct_mcp.domain.commands import PlaceOrder
 from ct_mcp.domain.duty import Duty, DutyPart, DutyState
+from ct_mcp.domain.lease import NOBODY, Holder
 from ct_mcp.domain.plan import SentOrder
 from ct_mcp.domain.trades import Excursion, Listening, RecordedExecution, Worth
 from ct_mcp.domain.watch import Notice, Watch, WatchState
@@ -92,7 +93,7 @@ class SqlStore:
         return await self._write(journal_table.append, entry, now)
 
     async def append_intent(
-        self, entry: NewEntry, now: datetime, seen: int | None, *, holder: str = ""
+        self, entry: NewEntry, now: datetime, seen: int | None, *, holder: Holder = NOBODY
     ) -> Entry | None:
         """Write an intent, unless what matters to the account was written since ``seen``: then None, and nothing is.
 
@@ -104,12 +105,12 @@ class SqlStore:
         return await self._write(parts.append_intent, entry, now, seen, holder)
 
     async def append_intent_of_all(
-        self, entry: NewEntry, now: datetime, seen: int, *, holder: str = ""
+        self, entry: NewEntry, now: datetime, seen: int, *, holder: Holder = NOBODY
     ) -> Entry | None:
         """Do the same for one that was judged by all accounts: an intent that opens in any of them matters as well."""
         return await self._write(parts.append_intent_of_all, entry, now, seen, holder)
 
-    async def check_turn(self, ticket_id: str, holder: str, now: datetime) -> None:
+    async def check_turn(self, ticket_id: str, holder: Holder, now: datetime) -> None:
         """Pass over what is still its sender's to send.
 
         Raises:
@@ -297,7 +298,7 @@ class SqlStore:
         """Give the entries that are owed exits, or have them, by our order ids and by the service's."""
         return await self._read(duties.entries_owed, account)
 
-    async def add_part(self, duty: Duty, ticket: Ticket, part: DutyPart, holder: str = "") -> bool:
+    async def add_part(self, duty: Duty, ticket: Ticket, part: DutyPart, holder: Holder = NOBODY) -> bool:
         """Keep the ticket of some exits, spent; True for exactly one caller, who holds the lease where it is named."""
         return await self._write(duties.add_part, duty, ticket, part, holder)
 
@@ -321,7 +322,7 @@ class SqlStore:
         """Find one by its id, in whatever state."""
         return await self._read(watches.find, watch_id)
 
-    async def add_watch_part(self, watch: Watch, ticket: Ticket, holder: str, now: datetime) -> bool:
+    async def add_watch_part(self, watch: Watch, ticket: Ticket, holder: Holder, now: datetime) -> bool:
         """Keep the ticket of what a watch is about to send, spent; True for exactly one caller, who holds the lease."""
         return await self._write(watches.add_part, watch, ticket, holder, now)
 
@@ -357,12 +358,15 @@ class SqlStore:
         """Forget the wrong tries: the right PIN was given."""
         return await self._write(trading_state.forgive_pin_tries)
 
-    async def take_lease(self, name: str, holder: str, now: datetime, ttl: timedelta) -> bool:
-        """Take a lease that is free, has run out, or is ours; True for exactly one holder."""
+    async def take_lease(self, name: str, holder: str, now: datetime, ttl: timedelta) -> int:
+        """Take a lease that is free, has run out, or is ours; gives its epoch to exactly one holder, to others 0.
+
+        The epoch grows whenever the lease changes hands.
+        """
         return await self._write(leases.take_lease, name, holder, now, ttl)
 
-    async def renew_lease(self, name: str, holder: str, now: datetime, ttl: timedelta) -> bool:
-        """Hold it for longer; False where it was lost, and then nothing may be done under it any more."""
+    async def renew_lease(self, name: str, holder: str, now: datetime, ttl: timedelta) -> int:
+        """Hold it for longer; 0 where it was lost, and then nothing may be done under it any more."""
         return await self._write(leases.renew_lease, name, holder, now, ttl)
 
     async def release_lease(self, name: str, holder: str) -> bool:

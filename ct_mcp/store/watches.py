@@ -8,6 +8,7 @@ from typing import Any
 
 from ct_mcp.domain.approval import Ticket, TicketState
 from ct_mcp.domain.instrument import Instrument, held_instrument
+from ct_mcp.domain.lease import Holder
 from ct_mcp.domain.level import Distance, Unit
 from ct_mcp.domain.watch import AlertOn, Notice, Watch, WatchKind, WatchPart, WatchState
 from ct_mcp.errors import NeedsRoom
@@ -15,7 +16,7 @@ from ct_mcp.store import tickets
 from ct_mcp.store.codec import time_from_text, time_to_text
 from ct_mcp.store.journal import EntryKind, NewEntry
 from ct_mcp.store.journal_table import append
-from ct_mcp.store.leases import lease_holder
+from ct_mcp.store.leases import is_held_by
 from ct_mcp.store.parts import LEASE_NAME
 from ct_mcp.store.sql import NO_LIMIT, SqlConnection
 
@@ -78,13 +79,13 @@ def find(connection: SqlConnection, watch_id: str) -> Watch | None:
     return None if row is None else _watch_of(connection, row)
 
 
-def add_part(connection: SqlConnection, watch: Watch, ticket: Ticket, holder: str, now: datetime) -> bool:
+def add_part(connection: SqlConnection, watch: Watch, ticket: Ticket, holder: Holder, now: datetime) -> bool:
     """Keep the ticket of what it is about to send, spent; True for exactly one caller.
 
-    False where the lease is not the caller's at this moment, where somebody else has added one since ``watch`` was
-    read, and where it is over.
+    False where the lease is not the caller's at this moment, or was another's meanwhile, where somebody
+    else has added one since ``watch`` was read, and where it is over.
     """
-    if lease_holder(connection, LEASE_NAME, now) != holder:
+    if not is_held_by(connection, LEASE_NAME, holder, now):
         return False
     row = (watch.watch_id, ticket.ticket_id, time_to_text(now), watch.watch_id, watch.watch_id, len(watch.parts))
     if connection.execute(_ADD_PART, row).rowcount == 0:

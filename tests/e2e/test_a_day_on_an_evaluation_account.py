@@ -13,6 +13,8 @@ from ct_mcp.cli import rules
 from ct_mcp.config.settings import Settings, load
 from ct_mcp.desk.controls import Actor
 from ct_mcp.desk.desk import Desk
+from ct_mcp.desk.exit_watch import LEASE, LEASE_NAME
+from ct_mcp.domain.lease import Holder
 from ct_mcp.guard.policy import Policy
 from ct_mcp.simulator.accounts import AccountSpec
 from ct_mcp.simulator.clock import ManualClock
@@ -215,7 +217,7 @@ async def test_at_ten_past_three_a_holder_that_sleeps_sends_nothing_and_another_
     check_turn = SqliteStore.check_turn
     sent = 0
 
-    async def sleeps(self: SqliteStore, ticket_id: str, holder: str, asked_at: datetime) -> None:
+    async def sleeps(self: SqliteStore, ticket_id: str, holder: Holder, asked_at: datetime) -> None:
         """Sleep right before the wire, for longer than the lease."""
         monkeypatch.setattr(SqliteStore, "check_turn", check_turn)
         nonlocal sent
@@ -228,6 +230,34 @@ async def test_at_ten_past_three_a_holder_that_sleeps_sends_nothing_and_another_
     monkeypatch.setattr(SqliteStore, "check_turn", sleeps)
     await desk.exit_watch.look()
     assert len(wire.posts()) == sent
+    assert trader.holds == (0, 0)
+    assert [path.rpartition("/")[2] for path, _ in wire.posts()].count("flatten") == 1
+
+
+async def test_a_look_that_slept_while_another_had_the_lease_sends_nothing_also_once_it_is_back(
+    trader: Trader, desk: Desk, another_desk: Desk, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other looked at nothing; the next look of ours has the lease again, while the first still waits."""
+    trader.waits_until(20, 9)
+    assert (await trader.buys()).status == "filled"
+    trader.waits_until(20, 10)
+    add_watch_part, sent = SqliteStore.add_watch_part, len(wire.posts())
+
+    async def sleeps(self: SqliteStore, *given: Any) -> bool:
+        """Sleep once the ticket of what is to be sent is there."""
+        monkeypatch.setattr(SqliteStore, "add_watch_part", add_watch_part)
+        made = await add_watch_part(self, *given)
+        trader.world.later(16)
+        assert await another_desk.store.take_lease(LEASE_NAME, "another", trader.world.clock(), LEASE)
+        await another_desk.store.release_lease(LEASE_NAME, "another")
+        await desk.exit_watch.look()
+        return made
+
+    monkeypatch.setattr(SqliteStore, "add_watch_part", sleeps)
+    await desk.exit_watch.look()
+    assert len(wire.posts()) == sent
+    trader.world.later(16)
+    await desk.exit_watch.look()
     assert trader.holds == (0, 0)
     assert [path.rpartition("/")[2] for path, _ in wire.posts()].count("flatten") == 1
 

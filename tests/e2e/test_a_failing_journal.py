@@ -9,6 +9,7 @@ import pytest
 
 from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.desk.desk import Desk
+from ct_mcp.domain.lease import NOBODY, Holder
 from ct_mcp.errors import StoreFailed
 from ct_mcp.guard.policy import Policy
 from ct_mcp.simulator.clock import ManualClock
@@ -31,7 +32,7 @@ class FailingStore(SqliteStore):
         return await super().append(entry, now)
 
     async def append_intent(
-        self, entry: NewEntry, now: datetime, seen: int | None, *, holder: str = ""
+        self, entry: NewEntry, now: datetime, seen: int | None, *, holder: Holder = NOBODY
     ) -> Entry | None:
         """Write it, unless the disk is full."""
         if entry.kind in self.fails_on:

@@ -10,6 +10,7 @@ import pytest
 
 from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.desk.desk import Desk
+from ct_mcp.domain.lease import NOBODY, Holder
 from ct_mcp.guard.policy import Policy
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.store.journal import Entry, EntryKind, NewEntry
@@ -32,7 +33,7 @@ class Pausing(SqliteStore):
         return await super().append(entry, now)
 
     async def append_intent(
-        self, entry: NewEntry, now: datetime, seen: int | None, *, holder: str = ""
+        self, entry: NewEntry, now: datetime, seen: int | None, *, holder: Holder = NOBODY
     ) -> Entry | None:
         """Write it, after the pause."""
         await self._pause(entry)

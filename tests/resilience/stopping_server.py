@@ -20,6 +20,7 @@ from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.crosstrade.rate_limit import Allowance, TokenBucket, allowance
 from ct_mcp.desk.desk import Desk
 from ct_mcp.domain.approval import Approval
+from ct_mcp.domain.lease import NOBODY, Holder
 from ct_mcp.guard.policy import Limits, Policy
 from ct_mcp.server.app import build_server
 from ct_mcp.server.context import ServerContext
@@ -64,7 +65,7 @@ class Stopping:
         return await self._written(entry, self._inner.append(entry, now))
 
     async def append_intent(
-        self, entry: NewEntry, now: datetime, seen: int | None, *, holder: str = ""
+        self, entry: NewEntry, now: datetime, seen: int | None, *, holder: Holder = NOBODY
     ) -> Entry | None:
         """Write an intent, unless it is where to stop."""
         appended = self._inner.append_intent(entry, now, seen, holder=holder)

@@ -16,6 +16,7 @@ from typing import Any
 import anyio
 from anyio import to_thread
 
+from ct_mcp.domain.lease import NOBODY, Holder
 from ct_mcp.store.journal import Entry, NewEntry
 from ct_mcp.store.sqlite import SqliteStore
 from tests.resilience.stopping_server import first_line, furnish
@@ -40,7 +41,7 @@ class SleepingStore(SqliteStore):
         return made
 
     async def append_intent(
-        self, entry: NewEntry, now: datetime, seen: int | None, *, holder: str = ""
+        self, entry: NewEntry, now: datetime, seen: int | None, *, holder: Holder = NOBODY
     ) -> Entry | None:
         """Write an intent, unless it is where to stop."""
         await self._stop_at("before append_intent")
@@ -48,7 +49,7 @@ class SleepingStore(SqliteStore):
         await self._stop_at("after append_intent")
         return written
 
-    async def check_turn(self, ticket_id: str, holder: str, now: datetime) -> None:
+    async def check_turn(self, ticket_id: str, holder: Holder, now: datetime) -> None:
         """Look before the wire, unless it is where to stop."""
         await self._stop_at("before check_turn")
         await super().check_turn(ticket_id, holder, now)

@@ -122,15 +122,33 @@ async def test_a_holder_that_slept_beyond_its_lease_does_not_send_what_another_h
     for process in (room.survivor, room.victim):
         await room.open(process, trader)
     old = await room.victim.asked("make_part", holder="victim", later=0)
-    about_to_send = {"ticket_id": old, "holder": "victim", "later": 0, "stop_at": "append_intent"}
+    about_to_send = {"ticket_id": old, "later": 0, "stop_at": "append_intent"}
     assert await room.victim.asked("intend", **about_to_send) == "append_intent"
     room.victim.pause()
     new = await room.survivor.asked("make_part", holder="survivor", later=FAR_BEYOND_THE_LEASE)
-    assert await room.survivor.asked("intend", ticket_id=new, holder="survivor", later=FAR_BEYOND_THE_LEASE)
+    assert await room.survivor.asked("intend", ticket_id=new, later=FAR_BEYOND_THE_LEASE)
     room.victim.resume()
     code, why = await room.victim.goes_on()
     assert (code, "another ct-mcp looks after it by now" in why) == ("TAKEN_OVER", True)
     assert await room.survivor.asked("verify") == [True, 1]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="nothing pauses a process")
+async def test_a_holder_that_has_its_lease_again_does_not_send_what_it_began_before_it_slept(
+    room: Room, trader: PostgresUrl
+) -> None:
+    """Nothing newer was made meanwhile, and it is young enough: it is the epoch alone that tells."""
+    for process in (room.survivor, room.victim):
+        await room.open(process, trader)
+    old = await room.victim.asked("make_part", holder="victim", later=0)
+    late = FAR_BEYOND_THE_LEASE
+    assert await room.victim.asked("intend_with_lease_taken_again", ticket_id=old, later=late) == "about to send"
+    room.victim.pause()
+    assert await room.survivor.asked("have_lease_between", holder="survivor", later=late) == 2
+    room.victim.resume()
+    code, why = await room.victim.goes_on()
+    assert (code, "another ct-mcp looks after it by now" in why) == ("TAKEN_OVER", True)
+    assert await room.survivor.asked("verify") == [True, 0]
 
 
 @pytest.mark.parametrize("when", ["loses_answer_to", "cuts_before"])

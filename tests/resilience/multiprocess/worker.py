@@ -24,6 +24,7 @@ from ct_mcp.desk.outcome import Outcome
 from ct_mcp.desk.request_budget import SharedBudget
 from ct_mcp.domain.approval import Approval, Halt, Ticket, TicketState
 from ct_mcp.domain.commands import Flatten
+from ct_mcp.domain.lease import Holder
 from ct_mcp.domain.watch import Watch, WatchKind
 from ct_mcp.errors import CtMcpError
 from ct_mcp.guard.policy import AccountPolicy, Limits, Mode, Policy
@@ -114,6 +115,7 @@ class Worker:
 
     def __init__(self) -> None:
         self.now: datetime | None = None
+        self.held = Holder()
 
     async def open(self, place: str, url: str, token: str, now: str, limits: dict[str, Any]) -> None:
         """Put a desk together: at a standing clock and without a budget, or at the real one with the shared budget.
@@ -186,7 +188,7 @@ class Worker:
     async def make_part(self, holder: str, later: float) -> str:
         """Take the lease of watches, so many seconds later, and make the ticket of what one is about to send."""
         now = self.clock() + timedelta(seconds=later)
-        assert await self.store.take_lease(LEASE_NAME, holder, now, timedelta(seconds=15))
+        self.held = await self._held_anew(holder, now)
         until = now + timedelta(hours=1)
         watch = Watch("w", WatchKind.FLAT_BY, "Sim101", now, until, "t", None, None, None, now)
         await self.store.open_watch(watch, 5, (), now)
@@ -194,15 +196,34 @@ class Worker:
             f"by-{holder}", (Flatten("Sim101", None),), holder, f"own-{holder}", "flat", None, "", Approval.NONE,
             simulated=True, reason="", created_at=now, expires_at=until, state=TicketState.SPENT,
         )  # fmt: skip
-        assert await self.store.add_watch_part(await self.store.watch("w"), ticket, holder, now)
+        assert await self.store.add_watch_part(await self.store.watch("w"), ticket, self.held, now)
         return ticket.ticket_id
 
-    async def intend(self, ticket_id: str, holder: str, later: float, stop_at: str = "") -> bool:
-        """Write the intent of a ticket, so many seconds later."""
+    async def _held_anew(self, name: str, now: datetime) -> Holder:
+        epoch = await self.store.take_lease(LEASE_NAME, name, now, timedelta(seconds=15))
+        assert epoch
+        return Holder(name, epoch)
+
+    async def have_lease_between(self, holder: str, later: float) -> int:
+        """Take the lease of watches, so many seconds later, send nothing, and give it back; its epoch."""
+        held = await self._held_anew(holder, self.clock() + timedelta(seconds=later))
+        assert await self.store.release_lease(LEASE_NAME, holder)
+        return held.epoch
+
+    async def intend_with_lease_taken_again(self, ticket_id: str, later: float) -> bool:
+        """Stop right before an intent; look once more, so many seconds later, and then write what was begun before."""
+        say(at="about to send")
+        await heard()
+        now = self.clock() + timedelta(seconds=later)
+        assert (await self._held_anew(self.held.name, now)).epoch > self.held.epoch
+        return await self.intend(ticket_id, later)
+
+    async def intend(self, ticket_id: str, later: float, stop_at: str = "") -> bool:
+        """Write the intent of a ticket, so many seconds later, under the lease that it was made under."""
         self.store.stops_at = stop_at
         intent = NewEntry(EntryKind.INTENT, "flat", account="Sim101", ticket_id=ticket_id)
         now = self.clock() + timedelta(seconds=later)
-        return await self.store.append_intent(intent, now, 10**6, holder=holder) is not None
+        return await self.store.append_intent(intent, now, 10**6, holder=self.held) is not None
 
     async def verify(self) -> list[object]:
         """Whether the journal is whole, and how many outcomes are not known."""

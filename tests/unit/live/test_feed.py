@@ -23,7 +23,7 @@ ES = Instrument("ES", 2026, 9)
 class Broken:
     """A store that cannot be used."""
 
-    async def take_lease(self, name: str, holder: str, now: object, ttl: timedelta) -> bool:
+    async def take_lease(self, name: str, holder: str, now: object, ttl: timedelta) -> int:
         raise StoreFailed("the disk is full")
 
     renew_lease = take_lease
@@ -145,7 +145,7 @@ async def test_a_lease_that_cannot_be_given_back_runs_out_by_itself(
     stream: LiveStream, cache: LiveCache, clock: ManualClock, sim: Simulator
 ) -> None:
     class Failing(Broken):
-        async def take_lease(self, name: str, holder: str, now: object, ttl: timedelta) -> bool:
+        async def take_lease(self, name: str, holder: str, now: object, ttl: timedelta) -> int:
             return True
 
         renew_lease = take_lease

@@ -14,6 +14,7 @@ import pytest
 from ct_mcp.domain.approval import Approval, Halt, Ticket, TicketState
 from ct_mcp.domain.balances import ToldFloor
 from ct_mcp.domain.duty import Duty, DutyPart
+from ct_mcp.domain.lease import NOBODY, Holder
 from ct_mcp.domain.trades import Listening
 from ct_mcp.domain.watch import Watch, WatchKind
 from ct_mcp.errors import StoreFailed, StoreOutOfReach, TakenOver, TicketOutOfReach
@@ -315,9 +316,17 @@ async def test_the_book_is_not_read_as_empty(alone: SqlStore, faraway: Faraway) 
         await alone.executions_on_record("Sim101")
 
 
-@pytest.mark.parametrize(("holder", "seconds", "leaves"), [("", 11, True), ("", 12, False), ("A", 0, False)])
+@pytest.mark.parametrize(
+    ("holder", "seconds", "leaves"), [(NOBODY, 11, True), (NOBODY, 12, False), (Holder("A", 1), 0, False)]
+)
 async def test_exits_leave_that_were_written_down_a_moment_before_and_nothing_that_needs_a_lease(
-    alone: SqlStore, faraway: Faraway, make_ticket: MakeTicket, now: datetime, holder: str, seconds: int, leaves: bool
+    alone: SqlStore,
+    faraway: Faraway,
+    make_ticket: MakeTicket,
+    now: datetime,
+    holder: Holder,
+    seconds: int,
+    leaves: bool,
 ) -> None:
     """Asked right before the wire, of an intent that stands in the shared journal."""
     await exit_is_sent(alone, make_ticket, now, "exits")

@@ -265,6 +265,8 @@ async def test_a_file_of_the_version_before_is_taken_over(folder: Path, now: dat
     assert await store.day_loss("Sim101", date(2026, 11, 23))
     assert await store.armings(now) == {"Live1": now + timedelta(hours=1)}
     assert await store.lease_holder("stream", now) == "old process"
+    soon, lease = now + timedelta(seconds=15), timedelta(seconds=15)
+    assert await store.take_lease("stream", "another", soon, lease) == 2, "that one held it in its first epoch"
     await store.close()
     assert version_of(folder / FILE_NAME) == len(MIGRATIONS)
 
