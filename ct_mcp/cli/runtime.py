@@ -111,6 +111,17 @@ class Runtime:
             logging.getLogger("ct_mcp").exception("The stream has failed; everything is read by request")
             self.live.unfollow()
 
+    async def listen(self) -> None:
+        """Hear what other machines do, until this is cancelled; at once over where nothing is shared with any."""
+        if self.settings.state is None:
+            return
+        try:
+            from ct_mcp.store.postgres_wakes import WakeListener
+
+            await WakeListener(self.settings.state, self.store.wakes).run()
+        except Exception:  # the server goes on by looking: a wake-up only saves time
+            logging.getLogger("ct_mcp").exception("What other machines do is seen at the next look only")
+
     async def owes_exits(self) -> bool:
         """Say whether an entry may still fill, has exits that stand, or something is to be watched.
 

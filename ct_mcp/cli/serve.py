@@ -138,6 +138,7 @@ def wire(
 
     def build_desk() -> "Desk":
         tasks.start_soon(runtime.feed)
+        tasks.start_soon(runtime.listen)
         return runtime.build_desk()
 
     settings, pages = runtime.settings, ApprovalPages(runtime, tasks)

@@ -195,7 +195,7 @@ class Desk:
         ticket = await self.ticket(ticket.ticket_id)  # it may have been decided since it was proposed
         yield waited, ticket
         while ticket.state_at(self.clock()) is TicketState.OPEN and waited < seconds:
-            await self.pause(_LOOK_EVERY_SECONDS)
+            await self.store.wakes.pause(_LOOK_EVERY_SECONDS, self.pause)
             ticket = await self.ticket(ticket.ticket_id)
             waited += _LOOK_EVERY_SECONDS
             yield waited, ticket

@@ -23,6 +23,7 @@ from ct_mcp.domain.trades import Excursion, Listening, RecordedExecution, Worth
 from ct_mcp.domain.watch import Notice, Watch, WatchState
 from ct_mcp.store.journal import Entry, NewEntry, Outstanding
 from ct_mcp.store.trading_state import PinLocked, StoredPin, TradingState
+from ct_mcp.store.wakes import Wakes
 
 if TYPE_CHECKING:  # it brings httpx along, which nothing on the way to the first answer needs
     from ct_mcp.crosstrade.schemas.bracket import BracketFields
@@ -134,8 +135,13 @@ class ControlStore(PinStore, Protocol):
 
 
 class Store(ControlStore, Protocol):
-    """Tickets, journal and what processes share; raises `StoreFailed`, and what returned is on disk."""
+    """Tickets, journal and what processes share; raises `StoreFailed`, and what returned is on disk.
 
+    ``wakes`` wakes whoever waits for what another process does, where that is told.
+    """
+
+    @property
+    def wakes(self) -> Wakes: ...
     async def open_ticket(self, ticket: Ticket, now: datetime, most_waiting: int | None = None) -> Ticket: ...
     async def ticket(self, ticket_id: str) -> Ticket | None: ...
     async def open_tickets(self, now: datetime) -> tuple[Ticket, ...]: ...

@@ -118,6 +118,7 @@ class ServerContext:
         self.on_notice: list[Callable[[], None]] = []
         self.on_written: list[Callable[[], None]] = []
         self._heard = 0
+        self._journal_end: int | None = None
 
     @property
     def desk(self) -> "Desk":
@@ -153,6 +154,7 @@ class ServerContext:
         desk.warm.listen(view)
         desk.exit_watch.listen(view)
         desk.recorder.listen(view)
+        desk.store.wakes.hear.append(self.wrote)
         return desk, view
 
     def keep_warm(self, ticket: Ticket) -> None:
@@ -181,6 +183,7 @@ class ServerContext:
             if await owes_exits():
                 await self.desk.exit_watch.look()
             await self.hear_notices()
+            await self.hear_journal()
         except Exception:  # noqa: BLE001  # a failing store must not end the server that tells of it
             _log.warning("What entries are owed could not be looked at", exc_info=True)
         finally:
@@ -207,6 +210,16 @@ class ServerContext:
             self._heard = newest[-1].number
             for hear in tuple(self.on_notice):
                 hear()
+
+    async def hear_journal(self) -> None:
+        """Tell those who subscribe that somebody has written to the journal; of what is rare they hear at once."""
+        if not self.on_written:
+            self._journal_end = None
+            return
+        newest = await self.desk.store.entries(1)
+        before, self._journal_end = self._journal_end, newest[0].sequence if newest else 0
+        if before not in (None, self._journal_end):
+            self.wrote()
 
     @property
     def board(self) -> NoticeBoard:

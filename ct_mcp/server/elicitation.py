@@ -259,8 +259,7 @@ async def _wait_for_form(ctx: ToolContext, ticket: Ticket, form: OpenForm, longe
         while not form.taken.is_set() and await _is_open(ctx, ticket):
             waited = int(anyio.current_time() - began)
             await ctx.report_progress(waited, ceil(longest_seconds), "waiting for the person's answer to the form")
-            with anyio.move_on_after(_PROGRESS_SECONDS):
-                await form.taken.wait()
+            await desk_of(ctx).store.wakes.pause(_PROGRESS_SECONDS, form.is_taken_within)
     if form.failure is not None:
         raise form.failure
 

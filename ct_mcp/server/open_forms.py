@@ -33,6 +33,12 @@ class OpenForm:
     taken: anyio.Event = field(default_factory=anyio.Event)
     failure: Exception | None = None
 
+    async def is_taken_within(self, seconds: float) -> bool:
+        """Wait so long for the answer; says whether it was taken."""
+        with anyio.move_on_after(seconds):
+            await self.taken.wait()
+        return self.taken.is_set()
+
 
 @dataclass
 class OpenForms:

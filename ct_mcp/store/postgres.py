@@ -224,17 +224,7 @@ class PostgresDatabase:
             raise wrong_version(found, self._url)
 
     def _open(self) -> Connection:
-        # What the URL says goes first: whoever wrote it may have to wait longer.
-        usual: dict[str, str | int] = {
-            "connect_timeout": self._patience.connect_seconds,
-            "application_name": "ct-mcp",
-            "keepalives_idle": 5,
-            "keepalives_interval": 2,
-            "keepalives_count": 3,
-            "tcp_user_timeout": int(self._patience.held_seconds * 1000),
-        }
-        where = make_conninfo("", **usual | self._url.parameters())
-        connection = connect(where, autocommit=True, cursor_factory=ClientCursor)
+        connection = open_connection(self._url, self._patience)
         try:
             with _no_longer_than(self._patience.whole_seconds, connection):
                 self._set_up(connection)
@@ -260,6 +250,21 @@ class PostgresDatabase:
         if found is None:
             raise StoreOutOfReach(f"{self._url}: {NOT_SET_UP[0]}", next_step=NOT_SET_UP[1])
         self._need_version(found[0])
+
+
+def open_connection(url: PostgresUrl, patience: Patience) -> Connection:
+    """Connect, and notice within seconds where the other end is gone."""
+    # What the URL says goes first: whoever wrote it may have to wait longer.
+    usual: dict[str, str | int] = {
+        "connect_timeout": patience.connect_seconds,
+        "application_name": "ct-mcp",
+        "keepalives_idle": 5,
+        "keepalives_interval": 2,
+        "keepalives_count": 3,
+        "tcp_user_timeout": int(patience.held_seconds * 1000),
+    }
+    where = make_conninfo("", **usual | url.parameters())
+    return connect(where, autocommit=True, cursor_factory=ClientCursor)
 
 
 @contextmanager

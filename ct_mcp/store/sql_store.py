@@ -39,6 +39,7 @@ from ct_mcp.store.journal import Entry, LastIntent, NewEntry, Outstanding, Verif
 from ct_mcp.store.journal_table import JournalQuery
 from ct_mcp.store.sql import Engine, SqlConnection
 from ct_mcp.store.trading_state import PinLocked, StoredPin, TradingState
+from ct_mcp.store.wakes import Wakes
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -55,6 +56,7 @@ class SqlStore:
         """Touch nothing: the first call opens the engine."""
         self._database = engine
         self._turn = CapacityLimiter(1)
+        self.wakes = Wakes()
 
     async def open_ticket(self, ticket: Ticket, now: datetime, most_waiting: int | None = None) -> Ticket:
         """Keep the ticket, or return the one that already asks the same under the same approval.

@@ -7,15 +7,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import anyio
 import pytest
 
 from ct_mcp.cli.check_state import state_findings
-from ct_mcp.cli.runtime import shared_budget, store_of, utc_now
+from ct_mcp.cli.runtime import Runtime, shared_budget, store_of, utc_now
+from ct_mcp.cli.serve import wire
 from ct_mcp.config.settings import Settings
 from ct_mcp.config.sources import Secret
 from ct_mcp.crosstrade.rate_limit import CAPACITY
 from ct_mcp.domain.approval import Halt
 from ct_mcp.live.cache import LinkState
+from ct_mcp.store import postgres_wakes
 from ct_mcp.store.postgres_schema import script
 from ct_mcp.store.postgres_url import PostgresUrl
 from tests.postgres import free_port
@@ -61,6 +64,46 @@ async def test_out_of_reach_a_machine_is_halted_by_itself(trader: PostgresUrl, t
     assert halt is not None
     assert (halt.by, "out of reach" in halt.reason) == ("ct-mcp", True)
     assert trader.password not in halt.reason
+
+
+async def test_a_server_hears_what_another_machine_does_from_its_first_call_on(
+    trader: PostgresUrl, tmp_path: Path
+) -> None:
+    runtime = Runtime(Settings(tmp_path / "one", state=trader, token=Secret("token"), stream=False))
+    elsewhere, times, heard = (
+        store_of(Settings(tmp_path / "two", state=trader, token=Secret("token"))),
+        [0],
+        anyio.Event(),
+    )
+
+    def hear() -> None:
+        times[0] += 1
+        heard.set()
+
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            desk = wire(runtime, tasks).desk
+            desk.store.wakes.hear.append(hear)
+            for seen in (1, 2):
+                while times[0] < seen:
+                    heard = anyio.Event()
+                    await heard.wait()
+                await elsewhere.set_halt(Halt("the person", utc_now(), "news"))
+            tasks.cancel_scope.cancel()
+    await runtime.close()
+    await elsewhere.close()
+
+
+async def test_where_nothing_is_shared_nobody_listens(tmp_path: Path) -> None:
+    await Runtime(Settings(tmp_path / "one")).listen()
+
+
+async def test_a_server_that_cannot_listen_goes_on(
+    trader: PostgresUrl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(postgres_wakes, "WakeListener", None)
+    await Runtime(Settings(tmp_path / "one", state=trader)).listen()
+    assert "seen at the next look only" in caplog.text
 
 
 async def test_the_check_looks_at_it(trader: PostgresUrl, tmp_path: Path) -> None:

@@ -15,8 +15,10 @@ from ct_mcp.domain.approval import Approval, Ticket
 from ct_mcp.guard.policy import Policy
 from ct_mcp.server.app import build_server
 from ct_mcp.server.context import ServerContext
+from ct_mcp.server.open_forms import OpenForm
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.simulator import Simulator
+from ct_mcp.store.wakes import Wakes
 from tests.conftest import yes
 
 ORDER = {"account": "Sim101", "instrument": "MES", "action": "BUY", "quantity": 1, "order_type": "MARKET"}
@@ -186,3 +188,18 @@ async def test_progress_comes_in_whole_seconds_and_once_a_second(desk: Desk, slo
         named = {"ticket_id": placed.structured_content["ticket_id"]}
         await client.call_tool("confirm_ticket", named, progress_callback=hear)
     assert heard == [(0, 4), (1, 4), (2, 4), (3, 4)]
+
+
+async def test_who_waits_for_a_form_sees_what_was_decided_elsewhere_meanwhile() -> None:
+    """The form stays; whoever waits for it looks at its ticket at a wake-up."""
+    form, wakes = OpenForm(), Wakes()
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(wakes.pause, 3600.0, form.is_taken_within)
+            await anyio.wait_all_tasks_blocked()
+            wakes.wake()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(wakes.pause, 3600.0, form.is_taken_within)
+            await anyio.wait_all_tasks_blocked()
+            form.taken.set()
+    assert await form.is_taken_within(3600.0)
