@@ -63,6 +63,8 @@ class Seat:
     def __init__(self, start: Start) -> None:
         self._start = start
         self.assistant = start()
+        self.other = self
+        """Where the same person's other machine is; this one where there is none."""
 
     def killed(self) -> "Assistant":
         """Kill the server in the middle, and start it again over the same state folder."""
@@ -120,6 +122,22 @@ def killed(seat: Seat, operation: Operation, rng: Random) -> list[Said]:
     return [UNHEARD, assistant.answer(assistant.begin(operation))]
 
 
+def asked_elsewhere(seat: Seat, operation: Operation, rng: Random) -> list[Said]:
+    """Ask for the same at the other machine while the first call is under way."""
+    first = seat.assistant.begin(operation)
+    _wait(rng)
+    second = seat.other.assistant.answer(seat.other.assistant.begin(operation))
+    return [seat.assistant.answer(first), second]
+
+
+def killed_here(seat: Seat, operation: Operation, rng: Random) -> list[Said]:
+    """Lose the server in the middle, and ask for the same at the other machine."""
+    seat.assistant.begin(operation)
+    _wait(rng)
+    seat.killed()
+    return [UNHEARD, seat.other.assistant.answer(seat.other.assistant.begin(operation))]
+
+
 BEHAVIOURS: dict[str, tuple[Behaviour, int]] = {
     "plainly": (plainly, 66),
     "cancelled and asked again": (cancelled, 15),
@@ -127,6 +145,12 @@ BEHAVIOURS: dict[str, tuple[Behaviour, int]] = {
     "killed and asked again": (killed, 2),
 }
 """Each with how often it is taken, in a hundred."""
+OF_TWO_MACHINES: dict[str, tuple[Behaviour, int]] = {
+    **BEHAVIOURS,
+    "asked at the other machine meanwhile": (asked_elsewhere, 30),
+    "killed and asked at the other machine": (killed_here, 4),
+}
+"""The same, with how often beside those."""
 
 
 def said(message: dict[str, Any]) -> Said:

@@ -9,9 +9,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from client_behaviours import BEHAVIOURS
+from client_behaviours import BEHAVIOURS, OF_TWO_MACHINES
 from fault_plan import plan_faults
-from harness import Harness
+from harness import Harness, Played
 from journal_check import losses_in, lost_and_found, settled_wrongly
 from judge import Found, Observation, Said, faults_in
 from operations import ACCOUNT, ROOTS, Operation, Truth, draw
@@ -30,6 +30,8 @@ class Name:
     seed: int
     number: int
     mutations: int
+    database: str = ""
+    """The URL of an administrator, where two machines share a database; without it there is one machine."""
 
     @property
     def has_stream(self) -> bool:
@@ -46,7 +48,8 @@ def play(name: Name, home: Path) -> Report:
     """Play one episode, and count."""
     began, report, rng = time.perf_counter(), Report(), name.rng
     with ExitStack() as stack:
-        harness = Harness(home, name.seed * 1_000 + name.number, stack, stream=name.has_stream)
+        played = Played(name.has_stream, name.database)
+        harness = Harness(home, name.seed * 1_000 + name.number, stack, played)
         for number in range(name.mutations):
             _one(harness, rng, report, Finding(name.seed, name.number, number, "", ""))
             if number % _THE_PERSON_LOOKS_EVERY == _THE_PERSON_LOOKS_EVERY - 1:
@@ -59,17 +62,19 @@ def play(name: Name, home: Path) -> Report:
 def _one(harness: Harness, rng: Random, report: Report, place: Finding) -> None:
     """One operation with whatever goes wrong meanwhile."""
     harness.pass_time(_NOW_AND_THEN_SECONDS if rng.random() < 0.05 else rng.uniform(*_BETWEEN_SECONDS))
+    harness.sit_down(rng)
     root, written = rng.choice(ROOTS), harness.journal.last()
     before = harness.tell(truth=root)
     operation = draw(rng, before)
-    behaviour = rng.choices([*BEHAVIOURS], [often for _, often in BEHAVIOURS.values()])[0]
-    arms = plan_faults(rng, operation, stream=harness.has_stream)
-    harness.arm(arms)
+    known = OF_TWO_MACHINES if len(harness.machines) > 1 else BEHAVIOURS
+    behaviour = rng.choices([*known], [often for _, often in known.values()])[0]
+    arms = plan_faults(rng, operation, stream=harness.has_stream, shared=len(harness.machines) > 1)
+    harness.arm(arms, rng)
     began = time.perf_counter()
-    said = BEHAVIOURS[behaviour][0](harness.seat, operation, Random(rng.random()))
+    said = known[behaviour][0](harness.seat, operation, Random(rng.random()))
     is_quiet = harness.is_quiet()
     lasted = time.perf_counter() - began
-    when, after = harness.tell(truth=root), harness.let_go(root)
+    when, after = harness.tell(truth=root), harness.let_go(root, arms)
     observed = Observation(operation, said, before, when, after)
     entries = harness.journal.since(written)
     report.count(observed, behaviour, arms, lasted)
@@ -93,7 +98,7 @@ def _end(harness: Harness, report: Report, place: Finding) -> None:
         harness.pass_time(_NOW_AND_THEN_SECONDS)
         harness.seat.assistant.answer(harness.seat.assistant.begin(nothing))
         harness.journal.resume(harness.now)
-    entries, chain = harness.journal.since(0), harness.journal.verified()
+    entries, chain = harness.journal.since(), harness.journal.verified()
     shown = harness.seat.assistant.answer(harness.seat.assistant.begin(Operation("get_status", {}))).structure
     if len(shown["unknown_outcomes"]) != (left := len(harness.journal.unsettled())):
         report.findings.append(place.of("loss", f"{left} are unsettled, get_status shows {shown['unknown_outcomes']}"))

@@ -30,6 +30,8 @@ READS = (
 # Each of these takes as long as a call may take, so that one that never ends would be all that is seen.
 _HANGING = frozenset({Fault.READ_TIMEOUT_AFTER_ACCEPT, Fault.SLOW_ANSWER})
 _FOR_GOOD = 10_000
+DATABASE = ("database-cut", "database-cut-before", "database-answer-lost")
+"""Of the cable between one machine and what all share: while it is idle, before a word, before the answer to one."""
 _ANY_CALL: tuple[AnyFault, ...] = (*FAULTS_BEFORE_ACCEPT, *FAULTS_AFTER_ACCEPT, Fault.ADDON_OFFLINE, Fault.WARNING)
 _OF_THE_MARKET = (
     Fault.LATE_REJECT,
@@ -79,8 +81,13 @@ PREDICAMENTS: tuple[tuple[tuple[tuple[AnyFault, ...], str | None], ...], ...] = 
 """What is worst together: the write is lost, and what would tell is empty or gone."""
 
 
-def plan_faults(rng: Random, operation: Operation, *, stream: bool) -> list[Arm]:
+def plan_faults(rng: Random, operation: Operation, *, stream: bool, shared: bool = False) -> list[Arm]:
     """Draw what misbehaves during one operation: any faults at all, or those that are worst together."""
+    arms = _of_the_service(rng, operation, stream=stream)
+    return [*arms, (rng.choice(DATABASE), None, 1)] if shared and rng.random() < 0.15 else arms
+
+
+def _of_the_service(rng: Random, operation: Operation, *, stream: bool) -> list[Arm]:
     if rng.random() < 0.4:
         arms = _predicament(rng, operation)
     else:

@@ -2,6 +2,7 @@
 
     python benchmarks/faults.py --mutations 10000 --seed 1 --workers 2
     python benchmarks/faults.py --seed 1 --episode 7        # that one alone, with all that was found
+    python benchmarks/faults.py --state postgres            # two machines over a database, by cables that break
 
 It fails where anything was duplicated, lost, or said to be what it is not.
 """
@@ -12,7 +13,8 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, fields
+from contextlib import nullcontext
+from dataclasses import asdict, fields, replace
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,6 +22,7 @@ from tempfile import TemporaryDirectory
 from episode import Name, play
 from figures import load, machine
 from report import Report
+from shared_state import database_server
 
 MUTATIONS_EACH = 250
 
@@ -44,8 +47,10 @@ def main() -> int:
 
 
 def _reports(chosen: argparse.Namespace) -> Iterator[Report]:
-    names = _names(chosen)
-    with TemporaryDirectory(prefix="ct-mcp-campaign-", dir=chosen.state_dir, ignore_cleanup_errors=True) as home:
+    state = database_server() if chosen.state == "postgres" else nullcontext("")
+    folder = TemporaryDirectory(prefix="ct-mcp-campaign-", dir=chosen.state_dir, ignore_cleanup_errors=True)
+    with state as database, folder as home:
+        names = [replace(name, database=database) for name in _names(chosen)]
         if chosen.workers == 1:
             yield from (_play_in(name, home) for name in names)
             return
@@ -74,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--episode", type=int, help="play this one alone")
     parser.add_argument("--each", type=int, default=MUTATIONS_EACH, help="mutations of one episode")
     parser.add_argument("--workers", type=int, choices=(1, 2, 3, 4), default=1)
+    parser.add_argument("--state", choices=("sqlite", "postgres"), default="sqlite", help="what machines share")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
     parser.add_argument("--state-dir", metavar="DIR", help="where the journals lie; otherwise among temporary files")
     return parser

@@ -1,7 +1,8 @@
 """The journal of one state folder, read beside the server: written before the wire, and ending as the truth does?"""
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, closing
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -9,33 +10,48 @@ from judge import Found, Observation, effects
 from operations import Order, Truth
 
 from ct_mcp.store import journal_table, trading_state
+from ct_mcp.store.alone import FILE_NAME as ALONE
 from ct_mcp.store.database import Database
 from ct_mcp.store.journal import SETTLING, Entry, EntryKind, NewEntry, Verification
+from ct_mcp.store.postgres import PostgresDatabase
 from ct_mcp.store.sqlite import FILE_NAME
 
 PERSON = "the person of the campaign"
+_FAR = 10**9
 _LOST = frozenset({EntryKind.UNKNOWN, EntryKind.READ_BACK})
 
 
+Place = tuple[int, ...]
+"""Where a journal ends, and those that machines have written by themselves."""
+
+
 class JournalReader:
-    """The state file of a server that runs, or was killed a moment ago."""
+    """The state of servers that run, or were killed: a file, or a database and what each machine wrote by itself."""
 
-    def __init__(self, folder: Path) -> None:
-        self._file = Database(folder / FILE_NAME, 5.0)
+    def __init__(self, folders: Sequence[Path], shared: PostgresDatabase | None = None) -> None:
+        self._file = shared or Database(folders[0] / FILE_NAME, 5.0)
+        alone = [Database(folder / ALONE, 5.0) for folder in folders]
+        self._alone = [] if shared is None else alone
 
-    def opened(self) -> AbstractContextManager[Database]:
-        """Close the file at the end."""
-        return closing(self._file)
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """Close it at the end."""
+        with ExitStack() as stack:
+            for each in (self._file, *self._alone):
+                stack.enter_context(closing(each))
+            yield
 
-    def last(self) -> int:
-        """Where the journal ends."""
-        newest = self._file.read(journal_table.newest, 1, None, None)
-        return newest[0].sequence if newest else 0
+    def last(self) -> Place:
+        """Where the journals end."""
+        return tuple(_last(each) for each in (self._file, *self._alone))
 
-    def since(self, sequence: int) -> list[Entry]:
-        """What was written later, oldest first."""
-        ahead = self.last() - sequence
-        return [*reversed(self._file.read(journal_table.newest, ahead, None, None))] if ahead else []
+    def since(self, place: Place = ()) -> list[Entry]:
+        """What was written later, oldest first; what machines have written by themselves after all else."""
+        known = (*place, 0, 0, 0)
+        entries = [*_since(self._file, known[0])]
+        for number, each in enumerate(self._alone, start=1):
+            entries += [replace(one, sequence=one.sequence + number * _FAR) for one in _since(each, known[number])]
+        return entries
 
     def unsettled(self) -> tuple[Entry, ...]:
         """The intents of unknown fate."""
@@ -60,6 +76,16 @@ class JournalReader:
     def verified(self) -> Verification:
         """Check the whole chain."""
         return self._file.read(journal_table.verify)
+
+
+def _last(journal: Database | PostgresDatabase) -> int:
+    newest = journal.read(journal_table.newest, 1, None, None)
+    return newest[0].sequence if newest else 0
+
+
+def _since(journal: Database | PostgresDatabase, sequence: int) -> list[Entry]:
+    ahead = _last(journal) - sequence
+    return [*reversed(journal.read(journal_table.newest, ahead, None, None))] if ahead else []
 
 
 def losses_in(entries: list[Entry], observed: Observation) -> Found:

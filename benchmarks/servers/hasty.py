@@ -27,7 +27,7 @@ from ct_mcp.server.context import ServerContext
 
 if TYPE_CHECKING:
     from ct_mcp.desk.desk import Desk
-    from ct_mcp.store.sqlite import SqliteStore
+    from ct_mcp.store.sql_store import SqlStore
 
 SHORTER = 100
 WAITS = CallTimeouts(connect_seconds=1.0, read_seconds=0.25, bars_seconds=0.25, write_seconds=0.25, turn_seconds=1.0)
@@ -78,10 +78,21 @@ class Parts:
         return await self.live.pause(seconds, hurried)
 
     @cached_property
-    def _store(self) -> "SqliteStore":
+    def _store(self) -> "SqlStore":
         from ct_mcp.store.sqlite import SqliteStore  # noqa: PLC0415
 
-        return SqliteStore(self._folder)
+        shared = self._folder / "database"
+        return self._shared(shared.read_text(encoding="utf-8")) if shared.exists() else SqliteStore(self._folder)
+
+    def _shared(self, url: str) -> "SqlStore":
+        """As in `ct-mcp serve`, but by the clock of the campaign, which is nobody's."""
+        from ct_mcp.store.alone import ExitsAlone  # noqa: PLC0415
+        from ct_mcp.store.postgres import PostgresDatabase  # noqa: PLC0415
+        from ct_mcp.store.postgres_url import parse_postgres_url  # noqa: PLC0415
+        from ct_mcp.store.sql_store import SqlStore  # noqa: PLC0415
+
+        database = PostgresDatabase(parse_postgres_url(url))
+        return SqlStore(ExitsAlone(database, self._folder, "", self._clock, lambda: self._clock().timestamp()))
 
 
 async def serve(url: str, token: str, state_dir: str, clock_file: str, stream: str) -> None:
