@@ -59,6 +59,11 @@ class Room:
         now = self._clock().isoformat()
         await process.asked("open", place=as_text(at), url=self._url, token=TOKEN, now=now, limits=limits)
 
+    async def open_by_its_clock(self, process: Process, at: PostgresUrl, ahead: float) -> None:
+        """Put its desk together on a machine whose clock is so many seconds ahead, which the database compares."""
+        await process.asked("set_clock", ahead=ahead)
+        await process.asked("open", place=as_text(at), url=self._url, token=TOKEN, now="", limits={})
+
 
 @pytest.fixture
 async def room(survivor: Process, victim: Process, sim: Simulator, clock: ManualClock) -> AsyncIterator[Room]:
@@ -151,6 +156,35 @@ async def test_a_holder_that_has_its_lease_again_does_not_send_what_it_began_bef
     assert await room.survivor.asked("verify") == [True, 0]
 
 
+@pytest.mark.parametrize("ahead", [1.5, -1.5])
+async def test_machines_whose_clocks_differ_a_little_agree_on_who_holds_a_lease(
+    room: Room, trader: PostgresUrl, ahead: float
+) -> None:
+    """Three seconds between the two, and each within what the database allows."""
+    await room.open_by_its_clock(room.survivor, trader, ahead)
+    await room.open_by_its_clock(room.victim, trader, -ahead)
+    old = await room.victim.asked("make_part", holder="victim", later=0)
+    assert not await room.survivor.asked("take_exits", holder="survivor", later=10 - 2 * ahead), "it is held still"
+    late = FAR_BEYOND_THE_LEASE + 2 * abs(ahead)
+    assert await room.survivor.asked("have_lease_between", holder="survivor", later=late) == 2
+    assert await room.victim.asked("intend_with_lease_taken_again", ticket_id=old, later=late) == "about to send"
+    assert (await room.victim.goes_on())[0] == "TAKEN_OVER"
+    assert await room.survivor.asked("verify") == [True, 0]
+
+
+@pytest.mark.parametrize("ahead", [60, -60])
+async def test_a_machine_whose_clock_is_off_makes_nothing_and_takes_no_lease(
+    room: Room, trader: PostgresUrl, ahead: float
+) -> None:
+    await room.open_by_its_clock(room.survivor, trader, 0)
+    await room.open_by_its_clock(room.victim, trader, ahead)
+    code, why = await room.victim.asked("make_part", holder="victim", later=0)
+    assert (code, "the clock of this machine is" in why) == ("JOURNAL_UNAVAILABLE", True)
+    made = await room.survivor.asked("make_part", holder="survivor", later=0)
+    assert await room.survivor.asked("intend", ticket_id=made, later=0)
+    assert await room.survivor.asked("verify") == [True, 1]
+
+
 @pytest.mark.parametrize("when", ["loses_answer_to", "cuts_before"])
 async def test_an_intent_of_which_nobody_heard_whether_it_was_written_is_not_sent(
     room: Room, trader: PostgresUrl, cable: Cable, order: Order, sim: Simulator, when: str
@@ -166,6 +200,55 @@ async def test_an_intent_of_which_nobody_heard_whether_it_was_written_is_not_sen
     unknown = 1 if when == "loses_answer_to" else 0
     assert await room.survivor.asked("verify") == [True, unknown]
     assert await room.victim.asked("verify") == [True, unknown], "it reaches the database again by itself"
+
+
+@pytest.fixture
+def third() -> Iterator[Process]:
+    """Another machine."""
+    process = Process()
+    yield process
+    with suppress(ProcessLookupError):
+        process.end()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="nothing pauses a process")
+@pytest.mark.parametrize("at", ["open_ticket", "spend_ticket", "append_intent"])
+async def test_of_three_machines_one_dies_one_sleeps_and_all_together_keep_the_limit(
+    room: Room, third: Process, trader: PostgresUrl, cable: Cable, order: Order, sim: Simulator, at: str
+) -> None:
+    """The one that slept is cut off as well when it wakes, before it goes on by another connection."""
+    await third.is_ready()
+    await room.open(room.survivor, trader, max_position_contracts=1)
+    await room.open(room.victim, replace(trader, port=cable.port), max_position_contracts=1)
+    await room.open(third, trader, max_position_contracts=1)
+    assert await on_its_way(third, order(1, ticks=20), at) == at
+    assert await on_its_way(room.victim, order(1), at) == at
+    third.kill()
+    room.victim.pause()
+    ticket = await room.survivor.asked("propose", action=order(1, ticks=10))
+    assert (await room.survivor.asked("commit", ticket_id=ticket))[0] == "filled"
+    cable.cut()
+    room.victim.resume()
+    assert (await goes_on(room.victim))[0] != "filled"
+    assert sent(sim) == 1
+    assert await room.survivor.asked("verify") == [True, 0]
+
+
+@pytest.mark.parametrize("how", ["immediate", "fast"])
+async def test_a_lease_and_its_epoch_outlive_a_restart_of_the_database(room: Room, how: str) -> None:
+    need_server()
+    with running_server(synchronous_commit="on") as server:
+        trader = server.new_trader()
+        for process in (room.survivor, room.victim):
+            await room.open(process, trader)
+        old = await room.victim.asked("make_part", holder="victim", later=0)
+        await anyio.to_thread.run_sync(server.stop, how)
+        await anyio.to_thread.run_sync(server.start)
+        assert not await room.survivor.asked("take_exits", holder="survivor", later=10)
+        assert await room.survivor.asked("have_lease_between", holder="survivor", later=FAR_BEYOND_THE_LEASE) == 2
+        code, _ = await room.victim.asked("intend", ticket_id=old, later=FAR_BEYOND_THE_LEASE)
+        assert code == "TAKEN_OVER"
+        assert await room.survivor.asked("verify") == [True, 0]
 
 
 async def test_a_database_that_was_restarted_loses_nothing_and_lets_nothing_be_sent_twice(

@@ -52,13 +52,13 @@ async def heard() -> str:
     return await to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True)
 
 
-def opened(place: str) -> tuple[RateLimitFile | RateLimitTable, SqlStore]:
-    """Open the budget and the store of a folder, or of all machines of a trader."""
+def opened(place: str, clock: Callable[[], datetime] | None = None) -> tuple[RateLimitFile | RateLimitTable, SqlStore]:
+    """Open the budget and the store of a folder, or of all machines of a trader; with a clock, that one is compared."""
     if not place.startswith("postgresql:"):
         folder = Path(place)
         return RateLimitFile(folder, busy_timeout_seconds=5), SqliteStore(folder, busy_timeout_seconds=20)
     url, patience = parse_postgres_url(place), Patience(lock_seconds=20, held_seconds=60)
-    return RateLimitTable(url, utc_now), PostgresStore(url, patience=patience)
+    return RateLimitTable(url, utc_now), PostgresStore(url, clock=clock, patience=patience)
 
 
 class Unmetered:
@@ -115,7 +115,11 @@ class Worker:
 
     def __init__(self) -> None:
         self.now: datetime | None = None
-        self.held = Holder()
+        self.held, self.ahead = Holder(), timedelta()
+
+    async def set_clock(self, ahead: float) -> None:
+        """Let the clock of this machine be so many seconds ahead of the real time, once it is opened anew."""
+        self.ahead = timedelta(seconds=ahead)
 
     async def open(self, place: str, url: str, token: str, now: str, limits: dict[str, Any]) -> None:
         """Put a desk together: at a standing clock and without a budget, or at the real one with the shared budget.
@@ -126,7 +130,7 @@ class Worker:
         accounts = {"APEX-482910": AccountPolicy(approval=Approval.NONE)}
         mode = Mode(limits.pop("mode", Mode.SIM))
         policy = Policy(mode, replace(LIMITS, **limits), simulated=Approval.NONE, accounts=accounts)
-        self.meters, store = opened(place)
+        self.meters, store = opened(place, None if now else self.clock)
         self.budget = NotingBudget(self.meters, token, utc_now)
         budget = Unmetered() if now else self.budget
         pause = passed if now else anyio.sleep
@@ -138,7 +142,7 @@ class Worker:
 
     def clock(self) -> datetime:
         """The time that stands still for a test, or the real one."""
-        return self.now or datetime.now(UTC)
+        return self.now or datetime.now(UTC) + self.ahead
 
     async def propose(self, action: str, stop_at: str = "") -> object:
         """Propose what `commands_to_text` wrote; the ticket, or the reasons of the denial."""
@@ -198,6 +202,11 @@ class Worker:
         )  # fmt: skip
         assert await self.store.add_watch_part(await self.store.watch("w"), ticket, self.held, now)
         return ticket.ticket_id
+
+    async def take_exits(self, holder: str, later: float) -> bool:
+        """Try to take the lease of watches, so many seconds later."""
+        now = self.clock() + timedelta(seconds=later)
+        return bool(await self.store.take_lease(LEASE_NAME, holder, now, timedelta(seconds=15)))
 
     async def _held_anew(self, name: str, now: datetime) -> Holder:
         epoch = await self.store.take_lease(LEASE_NAME, name, now, timedelta(seconds=15))
