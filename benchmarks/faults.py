@@ -51,12 +51,17 @@ def _reports(chosen: argparse.Namespace) -> Iterator[Report]:
     folder = TemporaryDirectory(prefix="ct-mcp-campaign-", dir=chosen.state_dir, ignore_cleanup_errors=True)
     with state as database, folder as home:
         names = [replace(name, database=database) for name in _names(chosen)]
+        until = time.monotonic() + chosen.minutes * 60
         if chosen.workers == 1:
-            yield from (_play_in(name, home) for name in names)
+            yield from (_play_in(name, home) for name in names if time.monotonic() < until)
             return
         with ProcessPoolExecutor(chosen.workers, get_context("spawn")) as pool:
-            for future in as_completed([pool.submit(_play_in, name, home) for name in names]):
-                yield future.result()
+            futures = [pool.submit(_play_in, name, home) for name in names]
+            for future in as_completed(futures):
+                if time.monotonic() > until:
+                    pool.shutdown(wait=False, cancel_futures=True)
+                if not future.cancelled():
+                    yield future.result()
 
 
 def _names(chosen: argparse.Namespace) -> list[Name]:
@@ -79,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--episode", type=int, help="play this one alone")
     parser.add_argument("--each", type=int, default=MUTATIONS_EACH, help="mutations of one episode")
     parser.add_argument("--workers", type=int, choices=(1, 2, 3, 4), default=1)
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no episode after so long")
     parser.add_argument("--state", choices=("sqlite", "postgres"), default="sqlite", help="what machines share")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
     parser.add_argument("--state-dir", metavar="DIR", help="where the journals lie; otherwise among temporary files")
