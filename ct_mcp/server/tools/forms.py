@@ -36,7 +36,10 @@ _Action = Annotated[Literal["BUY", "SELL"], Field(description="What the person a
 _Quantity = Annotated[int, Field(ge=1, description="Contracts")]
 _OrderType = Annotated[
     Literal["MARKET", "LIMIT", "STOP_MARKET", "STOP_LIMIT"],
-    Field(description="A named price: LIMIT there or better, STOP once it trades there. MARKET: now, at any price"),
+    Field(
+        description="LIMIT: at its price or better, at once if the market is there. STOP: once it trades there. "
+        "MARKET: now. If unsaid, ask"
+    ),
 ]
 
 
@@ -116,7 +119,7 @@ _StopLoss = Annotated[
     _Level,
     Field(
         max_length=40,
-        description=f"Stop for it, sent as it fills: {_EntryLevel}",
+        description=f"Stop for it, which this server sends as it fills: {_EntryLevel}",
         validation_alias=AliasChoices("stop_loss", "stop_loss_price"),
     ),
 ]

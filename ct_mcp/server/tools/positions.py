@@ -241,7 +241,7 @@ async def close_position(
 ) -> Traded:
     """Close (exit) one position: whole, with all orders of the instrument, or in part.
 
-    After a part its stops and targets keep their size, too large: the answer names the calls that fit them.
+    After a part its stops and targets are too large: make the calls that the answer names, to fit them.
     """
     desk = desk_of(ctx)
     name = (await desk.resolver.account(account)).name
@@ -273,8 +273,8 @@ async def flatten_everything(ctx: ToolContext) -> Traded:
 async def reverse_position(ctx: ToolContext, account: AccountName, instrument: HeldInstrument) -> Traded:
     """Turn a position round: the same size the other way. Needs a position.
 
-    The old stop and target may stay, and would add to the new position: warnings say so, cancel them then. The new
-    position has no stop: use protect_position at once.
+    Ask for the new stop first: the new position has none until you call protect_position. The old stop and target may
+    stay, and would add to it: warnings say so, cancel them then.
     """
     desk = desk_of(ctx)
     name = (await desk.resolver.account(account)).name
@@ -290,8 +290,8 @@ async def protect_position(
 ) -> Traded:
     """Set or move a position's stop loss, take profit or both, for its whole size. Orders that stand are changed.
 
-    A leg left out stays. Where a named one does not stand yet, both are placed anew, in place of ALL orders of the
-    instrument: read warnings.
+    A leg left out stays. Where a named one does not stand yet, both are placed anew, and ALL other orders of the
+    instrument are cancelled, entries too.
     """
     desk = desk_of(ctx)
     name = (await desk.resolver.account(account)).name

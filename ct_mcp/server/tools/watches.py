@@ -38,7 +38,7 @@ class WatchForm(StrictArguments):
     ]
     account: Annotated[str | None, Field(description="Needed but for price, time")] = None
     instrument: Annotated[str | None, Field(description="Needed for price; narrows flat_by, fill")] = None
-    order_id: Annotated[str | None, Field(max_length=64, description="Of trailing_stop, cancel_after")] = None
+    order_id: Annotated[str | None, Field(max_length=64, description="Stop to trail; entry to cancel")] = None
     distance: Annotated[str | None, Field(max_length=40, description="Of trailing_stop: '10 points', '40 ticks'")] = (
         None
     )
@@ -81,7 +81,7 @@ class WaitResult(ReadResult):
 async def set_watch(ctx: ToolContext, form: WatchForm) -> Traded:
     """Trail a stop (only nearer), cancel an unfilled entry later, be flat by a time; or an alert, told by wait_for.
 
-    Goes on only while this server runs; a trailed stop then stands where it was last.
+    Only while this server runs: after that nothing is trailed, cancelled or flattened. The person alone ends flat_by.
     """
     if form.kind in SENDS:
         return await _propose(ctx, form)
@@ -122,7 +122,7 @@ async def end_watch(
     ctx: ToolContext,
     watch_id: Annotated[str, Field(min_length=1, max_length=64, description="From get_watches")],
 ) -> Annotated[CallToolResult, WatchesResult]:
-    """End a watch or an alert; the person alone ends flat_by."""
+    """End a watch or an alert."""
     desk = desk_of(ctx)
     from ct_mcp.desk.alert_setting import end_by_request  # noqa: PLC0415  # the desk is loaded by the first call
 
