@@ -210,18 +210,20 @@ async def has_filled_meanwhile(store: Store, ticket: Ticket, now: datetime) -> b
 
 async def recent_fills(store: Store, account: str, instrument: Instrument, now: datetime) -> tuple[str, ...]:
     """Name what of ours was read as filled in an instrument within the last minutes, the newest first."""
-    told: dict[str, str] = {}
+    told: dict[str, Entry] = {}
     for entry in await store.entries(_MOST_ENTRIES, account):
         if now - entry.at > RECENTLY:
             break
-        own_id, filled = entry.own_id or "", entry.detail.get("filled")
-        if not filled or own_id in told or entry.kind not in _TELLING:
-            continue
-        ticket = await store.ticket(entry.ticket_id or "")
-        if ticket is not None and instrument in _instruments(ticket):
-            ago = span(max(0.0, (now - entry.at).total_seconds()))
-            told[own_id] = f"filled {ago} ago: {filled} of {sanitize(entry.summary, longest=120)}"
-    return tuple(told.values())
+        if entry.detail.get("filled") and entry.ticket_id and entry.kind in _TELLING:
+            told.setdefault(entry.own_id or entry.ticket_id, entry)
+    tickets = await store.tickets({entry.ticket_id or "" for entry in told.values()}) if told else {}
+    there = {ticket_id for ticket_id, ticket in tickets.items() if instrument in _instruments(ticket)}
+    return tuple(_fill(entry, now) for entry in told.values() if entry.ticket_id in there)
+
+
+def _fill(entry: Entry, now: datetime) -> str:
+    ago = span(max(0.0, (now - entry.at).total_seconds()))
+    return f"filled {ago} ago: {entry.detail['filled']} of {sanitize(entry.summary, longest=120)}"
 
 
 def _instruments(ticket: Ticket) -> set[Instrument | None]:

@@ -67,6 +67,10 @@ class SqlStore:
         """Find one by its id; its state is as stored, so ask `Ticket.state_at` whether it has expired."""
         return await self._read(tickets.find, ticket_id)
 
+    async def tickets(self, ticket_ids: Collection[str]) -> dict[str, Ticket]:
+        """Find those that there are of several by their ids, in one reading."""
+        return await self._read(tickets.find_all, tuple(ticket_ids))
+
     async def open_tickets(self, now: datetime) -> tuple[Ticket, ...]:
         """List those that still wait for the person, oldest first."""
         return await self._read(tickets.waiting, now)

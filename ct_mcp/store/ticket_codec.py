@@ -13,7 +13,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from decimal import Decimal
-from functools import cache, reduce
+from functools import cache, lru_cache, reduce
 from operator import or_
 from typing import Annotated, Any, TypeVar
 
@@ -27,6 +27,8 @@ from ct_mcp.store.codec import MOVE_ASIDE, canonical
 
 T = TypeVar("T")
 
+# A ticket is read many times on its way, and its words never change; what is read of them is frozen.
+_KEPT = 64
 _FAULTS = (ValueError, TypeError, LookupError, ArithmeticError, RecursionError)
 
 
@@ -39,6 +41,7 @@ def commands_to_text(commands: tuple[Command, ...]) -> str:
     return _to_text(_commands(), commands)
 
 
+@lru_cache(maxsize=_KEPT)
 def commands_from_text(text: str) -> tuple[Command, ...]:
     """Read what `commands_to_text` wrote.
 
@@ -57,6 +60,7 @@ def request_to_text(request: ApprovalRequest) -> str:
     return _to_text(_request(), request)
 
 
+@lru_cache(maxsize=_KEPT)
 def request_from_text(text: str) -> ApprovalRequest:
     """Read what `request_to_text` wrote.
 

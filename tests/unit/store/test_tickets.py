@@ -36,6 +36,18 @@ async def test_an_unknown_ticket_is_none(store: SqlStore) -> None:
     assert await store.ticket("never heard of") is None
 
 
+@pytest.mark.parametrize("many", [3, 1000])
+async def test_several_are_found_at_once_those_that_there_are(
+    store: SqlStore, now: datetime, make_ticket: MakeTicket, many: int
+) -> None:
+    there = [make_ticket(number) for number in (1, 2)]
+    for ticket in there:
+        await store.open_ticket(ticket, now)
+    wanted = ["ticket-2", "never heard of", "ticket-1", *(f"nor of {number}" for number in range(many))]
+    assert await store.tickets(wanted) == {ticket.ticket_id: ticket for ticket in there}
+    assert await store.tickets([]) == {}
+
+
 async def test_two_impatient_calls_are_one_proposal(store: SqlStore, now: datetime, make_ticket: MakeTicket) -> None:
     first = await store.open_ticket(make_ticket(ticket_id="first"), now)
     second = await store.open_ticket(make_ticket(ticket_id="second"), now)
