@@ -4,10 +4,10 @@ The shapes differ (bare, wrapped in a name, wrapped in ``data``), so all are tak
 success nor holds the rows that were asked for proves nothing, and never counts as empty.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Any, ClassVar, Never, TypeVar
+from typing import Any, ClassVar, Generic, Never, TypeVar
 
 from pydantic import AliasChoices, AliasGenerator, BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
@@ -174,3 +174,35 @@ class Reply:
         data = self.top.get("data")
         places = (self.value, self.top.get(key), data, data.get(key) if isinstance(data, dict) else None)
         return next((place for place in places if isinstance(place, list)), None)
+
+
+ValueT = TypeVar("ValueT")
+
+
+class KnownRows(Generic[ValueT]):
+    """The rows of one kind of list, each read once: a list of the day's orders is a second later the same but for one.
+
+    A row is known by all that it says, to the letter, and by what it is judged by. What is read of one is frozen.
+    """
+
+    def __init__(self, key: str, read: Callable[[object, str, RowContext], ValueT], most: int = 2000) -> None:
+        """Know nothing yet. ``read`` reads one row; so many are kept, the oldest are forgotten first."""
+        self._key, self._read, self._most = key, read, most
+        self._known: dict[tuple[RowContext, str], ValueT] = {}
+
+    def of(self, reply: Reply, account: str | None) -> tuple[ValueT, ...]:
+        """Read the list of an answer, as `Reply.rows` does."""
+        context, what = reply.context(account), f"{reply.rpc}, {self._key!r}"
+        rows = enumerate(reply.listed(self._key), 1)
+        return tuple(self._one(row, f"{what} row {number}", context) for number, row in rows)
+
+    def _one(self, row: object, what: str, context: RowContext) -> ValueT:
+        try:
+            said = (context, repr(row))
+        except RecursionError:  # nested deeper than anything that is a row, which the reading passes over
+            return self._read(row, what, context)
+        if said not in self._known:
+            self._known[said] = self._read(row, what, context)
+            if len(self._known) > self._most:
+                del self._known[next(iter(self._known))]
+        return self._known[said]
