@@ -49,7 +49,7 @@ from ct_mcp.desk.polling import Pause
 from ct_mcp.desk.ports import BookReads, Store, Upstream
 from ct_mcp.desk.reconcile import settle_outstanding
 from ct_mcp.desk.recorder import make_record
-from ct_mcp.desk.story import fills_beside, fills_of, has_filled_meanwhile, story_of
+from ct_mcp.desk.story import fills_beside, fills_of, has_filled_meanwhile, shortened, story_of
 from ct_mcp.desk.together import Part, together
 from ct_mcp.desk.turns import Turns
 from ct_mcp.desk.warm_review import WarmReviews
@@ -163,7 +163,7 @@ class Desk:
             review for review in reviews if any(no.code is DenialCode.DUPLICATE_WITHIN_WINDOW for no in review.denials)
         ]
         fills = [fill for review in repeated for fill in await fills_beside(self.store, review.effect, self.clock())]
-        return denied(reviews, (*notes, *fills))
+        return denied(reviews, (*notes, *shortened(fills)))
 
     async def _settle_before(self, command: Command, book: BookReads | None = None) -> None:
         """Find out first what became of earlier sends, where that may decide.
@@ -211,7 +211,8 @@ class Desk:
         told = awaiting(ticket, self.clock())
         if told.status is Status.NEEDS_APPROVAL:
             return told
-        return replace(told, reasons=(*told.reasons, *await fills_of(self.store, ticket, self.clock())))
+        fills = await fills_of(self.store, ticket, self.clock())
+        return replace(told, reasons=(*told.reasons, *shortened(fills)))
 
     async def became_of(self, ticket: Ticket, seconds: float) -> Outcome:
         """Tell what became of a spent ticket, from the journal; while it is under way, wait so long for its end.

@@ -173,7 +173,7 @@ class JournalWriter:
     async def orders_named_before(self, step: Step) -> frozenset[str]:
         """Give the orders of earlier intents by the service's ids; none where the journal cannot be read."""
         try:
-            return named_before(await self._store.entries(_LOOK_BACK, step.command.account), step.own_id)
+            return named_before(await self._store.entries_of_orders(_LOOK_BACK, step.command.account), step.own_id)
         except StoreFailed:
             return frozenset()
 

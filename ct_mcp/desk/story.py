@@ -28,7 +28,7 @@ UNDER_WAY = timedelta(seconds=60)
 _NEVER_SENT_AFTER = timedelta(minutes=5)
 RECENTLY = timedelta(minutes=5)
 """How far back a fill still matters to whoever is asked, or was told that nothing was sent."""
-_MOST_ENTRIES = 200
+_MOST_ENTRIES, _MOST_NAMED = 200, 5
 
 _SENDING = (EntryKind.INTENT, EntryKind.ACCEPTED, EntryKind.UNKNOWN)
 _TELLING = frozenset(
@@ -211,7 +211,7 @@ async def has_filled_meanwhile(store: Store, ticket: Ticket, now: datetime) -> b
 async def recent_fills(store: Store, account: str, instrument: Instrument, now: datetime) -> tuple[str, ...]:
     """Name what of ours was read as filled in an instrument within the last minutes, the newest first."""
     told: dict[str, Entry] = {}
-    for entry in await store.entries(_MOST_ENTRIES, account):
+    for entry in await store.entries_of_orders(_MOST_ENTRIES, account):
         if now - entry.at > RECENTLY:
             break
         if entry.detail.get("filled") and entry.ticket_id and entry.kind in _TELLING:
@@ -219,6 +219,14 @@ async def recent_fills(store: Store, account: str, instrument: Instrument, now: 
     tickets = await store.tickets({entry.ticket_id or "" for entry in told.values()}) if told else {}
     there = {ticket_id for ticket_id, ticket in tickets.items() if instrument in _instruments(ticket)}
     return tuple(_fill(entry, now) for entry in told.values() if entry.ticket_id in there)
+
+
+def shortened(fills: Sequence[str]) -> tuple[str, ...]:
+    """Name the newest, and say how many more there were: nobody reads forty, nor needs them to notice one."""
+    more = len(fills) - _MOST_NAMED
+    if more <= 0:
+        return tuple(fills)
+    return (*fills[:_MOST_NAMED], f"{more} more filled within {span(RECENTLY.total_seconds())}")
 
 
 def _fill(entry: Entry, now: datetime) -> str:

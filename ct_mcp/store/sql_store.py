@@ -129,6 +129,10 @@ class SqlStore:
         """Read the last entries, newest first."""
         return await self._read(journal_table.newest, limit, account, ticket_id)
 
+    async def entries_of_orders(self, limit: int, account: str) -> tuple[Entry, ...]:
+        """Read those of the last entries that say of an order which it is, what filled, or that it brings none."""
+        return await self._read(journal_table.of_orders, limit, account)
+
     async def refusals(self, limit: int, since: datetime) -> tuple[Entry, ...]:
         """Read the last of what was denied, declined, suspicious or resumed since a moment, newest first."""
         return await self._read(journal_table.refusals, limit, since)

@@ -27,8 +27,8 @@ from ct_mcp.store.codec import MOVE_ASIDE, canonical
 
 T = TypeVar("T")
 
-# A ticket is read many times on its way, and its words never change; what is read of them is frozen.
-_KEPT = 64
+# A ticket is read many times on its way, from the moment it is written, and what is read of its words is frozen.
+_KEPT = 128
 _FAULTS = (ValueError, TypeError, LookupError, ArithmeticError, RecursionError)
 
 
@@ -41,7 +41,6 @@ def commands_to_text(commands: tuple[Command, ...]) -> str:
     return _to_text(_commands(), commands)
 
 
-@lru_cache(maxsize=_KEPT)
 def commands_from_text(text: str) -> tuple[Command, ...]:
     """Read what `commands_to_text` wrote.
 
@@ -60,7 +59,6 @@ def request_to_text(request: ApprovalRequest) -> str:
     return _to_text(_request(), request)
 
 
-@lru_cache(maxsize=_KEPT)
 def request_from_text(text: str) -> ApprovalRequest:
     """Read what `request_to_text` wrote.
 
@@ -82,12 +80,14 @@ def _to_text(adapter: TypeAdapter[T], value: T) -> str:
 
 def _from_text(adapter: TypeAdapter[T], text: str) -> T:
     try:
-        return _read(adapter, text)
+        value: T = _read(adapter, text)
     except _FAULTS as error:
         raise StoreFailed(f"it was not written by ct-mcp: {_first_fault(error)}", next_step=MOVE_ASIDE) from error
+    return value
 
 
-def _read(adapter: TypeAdapter[T], text: str) -> T:
+@lru_cache(maxsize=_KEPT)
+def _read(adapter: TypeAdapter[Any], text: str) -> Any:
     stored = json.loads(text)
     value = adapter.validate_python(stored)
     if not _repeats(stored, adapter.dump_python(value, mode="json", warnings="error")) or canonical(stored) != text:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ct_mcp.desk.story import recent_fills
+from ct_mcp.desk.story import recent_fills, shortened
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.store.journal import EntryKind, NewEntry
 from ct_mcp.store.sqlite import SqliteStore
@@ -61,3 +61,10 @@ async def test_a_fill_in_another_instrument_is_not_named(store: SqliteStore) -> 
     await has_filled(store, "another", NOW, factories.MES)
     await has_filled(store, "this", NOW)
     assert await recent_fills(store, factories.SIM101, factories.ES, NOW) == ("filled 0 s ago: 1 of BUY this",)
+
+
+def test_of_many_fills_the_newest_are_named_and_the_others_are_counted() -> None:
+    fills = [f"fill {number}" for number in range(12)]
+    assert shortened(fills) == (*fills[:5], "7 more filled within 5 min")
+    assert shortened(fills[:5]) == tuple(fills[:5])
+    assert shortened([]) == ()
