@@ -41,7 +41,7 @@ from ct_mcp.desk.exit_state import with_stops_owed
 from ct_mcp.desk.exit_watch import Road, watch_exits
 from ct_mcp.desk.handlers.everywhere import Departure, ReadBackOfAll, may_leave
 from ct_mcp.desk.handlers.exits import submit_flatten
-from ct_mcp.desk.journal_writer import JournalWriter, Step
+from ct_mcp.desk.journal_writer import JournalWriter, Step, proposed
 from ct_mcp.desk.one_reading import OneReading
 from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.desk.plans import Plans, as_plans
@@ -132,20 +132,17 @@ class Desk:
         drawn = draw_ticket(reviews, reason, fills)
         leaves = all(is_urgent(review.command) or review.effect.only_reduces for review in reviews)
         try:
-            ticket = await self.store.open_ticket(drawn, self.clock(), None if leaves else MOST_WAITING)
+            most, entry = None if leaves else MOST_WAITING, proposed(drawn, reviews)
+            ticket = await self.store.open_ticket(drawn, self.clock(), most, entry)
         except NeedsRoom as full:
             return await self._denied(no_room(reviews, full), reason)
-        if ticket.ticket_id == drawn.ticket_id and await self._is_overtaken(ticket, reviews):
+        # Something may have filled while the question was made, which then does not show it.
+        if ticket.ticket_id == drawn.ticket_id and await has_filled_meanwhile(self.store, ticket, self.clock()):
             return await self.propose(asked, reason)
         if len(reviews) == 1 or book is not None:
             self._reviews = {known: old for known, old in self._reviews.items() if self._are_recent(old)}
             self._reviews[ticket.ticket_id] = tuple(reviews)
         return ticket
-
-    async def _is_overtaken(self, drawn: Ticket, reviews: Sequence[Review]) -> bool:
-        """Journal a new ticket; say whether something filled while its question was made, which does not show it."""
-        await self._journal.proposed(drawn, reviews)
-        return await has_filled_meanwhile(self.store, drawn, self.clock())
 
     async def _reviewed(self, asked: Sequence[Command], book: BookReads | None) -> list[Review]:
         """Review what is proposed; a no that no reading can change does not wait for one."""

@@ -55,13 +55,15 @@ class SqlStore:
         self._database = engine
         self._turn = CapacityLimiter(1)
 
-    async def open_ticket(self, ticket: Ticket, now: datetime, most_waiting: int | None = None) -> Ticket:
-        """Keep the ticket, or return the one that already asks the same under the same approval.
+    async def open_ticket(
+        self, ticket: Ticket, now: datetime, most_waiting: int | None = None, proposed: NewEntry | None = None
+    ) -> Ticket:
+        """Keep the ticket with its entry, or return the one that already asks the same under the same approval.
 
         Raises:
             NeedsRoom: As many as ``most_waiting`` of one of its accounts wait for the person already.
         """
-        return await self._write(tickets.propose, ticket, now, most_waiting)
+        return await self._write(tickets.propose, ticket, now, most_waiting, proposed)
 
     async def ticket(self, ticket_id: str) -> Ticket | None:
         """Find one by its id; its state is as stored, so ask `Ticket.state_at` whether it has expired."""

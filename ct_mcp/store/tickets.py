@@ -57,8 +57,14 @@ AND ((state = 'open' AND approval = 'none') OR (state = 'approved' AND EXISTS
 """
 
 
-def propose(connection: SqlConnection, ticket: Ticket, now: datetime, most_waiting: int | None = None) -> Ticket:
-    """Keep the ticket, or find the one that already asks the same: two impatient calls are one proposal.
+def propose(
+    connection: SqlConnection,
+    ticket: Ticket,
+    now: datetime,
+    most_waiting: int | None = None,
+    proposed: NewEntry | None = None,
+) -> Ticket:
+    """Keep the ticket and journal it, or find the one that already asks the same: two impatient calls are one proposal.
 
     One that shows an account as it is no more has expired with that: the same asked again is a question of its own.
 
@@ -77,6 +83,8 @@ def propose(connection: SqlConnection, ticket: Ticket, now: datetime, most_waiti
     if most_waiting is not None and ticket.approval is not Approval.NONE:
         _need_room(connection, ticket, now, most_waiting)
     keep(connection, ticket)
+    if proposed is not None:
+        append(connection, proposed, now)
     return ticket
 
 
