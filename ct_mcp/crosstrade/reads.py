@@ -64,7 +64,9 @@ class ReadOnlyClient:
         self.connection = Connection(base_url, token, timeouts, **options)
         self._options = CallOptions()
         self._catalog = ApiCatalog()
-        self._figures_told: list[TellsFigures] = []  # all views share it
+        # All views share these.
+        self._figures_told: list[TellsFigures] = []
+        self._orders, self._executions = orders.known_orders(), orders.known_executions()
 
     async def __aenter__(self) -> Self:
         return self
@@ -152,12 +154,12 @@ class ReadOnlyClient:
     async def orders(self, account: str, *, active_only: bool) -> tuple[Order, ...]:
         """Read the orders of one account; closed ones are pruned after a while, so their absence proves nothing."""
         call = Call("ListOrders", {"account": account}, {"activeOnly": _yes_or_no(active_only)})
-        return await self._ask(call, lambda reply: orders.parse_orders(reply, account))
+        return await self._ask(call, lambda reply: self._orders.of(reply, account))
 
     async def all_orders(self, *, active_only: bool) -> tuple[Order, ...]:
         """Read the orders of every account."""
         call = Call("GetAllOrders", query={"activeOnly": _yes_or_no(active_only)})
-        return await self._ask(call, lambda reply: orders.parse_orders(reply, None))
+        return await self._ask(call, lambda reply: self._orders.of(reply, None))
 
     async def order(self, account: str, order_id: str) -> Order:
         """Read one order by their id or ours; by ours it can be missed while it lives."""
@@ -174,7 +176,7 @@ class ReadOnlyClient:
         if not 1 <= lookback_seconds <= LONGEST_LOOKBACK_SECONDS:
             raise BadRequest(f"executions reach back 1 to {LONGEST_LOOKBACK_SECONDS} seconds, found {lookback_seconds}")
         call = Call("ListExecutions", {"account": account}, {"lookbackTime": str(lookback_seconds)})
-        return await self._ask(call, lambda reply: orders.parse_executions(reply, account))
+        return await self._ask(call, lambda reply: self._executions.of(reply, account))
 
     async def executions_of_order(self, account: str, order_id: str) -> tuple[Execution, ...]:
         """Read the executions of one order. Its path is our assumption; where it fails, the live one is asked for."""

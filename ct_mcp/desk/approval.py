@@ -14,6 +14,7 @@ from secrets import choice, token_hex
 from ct_mcp.desk.approval_request import item_of
 from ct_mcp.desk.journal_writer import summary_of
 from ct_mcp.desk.outcome import Outcome, Status
+from ct_mcp.desk.story import shortened
 from ct_mcp.domain.approval import (
     APPROVALS,
     FILLED_RECENTLY,
@@ -80,8 +81,8 @@ def draw_ticket(reviews: Sequence[Review], reason: str, filled: Sequence[Sequenc
 
 def _item(review: Review, filled: Sequence[str]) -> ApprovalItem:
     item = item_of(review)
-    warnings = (Finding(FindingKind.WARNING, FILLED_RECENTLY, each) for each in filled)
-    return replace(item, findings=(*warnings, *item.findings))
+    warnings = (Finding(FindingKind.WARNING, FILLED_RECENTLY, each) for each in shortened(filled))
+    return replace(item, findings=(*warnings, *item.findings), fills=len(filled))
 
 
 def approval_of(review: Review) -> Approval:

@@ -158,10 +158,10 @@ class ContextBuilder:
         and may still be on its way has to be looked at.
         """
         account = self.resolver.known(command.account)
-        outstanding = await self._store.outstanding(command.account)
-        if account is None or outstanding.entries or not leaves_all_held(command):
+        if account is None or not leaves_all_held(command):
             return None
-        if not await last_exit_is_over(self._store, command.account):
+        outstanding = await self._store.outstanding(command.account)
+        if outstanding.entries or not await last_exit_is_over(self._store, command.account):
             return None
         context = RiskContext(self._clock(), account, journal_position=outstanding.seen)
         return await self._judged(command, context)

@@ -41,7 +41,7 @@ from ct_mcp.desk.exit_state import with_stops_owed
 from ct_mcp.desk.exit_watch import Road, watch_exits
 from ct_mcp.desk.handlers.everywhere import Departure, ReadBackOfAll, may_leave
 from ct_mcp.desk.handlers.exits import submit_flatten
-from ct_mcp.desk.journal_writer import JournalWriter, Step
+from ct_mcp.desk.journal_writer import JournalWriter, Step, proposed
 from ct_mcp.desk.one_reading import OneReading
 from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.desk.plans import Plans, as_plans
@@ -49,7 +49,7 @@ from ct_mcp.desk.polling import Pause
 from ct_mcp.desk.ports import BookReads, Store, Upstream
 from ct_mcp.desk.reconcile import settle_outstanding
 from ct_mcp.desk.recorder import make_record
-from ct_mcp.desk.story import fills_beside, fills_of, has_filled_meanwhile, story_of
+from ct_mcp.desk.story import fills_beside, fills_of, has_filled_meanwhile, shortened, story_of
 from ct_mcp.desk.together import Part, together
 from ct_mcp.desk.turns import Turns
 from ct_mcp.desk.warm_review import WarmReviews
@@ -132,20 +132,17 @@ class Desk:
         drawn = draw_ticket(reviews, reason, fills)
         leaves = all(is_urgent(review.command) or review.effect.only_reduces for review in reviews)
         try:
-            ticket = await self.store.open_ticket(drawn, self.clock(), None if leaves else MOST_WAITING)
+            most, entry = None if leaves else MOST_WAITING, proposed(drawn, reviews)
+            ticket = await self.store.open_ticket(drawn, self.clock(), most, entry)
         except NeedsRoom as full:
             return await self._denied(no_room(reviews, full), reason)
-        if ticket.ticket_id == drawn.ticket_id and await self._is_overtaken(ticket, reviews):
+        # Something may have filled while the question was made, which then does not show it.
+        if ticket.ticket_id == drawn.ticket_id and await has_filled_meanwhile(self.store, ticket, self.clock()):
             return await self.propose(asked, reason)
         if len(reviews) == 1 or book is not None:
             self._reviews = {known: old for known, old in self._reviews.items() if self._are_recent(old)}
             self._reviews[ticket.ticket_id] = tuple(reviews)
         return ticket
-
-    async def _is_overtaken(self, drawn: Ticket, reviews: Sequence[Review]) -> bool:
-        """Journal a new ticket; say whether something filled while its question was made, which does not show it."""
-        await self._journal.proposed(drawn, reviews)
-        return await has_filled_meanwhile(self.store, drawn, self.clock())
 
     async def _reviewed(self, asked: Sequence[Command], book: BookReads | None) -> list[Review]:
         """Review what is proposed; a no that no reading can change does not wait for one."""
@@ -163,7 +160,7 @@ class Desk:
             review for review in reviews if any(no.code is DenialCode.DUPLICATE_WITHIN_WINDOW for no in review.denials)
         ]
         fills = [fill for review in repeated for fill in await fills_beside(self.store, review.effect, self.clock())]
-        return denied(reviews, (*notes, *fills))
+        return denied(reviews, (*notes, *shortened(fills)))
 
     async def _settle_before(self, command: Command, book: BookReads | None = None) -> None:
         """Find out first what became of earlier sends, where that may decide.
@@ -211,7 +208,8 @@ class Desk:
         told = awaiting(ticket, self.clock())
         if told.status is Status.NEEDS_APPROVAL:
             return told
-        return replace(told, reasons=(*told.reasons, *await fills_of(self.store, ticket, self.clock())))
+        fills = await fills_of(self.store, ticket, self.clock())
+        return replace(told, reasons=(*told.reasons, *shortened(fills)))
 
     async def became_of(self, ticket: Ticket, seconds: float) -> Outcome:
         """Tell what became of a spent ticket, from the journal; while it is under way, wait so long for its end.

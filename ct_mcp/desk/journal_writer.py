@@ -1,7 +1,7 @@
 """Writes the journal. Before the wire a failure stops everything; after it the order is out, and that is told."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import dropwhile
 
@@ -106,26 +106,9 @@ class JournalWriter:
         halt = await halt_if_due(self._store, self.clock())
         return () if halt is None else (describe_halt(halt),)
 
-    async def proposed(self, ticket: Ticket, reviews: Sequence[Review]) -> None:
-        """Write down that it waits for a yes; with the rules that it passed, for the person who is asked."""
-        asked = ticket.approval is not Approval.NONE
-        rules = {"rules": [rule for review in reviews for rule in _passed(review)]} if asked else {}
-        await self.ticket(EntryKind.PROPOSED, ticket, {"approval": ticket.approval, **rules})
-
     async def ticket(self, kind: EntryKind, ticket: Ticket, detail: Mapping[str, object]) -> None:
-        """Write down a step in the life of a ticket: proposed, approved, declined, expired, suspicious."""
-        reason = ticket.reason if kind is EntryKind.PROPOSED else ""
-        account = ", ".join(ticket.accounts)
-        entry = NewEntry(
-            kind,
-            ticket.summary,
-            account=account,
-            ticket_id=ticket.ticket_id,
-            own_id=ticket.own_id,
-            reason=one_line(reason),
-            detail=detail,
-        )
-        await self._store.append(entry, self.clock())
+        """Write down a step in the life of a ticket: declined, expired, suspicious."""
+        await self._store.append(_of_ticket(kind, ticket, detail), self.clock())
 
     async def intent(self, step: Step, review: Review) -> None:
         """Write down what is about to be sent: on disk before the wire, so that a crash leaves a trace.
@@ -174,7 +157,7 @@ class JournalWriter:
     async def orders_named_before(self, step: Step) -> frozenset[str]:
         """Give the orders of earlier intents by the service's ids; none where the journal cannot be read."""
         try:
-            return named_before(await self._store.entries(_LOOK_BACK, step.command.account), step.own_id)
+            return named_before(await self._store.entries_of_orders(_LOOK_BACK, step.command.account), step.own_id)
         except StoreFailed:
             return frozenset()
 
@@ -215,6 +198,19 @@ class JournalWriter:
         except StoreFailed as failure:
             return (f"the journal could not be written after sending: {failure.what}",)
         return ()
+
+
+def proposed(ticket: Ticket, reviews: Sequence[Review]) -> NewEntry:
+    """Say that a ticket waits for a yes; with the rules that it passed, for the person who is asked."""
+    asked = ticket.approval is not Approval.NONE
+    rules = {"rules": [rule for review in reviews for rule in _passed(review)]} if asked else {}
+    entry = _of_ticket(EntryKind.PROPOSED, ticket, {"approval": ticket.approval, **rules})
+    return replace(entry, reason=one_line(ticket.reason))
+
+
+def _of_ticket(kind: EntryKind, ticket: Ticket, detail: Mapping[str, object]) -> NewEntry:
+    account = ", ".join(ticket.accounts)
+    return NewEntry(kind, ticket.summary, account, ticket.ticket_id, ticket.own_id, detail=detail)
 
 
 def _intent(step: Step, review: Review) -> NewEntry:

@@ -118,7 +118,7 @@ def _is_of_an_exit(entry: Entry) -> bool:
 async def possibly_open_orders(store: Store, account: str, instrument: Instrument | None) -> tuple[str, ...]:
     """Orders of ours in an account, or in one instrument of it, by id, that nobody has seen closed; newest first."""
     told: dict[str, list[Entry]] = {}
-    for entry in await store.entries(_LOOK_BACK, account):
+    for entry in await store.entries_of_orders(_LOOK_BACK, account):
         if isinstance(order_id := entry.detail.get("order_id"), str):
             told.setdefault(order_id, []).append(entry)
     standing = {order_id: story for order_id, story in told.items() if not _is_over(story[0])}
@@ -134,8 +134,8 @@ async def _is_of(store: Store, story: list[Entry], instrument: Instrument | None
     """A change names no instrument; what placed the order does."""
     if instrument is None:
         return True
-    tickets = [await store.ticket(entry.ticket_id or "") for entry in story]
-    return any(instrument in _instruments(ticket) for ticket in tickets if ticket is not None)
+    tickets = await store.tickets({entry.ticket_id or "" for entry in story})
+    return any(instrument in _instruments(ticket) for ticket in tickets.values())
 
 
 def _instruments(ticket: Ticket) -> set[Instrument | None]:

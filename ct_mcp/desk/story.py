@@ -28,7 +28,7 @@ UNDER_WAY = timedelta(seconds=60)
 _NEVER_SENT_AFTER = timedelta(minutes=5)
 RECENTLY = timedelta(minutes=5)
 """How far back a fill still matters to whoever is asked, or was told that nothing was sent."""
-_MOST_ENTRIES = 200
+_MOST_ENTRIES, _MOST_NAMED = 200, 5
 
 _SENDING = (EntryKind.INTENT, EntryKind.ACCEPTED, EntryKind.UNKNOWN)
 _TELLING = frozenset(
@@ -210,18 +210,28 @@ async def has_filled_meanwhile(store: Store, ticket: Ticket, now: datetime) -> b
 
 async def recent_fills(store: Store, account: str, instrument: Instrument, now: datetime) -> tuple[str, ...]:
     """Name what of ours was read as filled in an instrument within the last minutes, the newest first."""
-    told: dict[str, str] = {}
-    for entry in await store.entries(_MOST_ENTRIES, account):
+    told: dict[str, Entry] = {}
+    for entry in await store.entries_of_orders(_MOST_ENTRIES, account):
         if now - entry.at > RECENTLY:
             break
-        own_id, filled = entry.own_id or "", entry.detail.get("filled")
-        if not filled or own_id in told or entry.kind not in _TELLING:
-            continue
-        ticket = await store.ticket(entry.ticket_id or "")
-        if ticket is not None and instrument in _instruments(ticket):
-            ago = span(max(0.0, (now - entry.at).total_seconds()))
-            told[own_id] = f"filled {ago} ago: {filled} of {sanitize(entry.summary, longest=120)}"
-    return tuple(told.values())
+        if entry.detail.get("filled") and entry.ticket_id and entry.kind in _TELLING:
+            told.setdefault(entry.own_id or entry.ticket_id, entry)
+    tickets = await store.tickets({entry.ticket_id or "" for entry in told.values()}) if told else {}
+    there = {ticket_id for ticket_id, ticket in tickets.items() if instrument in _instruments(ticket)}
+    return tuple(_fill(entry, now) for entry in told.values() if entry.ticket_id in there)
+
+
+def shortened(fills: Sequence[str]) -> tuple[str, ...]:
+    """Name the newest, and say how many more there were: nobody reads forty, nor needs them to notice one."""
+    more = len(fills) - _MOST_NAMED
+    if more <= 0:
+        return tuple(fills)
+    return (*fills[:_MOST_NAMED], f"{more} more filled within {span(RECENTLY.total_seconds())}")
+
+
+def _fill(entry: Entry, now: datetime) -> str:
+    ago = span(max(0.0, (now - entry.at).total_seconds()))
+    return f"filled {ago} ago: {entry.detail['filled']} of {sanitize(entry.summary, longest=120)}"
 
 
 def _instruments(ticket: Ticket) -> set[Instrument | None]:

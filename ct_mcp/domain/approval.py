@@ -97,7 +97,7 @@ class ApprovalItem:
     they stand behind everything else. ``stop_moves_away_by`` is how far a stop moves from what it protects. ``gain`` is
     what its targets bring, ``day_room`` what may still be lost today beside the stops of what is open, ``rules`` the
     room that the rules of a funded account leave. ``must_reduce`` marks what a watch sends: at the send it may only
-    reduce, whoever was asked.
+    reduce, whoever was asked. ``fills`` counts what was filled a little while ago; ``findings`` name the newest.
     """
 
     account: str
@@ -126,11 +126,12 @@ class ApprovalItem:
     day_room: Decimal | None = None
     rules: tuple[Fact, ...] = ()
     must_reduce: bool = False
+    fills: int = 0
 
     @property
     def fills_shown(self) -> int:
-        """How many fills of a little while ago it names."""
-        return sum(finding.code == FILLED_RECENTLY for finding in self.findings)
+        """How many fills of a little while ago it tells of; an older version named each, and did not count them."""
+        return self.fills or sum(finding.code == FILLED_RECENTLY for finding in self.findings)
 
     @property
     def simulated(self) -> bool:

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from ct_mcp.domain.balances import BalanceRecord
+if TYPE_CHECKING:  # the settings need no balances
+    from ct_mcp.domain.balances import BalanceRecord
 
 LOUD_AFTER_DAYS = 90
 """Firms change their rules monthly: what was looked up longer ago says so wherever it is shown."""
@@ -148,7 +150,7 @@ class FirmRules:
     best_day_percent: Decimal | None = None
     day_loss_ends: DayLossEnds = DayLossEnds.DAY
 
-    def ended_on(self, record: BalanceRecord) -> date | None:
+    def ended_on(self, record: "BalanceRecord") -> date | None:
         """Say on what day the loss of one day has ended the account; None where it has not, or ends the day alone."""
         return record.lost_since_told if self.day_loss_ends is DayLossEnds.ACCOUNT else None
 

@@ -6,15 +6,18 @@ is somebody's choice, so what the journal knows of an order of ours comes first;
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from ct_mcp.domain.approval import Ticket
 from ct_mcp.domain.order import Execution
 from ct_mcp.errors import CtMcpError
-from ct_mcp.guard.effect import Role, role_sent
 from ct_mcp.server.queries import Query
-from ct_mcp.store.journal import Entry, EntryKind
 
-Roles = Mapping[str, Role]
+if TYPE_CHECKING:  # the rules and the store are loaded by the first call
+    from ct_mcp.guard.effect import Role
+    from ct_mcp.store.journal import Entry
+
+Roles = Mapping[str, "Role"]
 """By the ids of orders."""
 NO_ROLES: Roles = MappingProxyType({})
 
@@ -23,27 +26,31 @@ OLDER = (
     "window, and what ct-mcp sent in get_journal"
 )
 _LOOK_BACK = 200
-_NAMES: Mapping[str, Role] = {
-    "stop": Role.STOP,
-    "stop loss": Role.STOP,
-    "stoploss": Role.STOP,
-    "trailing stop": Role.STOP,
-    "target": Role.TARGET,
-    "profit target": Role.TARGET,
-    "take profit": Role.TARGET,
-    "exit": Role.EXIT,
-    "exit on session close": Role.EXIT,
-    "close": Role.EXIT,
-    "close position": Role.EXIT,
-    "entry": Role.ENTRY,
+_NAMES = {
+    "stop": "stop",
+    "stop loss": "stop",
+    "stoploss": "stop",
+    "trailing stop": "stop",
+    "target": "target",
+    "profit target": "target",
+    "take profit": "target",
+    "exit": "exit",
+    "exit on session close": "exit",
+    "close": "exit",
+    "close position": "exit",
+    "entry": "entry",
 }
+"""What orders are called by others, and their role."""
 
 
-def role_of(execution: Execution, roles: Roles) -> Role | None:
+def role_of(execution: Execution, roles: Roles) -> "Role | None":
     """Say what one execution was for; None where neither the journal nor the name tells."""
     if (known := roles.get(execution.order_id or "")) is not None:
         return known
-    return _NAMES.get((execution.name or "").casefold().rstrip("0123456789").strip())
+    from ct_mcp.guard.effect import Role  # noqa: PLC0415
+
+    named = _NAMES.get((execution.name or "").casefold().rstrip("0123456789").strip())
+    return None if named is None else Role(named)
 
 
 async def read_roles(query: Query, executions: Sequence[Execution]) -> Roles:
@@ -63,13 +70,16 @@ async def read_roles(query: Query, executions: Sequence[Execution]) -> Roles:
     return roles
 
 
-def _that_name(story: Iterable[Entry], order_ids: set[str]) -> list[Entry]:
+def _that_name(story: "Iterable[Entry]", order_ids: set[str]) -> "list[Entry]":
     """Give for each order the oldest entry that names it: a later change or cancel names it as well."""
     named = {str(entry.detail["order_id"]): entry for entry in story if entry.detail.get("order_id") in order_ids}
     return [*named.values()]
 
 
-def _role_in(ticket: Ticket, entry: Entry, story: Iterable[Entry]) -> Role | None:
+def _role_in(ticket: Ticket, entry: "Entry", story: "Iterable[Entry]") -> "Role | None":
+    from ct_mcp.guard.effect import role_sent  # noqa: PLC0415
+    from ct_mcp.store.journal import EntryKind  # noqa: PLC0415
+
     commands = (each for n, each in enumerate(ticket.commands) if ticket.own_id_of(n) == entry.own_id)
     intents = (each for each in story if each.kind is EntryKind.INTENT and each.own_id == entry.own_id)
     command, intent = next(commands, None), next(intents, None)

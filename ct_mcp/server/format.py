@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, TypeVar, overload
 
 from mcp_types import CallToolResult, TextContent
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from ct_mcp.domain.instrument import Instrument, OtherInstrument
 from ct_mcp.text import sanitize
@@ -17,7 +17,9 @@ MOST_ROWS = 80
 
 
 class ToolResult(BaseModel):
-    """The structured half of a result. None means not known."""
+    """The structured half of a result. None means not known. What reads and writes one is built with the first."""
+
+    model_config = ConfigDict(defer_build=True)
 
 
 class ReadResult(ToolResult):

@@ -5,7 +5,7 @@ flatten that would widen one instrument to the whole account), and hides every e
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from inspect import Parameter, getdoc, signature
 from types import UnionType
@@ -130,28 +130,34 @@ def _without_null_members(value: Any) -> Any:
 
 
 def strict_tool(
-    function: Callable[..., Any], title: str, annotations: ToolAnnotations, meta: dict[str, Any] | None = None
+    function: Callable[..., Any],
+    title: str,
+    annotations: ToolAnnotations,
+    meta: dict[str, Any] | None = None,
+    listed: Mapping[str, Any] | None = None,
 ) -> StrictTool:
     """Make a tool of a plain function: its docstring is what the assistant reads, ``meta`` what clients do.
 
     Beside ``ctx`` it takes one parameter for each argument, or one `StrictArguments` whose fields are the arguments.
 
     `Tool.from_function` makes models and schemas that would all be thrown away, and the same result's for each tool:
-    more than half of what listing the tools costs at the start.
+    more than half of what listing the tools costs at the start. ``listed`` are its schemas as `schemas_of` gives them,
+    where they are known: then the models behind them are not even built before the first call.
     """
     declared = signature(function, eval_str=True)
     parameters = [each for each in declared.parameters.values() if each.name != "ctx"]
     form, arguments = _form(parameters) or ("", _arguments(function.__name__, parameters))
     result = _result(declared.return_annotation)
+    known = schemas_of(arguments, result) if listed is None else listed
     return StrictTool(
         fn=function,
         name=function.__name__,
         title=title,
         description=getdoc(function) or "",
-        parameters=_argument_schema(arguments),
+        parameters=known["arguments"],
         fn_metadata=StrictMetadata(
             arg_model=arguments,
-            output_schema=None if result is None else _result_schema(result),
+            output_schema=known["result"],
             output_model=result,
             form=form,
         ),
@@ -160,6 +166,11 @@ def strict_tool(
         annotations=annotations,
         meta=meta,
     )
+
+
+def schemas_of(arguments: type[StrictArguments], result: type[BaseModel] | None) -> dict[str, Any]:
+    """Give what is listed of the arguments of a tool, and of its result; None where it answers in text."""
+    return {"arguments": _argument_schema(arguments), "result": None if result is None else _result_schema(result)}
 
 
 def _form(parameters: list[Parameter]) -> tuple[str, type[StrictArguments]] | None:

@@ -152,8 +152,12 @@ class ExitsAlone:
 
     def _need_known(self, work: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
         """Never say of a ticket of before that there is none: what it held may have been sent."""
-        if work in _ABOUT_TICKET and self._file.read(tickets.find, arguments[0]) is None:
-            raise TicketOutOfReach(f"what became of ticket {plain(arguments[0])} is not known: {self._why}")
+        if work is not tickets.find_all and work not in _ABOUT_TICKET:
+            return
+        asked = arguments[0] if work is tickets.find_all else arguments[:1]
+        if unknown := set(asked) - set(self._file.read(tickets.find_all, asked)):
+            named = ", ".join(map(plain, sorted(unknown)))
+            raise TicketOutOfReach(f"what became of ticket {named} is not known: {self._why}")
 
     # 2: what the file takes
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from ct_mcp.store.codec import canonical, time_from_text, time_to_text
 from ct_mcp.store.journal import (
@@ -86,6 +87,14 @@ _OF_TICKET = """
 SELECT * FROM journal WHERE ticket_id = :ticket_id AND (:account IS NULL OR account = :account)
 ORDER BY sequence DESC LIMIT :limit
 """
+# Every command asks for these, and most of what is written is not of them: a proposal, the rules that passed.
+_OF_ORDERS = """
+SELECT * FROM (SELECT * FROM journal WHERE account = ? ORDER BY sequence DESC LIMIT ?) AS newest
+WHERE instr(detail, '"order_id":"') > 0 OR instr(detail, '"filled":') > 0 OR instr(detail, '"refused":') > 0
+    OR instr(detail, '"may_fill":[]') > 0
+ORDER BY sequence DESC
+"""
+_entry_of_order = lru_cache(maxsize=256)(entry_of)
 # As the index has it, letter for letter: SQLite takes a partial index only for its own condition.
 # The last entries alone are looked through, since this is asked before every order: more than come in hours.
 _REFUSALS = """
@@ -103,6 +112,11 @@ def newest(connection: SqlConnection, limit: int, account: str | None, ticket_id
     query = _OF_TICKET if ticket_id is not None else _OF_ACCOUNT if account is not None else _NEWEST
     wanted = {"limit": limit, "account": account, "ticket_id": ticket_id}
     return tuple(entry_of(row) for row in connection.execute(query, wanted))
+
+
+def of_orders(connection: SqlConnection, limit: int, account: str) -> tuple[Entry, ...]:
+    """Read those of the last entries of an account that name an order, or tell that one brings or brought none."""
+    return tuple(map(_entry_of_order, connection.execute(_OF_ORDERS, (account, limit))))
 
 
 def refusals(connection: SqlConnection, limit: int, since: datetime) -> tuple[Entry, ...]:

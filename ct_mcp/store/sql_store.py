@@ -58,17 +58,23 @@ class SqlStore:
         self._turn = CapacityLimiter(1)
         self.wakes = Wakes()
 
-    async def open_ticket(self, ticket: Ticket, now: datetime, most_waiting: int | None = None) -> Ticket:
-        """Keep the ticket, or return the one that already asks the same under the same approval.
+    async def open_ticket(
+        self, ticket: Ticket, now: datetime, most_waiting: int | None = None, proposed: NewEntry | None = None
+    ) -> Ticket:
+        """Keep the ticket with its entry, or return the one that already asks the same under the same approval.
 
         Raises:
             NeedsRoom: As many as ``most_waiting`` of one of its accounts wait for the person already.
         """
-        return await self._write(tickets.propose, ticket, now, most_waiting)
+        return await self._write(tickets.propose, ticket, now, most_waiting, proposed)
 
     async def ticket(self, ticket_id: str) -> Ticket | None:
         """Find one by its id; its state is as stored, so ask `Ticket.state_at` whether it has expired."""
         return await self._read(tickets.find, ticket_id)
+
+    async def tickets(self, ticket_ids: Collection[str]) -> dict[str, Ticket]:
+        """Find those that there are of several by their ids, in one reading."""
+        return await self._read(tickets.find_all, tuple(ticket_ids))
 
     async def open_tickets(self, now: datetime) -> tuple[Ticket, ...]:
         """List those that still wait for the person, oldest first."""
@@ -127,6 +133,10 @@ class SqlStore:
     async def entries(self, limit: int, account: str | None = None, ticket_id: str | None = None) -> tuple[Entry, ...]:
         """Read the last entries, newest first."""
         return await self._read(journal_table.newest, limit, account, ticket_id)
+
+    async def entries_of_orders(self, limit: int, account: str) -> tuple[Entry, ...]:
+        """Read those of the last entries that say of an order which it is, what filled, or that it brings none."""
+        return await self._read(journal_table.of_orders, limit, account)
 
     async def refusals(self, limit: int, since: datetime) -> tuple[Entry, ...]:
         """Read the last of what was denied, declined, suspicious or resumed since a moment, newest first."""

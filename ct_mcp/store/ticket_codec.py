@@ -13,7 +13,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from decimal import Decimal
-from functools import cache, reduce
+from functools import cache, lru_cache, reduce
 from operator import or_
 from typing import Annotated, Any, TypeVar
 
@@ -27,6 +27,8 @@ from ct_mcp.store.codec import MOVE_ASIDE, canonical
 
 T = TypeVar("T")
 
+# A ticket is read many times on its way, from the moment it is written, and what is read of its words is frozen.
+_KEPT = 128
 _FAULTS = (ValueError, TypeError, LookupError, ArithmeticError, RecursionError)
 
 
@@ -78,12 +80,14 @@ def _to_text(adapter: TypeAdapter[T], value: T) -> str:
 
 def _from_text(adapter: TypeAdapter[T], text: str) -> T:
     try:
-        return _read(adapter, text)
+        value: T = _read(adapter, text)
     except _FAULTS as error:
         raise StoreFailed(f"it was not written by ct-mcp: {_first_fault(error)}", next_step=MOVE_ASIDE) from error
+    return value
 
 
-def _read(adapter: TypeAdapter[T], text: str) -> T:
+@lru_cache(maxsize=_KEPT)
+def _read(adapter: TypeAdapter[Any], text: str) -> Any:
     stored = json.loads(text)
     value = adapter.validate_python(stored)
     if not _repeats(stored, adapter.dump_python(value, mode="json", warnings="error")) or canonical(stored) != text:

@@ -1,5 +1,6 @@
 """Tickets on disk: bound to their commands and to the question that showed them, decided once, spent once."""
 
+from collections.abc import Collection
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
@@ -16,6 +17,9 @@ from ct_mcp.text import plain
 _INSERT = "INSERT INTO tickets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _INSERT_SERVICE = "INSERT INTO ticket_services VALUES (?, our_service())"
 _BY_ID = "SELECT * FROM visible_tickets WHERE ticket_id = ?"
+_BY_IDS = "SELECT * FROM visible_tickets WHERE ticket_id IN ({places})"
+# SQLite takes 999 values in one statement.
+_AT_ONCE = 900
 # All as `Ticket.state_at` has it: what was made in the future has expired, since the clock was set back.
 # A ticket made under another policy is no double of this one: its approval may be the weaker one.
 _DOUBLE = """
@@ -53,8 +57,14 @@ AND ((state = 'open' AND approval = 'none') OR (state = 'approved' AND EXISTS
 """
 
 
-def propose(connection: SqlConnection, ticket: Ticket, now: datetime, most_waiting: int | None = None) -> Ticket:
-    """Keep the ticket, or find the one that already asks the same: two impatient calls are one proposal.
+def propose(
+    connection: SqlConnection,
+    ticket: Ticket,
+    now: datetime,
+    most_waiting: int | None = None,
+    proposed: NewEntry | None = None,
+) -> Ticket:
+    """Keep the ticket and journal it, or find the one that already asks the same: two impatient calls are one proposal.
 
     One that shows an account as it is no more has expired with that: the same asked again is a question of its own.
 
@@ -73,6 +83,8 @@ def propose(connection: SqlConnection, ticket: Ticket, now: datetime, most_waiti
     if most_waiting is not None and ticket.approval is not Approval.NONE:
         _need_room(connection, ticket, now, most_waiting)
     keep(connection, ticket)
+    if proposed is not None:
+        append(connection, proposed, now)
     return ticket
 
 
@@ -100,6 +112,15 @@ def find(connection: SqlConnection, ticket_id: str) -> Ticket | None:
     """Find one by its id, in whatever state."""
     row = connection.execute(_BY_ID, (ticket_id,)).fetchone()
     return None if row is None else _ticket_of(row)
+
+
+def find_all(connection: SqlConnection, ticket_ids: Collection[str]) -> dict[str, Ticket]:
+    """Find those that there are, each once, by their ids, in whatever state."""
+    wanted, found = list(dict.fromkeys(ticket_ids)), []
+    for first in range(0, len(wanted), _AT_ONCE):
+        some = wanted[first : first + _AT_ONCE]
+        found += connection.execute(_BY_IDS.format(places=", ".join("?" * len(some))), some).fetchall()
+    return {ticket.ticket_id: ticket for ticket in map(_ticket_of, found)}
 
 
 def waiting(connection: SqlConnection, now: datetime) -> tuple[Ticket, ...]:

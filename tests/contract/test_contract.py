@@ -18,8 +18,10 @@ from mcp_types import Tool, ToolAnnotations
 from ct_mcp.desk.desk import Desk
 from ct_mcp.guard.policy import Policy
 from ct_mcp.server.app import (
+    ALERT_TOOLS,
     CHART_TOOLS,
     READ_TOOLS,
+    SCHEMAS,
     STRATEGY_READ_TOOLS,
     STRATEGY_TRADE_TOOLS,
     TRADE_TOOLS,
@@ -28,6 +30,7 @@ from ct_mcp.server.app import (
     listed_tools,
 )
 from ct_mcp.server.context import ServerContext
+from ct_mcp.server.tool_schema import strict_tool
 from tests.conftest import Tokens
 
 SNAPSHOTS = Path(__file__).with_name("snapshots")
@@ -43,9 +46,22 @@ def _no_desk() -> Desk:
     raise AssertionError("listing needs no desk")
 
 
+def _schemas() -> str:
+    """The schemas of every tool as its code gives them, a line each."""
+    every = (*READ_TOOLS, *TRADE_TOOLS, *ALERT_TOOLS, *WATCH_TOOLS, *STRATEGY_READ_TOOLS, *STRATEGY_TRADE_TOOLS)
+    tools = [strict_tool(*each) for each in (*every, *CHART_TOOLS)]
+    lines = [
+        f"{json.dumps(each.name)}: {json.dumps({'arguments': each.parameters, 'result': each.output_schema})}"
+        for each in tools
+    ]
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
 @pytest.fixture(scope="module")
 def listed() -> dict[str, Tool]:
     """Every tool as a client gets it, those of toolsets that are off by default too; they are listed once for all."""
+    if os.environ.get("CONTRACT") == "write":
+        SCHEMAS.write_text(_schemas(), encoding="utf-8", newline="\n")
     toolsets = frozenset({"read", "trade", "strategies", "charts"})
     server = build_server(ServerContext(_no_desk, Policy(), toolsets=toolsets))
 
@@ -73,6 +89,11 @@ def _nodes(schema: Any) -> Iterator[dict[str, Any]]:
     elif isinstance(schema, list):
         for value in schema:
             yield from _nodes(value)
+
+
+@pytest.mark.usefixtures("listed")  # it writes them where it is asked to
+def test_the_schemas_that_are_listed_are_those_that_the_code_gives() -> None:
+    assert SCHEMAS.read_text(encoding="utf-8") == _schemas(), "CONTRACT=write pytest tests/contract/test_contract.py"
 
 
 @pytest.mark.parametrize("name", NAMES)

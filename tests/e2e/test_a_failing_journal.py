@@ -9,6 +9,7 @@ import pytest
 
 from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.desk.desk import Desk
+from ct_mcp.domain.approval import Ticket
 from ct_mcp.domain.lease import NOBODY, Holder
 from ct_mcp.errors import StoreFailed
 from ct_mcp.guard.policy import Policy
@@ -30,6 +31,14 @@ class FailingStore(SqliteStore):
         if entry.kind in self.fails_on:
             raise StoreFailed("the journal cannot be written: database or disk is full")
         return await super().append(entry, now)
+
+    async def open_ticket(
+        self, ticket: Ticket, now: datetime, most_waiting: int | None = None, proposed: NewEntry | None = None
+    ) -> Ticket:
+        """Keep the ticket with its entry, unless the disk is full."""
+        if EntryKind.PROPOSED in self.fails_on:
+            raise StoreFailed("the journal cannot be written: database or disk is full")
+        return await super().open_ticket(ticket, now, most_waiting, proposed)
 
     async def append_intent(
         self, entry: NewEntry, now: datetime, seen: int | None, *, holder: Holder = NOBODY

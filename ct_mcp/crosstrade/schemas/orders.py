@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import AliasChoices, BeforeValidator, Field, PlainValidator, field_validator
 
 from ct_mcp.crosstrade.schemas.accounts import WirePosition
-from ct_mcp.crosstrade.schemas.reply import Reply, WireModel
+from ct_mcp.crosstrade.schemas.reply import KnownRows, Reply, WireModel, parse_row
 from ct_mcp.crosstrade.schemas.values import (
     AskedAccount,
     ExactAmount,
@@ -243,9 +243,9 @@ class WireLifecycle(WireModel):
     account: Annotated[str | None, PlainValidator(_maybe_asked_account)] = None
 
 
-def parse_orders(reply: Reply, asked: str | None) -> tuple[Order, ...]:
-    """Read every order of one account, or of all where ``asked`` is None."""
-    return tuple(row.order() for row in reply.rows("orders", WireOrder, asked))
+def known_orders() -> KnownRows[Order]:
+    """Give what remembers the orders of lists, of one account or of all where none is named."""
+    return KnownRows("orders", lambda row, what, context: parse_row(WireOrder, row, what, context).order())
 
 
 def parse_asked_order(reply: Reply, asked: str) -> Order:
@@ -265,9 +265,14 @@ def parse_lifecycle(reply: Reply, asked: str) -> Lifecycle:
     return Lifecycle(head.order_id, head.original_order_id, head.account, events)
 
 
+def known_executions() -> KnownRows[Execution]:
+    """Give what remembers the executions of lists."""
+    return KnownRows("executions", lambda row, what, context: parse_row(WireExecution, row, what, context).execution())
+
+
 def parse_executions(reply: Reply, asked: str) -> tuple[Execution, ...]:
     """Read every execution of one account."""
-    return tuple(row.execution() for row in reply.rows("executions", WireExecution, asked))
+    return known_executions().of(reply, asked)
 
 
 def parse_executions_of_order(reply: Reply, asked: str) -> tuple[Execution, ...]:

@@ -4,10 +4,11 @@ The shapes differ (bare, wrapped in a name, wrapped in ``data``), so all are tak
 success nor holds the rows that were asked for proves nothing, and never counts as empty.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Any, ClassVar, Never, TypeVar
+from typing import Any, ClassVar, Generic, Never, TypeVar
 
 from pydantic import AliasChoices, AliasGenerator, BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
@@ -174,3 +175,52 @@ class Reply:
         data = self.top.get("data")
         places = (self.value, self.top.get(key), data, data.get(key) if isinstance(data, dict) else None)
         return next((place for place in places if isinstance(place, list)), None)
+
+
+ValueT = TypeVar("ValueT")
+
+
+class KnownRows(Generic[ValueT]):
+    """The rows of one kind of list, each read once: a list of the day's orders is a second later the same but for one.
+
+    A row is known by all that it says, and by what it is judged by. What is read of one is frozen.
+    """
+
+    def __init__(self, key: str, read: Callable[[object, str, RowContext], ValueT], most: int = 2000) -> None:
+        """Know nothing yet. ``read`` reads one row; so many are kept, the oldest are forgotten first."""
+        self._key, self._read, self._most = key, read, most
+        self._known: dict[tuple[object, ...], ValueT] = {}
+        self._today = date.min
+
+    def of(self, reply: Reply, account: str | None) -> tuple[ValueT, ...]:
+        """Read the list of an answer, as `Reply.rows` does."""
+        context = reply.context(account)
+        if context.today != self._today:
+            self._known, self._today = {}, context.today
+        values = []
+        for number, row in enumerate(reply.listed(self._key), 1):
+            said = _said(row, account)
+            value = self._known.get(said)
+            values.append(value or self._new(said, row, f"{reply.rpc}, {self._key!r} row {number}", context))
+        return tuple(values)
+
+    def _new(self, said: tuple[object, ...], row: object, what: str, context: RowContext) -> ValueT:
+        value = self._read(row, what, context)
+        if said:
+            self._known[said] = value
+        if len(self._known) > self._most:
+            del self._known[next(iter(self._known))]
+        return value
+
+
+def _said(row: object, account: str | None) -> tuple[object, ...]:
+    """Give all that a row says, and of what type each is, since true is not 1; nothing where that cannot be told."""
+    if not isinstance(row, dict):
+        return ()
+    said = (account, *row, *row.values(), *map(type, row.values()))
+    with suppress(TypeError):
+        hash(said)
+        return said
+    with suppress(RecursionError):  # something of it is nested
+        return account, repr(row)
+    return ()

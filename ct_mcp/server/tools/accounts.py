@@ -11,7 +11,6 @@ from pydantic import Field
 
 from ct_mcp.domain.account import Account, Watermarks
 from ct_mcp.domain.market import trading_day
-from ct_mcp.guard.context import RiskContext
 from ct_mcp.guard.firm_policy import DayLossEnds
 from ct_mcp.server.context import ToolContext, query_of
 from ct_mcp.server.format import (
@@ -213,7 +212,8 @@ async def read_account(query: Query, account: str) -> AccountReport:
 async def _rooms_of(query: Query, account: Account) -> "tuple[DayRoom | None, tuple[str, ...]]":
     """Reckon what the day has left beside the stops of what is open, and what the rules of its firm leave."""
     from ct_mcp.desk.account_reader import ReviewReads  # noqa: PLC0415
-    from ct_mcp.guard.firm_room import firm_lines  # noqa: PLC0415  # the rules come with the first call
+    from ct_mcp.guard.context import RiskContext  # noqa: PLC0415  # the rules come with the first call
+    from ct_mcp.guard.firm_room import firm_lines  # noqa: PLC0415
     from ct_mcp.guard.room import day_room  # noqa: PLC0415
 
     policy = query.desk.policy.for_(account.name, None)

@@ -12,7 +12,6 @@ from ct_mcp.domain.instrument import Instrument, OtherInstrument
 from ct_mcp.domain.market import trading_day
 from ct_mcp.domain.order import Execution, OrderAction
 from ct_mcp.domain.products import price_of
-from ct_mcp.domain.trades import as_execution
 from ct_mcp.domain.trading_days import read_trading_day, session_day
 from ct_mcp.errors import BadRequest, UpstreamError
 from ct_mcp.server.context import ToolContext, query_of
@@ -108,6 +107,8 @@ async def get_executions(
 
 async def _of_day(query: Query, account: str | None, order_id: str | None, day: str, skip: int) -> CallToolResult:
     """Tell what was executed in a trading day: from the record, and what the service still gives of it."""
+    from ct_mcp.domain.trades import as_execution  # noqa: PLC0415  # the book comes with the first call
+
     meant, now = read_trading_day(day, query.desk.clock()), query.desk.clock()
     book = query.desk.book
     names = await book.accounts() if account is None else (await name_on_record(query.desk, account),)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from mcp_types import CallToolResult
 from pydantic import Field
@@ -11,8 +11,10 @@ from ct_mcp.server.context import ToolContext, desk_of
 from ct_mcp.server.format import ReadResult, ToolResult, age_seconds, join_cells, join_lines, sanitize_name, tool_result
 from ct_mcp.server.queries import time_limit
 from ct_mcp.server.tools.forms import AnyAccount
-from ct_mcp.store.journal import Entry
 from ct_mcp.text import aged, count, iso
+
+if TYPE_CHECKING:  # the store is loaded by the first call
+    from ct_mcp.store.journal import Entry
 
 # Only these details are shown, by these names; whatever else an entry may come to hold stays in the file.
 _DETAILS = (
@@ -75,7 +77,7 @@ async def get_journal(
     return journal_result(entries, desk.clock())
 
 
-def journal_result(entries: Sequence[Entry], now: datetime) -> CallToolResult:
+def journal_result(entries: Sequence["Entry"], now: datetime) -> CallToolResult:
     """Make both halves of the journal's newest entries."""
     rows = [_entry_view(entry, now) for entry in entries]
     structure = JournalResult(read_at=iso(now) or "", notes=[], entries=rows)
@@ -83,7 +85,7 @@ def journal_result(entries: Sequence[Entry], now: datetime) -> CallToolResult:
     return tool_result(join_lines((head, *map(_entry_line, rows))), structure)
 
 
-def _entry_view(entry: Entry, now: datetime) -> JournalEntryView:
+def _entry_view(entry: "Entry", now: datetime) -> JournalEntryView:
     return JournalEntryView(
         number=entry.sequence,
         at=iso(entry.at) or "",
@@ -98,7 +100,7 @@ def _entry_view(entry: Entry, now: datetime) -> JournalEntryView:
     )
 
 
-def _details(entry: Entry) -> Iterator[str]:
+def _details(entry: "Entry") -> Iterator[str]:
     for name in _DETAILS:
         value = entry.detail.get(name)
         if value is None or value in ([], ""):

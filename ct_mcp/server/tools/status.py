@@ -4,13 +4,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import anyio
 from mcp_types import CallToolResult
 from pydantic import Field
 
-from ct_mcp.crosstrade.rate_limit import Allowance
 from ct_mcp.domain.approval import Halt, Ticket
 from ct_mcp.domain.market import CLOCK_PROBES, trading_day
 from ct_mcp.errors import CtMcpError, Unavailable
@@ -36,8 +35,11 @@ from ct_mcp.server.policy_text import MODES, all_limit_lines, approvals, firm_li
 from ct_mcp.server.protection_text import OpenPositions, read_open_positions, unprotected_line
 from ct_mcp.server.queries import Query, TradingStatus, read_accounts, time_limit
 from ct_mcp.server.tools.forms import Details
-from ct_mcp.store.journal import Entry
 from ct_mcp.text import aged, command, iso, signed_money
+
+if TYPE_CHECKING:  # the desk is loaded by the first call
+    from ct_mcp.crosstrade.rate_limit import Allowance
+    from ct_mcp.store.journal import Entry
 
 LONGEST_ACCOUNTS_SECONDS = 20.0
 _UNKNOWN = "sent, outcome unknown (never send again)"
@@ -113,7 +115,7 @@ class StoredState:
     halt: Halt | None
     tickets: tuple[Ticket, ...]
     armings: Mapping[str, datetime]
-    unsettled: tuple[Entry, ...]
+    unsettled: "tuple[Entry, ...]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,7 @@ class StatusReport:
     next_step: str
     statuses: Sequence[TradingStatus] | None
     stored: StoredState | None
-    allowance: Allowance | None
+    allowance: "Allowance | None"
     unavailable_toolsets: Sequence[str]
     notes: list[str]
     held: OpenPositions = field(default_factory=OpenPositions)
@@ -279,7 +281,7 @@ def _ticket_view(ticket: Ticket, now: datetime) -> TicketView:
     return TicketView(ticket_id=ticket.ticket_id, summary=ticket.summary, seconds_left=max(0, int(left)))
 
 
-def _outcome_view(entry: Entry, now: datetime) -> UnknownOutcomeView:
+def _outcome_view(entry: "Entry", now: datetime) -> UnknownOutcomeView:
     return UnknownOutcomeView(
         ticket_id=entry.ticket_id,
         summary=sanitize_name(entry.summary, 200),

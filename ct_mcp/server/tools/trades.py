@@ -1,18 +1,20 @@
 """The tools of the day's book: trades, and how they went. They read the record, which ct-mcp keeps by itself."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from mcp_types import CallToolResult
 from pydantic import Field
 
 from ct_mcp.domain.instrument import parse_instrument
-from ct_mcp.domain.performance import GroupBy
 from ct_mcp.domain.trading_days import read_trading_days
 from ct_mcp.errors import BadRequest
 from ct_mcp.server.context import ToolContext, desk_of
 from ct_mcp.server.format import text_result
 from ct_mcp.server.queries import time_limit
 from ct_mcp.server.tools.forms import AccountName, Skip, name_on_record
+
+if TYPE_CHECKING:  # the book is loaded by the first call
+    from ct_mcp.domain.performance import GroupBy
 
 Since = Annotated[
     str | None,
@@ -64,12 +66,14 @@ async def get_performance(
     return text_result(performance_text(report, days, desk.clock()))
 
 
-def _split(by: str | None) -> GroupBy | None:
+def _split(by: str | None) -> "GroupBy | None":
     """Read what figures are to be split by.
 
     Raises:
         BadRequest: They cannot be split so.
     """
+    from ct_mcp.domain.performance import GroupBy  # noqa: PLC0415
+
     if by is None or by.casefold() in frozenset(GroupBy):
         return None if by is None else GroupBy(by.casefold())
     raise BadRequest(f"by {by[:20]!a} must be one of {', '.join(GroupBy)}")

@@ -201,9 +201,10 @@ def test_a_browser_that_never_comes_is_told_of_once(served: Callable[..., Server
     assert (code, out, err.count("No browser has come to the approval page")) == (0, "", 1)
 
 
-def test_nothing_of_the_pages_and_of_the_rules_is_loaded_before_the_first_call(environ: Mapping[str, str]) -> None:
+def loaded_by(environ: Mapping[str, str], *arguments: str) -> set[str]:
+    """What a server imports until it has answered the first request, and has ended."""
     told = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "ct_mcp", "serve", "--demo", "--mode", "read_only"],
+        [sys.executable, "-X", "importtime", "-m", "ct_mcp", "serve", *arguments],
         input=json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": HELLO}) + "\n",
         capture_output=True,
         encoding="utf-8",
@@ -211,7 +212,31 @@ def test_nothing_of_the_pages_and_of_the_rules_is_loaded_before_the_first_call(e
         timeout=60,
         check=True,
     )
-    loaded = {line.rpartition("|")[2].strip() for line in told.stderr.splitlines()}
+    return {line.rpartition("|")[2].strip() for line in told.stderr.splitlines()}
+
+
+def test_nothing_of_the_pages_and_of_the_rules_is_loaded_before_the_first_call(environ: Mapping[str, str]) -> None:
+    loaded = loaded_by(environ, "--demo", "--mode", "read_only")
     assert "ct_mcp.server.app" in loaded
     assert not [name for name in loaded if name.startswith(("ct_mcp.web", "ct_mcp.guard.rule", "ct_mcp.guard.review"))]
     assert not loaded & {"rich.text", "rich.segment", "pygments.lexer"}
+
+
+# The settings, the command line and the server itself are needed; of the other rooms these modules, and why.
+NEEDED_TO_ANSWER = {
+    "settings, and what they are about": "guard.firm_policy guard.policy net.connections store.postgres_url"
+    " domain.account domain.approval domain.bracket domain.commands domain.instrument domain.level domain.market"
+    " domain.order domain.products domain.strategy domain.trading_days domain.watch",
+    "how old an answer may be": "live.cache live.reads crosstrade.stream crosstrade.stream.events",
+    "what tools answer": "desk.outcome",
+}
+
+
+def test_of_what_trades_nothing_is_loaded_before_the_first_answer(environ: Mapping[str, str]) -> None:
+    """A module more is a millisecond more of every start: import it where it is used."""
+    rooms = ("crosstrade", "desk", "domain", "guard", "live", "net", "simulator", "store", "web")
+    needed = {f"ct_mcp.{name}" for names in (*NEEDED_TO_ANSWER.values(), *rooms) for name in names.split()}
+    loaded = loaded_by(environ)
+    ours = {name for name in loaded if name.startswith(tuple(f"ct_mcp.{room}" for room in rooms))}
+    assert ours - needed == set()
+    assert not loaded & {"httpx", "websockets", "sqlite3", "psycopg", "jinja2", "PIL"}

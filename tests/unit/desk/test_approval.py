@@ -55,6 +55,20 @@ def test_codes_are_short_fresh_and_without_letters_that_look_alike(reviewed: Rev
     assert len({ticket.fingerprint for ticket in tickets}) == 1
 
 
+def test_of_many_fills_of_a_little_while_ago_the_question_shows_the_newest_and_counts_all(
+    reviewed: Reviewed, buy: Buys
+) -> None:
+    fills = [f"filled {number} s ago" for number in range(8)]
+    eight, nine = (draw_ticket([reviewed(buy())], "", [some]).request for some in (fills, ["just filled", *fills]))
+    assert eight is not None
+    assert nine is not None
+    lines = [line for line in eight.lines if "filled" in line]
+    assert lines == [*(f"WARNING: {fill}" for fill in fills[:5]), "WARNING: 3 more filled within 5 min"]
+    assert eight.items[0].fills_shown == 8
+    assert eight.is_overtaken_by(nine), "one more is another question, though both show five"
+    assert not nine.is_overtaken_by(eight)
+
+
 def test_a_ticket_expires_when_the_policy_says(reviewed: Reviewed, buy: Buys, clock: ManualClock) -> None:
     ticket = draw_ticket([reviewed(buy(), policy=Policy(ticket_seconds=30))], "")
     assert ticket.expires_at - clock() == timedelta(seconds=30)

@@ -204,6 +204,7 @@ async def test_of_a_ticket_of_before_nobody_is_told_that_nothing_was_sent(
     faraway.is_out = True
     for call in (
         alone.ticket("before"),
+        alone.tickets(["before"]),
         alone.spend_ticket("before", now),
         alone.approve_ticket("before", "page", now),
         alone.decline_ticket("before", "page", now),

@@ -382,3 +382,36 @@ def test_refusals_are_read_from_a_moment_on_and_newest_first(journal: SqlConnect
     read = journal_table.refusals(journal, 9, NOW + timedelta(minutes=1))
     assert [entry.summary for entry in read] == ["at 3", "at 2"]
     assert [entry.summary for entry in journal_table.refusals(journal, 1, NOW)] == ["at 3"]
+
+
+SAYING_NOTHING_OF_AN_ORDER: list[dict[str, object]] = [
+    {},
+    {"order_id": None},
+    {"rules": ["an order_id and what is filled"]},
+    {"may_fill": [["ES", 2026, 12, 1, False]]},
+]
+OF_ORDERS: list[dict[str, object]] = [
+    {"order_id": "7"},
+    {"order_id": 'a "7"'},
+    {"filled": 1},
+    {"refused": ["7"], "filled": 0},
+    {"may_fill": []},
+]
+
+
+def test_entries_of_orders_are_those_that_name_one_or_tell_that_none_came_newest_first(journal: SqlConnection) -> None:
+    for detail in (*SAYING_NOTHING_OF_AN_ORDER, *OF_ORDERS):
+        journal_table.append(journal, replace(intent(), detail=detail), NOW)
+    found = journal_table.of_orders(journal, 100, "Sim101")
+    assert [entry.detail for entry in found] == OF_ORDERS[::-1]
+    everything = journal_table.newest(journal, 100, "Sim101", None)
+    assert all(entry in everything for entry in found), "each is whole"
+
+
+def test_entries_of_orders_are_looked_for_among_so_many_of_the_account(journal: SqlConnection) -> None:
+    journal_table.append(journal, replace(intent(), detail={"order_id": "old"}), NOW)
+    journal_table.append(journal, replace(intent(), detail={"order_id": "7"}), NOW)
+    journal_table.append(journal, replace(intent(account="Sim102"), detail={"order_id": "another's"}), NOW)
+    journal_table.append(journal, intent(), NOW)
+    found = journal_table.of_orders(journal, 2, "Sim101")
+    assert [entry.detail["order_id"] for entry in found] == ["7"]

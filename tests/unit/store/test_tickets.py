@@ -10,7 +10,7 @@ import pytest
 from ct_mcp.domain.approval import Approval, Ticket, TicketState
 from ct_mcp.domain.commands import ChangeOrder, Flatten
 from ct_mcp.errors import StoreFailed
-from ct_mcp.store.journal import EntryKind
+from ct_mcp.store.journal import EntryKind, NewEntry
 from ct_mcp.store.sql_store import SqlStore
 from tests.unit.store.conftest import Place
 
@@ -36,11 +36,40 @@ async def test_an_unknown_ticket_is_none(store: SqlStore) -> None:
     assert await store.ticket("never heard of") is None
 
 
+@pytest.mark.parametrize("many", [3, 1000])
+async def test_several_are_found_at_once_those_that_there_are(
+    store: SqlStore, now: datetime, make_ticket: MakeTicket, many: int
+) -> None:
+    there = [make_ticket(number) for number in (1, 2)]
+    for ticket in there:
+        await store.open_ticket(ticket, now)
+    wanted = ["ticket-2", "never heard of", "ticket-1", *(f"nor of {number}" for number in range(many))]
+    assert await store.tickets(wanted) == {ticket.ticket_id: ticket for ticket in there}
+    assert await store.tickets([]) == {}
+
+
 async def test_two_impatient_calls_are_one_proposal(store: SqlStore, now: datetime, make_ticket: MakeTicket) -> None:
     first = await store.open_ticket(make_ticket(ticket_id="first"), now)
     second = await store.open_ticket(make_ticket(ticket_id="second"), now)
     assert second == first
     assert await store.ticket("second") is None
+
+
+async def test_a_proposal_is_journalled_with_its_ticket_and_once(
+    store: SqlStore, now: datetime, make_ticket: MakeTicket
+) -> None:
+    for name in ("first", "second"):
+        await store.open_ticket(make_ticket(ticket_id=name), now, None, NewEntry(EntryKind.PROPOSED, name))
+    assert [entry.summary for entry in await store.entries(9)] == ["first"]
+
+
+async def test_a_proposal_that_cannot_be_journalled_leaves_no_ticket(
+    store: SqlStore, now: datetime, make_ticket: MakeTicket
+) -> None:
+    unwritable = NewEntry(EntryKind.PROPOSED, "first", detail={"not a number": float("nan")})
+    with pytest.raises(StoreFailed):
+        await store.open_ticket(make_ticket(ticket_id="first"), now, None, unwritable)
+    assert await store.ticket("first") is None
 
 
 async def test_an_approved_ticket_still_stands_for_its_action(

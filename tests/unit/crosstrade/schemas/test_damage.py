@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from ct_mcp.crosstrade.schemas.accounts import parse_accounts, parse_positions, parse_snapshots, parse_watermarks
 from ct_mcp.crosstrade.schemas.market import parse_bars, parse_quotes, parse_session
 from ct_mcp.crosstrade.schemas.orders import (
+    known_orders,
     parse_acknowledgement,
     parse_asked_order,
     parse_executions,
     parse_lifecycle,
-    parse_orders,
 )
 from ct_mcp.crosstrade.schemas.reply import Reply
 from ct_mcp.crosstrade.schemas.strategies import (
@@ -34,7 +34,7 @@ READERS: dict[str, Callable[[Reply], object]] = {
     "GetAccountSummary": parse_snapshots,
     "GetWatermarks": lambda reply: parse_watermarks(reply, "Sim101"),
     "ListPositions": lambda reply: parse_positions(reply, "Sim101"),
-    "ListOrders": lambda reply: parse_orders(reply, "Sim101"),
+    "ListOrders": lambda reply: known_orders().of(reply, "Sim101"),
     "GetOrder": lambda reply: parse_asked_order(reply, "Sim101"),
     "GetOrderLifecycle": lambda reply: parse_lifecycle(reply, "Sim101"),
     "ListExecutions": lambda reply: parse_executions(reply, "Sim101"),

@@ -8,13 +8,13 @@ import pytest
 
 from ct_mcp.crosstrade.schemas.orders import (
     Acknowledged,
+    known_orders,
     parse_acknowledgement,
     parse_asked_order,
     parse_executions,
     parse_executions_of_order,
     parse_lifecycle,
     parse_order_acknowledgement,
-    parse_orders,
     parse_state,
 )
 from ct_mcp.crosstrade.schemas.reply import Reply
@@ -27,7 +27,7 @@ Payloads = Callable[[str], dict[str, object]]
 
 
 def test_orders_are_read_in_our_words(reply: Replies) -> None:
-    limit, stop, both = parse_orders(reply("ListOrders"), "Sim101")
+    limit, stop, both = known_orders().of(reply("ListOrders"), "Sim101")
     assert limit == Order(
         account="Sim101",
         order_id="50cca7b8051146c684087db511107983",
@@ -57,7 +57,7 @@ def test_orders_are_read_in_our_words(reply: Replies) -> None:
 
 
 def test_our_own_id_comes_back_as_a_field_or_inside_the_blob(reply: Replies) -> None:
-    assert [order.own_id for order in parse_orders(reply("ListOrders"), "Sim101")] == [None, "ct-7f&1", "ct-8"]
+    assert [order.own_id for order in known_orders().of(reply("ListOrders"), "Sim101")] == [None, "ct-7f&1", "ct-8"]
 
 
 @pytest.mark.parametrize(
@@ -86,9 +86,9 @@ def test_an_order_is_read_flat_or_wrapped(reply: Replies) -> None:
 
 
 def test_orders_of_every_account_each_name_theirs(reply: Replies) -> None:
-    assert [order.account for order in parse_orders(reply("GetAllOrders"), None)] == ["Sim101", "APEX1234"]
+    assert [order.account for order in known_orders().of(reply("GetAllOrders"), None)] == ["Sim101", "APEX1234"]
     with pytest.raises(BadReply, match="not of the one"):
-        parse_orders(reply("GetAllOrders"), "Sim101")
+        known_orders().of(reply("GetAllOrders"), "Sim101")
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_an_order_of_a_type_that_we_do_not_place_counts_like_any_other(
     rows = payload("ListOrders")["orders"]
     assert isinstance(rows, list)
     rows[1] |= {"orderType": word, "limitPrice": None, "stopPrice": "?"}
-    limit, touched, _ = parse_orders(reply("ListOrders", orders=rows), "Sim101")
+    limit, touched, _ = known_orders().of(reply("ListOrders", orders=rows), "Sim101")
     assert limit.order_type is OrderType.LIMIT
     assert (touched.order_type, touched.limit_price, touched.stop_price) == (order_type, None, None)
     assert (touched.order_id, touched.action, touched.remaining) == ("676173541025", OrderAction.SELL, 1)

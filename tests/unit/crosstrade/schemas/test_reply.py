@@ -10,13 +10,13 @@ from pydantic import AliasChoices, Field
 from ct_mcp.crosstrade.schemas.accounts import parse_accounts, parse_positions, parse_snapshots, parse_watermarks
 from ct_mcp.crosstrade.schemas.market import parse_bars, parse_quotes, parse_session
 from ct_mcp.crosstrade.schemas.orders import (
+    known_orders,
     parse_acknowledgement,
     parse_asked_order,
     parse_executions,
     parse_lifecycle,
-    parse_orders,
 )
-from ct_mcp.crosstrade.schemas.reply import Reply, WireModel, parse_row
+from ct_mcp.crosstrade.schemas.reply import KnownRows, Reply, WireModel, parse_row
 from ct_mcp.crosstrade.schemas.values import (
     AskedAccount,
     Count,
@@ -249,7 +249,7 @@ READERS = (
     lambda reply: parse_asked_order(reply, "Sim101"),
     lambda reply: parse_watermarks(reply, "Sim101"),
     lambda reply: parse_positions(reply, None),
-    lambda reply: parse_orders(reply, "Sim101"),
+    lambda reply: known_orders().of(reply, "Sim101"),
     lambda reply: parse_executions(reply, "Sim101"),
     lambda reply: parse_lifecycle(reply, "Sim101"),
     lambda reply: parse_quotes(reply, ["ES"]),
@@ -267,3 +267,74 @@ def test_whatever_they_answer_is_read_or_refused_and_nothing_else_breaks(value: 
             parse(replied(value))
         except UpstreamError as error:
             assert str(error)  # noqa: PT017 - refusing is one of the two right endings
+
+
+class Reader:
+    """Knows the rows of lists, and counts those that it had to read."""
+
+    def __init__(self, most: int = 3) -> None:
+        self.read: list[str] = []
+        self.known = KnownRows("rows", self._name, most)
+
+    def _name(self, row: object, what: str, context: RowContext) -> str:
+        self.read.append(what)
+        return parse_row(Named, row, what, context).name
+
+    def of(self, *rows: object, account: str | None = None, day: int = 18) -> tuple[str, ...]:
+        reply = Reply("ListRows", {"success": True, "rows": list(rows)}, NOW.replace(day=day))
+        return self.known.of(reply, account)
+
+
+def rows_of(*names: str) -> list[dict[str, object]]:
+    return [{"name": name} for name in names]
+
+
+def test_of_a_list_that_was_read_before_only_the_new_row_is_read() -> None:
+    reader = Reader()
+    assert reader.of(*rows_of("a", "b")) == ("a", "b")
+    assert reader.of(*rows_of("c", "a", "b")) == ("c", "a", "b")
+    assert reader.read == ["ListRows, 'rows' row 1", "ListRows, 'rows' row 2", "ListRows, 'rows' row 1"]
+
+
+@pytest.mark.parametrize("other", [{"x": 2}, {"x": True}, {"x": 1.0}, {"x": "1"}, {"x": None}, {"x": [True]}, {"y": 1}])
+def test_a_row_that_says_another_thing_is_read_anew(other: dict[str, object]) -> None:
+    reader = Reader()
+    reader.of(ROW | {"x": 1}, ROW | {"x": [1]})
+    reader.of(ROW | {"x": [1]}, ROW | {"x": 1})
+    assert len(reader.read) == 2
+    reader.of(ROW | other)
+    assert len(reader.read) == 3
+
+
+def test_a_row_is_judged_by_the_account_and_the_day_that_it_is_asked_with() -> None:
+    reader = Reader(most=4)
+    for account in (None, "Sim101"):
+        for day in (18, 19):
+            reader.of(ROW, account=account, day=day)
+    assert len(reader.read) == 4
+
+
+def test_what_cannot_be_trusted_is_refused_each_time_and_named_by_its_place() -> None:
+    reader = Reader()
+    for rows, place in (([ROW, {}], 2), ([{}], 1)):
+        with pytest.raises(BadReply, match=f"'rows' row {place} cannot be trusted: 'name' is missing"):
+            reader.of(*rows)
+
+
+def test_so_many_rows_are_kept_the_oldest_are_forgotten_first() -> None:
+    reader = Reader(most=2)
+    reader.of(*rows_of("a", "b", "c"))
+    reader.read.clear()
+    reader.of(*rows_of("b", "c"))
+    assert not reader.read
+    reader.of(*rows_of("a"))
+    assert len(reader.read) == 1
+
+
+def test_a_row_that_is_nested_deeper_than_can_be_written_is_read_all_the_same() -> None:
+    deep: object = "x"
+    for _ in range(5000):
+        deep = [deep]
+    reader = Reader()
+    assert reader.of(ROW | {"x": deep}) == reader.of(ROW | {"x": deep}) == ("Sim101",)
+    assert len(reader.read) == 2

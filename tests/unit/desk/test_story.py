@@ -1,0 +1,70 @@
+"""What the journal tells of a little while ago, and how often it is asked for that."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from ct_mcp.desk.story import recent_fills, shortened
+from ct_mcp.domain.instrument import Instrument
+from ct_mcp.store.journal import EntryKind, NewEntry
+from ct_mcp.store.sqlite import SqliteStore
+from tests import factories
+
+NOW = factories.NOW
+SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture
+def readings(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the tables were read for."""
+    names: list[str] = []
+    read = store._database.read
+
+    def counted(work: Callable[..., Any], *arguments: Any) -> Any:
+        names.append(work.__name__)
+        return read(work, *arguments)
+
+    monkeypatch.setattr(store._database, "read", counted)
+    return names
+
+
+async def has_filled(store: SqliteStore, name: str, at: datetime, instrument: Instrument = factories.ES) -> None:
+    """Keep a ticket of which the journal says that it filled."""
+    order = factories.place_order(instrument=instrument)
+    ticket = factories.ticket(name, order, own_id=name, fingerprint=name, created_at=at)
+    await store.open_ticket(ticket, at)
+    fill = NewEntry(EntryKind.READ_BACK, f"BUY {name}", order.account, name, name, detail={"filled": 1})
+    await store.append(fill, at)
+
+
+@pytest.mark.parametrize("fills", [2, 40])
+async def test_many_fills_are_named_in_as_many_readings_as_few(
+    store: SqliteStore, readings: list[str], fills: int
+) -> None:
+    for number in range(fills):
+        await has_filled(store, f"order-{number}", NOW + number * SECOND)
+    readings.clear()
+    told = await recent_fills(store, factories.SIM101, factories.ES, NOW + fills * SECOND)
+    assert len(told) == fills
+    assert told[0].endswith(f"of BUY order-{fills - 1}"), "the newest first"
+    assert len(readings) == 2
+
+
+async def test_nothing_filled_is_known_from_the_journal_alone(store: SqliteStore, readings: list[str]) -> None:
+    assert await recent_fills(store, factories.SIM101, factories.ES, NOW) == ()
+    assert len(readings) == 1
+
+
+async def test_a_fill_in_another_instrument_is_not_named(store: SqliteStore) -> None:
+    await has_filled(store, "another", NOW, factories.MES)
+    await has_filled(store, "this", NOW)
+    assert await recent_fills(store, factories.SIM101, factories.ES, NOW) == ("filled 0 s ago: 1 of BUY this",)
+
+
+def test_of_many_fills_the_newest_are_named_and_the_others_are_counted() -> None:
+    fills = [f"fill {number}" for number in range(12)]
+    assert shortened(fills) == (*fills[:5], "7 more filled within 5 min")
+    assert shortened(fills[:5]) == tuple(fills[:5])
+    assert shortened([]) == ()
