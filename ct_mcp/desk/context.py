@@ -194,7 +194,7 @@ class ContextBuilder:
             account,
             positions.value,
             standing,
-            pending_orders(outstanding.entries, orders.value or (), positions.value or ()),
+            pending_orders(outstanding.entries, orders.value or (), positions.value or (), self._clock()),
             unread_exits=unread_exits(outstanding.entries),
             book_asked_at=ahead.began_at if ahead else reads.began_at,
             strategy=strategy.value if strategy else None,
