@@ -312,7 +312,7 @@ async def test_the_question_about_an_order_that_leaves_shows_where_it_leads_besi
     await assistant.buys(2, action="SELL", order_type=stands, **prices[stands])
     world.later(70)
     asked = len(person.asked)
-    at = {"limit_price": world.price(order["limit_price"])} if "limit_price" in order else {}
+    at: dict[str, Any] = {"limit_price": world.price(order["limit_price"])} if "limit_price" in order else {}
     told = await assistant.buys(action="SELL", **{**order, **at})
     (question,) = person.asked[asked:]
     says = f"WARNING: once this fills, the orders that stand could turn the position round, to {worst} at worst"

@@ -19,7 +19,7 @@ from ct_mcp.domain.order import OrderAction, OrderType, is_price
 from ct_mcp.guard.context import RiskContext
 from ct_mcp.guard.denial import DenialCode
 from ct_mcp.guard.effect_model import Effect
-from ct_mcp.guard.exposure import goes_towards_flat, worst_case
+from ct_mcp.guard.exposure import worst_case
 from ct_mcp.guard.figures import market_for, quote_of
 from ct_mcp.guard.policy import Policy
 from ct_mcp.guard.protection import leaving
