@@ -8,6 +8,8 @@
    question is open and the stream tells of no change, the second word of a moment ago stands.
 4. An entry from a template brings its exits as it fills. Where it filled after orders were listed and before positions
    were, the position is there and its exits are in no list: where that may be so, orders are read once more.
+5. A cancel of all orders that is shown neither an order nor a position would take a stop unasked if the lists had come
+   back empty. So it is held against the report of all accounts, and where that tells of a position nothing is known.
 """
 
 from collections.abc import Callable
@@ -17,6 +19,7 @@ from datetime import datetime, timedelta
 from ct_mcp.desk.ports import Upstream
 from ct_mcp.desk.side_by_side import Reading, SideBySide
 from ct_mcp.domain.account import Account, AccountKind, Position, account_key
+from ct_mcp.domain.commands import CancelOrders, Command
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.errors import UpstreamError
 from ct_mcp.guard.context import RiskContext
@@ -115,6 +118,21 @@ class AccountReports:
             self._were_flat.add(key)
             return context
         return await self._by_name(context, key, named, reads, ask_account=report is not None)
+
+    async def believed_empty(self, command: Command, context: RiskContext, reads: ReviewReads) -> RiskContext:
+        """Where a cancel of all is shown nothing at all, believe that if the report of all accounts says the same (5).
+
+        Where it cannot be read, it is not known either.
+        """
+        is_shown_nothing = context.positions == () and context.orders == ()
+        if not isinstance(command, CancelOrders) or not is_shown_nothing or context.account is None:
+            return context
+        async with reads.side_by_side() as ask:
+            read = ask.read("account", self.report(context.account.name, reads))
+        account, held = read.value or (None, None)
+        if account is not None and not any(row.net for row in held or ()) and not _contradicts(account, ()):
+            return context
+        return replace(context, positions=None, orders=None)
 
     async def _by_name(
         self,

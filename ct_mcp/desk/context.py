@@ -194,7 +194,7 @@ class ContextBuilder:
             account,
             positions.value,
             standing,
-            pending_orders(outstanding.entries, orders.value or (), positions.value or ()),
+            pending_orders(outstanding.entries, orders.value or (), positions.value or (), self._clock()),
             unread_exits=unread_exits(outstanding.entries),
             book_asked_at=ahead.began_at if ahead else reads.began_at,
             strategy=strategy.value if strategy else None,
@@ -227,10 +227,7 @@ class ContextBuilder:
         return await self.look_ahead(name, self._upstream, OpensIn(instrument))
 
     def _taken_ahead(self, name: str, reads: ReviewReads, outstanding: Outstanding) -> "_Ahead | None":
-        """Give what was read a moment ago, once.
-
-        It is read anew after a question, where any of it failed, and where something was sent or settled since.
-        """
+        """Give what was read a moment ago, once: not after a question, nor where some failed or was sent since."""
         ahead = self._ahead.pop(name, None)
         if ahead is None or reads.asked_at is not None:
             return None
@@ -250,6 +247,7 @@ class ContextBuilder:
     ) -> RiskContext:
         """Add what could only be asked for once orders and positions were known."""
         instrument, urgent = instrument_named(command, context), is_urgent(command)
+        context = await self._accounts.believed_empty(command, context, reads)
         if instrument is None:
             return context
         # Nothing but a part of a position leaves by what is held: an empty list would make it a part of nothing.

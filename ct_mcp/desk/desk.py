@@ -57,7 +57,7 @@ from ct_mcp.domain.approval import Approval, Ticket, TicketState
 from ct_mcp.domain.commands import Command, fingerprint
 from ct_mcp.errors import BadRequest, CtMcpError, NeedsRoom, NotConfirmed, StoreFailed, TicketSpent
 from ct_mcp.guard.denial import DenialCode
-from ct_mcp.guard.effect import is_urgent, leaves_accounts, leaves_position, leaves_whole_position
+from ct_mcp.guard.effect import is_asked_at_once, is_urgent, leaves_accounts, leaves_position, leaves_whole_position
 from ct_mcp.guard.policy import Policy
 from ct_mcp.guard.review import Review
 from ct_mcp.store.journal import EntryKind
@@ -130,7 +130,7 @@ class Desk:
             return await self.plans.keep(reviews, reason)
         fills = [await fills_beside(self.store, review.effect, self.clock()) for review in reviews]
         drawn = draw_ticket(reviews, reason, fills)
-        leaves = all(is_urgent(review.command) or review.effect.only_reduces for review in reviews)
+        leaves = all(is_asked_at_once(review.effect) for review in reviews)
         try:
             most, entry = None if leaves else MOST_WAITING, proposed(drawn, reviews)
             ticket = await self.store.open_ticket(drawn, self.clock(), most, entry)

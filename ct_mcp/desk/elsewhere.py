@@ -45,7 +45,7 @@ class _Read:
         if report is None or mine is None or not _agree(report, mine):
             mine = None
         sent = [entry for entry in self.sent if _is_of(entry.account or "", name)]
-        pending = pending_orders(sent, orders or (), mine or ())
+        pending = pending_orders(sent, orders or (), mine or (), self.now)
         standing = None if orders is None else tuple(order for order in orders if not order.is_closed)
         return RiskContext(self.now, positions=mine, orders=standing, pending=pending)
 

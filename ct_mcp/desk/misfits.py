@@ -17,7 +17,7 @@ from ct_mcp.desk.polling import AccountState
 from ct_mcp.desk.remedies import order_line
 from ct_mcp.desk.standing import Contracts, ExitLeg, Standing, standings_of
 from ct_mcp.domain.commands import PlaceOrder
-from ct_mcp.domain.order import Order, OrderState
+from ct_mcp.domain.order import Order, OrderState, OrderType
 from ct_mcp.guard.exposure import goes_towards_flat, worst_case
 from ct_mcp.guard.review import Review
 from ct_mcp.guard.rules.position import CLOSE_NOT_COVERED
@@ -52,12 +52,12 @@ def with_misfits(
     group = seen.oco_id if seen is not None and seen.filled else None
     orders = [each for each in book.orders if each.state not in _GOING and not (group and each.oco_id == group)]
     before, now = _before(review, worth), standings_of(book.positions, orders, worth)
-    large = tuple(too_large(before, now))
-    if large:  # what was only to be feared before is named now
+    large, left = tuple(too_large(before, now)), (*left_over(before, now, orders), *still_to_fill(before, book, seen))
+    if large or left:  # what was only to be feared before is named now
         outcome = replace(outcome, findings=tuple(it for it in outcome.findings if it.code != CLOSE_NOT_COVERED))
     outcome = with_too_small(outcome, review, book, worth)
     outcome = _with(outcome, large, "if the person wants them to fit what is held")
-    return with_leftovers(outcome, left_over(before, now, orders), book.net)
+    return with_leftovers(outcome, left, book.net)
 
 
 def with_too_small(outcome: Outcome, review: Review, book: AccountState, worth: Contracts) -> Outcome:
@@ -169,6 +169,17 @@ def left_over(before: Iterable[Standing], now: Iterable[Standing], orders: Itera
     gone = [each for each in before if each.held.net * nets.get(each.held.instrument, 0) <= 0]
     ids = {leg.order.order_id for standing in gone for leg in (*standing.stops, *standing.targets)}
     return tuple(order for order in orders if order.order_id in ids and not order.is_closed)
+
+
+def still_to_fill(before: Iterable[Standing], book: AccountState, seen: Order | None) -> Iterator[Order]:
+    """Give the other orders at the market that were to leave what is gone by now, and are about to fill."""
+    nets = {standing.held.instrument: standing.held.net for standing in before}
+    for order in book.orders:
+        was, sign = nets.get(order.instrument, 0), order.action.sign
+        is_other = order.order_type is OrderType.MARKET and (seen is None or order.order_id != seen.order_id)
+        fits = sign * book.net < 0 and order.remaining <= abs(book.net)
+        if is_other and was * sign < 0 and not fits:
+            yield order
 
 
 def with_leftovers(outcome: Outcome, orders: Iterable[Order], net: int) -> Outcome:

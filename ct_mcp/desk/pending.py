@@ -14,11 +14,12 @@ from ct_mcp.desk.ports import Store
 from ct_mcp.domain.account import Position
 from ct_mcp.domain.approval import Ticket
 from ct_mcp.domain.instrument import Instrument, held_instrument
-from ct_mcp.domain.order import CLOSED, Order
+from ct_mcp.domain.order import CLOSED, Order, OrderType
 from ct_mcp.guard.context import PendingOrder, RiskContext
 from ct_mcp.guard.denial import DenialCode
 from ct_mcp.guard.effect import instrument_named
 from ct_mcp.guard.effect_model import Effect
+from ct_mcp.guard.exposure import goes_towards_flat
 from ct_mcp.store.journal import SETTLING, Entry, EntryKind
 from ct_mcp.text import sanitize, span
 
@@ -29,10 +30,21 @@ _OVER = frozenset(state.casefold() for state in CLOSED)
 
 def may_fill_detail(effect: Effect) -> dict[str, object]:
     """Write what a send may add to the book, as it is kept with its intent."""
-    fills = [[*_named(fill.instrument), fill.signed_quantity, fill.leaves] for fill in effect.may_fill]
-    if not effect.leaves_unread:
-        return {"may_fill": fills}
-    return {"may_fill": fills, "leaves_all": _named(effect.instrument) if effect.instrument else []}
+    detail: dict[str, object] = {
+        "may_fill": [[*_named(fill.instrument), fill.signed_quantity, fill.leaves] for fill in effect.may_fill]
+    }
+    if effect.leaves_unread:
+        detail["leaves_all"] = _named(effect.instrument) if effect.instrument else []
+    if _leaves_by_an_order(effect):
+        detail["takes_away"] = True
+    return detail
+
+
+def _leaves_by_an_order(effect: Effect) -> bool:
+    """Say whether it is an order at the market that leaves what is held: by what it does it is an exit on its way."""
+    order = effect.order
+    is_market = order is not None and order.order_type is OrderType.MARKET and not order.flatten_first
+    return is_market and goes_towards_flat(effect.position_before, effect.position_after)
 
 
 def _named(instrument: Instrument) -> list[object]:
@@ -44,6 +56,11 @@ def is_exit_of(detail: Mapping[str, object]) -> bool:
     return "leaves_all" in detail or any(fill.leaves for fill in fills_of(detail))
 
 
+def takes_away(detail: Mapping[str, object]) -> bool:
+    """Say whether an intent leaves a position in whatever words: as an exit, or by an order at the market."""
+    return is_exit_of(detail) or "takes_away" in detail
+
+
 def fills_of(detail: Mapping[str, object]) -> Iterator[PendingOrder]:
     """Read what `may_fill_detail` wrote; entries of an older version do not say whether they leave a position."""
     fills = detail.get("may_fill")
@@ -52,21 +69,30 @@ def fills_of(detail: Mapping[str, object]) -> Iterator[PendingOrder]:
 
 
 def pending_orders(
-    outstanding: Iterable[Entry], orders: Iterable[Order], positions: Iterable[Position]
+    outstanding: Iterable[Entry],
+    orders: Iterable[Order],
+    positions: Iterable[Position],
+    now: datetime | None = None,
 ) -> tuple[PendingOrder, ...]:
     """What outstanding intents may yet fill, where it does not stand in the list of orders.
 
     Of one that is listed, what has filled: the positions may not show it yet. An exit that was sent before anything
-    was read may still leave whatever is held now.
+    was read may still leave whatever is held ``now``, and an order that was to leave is an exit while it may arrive.
     """
     entries, listed, pending = tuple(outstanding), tuple(orders), list[PendingOrder]()
     for entry in entries:
         mine = [order for order in listed if _is_order_of(entry, order)]
         pending += [PendingOrder(it.instrument, it.action.sign * it.filled) for it in mine if it.filled]
-        pending += [] if mine else fills_of(entry.detail)
+        pending += [] if mine else _unlisted(entry, now)
     scopes = unread_exits(entries)
     left = (held for held in positions if any(scope in (None, held.instrument) for scope in scopes))
     return (*pending, *(PendingOrder(held.instrument, -held.net, leaves=True) for held in left))
+
+
+def _unlisted(entry: Entry, now: datetime | None) -> Iterator[PendingOrder]:
+    is_exit = "takes_away" in entry.detail and now is not None and (now - entry.at).total_seconds() < UNDER_WAY_SECONDS
+    for fill in fills_of(entry.detail):
+        yield replace(fill, leaves=True) if is_exit else fill
 
 
 def unread_exits(outstanding: Iterable[Entry]) -> tuple[Instrument | None, ...]:
@@ -105,14 +131,16 @@ async def last_exit_is_over(store: Store, account: str) -> bool:
     if last is None:
         return True
     end = next((entry for entry in story if entry.own_id == last.own_id and entry.kind in SETTLING), None)
-    return last.kind is EntryKind.INTENT and end is not None and end.detail.get("status") == Status.FLAT
+    if last.kind is not EntryKind.INTENT or end is None:
+        return False
+    return _is_over(end) if not is_exit_of(last.detail) else end.detail.get("status") == Status.FLAT
 
 
 def _is_of_an_exit(entry: Entry) -> bool:
     codes = entry.detail.get("codes")
     if entry.kind is EntryKind.DENIED:
         return isinstance(codes, list) and DenialCode.EXIT_ON_ITS_WAY in codes
-    return entry.kind is EntryKind.INTENT and is_exit_of(entry.detail)
+    return entry.kind is EntryKind.INTENT and takes_away(entry.detail)
 
 
 async def possibly_open_orders(store: Store, account: str, instrument: Instrument | None) -> tuple[str, ...]:

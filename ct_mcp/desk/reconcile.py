@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ct_mcp.desk.handlers.strategies import StrategyPoller
-from ct_mcp.desk.pending import UNDER_WAY_SECONDS, fills_of, is_exit_of, is_shown
+from ct_mcp.desk.pending import UNDER_WAY_SECONDS, fills_of, is_exit_of, is_shown, takes_away
 from ct_mcp.desk.polling import AccountPoller, AccountState, Pause
 from ct_mcp.desk.ports import BookReads, Reads, Store
 from ct_mcp.desk.readback import is_changed, on_its_way
@@ -68,7 +68,7 @@ async def settle_outstanding(  # noqa: PLR0913  # what a look needs, and what it
     """
     settler = _Settler(AccountPoller(book or upstream, pause), StrategyPoller(upstream, pause), store, clock)
     for entry in await store.unsettled():
-        if entry.account != account or (only_exits and not is_exit_of(entry.detail)):
+        if entry.account != account or (only_exits and not takes_away(entry.detail)):
             continue
         if (found := await settler.fate_of(entry)) is not None:
             with suppress(StoreFailed):  # what cannot be written stays outstanding, as if it had not been found

@@ -168,6 +168,14 @@ def sets_a_watch(command: Command) -> bool:
     return isinstance(command, SetWatch)
 
 
+def is_asked_at_once(effect: Effect) -> bool:
+    """Say whether it is asked about however many questions wait: what leaves, cancels or only reduces.
+
+    A watch sends nothing when it is set, so a question about one may have to wait.
+    """
+    return is_urgent(effect.command) or (bool(effect.only_reduces) and not sets_a_watch(effect.command))
+
+
 def is_about_strategy(command: Command) -> bool:
     """Say whether it starts or steers a strategy, which then trades by itself."""
     return isinstance(command, StartStrategy) or strategy_named(command) is not None

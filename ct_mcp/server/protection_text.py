@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ct_mcp.server.format import MOST_ROWS, sanitize_name
-from ct_mcp.server.queries import Query, TradingStatus
+from ct_mcp.server.queries import Query, TradingStatus, read_orders
 
 STEP = "tell the person now of what stands without a stop; protect_position sets one"
 STEP_UNKNOWN = "look with get_positions and get_orders whether a stop stands"
@@ -33,7 +33,7 @@ async def read_open_positions(query: Query, statuses: Sequence[TradingStatus]) -
     from ct_mcp.desk.standing import standing_of  # noqa: PLC0415
 
     held = [position for status in statuses for position in status.positions or () if position.quantity]
-    orders = await query.attempt("working orders", query.live.all_orders(active_only=True)) if held else ()
+    orders = await query.attempt("working orders", read_orders(query, None)) if held else ()
     contracts = query.desk.contexts.contracts
     lines, bare, doubtful = [], [], []
     for position in held:

@@ -5,6 +5,7 @@ account may trade is decided by the guard's own rules, so that a status and a de
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import wraps
@@ -16,7 +17,8 @@ from ct_mcp.domain.account import Account, AccountKind, AccountSnapshot, Positio
 from ct_mcp.domain.commands import ChangeOrder, Flatten
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.market import trading_day
-from ct_mcp.errors import BadReply, CtMcpError, OrderDenied, StoreFailed, Unavailable
+from ct_mcp.domain.order import Order
+from ct_mcp.errors import BadReply, CtMcpError, OrderDenied, StoreFailed, Unavailable, UpstreamError
 from ct_mcp.live.cache import LiveCache
 from ct_mcp.live.reads import LiveReads
 from ct_mcp.server.format import sanitize_name
@@ -26,6 +28,7 @@ if TYPE_CHECKING:  # the desk and the rules are loaded by the first call, not by
     from ct_mcp.guard.rule import Denial
 
 LONGEST_READ_SECONDS = 25.0
+_MOST_LOOKED_UP = 6
 
 _T = TypeVar("_T")
 _P = ParamSpec("_P")
@@ -140,6 +143,42 @@ async def read_positions(query: Query, account: str | None) -> list[Position]:
     suspects = [row for row in summary if account is None or _is_of(row, account)]
     found = [await _confirmed_positions(query, row) for row in suspects]
     return [position for held in found for position in held]
+
+
+async def read_orders(query: Query, account: str | None, *, active_only: bool = True) -> Sequence[Order]:
+    """Read the orders of one account, or of all.
+
+    Where the list is empty, and the journal last knew an order of ours to stand, that one is looked up by itself:
+    lists have come back empty, and a second stop would be placed beside one that stands.
+
+    Raises:
+        UpstreamError: They could not be read.
+    """
+    live = query.live
+    listed = await (
+        live.all_orders(active_only=active_only) if account is None else live.orders(account, active_only=active_only)
+    )
+    if listed:
+        return listed
+    names = query.desk.resolver.names if account is None else (account,)
+    return [order for name in names for order in await _left_out(query, name)]
+
+
+async def _left_out(query: Query, account: str) -> list[Order]:
+    """Look up what the journal last knew to stand; a list that holds any order, over or not, has left out nothing."""
+    from ct_mcp.desk.pending import possibly_open_orders  # noqa: PLC0415  # the desk is loaded by the first call
+
+    ids = await query.attempt("what the journal knows", possibly_open_orders(query.desk.store, account, None)) or ()
+    if not ids or await query.attempt("closed orders", query.upstream.orders(account, active_only=False)):
+        return []
+    found = list[Order]()
+    for order_id in ids[:_MOST_LOOKED_UP]:
+        with suppress(UpstreamError):  # one that is pruned is over
+            found.append(await query.upstream.order(account, order_id))
+    found = [order for order in found if not order.is_closed]
+    if found:
+        query.note(f"the list of orders left out what stands in {sanitize_name(account)}; it was found by its id")
+    return found
 
 
 async def _confirmed_positions(query: Query, row: AccountSnapshot) -> list[Position]:

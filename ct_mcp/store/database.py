@@ -13,6 +13,7 @@ from ct_mcp.errors import StoreFailed
 from ct_mcp.files import create_private_file, find_changeable_by_others, make_it_yours
 from ct_mcp.store.codec import MOVE_ASIDE
 from ct_mcp.store.schema import migrate
+from ct_mcp.store.soundness import refuse_what_is_damaged
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -22,10 +23,15 @@ _PRAGMAS = ("PRAGMA synchronous = FULL", "PRAGMA fullfsync = ON")
 
 
 def prepare_state_file(connection: Connection, service: str = "") -> None:
-    """Prepare the file of what must outlive a power cut, with the tables of our version, as one service sees them."""
+    """Prepare the file of what must outlive a power cut, with the tables of our version, as one service sees them.
+
+    Whoever may send, and so names a service, uses none that is damaged; the person's terminal still reads from it.
+    """
     for pragma in _PRAGMAS:
         connection.execute(pragma)
     migrate(connection, service)
+    if service:
+        refuse_what_is_damaged(connection)
 
 
 class Database:

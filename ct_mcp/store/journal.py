@@ -182,6 +182,17 @@ def check(rows: Iterable[Row], last_given: int) -> Verification:
     return Verification(ok=True, count=count, last_hash=previous_hash)
 
 
+def check_end(rows: Iterable[Row]) -> str:
+    """Check that the last entries follow from each other; say of the first that does not what is wrong with it."""
+    previous: Row | None = None
+    for row in rows:
+        sequence, linked_to = (row[0], row[-2]) if previous is None else (previous[0] + 1, previous[-1])
+        if why := _fault(row, sequence, linked_to):
+            return f"journal entry {sequence}: {why}"
+        previous = row
+    return ""
+
+
 def _fault(row: Row, sequence: int, previous_hash: str) -> str:
     *body, linked_to, stated = row
     if row[0] != sequence:

@@ -49,9 +49,11 @@ _OVERTAKE = """
 UPDATE tickets SET state = 'expired', decided_by = 'a newer question' WHERE ticket_id = ? AND state = 'open'
 """
 # The state alone is no yes: whoever can write to the file can set it, but the chain of the journal shows the forgery.
+# Nor does it say that nothing was sent: what a disk has lost of it, the journal still tells.
 _SPEND = """
 UPDATE tickets SET state = 'spent' WHERE ticket_id = :ticket_id AND expires_at > :now AND created_at <= :now
 AND EXISTS (SELECT 1 FROM ticket_services WHERE ticket_id = :ticket_id AND service = our_service())
+AND NOT EXISTS (SELECT 1 FROM journal WHERE journal.ticket_id = tickets.ticket_id AND journal.kind = 'intent')
 AND ((state = 'open' AND approval = 'none') OR (state = 'approved' AND EXISTS
     (SELECT 1 FROM journal WHERE journal.ticket_id = tickets.ticket_id AND journal.kind = 'approved')))
 """

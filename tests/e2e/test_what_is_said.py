@@ -10,6 +10,7 @@ from ct_mcp.simulator import atm
 from ct_mcp.simulator.faults import Fault
 from ct_mcp.store.journal import EntryKind, NewEntry
 from ct_mcp.store.sqlite import SqliteStore
+from tests.conftest import Person
 from tests.e2e.conftest import MES, Assistant, Wire, World
 
 EXITS: list[tuple[str, dict[str, Any]]] = [
@@ -51,6 +52,64 @@ async def test_a_list_that_lies_is_not_believed_though_they_took_the_flatten(
     assert world.net() == 2
     assert told.status != "flat"
     assert told.position_after is None
+
+
+@pytest.mark.parametrize("arguments", [{}, {"instrument": "MES"}], ids=["account", "instrument"])
+async def test_a_cancel_of_all_that_lists_show_nothing_of_is_asked_about_and_says_nothing_of_what_it_did_not_see(
+    assistant: Assistant, world: World, person: Person, arguments: dict[str, str]
+) -> None:
+    """Two contracts are held and their stop works: with lists that are empty it seemed to reduce nothing."""
+    await assistant.buys(2)
+    await assistant.protects(world.price(-60), quantity=2)
+    world.later()
+    world.sim.faults.arm(Fault.EMPTY_LISTS)
+    asked = len(person.asked)
+    told = await assistant.call("cancel_orders", account="Sim101", **arguments)
+    (question,) = person.asked[asked:]
+    assert "Which orders stand could not be read: whatever stands there goes" in question
+    assert "what this leaves unprotected is not known" in question
+    assert (world.net(), world.live()) == (2, [])
+    assert told.status == "accepted"
+    assert "no position" not in told.text
+
+
+async def test_a_cancel_of_all_where_nothing_stands_asks_nobody(
+    assistant: Assistant, world: World, person: Person
+) -> None:
+    told = await assistant.call("cancel_orders", account="Sim101")
+    assert (told.status, person.asked) == ("cancelled", [])
+    assert told.stands_now == ["no position; working orders: none"]
+
+
+@pytest.mark.parametrize("account", [None, "Sim101"], ids=["all accounts", "one account"])
+async def test_a_stop_of_ours_that_a_list_leaves_out_is_looked_up_and_not_told_as_missing(
+    assistant: Assistant, world: World, account: str | None
+) -> None:
+    """Whoever hears that there is no stop places a second one beside it."""
+    await assistant.buys(2)
+    stop = await assistant.protects(world.price(-60), quantity=2)
+    world.later()
+    world.sim.faults.arm(Fault.EMPTY_LISTS)
+    listed = await assistant.call("get_orders", account=account)
+    assert [order["order_id"] for order in listed.orders] == [stop]
+    assert "the list of orders left out what stands in Sim101; it was found by its id" in listed.notes
+    (held,) = (await assistant.call("get_positions", account=account)).positions
+    assert held["contracts_without_stop"] == 0
+    assert "NO STOP" not in (await assistant.call("get_status")).text
+
+
+async def test_orders_that_the_journal_knew_to_stand_are_not_looked_up_where_the_list_holds_what_became_of_them(
+    assistant: Assistant, world: World
+) -> None:
+    entry = await assistant.rests(world.price(-40))
+    (order,) = world.sim.exchange.live_orders("Sim101")
+    world.sim.exchange.cancel(order, world.clock())  # by hand, at NinjaTrader
+    world.later()
+    looked = len(world.sim.requests_of("GetOrder"))
+    told = await assistant.call("get_orders", account="Sim101")
+    assert told.orders == []
+    assert len(world.sim.requests_of("GetOrder")) == looked
+    assert entry not in told.text
 
 
 @pytest.mark.parametrize(("tool", "arguments"), EXITS)

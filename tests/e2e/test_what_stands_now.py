@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -293,6 +294,46 @@ async def test_what_is_to_take_a_part_is_asked_about_beside_exits_that_are_large
     filled = await assistant.buys(1, action="SELL")
     assert turns in person.asked[asked + 1]
     assert turns not in filled.text, "it is named now"
+
+
+@pytest.mark.parametrize(
+    ("order", "worst"),
+    [({"quantity": 2}, -2), ({"quantity": 3}, -3), ({"quantity": 2, "order_type": "LIMIT", "limit_price": 40}, -2)],
+    ids=["all of it", "beyond", "at a limit"],
+)
+@pytest.mark.parametrize("stands", ["STOP_MARKET", "LIMIT", "MARKET"])
+async def test_the_question_about_an_order_that_leaves_shows_where_it_leads_beside_the_exits_that_stand(
+    assistant: Assistant, world: World, person: Person, order: dict[str, Any], worst: int, stands: str
+) -> None:
+    await assistant.buys(2)
+    world.later()
+    world.sim.faults.arm(Fault.NO_FILL, times=1)
+    prices = {"STOP_MARKET": {"stop_price": world.price(-60)}, "LIMIT": {"limit_price": world.price(60)}, "MARKET": {}}
+    await assistant.buys(2, action="SELL", order_type=stands, **prices[stands])
+    world.later(70)
+    asked = len(person.asked)
+    at: dict[str, Any] = {"limit_price": world.price(order["limit_price"])} if "limit_price" in order else {}
+    told = await assistant.buys(action="SELL", **{**order, **at})
+    (question,) = person.asked[asked:]
+    says = f"WARNING: once this fills, the orders that stand could turn the position round, to {worst} at worst"
+    assert says in question
+    if told.status == "filled":
+        assert f"still standing: SELL 2 MES 09-26 {stands.replace('_', ' ')}" in told.warnings_text, "and is named"
+        assert f"order_id {world.live()[0]}" in told.next_step
+
+
+async def test_a_larger_exit_beside_another_is_shown_with_where_both_lead(
+    assistant: Assistant, world: World, person: Person
+) -> None:
+    await assistant.buys(2)
+    world.later()
+    await assistant.protects(world.price(-60), quantity=2)
+    target = await assistant.rests(world.price(60), action="SELL")
+    world.later(70)
+    asked = len(person.asked)
+    await assistant.call("change_order", account="Sim101", order_id=target, quantity=2)
+    (question,) = person.asked[asked:]
+    assert "the orders that stand could turn the position round, to -2 at worst" in question
 
 
 async def test_an_addition_with_a_stop_of_its_own_leaves_the_other_as_it_is_and_both_fit(

@@ -51,8 +51,10 @@ async def cancel_all(execution: CommandExecution, wanted: CancelOrders) -> Outco
     def is_done(book: AccountState) -> bool:
         return not readback.to_be_cancelled(book, ids)
 
-    before = execution.baseline(answer)
-    book = await execution.urgent_poller.book(wanted.account, wanted.instrument, is_done, before)
+    before, poller = execution.baseline(answer), execution.urgent_poller
+    book = await poller.book(wanted.account, wanted.instrument, is_done, before)
+    if book is not None and not (book.positions or book.lists_orders):  # such lists may hide all that stands
+        book = book if await poller.is_believable(wanted.account, wanted.instrument, book) else None
 
     def judge(outcome: Outcome, read: AccountState) -> Outcome:
         return readback.from_cancels(outcome, read, execution.review.context, wanted.instrument, ids)

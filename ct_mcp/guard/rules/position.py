@@ -5,14 +5,21 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import wraps
 
-from ct_mcp.domain.commands import ClosePosition, PlaceOrder, ProtectPosition, ReversePosition
+from ct_mcp.domain.commands import (
+    ChangeOrder,
+    ClosePosition,
+    PlaceOrder,
+    ProtectPosition,
+    ReplaceOrder,
+    ReversePosition,
+)
 from ct_mcp.domain.instrument import OtherInstrument
 from ct_mcp.domain.market import Contract
 from ct_mcp.domain.order import OrderAction, OrderType, is_price
 from ct_mcp.guard.context import RiskContext
 from ct_mcp.guard.denial import DenialCode
 from ct_mcp.guard.effect_model import Effect
-from ct_mcp.guard.exposure import goes_towards_flat, worst_case
+from ct_mcp.guard.exposure import worst_case
 from ct_mcp.guard.figures import market_for, quote_of
 from ct_mcp.guard.policy import Policy
 from ct_mcp.guard.protection import leaving
@@ -86,11 +93,11 @@ def _no_exit_is_cancelled(effect: Effect) -> RuleAnswer:
 def partial_close_leaves_no_orders_behind(effect: Effect, context: RiskContext, _policy: Policy) -> RuleAnswer:
     """Where orders stand that leave as much again, it may turn the position round, and is judged as an opening.
 
-    An order that takes a part is no close, and is judged as an order in any case: it is only warned of.
+    An order that takes a part, or all of it, is no close, and is judged as an order in any case: it is warned of.
     """
     close = effect.command
-    if isinstance(close, PlaceOrder):
-        return _part_by_an_order(close, effect, context)
+    if isinstance(close, PlaceOrder | ChangeOrder | ReplaceOrder) and effect.order is not None:
+        return _left_by_an_order(effect.order, effect, context)
     if not isinstance(close, ClosePosition) or not effect.adds_up:
         return NotApplicable("no partial close")
     if effect.only_reduces is None:
@@ -111,15 +118,17 @@ def _what_leaves(command: ClosePosition | PlaceOrder, effect: Effect, context: R
     return f"held={effect.position_before:+d}, after={effect.position_after:+d}, orders that leave it={standing}"
 
 
-def _part_by_an_order(order: PlaceOrder, effect: Effect, context: RiskContext) -> RuleAnswer:
-    """A stop is no such order: it stands behind the position, and is told with what stands."""
-    before, after = effect.position_before, effect.position_after
-    if order.order_type.needs_stop_price or not after or not goes_towards_flat(before, after):
-        return NotApplicable("takes no part of a position")
-    figures, sign = _what_leaves(order, effect, context), order.action.sign
-    if effect.before is None or effect.after is None or effect.after.side(sign) <= effect.before.side(sign):
+def _left_by_an_order(order: PlaceOrder, effect: Effect, context: RiskContext) -> RuleAnswer:
+    """Beside orders that leave the position as well it ends elsewhere than the question says, at worst so far."""
+    before, after, sign = effect.position_before, effect.position_after, order.action.sign
+    if not before or after is None or before * sign > 0 or order.flatten_first:
+        return NotApplicable("leaves no position")
+    figures = _what_leaves(order, effect, context)
+    worst = None if effect.after is None else effect.after.side(sign)
+    if effect.before is None or worst is None or worst <= max(effect.before.side(sign), after * sign):
         return Passed(figures)
-    said = f"once this fills, {_TURN}; make those orders smaller as well (change_order)"
+    smaller = "make those orders smaller as well (change_order)" if after * before > 0 else "cancel those as well"
+    said = f"once this fills, {_TURN}, to {worst * sign:+d} at worst; {smaller}"
     return Passed(figures, warning(CLOSE_NOT_COVERED, said))
 
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
 from typing import Annotated
 
 from mcp_types import CallToolResult
@@ -32,7 +31,7 @@ from ct_mcp.server.format import (
     to_float,
     tool_result,
 )
-from ct_mcp.server.queries import Query, read_scope, time_limit
+from ct_mcp.server.queries import Query, read_orders, read_scope, time_limit
 from ct_mcp.server.tools.executions import ExecutionView, execution_line, execution_views, read_executions_of
 from ct_mcp.server.tools.forms import AccountName, AnyAccount, AnyInstrument, OrderId, Skip
 from ct_mcp.text import aged, count, iso
@@ -82,9 +81,8 @@ async def get_orders(
 ) -> Annotated[CallToolResult, OrdersResult]:
     """Orders with prices, fills and state: stops first, then the newest. A closed one missing proves nothing."""
     query = query_of(ctx)
-    scope, live = await read_scope(query, account, instrument), query.live
-    read = live.all_orders if scope.account is None else partial(live.orders, scope.account)
-    orders = await read(active_only=working_only)
+    scope = await read_scope(query, account, instrument)
+    orders = await read_orders(query, scope.account, active_only=working_only)
     shown = [order for order in orders if scope.includes(order.instrument) and not (working_only and order.is_closed)]
     if not shown:
         await query.note_outstanding(scope.account)

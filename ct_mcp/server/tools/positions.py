@@ -32,6 +32,7 @@ from ct_mcp.server.format import (
 from ct_mcp.server.queries import (
     Query,
     flattenable_accounts,
+    read_orders,
     read_positions,
     read_scope,
     time_limit,
@@ -114,8 +115,7 @@ async def _read_book(query: Query, account: str | None) -> tuple[list[Position],
     """Read positions and, side by side, the orders behind them, which may be missing."""
     from ct_mcp.desk.side_by_side import SideBySide  # noqa: PLC0415  # the desk is loaded by the first call
 
-    live = query.live
-    asked = live.all_orders(active_only=True) if account is None else live.orders(account, active_only=True)
+    asked = read_orders(query, account)
     async with SideBySide([]) as ask:
         positions = ask.read("positions", read_positions(query, account))
         orders = ask.read("orders", query.attempt("the orders behind positions", asked))

@@ -752,10 +752,11 @@ async def test_an_answer_that_is_packed_otherwise_is_not_trusted(
             await use(client)
 
 
+@pytest.mark.parametrize("piece", [1000, 1_000_000], ids=["small pieces", "all in one piece"])
 @pytest.mark.parametrize("coding", ["gzip", "gzip, gzip"])
-async def test_what_is_packed_small_is_not_unpacked_beyond_what_we_read(world: World, coding: str) -> None:
+async def test_what_is_packed_small_is_not_unpacked_beyond_what_we_read(world: World, coding: str, piece: int) -> None:
     body = much_packed_small()
-    packed = Packed(packed_once(body, 9) if "," in coding else body, coding)
+    packed = Packed(packed_once(body, 9) if "," in coding else body, coding, piece)
     tracemalloc.start()
     try:
         async with CrossTrade(HOST, TOKEN, transport=packed, clock=world.clock) as client:

@@ -1,5 +1,6 @@
 """What the person reads of each command: what stands, what goes, what comes, and what they should know."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -14,15 +15,19 @@ from ct_mcp.domain.commands import (
     ChangeOrder,
     ClosePosition,
     CloseStrategy,
+    Command,
+    EnableStrategy,
     Flatten,
     ProtectPosition,
+    ReplaceOrder,
     ReversePosition,
 )
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import OrderAction, OrderState, OrderType
 from ct_mcp.domain.strategy import Strategy, StrategyState
 from ct_mcp.text import one_line
-from tests.unit.desk.conftest import Buys, Holds, Reviewed, Stands
+from tests.factories import place_order
+from tests.unit.desk.conftest import MES, Buys, Holds, Reviewed, Stands
 
 STOP = {"action": OrderAction.SELL, "order_type": OrderType.STOP_MARKET, "limit_price": None}
 
@@ -97,6 +102,45 @@ def test_no_name_can_paint_over_the_question(reviewed: Reviewed, buy: Buys, fiel
     assert len(ticket.question.splitlines()) == len(plain.question.splitlines())
     assert all(letter.isprintable() for letter in ticket.question.replace("\n", ""))
     assert all(letter.isprintable() for letter in summary_of([review]))
+
+
+CHOSEN = "SIMULATED-nothing-is-sent"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        place_order(oco_id=CHOSEN),
+        place_order(atm_strategy=CHOSEN),
+        place_order(tag=CHOSEN),
+        ReplaceOrder("Sim101", "a1", place_order(limit="6000", oco_id=CHOSEN)),
+        CancelOrder("Sim101", CHOSEN),
+        EnableStrategy("Sim101", CHOSEN),
+        CloseStrategy("Sim101", CHOSEN),
+    ],
+    ids=lambda command: type(command).__name__,
+)
+def test_no_word_that_the_assistant_chose_stands_above_its_own_line(reviewed: Reviewed, command: Command) -> None:
+    """In the first line, on the page's headline and among the facts stands what is made from the order alone."""
+    ticket = draw_ticket([reviewed(command)], CHOSEN)
+    (item,) = ticket.request.items if ticket.request else ()
+    assert CHOSEN not in item.headline
+    named = [line for line in ticket.question.splitlines() if CHOSEN in line]
+    assert all(line.startswith("Named by the assistant: ") and f'"{CHOSEN}"' in line for line in named)
+    assert len(named) == 1, "once, and in quotation marks"
+
+
+@pytest.mark.parametrize("odd", HIDDEN.values(), ids=HIDDEN.keys())
+def test_no_id_that_somebody_gave_an_order_can_paint_over_the_question(
+    reviewed: Reviewed, standing: Stands, odd: str
+) -> None:
+    seen = {"orders": (standing(odd),)}
+    change, cancel = ChangeOrder("Sim101", odd, limit_price=Decimal(5990)), CancelOrder("Sim101", odd)
+    for command in (change, cancel, ReplaceOrder("Sim101", odd, place_order(limit="5990", instrument=MES))):
+        question = draw_ticket([reviewed(command, **seen)], "").question
+        assert all(letter.isprintable() for letter in question.replace("\n", ""))
+        plain = draw_ticket([reviewed(replace(command, order_id="x"), orders=(standing("x"),))], "").question
+        assert len(question.splitlines()) == len(plain.splitlines())
 
 
 def test_every_kind_of_blank_becomes_one_and_nothing_invisible_stays() -> None:

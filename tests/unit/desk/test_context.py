@@ -354,7 +354,12 @@ async def test_a_strategy_is_read_with_its_instrument(desk: Desk, sim: Simulator
 
 
 EXITS = {
-    "an order that only reduces": ("PlaceOrder", lambda buy: buy(2, "SELL"), False),
+    "an order that only reduces": ("PlaceOrder", lambda buy: buy(2, "SELL"), True),
+    "one that waits at its price": (
+        "PlaceOrder",
+        lambda buy: buy(2, "SELL", kind="LIMIT", limit_price=Decimal(6070)),
+        False,
+    ),
     "a partial close": ("ClosePosition", lambda buy: ClosePosition("Sim101", MES, quantity=2), True),
     "a flatten": ("Flatten", lambda buy: Flatten("Sim101", None), True),
 }

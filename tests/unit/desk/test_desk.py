@@ -12,6 +12,7 @@ from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.domain.approval import Approval, Ticket, TicketState
 from ct_mcp.domain.commands import CancelOrder, CancelOrders, ClosePosition, Command, Flatten
 from ct_mcp.domain.instrument import Instrument
+from ct_mcp.domain.watch import SetWatch, WatchKind
 from ct_mcp.errors import NotConfirmed, StoreFailed, TicketSpent
 from ct_mcp.guard.policy import Limits, Policy
 from ct_mcp.simulator.clock import ManualClock
@@ -403,6 +404,21 @@ async def test_three_questions_of_an_account_wait_at_once_and_no_fourth(
     assert isinstance(tickets[0], Ticket)
     await desk.decisions.approve(tickets[0], "terminal")
     assert isinstance(await desk.propose(buy(4)), Ticket)
+
+
+async def test_questions_about_watches_and_openings_wait_for_the_same_room(
+    desk: Desk, buy: Buys, mes: Instrument, clock: ManualClock
+) -> None:
+    """A watch sends nothing when it is set, so nobody is kept in by a question about it that has to wait."""
+    for minutes in (30, 31):
+        assert isinstance(
+            await desk.propose(SetWatch("Sim101", WatchKind.FLAT_BY, instrument=mes, minutes=minutes)), Ticket
+        )
+    assert isinstance(await desk.propose(buy(1)), Ticket)
+    for one_more in (SetWatch("Sim101", WatchKind.FLAT_BY, instrument=mes, minutes=32), buy(2)):
+        full = await desk.propose(one_more)
+        assert isinstance(full, Outcome)
+        assert full.reasons[0].startswith("NEEDS_ROOM: waiting=3, maximum=3, account=Sim101")
 
 
 @pytest.mark.parametrize("policy", [Policy(exits_simulated=Approval.FORM)], ids=["exits by form"])

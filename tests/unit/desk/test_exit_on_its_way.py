@@ -93,6 +93,36 @@ async def test_a_second_exit_sends_nothing_while_the_answer_to_the_first_is_lost
     assert held(sim) == []
 
 
+@pytest.mark.parametrize("second", WHOLE.values(), ids=WHOLE.keys())
+@pytest.mark.parametrize("fault", [Fault.REQUEST_LOST_BEFORE_ACCEPT, Fault.NO_FILL])
+async def test_an_order_at_the_market_that_leaves_is_an_exit_on_its_way_as_well(
+    does: Does, long_two: Outcome, buy: Buys, sim: Simulator, clock: ManualClock, fault: Fault, second: Command
+) -> None:
+    """Whether it was sent as an exit or as an order: both together would turn the position round."""
+    sim.faults.arm(fault, rpc=None if fault is Fault.NO_FILL else "PlaceOrder", times=1)
+    first = await does(buy(2, action="SELL"))
+    assert first.status in (Status.UNKNOWN, Status.WORKING)
+    before = sent(sim)
+    told = await does(second)
+    assert told.status is Status.DENIED
+    assert told.reasons[0].startswith("EXIT_ON_ITS_WAY: on its way=-2 MES 09-26")
+    assert sent(sim) == before
+    if fault is Fault.REQUEST_LOST_BEFORE_ACCEPT:
+        clock.advance(61)
+        assert (await does(second)).status is Status.FLAT, "by then it cannot be under way any more"
+    assert held(sim) == []
+
+
+async def test_after_an_order_at_the_market_has_left_the_next_exit_waits_for_no_reading(
+    does: Does, long_two: Outcome, buy: Buys, sim: Simulator
+) -> None:
+    assert (await does(buy(1, action="SELL"))).status is Status.FILLED
+    read_before = len(sim.requests_of("ListOrders"))
+    assert (await does(ClosePosition("Sim101", MES))).status is Status.FLAT
+    asked = [request.rpc for request in sim.requests_of("ListOrders", "ClosePosition")]
+    assert asked.index("ClosePosition") == read_before
+
+
 async def test_an_exit_that_stands_and_never_fills_keeps_nobody_in(
     does: Does, long_two: Outcome, sim: Simulator, clock: ManualClock
 ) -> None:

@@ -281,21 +281,25 @@ def test_an_exit_beside_one_that_was_sent_unread_is_told_what_that_one_does_not_
         (factories.place_order("SELL", 1), 2, False),
         (factories.place_order("SELL", 1, "6420"), 3, True),
         (factories.place_order("SELL", 1, "6420", oco_id="pair"), 1, False),
-        (factories.place_order("SELL", 3), 3, False),
+        (factories.place_order("SELL", 3), 3, True),
+        (factories.place_order("SELL", 5), 3, True),
+        (factories.place_order("SELL", 5), 0, False),
         (factories.place_order("BUY", 1), 3, False),
-        (factories.place_order("SELL", 1, order_type=OrderType.STOP_MARKET, stop_price="6380"), 3, False),
+        (factories.place_order("SELL", 1, order_type=OrderType.STOP_MARKET, stop_price="6380"), 3, True),
+        (factories.place_order("SELL", 3, order_type=OrderType.STOP_MARKET, stop_price="6380"), 0, False),
+        (factories.place_order("SELL", 3, flatten_first=True), 3, False),
     ],
-    ids=["a part", "what fits", "at a limit", "one of a pair", "all of it", "more", "a stop"],
+    ids=["a part", "fits", "a limit", "of a pair", "all", "beyond", "alone", "more", "a stop", "the only one", "first"],
 )
 @pytest.mark.parametrize("sign", [1, -1])
-def test_an_order_that_takes_a_part_is_warned_of_exits_that_could_turn_the_rest(
+def test_an_order_that_leaves_is_warned_of_exits_that_could_turn_the_position_with_it(
     order: PlaceOrder, standing: int, is_warned: bool, sign: int
 ) -> None:
-    stop = factories.stop_order(quantity=standing, oco_id=order.oco_id)
+    stop = factories.stop_order(quantity=standing or 1, oco_id=order.oco_id)
     if sign < 0:
         turned = {OrderAction.BUY: OrderAction.SELL, OrderAction.SELL: OrderAction.BUY}
         order, stop = replace(order, action=turned[order.action]), replace(stop, action=turned[stop.action])
-    context = factories.context(positions=factories.positions(3 * sign), orders=(stop,))
+    context = factories.context(positions=factories.positions(3 * sign), orders=(stop,) if standing else ())
     answer = partial_close_leaves_no_orders_behind(effect_of(order, context), context, factories.policy())
     assert not isinstance(answer, Denial)
     found = answer.finding if isinstance(answer, Passed) else None

@@ -86,6 +86,8 @@ async def test_an_unknown_outcome_is_counted_and_looked_up_by_its_own_service_al
 ) -> None:
     ours, theirs, ticket = store_of("a"), store_of("b"), make_ticket(1)
     await ours.open_ticket(ticket, now)
+    await ours.approve_ticket(ticket.ticket_id, "form", now)
+    assert await ours.spend_ticket(ticket.ticket_id, now)
     await ours.append(intent(ticket), now)
     for store, sees in ((ours, True), (theirs, False), (store_of(""), True)):
         state = await store.recall("Sim101", ticket.fingerprint, now)
