@@ -1,0 +1,173 @@
+"""A team's traders as the plane knows them: what it says to one of them, and what each tells it of himself.
+
+The plane says no more than a trader's own settings allow: what it says narrows them, halts, or wants a second yes.
+Times are aware UTC; money is the account's currency; positions are signed contracts; None is what is not known.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from ct_mcp.domain.account import AccountKind
+from ct_mcp.domain.approval import Halt
+
+EVERYBODY = ""
+"""The trader that is named where all of them are meant."""
+
+
+class Role(StrEnum):
+    """What a member of the team may do at the plane."""
+
+    TRADER = "trader"
+    RISK_MANAGER = "risk_manager"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One role of the database that belongs to the team."""
+
+    name: str
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class TeamPolicy:
+    """What a risk manager has set for one trader, or for everybody: ``text`` is TOML, as in a settings file."""
+
+    number: int
+    trader: str
+    text: str
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TeamHalt:
+    """A halt of one trader, or of everybody."""
+
+    trader: str
+    halt: Halt
+
+
+@dataclass(frozen=True, slots=True)
+class TeamWord:
+    """All that the plane says to one trader at one moment: what is halted, and the newest policies that concern him."""
+
+    halts: tuple[TeamHalt, ...] = ()
+    policies: tuple[TeamPolicy, ...] = ()
+
+    @property
+    def halt(self) -> Halt | None:
+        """The halt that stands the longest."""
+        return min((each.halt for each in self.halts), key=lambda halt: halt.at, default=None)
+
+
+class SecondState(StrEnum):
+    """What a second person has said."""
+
+    WAITING = "waiting"
+    APPROVED = "approved"
+    DECLINED = "declined"
+
+
+@dataclass(frozen=True, slots=True)
+class SecondQuestion:
+    """A ticket of a trader's that wants a second person's yes; the lines are those that the trader is shown."""
+
+    ticket_id: str
+    fingerprint: str
+    heading: str
+    headline: str
+    lines: tuple[str, ...]
+    asked_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SecondAnswer:
+    """What became of such a question: of which commands, who answered, and when."""
+
+    fingerprint: str
+    state: SecondState
+    by: str = ""
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AskedOfTeam:
+    """A question as it stands at the plane."""
+
+    trader: str
+    question: SecondQuestion
+    answer: SecondAnswer
+
+
+@dataclass(frozen=True, slots=True)
+class HeldPosition:
+    """One instrument that is held."""
+
+    instrument: str
+    contracts: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccountReport:
+    """One account as a trader's machine last read it at ``read_at``.
+
+    ``positions`` is None where they are not known, and empty where the account was read flat. ``over`` names the rules
+    by their codes that stand in the way of opening now.
+    """
+
+    account: str
+    kind: AccountKind
+    positions: tuple[HeldPosition, ...] | None
+    working_orders: int | None
+    day_pnl: Decimal | None
+    armed_until: datetime | None
+    over: tuple[str, ...]
+    read_at: datetime | None
+
+    @property
+    def is_flat(self) -> bool | None:
+        """Whether nothing was held when it was read; None where that is not known."""
+        return None if self.positions is None else not self.positions
+
+
+@dataclass(frozen=True, slots=True)
+class TraderReport:
+    """What one machine of a trader tells the plane of itself.
+
+    ``halted`` says by whom and why, and is empty where it is not. ``policies`` are the numbers of those it goes by.
+    """
+
+    machine: str
+    version: str
+    mode: str
+    halted: str
+    unknown_outcomes: int
+    policies: tuple[int, ...]
+    accounts: tuple[AccountReport, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SeenTrader:
+    """The last report of one machine of a trader, and when the plane's database heard it, by its own clock."""
+
+    trader: str
+    report: TraderReport
+    heard_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneEntry:
+    """One act at the plane, in its own chain of hashes: who did what to whom."""
+
+    sequence: int
+    at: datetime
+    by: str
+    act: str
+    trader: str
+    detail: str
+    previous_hash: str
+    hash: str
