@@ -107,7 +107,10 @@ class SecondState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SecondQuestion:
-    """A ticket of a trader's that wants a second person's yes; the lines are those that the trader is shown."""
+    """A ticket of a trader's that wants a second person's yes; the lines are those that the trader is shown.
+
+    ``simulated`` says that no real money can move; where nobody says so, it counts as live.
+    """
 
     ticket_id: str
     fingerprint: str
@@ -116,6 +119,7 @@ class SecondQuestion:
     lines: tuple[str, ...]
     asked_at: datetime
     expires_at: datetime
+    simulated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,10 +190,14 @@ class TraderReport:
 
 @dataclass(frozen=True, slots=True)
 class SeenTrader:
-    """The last report of one machine of a trader, and when the plane's database heard it, by its own clock."""
+    """The last report of one machine of a trader, and when the plane's database heard it, by its own clock.
+
+    ``report`` is None where it cannot be read: a newer version wrote it, or none of ours.
+    """
 
     trader: str
-    report: TraderReport
+    machine: str
+    report: TraderReport | None
     heard_at: datetime
 
 
