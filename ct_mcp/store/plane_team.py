@@ -17,13 +17,13 @@ from ct_mcp.domain.team import (
     AskedOfTeam,
     Member,
     PlaneEntry,
-    Role,
     SecondAnswer,
     SecondQuestion,
     SecondState,
     SeenTrader,
     TeamHalt,
     TeamPolicy,
+    TeamRole,
 )
 from ct_mcp.errors import BadRequest
 from ct_mcp.store import journal_table
@@ -92,16 +92,16 @@ class TeamPlane:
         at: datetime = await self._database.one(_NOW)
         return at
 
-    async def role(self) -> Role:
+    async def role(self) -> TeamRole:
         """Tell what this role may do."""
         found = await self._database.one(_ROLE)
         if found is None:
             raise shut_out(self._url, OF_A_TEAM, is_there=True)
-        return Role(found)
+        return TeamRole(found)
 
     async def members(self) -> tuple[Member, ...]:
         """List the members, by their names; a trader sees himself."""
-        return tuple(Member(name, Role(role)) for name, role in await self._database.rows(_MEMBERS))
+        return tuple(Member(name, TeamRole(role)) for name, role in await self._database.rows(_MEMBERS))
 
     async def traders(self) -> tuple[SeenTrader, ...]:
         """List what each machine has told last, by the names of traders; of who never did, there is nothing."""
