@@ -356,5 +356,6 @@ STEPS: tuple[str, ...] = tuple(
 SEEN_BY_ALL = (
     "schema_version, seen_members, seen_reports, seen_questions, seen_halts, seen_policies, seen_acts, seen_end"
 )
-CALLED_BY_ALL = "my_role(), word(bigint[]), report(text, text), ask(text, text, text, text, text[], timestamptz, timestamptz, boolean)"
+_ASK = "ask(text, text, text, text, text[], timestamptz, timestamptz, boolean)"
+CALLED_BY_ALL = f"my_role(), word(bigint[]), report(text, text), {_ASK}"
 CALLED_BY_RISK_MANAGERS = "halt(text, text), resume(text), set_policy(text, text), decide(text, text, boolean)"

@@ -179,8 +179,8 @@ class TeamPlane:
         if not await self._database.one(_KEEPS_STATE_HERE, trader):
             raise BadRequest(
                 "the plane shows no journal of this trader: the state is elsewhere, or is not open to this role",
-                next_step="it is read on the trader's machine; what is in this database, an administrator opens by what "
-                "`ct-mcp plane sql --trader NAME` prints",
+                next_step="it is read on the trader's machine; what is in this database, an administrator opens by "
+                "what `ct-mcp plane sql --trader NAME` prints",
             )
         tables = Tables(OF_A_TRADER.version, OF_A_TRADER.printed_by, trader)
         return await to_thread.run_sync(partial(_read_beside, self._database.beside(tables), work, *arguments))
