@@ -1,0 +1,250 @@
+"""The table of a team: how each trader's machines stand, in words that claim no more than was heard, and how old it is.
+
+Names and texts are others' words, and made harmless here. What was not heard lately is told as what it was.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from difflib import ndiff
+
+from ct_mcp.desk.team import in_force
+from ct_mcp.domain.team import (
+    EVERYBODY,
+    AccountReport,
+    Member,
+    Role,
+    SeenTrader,
+    TeamHalt,
+    TeamPolicy,
+    TraderReport,
+)
+from ct_mcp.text import count, sanitize, span
+
+SILENT_AFTER = timedelta(seconds=30)
+"""A machine that runs is heard at least every ten seconds."""
+READ_LATELY = timedelta(seconds=60)
+"""What was read longer ago is no longer told as what is."""
+_NAME, _WORDS = 63, 300
+
+
+@dataclass(frozen=True, slots=True)
+class SeenAccount:
+    """One account as it is shown; ``stands`` is in words, ``held`` whether anything is, None where nobody knows now."""
+
+    report: AccountReport
+    stands: str
+    held: bool | None
+
+    @property
+    def name(self) -> str:
+        """Its name, made harmless."""
+        return sanitize(self.report.account, longest=80)
+
+    @property
+    def kind(self) -> str:
+        """Whether real money is meant, in the word of every page."""
+        return "SIM" if self.report.kind.is_simulated else "LIVE"
+
+    @property
+    def over(self) -> tuple[str, ...]:
+        """The rules that stand in the way of opening there."""
+        return tuple(sanitize(rule, longest=60) for rule in self.report.over)
+
+
+@dataclass(frozen=True, slots=True)
+class SeenMachine:
+    """One machine of a trader as it is shown; one that was never heard has no ``heard_seconds``, and nothing else.
+
+    ``halts`` are those of the plane, ``says_halted`` is the machine's own word; ``not_arrived`` are the numbers of
+    policies that hold for the trader and that the machine does not go by.
+    """
+
+    trader: str
+    machine: str = ""
+    mode: str = ""
+    version: str = ""
+    heard_seconds: int | None = None
+    silent: bool = True
+    accounts: tuple[SeenAccount, ...] = ()
+    halts: tuple[str, ...] = ()
+    says_halted: str = ""
+    unknown_outcomes: int = 0
+    not_arrived: tuple[int, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The trader, and at which machine, made harmless."""
+        return f"{self.who} at {self.machine}" if self.machine else self.who
+
+    @property
+    def who(self) -> str:
+        """The trader, made harmless; ``trader`` is the name that the plane knows."""
+        return _name(self.trader)
+
+    @property
+    def heard(self) -> str:
+        """How long ago it was heard."""
+        return "never heard" if self.heard_seconds is None else f"{span(self.heard_seconds)} ago"
+
+    @property
+    def is_halted(self) -> bool:
+        """Whether nothing opens there, by anybody's word."""
+        return bool(self.halts or self.says_halted)
+
+    @property
+    def held(self) -> bool | None:
+        """Whether anything is held in any of its accounts; None where nobody knows."""
+        each = [account.held for account in self.accounts]
+        if True in each:
+            return True
+        return None if None in each or not each else False
+
+    @property
+    def over(self) -> tuple[str, ...]:
+        """The rules that stand in the way of opening, each with its account."""
+        return tuple(f"{rule} ({account.name})" for account in self.accounts for rule in account.over)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What somebody should look at, the worst first."""
+        return tuple(self._remarks())
+
+    def _remarks(self) -> Iterator[str]:
+        if self.unknown_outcomes:
+            yield f"unknown outcome: {count(self.unknown_outcomes, 'order')}"
+        if self.silent:
+            yield "never heard" if self.heard_seconds is None else f"silent for {span(self.heard_seconds)}"
+        yield from self.halts
+        if self.says_halted:
+            yield f"its machine says: halted {self.says_halted}"
+        yield from (f"over {rule}" for rule in self.over)
+        if self.not_arrived and not self.silent:
+            yield f"does not go by policy {', '.join(f'#{number}' for number in self.not_arrived)} yet"
+
+
+@dataclass(frozen=True, slots=True)
+class TeamTable:
+    """All that is shown of a team at one moment; ``everybody`` is the halt of all."""
+
+    machines: tuple[SeenMachine, ...]
+    everybody: TeamHalt | None
+    halted: tuple[str, ...]
+    role: Role
+    read_at: datetime
+
+    @property
+    def summary(self) -> tuple[tuple[str, int], ...]:
+        """How many there are of what, for a glance; what there is none of stands there too, but for the traders."""
+        seen = self.machines
+        return (
+            ("hold", sum(each.held is True for each in seen)),
+            ("flat", sum(each.held is False for each in seen)),
+            ("not known", sum(each.held is None for each in seen)),
+            ("halted", sum(each.is_halted for each in seen)),
+            ("over a rule", sum(bool(each.over) for each in seen)),
+            ("silent", sum(each.silent for each in seen)),
+            ("of unknown outcome", sum(bool(each.unknown_outcomes) for each in seen)),
+        )
+
+    @property
+    def traders(self) -> tuple[str, ...]:
+        """Each trader once, in order."""
+        return tuple(dict.fromkeys(each.trader for each in self.machines))
+
+    @property
+    def head(self) -> str:
+        """How many are seen."""
+        return count(len(self.traders), "trader")
+
+
+@dataclass(frozen=True, slots=True)
+class TeamFacts:
+    """What was read of the plane at one moment, by its own clock."""
+
+    now: datetime
+    role: Role
+    members: tuple[Member, ...]
+    traders: tuple[SeenTrader, ...]
+    halts: tuple[TeamHalt, ...]
+    policies: tuple[TeamPolicy, ...]
+
+
+def team_table(facts: TeamFacts) -> TeamTable:
+    """Make the table; a trader without a report has a line as well."""
+    heard = {seen.trader for seen in facts.traders}
+    never = [SeenMachine(one.name) for one in facts.members if one.role is Role.TRADER and one.name not in heard]
+    machines = [_machine(seen, facts) for seen in facts.traders] + never
+    stands = {halt.trader: halt for halt in facts.halts}
+    return TeamTable(
+        machines=tuple(sorted(machines, key=lambda each: (each.trader, each.machine))),
+        everybody=stands.get(EVERYBODY),
+        halted=tuple(sorted(trader for trader in stands if trader != EVERYBODY)),
+        role=facts.role,
+        read_at=facts.now,
+    )
+
+
+def halt_words(halt: TeamHalt) -> str:
+    """Say whom a halt of the plane is for, who set it, and why."""
+    whom = "everybody" if halt.trader == EVERYBODY else _name(halt.trader)
+    return f"halted at the plane ({whom}) by {_name(halt.halt.by)}: {sanitize(halt.halt.reason, longest=_WORDS)}"
+
+
+def changes(before: str, after: str) -> tuple[str, ...]:
+    """Give what changes from one text to another, line by line: ``+`` comes, ``-`` goes, a blank stays."""
+    lines = (line for line in ndiff(before.splitlines(), after.splitlines()) if not line.startswith("? "))
+    return tuple(line.rstrip() for line in lines)
+
+
+def _machine(seen: SeenTrader, facts: TeamFacts) -> SeenMachine:
+    age, report = max(timedelta(0), facts.now - seen.heard_at), seen.report
+    return SeenMachine(
+        trader=seen.trader,
+        machine=_name(report.machine),
+        mode=sanitize(report.mode, longest=20).replace("_", " "),
+        version=sanitize(report.version, longest=20),
+        heard_seconds=int(age.total_seconds()),
+        silent=age > SILENT_AFTER,
+        accounts=tuple(_account(account, facts.now, is_heard=age <= SILENT_AFTER) for account in report.accounts),
+        halts=tuple(halt_words(halt) for halt in facts.halts if halt.trader in (EVERYBODY, seen.trader)),
+        says_halted=sanitize(report.halted, longest=_WORDS),
+        unknown_outcomes=report.unknown_outcomes,
+        not_arrived=_not_arrived(seen.trader, report, in_force(facts.policies)),
+    )
+
+
+def _not_arrived(trader: str, report: TraderReport, held: Mapping[str, TeamPolicy]) -> tuple[int, ...]:
+    wanted = [held[whose].number for whose in (EVERYBODY, trader) if whose in held]
+    return tuple(number for number in wanted if number not in report.policies)
+
+
+def _account(account: AccountReport, now: datetime, *, is_heard: bool) -> SeenAccount:
+    age = None if account.read_at is None else now - account.read_at
+    is_fresh = is_heard and age is not None and age <= READ_LATELY
+    stands = ", ".join(_stands(account))
+    if account.positions is not None and not is_fresh:
+        stands = f"{stands} when read {f'{span(max(0.0, age.total_seconds()))} ago' if age is not None else 'last'}"
+    held = None if not is_fresh or account.positions is None else bool(account.positions)
+    return SeenAccount(account, stands, held)
+
+
+def _stands(account: AccountReport) -> Iterator[str]:
+    if account.positions is None:
+        yield "not known"
+        return
+    held = [f"{one.contracts:+d} {sanitize(one.instrument, longest=40)}" for one in account.positions]
+    yield ", ".join(held) or "flat"
+    if account.working_orders is None:
+        yield "orders not known"
+    elif account.working_orders:
+        yield f"{count(account.working_orders, 'order')} working"
+
+
+def _name(name: str) -> str:
+    return sanitize(name, longest=_NAME)
+
+
+def rows_of(policies: Sequence[TeamPolicy], trader: str) -> tuple[TeamPolicy, ...]:
+    """Pick the policies of one, or of everybody, the newest first."""
+    return tuple(sorted((each for each in policies if each.trader == trader), key=lambda each: -each.number))
