@@ -152,10 +152,14 @@ class TraderReport:
 
 @dataclass(frozen=True, slots=True)
 class SeenTrader:
-    """The last report of one machine of a trader, and when the plane's database heard it, by its own clock."""
+    """The last report of one machine of a trader, and when the plane's database heard it, by its own clock.
+
+    ``report`` is None where it cannot be read: a newer version wrote it, or none of ours.
+    """
 
     trader: str
-    report: TraderReport
+    machine: str
+    report: TraderReport | None
     heard_at: datetime
 
 
