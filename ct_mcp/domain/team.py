@@ -73,7 +73,10 @@ class SecondState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SecondQuestion:
-    """A ticket of a trader's that wants a second person's yes; the lines are those that the trader is shown."""
+    """A ticket of a trader's that wants a second person's yes; the lines are those that the trader is shown.
+
+    ``simulated`` says that no real money can move; where nobody says so, it counts as live.
+    """
 
     ticket_id: str
     fingerprint: str
@@ -82,6 +85,7 @@ class SecondQuestion:
     lines: tuple[str, ...]
     asked_at: datetime
     expires_at: datetime
+    simulated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
