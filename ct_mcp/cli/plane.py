@@ -22,6 +22,8 @@ from ct_mcp.text import local_and_utc, sanitize
 _WORD = "resume"
 _Work = Callable[[AtThePlane], Awaitable[int]]
 _NEEDS_A_PERSON = frozenset({"answer", "resume", "serve"})
+_WITHOUT_THE_PLANE = frozenset({"serve", "sql"})
+"""What opens it later, or never."""
 _STANDS_IN = {
     "show": "plane_show",
     "journal": "plane_records",
@@ -35,10 +37,8 @@ def run(chosen: argparse.Namespace) -> int:
     """Do what was asked; the codes stand in each help."""
     if _needs_a_person(chosen) and lacks_terminal(f"plane {chosen.asked}"):
         return 2
-    if chosen.asked == "serve":
-        from ct_mcp.cli.plane_serve import serve_page
-
-        return serve_page(chosen)
+    if chosen.asked in _WITHOUT_THE_PLANE:
+        return int(import_module(f"ct_mcp.cli.plane_{chosen.asked}").run(chosen))
     return anyio.run(_do, _work(chosen), chosen, settings_for(chosen))
 
 

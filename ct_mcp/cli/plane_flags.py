@@ -100,6 +100,14 @@ def _acts(parser: argparse.ArgumentParser) -> None:
     _place(parser)
 
 
+def _sql(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = "Without a flag it prints what makes the plane itself. Exit codes: 0 printed, 2 no name of a role"
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--trader", metavar="ROLE", help="make a role a trader of the team")
+    which.add_argument("--risk-manager", metavar="ROLE", help="make a role a risk manager of the team")
+    which.add_argument("--remove", metavar="ROLE", help="take a role out of the team")
+
+
 def _serve(parser: argparse.ArgumentParser) -> None:
     parser.epilog = f"{_AT_A_TERMINAL}: 0 ended, 1 failed, {_CANNOT}"
     parser.add_argument("--no-browser", action="store_true", help="tell the address instead of opening it")
@@ -116,4 +124,5 @@ _ASKED: dict[str, tuple[str, _Describe]] = {
     "answer": ("see one of them whole, and answer it", _answer),
     "journal": ("read a trader's journal, and check its chain", _journal),
     "acts": ("what was done at the plane by whom, and whether that is whole", _acts),
+    "sql": ("print the statements that an administrator runs", _sql),
 }

@@ -101,7 +101,9 @@ def _machine_json(machine: SeenMachine) -> dict[str, object]:
 
 def _account_json(account: SeenAccount) -> dict[str, object]:
     report = account.report
-    positions = None if report.positions is None else [_position(one.instrument, one.contracts) for one in report.positions]
+    positions = (
+        None if report.positions is None else [_position(one.instrument, one.contracts) for one in report.positions]
+    )
     return {
         "account": account.name,
         "kind": report.kind.value,

@@ -3,6 +3,7 @@
 Names and texts are others' words, and made harmless here. What was not heard lately is told as what it was.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,6 +14,7 @@ from ct_mcp.domain.team import (
     EVERYBODY,
     AccountReport,
     Member,
+    PlaneEntry,
     Role,
     SeenTrader,
     TeamHalt,
@@ -26,6 +28,17 @@ SILENT_AFTER = timedelta(seconds=30)
 READ_LATELY = timedelta(seconds=60)
 """What was read longer ago is no longer told as what is."""
 _NAME, _WORDS = 63, 300
+_UNREAD = TraderReport("", "", "", "", 0, (), ())
+_ACTS = {
+    "member_added": "made a member",
+    "member_removed": "removed from the team",
+    "halted": "halted",
+    "resumed": "resumed",
+    "policy_set": "set the policy of",
+    "second_yes": "said the second yes for",
+    "second_no": "said the second no for",
+}
+"""What is done at the plane, in words; of another act its own name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +69,9 @@ class SeenAccount:
 class SeenMachine:
     """One machine of a trader as it is shown; one that was never heard has no ``heard_seconds``, and nothing else.
 
-    ``halts`` are those of the plane, ``says_halted`` is the machine's own word; ``not_arrived`` are the numbers of
-    policies that hold for the trader and that the machine does not go by.
+    ``is_read`` is False where its report cannot be read here. ``halts`` are those of the plane, ``says_halted`` is the
+    machine's own word; ``not_arrived`` are the numbers of policies that hold for the trader and that the machine does
+    not go by.
     """
 
     trader: str
@@ -66,6 +80,7 @@ class SeenMachine:
     version: str = ""
     heard_seconds: int | None = None
     silent: bool = True
+    is_read: bool = True
     accounts: tuple[SeenAccount, ...] = ()
     halts: tuple[str, ...] = ()
     says_halted: str = ""
@@ -115,6 +130,8 @@ class SeenMachine:
             yield f"unknown outcome: {count(self.unknown_outcomes, 'order')}"
         if self.silent:
             yield "never heard" if self.heard_seconds is None else f"silent for {span(self.heard_seconds)}"
+        if not self.is_read:
+            yield "its report cannot be read here: it has another version of ct-mcp"
         yield from self.halts
         if self.says_halted:
             yield f"its machine says: halted {self.says_halted}"
@@ -187,8 +204,24 @@ def team_table(facts: TeamFacts) -> TeamTable:
 
 def halt_words(halt: TeamHalt) -> str:
     """Say whom a halt of the plane is for, who set it, and why."""
-    whom = "everybody" if halt.trader == EVERYBODY else _name(halt.trader)
-    return f"halted at the plane ({whom}) by {_name(halt.halt.by)}: {sanitize(halt.halt.reason, longest=_WORDS)}"
+    why = sanitize(halt.halt.reason, longest=_WORDS)
+    return f"halted at the plane ({_whom(halt.trader)}) by {_name(halt.halt.by)}: {why}"
+
+
+def act_words(act: PlaneEntry) -> str:
+    """Say who did what to whom, and with what."""
+    whom = f" {_whom(act.trader)}" if act.trader or act.act in _ACTS else ""
+    told = sanitize(_told(act.detail), longest=_WORDS)
+    return f"{_name(act.by)} {_ACTS.get(act.act, sanitize(act.act, longest=40))}{whom}{f': {told}' if told else ''}"
+
+
+def _told(detail: str) -> str:
+    """Write a detail, which is JSON, as words; what is none as it is."""
+    try:
+        found = json.loads(detail or "{}")
+    except ValueError:
+        return detail
+    return "; ".join(f"{name}: {value}" for name, value in found.items()) if isinstance(found, dict) else str(found)
 
 
 def changes(before: str, after: str) -> tuple[str, ...]:
@@ -198,10 +231,11 @@ def changes(before: str, after: str) -> tuple[str, ...]:
 
 
 def _machine(seen: SeenTrader, facts: TeamFacts) -> SeenMachine:
-    age, report = max(timedelta(0), facts.now - seen.heard_at), seen.report
+    age, report = max(timedelta(0), facts.now - seen.heard_at), seen.report or _UNREAD
     return SeenMachine(
         trader=seen.trader,
-        machine=_name(report.machine),
+        machine=_name(seen.machine),
+        is_read=seen.report is not None,
         mode=sanitize(report.mode, longest=20).replace("_", " "),
         version=sanitize(report.version, longest=20),
         heard_seconds=int(age.total_seconds()),
@@ -210,7 +244,7 @@ def _machine(seen: SeenTrader, facts: TeamFacts) -> SeenMachine:
         halts=tuple(halt_words(halt) for halt in facts.halts if halt.trader in (EVERYBODY, seen.trader)),
         says_halted=sanitize(report.halted, longest=_WORDS),
         unknown_outcomes=report.unknown_outcomes,
-        not_arrived=_not_arrived(seen.trader, report, in_force(facts.policies)),
+        not_arrived=_not_arrived(seen.trader, report, in_force(facts.policies)) if seen.report else (),
     )
 
 
@@ -239,6 +273,10 @@ def _stands(account: AccountReport) -> Iterator[str]:
         yield "orders not known"
     elif account.working_orders:
         yield f"{count(account.working_orders, 'order')} working"
+
+
+def _whom(trader: str) -> str:
+    return "everybody" if trader == EVERYBODY else _name(trader)
 
 
 def _name(name: str) -> str:
