@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import anyio
+
 from ct_mcp.cli.flags import as_word
 from ct_mcp.cli.runtime import store_of, utc_now
 from ct_mcp.cli.screen import Screen
@@ -106,8 +108,9 @@ async def reached(chosen: argparse.Namespace, settings: Settings) -> AsyncIterat
     try:
         yield AtThePlane(team, pins, Screen.on_stdout(), chosen)
     finally:
-        await team.close()
-        await pins.close()
+        with anyio.CancelScope(shield=True):
+            await team.close()
+            await pins.close()
 
 
 def whom(chosen: argparse.Namespace) -> str:

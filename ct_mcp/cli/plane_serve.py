@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from ct_mcp.cli.console import OPENS_FOR, show_way_in
+from ct_mcp.cli.console import OPENS_FOR, opened
 from ct_mcp.cli.plane_access import AtThePlane, checked, reached
 from ct_mcp.cli.runtime import settings_for, utc_now
 from ct_mcp.cli.screen import Screen
@@ -53,7 +53,8 @@ async def _serve(settings: Settings, chosen: argparse.Namespace, listener: "sock
         async with serve(partial(team_app, state), listener) as authority:
             token = keys.issue(None, utc_now() + OPENS_FOR)
             url = f"http://{authority}/open/{token}"
-            await show_way_in(url, keys.has_come(token), settings, at.screen, wanted=not chosen.no_browser)
+            if await opened(url, keys.has_come(token), settings, at.screen, wanted=not chosen.no_browser):
+                at.screen.say("The page of the team is open in your browser.", "good")
             _tell(at, role)
             await anyio.sleep_forever()
 

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 
 from ct_mcp.cli.plane_access import AtThePlane
 from ct_mcp.cli.screen import Screen
-from ct_mcp.desk.team import Team
-from ct_mcp.desk.team_view import SeenAccount, SeenMachine, TeamFacts, TeamTable, halt_words, team_table
+from ct_mcp.desk.team_view import SeenAccount, SeenMachine, TeamTable, halt_words, read_team, team_table
 from ct_mcp.domain.team import TeamHalt
 from ct_mcp.text import iso, local_and_utc, sanitize, signed_money
 
@@ -19,13 +18,6 @@ async def tell_show(at: AtThePlane) -> int:
     else:
         show_table(table, at.screen)
     return 0
-
-
-async def read_team(team: Team) -> TeamFacts:
-    """Read all that the table shows."""
-    now, role = await team.now(), await team.role()
-    members, traders = await team.members(), await team.traders()
-    return TeamFacts(now, role, members, traders, await team.halts(), await team.policies())
 
 
 def show_table(table: TeamTable, screen: Screen) -> None:
@@ -59,11 +51,9 @@ def _of(account: SeenAccount) -> str:
 
 
 def _show_remarks(table: TeamTable, screen: Screen) -> None:
-    everybody = halt_words(table.everybody) if table.everybody is not None else ""
     for machine in table.machines:
-        for remark in machine.remarks:
-            if remark != everybody:  # it stands on top, once
-                screen.say(remark, "bad", label=f"  {machine.name}: ")
+        for remark in machine.remarks_besides(table.everybody):
+            screen.say(remark, "bad", label=f"  {machine.name}: ")
 
 
 def as_json(table: TeamTable) -> dict[str, object]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from difflib import ndiff
 
-from ct_mcp.desk.team import in_force
+from ct_mcp.desk.team import Team, in_force
 from ct_mcp.domain.team import (
     EVERYBODY,
     AccountReport,
@@ -125,6 +125,11 @@ class SeenMachine:
         """What somebody should look at, the worst first."""
         return tuple(self._remarks())
 
+    def remarks_besides(self, everybody: TeamHalt | None) -> tuple[str, ...]:
+        """What somebody should look at, without the halt of everybody, which stands on top of all."""
+        besides = halt_words(everybody) if everybody else ""
+        return tuple(remark for remark in self.remarks if remark != besides)
+
     def _remarks(self) -> Iterator[str]:
         if self.unknown_outcomes:
             yield f"unknown outcome: {count(self.unknown_outcomes, 'order')}"
@@ -185,6 +190,13 @@ class TeamFacts:
     traders: tuple[SeenTrader, ...]
     halts: tuple[TeamHalt, ...]
     policies: tuple[TeamPolicy, ...]
+
+
+async def read_team(team: Team) -> TeamFacts:
+    """Read all that the table shows."""
+    now, role = await team.now(), await team.role()
+    members, traders = await team.members(), await team.traders()
+    return TeamFacts(now, role, members, traders, await team.halts(), await team.policies())
 
 
 def team_table(facts: TeamFacts) -> TeamTable:

@@ -52,6 +52,7 @@ LONGEST_FORM = 4096
 _ASSETS = {
     "console.css": ("text/css", "console.css"),
     "console.js": ("text/javascript", "console.js"),
+    "team.css": ("text/css", "team.css"),
     "charts.css": ("text/css", "charts.css"),
     "charts.js": ("text/javascript", "charts.js"),
     "icon.svg": ("image/svg+xml", "icon.svg"),
