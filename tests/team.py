@@ -8,7 +8,6 @@ from decimal import Decimal
 from ct_mcp.domain.account import AccountKind
 from ct_mcp.domain.approval import Halt
 from ct_mcp.domain.team import (
-    EVERYBODY,
     AccountReport,
     AskedOfTeam,
     HeldPosition,
@@ -148,7 +147,7 @@ class FakeTeam:
         self._reach("questions")
         return tuple(self.asked)
 
-    async def decide(self, ticket_id: str, fingerprint: str, yes: bool) -> SecondAnswer:  # noqa: FBT001
+    async def decide(self, ticket_id: str, fingerprint: str, yes: bool) -> SecondAnswer:
         self._decide("decide")
         for place, one in enumerate(self.asked):
             if one.question.ticket_id == ticket_id and one.question.fingerprint == fingerprint:
