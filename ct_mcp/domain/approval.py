@@ -20,6 +20,8 @@ _LONGEST_HEAD = 100
 _LONGEST_TITLE = 40
 FILLED_RECENTLY = "FILLED_RECENTLY"
 """The code of a finding that names what filled in the same instrument a little while ago."""
+SECOND_YES = "SECOND_YES"
+"""The code of a finding that says that a second person is asked as well: nothing is sent without their yes."""
 
 
 class Approval(StrEnum):
@@ -250,6 +252,12 @@ class Ticket:
     def accounts(self) -> tuple[str, ...]:
         """The accounts that its commands name, each once."""
         return tuple(dict.fromkeys(command.account for command in self.commands))
+
+    @property
+    def needs_second(self) -> bool:
+        """Whether it is spent only with a second person's yes beside that of its channel."""
+        items = () if self.request is None else self.request.items
+        return any(finding.code == SECOND_YES for item in items for finding in item.findings)
 
     @property
     def question(self) -> str:
