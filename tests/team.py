@@ -8,18 +8,18 @@ from decimal import Decimal
 from ct_mcp.domain.account import AccountKind
 from ct_mcp.domain.approval import Halt
 from ct_mcp.domain.team import (
-    AccountReport,
     AskedOfTeam,
     HeldPosition,
     Member,
     PlaneEntry,
-    Role,
+    ReportedAccount,
     SecondAnswer,
     SecondQuestion,
     SecondState,
     SeenTrader,
     TeamHalt,
     TeamPolicy,
+    TeamRole,
     TraderReport,
 )
 from ct_mcp.errors import BadRequest, StoreOutOfReach
@@ -39,13 +39,13 @@ def account(
     read_at: datetime | None = NOW,
     working: int | None = 0,
     pnl: Decimal | None = Decimal("12.5"),
-) -> AccountReport:
+) -> ReportedAccount:
     """One account, read flat just now unless the test says otherwise; ``held`` None is what nobody knows."""
     positions = None if held is None else tuple(HeldPosition(instrument, number) for instrument, number in held)
-    return AccountReport(name, kind, positions, working, pnl, None, over, read_at)
+    return ReportedAccount(name, kind, positions, working, pnl, None, over, read_at)
 
 
-def report(*accounts: AccountReport, mode: str = "sim", halted: str = "", unknown: int = 0) -> TraderReport:
+def report(*accounts: ReportedAccount, mode: str = "sim", halted: str = "", unknown: int = 0) -> TraderReport:
     """What one machine tells of itself."""
     return TraderReport("desk", "1.0.0", mode, halted, unknown, (), accounts or (account(),))
 
@@ -70,9 +70,9 @@ def asked(
 class FakeTeam:
     """The plane as one member has it; out of reach where a test says so. What a trader may not, raises."""
 
-    me: Role = Role.RISK_MANAGER
+    me: TeamRole = TeamRole.RISK_MANAGER
     people: list[Member] = field(
-        default_factory=lambda: [Member(RISK, Role.RISK_MANAGER), Member("alice", Role.TRADER)]
+        default_factory=lambda: [Member(RISK, TeamRole.RISK_MANAGER), Member("alice", TeamRole.TRADER)]
     )
     heard: list[SeenTrader] = field(default_factory=list)
     standing: list[TeamHalt] = field(default_factory=list)
@@ -92,7 +92,7 @@ class FakeTeam:
 
     def _decide(self, what: str) -> None:
         self._reach(what)
-        if self.me is not Role.RISK_MANAGER:
+        if self.me is not TeamRole.RISK_MANAGER:
             raise BadRequest("a trader may not")
 
     def _did(self, act: str, trader: str, detail: str = "") -> None:
@@ -103,7 +103,7 @@ class FakeTeam:
         self._reach("now")
         return self.at
 
-    async def role(self) -> Role:
+    async def role(self) -> TeamRole:
         self._reach("role")
         return self.me
 
@@ -181,10 +181,10 @@ class FakeTeam:
 
 def with_traders(count: int) -> FakeTeam:
     """A team of so many traders, of each kind that there is."""
-    team = FakeTeam(people=[Member(RISK, Role.RISK_MANAGER)])
+    team = FakeTeam(people=[Member(RISK, TeamRole.RISK_MANAGER)])
     for number in range(count):
         trader = f"trader-{number:02}"
-        team.people.append(Member(trader, Role.TRADER))
+        team.people.append(Member(trader, TeamRole.TRADER))
         if number % 17 != 16:
             team.heard.append(_one_of_many(trader, number))
     return team

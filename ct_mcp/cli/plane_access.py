@@ -15,7 +15,7 @@ from ct_mcp.cli.screen import Screen
 from ct_mcp.cli.terminal import read_line
 from ct_mcp.config.settings import Settings
 from ct_mcp.desk.team import Team
-from ct_mcp.domain.team import EVERYBODY, Role
+from ct_mcp.domain.team import EVERYBODY, TeamRole
 from ct_mcp.errors import ConfigError, Refused
 from ct_mcp.store.postgres_url import PostgresUrl, parse_postgres_url
 from ct_mcp.text import command, sanitize
@@ -50,7 +50,7 @@ class AtThePlane:
         Raises:
             Refused: Says who may.
         """
-        if await self.team.role() is not Role.RISK_MANAGER:
+        if await self.team.role() is not TeamRole.RISK_MANAGER:
             step = f"ask a risk manager of the team; your own halt is {command('halt')}"
             raise Refused(f"you are a trader of this team, and only a risk manager {what}", next_step=step)
 
@@ -129,7 +129,7 @@ async def need_member(at: AtThePlane, trader: str) -> None:
     Raises:
         Refused: Names those that there are.
     """
-    names = [member.name for member in await at.team.members() if member.role is Role.TRADER]
+    names = [member.name for member in await at.team.members() if member.role is TeamRole.TRADER]
     if trader != EVERYBODY and trader not in names:
         there = ", ".join(map(in_words, sorted(names))) or "none"
         raise Refused(f"the team has no trader {in_words(trader)}", next_step=f"its traders are: {there}")

@@ -7,6 +7,7 @@ from ct_mcp.cli.journal_story import day_of
 from ct_mcp.cli.plane_access import AtThePlane, in_words
 from ct_mcp.cli.screen import Screen
 from ct_mcp.desk.team_view import act_words
+from ct_mcp.domain.team import TeamRole
 from ct_mcp.store.journal import Verification
 from ct_mcp.text import sanitize
 
@@ -34,6 +35,9 @@ async def tell_acts(at: AtThePlane) -> int:
         at.screen.say(act_words(act), label=f"  {act.at.astimezone():%Y-%m-%d %H:%M:%S}  #{act.sequence}  ")
     if not acts:
         at.screen.say("Nothing was done at the plane yet.")
+    if await at.team.role() is not TeamRole.RISK_MANAGER:
+        at.screen.say("These are those that concern you; a risk manager sees all, and can check their chain.", "quiet")
+        return 0
     at.screen.wait("checking")
     return _show_chain(await at.team.verify(), "acts", at.screen)
 

@@ -16,7 +16,7 @@ from ct_mcp.cli.plane_access import AtThePlane, checked, reached
 from ct_mcp.cli.runtime import settings_for, utc_now
 from ct_mcp.cli.screen import Screen
 from ct_mcp.config.settings import Settings
-from ct_mcp.domain.team import Role
+from ct_mcp.domain.team import TeamRole
 
 if TYPE_CHECKING:
     from socket import socket
@@ -59,6 +59,6 @@ async def _serve(settings: Settings, chosen: argparse.Namespace, listener: "sock
             await anyio.sleep_forever()
 
 
-def _tell(at: AtThePlane, role: Role) -> None:
-    what = "You see everybody" if role is Role.RISK_MANAGER else "You are a trader, and see your own rows"
+def _tell(at: AtThePlane, role: TeamRole) -> None:
+    what = "You see everybody" if role is TeamRole.RISK_MANAGER else "You are a trader, and see your own rows"
     at.screen.say(f"{what}. It is served on this machine alone, until Ctrl-C.")

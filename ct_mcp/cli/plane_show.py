@@ -31,7 +31,7 @@ def show_table(table: TeamTable, screen: Screen) -> None:
     screen.table([head, *(row for machine in table.machines for row in _rows(machine))])
     screen.say()
     _show_remarks(table, screen)
-    told = (f"{number} {what}" for what, number in table.summary if number)
+    told = (f"{number} {group}" for group, number in table.summary if number)
     screen.say(f"{table.head}: {', '.join(told)}.", "bold")
 
 

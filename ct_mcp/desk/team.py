@@ -8,12 +8,12 @@ from ct_mcp.domain.team import (
     AskedOfTeam,
     Member,
     PlaneEntry,
-    Role,
     SecondAnswer,
     SecondState,
     SeenTrader,
     TeamHalt,
     TeamPolicy,
+    TeamRole,
 )
 from ct_mcp.store.journal import Entry, Verification
 from ct_mcp.text import one_line
@@ -37,7 +37,7 @@ class Team(Protocol):
         """Tell the time by the plane's clock, which all its times are of."""
         ...
 
-    async def role(self) -> Role:
+    async def role(self) -> TeamRole:
         """Say what the role that connects may do."""
         ...
 

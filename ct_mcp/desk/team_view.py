@@ -4,21 +4,22 @@ Names and texts are others' words, and made harmless here. What was not heard la
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from difflib import ndiff
+from enum import StrEnum
 
 from ct_mcp.desk.team import Team, in_force
 from ct_mcp.domain.team import (
     EVERYBODY,
-    AccountReport,
     Member,
     PlaneEntry,
-    Role,
+    ReportedAccount,
     SeenTrader,
     TeamHalt,
     TeamPolicy,
+    TeamRole,
     TraderReport,
 )
 from ct_mcp.text import count, sanitize, span
@@ -45,7 +46,7 @@ _ACTS = {
 class SeenAccount:
     """One account as it is shown; ``stands`` is in words, ``held`` whether anything is, None where nobody knows now."""
 
-    report: AccountReport
+    report: ReportedAccount
     stands: str
     held: bool | None
 
@@ -100,12 +101,22 @@ class SeenMachine:
     @property
     def heard(self) -> str:
         """How long ago it was heard."""
-        return "never heard" if self.heard_seconds is None else f"{span(self.heard_seconds)} ago"
+        return self.heard_after(0)
+
+    def heard_after(self, seconds: int) -> str:
+        """How long ago it was heard, so many seconds after all of this was read."""
+        return "never heard" if self.heard_seconds is None else f"{span(self.heard_seconds + seconds)} ago"
 
     @property
     def is_halted(self) -> bool:
         """Whether nothing opens there, by anybody's word."""
         return bool(self.halts or self.says_halted)
+
+    def stands_out(self, everybody: TeamHalt | None) -> bool:
+        """Whether somebody should look at it, beside what holds for all."""
+        besides = halt_words(everybody) if everybody else ""
+        own = [halt for halt in self.halts if halt != besides]
+        return bool(self.silent or own or self.says_halted or self.unknown_outcomes or self.over or not self.is_read)
 
     @property
     def held(self) -> bool | None:
@@ -145,6 +156,36 @@ class SeenMachine:
             yield f"does not go by policy {', '.join(f'#{number}' for number in self.not_arrived)} yet"
 
 
+class Group(StrEnum):
+    """What machines have in common, as a person asks for it."""
+
+    HOLD = "hold"
+    FLAT = "flat"
+    NOT_KNOWN = "not known"
+    HALTED = "halted"
+    OVER = "over a rule"
+    SILENT = "silent"
+    UNKNOWN = "of unknown outcome"
+    STANDS_OUT = "to look at"
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether nobody has to look at it."""
+        return self in (Group.HOLD, Group.FLAT, Group.NOT_KNOWN)
+
+
+_IN: Mapping[Group, Callable[[SeenMachine, TeamHalt | None], bool]] = {
+    Group.HOLD: lambda each, _: each.held is True,
+    Group.FLAT: lambda each, _: each.held is False,
+    Group.NOT_KNOWN: lambda each, _: each.held is None,
+    Group.HALTED: lambda each, _: each.is_halted,
+    Group.OVER: lambda each, _: bool(each.over),
+    Group.SILENT: lambda each, _: each.silent,
+    Group.UNKNOWN: lambda each, _: bool(each.unknown_outcomes),
+    Group.STANDS_OUT: lambda each, everybody: each.stands_out(everybody),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class TeamTable:
     """All that is shown of a team at one moment; ``everybody`` is the halt of all."""
@@ -152,22 +193,17 @@ class TeamTable:
     machines: tuple[SeenMachine, ...]
     everybody: TeamHalt | None
     halted: tuple[str, ...]
-    role: Role
+    role: TeamRole
     read_at: datetime
 
     @property
-    def summary(self) -> tuple[tuple[str, int], ...]:
-        """How many there are of what, for a glance; what there is none of stands there too, but for the traders."""
-        seen = self.machines
-        return (
-            ("hold", sum(each.held is True for each in seen)),
-            ("flat", sum(each.held is False for each in seen)),
-            ("not known", sum(each.held is None for each in seen)),
-            ("halted", sum(each.is_halted for each in seen)),
-            ("over a rule", sum(bool(each.over) for each in seen)),
-            ("silent", sum(each.silent for each in seen)),
-            ("of unknown outcome", sum(bool(each.unknown_outcomes) for each in seen)),
-        )
+    def summary(self) -> tuple[tuple[Group, int], ...]:
+        """How many machines are in each group, for a glance; also where there is none."""
+        return tuple((group, len(self.of(group))) for group in Group)
+
+    def of(self, group: Group) -> tuple[SeenMachine, ...]:
+        """Pick the machines of one group."""
+        return tuple(each for each in self.machines if _IN[group](each, self.everybody))
 
     @property
     def traders(self) -> tuple[str, ...]:
@@ -185,7 +221,7 @@ class TeamFacts:
     """What was read of the plane at one moment, by its own clock."""
 
     now: datetime
-    role: Role
+    role: TeamRole
     members: tuple[Member, ...]
     traders: tuple[SeenTrader, ...]
     halts: tuple[TeamHalt, ...]
@@ -202,7 +238,7 @@ async def read_team(team: Team) -> TeamFacts:
 def team_table(facts: TeamFacts) -> TeamTable:
     """Make the table; a trader without a report has a line as well."""
     heard = {seen.trader for seen in facts.traders}
-    never = [SeenMachine(one.name) for one in facts.members if one.role is Role.TRADER and one.name not in heard]
+    never = [SeenMachine(one.name) for one in facts.members if one.role is TeamRole.TRADER and one.name not in heard]
     machines = [_machine(seen, facts) for seen in facts.traders] + never
     stands = {halt.trader: halt for halt in facts.halts}
     return TeamTable(
@@ -265,7 +301,7 @@ def _not_arrived(trader: str, report: TraderReport, held: Mapping[str, TeamPolic
     return tuple(number for number in wanted if number not in report.policies)
 
 
-def _account(account: AccountReport, now: datetime, *, is_heard: bool) -> SeenAccount:
+def _account(account: ReportedAccount, now: datetime, *, is_heard: bool) -> SeenAccount:
     age = None if account.read_at is None else now - account.read_at
     is_fresh = is_heard and age is not None and age <= READ_LATELY
     stands = ", ".join(_stands(account))
@@ -275,7 +311,7 @@ def _account(account: AccountReport, now: datetime, *, is_heard: bool) -> SeenAc
     return SeenAccount(account, stands, held)
 
 
-def _stands(account: AccountReport) -> Iterator[str]:
+def _stands(account: ReportedAccount) -> Iterator[str]:
     if account.positions is None:
         yield "not known"
         return

@@ -7,8 +7,8 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from ct_mcp.desk.team import LONGEST_REASON, in_force, waiting
-from ct_mcp.desk.team_view import TeamTable
-from ct_mcp.domain.team import EVERYBODY, Role, TeamHalt
+from ct_mcp.desk.team_view import Group, TeamTable
+from ct_mcp.domain.team import EVERYBODY, TeamHalt, TeamRole
 from ct_mcp.errors import CtMcpError
 from ct_mcp.text import sanitize
 from ct_mcp.web.dashboard import SHOWN, JournalFilter, JournalLine, Panel
@@ -90,7 +90,7 @@ class TeamBoard:
         if trader == EVERYBODY:
             return or_all
         members = await self.state.team.members()
-        return any(one.name == trader and one.role is Role.TRADER for one in members)
+        return any(one.name == trader and one.role is TeamRole.TRADER for one in members)
 
     async def _page(self, request: PageRequest, panels: tuple[Panel, ...], trader: str) -> Response:
         drawn = [replace(panel, content=await self._draw(panel.name, trader, request)) for panel in panels]
@@ -105,7 +105,7 @@ class TeamBoard:
         try:
             match name:
                 case "team":
-                    return await self._team(trader, request.session)
+                    return await self._team(trader, request)
                 case "halt":
                     return await self._halt(trader, request.session)
                 case "tickets":
@@ -117,12 +117,14 @@ class TeamBoard:
         except CtMcpError as error:
             return draw("panel_broken.html", error=error)
 
-    async def _team(self, trader: str, session: BrowserSession) -> Markup:
-        snapshot = await self.reader.read()
+    async def _team(self, trader: str, request: PageRequest) -> Markup:
+        snapshot, group = await self.reader.read(), request.query.get("show", "")
         table = _only(trader, snapshot.table)
+        machines = table.of(Group(group)) if table and group in set(Group) else None
         age = int((self.state.clock() - snapshot.read_at).total_seconds())
-        shown = {"table": table, "snapshot": snapshot, "age": age, "of_one": bool(trader)}
-        return draw("panel_team.html", path=session.path, decides=self.state.decides, **shown)
+        shown = {"table": table, "snapshot": snapshot, "age": age, "of_one": bool(trader), "machines": machines}
+        path = request.session.path
+        return draw("panel_team.html", path=path, decides=self.state.decides, group=group, **shown)
 
     async def _halt(self, trader: str, session: BrowserSession) -> Markup:
         halt = _of(trader, await self.state.team.halts())

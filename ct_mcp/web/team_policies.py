@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from ct_mcp.desk.team import LONGEST_POLICY, in_force
 from ct_mcp.desk.team_view import changes, rows_of
-from ct_mcp.domain.team import EVERYBODY, Role, TeamPolicy
+from ct_mcp.domain.team import EVERYBODY, TeamPolicy, TeamRole
 from ct_mcp.web.rendering import not_here, page
 from ct_mcp.web.sessions import PageRequest
 from ct_mcp.web.team_state import TeamReader, TeamState, address_of
@@ -92,7 +92,7 @@ class TeamPolicies:
     async def _may(self, trader: str) -> bool:
         if not self.state.decides:
             return False
-        traders = [one.name for one in await self.state.team.members() if one.role is Role.TRADER]
+        traders = [one.name for one in await self.state.team.members() if one.role is TeamRole.TRADER]
         return trader in (EVERYBODY, *traders)
 
     async def _present(self, trader: str) -> TeamPolicy | None:
@@ -109,7 +109,7 @@ class TeamPolicies:
     async def _page(self, request: PageRequest, draft: PolicyDraft) -> Response:
         policies, members = await self.state.team.policies(), await self.state.team.members()
         held = in_force(policies)
-        traders = sorted(one.name for one in members if one.role is Role.TRADER)
+        traders = sorted(one.name for one in members if one.role is TeamRole.TRADER)
         context = {
             "draft": draft,
             "path": request.session.path,

@@ -12,7 +12,7 @@ from ct_mcp.desk.pin import PinAnswer, pin_is_set
 from ct_mcp.desk.ports import ControlStore
 from ct_mcp.desk.team import Faults, Team
 from ct_mcp.desk.team_view import TeamTable, read_team, team_table
-from ct_mcp.domain.team import Role
+from ct_mcp.domain.team import TeamRole
 from ct_mcp.errors import CtMcpError
 from ct_mcp.text import command
 from ct_mcp.web.sessions import BrowserSession, SessionStore
@@ -84,12 +84,12 @@ class TeamState:
     sessions: SessionStore
     clock: Callable[[], datetime]
     faults_of: Faults
-    role: Role
+    role: TeamRole
 
     @property
     def decides(self) -> bool:
         """Whether this member may halt, resume, set policies and answer."""
-        return self.role is Role.RISK_MANAGER
+        return self.role is TeamRole.RISK_MANAGER
 
     async def needs_pin(self) -> bool:
         """Whether what decides asks for the PIN of this machine."""
