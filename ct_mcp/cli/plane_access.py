@@ -137,10 +137,6 @@ async def need_member(at: AtThePlane, trader: str) -> None:
 
 def checked(settings_text: str) -> Sequence[str]:
     """Read the text of a policy, and give everything that is wrong with it, a line for each."""
-    from ct_mcp.config.team_policy import parse_team_policy
+    from ct_mcp.config.team_policy import faults_of_team_policy
 
-    try:
-        parse_team_policy(settings_text)
-    except ConfigError as faults:
-        return faults.what.splitlines()
-    return ()
+    return faults_of_team_policy(settings_text)
