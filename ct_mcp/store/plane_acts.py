@@ -1,7 +1,8 @@
 """The acts at a team's plane, each chained to the one before, as Python checks what the database has written.
 
 The hash is sha256 over all parts of an act in their order, the hash before it among them, each with its length in
-bytes before it: ``1:1,32:2026-...``. `plane_tables` makes the same in SQL.
+bytes before it: ``1:1,32:2026-...``. It stands alone, since `plane_tables` makes the same in SQL, and neither may
+change without the other.
 """
 
 from collections.abc import Iterable

@@ -57,7 +57,8 @@ OR number > (SELECT max(number) FROM seen_policies) - 200 ORDER BY number DESC
 _SET_POLICY = "SELECT set_policy(?, ?)"
 _POLICY = "SELECT number, trader, text, by, at FROM seen_policies WHERE number = ?"
 _ASKED = """
-SELECT trader, ticket_id, fingerprint, heading, headline, lines, asked_at, expires_at, state, by, at FROM seen_questions
+SELECT trader, ticket_id, fingerprint, heading, headline, lines, asked_at, expires_at, simulated,
+state, by, at FROM seen_questions
 WHERE (state = 'waiting' AND expires_at > clock_timestamp()) OR at > clock_timestamp() - interval '15 minutes'
 ORDER BY asked_at LIMIT 1000
 """
@@ -178,8 +179,8 @@ class TeamPlane:
         if not await self._database.one(_KEEPS_STATE_HERE, trader):
             raise BadRequest(
                 "the plane shows no journal of this trader: the state is elsewhere, or is not open to this role",
-                next_step="read it on the trader's machine with `ct-mcp journal`; what is in this database, an "
-                "administrator opens by what `ct-mcp plane sql --trader NAME` prints",
+                next_step="it is read on the trader's machine; what is in this database, an administrator opens by "
+                "what `ct-mcp plane sql --trader NAME` prints",
             )
         tables = Tables(OF_A_TRADER.version, OF_A_TRADER.printed_by, trader)
         return await to_thread.run_sync(partial(_read_beside, self._database.beside(tables), work, *arguments))
@@ -217,6 +218,7 @@ def _halt_of(row: Row) -> TeamHalt:
 
 
 def _asked_of(row: Row) -> AskedOfTeam:
-    trader, ticket_id, fingerprint, heading, headline, lines, asked_at, expires_at, state, by, at = row
-    question = SecondQuestion(ticket_id, fingerprint, heading, headline, tuple(lines), asked_at, expires_at)
-    return AskedOfTeam(trader, question, SecondAnswer(fingerprint, SecondState(state), by, at))
+    trader, *question, state, by, at = row
+    ticket_id, fingerprint, heading, headline, lines, *rest = question
+    asked = SecondQuestion(ticket_id, fingerprint, heading, headline, tuple(lines), *rest)
+    return AskedOfTeam(trader, asked, SecondAnswer(fingerprint, SecondState(state), by, at))
