@@ -85,7 +85,7 @@ async def _change(at: AtThePlane, text: str, word: str) -> int:
     await need_member(at, trader)
     before = in_force(await at.team.policies()).get(trader)
     lines = changes(before.text if before else "", text)
-    if all(line.startswith(" ") for line in lines):
+    if not any(line.startswith(("+", "-")) for line in lines):
         at.screen.say(f"For {in_words(trader)} this very policy is set already.")
         return 0
     _show_changes(at.screen, trader, before, lines)

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from difflib import ndiff
+from difflib import SequenceMatcher
 from enum import StrEnum
 
 from ct_mcp.desk.team import Team, in_force
@@ -274,8 +274,12 @@ def _told(detail: str) -> str:
 
 def changes(before: str, after: str) -> tuple[str, ...]:
     """Give what changes from one text to another, line by line: ``+`` comes, ``-`` goes, a blank stays."""
-    lines = (line for line in ndiff(before.splitlines(), after.splitlines()) if not line.startswith("? "))
-    return tuple(line.rstrip() for line in lines)
+    was, now, told = before.splitlines(), after.splitlines(), list[str]()
+    for what, start, end, new_start, new_end in SequenceMatcher(None, was, now).get_opcodes():
+        stays = what == "equal"
+        told += [f"{' ' if stays else '-'} {line}".rstrip() for line in was[start:end]]
+        told += [] if stays else [f"+ {line}".rstrip() for line in now[new_start:new_end]]
+    return tuple(told)
 
 
 def _machine(seen: SeenTrader, facts: TeamFacts) -> SeenMachine:

@@ -39,7 +39,7 @@ class PolicyDraft:
     @property
     def changes_anything(self) -> bool:
         """Whether a line comes or goes."""
-        return any(not line.startswith(" ") for line in self.lines)
+        return any(line.startswith(("+", "-")) for line in self.lines)
 
     @property
     def may_be_set(self) -> bool:
