@@ -1,13 +1,14 @@
 """``ct-mcp plane show``: the table of a team at a terminal, and the same for scripts."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 
 from ct_mcp.cli.plane_access import AtThePlane
 from ct_mcp.cli.screen import Screen
 from ct_mcp.desk.team_view import SeenAccount, SeenMachine, TeamTable, halt_words, read_team, team_table
 from ct_mcp.domain.team import TeamHalt
-from ct_mcp.text import iso, local_and_utc, sanitize, signed_money
+from ct_mcp.text import count, iso, local_and_utc, sanitize, signed_money
 
 
 async def tell_show(at: AtThePlane) -> int:
@@ -31,6 +32,8 @@ def show_table(table: TeamTable, screen: Screen) -> None:
     screen.table([head, *(row for machine in table.machines for row in _rows(machine))])
     screen.say()
     _show_remarks(table, screen)
+    if versions := Counter(machine.version for machine in table.machines if machine.version):
+        screen.say(", ".join(f"ct-mcp {version}: {count(number, 'machine')}" for version, number in versions.items()))
     told = (f"{number} {group}" for group, number in table.summary if number)
     screen.say(f"{table.head}: {', '.join(told)}.", "bold")
 
