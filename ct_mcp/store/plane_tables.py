@@ -256,7 +256,7 @@ BEGIN
     ELSIF asked.trader = me THEN
         RAISE EXCEPTION 'nobody is the second person to a question of their own' USING ERRCODE = 'CT002';
     ELSIF asked.state <> 'waiting' THEN
-        IF asked.by = me AND asked.state = answer THEN
+        IF asked."by" = me AND asked.state = answer THEN
             RETURN asked.at;
         END IF;
         RAISE EXCEPTION 'it was answered before, and the first answer counts' USING ERRCODE = 'CT008';
