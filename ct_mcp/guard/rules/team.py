@@ -3,9 +3,11 @@
 None of them holds for what leaves, reduces or cancels, nor for the stop and the targets that go with an entry.
 """
 
+from datetime import datetime
 from functools import wraps
 
 from ct_mcp.domain.approval import SECOND_YES, Halt
+from ct_mcp.domain.team import TeamLost, TeamStanding
 from ct_mcp.guard.context import RiskContext
 from ct_mcp.guard.denial import DenialCode
 from ct_mcp.guard.effect import is_exit_of_entry
@@ -57,24 +59,33 @@ def team_has_not_halted(_effect: Effect, context: RiskContext, _policy: Policy) 
     return Passed("not halted") if halt is None else halted_by_team(halt)
 
 
+def silence_of(team: TeamStanding, now: datetime) -> Denial | None:
+    """Say why the team's word does not let anything open: it cannot be held, or was not heard for too long."""
+    if team.unreadable:
+        how = f"{_EXITS}; a newer ct-mcp may read it, or a risk manager sets another"
+        return Denial(DenialCode.TEAM_POLICY_UNREADABLE, f"{plain(team.unreadable, 300)}; {how}")
+    if team.lost is None or not team.lost.is_over(now):
+        return None
+    how = f"{_EXITS}, and openings go on by themselves once it answers: the person looks with {command('check')}"
+    return Denial(DenialCode.PLANE_OUT_OF_REACH, f"{_silent(team.lost)}; {how}")
+
+
+def _silent(lost: TeamLost) -> str:
+    last = "never" if lost.heard_at is None else utc_minute(lost.heard_at)
+    return f"the team's plane does not answer ({plain(lost.why, 200)}), last heard={last}"
+
+
 @rule("team-heard", "the team has been heard, and its policy can be held")
 @in_a_team
 def team_has_been_heard(_effect: Effect, context: RiskContext, _policy: Policy) -> RuleAnswer:
     """Without its word openings go on for the time of grace that it set, and no longer."""
-    team = context.team
-    if team is not None and team.unreadable:
-        how = f"{_EXITS}; a newer ct-mcp may read it, or a risk manager sets another"
-        return Denial(DenialCode.TEAM_POLICY_UNREADABLE, f"{plain(team.unreadable, 300)}; {how}")
-    if team is None or team.lost is None:
+    team = context.team or TeamStanding()
+    if denial := silence_of(team, context.now):
+        return denial
+    if team.lost is None or team.lost.grace_until is None:
         return Passed("heard")
-    lost = team.lost
-    last = "never" if lost.heard_at is None else utc_minute(lost.heard_at)
-    figures = f"the team's plane does not answer ({plain(lost.why, 200)}), last heard={last}"
-    if lost.grace_until is None or lost.is_over(context.now):
-        how = f"{_EXITS}, and openings go on by themselves once it answers: the person looks with {command('check')}"
-        return Denial(DenialCode.PLANE_OUT_OF_REACH, f"{figures}; {how}")
-    goes_on = f"{figures}, openings go on until={utc_minute(lost.grace_until)}"
-    return Passed(goes_on, could_not_verify("PLANE_OUT_OF_REACH", goes_on))
+    goes_on = f"{_silent(team.lost)}, openings go on until={utc_minute(team.lost.grace_until)}"
+    return Passed(goes_on, could_not_verify(DenialCode.PLANE_OUT_OF_REACH, goes_on))
 
 
 @rule("team-lets-open", "the team lets this account open")
