@@ -1,6 +1,6 @@
 """A team's plane in memory, for the commands and pages over it; and reports as traders' machines send them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -82,6 +82,7 @@ class FakeTeam:
     done: list[PlaneEntry] = field(default_factory=list)
     found: Verification = field(default_factory=lambda: Verification(ok=True, count=0, last_hash="0" * 64))
     at: datetime = NOW
+    clock: Callable[[], datetime] | None = None
     is_out_of_reach: bool = False
     asked_for: list[str] = field(default_factory=list)
 
@@ -101,7 +102,7 @@ class FakeTeam:
 
     async def now(self) -> datetime:
         self._reach("now")
-        return self.at
+        return self.clock() if self.clock else self.at
 
     async def role(self) -> TeamRole:
         self._reach("role")
@@ -151,7 +152,7 @@ class FakeTeam:
         self._decide("decide")
         for place, one in enumerate(self.asked):
             if one.question.ticket_id == ticket_id and one.question.fingerprint == fingerprint:
-                if one.answer.state is not SecondState.WAITING or self.at >= one.question.expires_at:
+                if one.answer.state is not SecondState.WAITING or await self.now() >= one.question.expires_at:
                     raise BadRequest("it is answered already, or over")
                 state = SecondState.APPROVED if yes else SecondState.DECLINED
                 answer = SecondAnswer(fingerprint, state, RISK, self.at)
@@ -210,3 +211,24 @@ def _one_of_many(trader: str, number: int) -> SeenTrader:
         accounts,
     )
     return SeenTrader(trader, told.machine, told, NOW - timedelta(seconds=200 if number % 9 == 8 else number % 10))
+
+
+def by_the_clock(team: FakeTeam, clock: Callable[[], datetime]) -> FakeTeam:
+    """Let a team live by a clock: what it heard and asked at `NOW` it heard and asked just now."""
+    since = clock() - NOW
+    team.clock = clock
+    team.heard = [
+        replace(each, heard_at=each.heard_at + since, report=_later(each.report, since)) for each in team.heard
+    ]
+    for place, one in enumerate(team.asked):
+        question = one.question
+        times = {"asked_at": question.asked_at + since, "expires_at": question.expires_at + since}
+        team.asked[place] = replace(one, question=replace(question, **times))
+    return team
+
+
+def _later(told: TraderReport | None, since: timedelta) -> TraderReport | None:
+    if told is None:
+        return None
+    accounts = tuple(replace(one, read_at=one.read_at and one.read_at + since) for one in told.accounts)
+    return replace(told, accounts=accounts)

@@ -66,10 +66,9 @@ def plane_url(chosen: argparse.Namespace, settings: Settings) -> PostgresUrl:
     """
     if chosen.database is not None:
         return _typed_url(chosen.database)
-    url: PostgresUrl | None = getattr(settings, "plane", None) or settings.state
-    if url is None:
+    if settings.team_at is None:
         raise ConfigError(_NOWHERE)
-    return url
+    return settings.team_at
 
 
 def _typed_url(text: str) -> PostgresUrl:
