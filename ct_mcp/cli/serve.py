@@ -142,7 +142,7 @@ def wire(
 
     settings, pages = runtime.settings, ApprovalPages(runtime, tasks)
     context = ServerContext(build_desk, settings.policy, toolsets=settings.toolsets, close=close, open_page=pages.open)
-    context.faults = faults
+    context.faults, context.has_team = faults, settings.team_at is not None
     if not faults:
         context.owes_exits, context.keeps_book = runtime.owes_exits, runtime.keeps_book
     if settings.demo:

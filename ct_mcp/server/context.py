@@ -36,6 +36,7 @@ _LOOK_EVERY_SECONDS, _LOOK_WHILE_IDLE_SECONDS = 1.0, 3.0
 _MOST_LOOKS_AT_ONCE = 8
 _BOOK_EVERY_SECONDS, _BOOK_BEGINS_SECONDS = 5.0, 60.0
 _TELLS_WITHIN_SECONDS = 1.0
+_TEAM_EVERY_SECONDS = 1.5
 _log = logging.getLogger(__name__)
 ToolContext = Context["ServerContext", Any]
 """The context of one call, as the SDK hands it to a handler."""
@@ -106,6 +107,7 @@ class ServerContext:
         self.open_page = open_page
         self.policy = policy
         self.toolsets = toolsets
+        self.has_team = False
         self.forms_never_shown: set[str] = set()
         self.pages_opened: set[str] = set()
         self.open_forms = OpenForms()
@@ -153,6 +155,7 @@ class ServerContext:
         desk.warm.listen(view)
         desk.exit_watch.listen(view)
         desk.recorder.listen(view)
+        desk.team.on_change.append(self.wrote)
         return desk, view
 
     def keep_warm(self, ticket: Ticket) -> None:
@@ -197,6 +200,17 @@ class ServerContext:
                     await self.desk.recorder.look()
             except Exception:  # noqa: BLE001  # logged; what is only recorded must not end what trades
                 _log.warning("The book could not be kept", exc_info=True)
+
+    async def _follow_team(self) -> None:
+        """Hear the team while the server is used, and what a second person says of what waits for them."""
+        while self.has_team:
+            await sleep(_TEAM_EVERY_SECONDS)
+            try:
+                if "_built" in self.__dict__:
+                    await self.desk.team.hear()
+                    await self.desk.second_yes.look_at_all()
+            except Exception:  # noqa: BLE001  # logged; a failing store must not end the server that tells of it
+                _log.warning("The team could not be followed", exc_info=True)
 
     async def hear_notices(self) -> None:
         """Tell those who subscribe that a watch has told something, in whatever process it runs."""
@@ -251,6 +265,7 @@ class ServerContext:
                 self._beside.append(beside)
                 beside.start(self._watch_exits)
                 beside.start(self._keep_book)
+                beside.start(self._follow_team)
                 try:
                     yield self
                 finally:
