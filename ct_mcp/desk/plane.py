@@ -1,4 +1,7 @@
-"""What the desk needs of the plane over a team: its word, a second person's answer, and somewhere to report to."""
+"""What the desk needs of the plane over a team: its word, a second person's answer, and somewhere to report to.
+
+It stands alone, since the desk knows no database, and the store no desk.
+"""
 
 from typing import Protocol
 

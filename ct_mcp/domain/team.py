@@ -16,7 +16,7 @@ EVERYBODY = ""
 """The trader that is named where all of them are meant."""
 
 
-class Role(StrEnum):
+class TeamRole(StrEnum):
     """What a member of the team may do at the plane."""
 
     TRADER = "trader"
@@ -28,7 +28,7 @@ class Member:
     """One role of the database that belongs to the team."""
 
     name: str
-    role: Role
+    role: TeamRole
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ class HeldPosition:
 
 
 @dataclass(frozen=True, slots=True)
-class AccountReport:
+class ReportedAccount:
     """One account as a trader's machine last read it at ``read_at``.
 
     ``positions`` is None where they are not known, and empty where the account was read flat. ``over`` names the rules
@@ -185,7 +185,7 @@ class TraderReport:
     halted: str
     unknown_outcomes: int
     policies: tuple[int, ...]
-    accounts: tuple[AccountReport, ...]
+    accounts: tuple[ReportedAccount, ...]
 
 
 @dataclass(frozen=True, slots=True)

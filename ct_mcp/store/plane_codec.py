@@ -11,11 +11,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from ct_mcp.domain.team import TraderReport
 from ct_mcp.store.codec import canonical
+from ct_mcp.store.journal import storable
 
 
 def report_to_text(report: TraderReport) -> str:
-    """Write a report as JSON in ASCII: no database holds a NUL, or half a character."""
-    return canonical(_reports().dump_python(report, mode="json"))
+    """Write a report as JSON; a NUL, or half a character, which could not be read again, as its escape."""
+    return canonical(_storable(_reports().dump_python(report, mode="json")))
 
 
 def report_from_text(text: str) -> TraderReport | None:
@@ -26,6 +27,18 @@ def report_from_text(text: str) -> TraderReport | None:
         return None
     times = [at for each in report.accounts for at in (each.armed_until, each.read_at) if at is not None]
     return None if any(at.tzinfo is None for at in times) else report
+
+
+def _storable(value: object) -> object:
+    match value:
+        case str():
+            return storable(value)
+        case list():
+            return [_storable(each) for each in value]
+        case dict():
+            return {name: _storable(each) for name, each in value.items()}
+        case _:
+            return value
 
 
 @cache

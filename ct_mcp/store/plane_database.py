@@ -46,10 +46,16 @@ class PlaneDatabase:
     """The tables of a team's plane, as one of its members uses them."""
 
     def __init__(
-        self, url: PostgresUrl, clock: Callable[[], datetime] | None = None, patience: Patience = PATIENCE
+        self,
+        url: PostgresUrl,
+        clock: Callable[[], datetime] | None = None,
+        patience: Patience = PATIENCE,  # frozen
+        *,
+        abandons: bool = False,
     ) -> None:
-        """Remember where it is; the first call connects."""
+        """Remember where it is; the first call connects. With ``abandons``, who is cancelled waits for no answer."""
         self._url = url
+        self._abandons = abandons
         self._clock = clock
         self._patience = patience
         self._database = PostgresDatabase(url, clock=clock, patience=patience, tables=OF_A_TEAM)
@@ -72,7 +78,7 @@ class PlaneDatabase:
             StoreFailed: It is out of reach.
         """
         work = partial(self._database.at_once, self._all_rows, sql, parameters)
-        return await to_thread.run_sync(work, limiter=self._turn)
+        return await to_thread.run_sync(work, abandon_on_cancel=self._abandons, limiter=self._turn)
 
     async def one(self, sql: str, *parameters: object) -> Any:
         """Run one statement, and give the only value of its only row."""

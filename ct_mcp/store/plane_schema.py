@@ -6,7 +6,7 @@ have the name of the database in theirs. Each script can be run again at any tim
 `postgres_schema` writes for a trader.
 """
 
-from ct_mcp.domain.team import Role
+from ct_mcp.domain.team import TeamRole
 from ct_mcp.store.plane_tables import CALLED_BY_ALL, CALLED_BY_RISK_MANAGERS, SEEN_BY_ALL, STEPS
 from ct_mcp.store.postgres_schema import PLANE_SCHEMA, Tables, as_identifier, as_literal, migration
 
@@ -71,7 +71,7 @@ IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = {name}) THEN CREATE ROLE {
 _DISMISS = """\
 PERFORM ct_mcp_plane.shut_out({name});
     PERFORM ct_mcp_plane.dismiss({name});"""
-_WHAT = {Role.TRADER: "a trader", Role.RISK_MANAGER: "a risk manager", None: "no member any more"}
+_WHAT = {TeamRole.TRADER: "a trader", TeamRole.RISK_MANAGER: "a risk manager", None: "no member any more"}
 
 
 def plane_script() -> str:
@@ -84,7 +84,7 @@ def plane_script() -> str:
     )
 
 
-def member_script(name: str, role: Role | None) -> str:
+def member_script(name: str, role: TeamRole | None) -> str:
     """Write what an administrator runs to make a role a member of the team; with no role, to make it none."""
     body = (_DISMISS if role is None else _ENROL).format(
         name=as_literal(name), role=as_identifier(name), team_role=role

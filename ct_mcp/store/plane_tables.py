@@ -25,6 +25,7 @@ CREATE UNIQUE INDEX policies_by_trader ON policies (trader, number);
 CREATE TABLE questions (
     ticket_id TEXT PRIMARY KEY, trader TEXT NOT NULL, fingerprint TEXT NOT NULL, heading TEXT NOT NULL,
     headline TEXT NOT NULL, lines text[] NOT NULL, asked_at TIMESTAMPTZ NOT NULL, expires_at TIMESTAMPTZ NOT NULL,
+    simulated BOOLEAN NOT NULL,
     state TEXT NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'approved', 'declined')),
     by TEXT NOT NULL DEFAULT '', at TIMESTAMPTZ, CHECK ((state = 'waiting') = (at IS NULL))
 );
@@ -54,7 +55,7 @@ FOR EACH ROW EXECUTE FUNCTION refuse('a policy is never rewritten');
 CREATE TRIGGER policies_all_stand BEFORE TRUNCATE ON policies
 FOR EACH STATEMENT EXECUTE FUNCTION refuse('a policy is never rewritten');
 CREATE TRIGGER question_is_bound BEFORE UPDATE OF
-    ticket_id, trader, fingerprint, heading, headline, lines, asked_at, expires_at
+    ticket_id, trader, fingerprint, heading, headline, lines, asked_at, expires_at, simulated
 ON questions FOR EACH ROW EXECUTE FUNCTION refuse('a question is bound to its ticket');
 CREATE TRIGGER question_is_answered_once BEFORE UPDATE OF state, by, at ON questions FOR EACH ROW
 WHEN (OLD.state <> 'waiting') EXECUTE FUNCTION refuse('the first answer counts');
@@ -122,7 +123,7 @@ CREATE VIEW seen_end WITH (security_barrier) AS SELECT sequence, hash FROM acts_
     WHERE (SELECT my_role()) = 'risk_manager';
 """
 # Asked at each opening, and once a second by each machine. The text of a policy that is known is not sent again.
-_WORD = """
+_SPOKEN = """
 CREATE FUNCTION word(known bigint[])
 RETURNS TABLE (kind text, trader text, number bigint, by text, at timestamptz, words text)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ct_mcp_plane, pg_temp AS $f$
@@ -145,7 +146,7 @@ END $f$;
 _OF_TRADERS = """
 CREATE FUNCTION ask(
     its_ticket text, its_fingerprint text, its_heading text, its_headline text, its_lines text[],
-    was_asked_at timestamptz, will_expire_at timestamptz
+    was_asked_at timestamptz, will_expire_at timestamptz, is_simulated boolean
 ) RETURNS timestamptz LANGUAGE plpgsql SECURITY DEFINER SET search_path = ct_mcp_plane, pg_temp AS $f$
 DECLARE me text := session_user::text; moment timestamptz := clock_timestamp(); stands questions;
 BEGIN
@@ -165,8 +166,8 @@ BEGIN
         DELETE FROM questions WHERE ticket_id IN
             (SELECT ticket_id FROM questions WHERE trader = me ORDER BY expires_at DESC OFFSET 1000);
         INSERT INTO questions VALUES
-            (its_ticket, me, its_fingerprint, its_heading, its_headline, its_lines, was_asked_at, will_expire_at)
-            ON CONFLICT DO NOTHING;
+            (its_ticket, me, its_fingerprint, its_heading, its_headline, its_lines, was_asked_at, will_expire_at,
+            is_simulated) ON CONFLICT DO NOTHING;
         SELECT * INTO stands FROM questions WHERE ticket_id = its_ticket;
     END IF;
     IF stands.trader <> me OR stands.fingerprint <> its_fingerprint THEN
@@ -255,7 +256,7 @@ BEGIN
     ELSIF asked.trader = me THEN
         RAISE EXCEPTION 'nobody is the second person to a question of their own' USING ERRCODE = 'CT002';
     ELSIF asked.state <> 'waiting' THEN
-        IF asked.by = me AND asked.state = answer THEN
+        IF asked."by" = me AND asked.state = answer THEN
             RETURN asked.at;
         END IF;
         RAISE EXCEPTION 'it was answered before, and the first answer counts' USING ERRCODE = 'CT008';
@@ -347,7 +348,7 @@ END $f$;
 STEPS: tuple[str, ...] = tuple(
     step.replace(" TEXT", ' TEXT COLLATE "C"')
     for step in (
-        _TABLES + _TRIGGERS + _ACTS + _RIGHTS + _VIEWS + _WORD + _OF_TRADERS + _OF_RISK_MANAGERS + _OF_ADMINISTRATORS,
+        _TABLES + _TRIGGERS + _ACTS + _RIGHTS + _VIEWS + _SPOKEN + _OF_TRADERS + _OF_RISK_MANAGERS + _OF_ADMINISTRATORS,
     )
 )
 """Each step leads from the version of its index to the next. Text is compared by its bytes."""
@@ -355,7 +356,6 @@ STEPS: tuple[str, ...] = tuple(
 SEEN_BY_ALL = (
     "schema_version, seen_members, seen_reports, seen_questions, seen_halts, seen_policies, seen_acts, seen_end"
 )
-CALLED_BY_ALL = (
-    "my_role(), word(bigint[]), report(text, text), ask(text, text, text, text, text[], timestamptz, timestamptz)"
-)
+_ASK = "ask(text, text, text, text, text[], timestamptz, timestamptz, boolean)"
+CALLED_BY_ALL = f"my_role(), word(bigint[]), report(text, text), {_ASK}"
 CALLED_BY_RISK_MANAGERS = "halt(text, text), resume(text), set_policy(text, text), decide(text, text, boolean)"

@@ -6,6 +6,7 @@ text from outside: whoever shows it makes it harmless first.
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import TypeVar, TypeVarTuple
@@ -17,18 +18,18 @@ from ct_mcp.domain.team import (
     AskedOfTeam,
     Member,
     PlaneEntry,
-    Role,
     SecondAnswer,
     SecondQuestion,
     SecondState,
     SeenTrader,
     TeamHalt,
     TeamPolicy,
+    TeamRole,
 )
 from ct_mcp.errors import BadRequest
 from ct_mcp.store import journal_table
 from ct_mcp.store.journal import Entry, Verification
-from ct_mcp.store.plane_acts import act_of, check_acts
+from ct_mcp.store.plane_acts import Standing, act_of, check_acts
 from ct_mcp.store.plane_codec import report_from_text
 from ct_mcp.store.plane_database import PATIENCE, PlaneDatabase, Row
 from ct_mcp.store.plane_schema import OF_A_TEAM
@@ -57,7 +58,8 @@ OR number > (SELECT max(number) FROM seen_policies) - 200 ORDER BY number DESC
 _SET_POLICY = "SELECT set_policy(?, ?)"
 _POLICY = "SELECT number, trader, text, by, at FROM seen_policies WHERE number = ?"
 _ASKED = """
-SELECT trader, ticket_id, fingerprint, heading, headline, lines, asked_at, expires_at, state, by, at FROM seen_questions
+SELECT trader, ticket_id, fingerprint, heading, headline, lines, asked_at, expires_at, simulated,
+state, by, at FROM seen_questions
 WHERE (state = 'waiting' AND expires_at > clock_timestamp()) OR at > clock_timestamp() - interval '15 minutes'
 ORDER BY asked_at LIMIT 1000
 """
@@ -66,6 +68,11 @@ _ACTS = "SELECT sequence, at, by, act, trader, detail, previous_hash, hash FROM 
 _NEWEST_ACTS = f"{_ACTS} ORDER BY sequence DESC LIMIT ?"
 _NEXT_ACTS = f"{_ACTS} WHERE sequence > ? ORDER BY sequence LIMIT ?"
 _END = "SELECT sequence, hash FROM seen_end"
+_WHAT_STANDS = (
+    "SELECT trader, by, reason FROM seen_halts",
+    "SELECT number, trader, encode(sha256(convert_to(text, 'UTF8')), 'hex') FROM seen_policies",
+    "SELECT ticket_id, fingerprint, state, by FROM seen_questions WHERE state <> 'waiting'",
+)
 _KEEPS_STATE_HERE = "SELECT has_schema_privilege(to_regnamespace(quote_ident(?))::oid, 'USAGE')"
 _AT_ONCE = 1000
 
@@ -92,16 +99,16 @@ class TeamPlane:
         at: datetime = await self._database.one(_NOW)
         return at
 
-    async def role(self) -> Role:
+    async def role(self) -> TeamRole:
         """Tell what this role may do."""
         found = await self._database.one(_ROLE)
         if found is None:
             raise shut_out(self._url, OF_A_TEAM, is_there=True)
-        return Role(found)
+        return TeamRole(found)
 
     async def members(self) -> tuple[Member, ...]:
         """List the members, by their names; a trader sees himself."""
-        return tuple(Member(name, Role(role)) for name, role in await self._database.rows(_MEMBERS))
+        return tuple(Member(name, TeamRole(role)) for name, role in await self._database.rows(_MEMBERS))
 
     async def traders(self) -> tuple[SeenTrader, ...]:
         """List what each machine has told last, by the names of traders; of who never did, there is nothing."""
@@ -155,7 +162,7 @@ class TeamPlane:
         return tuple(act_of(row) for row in await self._database.rows(_NEWEST_ACTS, limit))
 
     async def verify(self) -> Verification:
-        """Check the whole chain of acts, on a connection of its own; a trader cannot, who does not see all of them."""
+        """Check all acts, and what stands by them, on a connection of its own; a trader, who sees some, cannot."""
         return await to_thread.run_sync(self._verify_aside)
 
     async def journal(self, trader: str, limit: int) -> tuple[Entry, ...]:
@@ -178,8 +185,8 @@ class TeamPlane:
         if not await self._database.one(_KEEPS_STATE_HERE, trader):
             raise BadRequest(
                 "the plane shows no journal of this trader: the state is elsewhere, or is not open to this role",
-                next_step="read it on the trader's machine with `ct-mcp journal`; what is in this database, an "
-                "administrator opens by what `ct-mcp plane sql --trader NAME` prints",
+                next_step="it is read on the trader's machine; what is in this database, an administrator opens by "
+                "what `ct-mcp plane sql --trader NAME` prints",
             )
         tables = Tables(OF_A_TRADER.version, OF_A_TRADER.printed_by, trader)
         return await to_thread.run_sync(partial(_read_beside, self._database.beside(tables), work, *arguments))
@@ -196,11 +203,15 @@ def list_seen(rows: list[Row]) -> tuple[SeenTrader, ...]:
 
 
 def verify_acts(connection: SqlConnection) -> Verification:
-    """Check the whole chain of acts."""
+    """Check the whole chain of acts, and that what stands is what they say."""
     end = connection.execute(_END).fetchone()
     if end is None:
         raise BadRequest("only a risk manager sees all acts, and can check them")
-    return check_acts(_all_acts(connection), tuple(end))
+    by_acts = Standing()
+    found = check_acts(by_acts.noted(_all_acts(connection)), tuple(end))
+    if found.ok and (why := by_acts.differs(*(connection.execute(what) for what in _WHAT_STANDS))):
+        return replace(found, ok=False, broken_at=found.count, why=why)
+    return found
 
 
 def _all_acts(connection: SqlConnection) -> Iterator[Row]:
@@ -217,6 +228,7 @@ def _halt_of(row: Row) -> TeamHalt:
 
 
 def _asked_of(row: Row) -> AskedOfTeam:
-    trader, ticket_id, fingerprint, heading, headline, lines, asked_at, expires_at, state, by, at = row
-    question = SecondQuestion(ticket_id, fingerprint, heading, headline, tuple(lines), asked_at, expires_at)
-    return AskedOfTeam(trader, question, SecondAnswer(fingerprint, SecondState(state), by, at))
+    trader, *question, state, by, at = row
+    ticket_id, fingerprint, heading, headline, lines, *rest = question
+    asked = SecondQuestion(ticket_id, fingerprint, heading, headline, tuple(lines), *rest)
+    return AskedOfTeam(trader, asked, SecondAnswer(fingerprint, SecondState(state), by, at))

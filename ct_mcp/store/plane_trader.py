@@ -20,8 +20,8 @@ from ct_mcp.store.postgres_url import PostgresUrl
 
 ALONE_SECONDS = 30.0
 
-_WORD = "SELECT kind, trader, number, by, at, words FROM word(?::bigint[])"
-_ASK = "SELECT ask(?, ?, ?, ?, ?::text[], ?, ?)"
+_HEAR = "SELECT kind, trader, number, by, at, words FROM word(?::bigint[])"
+_ASK = "SELECT ask(?, ?, ?, ?, ?::text[], ?, ?, ?::boolean)"
 _ANSWER = "SELECT fingerprint, state, by, at FROM seen_questions WHERE ticket_id = ? AND trader = session_user::text"
 _REPORT = "SELECT report(?, ?)"
 
@@ -39,7 +39,7 @@ class TraderPlane:
         elapsed: Callable[[], float] = monotonic,
     ) -> None:
         """Touch nothing: the first call connects. ``required`` says that who is in no team may not go on."""
-        self._database = PlaneDatabase(url, clock, patience)
+        self._database = PlaneDatabase(url, clock, patience, abandons=True)
         self._clock = clock
         self._required = required
         self._elapsed = elapsed
@@ -56,9 +56,9 @@ class TraderPlane:
         if self._is_alone:
             return TeamWord()
         try:
-            rows = await self._database.rows(_WORD, list(self._known))
+            rows = await self._database.rows(_HEAR, list(self._known))
             if not all(map(self._has_text, rows)):
-                rows = await self._database.rows(_WORD, [])
+                rows = await self._database.rows(_HEAR, [])
         except NotInTeam as nobody:
             self._note_alone(nobody)
             return TeamWord()
@@ -76,7 +76,8 @@ class TraderPlane:
         before = self._clock() if self._clock else None
         texts = (question.ticket_id, question.fingerprint, question.heading, question.headline)
         lines = [storable(line) for line in question.lines]
-        at = await self._database.one(_ASK, *map(storable, texts), lines, question.asked_at, question.expires_at)
+        rest = (lines, question.asked_at, question.expires_at, question.simulated)
+        at = await self._database.one(_ASK, *map(storable, texts), *rest)
         if self._clock and before:
             self._database.need_same_clock(before, at, self._clock())
 
