@@ -53,6 +53,8 @@ LIMITS = st.fixed_dictionaries(
         "instruments": ROOTS,
     },
 )
+
+
 def limits_of(given: dict[str, Any]) -> Limits:
     """What a trader's own file says."""
     return Limits(**given)
