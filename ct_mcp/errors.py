@@ -14,6 +14,7 @@ CtMcpError
 │   └── StoreFailed      the journal cannot be written, so nothing may be sent
 │       ├── StoreOutOfReach  that of all machines cannot be used just now
 │       │   └── TicketOutOfReach  it knows of a ticket, or of none: nobody can say which
+│       ├── NotInTeam    the database holds no plane over a team, or this role is no member
 │       └── StoreDamaged     it holds what we cannot have written
 ├── UpstreamError        they answered no, or could not be reached; nothing changed
 │   ├── OrderRejected    their words, quoted and labelled as theirs
@@ -139,6 +140,10 @@ class TicketOutOfReach(StoreOutOfReach):
 
     sent = "What it held may have been sent before; nothing is sent now."
     next_step = "do NOT propose it again as if nothing had happened; look with get_orders and get_positions"
+
+
+class NotInTeam(StoreFailed):
+    """The database answers, and says that there is no team, or that this role does not belong to it."""
 
 
 class StoreDamaged(StoreFailed):

@@ -30,7 +30,7 @@ from ct_mcp.simulator.simulator import Simulator
 from ct_mcp.store.database import Database
 from ct_mcp.store.postgres_url import PostgresUrl
 from ct_mcp.store.sqlite import FILE_NAME, SqliteStore
-from tests.postgres import Server, any_server, need_server
+from tests.postgres import Server, Team, any_server, need_server, own_team
 
 TOKEN = "a-token-that-must-never-be-seen"
 # A Wednesday morning in Chicago: every market of the simulator is open.
@@ -234,6 +234,20 @@ def trader(postgres: Server, only_trader: PostgresUrl) -> PostgresUrl:
     """Empty tables of a trader."""
     postgres.empty(only_trader)
     return only_trader
+
+
+@pytest.fixture(scope="session")
+def only_team(postgres: Server) -> Iterator[Team]:
+    """A team, made once."""
+    with own_team(postgres) as team:
+        yield team
+
+
+@pytest.fixture
+def team(only_team: Team) -> Team:
+    """A team that has done nothing yet."""
+    only_team.empty()
+    return only_team
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from urllib.parse import quote
 import psycopg
 import pytest
 
+from ct_mcp.domain.team import TeamRole
+from ct_mcp.store.plane_schema import member_script, plane_script
 from ct_mcp.store.postgres_schema import script
 from ct_mcp.store.postgres_url import PostgresUrl, parse_postgres_url
 
@@ -128,6 +131,62 @@ class Server:
             connection.execute("COMMIT")
 
 
+class Team:
+    """A database of its own with the plane over a team: two traders and two risk managers."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self._mark = secrets.token_hex(4)
+        self.at = replace(server.administrator, database=f"team-{self._mark}")
+        self.database = Server(self.at)
+        with server.connected() as connection:
+            connection.execute(f'CREATE DATABASE "{self.at.database}"'.encode())
+        self.run(plane_script())
+        self.alice, self.bob = (self.member(name) for name in ("alice", "bob"))
+        self.rita, self.sam = (self.member(name, TeamRole.RISK_MANAGER) for name in ("rita", "sam"))
+
+    def run(self, *statements: str) -> None:
+        """Run what an administrator does."""
+        with self.database.connected("ct_mcp_plane") as connection:
+            for statement in statements:
+                connection.execute(statement.encode())
+
+    def run_unguarded(self, *statements: str) -> None:
+        """Run statements behind our back, where nothing guards the tables any more."""
+        self.run("SET session_replication_role = replica", *statements)
+
+    def member(self, name: str, role: TeamRole = TeamRole.TRADER) -> PostgresUrl:
+        """Make a role, a member of the team, with a password."""
+        member = replace(self.at, user=f"{name}-{self._mark}", password=secrets.token_hex(8))
+        self.run(member_script(member.user, role), f"ALTER ROLE \"{member.user}\" PASSWORD '{member.password}'")
+        return member
+
+    def keep_state_of(self, trader: PostgresUrl) -> None:
+        """Make the tables of a trader who keeps the state in the team's database as well."""
+        self.run(script(trader.user))
+
+    @contextmanager
+    def by_hand(self, member: PostgresUrl) -> Iterator["psycopg.Connection[Any]"]:
+        """Connect as a member with a program of their own."""
+        parameters: dict[str, Any] = member.parameters()
+        with psycopg.connect(**parameters, autocommit=True) as connection:
+            connection.execute("SET search_path = ct_mcp_plane, pg_temp")
+            yield connection
+
+    def empty(self) -> None:
+        """Take all rows out of the tables but the members, past what guards them."""
+        emptied = "; ".join(f"DELETE FROM {name}" for name in ("halts", "policies", "questions", "reports", "acts"))
+        self.run_unguarded(emptied, "UPDATE acts_end SET sequence = 0, hash = repeat('0', 64)")
+
+    def drop(self) -> None:
+        """Take away the database and all roles that were made for it."""
+        with self.server.connected() as connection:
+            connection.execute(f'DROP DATABASE "{self.at.database}" WITH (FORCE)'.encode())
+            roles = connection.execute("SELECT rolname FROM pg_roles WHERE rolname LIKE %s", (f"%{self._mark}",))
+            for (role,) in roles.fetchall():
+                connection.execute(psycopg.sql.SQL("DROP ROLE {}").format(psycopg.sql.Identifier(role)))
+
+
 class OwnServer(Server):
     """A server that the tests have started."""
 
@@ -202,6 +261,16 @@ def running_server(**settings: str) -> Iterator[OwnServer]:
             server.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def own_team(server: Server) -> Iterator[Team]:
+    """A team for a while."""
+    team = Team(server)
+    try:
+        yield team
+    finally:
+        team.drop()
 
 
 @contextmanager

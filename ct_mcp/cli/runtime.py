@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from ct_mcp.crosstrade.client import CrossTrade
     from ct_mcp.crosstrade.request import CallTimeouts
     from ct_mcp.desk.desk import Desk
+    from ct_mcp.desk.membership import Membership
     from ct_mcp.desk.request_budget import SharedBudget
+    from ct_mcp.desk.team_report import TeamReporter
+    from ct_mcp.guard.policy import TeamRules
     from ct_mcp.live.cache import LiveCache
     from ct_mcp.store.postgres_url import PostgresUrl
     from ct_mcp.store.sql_store import SqlStore
@@ -52,7 +55,7 @@ def demo_settings(flags: Mapping[str, str | None]) -> Settings:
     environ = {name: os.environ[name] for name in _OF_THE_DEMO if name in os.environ}
     chosen = {name: flags.get(name) for name in ("config", "state_dir", "log_level", "mode", "toolsets")}
     settings = load(chosen, environ, default_file=_no_file, keyring=lambda: None)
-    return replace(settings, state_dir=settings.state_dir / "demo", state=None, token=None, demo=True)
+    return replace(settings, state_dir=settings.state_dir / "demo", state=None, plane=None, token=None, demo=True)
 
 
 def _no_file() -> Path:
@@ -78,7 +81,7 @@ class Runtime:
         settings = self.settings
         token = settings.token.reveal() if settings.token else None
         self._client = CrossTrade(settings.base_url, token, timeouts_of(settings), budget=self.budget)
-        return Desk(self._client, self.store, settings.policy, clock=utc_now, pause=self._pause)
+        return Desk(self._client, self.store, self.team, clock=utc_now, pause=self._pause)
 
     async def _pause(self, seconds: float) -> bool:
         """Wait, but no longer than until there is word of an account; says whether there was."""
@@ -104,7 +107,7 @@ class Runtime:
         stream = LiveStream(over_websocket(self.settings.base_url, token.reveal()))
         try:
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(note_losses, self.live, DayLosses(self.store, self.settings.policy, utc_now))
+                tasks.start_soon(note_losses, self.live, DayLosses(self.store, self.team, utc_now))
                 await Feed(stream, self.live, self.store, utc_now).run()
                 tasks.cancel_scope.cancel()
         except Exception:  # the server goes on by request: what is only shown must not end what trades
@@ -128,25 +131,49 @@ class Runtime:
         Looks only where there is a state file or a database, and at the clock.
         """
         from ct_mcp.guard.news_windows import settings_act
-        from ct_mcp.store.sqlite import FILE_NAME
 
         if settings_act(self.settings.policy, utc_now()):
             return True
-        is_there = self.settings.state is not None or (self.settings.state_dir / FILE_NAME).exists()
-        return is_there and bool(await self.store.duties() or await self.store.watches())
+        store = self._store_if_there()
+        return store is not None and bool(await store.duties() or await store.watches())
 
-    async def keeps_book(self) -> bool:
-        """Say whether executions are to be kept; not before anything of this service was ever asked for here."""
+    async def report(self) -> None:
+        """Tell the team how this machine stands, by what is known here; nothing is asked of the service for it.
+
+        Raises:
+            StoreFailed: It could not be told.
+        """
+        await self._reporter.report(self._desk.seen if self.is_used else None)
+
+    @cached_property
+    def _reporter(self) -> "TeamReporter":
+        from socket import gethostname
+
+        from ct_mcp.desk.team_report import TeamReporter
+
+        return TeamReporter(self.team, self._store_if_there, utc_now, gethostname())
+
+    def _store_if_there(self) -> "SqlStore | None":
+        """The store, where anything was ever kept in it: to look makes none."""
         from ct_mcp.store.sqlite import FILE_NAME
 
         is_there = self.settings.state is not None or (self.settings.state_dir / FILE_NAME).exists()
+        return self.store if is_there else None
+
+    async def keeps_book(self) -> bool:
+        """Say whether executions are to be kept; not before anything of this service was ever asked for here."""
         can_ask = self.settings.token is not None or self.settings.demo
-        return self.settings.policy.recording.on and can_ask and is_there
+        return self.settings.policy.recording.on and can_ask and self._store_if_there() is not None
 
     @cached_property
     def store(self) -> "SqlStore":
         """The store that the desk writes to."""
         return store_of(self.settings)
+
+    @cached_property
+    def team(self) -> "Membership":
+        """How this trader stands with a team; where there is none, the settings alone hold."""
+        return team_of(self.settings)
 
     @cached_property
     def budget(self) -> "SharedBudget":
@@ -162,6 +189,8 @@ class Runtime:
         """Close connections and the store, as far as they were opened."""
         if self._client is not None:
             await self._client.__aexit__(None, None, None)
+        if "team" in self.__dict__:
+            await self.team.close()
         if "budget" in self.__dict__:
             await self.budget.close()
         if "store" in self.__dict__:
@@ -192,6 +221,33 @@ def _shared_store(settings: Settings, state: "PostgresUrl", service: str) -> "Sq
         raise ConfigError(f"state: what reaches the database cannot be loaded: {error}") from error
     shared = PostgresDatabase(state, service, utc_now)
     return SqlStore(ExitsAlone(shared, settings.state_dir, service, utc_now))
+
+
+def team_of(settings: Settings) -> "Membership":
+    """Say how a trader stands with the team that these settings, or the place of their state, lead to; asks nothing.
+
+    Raises:
+        ConfigError: What it takes to reach a database is not installed.
+    """
+    from ct_mcp.desk.membership import Membership, TeamLink
+
+    at = settings.team_at
+    if at is None:
+        return Membership(settings.policy, utc_now)
+    from ct_mcp.store.team_file import TeamFile
+
+    try:
+        from ct_mcp.store.plane_trader import TraderPlane
+    except ImportError as error:
+        raise ConfigError(f"plane: what reaches the database cannot be loaded: {error}") from error
+    plane = TraderPlane(at, required=settings.plane is not None, clock=utc_now)
+    return Membership(settings.policy, utc_now, TeamLink(plane, _read_policy, TeamFile(settings.state_dir, str(at))))
+
+
+def _read_policy(text: str) -> "TeamRules":
+    from ct_mcp.config.team_policy import parse_team_policy  # makes the models of pydantic
+
+    return parse_team_policy(text)
 
 
 def _service_of(settings: Settings) -> str:

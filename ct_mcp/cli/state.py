@@ -9,9 +9,9 @@ import sys
 
 def run(chosen: argparse.Namespace) -> int:
     """Print the statements; they can be run again, and bring older tables to this version."""
-    from ct_mcp.store.postgres_schema import script
+    from ct_mcp.store.postgres_schema import may_be_role, script
 
-    if not chosen.role.isprintable() or not chosen.role.strip() or len(chosen.role.encode()) > 63:
+    if not may_be_role(chosen.role):
         print("ROLE: expected the name of a role, of 63 bytes at most", file=sys.stderr)
         return 2
     print(script(chosen.role), end="")

@@ -141,13 +141,13 @@ def seal(new: NewEntry, now: datetime, sequence: int, previous_hash: str) -> Row
         sequence,
         time_to_text(now),
         new.kind.value,
-        _storable(" ".join(line.strip() for line in new.summary.splitlines())),
-        None if new.account is None else _storable(new.account),
+        storable(" ".join(line.strip() for line in new.summary.splitlines())),
+        None if new.account is None else storable(new.account),
         new.ticket_id,
         new.own_id,
         new.fingerprint,
         int(new.opens),
-        _storable(new.reason),
+        storable(new.reason),
         canonical(dict(new.detail)),
         previous_hash,
     )
@@ -206,5 +206,6 @@ def _digest(row: Row) -> str:
     return sha256(canonical(row).encode("ascii")).hexdigest()
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
+    """Write what no file or database can hold as its escape: half a character, or a NUL."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")

@@ -33,14 +33,15 @@ from psycopg.conninfo import make_conninfo
 
 from ct_mcp.errors import StoreDamaged, StoreOutOfReach
 from ct_mcp.store.postgres_failures import (
-    NOT_SET_UP,
     OLD_SERVER,
     ONLY_READS,
     as_evidence,
     describe_failure,
+    not_set_up,
+    shut_out,
     wrong_version,
 )
-from ct_mcp.store.postgres_schema import STEPS
+from ct_mcp.store.postgres_schema import OF_A_TRADER, Tables
 from ct_mcp.store.postgres_url import PostgresUrl
 from ct_mcp.store.sql import Rows, SqlConnection
 from ct_mcp.store.sql_store import SqlStore
@@ -54,10 +55,11 @@ _TRIES = 3
 _SEE_ONE_MOMENT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "
 _TAKE_TURN = "BEGIN; SELECT at, version FROM take_turn()"
 _SET_UP = """
-SELECT set_config('search_path', quote_ident(current_user) || ', pg_temp', false),
+SELECT set_config('search_path', quote_ident(coalesce(nullif(%s, ''), current_user)) || ', pg_temp', false),
     set_config('ct_mcp.service', %s, false), set_config('TimeZone', 'UTC', false),
     set_config('synchronous_commit', %s, false), set_config('lock_timeout', %s, false),
     set_config('statement_timeout', %s, false), set_config('idle_in_transaction_session_timeout', %s, false),
+    has_schema_privilege(to_regnamespace(quote_ident(nullif(%s, '')))::oid, 'USAGE'),
     current_setting('transaction_read_only'), clock_timestamp()
 """
 _VERSION = "SELECT version FROM schema_version"
@@ -90,7 +92,7 @@ class Patience:
 
 
 class PostgresDatabase:
-    """An `Engine` over the schema of one trader."""
+    """An `Engine` over the schema of one trader, or over other tables that are named."""
 
     def __init__(
         self,
@@ -98,12 +100,14 @@ class PostgresDatabase:
         service: str = "",
         clock: Callable[[], datetime] | None = None,
         patience: Patience = Patience(),  # frozen
+        tables: Tables = OF_A_TRADER,
     ) -> None:
         """Remember where it is; the first call connects. Without a clock, the times that are given are believed."""
         self._url = url
         self._service = service
         self._clock = clock
         self._patience = patience
+        self._tables = tables
         self._turn = Lock()
         self._connection: Connection | None = None
         self.clock_behind = timedelta()
@@ -122,7 +126,8 @@ class PostgresDatabase:
 
     def aside(self) -> "PostgresDatabase":
         """Give another one on the same tables, with a connection of its own, and time."""
-        return PostgresDatabase(self._url, self._service, self._clock, replace(self._patience, statement_seconds=3600))
+        patience = replace(self._patience, statement_seconds=3600)
+        return PostgresDatabase(self._url, self._service, self._clock, patience, self._tables)
 
     def close(self) -> None:
         """Close the connection; a later call opens it again."""
@@ -180,7 +185,7 @@ class PostgresDatabase:
             yield
         except (Error, OSError, UnicodeEncodeError) as error:
             self._close()
-            raise describe_failure(error, self._url) from error
+            raise describe_failure(error, self._url, self._tables) from error
         except StoreDamaged as damage:
             self._close()
             raise as_evidence(damage, self._url) from damage
@@ -201,12 +206,12 @@ class PostgresDatabase:
         cursor = connection.execute(_TAKE_TURN)
         cursor.nextset()
         at, version = cursor.fetchone() or (None, 0)
-        self._need_version(version)
+        self.need_version(version)
         if self._clock and before:
-            self._compare_clocks(before, at, self._clock())
+            self.compare_clocks(before, at, self._clock())
 
-    def _compare_clocks(self, before: datetime, at: datetime, after: datetime) -> None:
-        """Compare with what the database said between two looks at our own clock."""
+    def compare_clocks(self, before: datetime, at: datetime, after: datetime) -> None:
+        """Refuse what the database said of the time between two looks at our own clock, if that is another."""
         if not before - CLOCKS_MAY_DIFFER <= at <= after + CLOCKS_MAY_DIFFER:
             self._refuse_clock(before - at)
 
@@ -219,9 +224,10 @@ class PostgresDatabase:
             next_step="the person must set both clocks by the network's time, then try again",
         )
 
-    def _need_version(self, found: int) -> None:
-        if found != len(STEPS):
-            raise wrong_version(found, self._url)
+    def need_version(self, found: int) -> None:
+        """Refuse tables of another version than ours."""
+        if found != self._tables.version:
+            raise wrong_version(found, self._url, self._tables)
 
     def _open(self) -> Connection:
         connection = open_connection(self._url, self._patience)
@@ -236,20 +242,22 @@ class PostgresDatabase:
     def _set_up(self, connection: Connection) -> None:
         if connection.info.server_version < OLDEST_SERVER:
             raise StoreOutOfReach(f"{self._url}: {OLD_SERVER[0]}", next_step=OLD_SERVER[1])
-        patience = self._patience
+        patience, schema = self._patience, self._tables.schema
         waits = (patience.lock_seconds, patience.statement_seconds, patience.held_seconds)
-        chosen = (self._service, "on" if patience.waits_for_disk else "off", *(f"{int(at * 1000)}ms" for at in waits))
+        settings = (self._service, "on" if patience.waits_for_disk else "off", *(f"{int(at * 1000)}ms" for at in waits))
         before = self._clock() if self._clock else None
-        row = connection.execute(_SET_UP, chosen).fetchone()
-        *_, is_read_only, at = row or ("on", None)
+        row = connection.execute(_SET_UP, (schema, *settings, schema)).fetchone()
+        *_, is_let_in, is_read_only, at = row or (None, "on", None)
         if before:
             self.clock_behind = at - before
         if is_read_only != "off":
             raise StoreOutOfReach(f"{self._url}: {ONLY_READS[0]}", next_step=ONLY_READS[1])
+        if schema and not is_let_in:
+            raise shut_out(self._url, self._tables, is_there=is_let_in is not None)
         found = connection.execute(_VERSION).fetchone()
         if found is None:
-            raise StoreOutOfReach(f"{self._url}: {NOT_SET_UP[0]}", next_step=NOT_SET_UP[1])
-        self._need_version(found[0])
+            raise not_set_up(self._url, self._tables)
+        self.need_version(found[0])
 
 
 def open_connection(url: PostgresUrl, patience: Patience) -> Connection:

@@ -5,17 +5,17 @@ The words of the database are kept beside ours, a password never.
 
 from psycopg import DataError, Error, IntegrityError
 
-from ct_mcp.errors import StoreDamaged, StoreFailed, StoreOutOfReach
-from ct_mcp.store.postgres_schema import STEPS
+from ct_mcp.errors import NotInTeam, StoreDamaged, StoreFailed, StoreOutOfReach
+from ct_mcp.store.postgres_schema import OF_A_TRADER, Tables
 from ct_mcp.store.postgres_url import PostgresUrl
 from ct_mcp.text import one_line
 
 Words = tuple[str, str]
-"""What is wrong, and what the person can do."""
+"""What is wrong, and what the person can do, by what prints the statements of an administrator."""
 
-NOT_SET_UP: Words = (
+_NOT_SET_UP: Words = (
     "it holds no tables for this role",
-    "an administrator of the database must run what `ct-mcp state sql ROLE` prints",
+    "an administrator of the database must run what `{printed_by}` prints",
 )
 ONLY_READS: Words = (
     "it can only be read just now",
@@ -35,7 +35,7 @@ _MANY: Words = ("it takes no more connections", "the person must raise max_conne
 _STOPPING: Words = ("it is being started or stopped", "wait until it runs, then try again")
 _NO_RIGHT: Words = (
     "the role may not do what it must",
-    "an administrator of the database must run what `ct-mcp state sql ROLE` prints, for this very role",
+    "an administrator of the database must run what `{printed_by}` prints, for this very role",
 )
 _REFUSED: Words = ("it refuses what does not go with what it holds", "the person must check that the journal is whole")
 _OTHER: Words = ("it cannot be used", "the person must look at the server's log, then try again")
@@ -50,11 +50,11 @@ _WORDS: dict[str, Words] = {
     "25P03": _BUSY,
     "28": _UNREACHABLE,
     "3D000": _UNREACHABLE,
-    "3F000": NOT_SET_UP,
+    "3F000": _NOT_SET_UP,
     "40": _BUSY,
     "42501": _NO_RIGHT,
-    "42883": NOT_SET_UP,
-    "42P01": NOT_SET_UP,
+    "42883": _NOT_SET_UP,
+    "42P01": _NOT_SET_UP,
     "53100": _FULL,
     "53300": _MANY,
     "55P03": _BUSY,
@@ -65,14 +65,18 @@ _WORDS: dict[str, Words] = {
 """By the code of the failure, or what it begins with."""
 
 
-def describe_failure(error: Error | OSError | UnicodeEncodeError, url: PostgresUrl) -> StoreFailed:
+def describe_failure(
+    error: Error | OSError | UnicodeEncodeError, url: PostgresUrl, tables: Tables = OF_A_TRADER
+) -> StoreFailed:
     """Say what is wrong with the database and what the person can do."""
     what, next_step = _words_of(error)
     told = one_line(str(error))
     if url.password:
         told = told.replace(url.password, "***")
     is_its_own = isinstance(error, DataError | IntegrityError | UnicodeEncodeError)
-    return (StoreFailed if is_its_own else StoreOutOfReach)(f"{url}: {what} ({told})", next_step=next_step)
+    return (StoreFailed if is_its_own else StoreOutOfReach)(
+        f"{url}: {what} ({told})", next_step=next_step.format(printed_by=tables.printed_by)
+    )
 
 
 def as_evidence(damage: StoreDamaged, url: PostgresUrl) -> StoreDamaged:
@@ -80,12 +84,27 @@ def as_evidence(damage: StoreDamaged, url: PostgresUrl) -> StoreDamaged:
     return StoreDamaged(f"{url}: {damage.what}", next_step=_KEEP_EVIDENCE)
 
 
-def wrong_version(found: int, url: PostgresUrl) -> StoreOutOfReach:
+def wrong_version(found: int, url: PostgresUrl, tables: Tables = OF_A_TRADER) -> StoreOutOfReach:
     """Say who has to become newer."""
-    what = f"{url}: its tables have version {found}, this ct-mcp knows {len(STEPS)}"
-    if found > len(STEPS):
+    what = f"{url}: its tables have version {found}, this ct-mcp knows {tables.version}"
+    if found > tables.version:
         return StoreOutOfReach(what, next_step="the person must start the newer ct-mcp that wrote it")
-    return StoreOutOfReach(what, next_step=NOT_SET_UP[1])
+    return StoreOutOfReach(what, next_step=_NOT_SET_UP[1].format(printed_by=tables.printed_by))
+
+
+def not_set_up(url: PostgresUrl, tables: Tables) -> StoreOutOfReach:
+    """Say that nothing was made yet."""
+    what, next_step = _NOT_SET_UP
+    return StoreOutOfReach(f"{url}: {what}", next_step=next_step.format(printed_by=tables.printed_by))
+
+
+def shut_out(url: PostgresUrl, tables: Tables, *, is_there: bool) -> NotInTeam:
+    """Say that there is no plane over a team in that database, or that its role is no member."""
+    if is_there:
+        step = f"an administrator of the database must run what `{tables.printed_by}` prints, to make it a member"
+        return NotInTeam(f"{url}: this role is no member of the team there", next_step=step)
+    step = f"an administrator of the database must run what `{tables.printed_by}` prints; or the settings name no plane"
+    return NotInTeam(f"{url}: it holds no plane over a team", next_step=step)
 
 
 def _words_of(error: BaseException) -> Words:

@@ -7,6 +7,9 @@ can drop no trigger, and it may change no more than the statements of the tables
 The steps are statements of SQL, and a released one is never edited: a new one follows.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 _TABLES = """
 CREATE TABLE tickets (
     ticket_id TEXT PRIMARY KEY, commands TEXT NOT NULL, fingerprint TEXT NOT NULL, own_id TEXT NOT NULL UNIQUE,
@@ -197,6 +200,24 @@ WHEN (NEW.state IN ('approved', 'declined')) EXECUTE FUNCTION wake();
 STEPS: tuple[str, ...] = (_TABLES + _NAMES + _TURN + _TRIGGERS, _EPOCHS + _WAKES)
 """Each step leads from the version of its index to the next."""
 
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """Which tables a role uses: our version of them, what prints the statements that make them, and their schema.
+
+    Without a schema they stand in the one that has the name of the role.
+    """
+
+    version: int
+    printed_by: str
+    schema: str = ""
+
+
+PLANE_SCHEMA = "ct_mcp_plane"
+"""The schema of a team's plane, and so no trader's."""
+
+OF_A_TRADER = Tables(len(STEPS), "ct-mcp state sql ROLE")
+
 OURS_ALONE = frozenset({"schema_version", "journal_end", "meters"})
 """Tables that stand in no state file: SQLite keeps the version and the end of the journal itself, and `budget.sqlite3`
 the request budget."""
@@ -215,6 +236,7 @@ GRANT UPDATE ON armings, pin, leases, known_accounts, account_days, told_floors,
     TO {role};
 GRANT DELETE ON outstanding, halt, armings, pin_tries, leases, account_days, book_executions, book_stretches,
     book_excursions TO {role};
+REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA {schema} FROM PUBLIC;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA {schema} TO {role};
 """
 _SCRIPT = """\
@@ -233,6 +255,16 @@ END $ct_mcp$;
 REVOKE ALL ON SCHEMA {schema} FROM PUBLIC;
 SET LOCAL search_path = {schema}, pg_temp;
 SET LOCAL client_min_messages = warning;
+{migration}{rights}DO $ct_mcp$ BEGIN
+    IF has_schema_privilege(to_regnamespace('ct_mcp_plane')::oid, 'USAGE') THEN
+        IF has_function_privilege(to_regprocedure('ct_mcp_plane.open_journal(text)')::oid, 'EXECUTE') THEN
+            PERFORM ct_mcp_plane.open_journal({name});  -- for the risk managers of a team, if the role belongs to one
+        END IF;
+    END IF;
+END $ct_mcp$;
+COMMIT;
+"""
+_MIGRATION = """\
 CREATE TABLE IF NOT EXISTS schema_version (one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL);
 INSERT INTO schema_version VALUES (1, 0) ON CONFLICT DO NOTHING;
 DO $ct_mcp$ BEGIN
@@ -240,8 +272,7 @@ DO $ct_mcp$ BEGIN
         RAISE EXCEPTION 'a newer ct-mcp has made this schema: use that one''s statements';
     END IF;
 END $ct_mcp$;
-{steps}{rights}COMMIT;
-"""
+{steps}"""
 _STEP = """\
 DO $ct_mcp$ BEGIN
 IF (SELECT version FROM schema_version) = {before} THEN
@@ -254,21 +285,29 @@ END $ct_mcp$;
 
 def script(role: str) -> str:
     """Write what an administrator runs to make the tables of one trader, or to bring them to our version."""
-    schema = _identifier(role)
-    steps = "".join(
-        _STEP.format(before=number, after=number + 1, statements=_bound_to(schema, step))
-        for number, step in enumerate(STEPS)
-    )
+    schema = as_identifier(role)
     rights = _RIGHTS.format(schema=schema, role=schema)
     return _SCRIPT.format(
         role=schema,
         schema=schema,
-        name=_literal(role),
-        owner=_literal(schema),
-        newest=len(STEPS),
-        steps=steps,
+        name=as_literal(role),
+        owner=as_literal(schema),
+        migration=migration([_bound_to(schema, step) for step in STEPS]),
         rights=rights,
     )
+
+
+def migration(steps: Sequence[str]) -> str:
+    """Write what brings the tables of a schema, the first of the search path, from any version to that of our steps."""
+    written = "".join(
+        _STEP.format(before=number, after=number + 1, statements=step) for number, step in enumerate(steps)
+    )
+    return _MIGRATION.format(newest=len(steps), steps=written)
+
+
+def may_be_role(name: str) -> bool:
+    """Say whether a role can have this name, and a schema of its own."""
+    return name.isprintable() and bool(name.strip()) and len(name.encode()) < 64 and name != PLANE_SCHEMA
 
 
 def _bound_to(schema: str, step: str) -> str:
@@ -277,11 +316,13 @@ def _bound_to(schema: str, step: str) -> str:
     return ordered.replace("SECURITY DEFINER", f"SECURITY DEFINER SET search_path = {schema}, pg_temp")
 
 
-def _identifier(name: str) -> str:
+def as_identifier(name: str) -> str:
+    """Write a name of SQL."""
     doubled = name.replace('"', '""')
     return f'"{doubled}"'
 
 
-def _literal(text: str) -> str:
+def as_literal(text: str) -> str:
+    """Write a text of SQL."""
     doubled = text.replace("'", "''")
     return f"'{doubled}'"

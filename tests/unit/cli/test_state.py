@@ -31,7 +31,7 @@ def test_what_an_administrator_runs_is_printed(ct_mcp: CtMcp) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, script("alice"), "")
 
 
-@pytest.mark.parametrize("role", ["", " ", "a\nb", "x" * 64])
+@pytest.mark.parametrize("role", ["", " ", "a\nb", "x" * 64, "ct_mcp_plane"])
 def test_what_can_be_no_role_is_refused(ct_mcp: CtMcp, role: str) -> None:
     done = ct_mcp("state", "sql", role)
     assert (done.returncode, done.stdout) == (2, "")
