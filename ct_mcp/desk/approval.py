@@ -245,8 +245,8 @@ def no_room(reviews: Sequence[Review], full: NeedsRoom) -> list[Review]:
     return [replace(review, denials=(no,)) for review in reviews]
 
 
-def denied(reviews: Sequence[Review], notes: Sequence[str] = ()) -> Outcome:
-    """A rule said no: every reason with its figures. ``notes`` are told with it."""
+def denied(reviews: Sequence[Review], notes: Sequence[str] = (), fills: Sequence[str] = ()) -> Outcome:
+    """A rule said no: every reason with its figures. ``notes`` are told with it, and what was filled a while ago."""
     unread = dict.fromkeys(note for review in reviews for note in review.context.unread)
     several = len(reviews) > 1
     reasons = [
@@ -258,7 +258,7 @@ def denied(reviews: Sequence[Review], notes: Sequence[str] = ()) -> Outcome:
         Status.DENIED,
         summary_of(reviews),
         simulated=all(review.simulated for review in reviews),
-        reasons=(*reasons, *unread, *notes),
+        reasons=(*reasons, *unread, *notes, *shortened(fills)),
         findings=tuple(dict.fromkeys(finding for review in reviews for finding in review.findings_to_answer)),
         next_step=_after_denial(reviews),
         codes=frozenset(denial.code for review in reviews for denial in review.denials),

@@ -53,15 +53,7 @@ from ct_mcp.desk.recent_reviews import RecentReviews
 from ct_mcp.desk.reconcile import settle_outstanding
 from ct_mcp.desk.recorder import make_record
 from ct_mcp.desk.second_yes import SecondPerson
-from ct_mcp.desk.story import (
-    LOOK_EVERY_SECONDS,
-    fills_beside,
-    fills_of,
-    followed,
-    has_filled_meanwhile,
-    shortened,
-    story_of,
-)
+from ct_mcp.desk.story import LOOK_EVERY_SECONDS, fills_beside, fills_told, followed, has_filled_meanwhile, story_of
 from ct_mcp.desk.together import Part, together
 from ct_mcp.desk.turns import Turns
 from ct_mcp.desk.warm_review import WarmReviews
@@ -175,7 +167,7 @@ class Desk:
             review for review in reviews if any(no.code is DenialCode.DUPLICATE_WITHIN_WINDOW for no in review.denials)
         ]
         fills = [fill for review in repeated for fill in await fills_beside(self.store, review.effect, self.clock())]
-        return denied(reviews, (*notes, *shortened(fills)))
+        return denied(reviews, notes, fills)
 
     async def _settle_before(self, command: Command, book: BookReads | None = None) -> None:
         """Find out first what became of earlier sends, where that may decide.
@@ -223,8 +215,7 @@ class Desk:
         told = await self.second_yes.beside(awaiting(ticket, self.clock()), ticket)
         if told.status is Status.NEEDS_APPROVAL:
             return told
-        fills = await fills_of(self.store, ticket, self.clock())
-        return replace(told, reasons=(*told.reasons, *shortened(fills)))
+        return replace(told, reasons=(*told.reasons, *await fills_told(self.store, ticket, self.clock())))
 
     async def became_of(self, ticket: Ticket, seconds: float) -> Outcome:
         """Tell what became of a spent ticket, from the journal; while it is under way, wait so long for its end.

@@ -232,6 +232,11 @@ async def recent_fills(store: Store, account: str, instrument: Instrument, now: 
     return tuple(_fill(entry, now) for entry in told.values() if entry.ticket_id in there)
 
 
+async def fills_told(store: Store, ticket: Ticket, now: datetime) -> tuple[str, ...]:
+    """Name them for whoever waits for a ticket that comes to nothing."""
+    return shortened(await fills_of(store, ticket, now))
+
+
 def shortened(fills: Sequence[str]) -> tuple[str, ...]:
     """Name the newest, and say how many more there were: nobody reads forty, nor needs them to notice one."""
     more = len(fills) - _MOST_NAMED

@@ -35,7 +35,7 @@ from ct_mcp.store import (
     trading_state,
     watches,
 )
-from ct_mcp.store.journal import Entry, LastIntent, NewEntry, Outstanding, Verification
+from ct_mcp.store.journal import Entry, NewEntry, Outstanding, Verification
 from ct_mcp.store.journal_table import JournalQuery
 from ct_mcp.store.sql import Engine, SqlConnection
 from ct_mcp.store.trading_state import PinLocked, StoredPin, TradingState
@@ -161,10 +161,6 @@ class SqlStore:
     async def orders_sent(self, account: str, since: datetime) -> int:
         """Count the intents that open or add and were written at ``since`` or later."""
         return await self._read(journal_table.orders_sent, account, since)
-
-    async def last_intent(self, fingerprint: str) -> LastIntent | None:
-        """Tell when an identical command was last about to be sent; settled only if no such one is outstanding."""
-        return await self._read(journal_table.last_intent, fingerprint)
 
     async def verify(self) -> Verification:
         """Check the whole journal, on a connection of its own: a long journal keeps nobody waiting."""

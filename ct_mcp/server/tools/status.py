@@ -148,9 +148,8 @@ async def get_status(ctx: ToolContext, details: Details = False) -> Annotated[Ca
     statuses, failure, clock = await _read_links(query)
     stored, broken_store = await _read_store(query)
     held = await read_open_positions(query, statuses or ())
-    journal = (
-        Link("journal", LinkState.BROKEN, str(broken_store.what)) if broken_store else Link("journal", LinkState.OK)
-    )
+    journal_state = LinkState.BROKEN if broken_store else LinkState.OK
+    journal = Link("journal", journal_state, str(broken_store.what) if broken_store else "")
     report = StatusReport(
         policy=query.desk.policy,
         links=(
@@ -161,7 +160,8 @@ async def get_status(ctx: ToolContext, details: Details = False) -> Annotated[Ca
             *filter(None, (team_link(team, query.desk.clock()),)),
             Link("stream", *context.live.condition()),
         ),
-        next_step=next_step(failure or broken_store, statuses or ()) or _to_set(clock) or held.next_step,
+        next_step=next_step(failure or broken_store, statuses or ())
+        or (clock.why if clock.state is LinkState.BROKEN else held.next_step),
         statuses=statuses,
         stored=stored,
         allowance=await query.attempt("the request budget", query.upstream.allowance()),
@@ -214,10 +214,6 @@ def _pace_notes(query: Query) -> list[str]:
     """Say so where CrossTrade wants to be asked less: everything takes longer then."""
     why = query.desk.upstream.held_up()
     return [f"CrossTrade is asked less for a while, one read after the other, since {why}"] if why else []
-
-
-def _to_set(clock: Link) -> str:
-    return clock.why if clock.state is LinkState.BROKEN else ""
 
 
 async def _read_store(query: Query) -> tuple[StoredState | None, CtMcpError | None]:

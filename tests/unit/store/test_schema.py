@@ -378,7 +378,7 @@ async def test_a_command_that_is_outstanding_in_an_old_file_is_known_by_its_fing
     store: SqliteStore, old_file: Path, now: datetime
 ) -> None:
     placed = await ticket(store, "t-place")
-    last = await store.last_intent(placed.fingerprint)
+    last = (await store.recall("Sim101", placed.fingerprint, now)).last_identical
     assert last is not None
     assert not last.settled
 

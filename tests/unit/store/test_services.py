@@ -91,7 +91,7 @@ async def test_an_unknown_outcome_is_counted_and_looked_up_by_its_own_service_al
     await ours.append(intent(ticket), now)
     for store, sees in ((ours, True), (theirs, False), (store_of(""), True)):
         state = await store.recall("Sim101", ticket.fingerprint, now)
-        last = await store.last_intent(ticket.fingerprint)
+        last = state.last_identical
         assert bool(await store.unsettled()) is sees
         assert bool((await store.outstanding("Sim101")).entries) is sees
         assert (await store.orders_sent("Sim101", now), state.orders_today) == (int(sees), int(sees))

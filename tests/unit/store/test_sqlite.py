@@ -47,7 +47,7 @@ async def test_the_desks_questions_to_the_journal_are_answered(store: SqlStore, 
     written = await store.append(intent, now)
     assert await store.unsettled() == (written,)
     assert await store.orders_sent("Sim101", now) == 1
-    assert await store.last_intent("f") == (now, False)
+    assert (await store.recall("Sim101", "f", now)).last_identical == (now, False)
     assert await store.entries(5, "Sim101", "t") == (written,)
 
 
