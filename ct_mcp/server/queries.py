@@ -169,7 +169,8 @@ async def _left_out(query: Query, account: str) -> list[Order]:
     from ct_mcp.desk.pending import possibly_open_orders  # noqa: PLC0415  # the desk is loaded by the first call
 
     ids = await query.attempt("what the journal knows", possibly_open_orders(query.desk.store, account, None)) or ()
-    if not ids or await query.attempt("closed orders", query.upstream.orders(account, active_only=False)):
+    listed = await query.attempt("closed orders", query.upstream.orders(account, active_only=False)) if ids else ()
+    if listed or not ids:
         return []
     found = list[Order]()
     for order_id in ids[:_MOST_LOOKED_UP]:

@@ -308,7 +308,11 @@ async def test_the_question_about_an_order_that_leaves_shows_where_it_leads_besi
     await assistant.buys(2)
     world.later()
     world.sim.faults.arm(Fault.NO_FILL, times=1)
-    prices = {"STOP_MARKET": {"stop_price": world.price(-60)}, "LIMIT": {"limit_price": world.price(60)}, "MARKET": {}}
+    prices: dict[str, Any] = {
+        "STOP_MARKET": {"stop_price": world.price(-60)},
+        "LIMIT": {"limit_price": world.price(60)},
+        "MARKET": {},
+    }
     await assistant.buys(2, action="SELL", order_type=stands, **prices[stands])
     world.later(70)
     asked = len(person.asked)
