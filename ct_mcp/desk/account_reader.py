@@ -19,10 +19,11 @@ from datetime import datetime, timedelta
 from ct_mcp.desk.ports import Upstream
 from ct_mcp.desk.side_by_side import Reading, SideBySide
 from ct_mcp.domain.account import Account, AccountKind, Position, account_key
-from ct_mcp.domain.commands import CancelOrders, Command
+from ct_mcp.domain.commands import Command
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.errors import UpstreamError
 from ct_mcp.guard.context import RiskContext
+from ct_mcp.guard.effect import is_cancel, leaves_whole
 
 KEPT_FOR = timedelta(seconds=3)
 """As old as the report of all accounts may be."""
@@ -124,8 +125,9 @@ class AccountReports:
 
         Where it cannot be read, it is not known either.
         """
+        is_of_all = is_cancel(command) and leaves_whole(command)
         is_shown_nothing = context.positions == () and context.orders == ()
-        if not isinstance(command, CancelOrders) or not is_shown_nothing or context.account is None:
+        if not is_of_all or not is_shown_nothing or context.account is None:
             return context
         async with reads.side_by_side() as ask:
             read = ask.read("account", self.report(context.account.name, reads))

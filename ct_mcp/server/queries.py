@@ -169,8 +169,8 @@ async def _left_out(query: Query, account: str) -> list[Order]:
     from ct_mcp.desk.pending import possibly_open_orders  # noqa: PLC0415  # the desk is loaded by the first call
 
     ids = await query.attempt("what the journal knows", possibly_open_orders(query.desk.store, account, None)) or ()
-    all_orders = await query.attempt("closed orders", query.upstream.orders(account, active_only=False)) if ids else ()
-    if not ids or all_orders:
+    listed = await query.attempt("closed orders", query.upstream.orders(account, active_only=False)) if ids else ()
+    if listed or not ids:
         return []
     found = list[Order]()
     for order_id in ids[:_MOST_LOOKED_UP]:
@@ -271,7 +271,7 @@ async def blocked_reason(query: Query, account: Account) -> str:
         ended_on = await _ended_on(query, account.name)
     except StoreFailed as error:
         return f"{error.code}: {error.what}"
-    context = RiskContext(now=desk.clock(), account=account, armed_until=until, team=desk.team.standing)
+    context = RiskContext(now=desk.clock(), account=account, armed_until=until)
     opening, policy = ChangeOrder(account.name, ""), desk.policy.for_(account.name, None)  # it is no exit
     if denial := first_denial(RULES_OF_THE_ACCOUNT, opening, context, policy):
         return str(denial)

@@ -308,7 +308,7 @@ async def test_the_question_about_an_order_that_leaves_shows_where_it_leads_besi
     await assistant.buys(2)
     world.later()
     world.sim.faults.arm(Fault.NO_FILL, times=1)
-    prices: dict[str, dict[str, Any]] = {
+    prices: dict[str, Any] = {
         "STOP_MARKET": {"stop_price": world.price(-60)},
         "LIMIT": {"limit_price": world.price(60)},
         "MARKET": {},

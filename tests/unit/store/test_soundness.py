@@ -41,11 +41,10 @@ def put(folder: Path, content: bytes, log: bytes | None = None) -> None:
     """Write the file anew, with nothing beside it but a log."""
     for beside in ("-wal", "-shm"):
         (folder / (FILE_NAME + beside)).unlink(missing_ok=True)
-    (folder / FILE_NAME).write_bytes(content)
-    if log is not None:
-        beside_it = folder / (FILE_NAME + "-wal")
-        beside_it.touch(mode=0o600)
-        beside_it.write_bytes(log)
+    for name, holds in ((FILE_NAME, content), (FILE_NAME + "-wal", log)):
+        if holds is not None:
+            (folder / name).touch(mode=0o600)
+            (folder / name).write_bytes(holds)
 
 
 async def before_it_happened(store: SqliteStore) -> None:
@@ -260,6 +259,47 @@ async def test_the_persons_terminal_still_reads_a_file_that_no_server_uses(momen
     assert (await terminal.verify()).ok
     assert EntryKind.HALTED in [entry.kind for entry in await terminal.entries(9)]
     await terminal.close()
+
+
+VERSION_3 = (Path(__file__).parents[2] / "data" / "state-v3.sqlite3").read_bytes()
+
+
+async def taken_over(folder: Path) -> bool:
+    """Say whether a file of an older version was refused; where it was not, its halt and its unknown outcomes stand."""
+    store = opened(folder)
+    try:
+        facts = bool(await store.halt()), await store.day_loss("Sim102", NOW.date()), len(await store.unsettled())
+        spent = [await store.spend_ticket(ticket_id, NOW) for ticket_id in ("t-place", "t-change", "t-cancel")]
+    except StoreFailed as failure:
+        said = str(failure)
+    else:
+        assert (facts, any(spent)) == ((True, True, 3), False)
+        return False
+    finally:
+        await store.close()
+    assert "Nothing was sent to the market" in said
+    return True
+
+
+async def test_a_file_of_an_older_version_contradicts_nothing(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir(mode=0o700)
+    put(tmp_path / "old", VERSION_3)
+    assert not await taken_over(tmp_path / "old")
+    assert not await taken_over(tmp_path / "old"), "nor once it is ours"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tear", ["zeros", "nonsense", "its second half zeros", "bits that flipped"])
+async def test_a_torn_file_of_an_older_version_is_taken_over_whole_or_refused(tmp_path: Path, tear: str) -> None:
+    folder = tmp_path / "old"
+    folder.mkdir(mode=0o700)
+    for at in range(0, len(VERSION_3), PAGE):
+        page = VERSION_3[at : at + PAGE]
+        put(folder, VERSION_3[:at] + TEARS[tear](page, page) + VERSION_3[at + PAGE :])
+        await taken_over(folder)
+    for length in range(PAGE, len(VERSION_3), PAGE):
+        put(folder, VERSION_3[:length])
+        assert await taken_over(folder), length
 
 
 async def test_two_services_of_one_folder_contradict_nothing(tmp_path: Path) -> None:
