@@ -5,7 +5,6 @@ success nor holds the rows that were asked for proves nothing, and never counts 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, ClassVar, Generic, Never, TypeVar
@@ -213,14 +212,15 @@ class KnownRows(Generic[ValueT]):
         return value
 
 
+_NESTED = frozenset({dict, list})
+
+
 def _said(row: object, account: str | None) -> tuple[object, ...]:
     """Give all that a row says, and of what type each is, since true is not 1; nothing where that cannot be told."""
     if not isinstance(row, dict):
         return ()
-    said = (account, *row, *row.values(), *map(type, row.values()))
-    with suppress(TypeError):
-        hash(said)
-        return said
-    with suppress(RecursionError):  # something of it is nested
-        return account, repr(row)
-    return ()
+    try:
+        values = [repr(value) if type(value) in _NESTED else value for value in row.values()]
+    except RecursionError:
+        return ()
+    return (account, *row, *values, *map(type, row.values()))
