@@ -396,7 +396,7 @@ def test_what_decides_is_taken_from_no_pipe(ct_mcp: CtMcp, arguments: tuple[str,
 
 
 @pytest.mark.parametrize(
-    "words", (*("show", "serve", "halt", "resume", "policy show", "policy set", "policy clear"), *REST)
+    "words", ["show", "serve", "halt", "resume", "policy show", "policy set", "policy clear", *REST]
 )
 def test_the_help_of_each_tells_its_exit_codes(words: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
