@@ -145,6 +145,7 @@ def wire(
     context.faults, context.has_team = faults, settings.team_at is not None
     if not faults:
         context.owes_exits, context.keeps_book = runtime.owes_exits, runtime.keeps_book
+        context.report = runtime.report if context.has_team else None
     if settings.demo:
         context.notes = (_OF_A_DEMO,)
     return context.fed_by(lambda: runtime.live)

@@ -10,6 +10,7 @@ from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from mcp.server.mcpserver.resources import FunctionResource
 from mcp_types import CallToolResult
 
+from ct_mcp.desk.team_words import team_lines
 from ct_mcp.domain.market import trading_day
 from ct_mcp.errors import BadRequest, CtMcpError, NotFound
 from ct_mcp.server.context import ServerContext
@@ -17,7 +18,7 @@ from ct_mcp.server.policy_text import policy_text
 from ct_mcp.server.queries import read_accounts, read_positions, time_limit
 from ct_mcp.server.references import REFERENCES, Reference, ReferenceCache
 from ct_mcp.server.resource_updates import ResourceKind
-from ct_mcp.server.team_text import TEAM_SECONDS, team_lines
+from ct_mcp.server.team_link import TEAM_SECONDS
 from ct_mcp.server.tools.accounts import account_result, accounts_result, read_account
 from ct_mcp.server.tools.journal import journal_result
 from ct_mcp.server.tools.market import quotes_result

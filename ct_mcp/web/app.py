@@ -24,7 +24,7 @@ _CLOSED = "If it showed an order, that was declined and nothing of it can be sen
 
 def web_app(desk: Desk, store: Store, sessions: SessionStore, authority: str, notice: str = "") -> ASGIApp:
     """Make the pages over one desk, at ``authority``, ``127.0.0.1:49152``, and nowhere else."""
-    state = AppState(store, desk.decisions, desk.controls, sessions, desk.clock)
+    state = AppState(store, desk.decisions, desk.controls, sessions, desk.clock, desk.team)
     reader = AccountReader(desk.upstream, desk.clock, desk.day_losses.note)
     dashboard = Dashboard(state, reader, desk.policy.mode, notice)
     book = BookPage(desk.book, desk.clock)

@@ -11,6 +11,7 @@ from mcp_types import CallToolResult
 from pydantic import Field
 
 from ct_mcp.crosstrade.rate_limit import Allowance
+from ct_mcp.desk.team_words import halt_words, team_lines
 from ct_mcp.domain.approval import Halt, Ticket
 from ct_mcp.domain.market import CLOCK_PROBES, trading_day
 from ct_mcp.domain.team import TeamStanding
@@ -36,7 +37,7 @@ from ct_mcp.server.links import Link, broker_links, clock_link, next_step, upstr
 from ct_mcp.server.policy_text import MODES, all_limit_lines, approvals, firm_lines_of, unavailable_toolsets
 from ct_mcp.server.protection_text import OpenPositions, read_open_positions, unprotected_line
 from ct_mcp.server.queries import Query, TradingStatus, read_accounts, time_limit
-from ct_mcp.server.team_text import TEAM_SECONDS, halt_words, team_lines, team_link
+from ct_mcp.server.team_link import TEAM_SECONDS, team_link
 from ct_mcp.server.tools.forms import Details
 from ct_mcp.store.journal import Entry
 from ct_mcp.text import aged, command, iso, signed_money
@@ -136,7 +137,10 @@ class StatusReport:
 
 @time_limit()
 async def get_status(ctx: ToolContext, details: Details = False) -> Annotated[CallToolResult, StatusResult]:
-    """NinjaTrader trading status, call first: may I trade, where, what is open, what is wrong and the next step."""
+    """NinjaTrader trading status, call first: may I trade, where, what is open, what is wrong and the next step.
+
+    Also limits, which accounts are armed (the person arms), a halt, open tickets, unknown outcomes.
+    """
     context, query = context_of(ctx), Query(desk_of(ctx))
     team = await query.desk.team.hear(TEAM_SECONDS)
     statuses, failure, clock = await _read_links(query)

@@ -6,16 +6,10 @@ from datetime import datetime
 from ct_mcp.domain.approval import Halt
 from ct_mcp.domain.team import EVERYBODY, TeamLost, TeamPolicy, TeamStanding
 from ct_mcp.guard.policy import Mode, Policy, SecondYes, TeamRules
-from ct_mcp.live.cache import LinkState
-from ct_mcp.server.format import sanitize_name
-from ct_mcp.server.links import Link
 from ct_mcp.text import iso, sanitize, span
 
-LINK = "team's plane"
 LIFTED_BY = "only a risk manager of the team lifts it, at the plane"
 _LONGEST = 200
-TEAM_SECONDS = 2.0
-"""Whoever only shows something takes what was heard so long ago."""
 
 
 def halted_words(halt: Halt) -> str:
@@ -26,19 +20,12 @@ def halted_words(halt: Halt) -> str:
 
 def halt_words(own: Halt | None, team: Halt | None) -> str:
     """Say of the halts that stand by whom, when and why; empty where trading is not halted."""
-    mine = "" if own is None else f"by {sanitize_name(own.by)} at {iso(own.at)}: {sanitize_name(own.reason, _LONGEST)}"
+    mine = (
+        ""
+        if own is None
+        else f"by {sanitize(own.by, longest=60)} at {iso(own.at)}: {sanitize(own.reason, longest=_LONGEST)}"
+    )
     return "; and ".join(filter(None, (mine, "" if team is None else halted_words(team))))
-
-
-def team_link(standing: TeamStanding | None, now: datetime) -> Link | None:
-    """Say whether the team is heard; None where there is nothing to tell of a team."""
-    if standing is None:
-        return None
-    if standing.unreadable:
-        return Link(LINK, LinkState.BROKEN, f"nothing opens: {sanitize(standing.unreadable, longest=2 * _LONGEST)}")
-    if standing.lost is not None:
-        return Link(LINK, LinkState.BROKEN, lost_words(standing.lost, now))
-    return Link(LINK, LinkState.OK) if standing.policies or standing.halt else None
 
 
 def lost_words(lost: TeamLost, now: datetime) -> str:
