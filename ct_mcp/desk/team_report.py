@@ -29,6 +29,7 @@ from ct_mcp.guard.rules.account import day_loss_is_within_limit
 from ct_mcp.text import sanitize
 
 MOST_ACCOUNTS = 50
+_HEARD_SECONDS = 5.0
 _RULES = (*RULES_OF_THE_ACCOUNT, day_loss_is_within_limit)
 # Of the moment or of the team, and told elsewhere; and what only says that nothing was read.
 _NOT_TOLD = frozenset({DenialCode.DAY_PNL_UNKNOWN, DenialCode.PLANE_OUT_OF_REACH})
@@ -52,6 +53,7 @@ class TeamReporter:
         """
         if self._team.link is None:
             return
+        await self._team.hear(_HEARD_SECONDS)  # also where nobody has used this server yet
         told = await self.made(seen)
         with anyio.move_on_after(WORD_WITHIN_SECONDS):
             await self._team.link.plane.report(told)
