@@ -228,11 +228,12 @@ class TeamFacts:
     policies: tuple[TeamPolicy, ...]
 
 
-async def read_team(team: Team) -> TeamFacts:
-    """Read all that the table shows."""
+async def read_team(team: Team, policies: tuple[TeamPolicy, ...] | None = None) -> TeamFacts:
+    """Read all that the table shows; policies, whose texts may be long, only where none were given."""
     now, role = await team.now(), await team.role()
     members, traders = await team.members(), await team.traders()
-    return TeamFacts(now, role, members, traders, await team.halts(), await team.policies())
+    held = await team.policies() if policies is None else policies
+    return TeamFacts(now, role, members, traders, await team.halts(), held)
 
 
 def team_table(facts: TeamFacts) -> TeamView:
