@@ -58,8 +58,7 @@ def rows_added(self: RiskContext, instrument: Instrument) -> int | None:
 
 def whoever_was_asked(self: Desk, ticket: Ticket) -> tuple[Review, ...]:
     """A review from before the question sends."""
-    held = self._reviews.pop(ticket.ticket_id, ())
-    return held if self._are_recent(held) else ()
+    return self._reviews.taken(ticket.ticket_id)
 
 
 def nothing(*_: object) -> tuple[()]:

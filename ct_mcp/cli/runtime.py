@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from ct_mcp.crosstrade.client import CrossTrade
     from ct_mcp.crosstrade.request import CallTimeouts
     from ct_mcp.desk.desk import Desk
+    from ct_mcp.desk.membership import Membership
     from ct_mcp.desk.request_budget import SharedBudget
+    from ct_mcp.guard.policy import TeamRules
     from ct_mcp.live.cache import LiveCache
     from ct_mcp.store.postgres_url import PostgresUrl
     from ct_mcp.store.sql_store import SqlStore
@@ -52,7 +54,7 @@ def demo_settings(flags: Mapping[str, str | None]) -> Settings:
     environ = {name: os.environ[name] for name in _OF_THE_DEMO if name in os.environ}
     chosen = {name: flags.get(name) for name in ("config", "state_dir", "log_level", "mode", "toolsets")}
     settings = load(chosen, environ, default_file=_no_file, keyring=lambda: None)
-    return replace(settings, state_dir=settings.state_dir / "demo", state=None, token=None, demo=True)
+    return replace(settings, state_dir=settings.state_dir / "demo", state=None, plane=None, token=None, demo=True)
 
 
 def _no_file() -> Path:
@@ -78,7 +80,7 @@ class Runtime:
         settings = self.settings
         token = settings.token.reveal() if settings.token else None
         self._client = CrossTrade(settings.base_url, token, timeouts_of(settings), budget=self.budget)
-        return Desk(self._client, self.store, settings.policy, clock=utc_now, pause=self._pause)
+        return Desk(self._client, self.store, self.team, clock=utc_now, pause=self._pause)
 
     async def _pause(self, seconds: float) -> bool:
         """Wait, but no longer than until there is word of an account; says whether there was."""
@@ -104,7 +106,7 @@ class Runtime:
         stream = LiveStream(over_websocket(self.settings.base_url, token.reveal()))
         try:
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(note_losses, self.live, DayLosses(self.store, self.settings.policy, utc_now))
+                tasks.start_soon(note_losses, self.live, DayLosses(self.store, self.team, utc_now))
                 await Feed(stream, self.live, self.store, utc_now).run()
                 tasks.cancel_scope.cancel()
         except Exception:  # the server goes on by request: what is only shown must not end what trades
@@ -138,6 +140,11 @@ class Runtime:
         return store_of(self.settings)
 
     @cached_property
+    def team(self) -> "Membership":
+        """How this trader stands with a team; where there is none, the settings alone hold."""
+        return team_of(self.settings)
+
+    @cached_property
     def budget(self) -> "SharedBudget":
         """What every process with this token takes its requests from."""
         return shared_budget(self.settings, utc_now)
@@ -151,6 +158,8 @@ class Runtime:
         """Close connections and the store, as far as they were opened."""
         if self._client is not None:
             await self._client.__aexit__(None, None, None)
+        if "team" in self.__dict__:
+            await self.team.close()
         if "budget" in self.__dict__:
             await self.budget.close()
         if "store" in self.__dict__:
@@ -181,6 +190,33 @@ def _shared_store(settings: Settings, state: "PostgresUrl", service: str) -> "Sq
         raise ConfigError(f"state: what reaches the database cannot be loaded: {error}") from error
     shared = PostgresDatabase(state, service, utc_now)
     return SqlStore(ExitsAlone(shared, settings.state_dir, service, utc_now))
+
+
+def team_of(settings: Settings) -> "Membership":
+    """Say how a trader stands with the team that these settings, or the place of their state, lead to; asks nothing.
+
+    Raises:
+        ConfigError: What it takes to reach a database is not installed.
+    """
+    from ct_mcp.desk.membership import Membership, TeamLink
+
+    at = settings.team_at
+    if at is None:
+        return Membership(settings.policy, utc_now)
+    from ct_mcp.store.team_file import TeamFile
+
+    try:
+        from ct_mcp.store.plane_trader import TraderPlane
+    except ImportError as error:
+        raise ConfigError(f"plane: what reaches the database cannot be loaded: {error}") from error
+    plane = TraderPlane(at, required=settings.plane is not None, clock=utc_now)
+    return Membership(settings.policy, utc_now, TeamLink(plane, _read_policy, TeamFile(settings.state_dir, str(at))))
+
+
+def _read_policy(text: str) -> "TeamRules":
+    from ct_mcp.config.team_policy import parse_team_policy  # makes the models of pydantic
+
+    return parse_team_policy(text)
 
 
 def _service_of(settings: Settings) -> str:

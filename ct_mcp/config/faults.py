@@ -66,9 +66,9 @@ def shown(value: object) -> str:
             return "a table" if isinstance(value, Mapping) else "a date or time"
 
 
-def listing(faults: list[str], token: str | None) -> str:
+def listing(faults: list[str], token: str | None, of: str = "the settings") -> str:
     """Put all faults under one heading, a line each. A token that was pasted into the wrong place is not repeated."""
-    heading = f"{len(faults)} {'fault' if len(faults) == 1 else 'faults'} in the settings"
+    heading = f"{len(faults)} {'fault' if len(faults) == 1 else 'faults'} in {of}"
     text = "\n".join((f"{heading}:", *faults))
     return text.replace(token, "***") if token and len(token) >= 8 else text
 

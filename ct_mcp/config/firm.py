@@ -18,6 +18,7 @@ from ct_mcp.guard.firm_policy import (
     NewsCalendar,
     NewsRule,
     ScalingStep,
+    minis_at,
 )
 from ct_mcp.guard.policy import AccountPolicy, LimitOverrides, stricter
 
@@ -50,9 +51,9 @@ def read_calendars(file: "SettingsFile", faults: list[str]) -> dict[str, NewsCal
     return {name: read[path] for name, path in named.items()}
 
 
-def faults_of_rules(file: "SettingsFile", raw: Mapping[str, Any]) -> Iterator[str]:
+def faults_of_rules(accounts: "Mapping[str, AccountTable]", raw: Mapping[str, Any]) -> Iterator[str]:
     """Give what is looser than the preset of its account, and rules that lack a figure."""
-    for name, account in file.accounts.items():
+    for name, account in accounts.items():
         preset, at = _preset_of(account), ("accounts", name)
         own, given = account.rules.given(), raw["accounts"][name].get("rules", {})
         if preset is not None:
@@ -130,12 +131,7 @@ def _loosens(key: str, preset: Mapping[str, Any], value: Any) -> bool:
 def _is_within(own: tuple[ScalingStep, ...], preset: tuple[ScalingStep, ...]) -> bool:
     """Say whether no balance gives more contracts than the preset does."""
     balances = [step.balance for step in (*own, *preset)]
-    return all(_at(own, balance) <= _at(preset, balance) for balance in (Decimal(0), *balances))
-
-
-def _at(steps: tuple[ScalingStep, ...], balance: Decimal) -> Decimal:
-    lowest = min(steps, key=lambda step: step.balance).minis
-    return max((step.minis for step in steps if step.balance <= balance), default=lowest)
+    return all(minis_at(own, balance) <= minis_at(preset, balance) for balance in (Decimal(0), *balances))
 
 
 def _rules(given: Mapping[str, Any], preset: LoadedPreset | None, calendar: NewsCalendar | None) -> FirmRules:

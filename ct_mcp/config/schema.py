@@ -30,7 +30,7 @@ from ct_mcp.guard.policy import FlatBy, IfUnprotected, Mode
 from ct_mcp.store.postgres_url import PostgresUrl
 
 
-def _expecting(words: str) -> WrapValidator:
+def expecting(words: str) -> WrapValidator:
     """Say in our words what was expected where pydantic's own check refuses."""
 
     def check(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
@@ -42,28 +42,30 @@ def _expecting(words: str) -> WrapValidator:
     return WrapValidator(check)
 
 
-def _seconds(least: str, most: str) -> BeforeValidator:
+def seconds(least: str, most: str) -> BeforeValidator:
+    """Take a number of seconds within these bounds."""
     return BeforeValidator(values.seconds(least, most))
 
 
-Contracts = Annotated[int, Field(ge=1, le=1_000_000), _expecting("a whole number from 1 to 1000000")]
+Contracts = Annotated[int, Field(ge=1, le=1_000_000), expecting("a whole number from 1 to 1000000")]
 Money = Annotated[Decimal, BeforeValidator(values.number("0.01", "1000000000", "account currency"))]
-Timeout = Annotated[float, _seconds("0.1", "300")]
-Age = Annotated[float, _seconds("0", "60")]
-Switch = Annotated[bool, _expecting("true or false")]
+Timeout = Annotated[float, seconds("0.1", "300")]
+Age = Annotated[float, seconds("0", "60")]
+Switch = Annotated[bool, expecting("true or false")]
 ModeWord = Annotated[Mode, BeforeValidator(values.word(Mode))]
 IfUnprotectedWord = Annotated[IfUnprotected, BeforeValidator(values.word(IfUnprotected))]
 ApprovalWord = Annotated[Approval, BeforeValidator(values.word(Approval))]
 AutomationWord = Annotated[Automation, BeforeValidator(values.word(Automation))]
 PresetName = Annotated[str, BeforeValidator(values.word(preset_names()))]
-Minutes = Annotated[int, Field(ge=0, le=1440), _expecting("a whole number of minutes from 0 to 1440")]
+Minutes = Annotated[int, Field(ge=0, le=1440), expecting("a whole number of minutes from 0 to 1440")]
 Groups = tuple[frozenset[str], ...]
 LogLevel = Annotated[str, BeforeValidator(values.word(values.LOG_LEVELS))]
 Toolsets = Annotated[frozenset[str], BeforeValidator(values.toolsets)]
 Address = Annotated[str, BeforeValidator(values.address)]
 Folder = Annotated[Path | None, BeforeValidator(values.folder)]
-State = Annotated[PostgresUrl | None, BeforeValidator(values.state)]
-StateInFile = Annotated[PostgresUrl | None, BeforeValidator(values.state_without_password)]
+DatabaseUrl = Annotated[PostgresUrl | None, BeforeValidator(values.database)]
+StateInFile = Annotated[PostgresUrl | None, BeforeValidator(values.database_without_password("CT_MCP_STATE"))]
+PlaneInFile = Annotated[PostgresUrl | None, BeforeValidator(values.database_without_password("CT_MCP_PLANE"))]
 
 
 class Table(BaseModel):
@@ -102,34 +104,34 @@ class ApprovalTable(Table):
     live: ApprovalWord | None = None
     exits_simulated: ApprovalWord | None = None
     exits_live: ApprovalWord | None = None
-    ticket_seconds: Annotated[float, _seconds("5", "3600")] | None = None
-    wait_seconds: Annotated[float, _seconds("0", "300")] | None = None
-    form_seconds: Annotated[float, _seconds("1", "300")] | None = None
+    ticket_seconds: Annotated[float, seconds("5", "3600")] | None = None
+    wait_seconds: Annotated[float, seconds("0", "300")] | None = None
+    form_seconds: Annotated[float, seconds("1", "300")] | None = None
 
 
 class ProtectionTable(Table):
     """``[protection]``: the stops of entries, and what happens where one does not come to stand."""
 
     require_stop: Switch | None = None
-    deadline_seconds: Annotated[float, _seconds("1", "60")] | None = None
+    deadline_seconds: Annotated[float, seconds("1", "60")] | None = None
     if_unprotected: IfUnprotectedWord | None = None
 
 
 class WatchesTable(Table):
     """``[watches]``: what goes on without the assistant."""
 
-    most: Annotated[int, Field(ge=0, le=20), _expecting("a whole number from 0 to 20")] | None = None
+    most: Annotated[int, Field(ge=0, le=20), expecting("a whole number from 0 to 20")] | None = None
     flat_by_acts: Switch | None = None
-    warn_minutes: Annotated[int, Field(ge=0, le=120), _expecting("a whole number from 0 to 120")] | None = None
+    warn_minutes: Annotated[int, Field(ge=0, le=120), expecting("a whole number from 0 to 120")] | None = None
 
 
 class BookTable(Table):
     """``[book]``: the record of executions."""
 
     on: Switch | None = None
-    keep_days: Annotated[int, Field(ge=30, le=3650), _expecting("a whole number from 30 to 3650")] | None = None
+    keep_days: Annotated[int, Field(ge=30, le=3650), expecting("a whole number from 30 to 3650")] | None = None
     most_executions: (
-        Annotated[int, Field(ge=1000, le=200_000), _expecting("a whole number from 1000 to 200000")] | None
+        Annotated[int, Field(ge=1000, le=200_000), expecting("a whole number from 1000 to 200000")] | None
     ) = None
 
 
@@ -146,8 +148,8 @@ class LimitsTable(Table):
     max_orders_per_day: Contracts | None = None
     risk_ticks: Contracts | None = None
     price_band_ticks: Contracts | None = None
-    quote_max_age_seconds: Annotated[float, _seconds("0.1", "3600")] | None = None
-    duplicate_window_seconds: Annotated[float, _seconds("0", "3600")] | None = None
+    quote_max_age_seconds: Annotated[float, seconds("0.1", "3600")] | None = None
+    duplicate_window_seconds: Annotated[float, seconds("0", "3600")] | None = None
     require_open_session: Switch | None = None
     flat_by: Annotated[FlatBy | None, BeforeValidator(values.flat_by)] = None
     instruments: Annotated[frozenset[str] | None, BeforeValidator(values.roots)] = None
@@ -200,6 +202,7 @@ class SettingsFile(Table):
     log_level: LogLevel | None = None
     state_dir: Folder = None
     state: StateInFile = None
+    plane: PlaneInFile = None
     upstream: UpstreamTable = UpstreamTable.model_construct()
     fresh: FreshTable = FreshTable.model_construct()
     approval: ApprovalTable = ApprovalTable.model_construct()
@@ -225,7 +228,8 @@ class Overrides(Table):
 class Variables(Overrides):
     """What environment variables alone say: a flag is seen in the list of processes."""
 
-    state: State = None
+    state: DatabaseUrl = None
+    plane: DatabaseUrl = None
 
 
 T = TypeVar("T", bound=Table)
@@ -255,7 +259,7 @@ def _position(raw: Mapping[str, Any], path: KeyPath) -> list[int]:
 
 def _in_words(model: type[Table], path: KeyPath, detail: ErrorDetails, spell: Spelling) -> str:
     match detail["type"]:
-        case "value_error" if path == ("state",):  # nothing of a URL is repeated: it may hold a password
+        case "value_error" if path in (("state",), ("plane",)):  # nothing of a URL is repeated: it may hold a password
             return f"expected {detail['ctx']['error']}"
         case "value_error":
             return mismatch(detail["input"], str(detail["ctx"]["error"]))

@@ -222,8 +222,8 @@ def folder(value: Any) -> Path | None:
     return whole
 
 
-def state(value: Any) -> PostgresUrl | None:
-    """Take the URL of a shared store; empty is none."""
+def database(value: Any) -> PostgresUrl | None:
+    """Take the URL of a database; empty is none."""
     if isinstance(value, str) and not value:
         return None
     if not isinstance(value, str) or UNEXPANDED.search(value):
@@ -231,9 +231,13 @@ def state(value: Any) -> PostgresUrl | None:
     return parse_postgres_url(value)
 
 
-def state_without_password(value: Any) -> PostgresUrl | None:
-    """Take the URL of a shared store as a file may have it."""
-    url = state(value)
-    if url is not None and url.password:
-        raise ValueError("it without the password, which belongs into a passfile or into CT_MCP_STATE")
-    return url
+def database_without_password(variable: str) -> Callable[[Any], PostgresUrl | None]:
+    """Take the URL of a database as a file may have it; its password belongs elsewhere."""
+
+    def parse(value: Any) -> PostgresUrl | None:
+        url = database(value)
+        if url is not None and url.password:
+            raise ValueError(f"it without the password, which belongs into a passfile or into {variable}")
+        return url
+
+    return parse

@@ -17,6 +17,7 @@ from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.domain.approval import (
     APPROVALS,
     FILLED_RECENTLY,
+    SECOND_YES,
     Approval,
     ApprovalItem,
     ApprovalRequest,
@@ -121,6 +122,9 @@ def still_approved(review: Review, ticket: Ticket, number: int) -> Review:
     denials = [*review.denials]
     if APPROVALS.index(due) > APPROVALS.index(given):
         figures = f"proposed under approval={given}, due now={due}; propose it again"
+        denials.append(Denial(DenialCode.APPROVAL_OUTGROWN, figures))
+    if not ticket.needs_second and any(finding.code == SECOND_YES for finding in review.findings):
+        figures = "a second person's yes is due by now, and nobody was asked for it; propose it again"
         denials.append(Denial(DenialCode.APPROVAL_OUTGROWN, figures))
     shown = None if ticket.request is None else ticket.request.items[number]
     if shown is not None and shown.must_reduce and not review.effect.only_reduces:

@@ -12,16 +12,18 @@
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from dataclasses import replace
+from datetime import date, datetime
 
 from ct_mcp.desk.account_reader import AccountReports, Report, ReviewReads, with_orders_of_now
 from ct_mcp.desk.approval import approval_of
 from ct_mcp.desk.day_losses import DayLosses
 from ct_mcp.desk.elsewhere import Elsewhere
 from ct_mcp.desk.market_reader import LiveQuotes, MarketReader
+from ct_mcp.desk.membership import Membership
 from ct_mcp.desk.pending import last_exit_is_over, pending_orders, possibly_open_orders, unread_exits
 from ct_mcp.desk.ports import BookReads, Reads, Store, Upstream
+from ct_mcp.desk.read_ahead import Ahead
 from ct_mcp.desk.resolver import BookReadings, OpensIn, Resolver
 from ct_mcp.desk.side_by_side import Reading, SideBySide
 from ct_mcp.domain.account import Account, Position
@@ -41,9 +43,9 @@ from ct_mcp.guard.effect import (
     leaves_position,
     leaves_whole,
     leaves_whole_position,
+    may_open,
     strategy_named,
 )
-from ct_mcp.guard.policy import Policy
 from ct_mcp.guard.review import Review, denied_by_values, review
 from ct_mcp.store.journal import Outstanding
 
@@ -54,19 +56,18 @@ _UNREAD = "nothing was read, since that would have waited for the request budget
 class ContextBuilder:
     """Builds the risk context of a command and lets the guard review it."""
 
-    def __init__(self, upstream: Upstream, store: Store, policy: Policy, clock: Callable[[], datetime]) -> None:
+    def __init__(self, upstream: Upstream, store: Store, team: Membership, clock: Callable[[], datetime]) -> None:
         self._market = MarketReader(clock)
-        self.day_losses = DayLosses(store, policy, clock)
+        self.day_losses = DayLosses(store, team, clock)
         self._accounts = AccountReports(clock)
         self.resolver = Resolver(upstream, store, clock, self._market, self.look_ahead)
-        self.elsewhere = Elsewhere(store, policy, self.resolver)
+        self.elsewhere = Elsewhere(store, team, self.resolver)
         self._upstream, self._store = upstream, store
-        self._policy = policy
-        self._clock = clock
+        self._team, self._clock = team, clock
         self._filled: dict[str, dict[str, tuple[int, int]]] = {}
         self._times_noted = 0
         self._contracts: dict[Instrument, tuple[date, Contract]] = {}
-        self._ahead: dict[str, _Ahead] = {}
+        self._ahead: dict[str, Ahead] = {}
 
     def hear_quotes(self, live: LiveQuotes) -> None:
         """Take quotes from a stream from now on, where it tells fresh ones."""
@@ -105,7 +106,7 @@ class ContextBuilder:
         if context.quote is not None:
             quote = self._market.told(context.quote.instrument, asked_at) or context.quote
             ahead = their_clock_ahead_seconds([quote], now)
-            if ahead is None and (quote.age_seconds(now) or 0.0) > self._policy.limits.quote_max_age_seconds:
+            if ahead is None and (quote.age_seconds(now) or 0.0) > self._team.policy.limits.quote_max_age_seconds:
                 return None
             before = self.contract_before(quote)
             context = replace(context, quote=quote, contract_before=before, clock_ahead_seconds=ahead)
@@ -125,7 +126,9 @@ class ContextBuilder:
         instrument = instrument_named(command, context)
         account = context.account.name if context.account else command.account
         context = await self._with_state(context, account, command)
-        policy = self._policy.for_(account, instrument.root if instrument else None)
+        team = await self._team.hear() if may_open(effect_of(command, context)) else self._team.standing
+        context = replace(context, team=team)
+        policy = self._team.policy.for_(account, instrument.root if instrument else None)
         if context.account is not None:
             await self.day_losses.note([context.account])
         if policy.firm is not None and context.account is not None:
@@ -148,7 +151,7 @@ class ContextBuilder:
             return None
         context = RiskContext(self._clock(), account, unread=(_UNREAD,))
         instrument = instrument_named(command, context)
-        policy = self._policy.for_(account.name, instrument.root if instrument else None)
+        policy = self._team.policy.for_(account.name, instrument.root if instrument else None)
         return denied_by_values(command, context, policy)
 
     async def review_unread(self, command: Command) -> Review | None:
@@ -216,17 +219,17 @@ class ContextBuilder:
             report = ask.read("account", self._accounts.report(name, reads)) if opens else None
             if opens and opens.instrument:
                 self._ask_market(ask, opens.instrument, reads)
-        self._ahead[name] = _Ahead(outstanding, noted_before, orders, positions, report, reads.began_at, self._clock())
+        self._ahead[name] = Ahead(outstanding, noted_before, orders, positions, report, reads.began_at, self._clock())
         return orders, positions
 
     async def book_to_plan(self, name: str, instrument: Instrument) -> BookReadings:
         """Give orders and positions to plan by, read now or a moment ago; the review that follows takes the same."""
         ahead = self._ahead.get(name)
-        if ahead is not None and self._still_serves(ahead, await self._store.outstanding(name)):
+        if ahead is not None and ahead.serves(await self._store.outstanding(name), self._clock()):
             return ahead.orders, ahead.positions
         return await self.look_ahead(name, self._upstream, OpensIn(instrument))
 
-    def _taken_ahead(self, name: str, reads: ReviewReads, outstanding: Outstanding) -> "_Ahead | None":
+    def _taken_ahead(self, name: str, reads: ReviewReads, outstanding: Outstanding) -> Ahead | None:
         """Give what was read a moment ago, once.
 
         It is read anew after a question, where any of it failed, and where something was sent or settled since.
@@ -234,11 +237,7 @@ class ContextBuilder:
         ahead = self._ahead.pop(name, None)
         if ahead is None or reads.asked_at is not None:
             return None
-        return ahead if self._still_serves(ahead, outstanding) else None
-
-    def _still_serves(self, ahead: "_Ahead", outstanding: Outstanding) -> bool:
-        is_true = ahead.was_read and ahead.outstanding.entries == outstanding.entries
-        return is_true and timedelta(0) <= self._clock() - ahead.ended_at <= _AHEAD_SERVES
+        return ahead if ahead.serves(outstanding, self._clock()) else None
 
     async def _completed(
         self,
@@ -279,7 +278,7 @@ class ContextBuilder:
     async def _clock_ahead(self, quote: Quote, now: datetime, reads: ReviewReads) -> float | None:
         """Look at other instruments only where this quote is too old: the same age on each is that of a clock."""
         ahead = their_clock_ahead_seconds([quote], now)
-        if ahead is not None or (quote.age_seconds(now) or 0.0) <= self._policy.limits.quote_max_age_seconds:
+        if ahead is not None or (quote.age_seconds(now) or 0.0) <= self._team.policy.limits.quote_max_age_seconds:
             return ahead
         async with reads.side_by_side() as ask:
             others = ask.read("quotes to tell the clock by", reads.upstream.quotes(CLOCK_PROBES))
@@ -367,27 +366,6 @@ class ContextBuilder:
             seconds_since_identical=None if last is None else (context.now - last.at).total_seconds(),
             identical_is_unknown=last is not None and not last.settled,
         )
-
-
-_AHEAD_SERVES = timedelta(seconds=0.5)
-
-
-@dataclass(frozen=True, slots=True)
-class _Ahead:
-    """What was read of an account before the review that needs it began."""
-
-    outstanding: Outstanding
-    noted_before: int
-    orders: Reading[tuple[Order, ...]]
-    positions: Reading[tuple[Position, ...]]
-    report: Reading[Report] | None
-    began_at: datetime
-    ended_at: datetime
-
-    @property
-    def was_read(self) -> bool:
-        """Say whether all of it could be read."""
-        return not any(each and each.error for each in (self.orders, self.positions, self.report))
 
 
 _MarketReadings = tuple[Reading[Quote], Reading[Session]]

@@ -11,20 +11,20 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from ct_mcp.desk.balance_notes import BalanceNotes
+from ct_mcp.desk.membership import PolicyInForce
 from ct_mcp.desk.ports import Store
 from ct_mcp.domain.account import Account
 from ct_mcp.domain.market import trading_day
 from ct_mcp.errors import StoreFailed
 from ct_mcp.guard.firm_policy import DrawdownKind
-from ct_mcp.guard.policy import Policy
 
 
 class DayLosses:
     """Knows the limit of each account, and writes down once a day that it was reached."""
 
-    def __init__(self, store: Store, policy: Policy, clock: Callable[[], datetime]) -> None:
+    def __init__(self, store: Store, held: PolicyInForce, clock: Callable[[], datetime]) -> None:
         self._store = store
-        self._policy = policy
+        self._held = held
         self._clock = clock
         self._noted: set[tuple[str, date]] = set()
         self._balances = BalanceNotes(store, clock)
@@ -61,12 +61,12 @@ class DayLosses:
             self._marked[account] = trading_day(self._clock())
 
     def _moves_within_the_day(self, account: str) -> bool:
-        firm = self._policy.for_(account, None).firm
+        firm = self._held.policy.for_(account, None).firm
         return firm is not None and firm.drawdown is not None and firm.drawdown.kind is DrawdownKind.INTRADAY
 
     async def note_figure(self, account: str, pnl: Decimal | None) -> None:
         """Note the P&L of the day of one account, realised and unrealised together; None says nothing."""
-        limit, now = self._policy.for_(account, None).limits.max_day_loss, self._clock()
+        limit, now = self._held.policy.for_(account, None).limits.max_day_loss, self._clock()
         mark = account, trading_day(now)
         if pnl is None or not pnl.is_finite() or pnl > -limit or mark in self._noted:
             return

@@ -35,21 +35,24 @@ from ct_mcp.desk.circuit_breaker import halt_if_due
 from ct_mcp.desk.context import ContextBuilder
 from ct_mcp.desk.controls import Controls
 from ct_mcp.desk.decisions import Decisions
-from ct_mcp.desk.dispatch import handler_of
+from ct_mcp.desk.dispatch import handler_of, tell_of
 from ct_mcp.desk.execution import CommandExecution
 from ct_mcp.desk.exit_state import with_stops_owed
 from ct_mcp.desk.exit_watch import Road, watch_exits
 from ct_mcp.desk.handlers.everywhere import Departure, ReadBackOfAll, may_leave
 from ct_mcp.desk.handlers.exits import submit_flatten
 from ct_mcp.desk.journal_writer import JournalWriter, Step
+from ct_mcp.desk.membership import Membership
 from ct_mcp.desk.one_reading import OneReading
 from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.desk.plans import Plans, as_plans
 from ct_mcp.desk.polling import Pause
 from ct_mcp.desk.ports import BookReads, Store, Upstream
+from ct_mcp.desk.recent_reviews import RecentReviews
 from ct_mcp.desk.reconcile import settle_outstanding
 from ct_mcp.desk.recorder import make_record
-from ct_mcp.desk.story import fills_beside, fills_of, has_filled_meanwhile, story_of
+from ct_mcp.desk.second_yes import SecondYes
+from ct_mcp.desk.story import LOOK_EVERY_SECONDS, fills_beside, fills_of, followed, has_filled_meanwhile, story_of
 from ct_mcp.desk.together import Part, together
 from ct_mcp.desk.turns import Turns
 from ct_mcp.desk.warm_review import WarmReviews
@@ -62,13 +65,10 @@ from ct_mcp.guard.policy import Policy
 from ct_mcp.guard.review import Review
 from ct_mcp.store.journal import EntryKind
 
-# A review younger than this still holds when its ticket is spent, if nothing was sent in between.
-REVIEW_HOLDS_SECONDS = 2.0
 MOST_WAITING = 3
 """So many questions of an account wait for the person at once: a tired yes is none. An exit is asked all the same."""
 # So often is a command reviewed while others keep sending in the same account, before it is given up.
 _MOST_REVIEWS = 3
-_LOOK_EVERY_SECONDS = 0.25
 # The service takes a burst of twenty, and is slow to those who ask for too much at a time.
 _MOST_EXITS_AT_ONCE = 6
 _Sent = TypeVar("_Sent")
@@ -82,25 +82,32 @@ class Desk:
         self,
         upstream: Upstream,
         store: Store,
-        policy: Policy,
+        policy: Policy | Membership,
         *,
         clock: Callable[[], datetime],
         pause: Pause = anyio.sleep,
     ) -> None:
-        self.upstream, self.store, self.policy = upstream, store, policy
-        self.clock, self.pause = clock, pause
-        self.contexts = ContextBuilder(upstream, store, policy, clock)
+        self.upstream, self.store, self.clock, self.pause = upstream, store, clock, pause
+        self.team = team = policy if isinstance(policy, Membership) else Membership(policy, clock)
+        self.contexts = ContextBuilder(upstream, store, team, clock)
         self.resolver = self.contexts.resolver
         self.day_losses = self.contexts.day_losses
         upstream.tell_figures(self.day_losses.note_losses)
         self.decisions, self.controls = Decisions(store, clock), Controls(store, clock)
-        self.book, self.recorder = make_record(upstream, store, policy.recording, clock)
+        self.second_yes = SecondYes(team, store, self.decisions, clock)
+        self.book, self.recorder = make_record(upstream, store, team.own.recording, clock)
         self.warm = WarmReviews(self.contexts, store, upstream, clock)
         self.on_sent: list[Callable[[Command], None]] = []
-        self.plans, self._journal = Plans(store, policy, clock), JournalWriter(store, clock)
-        self._reviews: dict[str, tuple[Review, ...]] = {}
+        self.plans, self._journal = Plans(store, team, clock), JournalWriter(store, clock)
+        self._reviews = RecentReviews(clock)
         self._one_at_a_time, self._turns = anyio.Lock(), Turns(clock)
-        self.exit_watch = watch_exits(upstream, store, self.contexts, policy, Road(self._send, clock, pause))
+        self.exit_watch = watch_exits(upstream, store, self.contexts, team.own, Road(self._send, clock, pause))
+        team.on_change += (self.warm.forget, self._reviews.forget)
+
+    @property
+    def policy(self) -> Policy:
+        """The policy that holds now: the person's own, as a team narrows it."""
+        return self.team.policy
 
     # 1, 2: propose
 
@@ -116,9 +123,7 @@ class Desk:
         Raises:
             BadRequest: It holds nothing, or the same command twice.
         """
-        asked = tuple(commands) if isinstance(commands, Sequence) else (commands,)
-        if not asked or len(set(map(fingerprint, asked))) < len(asked):
-            raise BadRequest("name what is to be done, each thing once")
+        asked = _each_once(commands)
         if not all(map(is_urgent, asked)):
             await halt_if_due(self.store, self.clock())  # what expired unanswered was noticed by nobody so far
         # Exits of several accounts are judged on one reading: what is read for each of them keeps all of them waiting.
@@ -138,8 +143,8 @@ class Desk:
         if ticket.ticket_id == drawn.ticket_id and await self._is_overtaken(ticket, reviews):
             return await self.propose(asked, reason)
         if len(reviews) == 1 or book is not None:
-            self._reviews = {known: old for known, old in self._reviews.items() if self._are_recent(old)}
-            self._reviews[ticket.ticket_id] = tuple(reviews)
+            self._reviews.keep(ticket, reviews)
+        await self.second_yes.ask(ticket)
         return ticket
 
     async def _is_overtaken(self, drawn: Ticket, reviews: Sequence[Review]) -> bool:
@@ -194,10 +199,10 @@ class Desk:
         waited = 0.0  # by what was paused: a clock that is set while the person reads moves nothing
         ticket = await self.ticket(ticket.ticket_id)  # it may have been decided since it was proposed
         yield waited, ticket
-        while ticket.state_at(self.clock()) is TicketState.OPEN and waited < seconds:
-            await self.pause(_LOOK_EVERY_SECONDS)
+        while await self.second_yes.is_undecided(ticket) and waited < seconds:
+            await self.pause(LOOK_EVERY_SECONDS)
             ticket = await self.ticket(ticket.ticket_id)
-            waited += _LOOK_EVERY_SECONDS
+            waited += LOOK_EVERY_SECONDS
             yield waited, ticket
 
     async def awaiting(self, ticket: Ticket) -> Outcome:
@@ -208,7 +213,7 @@ class Desk:
         Raises:
             TicketSpent: It was spent before; see `became_of`.
         """
-        told = awaiting(ticket, self.clock())
+        told = await self.second_yes.beside(awaiting(ticket, self.clock()), ticket)
         if told.status is Status.NEEDS_APPROVAL:
             return told
         return replace(told, reasons=(*told.reasons, *await fills_of(self.store, ticket, self.clock())))
@@ -222,10 +227,7 @@ class Desk:
             TicketSpent: The journal cannot be read, or takes no entry.
         """
         try:
-            waited, story = 0.0, await story_of(self.store, ticket)
-            while story.is_under_way(self.clock()) and waited < seconds:
-                await self.pause(_LOOK_EVERY_SECONDS)
-                waited, story = waited + _LOOK_EVERY_SECONDS, await story_of(self.store, ticket)
+            story = await followed(self.store, ticket, seconds, self.clock, self.pause)
             if any(entry.ticket_id == ticket.ticket_id for entry in await self.store.unsettled()):
                 for command in ticket.commands:
                     await self._settle_before(command)
@@ -250,6 +252,7 @@ class Desk:
         """
         with anyio.CancelScope(shield=True):
             ticket = await self.ticket(ticket_id)
+            await self.second_yes.need(ticket)
             if ticket.state is TicketState.SPENT or not await self.store.spend_ticket(ticket_id, self.clock()):
                 raise cannot_be_used(ticket_id, (await self.ticket(ticket_id)).state_at(self.clock()))
             steps = [Step(ticket, n) for n in range(len(ticket.commands))]
@@ -262,7 +265,7 @@ class Desk:
                     outcome = together(ticket, [await self._part(step, self._sent_part) for step in steps])
             finally:
                 for command in ticket.commands:
-                    self._tell_of(command)
+                    tell_of(command, self.on_sent)
         return outcome
 
     async def _part(self, step: Step, send_it: Callable[[Step], Awaitable[_Sent]]) -> "Part | _Sent":
@@ -308,14 +311,6 @@ class Desk:
         told = iter(await ReadBackOfAll(departures, self.clock, began_at, self.store).outcomes())
         return [part if isinstance(part, Part) else Part(part.account, next(told)) for part in parts]
 
-    def _tell_of(self, command: Command) -> None:
-        """Tell whoever shows things that something was sent. No fault of theirs may hide what became of it."""
-        for hear in self.on_sent:
-            try:
-                hear(command)
-            except Exception:  # noqa: BLE001  # logged; the outcome of a send is worth more
-                _log.warning("A listener failed after a send", exc_info=True)
-
     # 5, 6, 7, 8: review again, write the intent, submit, read back
 
     async def _send(self, step: Step) -> Outcome:
@@ -344,7 +339,8 @@ class Desk:
     def _execution(self, step: Step, review: Review) -> CommandExecution:
         moved = moved_since(step.ticket, step.number, review)
         keeper, known = self.exit_watch.keeper, self.contexts.contracts
-        return CommandExecution(step, review, self.upstream, self._journal, self.pause, moved, known, keeper)
+        parts = (self.upstream, self._journal, self.pause, moved, known, keeper)
+        return CommandExecution(step, review, *parts, team=self.team)
 
     async def _cleared(self, step: Step) -> Review:
         """Review again and, where it passes, write the intent. What may add risk does so one at a time.
@@ -365,9 +361,7 @@ class Desk:
         return review if review and review.passes else None
 
     def _recent_reviews(self, ticket: Ticket) -> tuple[Review, ...]:
-        """Give the reviews of the proposal, once, if they still hold: no fact may be older than a question."""
-        held = self._reviews.pop(ticket.ticket_id, ())
-        return held if ticket.approval is Approval.NONE and self._are_recent(held) else ()
+        return self._reviews.take(ticket)
 
     async def _reviewed_again(self, step: Step, held: Review | None, book: BookReads | None = None) -> Review:
         """Write the intent on a review that is still true when it is written: another process may send meanwhile.
@@ -395,5 +389,9 @@ class Desk:
                 return review
         return overtaken(review, _MOST_REVIEWS)
 
-    def _are_recent(self, reviews: Sequence[Review]) -> bool:
-        return all(0 <= (self.clock() - held.context.now).total_seconds() <= REVIEW_HOLDS_SECONDS for held in reviews)
+
+def _each_once(commands: Command | Sequence[Command]) -> tuple[Command, ...]:
+    asked = tuple(commands) if isinstance(commands, Sequence) else (commands,)
+    if not asked or len(set(map(fingerprint, asked))) < len(asked):
+        raise BadRequest("name what is to be done, each thing once")
+    return asked

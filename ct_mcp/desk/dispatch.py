@@ -1,6 +1,7 @@
 """Who sends which command of a spent ticket. It stands alone since it imports every handler, and no handler it."""
 
-from collections.abc import Awaitable, Callable, Mapping
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from ct_mcp.desk.handlers.brackets import protect
 from ct_mcp.desk.handlers.entries import place_by_template, place_entry
@@ -27,6 +28,7 @@ from ct_mcp.domain.commands import (
 from ct_mcp.domain.strategy import StartStrategy
 from ct_mcp.domain.watch import SetWatch
 
+_log = logging.getLogger(__name__)
 Handler = Callable[..., Awaitable[Outcome]]
 
 HANDLERS: Mapping[type[Command], Handler] = {
@@ -60,3 +62,12 @@ def handler_of(command: Command) -> Handler:
     if isinstance(command, PlaceOrder) and command.atm_strategy is not None and not command.flatten_first:
         return place_by_template
     return HANDLERS[type(command)]
+
+
+def tell_of(command: Command, listeners: Iterable[Callable[[Command], None]]) -> None:
+    """Tell whoever shows things that something was sent. No fault of theirs may hide what became of it."""
+    for hear in listeners:
+        try:
+            hear(command)
+        except Exception:  # noqa: BLE001  # logged; the outcome of a send is worth more
+            _log.warning("A listener failed after a send", exc_info=True)

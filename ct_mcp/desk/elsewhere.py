@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ct_mcp.desk.account_reader import ReviewReads
+from ct_mcp.desk.membership import PolicyInForce
 from ct_mcp.desk.pending import pending_orders
 from ct_mcp.desk.ports import Store
 from ct_mcp.desk.resolver import Resolver
@@ -23,7 +24,6 @@ from ct_mcp.domain.commands import Command
 from ct_mcp.domain.order import Order
 from ct_mcp.guard.context import RiskContext
 from ct_mcp.guard.effect import effect_of, is_urgent
-from ct_mcp.guard.policy import Policy
 from ct_mcp.store.journal import Entry
 
 
@@ -53,9 +53,9 @@ class _Read:
 class Elsewhere:
     """Reads the books of all other accounts for the accounts whose rules need them."""
 
-    def __init__(self, store: Store, policy: Policy, resolver: Resolver) -> None:
+    def __init__(self, store: Store, held: PolicyInForce, resolver: Resolver) -> None:
         self._store = store
-        self._policy = policy
+        self._held = held
         self._resolver = resolver
 
     async def beside(self, command: Command, context: RiskContext, reads: ReviewReads) -> RiskContext:
@@ -68,7 +68,7 @@ class Elsewhere:
 
     async def books(self, name: str, kind: AccountKind, reads: ReviewReads) -> Mapping[str, RiskContext] | None:
         """Read the books of all accounts but one, by their names; None where no rule of that one needs them."""
-        firm = self._policy.for_(name, None).firm
+        firm = self._held.policy.for_(name, None).firm
         if firm is None or not firm.no_opposite_over_accounts:
             return None
         sent = await self._store.unsettled()  # 1

@@ -10,6 +10,7 @@ from ct_mcp.crosstrade.schemas.strategies import StrategyAcknowledged
 from ct_mcp.desk import readback
 from ct_mcp.desk.in_list import InList
 from ct_mcp.desk.journal_writer import JournalWriter, Step
+from ct_mcp.desk.membership import Membership
 from ct_mcp.desk.misfits import with_misfits, with_too_small
 from ct_mcp.desk.outcome import Kept, Outcome, Status, detail_of
 from ct_mcp.desk.pending import is_shown, starts_of, with_outstanding
@@ -24,7 +25,7 @@ from ct_mcp.domain.duty import Duty
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import Order, OrderAction
 from ct_mcp.errors import BudgetExhausted, CtMcpError, NotFound, OrderRejected, OutcomeUnknown
-from ct_mcp.guard.effect import instrument_named, is_exit_of_entry, leaves_position
+from ct_mcp.guard.effect import instrument_named, is_exit_of_entry, leaves_position, may_open
 from ct_mcp.guard.review import Review
 from ct_mcp.store.journal import EntryKind
 from ct_mcp.text import sanitize
@@ -99,6 +100,7 @@ class CommandExecution:
     exits: KeepsExits | None = None
     answers: list[Submission] = field(default_factory=list)
     looks: list[InList] = field(default_factory=list)
+    team: Membership | None = None
 
     @property
     def own_id(self) -> str:
@@ -134,10 +136,11 @@ class CommandExecution:
     async def last_look(self) -> None:
         """Right before the wire: the wait for the request budget may have outlived what was reviewed."""
         read_at = self.review.context.read_at or self.review.context.now
-        age = (self.journal.clock() - read_at).total_seconds()
-        if age > STALE_AFTER_SECONDS:
+        if (age := (self.journal.clock() - read_at).total_seconds()) > STALE_AFTER_SECONDS:
             raise BudgetExhausted(f"the order waited {age:.0f} s for the request budget, longer than its review holds")
         await self.still_ours()
+        if self.team and may_open(self.review.effect):
+            await self.team.last_look(self.review.context.team)
 
     async def still_ours(self) -> None:
         """Right before the wire: whoever slept may have been taken over meanwhile."""

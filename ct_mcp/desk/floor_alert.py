@@ -25,9 +25,10 @@ class KnowsFloors(Protocol):
 
     upstream: Upstream
     store: Store
-    policy: Policy
     day_losses: DayLosses
 
+    @property
+    def policy(self) -> Policy: ...
     @property
     def clock(self) -> Callable[[], datetime]: ...
 

@@ -16,13 +16,13 @@ from secrets import token_hex
 
 from ct_mcp.desk.approval_request import item_of
 from ct_mcp.desk.journal_writer import summary_of
+from ct_mcp.desk.membership import PolicyInForce
 from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.desk.ports import Store
 from ct_mcp.domain.commands import PlaceOrder, fingerprint_all
 from ct_mcp.domain.order import Execution
 from ct_mcp.errors import StoreFailed
 from ct_mcp.guard.firm_policy import Automation
-from ct_mcp.guard.policy import Policy
 from ct_mcp.guard.review import Review, as_if_sent, with_each_other
 from ct_mcp.store.journal import Entry, EntryKind, NewEntry
 from ct_mcp.text import format_price, one_line, sanitize
@@ -46,9 +46,9 @@ def as_plans(reviews: Sequence[Review]) -> tuple[bool, list[Review]]:
 class Plans:
     """Writes down plans, and holds what was filled against them."""
 
-    def __init__(self, store: Store, policy: Policy, clock: Callable[[], datetime]) -> None:
+    def __init__(self, store: Store, held: PolicyInForce, clock: Callable[[], datetime]) -> None:
         self._store = store
-        self._policy = policy
+        self._held = held
         self._clock = clock
 
     async def keep(self, reviews: Sequence[Review], reason: str) -> Outcome:
@@ -67,7 +67,7 @@ class Plans:
 
     async def _kept_before(self, reviews: Sequence[Review]) -> str | None:
         """Give the plan of the same call a moment ago: whoever repeats it has not made another."""
-        since = self._clock() - timedelta(seconds=self._policy.ticket_seconds)
+        since = self._clock() - timedelta(seconds=self._held.policy.ticket_seconds)
         entries = await self._store.entries(_MOST_ENTRIES, reviews[0].account)
         wish = _wish(reviews)
         same = (each for each in entries if _is_plan(each) and each.detail.get("wish") == wish)
@@ -94,7 +94,7 @@ class Plans:
 
     async def follow(self, account: str, executions: Sequence[Execution]) -> tuple[str, ...]:
         """Write down which executions carry out which plan, each once, and say so; nothing where none is advised on."""
-        if self._policy.for_(account, None).automation is not Automation.ADVISE or not executions:
+        if self._held.policy.for_(account, None).automation is not Automation.ADVISE or not executions:
             return ()
         try:
             return await self._follow(account, executions)

@@ -4,13 +4,14 @@ A ticket is spent once, and its answer may never have reached anybody: the clien
 again gets that answer here, and nothing is sent.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 
 from ct_mcp.desk.journal_writer import Step
 from ct_mcp.desk.outcome import Outcome, Status
+from ct_mcp.desk.polling import Pause
 from ct_mcp.desk.ports import Store
 from ct_mcp.desk.readback import status_of
 from ct_mcp.desk.together import Part, together
@@ -23,6 +24,7 @@ from ct_mcp.guard.effect_model import Effect
 from ct_mcp.store.journal import Entry, EntryKind
 from ct_mcp.text import sanitize, span
 
+LOOK_EVERY_SECONDS = 0.25
 # Longer than any request lives, and than any review before it takes.
 UNDER_WAY = timedelta(seconds=60)
 _NEVER_SENT_AFTER = timedelta(minutes=5)
@@ -181,6 +183,15 @@ async def story_of(store: Store, ticket: Ticket) -> Story:
     """Read what the journal says of a ticket."""
     newest_first = await store.entries(_MOST_ENTRIES, ticket_id=ticket.ticket_id)
     return Story(ticket, tuple(reversed(newest_first)))
+
+
+async def followed(store: Store, ticket: Ticket, seconds: float, clock: Callable[[], datetime], pause: Pause) -> Story:
+    """Read it; while somebody may just be sending it, wait so long for its end."""
+    waited, story = 0.0, await story_of(store, ticket)
+    while story.is_under_way(clock()) and waited < seconds:
+        await pause(LOOK_EVERY_SECONDS)
+        waited, story = waited + LOOK_EVERY_SECONDS, await story_of(store, ticket)
+    return story
 
 
 async def fills_beside(store: Store, effect: Effect, now: datetime) -> tuple[str, ...]:

@@ -112,6 +112,11 @@ class WarmReviews:
         """Rely on the silence of this stream from now on, as far as it says anything."""
         self._stream = stream
 
+    def forget(self) -> None:
+        """Drop what was read so far: another policy holds, or a halt; what is read from now on counts."""
+        for kept in self._open.values():
+            kept.latest = None
+
     async def keep(self, ticket: Ticket) -> None:
         """Keep the review of an open ticket fresh until it is decided or expires. Raises nothing, and hinders nothing.
 

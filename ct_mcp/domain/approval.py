@@ -20,6 +20,8 @@ _LONGEST_HEAD = 100
 _LONGEST_TITLE = 40
 FILLED_RECENTLY = "FILLED_RECENTLY"
 """The code of a finding that names what filled in the same instrument a little while ago."""
+SECOND_YES = "SECOND_YES"
+"""The code of a finding that says that a second person is asked as well: nothing is sent without their yes."""
 
 
 class Approval(StrEnum):
@@ -133,6 +135,11 @@ class ApprovalItem:
         return sum(finding.code == FILLED_RECENTLY for finding in self.findings)
 
     @property
+    def wants_second(self) -> bool:
+        """Whether it says that a second person is asked as well."""
+        return any(finding.code == SECOND_YES for finding in self.findings)
+
+    @property
     def simulated(self) -> bool:
         """Whether no real money can move; an account of unknown kind counts as live."""
         return self.account_kind.is_simulated
@@ -190,10 +197,11 @@ class ApprovalRequest:
         return all(item.simulated for item in self.items)
 
     def is_overtaken_by(self, newer: "ApprovalRequest") -> bool:
-        """Say whether a newer question about the same shows another position, or a fill that this one does not."""
+        """Say whether a newer one about the same shows another position, or a fill or a second yes that this lacks."""
         return any(
             (None not in (was.position_before, now.position_before) and was.position_before != now.position_before)
             or now.fills_shown > was.fills_shown
+            or now.wants_second > was.wants_second
             for was, now in zip(self.items, newer.items, strict=True)
         )
 
@@ -250,6 +258,11 @@ class Ticket:
     def accounts(self) -> tuple[str, ...]:
         """The accounts that its commands name, each once."""
         return tuple(dict.fromkeys(command.account for command in self.commands))
+
+    @property
+    def needs_second(self) -> bool:
+        """Whether it is spent only with a second person's yes beside that of its channel."""
+        return self.request is not None and any(item.wants_second for item in self.request.items)
 
     @property
     def question(self) -> str:

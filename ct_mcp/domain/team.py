@@ -63,6 +63,40 @@ class TeamWord:
         return min((each.halt for each in self.halts), key=lambda halt: halt.at, default=None)
 
 
+@dataclass(frozen=True, slots=True)
+class TeamLost:
+    """That the plane cannot be asked: why, when it was last heard, and until when openings go on all the same.
+
+    ``heard_at`` is None where it was never heard, ``grace_until`` where nothing opens without it.
+    """
+
+    why: str
+    heard_at: datetime | None = None
+    grace_until: datetime | None = None
+
+    def is_over(self, now: datetime) -> bool:
+        """Say whether nothing may open any more."""
+        return self.grace_until is None or now >= self.grace_until
+
+
+@dataclass(frozen=True, slots=True)
+class TeamStanding:
+    """How a trader stands with the team at one moment: halted, out of reach, under which policies, read or not.
+
+    ``unreadable`` says why a policy cannot be held, and is empty where all of them are.
+    """
+
+    halt: Halt | None = None
+    lost: TeamLost | None = None
+    unreadable: str = ""
+    policies: tuple[TeamPolicy, ...] = ()
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The numbers of the policies that hold."""
+        return tuple(policy.number for policy in self.policies)
+
+
 class SecondState(StrEnum):
     """What a second person has said."""
 

@@ -13,6 +13,7 @@ from ct_mcp.domain.instrument import Instrument, OtherInstrument
 from ct_mcp.domain.market import Contract, Quote, Session, trading_day_began
 from ct_mcp.domain.order import Order, OrderType, TimeInForce
 from ct_mcp.domain.strategy import Strategy
+from ct_mcp.domain.team import TeamStanding
 from ct_mcp.guard.policy import FlatBy
 
 
@@ -44,7 +45,8 @@ class RiskContext:
     ``contracts`` says what each is worth, as far as a quote of today did; ``entries`` are the entries with exits that
     are not all filled, by our order ids and the service's. ``record`` holds the balances of the account's days, where
     a rule of its firm needs them. ``elsewhere`` are the books of all other accounts by name, read where a rule needs
-    them: no more of each than positions, orders and what is of unknown outcome.
+    them: no more of each than positions, orders and what is of unknown outcome. ``team`` is how the trader stands with
+    a team; None where there is none.
     """
 
     now: datetime
@@ -77,6 +79,7 @@ class RiskContext:
     book_asked_at: datetime | None = None
     record: BalanceRecord | None = None
     elsewhere: "Mapping[str, RiskContext] | None" = None
+    team: TeamStanding | None = None
 
     @property
     def kind(self) -> AccountKind:

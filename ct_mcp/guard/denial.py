@@ -35,6 +35,10 @@ class DenialCode(StrEnum):
     PROFIT_LOCK_REACHED = "PROFIT_LOCK_REACHED"
     NEWS_WINDOW = "NEWS_WINDOW"
     NEWS_UNKNOWN = "NEWS_UNKNOWN"
+    # A team
+    PLANE_OUT_OF_REACH = "PLANE_OUT_OF_REACH"
+    TEAM_POLICY_UNREADABLE = "TEAM_POLICY_UNREADABLE"
+    TEAM_LETS_NOTHING_OPEN = "TEAM_LETS_NOTHING_OPEN"
     # A strategy
     PERIOD_INVALID = "PERIOD_INVALID"
     PARAMETER_INVALID = "PARAMETER_INVALID"
@@ -186,6 +190,7 @@ OF_THE_MOMENT = frozenset(
         DenialCode.ACCOUNT_IS_BUSY,
         DenialCode.CHANGED_SINCE_ASKED,
         DenialCode.APPROVAL_OUTGROWN,
+        DenialCode.PLANE_OUT_OF_REACH,
     }
 )
 """It may pass a little later as it is."""

@@ -92,6 +92,11 @@ def is_urgent(command: Command) -> bool:
     return is_exit_of_entry(command) or isinstance(command, leaves)
 
 
+def may_open(effect: Effect) -> bool:
+    """Say whether it sends what may open or add, so that it waits for whoever may forbid that; an exit never does."""
+    return effect.sends_orders and not effect.only_reduces and not is_urgent(effect.command)
+
+
 def is_exit_of_entry(command: Command) -> bool:
     """Say whether it is a stop or a target that goes with an entry, sent as that fills."""
     return isinstance(command, PlaceOrder) and command.exit_of is not None

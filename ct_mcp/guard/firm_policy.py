@@ -4,10 +4,12 @@ A figure of the operator's narrows one of a preset and never widens it. A preset
 from and when that was looked up; nobody can say from here that an account is within its firm's rules.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 
 from ct_mcp.domain.balances import BalanceRecord
 
@@ -155,3 +157,74 @@ class FirmRules:
     def by(self, today: date) -> str:
         """Say whose rules these are, for the end of a line of figures."""
         return "" if self.preset is None else f"; {self.preset.label(today)}"
+
+
+# The stricter of two -----------------------------------------------------------------------------------------------
+
+
+def both_rules(one: FirmRules | None, other: FirmRules | None) -> FirmRules | None:
+    """Give the rules that are as strict as either in everything; which of the two comes first does not matter."""
+    if one is None or other is None:
+        return one or other
+    return FirmRules(
+        **{each.name: _stricter(each.name, getattr(one, each.name), getattr(other, each.name)) for each in fields(one)}
+    )
+
+
+def _stricter(name: str, one: Any, other: Any) -> Any:
+    """Give the stricter of two values of one rule; None and an empty one are none at all."""
+    if not one or not other:
+        return one or other
+    return one if one == other else _STRICTER[name](one, other)
+
+
+def _drawdown(one: Drawdown, other: Drawdown) -> Drawdown:
+    """The floor that never locks goes on rising."""
+    locks = None if None in (one.locks_at, other.locks_at) else max(filter(None, (one.locks_at, other.locks_at)))
+    return Drawdown(
+        max(one.kind, other.kind, key=list(DrawdownKind).index),
+        min(one.amount, other.amount),
+        max(one.start_balance, other.start_balance),
+        locks,
+    )
+
+
+def _scaling(one: tuple[ScalingStep, ...], other: tuple[ScalingStep, ...]) -> tuple[ScalingStep, ...]:
+    """As few contracts from each balance on as either gives."""
+    balances = sorted({step.balance for step in (*one, *other)})
+    return tuple(ScalingStep(balance, min(minis_at(one, balance), minis_at(other, balance))) for balance in balances)
+
+
+def minis_at(steps: tuple[ScalingStep, ...], balance: Decimal) -> Decimal:
+    """Say how many contracts a balance gives, in mini equivalents; below all steps those of the lowest."""
+    lowest = min(steps, key=lambda step: step.balance).minis
+    return max((step.minis for step in steps if step.balance <= balance), default=lowest)
+
+
+def _news(one: NewsRule, other: NewsRule) -> NewsRule:
+    """The calendar is the trader's own: a team names none."""
+    unknown = IfUnknown.DENY if IfUnknown.DENY in (one.if_unknown, other.if_unknown) else IfUnknown.TELL
+    return NewsRule(
+        max(one.before, other.before),
+        max(one.after, other.after),
+        one.calendar or other.calendar,
+        unknown,
+        one.no_resting or other.no_resting,
+    )
+
+
+def _groups(one: tuple[frozenset[str], ...], other: tuple[frozenset[str], ...]) -> tuple[frozenset[str], ...]:
+    return tuple(sorted({*one, *other}, key=sorted))
+
+
+_STRICTER: dict[str, Callable[[Any, Any], Any]] = {
+    "preset": lambda one, other: min(one, other, key=lambda preset: preset.name),
+    "drawdown": _drawdown,
+    "scaling": _scaling,
+    "opposite_groups": _groups,
+    "profit_lock": min,
+    "news": _news,
+    "best_day_percent": min,
+    "day_loss_ends": lambda one, other: max(one, other, key=list(DayLossEnds).index),
+}
+"""How each rule of two narrows; a switch is on where either is."""

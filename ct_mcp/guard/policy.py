@@ -8,8 +8,8 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from ct_mcp.domain.account import AccountKind, account_key
-from ct_mcp.domain.approval import Approval
-from ct_mcp.guard.firm_policy import Automation, FirmRules
+from ct_mcp.domain.approval import APPROVALS, Approval
+from ct_mcp.guard.firm_policy import Automation, FirmRules, both_rules
 
 
 class Mode(StrEnum):
@@ -85,12 +85,20 @@ def stricter(name: str, wide: LimitValue | None, narrow: LimitValue) -> LimitVal
             raise TypeError(f"{name} cannot be narrowed from {wide!r} by {narrow!r}")
 
 
-def _since_the_roll(flat_by: FlatBy) -> time:
+# A winter, the weeks in which America has changed its clocks and Europe has not, and a summer.
+_DAYS = (date(2026, 1, 15), date(2026, 3, 18), date(2026, 7, 15), date(2026, 10, 28))
+
+
+def is_earlier(one: FlatBy, other: FlatBy) -> bool:
+    """Say whether it comes no later than another in any part of the year."""
+    return all(mine <= theirs for mine, theirs in zip(_since_the_roll(one), _since_the_roll(other), strict=True))
+
+
+def _since_the_roll(flat_by: FlatBy) -> tuple[time, ...]:
     """When in the trading day it comes: an evening hour is early in a day that begins at 17:00 Chicago."""
-    moment = datetime.combine(date(2026, 1, 15), flat_by.at, ZoneInfo(flat_by.zone)).astimezone(
-        ZoneInfo("America/Chicago")
-    )
-    return (moment + timedelta(hours=7)).time()
+    chicago, zone = ZoneInfo("America/Chicago"), ZoneInfo(flat_by.zone)
+    moments = (datetime.combine(day, flat_by.at, zone).astimezone(chicago) for day in _DAYS)
+    return tuple((moment + timedelta(hours=7)).time() for moment in moments)
 
 
 class IfUnprotected(StrEnum):
@@ -137,11 +145,64 @@ class AccountPolicy:
     firm: FirmRules | None = None
 
 
+class SecondYes(StrEnum):
+    """What needs a second person's yes; each is stricter than the one before."""
+
+    NONE = "none"
+    LIVE = "live"
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class TeamRules:
+    """What a team wants of one trader's openings, by the ``numbers`` of its policies. It never holds for an exit.
+
+    ``mode`` and the automation of an account say where nothing may be opened; approvals are the least that is asked
+    for. ``accounts`` are by `account_key`, and name none that may trade. ``second_from`` counts contracts.
+    """
+
+    mode: Mode = Mode.LIVE
+    limits: LimitOverrides = field(default_factory=dict)
+    simulated: Approval = Approval.NONE
+    live: Approval = Approval.NONE
+    ticket_seconds: float | None = None
+    require_stop: bool = False
+    accounts: Mapping[str, AccountPolicy] = field(default_factory=dict)
+    instruments: Mapping[str, LimitOverrides] = field(default_factory=dict)
+    second: SecondYes = SecondYes.NONE
+    second_from: int = 1
+    grace_seconds: float | None = None
+    numbers: tuple[int, ...] = ()
+
+    def account_named(self, account: str) -> AccountPolicy:
+        """Give what they say of an account, by its name as the service matches names."""
+        return self.accounts.get(account_key(account), AccountPolicy())
+
+    def least_approval(self, account: str, kind: AccountKind) -> Approval:
+        """Give the weakest channel that an opening may go by."""
+        general = self.simulated if kind.is_simulated else self.live
+        return strictest(general, self.account_named(account).approval)
+
+    def lets_open(self, account: str, kind: AccountKind) -> bool:
+        """Say whether software may open anything in an account; a kind that is not known counts as live."""
+        may = self.mode is Mode.LIVE or (self.mode is Mode.SIM and kind.is_simulated)
+        return may and self.account_named(account).automation is Automation.PROPOSE
+
+
+NO_TEAM = TeamRules()
+
+
+def strictest(one: Approval, *others: Approval | None) -> Approval:
+    """Give the strictest of several channels; None asks for none."""
+    return max((one, *(other for other in others if other is not None)), key=APPROVALS.index)
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """Everything the operator decided; ``for_`` gives it as it applies to one account and root.
 
-    ``automation`` and ``firm`` belong to one account: they hold nothing before ``for_`` has named it.
+    ``automation`` and ``firm`` belong to one account: they hold nothing before ``for_`` has named it. ``team`` is what
+    a team narrows of it, see `guard/team_policy.py`.
     """
 
     mode: Mode = Mode.SIM
@@ -160,16 +221,18 @@ class Policy:
     instruments: Mapping[str, LimitOverrides] = field(default_factory=dict)
     automation: Automation = Automation.PROPOSE
     firm: FirmRules | None = None
+    team: TeamRules = NO_TEAM
 
     def for_(self, account: str, root: str | None) -> "Policy":
         """Give the policy with the limits of this account and this root narrowed in."""
-        named = self.account_named(account) or AccountPolicy()
-        limits = self.limits.narrowed_by(named.limits)
-        if root is not None and root in self.instruments:
-            limits = limits.narrowed_by(self.instruments[root])
-        needs_stop = self.protection.require_stop or (named.firm is not None and named.firm.require_stop)
+        named, team = self.account_named(account) or AccountPolicy(), self.team.account_named(account)
+        limits = self.limits.narrowed_by(named.limits).narrowed_by(team.limits)
+        for of_roots in (self.instruments, self.team.instruments):
+            limits = limits.narrowed_by(of_roots.get(root, {}) if root is not None else {})
+        firm = both_rules(named.firm, team.firm)
+        needs_stop = self.protection.require_stop or (firm is not None and firm.require_stop)
         protection = replace(self.protection, require_stop=needs_stop)
-        return replace(self, limits=limits, protection=protection, automation=named.automation, firm=named.firm)
+        return replace(self, limits=limits, protection=protection, automation=named.automation, firm=firm)
 
     def account_named(self, account: str) -> AccountPolicy | None:
         """Give what the configuration says of an account, by its name as the service matches names."""
@@ -186,4 +249,5 @@ class Policy:
         if leaves:
             return self.exits_simulated if simulated else self.exits_live
         named = self.account_named(account)
-        return (named and named.approval) or (self.simulated if simulated else self.live)
+        own = (named and named.approval) or (self.simulated if simulated else self.live)
+        return strictest(own, self.team.least_approval(account, kind))

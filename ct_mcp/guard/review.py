@@ -103,6 +103,12 @@ from ct_mcp.guard.rules.price import (
     quote_is_fresh,
     stop_stands_on_its_side,
 )
+from ct_mcp.guard.rules.team import (
+    second_person_can_be_asked,
+    team_has_been_heard,
+    team_has_not_halted,
+    team_lets_it_open,
+)
 from ct_mcp.guard.rules.watch import watch_acts_at_a_time_to_come, watch_has_what_it_acts_on
 
 
@@ -176,6 +182,10 @@ RULES: tuple[Rule, ...] = (
     account_is_connected,
     account_is_enabled,
     trading_is_not_halted,
+    team_has_not_halted,
+    team_has_been_heard,
+    team_lets_it_open,
+    second_person_can_be_asked,
     day_loss_is_within_limit,
     day_loss_is_within_the_accounts_own_limit,
     week_loss_is_within_the_accounts_own_limit,
@@ -270,6 +280,8 @@ RULES_OF_THE_ACCOUNT: tuple[Rule, ...] = (
     *RULES_OF_SENDING,
     account_is_armed,
     account_is_enabled,
+    team_has_been_heard,
+    team_lets_it_open,
     day_loss_is_within_the_accounts_own_limit,
     week_loss_is_within_the_accounts_own_limit,
 )

@@ -21,7 +21,10 @@ Faults = Callable[..., list[str]]
             "[accounts.A.limits] foo_bar: unknown key; known here are max_order_contracts",
         ),
         ("[instruments.ES]\napproval = 1", "[instruments.ES] approval: unknown key; known here are limits"),
-        ('[a."\\u0007"]', "a: unknown key; known here are mode, toolsets, log_level, state_dir, state, upstream"),
+        (
+            '[a."\\u0007"]',
+            "a: unknown key; known here are mode, toolsets, log_level, state_dir, state, plane, upstream",
+        ),
     ],
 )
 def test_a_key_that_is_not_known_is_named_with_what_was_meant(faults: Faults, text: str, line: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from ct_mcp.desk.balance_notes import BalanceNotes
 from ct_mcp.desk.day_losses import DayLosses
+from ct_mcp.desk.membership import Membership
 from ct_mcp.domain.account import Account, Balances
 from ct_mcp.domain.balances import Figures
 from ct_mcp.errors import StoreFailed
@@ -91,7 +92,7 @@ async def test_what_could_not_be_written_is_tried_again(book: Notebook, notes: B
 
 async def test_what_the_stream_tells_raises_the_peak_of_the_day(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "state")
-    losses = DayLosses(store, policy(), lambda: NOW)
+    losses = DayLosses(store, Membership(policy(), lambda: NOW), lambda: NOW)
     await losses.note([figures(50_000)])
     await losses.note_pnl("Sim101", Decimal(100), Decimal(400))
     await losses.note_pnl("Sim101", Decimal(100), Decimal(-600))

@@ -11,6 +11,7 @@ import pytest
 from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.desk.context import ContextBuilder
 from ct_mcp.desk.desk import Desk
+from ct_mcp.desk.membership import Membership
 from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.desk.pending import possibly_open_orders
 from ct_mcp.domain.account import AccountSnapshot, Position
@@ -463,7 +464,7 @@ async def test_a_fill_between_two_lists_is_seen_though_another_review_has_noted_
     crosstrade: CrossTrade, store: SqliteStore, policy: Policy, clock: ManualClock, buy: Buys, sim: Simulator
 ) -> None:
     upstream: Any = HeldBack(crosstrade)
-    contexts, mes = ContextBuilder(upstream, store, policy, clock), buy().instrument
+    contexts, mes = ContextBuilder(upstream, store, Membership(policy, clock), clock), buy().instrument
     seen: list[int | None] = []
 
     async def review() -> None:
@@ -532,7 +533,7 @@ async def test_exits_that_a_fill_brought_between_the_two_lists_are_seen(
         await enters()
     upstream: Any = FillsBetween(crosstrade, fills)
     with anyio.fail_after(60):
-        seen = await ContextBuilder(upstream, store, policy, clock).review(
+        seen = await ContextBuilder(upstream, store, Membership(policy, clock), clock).review(
             buy(1, "SELL", "STOP_MARKET", stop_price=price(-40))
         )
     assert seen.context.net_position(MES) == 1

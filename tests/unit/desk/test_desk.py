@@ -7,8 +7,9 @@ import anyio
 import pytest
 
 from ct_mcp.crosstrade.client import CrossTrade
-from ct_mcp.desk.desk import REVIEW_HOLDS_SECONDS, Desk
+from ct_mcp.desk.desk import Desk
 from ct_mcp.desk.outcome import Outcome, Status
+from ct_mcp.desk.recent_reviews import REVIEW_HOLDS_SECONDS
 from ct_mcp.domain.approval import Approval, Ticket, TicketState
 from ct_mcp.domain.commands import CancelOrder, CancelOrders, ClosePosition, Command, Flatten
 from ct_mcp.domain.instrument import Instrument

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ct_mcp.desk.membership import Membership
 from ct_mcp.desk.outcome import Status
 from ct_mcp.desk.plans import Plans, as_plans
 from ct_mcp.domain.order import Execution, OrderAction
@@ -37,7 +38,7 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
 
 @pytest.fixture
 def plans(store: SqliteStore, clock: ManualClock) -> Plans:
-    return Plans(store, ADVISED, clock)
+    return Plans(store, Membership(ADVISED, clock), clock)
 
 
 async def plan(plans: Plans, quantity: int = 2) -> str:
@@ -120,6 +121,6 @@ async def test_old_plans_and_accounts_that_are_sent_to_are_not_followed(
     plans: Plans, store: SqliteStore, clock: ManualClock
 ) -> None:
     await plan(plans)
-    assert await Plans(store, Policy(), clock).follow(SIM101, [fill()]) == ()
+    assert await Plans(store, Membership(Policy(), clock), clock).follow(SIM101, [fill()]) == ()
     clock.advance(13 * 3600)
     assert await plans.follow(SIM101, [fill()]) == ()

@@ -21,6 +21,7 @@ from mcp_types import (
 
 from ct_mcp.desk.context import ContextBuilder
 from ct_mcp.desk.desk import Desk
+from ct_mcp.desk.membership import Membership
 from ct_mcp.domain.approval import Approval, Ticket
 from ct_mcp.guard.policy import Policy
 from ct_mcp.server.app import build_server
@@ -310,7 +311,8 @@ def at_a_page(desk: Desk, policy: Policy, era: str, page: Page) -> AtAPage:
 
     @asynccontextmanager
     async def connected(approval: Approval, person: Person | None = None) -> AsyncIterator[Client]:
-        desk.contexts = ContextBuilder(desk.upstream, desk.store, replace(policy, simulated=approval), desk.clock)
+        asking = replace(policy, simulated=approval)
+        desk.contexts = ContextBuilder(desk.upstream, desk.store, Membership(asking, desk.clock), desk.clock)
         server = build_server(ServerContext(lambda: desk, policy, open_page=page))
         async with Client(server, mode=era, elicitation_callback=person) as client:
             yield client

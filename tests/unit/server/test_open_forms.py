@@ -11,6 +11,7 @@ from mcp_types import ElicitRequestParams, ElicitResult
 
 from ct_mcp.desk.context import ContextBuilder
 from ct_mcp.desk.desk import Desk
+from ct_mcp.desk.membership import Membership
 from ct_mcp.domain.approval import Approval, Ticket
 from ct_mcp.guard.policy import Policy
 from ct_mcp.server.app import build_server
@@ -179,8 +180,9 @@ async def test_progress_comes_in_whole_seconds_and_once_a_second(desk: Desk, slo
     async def hear(progress: float, total: float | None, message: str | None) -> None:
         heard.append((progress, total))
 
-    desk.policy = patient = Policy(wait_seconds=3.5, simulated=Approval.PAGE)
-    desk.contexts = ContextBuilder(desk.upstream, desk.store, patient, desk.clock)
+    patient = Policy(wait_seconds=3.5, simulated=Approval.PAGE)
+    desk.team = Membership(patient, desk.clock)
+    desk.contexts = ContextBuilder(desk.upstream, desk.store, desk.team, desk.clock)
     async with connected(desk, patient, slow) as client:
         placed = await client.call_tool("place_order", ORDER)
         named = {"ticket_id": placed.structured_content["ticket_id"]}

@@ -14,6 +14,7 @@ from anyio.abc import TaskGroup, TaskStatus
 from mcp import Client
 
 from ct_mcp.desk.desk import Desk
+from ct_mcp.desk.membership import Membership
 from ct_mcp.desk.pin import set_pin
 from ct_mcp.domain.approval import Approval, Ticket, TicketState
 from ct_mcp.domain.watch import AlertOn, Watch, WatchKind
@@ -226,7 +227,7 @@ async def test_a_second_call_opens_no_second_window_and_sends_what_was_approved_
 ) -> None:
     await store.arm("Sim101", clock() + timedelta(hours=1), "test", clock())
     impatient = replace(policy, wait_seconds=0.2)
-    desk.policy = impatient
+    desk.team = Membership(impatient, clock)
     async with Client(build_server(ServerContext(lambda: desk, impatient, open_page=house.pages.open))) as assistant:
         first = await assistant.call_tool("place_order", ORDER)
         ticket_id = first.structured_content["ticket_id"]
