@@ -13,7 +13,9 @@ from ct_mcp.cli.flags import other_store, whose
 from ct_mcp.cli.pin import ask_pin
 from ct_mcp.cli.runtime import settings_for, store_of, utc_now
 from ct_mcp.cli.screen import Screen
+from ct_mcp.cli.team import say_second
 from ct_mcp.cli.terminal import lacks_terminal, read_line
+from ct_mcp.config.settings import Settings
 from ct_mcp.desk.decisions import Decisions, is_right
 from ct_mcp.desk.pin import PinAnswer
 from ct_mcp.domain.approval import Approval, ApprovalItem, FindingKind, Ticket
@@ -31,12 +33,12 @@ def run(chosen: argparse.Namespace) -> int:
     if lacks_terminal("approve"):
         return 2
     settings = settings_for(chosen)
-    anyio.run(_approve, store_of(settings), Screen.on_stdout(), chosen)
+    anyio.run(_approve, store_of(settings), Screen.on_stdout(), chosen, settings)
     return 0
 
 
-async def _approve(store: SqlStore, screen: Screen, chosen: argparse.Namespace) -> None:
-    prompt, asked = _TicketPrompt(store, Decisions(store, utc_now), screen), 0
+async def _approve(store: SqlStore, screen: Screen, chosen: argparse.Namespace, settings: Settings) -> None:
+    prompt, asked = _TicketPrompt(store, Decisions(store, utc_now), screen, settings), 0
     if chosen.watch:
         screen.say("Waiting for proposals. Stop with Ctrl-C.", "quiet")
     async for ticket in _tickets(store, watch=chosen.watch):
@@ -115,6 +117,7 @@ class _TicketPrompt:
     store: SqlStore
     decisions: Decisions
     screen: Screen
+    settings: Settings
 
     async def ask(self, ticket: Ticket) -> None:
         """Show one ticket until it is answered or left open."""
@@ -161,6 +164,7 @@ class _TicketPrompt:
                 f"if every rule still passes; if neither comes within {left} it expires, and nothing is sent.",
                 "good",
             )
+            await say_second(ticket, self.settings, self.store, self.screen)
         else:
             self.screen.say(await self.decisions.too_late(ticket), "bad")
 

@@ -16,6 +16,7 @@ from ct_mcp.cli.halt import describe_halt
 from ct_mcp.cli.pin import confirm_pin
 from ct_mcp.cli.runtime import Runtime, settings_for, store_of, utc_now
 from ct_mcp.cli.screen import Screen
+from ct_mcp.cli.team import say_if_team_halts
 from ct_mcp.cli.terminal import lacks_terminal, read_line
 from ct_mcp.config.settings import Settings
 from ct_mcp.desk.controls import Actor, Controls
@@ -88,6 +89,7 @@ async def _arm(settings: Settings, name: str, span: timedelta, demo: bool) -> in
         stack.push_async_callback(runtime.close)
         account = await read_named_account(runtime.build_desk(), name)
         await _show(account, settings.policy, runtime.store, screen)
+        await say_if_team_halts(settings, screen)
         if not await _is_wanted(account, settings.policy, runtime.store, screen):
             screen.say("Not armed.")
             return 1

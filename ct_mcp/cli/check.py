@@ -77,11 +77,12 @@ async def _check_all(settings: Settings, look: Callable[[Settings], Awaitable[Ch
     """Look at the links to the broker, at what machines share, and at the clients that start a server here."""
     from ct_mcp.cli.check_clients import client_findings
     from ct_mcp.cli.check_state import state_findings
+    from ct_mcp.cli.check_team import team_findings
     from ct_mcp.cli.clients import this_machine
 
     clients = await client_findings(this_machine())
     report = await look(settings)
-    shared = await state_findings(settings)
+    shared = (*await state_findings(settings), *await team_findings(settings))
     token = settings.token.reveal() if settings.token else ""
     return hide_secrets(replace(report, findings=(*report.findings, *shared, *clients)), (token,))
 

@@ -62,15 +62,20 @@ async def _console(settings: Settings, chosen: argparse.Namespace, listener: "so
             async with serve(pages, listener) as authority:
                 token = keys.issue(None, desk.clock() + OPENS_FOR)
                 url = f"http://{authority}/open/{token}"
-                if why := await _not_opened(url, keys.has_come(token), settings, wanted=not chosen.no_browser):
-                    _show_address(url, why, screen)
-                else:
+                if await opened(url, keys.has_come(token), settings, screen, wanted=not chosen.no_browser):
                     screen.say("The console is open in your browser.", "good")
                 screen.say("The console is served on this machine alone, until Ctrl-C.")
                 await anyio.sleep_forever()
         finally:
             with anyio.CancelScope(shield=True):
                 await runtime.close()
+
+
+async def opened(url: str, has_come: anyio.Event, settings: Settings, screen: Screen, *, wanted: bool) -> bool:
+    """Open the browser at an address that works once; where it does not come, show the address, and why."""
+    if why := await _not_opened(url, has_come, settings, wanted=wanted):
+        _show_address(url, why, screen)
+    return not why
 
 
 async def _not_opened(url: str, has_come: anyio.Event, settings: Settings, *, wanted: bool) -> str:

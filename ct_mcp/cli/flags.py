@@ -35,13 +35,13 @@ def flags_of(chosen: argparse.Namespace, environ: Mapping[str, str]) -> tuple[st
     for name in _PLACES:
         variable = "" if demo and name == "config" else environ.get(f"CT_MCP_{name.upper()}", "")
         if given := (getattr(chosen, name, None) or "").strip() or variable.strip():
-            flags += [f"--{name.replace('_', '-')}", _as_word(str(Path(given).expanduser().absolute()))]
+            flags += [f"--{name.replace('_', '-')}", as_word(str(Path(given).expanduser().absolute()))]
     return tuple(flags)
 
 
-def _as_word(path: str) -> str:
-    """Quote a path for the shell of this machine."""
-    return subprocess.list2cmdline([path]) if sys.platform == "win32" else shlex.quote(path)
+def as_word(text: str) -> str:
+    """Quote a path, or what else is one word, for the shell of this machine."""
+    return subprocess.list2cmdline([text]) if sys.platform == "win32" else shlex.quote(text)
 
 
 @contextmanager

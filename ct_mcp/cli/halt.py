@@ -11,6 +11,7 @@ from ct_mcp.cli.flags import other_store, was_used_lately, whose
 from ct_mcp.cli.pin import confirm_pin
 from ct_mcp.cli.runtime import settings_for, store_of, utc_now
 from ct_mcp.cli.screen import Screen
+from ct_mcp.cli.team import say_if_team_halts
 from ct_mcp.cli.terminal import lacks_terminal, read_line
 from ct_mcp.desk.controls import Actor, Controls
 from ct_mcp.domain.approval import Halt
@@ -26,15 +27,19 @@ def run(chosen: argparse.Namespace) -> int:
     if lacks_terminal("halt"):
         return 2
     reason = sanitize(chosen.reason.strip(), longest=_LONGEST_REASON) or "no reason given"
-    anyio.run(_halt, store_of(settings_for(chosen)), Screen.on_stdout(), reason, chosen)
+    settings = settings_for(chosen)
+    anyio.run(_halt, store_of(settings), Screen.on_stdout(), reason, chosen)
+    anyio.run(say_if_team_halts, settings, Screen.on_stdout())
     return 0
 
 
 def run_resume(chosen: argparse.Namespace) -> int:
-    """Lift the halt: 0 lifted or none there, 1 still halted, 2 without a terminal."""
+    """Lift the halt: 0 lifted or none there, 1 still halted, by the team as well, 2 without a terminal."""
     if lacks_terminal("resume"):
         return 2
-    return anyio.run(_resume, store_of(settings_for(chosen)), Screen.on_stdout(), chosen)
+    settings = settings_for(chosen)
+    code = anyio.run(_resume, store_of(settings), Screen.on_stdout(), chosen)
+    return 1 if anyio.run(say_if_team_halts, settings, Screen.on_stdout()) else code
 
 
 def describe_halt(halt: Halt) -> str:

@@ -145,7 +145,7 @@ async def show_list(store: SqlStore, screen: Screen, wanted: JournalQuery) -> in
         if day != (day := day_of(entry)):
             screen.say()
             screen.say(f"{day}, by your clock", "bold")
-        _show_entry(entry, screen)
+        show_entry(entry, screen)
     if outstanding := await store.unsettled():
         screen.say()
         story = command("journal", "why", "ID")
@@ -154,7 +154,7 @@ async def show_list(store: SqlStore, screen: Screen, wanted: JournalQuery) -> in
     return 0
 
 
-def _show_entry(entry: Entry, screen: Screen) -> None:
+def show_entry(entry: Entry, screen: Screen) -> None:
     style = "bad" if entry.kind in _BAD else ""
     screen.say(safe(entry.summary), style, label=f"  {clock_time(entry)}  {entry.kind:<10} ")
     named = [f"ticket: {entry.ticket_id}"] if entry.ticket_id else []

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from ct_mcp import __version__
-from ct_mcp.cli import book_flags
+from ct_mcp.cli import book_flags, plane_flags
 from ct_mcp.cli.flags import flags_of
 from ct_mcp.cli.terminal import replace_unprintable_letters
 from ct_mcp.errors import ConfigError, CtMcpError
@@ -234,6 +234,10 @@ def _book(parser: argparse.ArgumentParser) -> None:
     book_flags.describe(parser, _places)
 
 
+def _plane(parser: argparse.ArgumentParser) -> None:
+    plane_flags.describe(parser, _port, _count)
+
+
 def _why(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "exit codes: 0 told, 1 nothing is known by this id, 2 cannot start"
     parser.add_argument("id", metavar="ID", help="of the ticket, or of the order: ours or the service's")
@@ -344,6 +348,10 @@ _GROUPS: tuple[tuple[str, dict[str, tuple[str, _Describe]]], ...] = (
             "resume": ("lift a halt", _resume),
             "pin": ("set or change the PIN that approvals may ask for", _pin),
         },
+    ),
+    (
+        "over a team",
+        {"plane": ("who of a team is live, flat, halted; halts, policies, second yes", _plane)},
     ),
     (
         "looking around",

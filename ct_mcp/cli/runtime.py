@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ct_mcp.desk.desk import Desk
     from ct_mcp.desk.membership import Membership
     from ct_mcp.desk.request_budget import SharedBudget
+    from ct_mcp.desk.team_report import TeamReporter
     from ct_mcp.guard.policy import TeamRules
     from ct_mcp.live.cache import LiveCache
     from ct_mcp.store.postgres_url import PostgresUrl
@@ -119,20 +120,39 @@ class Runtime:
         Looks only where there is a state file or a database, and at the clock.
         """
         from ct_mcp.guard.news_windows import settings_act
-        from ct_mcp.store.sqlite import FILE_NAME
 
         if settings_act(self.settings.policy, utc_now()):
             return True
-        is_there = self.settings.state is not None or (self.settings.state_dir / FILE_NAME).exists()
-        return is_there and bool(await self.store.duties() or await self.store.watches())
+        store = self._store_if_there()
+        return store is not None and bool(await store.duties() or await store.watches())
 
-    async def keeps_book(self) -> bool:
-        """Say whether executions are to be kept; not before anything of this service was ever asked for here."""
+    async def report(self) -> None:
+        """Tell the team how this machine stands, by what is known here; nothing is asked of the service for it.
+
+        Raises:
+            StoreFailed: It could not be told.
+        """
+        await self._reporter.report(self._desk.seen if self.is_used else None)
+
+    @cached_property
+    def _reporter(self) -> "TeamReporter":
+        from socket import gethostname
+
+        from ct_mcp.desk.team_report import TeamReporter
+
+        return TeamReporter(self.team, self._store_if_there, utc_now, gethostname())
+
+    def _store_if_there(self) -> "SqlStore | None":
+        """The store, where anything was ever kept in it: to look makes none."""
         from ct_mcp.store.sqlite import FILE_NAME
 
         is_there = self.settings.state is not None or (self.settings.state_dir / FILE_NAME).exists()
+        return self.store if is_there else None
+
+    async def keeps_book(self) -> bool:
+        """Say whether executions are to be kept; not before anything of this service was ever asked for here."""
         can_ask = self.settings.token is not None or self.settings.demo
-        return self.settings.policy.recording.on and can_ask and is_there
+        return self.settings.policy.recording.on and can_ask and self._store_if_there() is not None
 
     @cached_property
     def store(self) -> "SqlStore":

@@ -142,9 +142,10 @@ def wire(
 
     settings, pages = runtime.settings, ApprovalPages(runtime, tasks)
     context = ServerContext(build_desk, settings.policy, toolsets=settings.toolsets, close=close, open_page=pages.open)
-    context.faults = faults
+    context.faults, context.has_team = faults, settings.team_at is not None
     if not faults:
         context.owes_exits, context.keeps_book = runtime.owes_exits, runtime.keeps_book
+        context.report = runtime.report if context.has_team else None
     if settings.demo:
         context.notes = (_OF_A_DEMO,)
     return context.fed_by(lambda: runtime.live)

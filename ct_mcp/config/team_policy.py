@@ -80,6 +80,19 @@ def parse_team_policy(text: str) -> TeamRules:
     Raises:
         ConfigError: One line for each fault.
     """
+    file, faults = _read(text)
+    if faults:
+        advice = "mend what is named above and set it again; the policy that was set before holds on"
+        raise ConfigError(listing(faults, None, _OF), next_step=advice)
+    return _rules(file)
+
+
+def faults_of_team_policy(text: str) -> list[str]:
+    """Find everything that is wrong with a text, a line for each; nothing where it can be set."""
+    return _read(text)[1]
+
+
+def _read(text: str) -> tuple[TeamPolicyFile, list[str]]:
     faults: list[str] = []
     raw = _parse(text, faults)
     file = read(TeamPolicyFile, raw, as_key, faults)
@@ -87,10 +100,7 @@ def parse_team_policy(text: str) -> TeamRules:
     faults.extend(_of_the_trader(file))
     if file.team.second_yes_contracts is not None and file.team.second_yes in (None, SecondYes.NONE):
         faults.append('[team] second_yes_contracts: needs second_yes = "live" or "all" as well')
-    if faults:
-        advice = "mend what is named above and set it again; the policy that was set before holds on"
-        raise ConfigError(listing(faults, None, _OF), next_step=advice)
-    return _rules(file)
+    return file, faults
 
 
 def _parse(text: str, faults: list[str]) -> dict[str, Any]:

@@ -34,6 +34,11 @@ from ct_mcp.errors import BadRequest, BudgetExhausted, NotFound, UpstreamError
 
 MOST_BARS = 8000
 TellsFigures = Callable[[Sequence[Account]], Awaitable[None]]
+HearsBooks = tuple[
+    Callable[[str | None, Sequence[Position]], None],
+    Callable[[str | None, Sequence[Order]], None],
+]
+"""Who hears the open positions that were read, and the orders: of one account, or with None of all."""
 _T = TypeVar("_T")
 
 
@@ -64,7 +69,8 @@ class ReadOnlyClient:
         self.connection = Connection(base_url, token, timeouts, **options)
         self._options = CallOptions()
         self._catalog = ApiCatalog()
-        self._figures_told: list[TellsFigures] = []  # all views share it
+        self._figures_told: list[TellsFigures] = []  # all views share both
+        self._books_told: list[HearsBooks] = []
 
     async def __aenter__(self) -> Self:
         return self
@@ -94,6 +100,10 @@ class ReadOnlyClient:
     def tell_figures(self, tell: TellsFigures) -> None:
         """Hand on every account that is read from now on, with its figures, by whatever view of this client."""
         self._figures_told.append(tell)
+
+    def tell_books(self, hears: HearsBooks) -> None:
+        """Hand on every list of positions or orders that is read from now on, by whatever view of this client."""
+        self._books_told.append(hears)
 
     async def allowance(self) -> Allowance:
         """Say what is left of the request budget; asks nobody."""
@@ -129,12 +139,12 @@ class ReadOnlyClient:
     async def positions(self, account: str) -> tuple[Position, ...]:
         """Read every open position of one account; none means that they said it is flat."""
         call = Call("ListPositions", {"account": account})
-        return _open(await self._ask(call, lambda reply: accounts.parse_positions(reply, account)))
+        return self._positions_told(account, await self._ask(call, lambda r: accounts.parse_positions(r, account)))
 
     async def all_positions(self) -> tuple[Position, ...]:
         """Read every open position of every account."""
         call = Call("GetAllPositions", query={"includeFlat": "false"})
-        return _open(await self._ask(call, lambda reply: accounts.parse_positions(reply, None)))
+        return self._positions_told(None, await self._ask(call, lambda r: accounts.parse_positions(r, None)))
 
     async def position(self, account: str, instrument: Instrument) -> Position:
         """Read one position, FLAT where they say that there is none.
@@ -147,17 +157,28 @@ class ReadOnlyClient:
         except NoPosition:
             return Position(account, instrument, Direction.FLAT, 0, average_price=Decimal(0))
 
+    def _positions_told(self, account: str | None, read: tuple[Position, ...]) -> tuple[Position, ...]:
+        held = _open(read)
+        for hears, _ in self._books_told:
+            hears(account, held)
+        return held
+
     # --- orders and executions ---
 
     async def orders(self, account: str, *, active_only: bool) -> tuple[Order, ...]:
         """Read the orders of one account; closed ones are pruned after a while, so their absence proves nothing."""
         call = Call("ListOrders", {"account": account}, {"activeOnly": _yes_or_no(active_only)})
-        return await self._ask(call, lambda reply: orders.parse_orders(reply, account))
+        return self._orders_told(account, await self._ask(call, lambda reply: orders.parse_orders(reply, account)))
 
     async def all_orders(self, *, active_only: bool) -> tuple[Order, ...]:
         """Read the orders of every account."""
         call = Call("GetAllOrders", query={"activeOnly": _yes_or_no(active_only)})
-        return await self._ask(call, lambda reply: orders.parse_orders(reply, None))
+        return self._orders_told(None, await self._ask(call, lambda reply: orders.parse_orders(reply, None)))
+
+    def _orders_told(self, account: str | None, read: tuple[Order, ...]) -> tuple[Order, ...]:
+        for _, hears in self._books_told:
+            hears(account, read)
+        return read
 
     async def order(self, account: str, order_id: str) -> Order:
         """Read one order by their id or ours; by ours it can be missed while it lives."""

@@ -42,6 +42,7 @@ from ct_mcp.desk.exit_watch import Road, watch_exits
 from ct_mcp.desk.handlers.everywhere import Departure, ReadBackOfAll, may_leave
 from ct_mcp.desk.handlers.exits import submit_flatten
 from ct_mcp.desk.journal_writer import JournalWriter, Step
+from ct_mcp.desk.last_seen import LastSeen
 from ct_mcp.desk.membership import Membership
 from ct_mcp.desk.one_reading import OneReading
 from ct_mcp.desk.outcome import Outcome, Status
@@ -93,6 +94,7 @@ class Desk:
         self.resolver = self.contexts.resolver
         self.day_losses = self.contexts.day_losses
         upstream.tell_figures(self.day_losses.note_losses)
+        self.seen = LastSeen.of_reads(upstream, clock)
         self.decisions, self.controls = Decisions(store, clock), Controls(store, clock)
         self.second_yes = SecondYes(team, store, self.decisions, clock)
         self.book, self.recorder = make_record(upstream, store, team.own.recording, clock)

@@ -102,6 +102,16 @@ class Upstream(Reads, Writes, Protocol):
         """Hand on every account that is read from now on, with its figures, by whatever view of this client."""
         ...
 
+    def tell_books(
+        self,
+        hears: tuple[
+            Callable[[str | None, Sequence[Position]], None],
+            Callable[[str | None, Sequence[Order]], None],
+        ],
+    ) -> None:
+        """Hand on every list of positions or orders that is read from now on, by whatever view of this client."""
+        ...
+
     async def allowance(self) -> Allowance:
         """What is left of our own request budget; asks nobody."""
         ...

@@ -76,6 +76,12 @@ class SecondYes:
         if ticket.needs_second:
             await self.look(ticket)
 
+    async def look_at_all(self) -> None:
+        """Hear what was said of every open ticket that wants it: a no ends it, whoever is still being asked."""
+        for ticket in await self._store.open_tickets(self._clock()):
+            if ticket.needs_second:
+                await self.look(ticket, _LOOK_AGAIN_SECONDS)
+
     async def need(self, ticket: Ticket) -> None:
         """Pass over a ticket that has its second yes, or needs none, right before it is spent.
 

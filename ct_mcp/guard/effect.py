@@ -93,8 +93,8 @@ def is_urgent(command: Command) -> bool:
 
 
 def may_open(effect: Effect) -> bool:
-    """Say whether it sends what may open or add, so that it waits for whoever may forbid that; an exit never does."""
-    return effect.sends_orders and not effect.only_reduces and not is_urgent(effect.command)
+    """Say whether it sends what may open or add, so that it waits for whoever may forbid that."""
+    return effect.sends_orders and not effect.only_reduces and not is_exit_of_entry(effect.command)
 
 
 def is_exit_of_entry(command: Command) -> bool:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from anyio import CancelScope, Semaphore, create_task_group, move_on_after, sleep
+from anyio import CancelScope, Event, Lock, Semaphore, create_task_group, move_on_after, sleep
 from anyio.abc import TaskGroup
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
@@ -17,7 +17,7 @@ from mcp_types import CallToolResult
 
 from ct_mcp.domain.approval import Ticket
 from ct_mcp.domain.watch import Notice
-from ct_mcp.errors import ConfigError
+from ct_mcp.errors import ConfigError, CtMcpError
 from ct_mcp.guard.policy import Policy
 from ct_mcp.live.cache import LiveCache
 from ct_mcp.server.notices import NoticeBoard, with_notices
@@ -36,6 +36,8 @@ _LOOK_EVERY_SECONDS, _LOOK_WHILE_IDLE_SECONDS = 1.0, 3.0
 _MOST_LOOKS_AT_ONCE = 8
 _BOOK_EVERY_SECONDS, _BOOK_BEGINS_SECONDS = 5.0, 60.0
 _TELLS_WITHIN_SECONDS = 1.0
+_TEAM_EVERY_SECONDS = 1.5
+_REPORT_BEGINS_SECONDS, _REPORT_EVERY_SECONDS, _REPORT_NOT_WITHIN_SECONDS = 2.0, 5.0, 1.0
 _log = logging.getLogger(__name__)
 ToolContext = Context["ServerContext", Any]
 """The context of one call, as the SDK hands it to a handler."""
@@ -106,6 +108,9 @@ class ServerContext:
         self.open_page = open_page
         self.policy = policy
         self.toolsets = toolsets
+        self.has_team = False
+        self.report: Callable[[], Awaitable[None]] | None = None
+        self._to_report, self._one_follows, self._one_reports = Event(), Lock(), Lock()
         self.forms_never_shown: set[str] = set()
         self.pages_opened: set[str] = set()
         self.open_forms = OpenForms()
@@ -153,6 +158,9 @@ class ServerContext:
         desk.warm.listen(view)
         desk.exit_watch.listen(view)
         desk.recorder.listen(view)
+        desk.team.on_change += (self.wrote, self._report_soon)
+        desk.on_sent.append(self._report_soon)
+        view.on_news(desk.seen.hear)
         return desk, view
 
     def keep_warm(self, ticket: Ticket) -> None:
@@ -198,6 +206,42 @@ class ServerContext:
             except Exception:  # noqa: BLE001  # logged; what is only recorded must not end what trades
                 _log.warning("The book could not be kept", exc_info=True)
 
+    async def _follow_team(self) -> None:
+        """Hear the team while the server is used, and what a second person says of what waits for them."""
+        while self.has_team:
+            await sleep(_TEAM_EVERY_SECONDS)
+            if "_built" in self.__dict__ and not self._one_follows.locked():
+                async with self._one_follows:  # of all connections of this process
+                    await self._or_logged(self._heard_team)
+
+    async def _heard_team(self) -> None:
+        await self.desk.team.hear()
+        await self.desk.second_yes.look_at_all()
+
+    async def _report_to_team(self) -> None:
+        """Tell the team's plane how this machine stands: every few seconds, and soon after a change."""
+        await sleep(_REPORT_BEGINS_SECONDS)
+        while self.report is not None:
+            self._to_report = Event()
+            if not self._one_reports.locked():
+                async with self._one_reports:
+                    await self._or_logged(self.report)
+                    await sleep(_REPORT_NOT_WITHIN_SECONDS)
+            with move_on_after(_REPORT_EVERY_SECONDS):
+                await self._to_report.wait()
+
+    def _report_soon(self, *_: object) -> None:
+        self._to_report.set()
+
+    async def _or_logged(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do it; a team, or a store, that cannot be reached must not end the server that tells of it."""
+        try:
+            await work()
+        except CtMcpError as failed:
+            _log.debug("The team could not be followed: %s", failed.what)
+        except Exception:  # noqa: BLE001  # logged; the next time may do
+            _log.warning("The team could not be followed", exc_info=True)
+
     async def hear_notices(self) -> None:
         """Tell those who subscribe that a watch has told something, in whatever process it runs."""
         if not self.on_notice:
@@ -239,7 +283,7 @@ class ServerContext:
 
     async def close(self) -> None:
         """Close connections and files, if any were opened."""
-        if self._close is not None and "_built" in self.__dict__:
+        if self._close is not None and ("_built" in self.__dict__ or self.has_team):
             await self._close()
 
     @asynccontextmanager
@@ -251,6 +295,8 @@ class ServerContext:
                 self._beside.append(beside)
                 beside.start(self._watch_exits)
                 beside.start(self._keep_book)
+                beside.start(self._follow_team)
+                beside.start(self._report_to_team)
                 try:
                     yield self
                 finally:

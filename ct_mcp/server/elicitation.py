@@ -142,13 +142,21 @@ async def _ask_and_commit(
         page = False
         if _is_undecided(ctx, ticket):
             ticket, page = await _ask_elsewhere(ctx, ticket, ends_at, wait=wait)
-        state = ticket.state_at(desk.clock())
-        if state is not TicketState.APPROVED and not (state is TicketState.OPEN and ticket.approval is Approval.NONE):
+        if _is_approved(ctx, ticket) and ticket.needs_second:
+            await _wait_for_person(ctx, ticket, ends_at, "of the team who is asked as well")
+            ticket, page = await desk.ticket(ticket.ticket_id), False  # a no of theirs declines it
+        if not _is_approved(ctx, ticket) or await desk.second_yes.is_awaited(ticket):
             return await _awaiting(ctx, ticket, ends_at, page=page)
         try:
             return await desk.commit(ticket.ticket_id)
         except TicketSpent:
             return await _became_of(ctx, ticket, ends_at)
+
+
+def _is_approved(ctx: ToolContext, ticket: Ticket) -> bool:
+    """Say whether the person has said yes to it and it is not over, or nobody has to."""
+    state = ticket.state_at(desk_of(ctx).clock())
+    return state is TicketState.APPROVED or (state is TicketState.OPEN and ticket.approval is Approval.NONE)
 
 
 def _is_undecided(ctx: ToolContext, ticket: Ticket) -> bool:
@@ -315,7 +323,8 @@ async def _ask_elsewhere(ctx: ToolContext, ticket: Ticket, ends_at: datetime, *,
     """
     page = await _open_page(ctx, ticket, ends_at)
     if wait or page:
-        return await _wait_for_person(ctx, ticket, ends_at, page=page), page
+        where = "on the page in their browser" if page else f"at the terminal: {command('approve')}"
+        return await _wait_for_person(ctx, ticket, ends_at, where), page
     return await desk_of(ctx).ticket(ticket.ticket_id), page
 
 
@@ -329,9 +338,8 @@ async def _open_page(ctx: ToolContext, ticket: Ticket, ends_at: datetime) -> boo
     return is_open
 
 
-async def _wait_for_person(ctx: ToolContext, ticket: Ticket, ends_at: datetime, *, page: bool) -> Ticket:
+async def _wait_for_person(ctx: ToolContext, ticket: Ticket, ends_at: datetime, where: str) -> Ticket:
     desk, longest_seconds = desk_of(ctx), _left(ctx, ends_at)
-    where = "on the page in their browser" if page else f"at the terminal: {command('approve')}"
     seen, due = ticket, 0.0
     async for waited, now in desk.watch_ticket(ticket, longest_seconds):
         if waited >= due:

@@ -10,6 +10,7 @@ from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from mcp.server.mcpserver.resources import FunctionResource
 from mcp_types import CallToolResult
 
+from ct_mcp.desk.team_words import team_lines
 from ct_mcp.domain.market import trading_day
 from ct_mcp.errors import BadRequest, CtMcpError, NotFound
 from ct_mcp.server.context import ServerContext
@@ -17,6 +18,7 @@ from ct_mcp.server.policy_text import policy_text
 from ct_mcp.server.queries import read_accounts, read_positions, time_limit
 from ct_mcp.server.references import REFERENCES, Reference, ReferenceCache
 from ct_mcp.server.resource_updates import ResourceKind
+from ct_mcp.server.team_link import TEAM_SECONDS
 from ct_mcp.server.tools.accounts import account_result, accounts_result, read_account
 from ct_mcp.server.tools.journal import journal_result
 from ct_mcp.server.tools.market import quotes_result
@@ -69,7 +71,13 @@ class ResourceReader:
     async def policy(self) -> str:
         """What this server may do: mode, limits, approvals."""
         self._context.refuse_with_faults()
-        return policy_text(self._context.policy, lambda: trading_day(self._context.desk.clock()))
+        if not self._context.has_team:
+            return policy_text(self._context.policy, lambda: trading_day(self._context.desk.clock()))
+        desk = self._context.desk
+        standing = await desk.team.hear(TEAM_SECONDS)
+        own = policy_text(desk.policy, lambda: trading_day(desk.clock()))
+        lines = team_lines(standing, desk.policy, desk.clock())
+        return "\n".join((own, "## Team (what stands above is narrowed by it)", *(f"- {line}" for line in lines)))
 
     async def quotes(self, instrument: str) -> str:
         """One instrument: bid, ask, last, change, age of the quote, tick and point value."""

@@ -6,6 +6,7 @@ text from outside: whoever shows it makes it harmless first.
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import TypeVar, TypeVarTuple
@@ -28,7 +29,7 @@ from ct_mcp.domain.team import (
 from ct_mcp.errors import BadRequest
 from ct_mcp.store import journal_table
 from ct_mcp.store.journal import Entry, Verification
-from ct_mcp.store.plane_acts import act_of, check_acts
+from ct_mcp.store.plane_acts import Standing, act_of, check_acts
 from ct_mcp.store.plane_codec import report_from_text
 from ct_mcp.store.plane_database import PATIENCE, PlaneDatabase, Row
 from ct_mcp.store.plane_schema import OF_A_TEAM
@@ -67,6 +68,11 @@ _ACTS = "SELECT sequence, at, by, act, trader, detail, previous_hash, hash FROM 
 _NEWEST_ACTS = f"{_ACTS} ORDER BY sequence DESC LIMIT ?"
 _NEXT_ACTS = f"{_ACTS} WHERE sequence > ? ORDER BY sequence LIMIT ?"
 _END = "SELECT sequence, hash FROM seen_end"
+_WHAT_STANDS = (
+    "SELECT trader, by, reason FROM seen_halts",
+    "SELECT number, trader, encode(sha256(convert_to(text, 'UTF8')), 'hex') FROM seen_policies",
+    "SELECT ticket_id, fingerprint, state, by FROM seen_questions WHERE state <> 'waiting'",
+)
 _KEEPS_STATE_HERE = "SELECT has_schema_privilege(to_regnamespace(quote_ident(?))::oid, 'USAGE')"
 _AT_ONCE = 1000
 
@@ -156,7 +162,7 @@ class TeamPlane:
         return tuple(act_of(row) for row in await self._database.rows(_NEWEST_ACTS, limit))
 
     async def verify(self) -> Verification:
-        """Check the whole chain of acts, on a connection of its own; a trader cannot, who does not see all of them."""
+        """Check all acts, and what stands by them, on a connection of its own; a trader, who sees some, cannot."""
         return await to_thread.run_sync(self._verify_aside)
 
     async def journal(self, trader: str, limit: int) -> tuple[Entry, ...]:
@@ -197,11 +203,15 @@ def list_seen(rows: list[Row]) -> tuple[SeenTrader, ...]:
 
 
 def verify_acts(connection: SqlConnection) -> Verification:
-    """Check the whole chain of acts."""
+    """Check the whole chain of acts, and that what stands is what they say."""
     end = connection.execute(_END).fetchone()
     if end is None:
         raise BadRequest("only a risk manager sees all acts, and can check them")
-    return check_acts(_all_acts(connection), tuple(end))
+    by_acts = Standing()
+    found = check_acts(by_acts.noted(_all_acts(connection)), tuple(end))
+    if found.ok and (why := by_acts.differs(*(connection.execute(what) for what in _WHAT_STANDS))):
+        return replace(found, ok=False, broken_at=found.count, why=why)
+    return found
 
 
 def _all_acts(connection: SqlConnection) -> Iterator[Row]:

@@ -45,6 +45,7 @@ _NEXT = (
     "Approving sends nothing by itself. The assistant's waiting call sends the order, or its next call of "
     "confirm_ticket does, after every rule was checked again."
 )
+_HELD = "Your yes is held until a second person of your team has said yes as well, at the team's plane. "
 _OUTCOMES = {
     TicketState.OPEN: ("Open", "It waits for your answer."),
     TicketState.APPROVED: (
@@ -90,7 +91,8 @@ class Card:
     @property
     def explanation(self) -> str:
         """What that means, and what happens next."""
-        return _OUTCOMES[self.ticket.state][1]
+        held = _HELD if self.ticket.needs_second and self.ticket.state is TicketState.APPROVED else ""
+        return f"{held}{_OUTCOMES[self.ticket.state][1]}"
 
 
 @dataclass(frozen=True, slots=True)

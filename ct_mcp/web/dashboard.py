@@ -10,6 +10,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from ct_mcp.desk.alert_setting import end_by_request
 from ct_mcp.desk.controls import Actor
 from ct_mcp.desk.pin import PinAnswer, pin_is_set
+from ct_mcp.desk.team_words import team_lines
 from ct_mcp.errors import BadRequest, CtMcpError
 from ct_mcp.guard.policy import Mode
 from ct_mcp.store.journal import Entry
@@ -28,6 +29,7 @@ PIN_FAULTS = {
 SEARCHED = 500
 SHOWN = 60
 TOLD = 10
+_TEAM_SECONDS = 1.5
 # Whatever else an entry may come to hold stays in the file.
 _TOLD = frozenset(
     {
@@ -182,7 +184,11 @@ class Dashboard:
 
     async def _halt(self, session: BrowserSession) -> Markup:
         halt, needs_pin = await self.state.store.halt(), await pin_is_set(self.state.store)
-        return draw("panel_halt.html", halt=halt, needs_pin=needs_pin, session=session)
+        standing = await self.state.team.hear(_TEAM_SECONDS)
+        told = {"halt": halt, "team_halt": standing.halt if standing else None, "needs_pin": needs_pin}
+        unhalted = replace(standing, halt=None) if standing else None  # that one is told above all else
+        lines = team_lines(unhalted, self.state.team.policy, self.state.clock())
+        return draw("panel_halt.html", **told, session=session, lines=lines)
 
     async def _tickets(self, session: BrowserSession) -> Markup:
         now = self.state.clock()

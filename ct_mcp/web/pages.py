@@ -15,8 +15,9 @@ from ct_mcp.desk.desk import Desk
 from ct_mcp.desk.ports import Store
 from ct_mcp.domain.approval import Ticket
 from ct_mcp.net.asgi import listen, serve
-from ct_mcp.web.app import ENTRANCE, web_app
+from ct_mcp.web.app import web_app
 from ct_mcp.web.browser import Browse, shown, signpost
+from ct_mcp.web.entrance import ENTRANCE
 from ct_mcp.web.sessions import HIDDEN_SECONDS, SessionStore
 
 # A browser that was not running yet takes its time; the call that waits for the person has not much to give.

@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
-from ct_mcp.text import format_price, money, sanitize, signed_money
+from ct_mcp.text import format_price, money, one_line, sanitize, signed_money
 
 
 def _clean(text: str, longest: int) -> str:
@@ -25,7 +25,7 @@ _TEMPLATES = Environment(
     lstrip_blocks=True,
     auto_reload=False,
 )
-_TEMPLATES.filters.update(clean=_clean, price=format_price, money=money, signed_money=signed_money)
+_TEMPLATES.filters.update(clean=_clean, line=one_line, price=format_price, money=money, signed_money=signed_money)
 
 
 def draw(template: str, **context: object) -> Markup:

@@ -16,6 +16,7 @@ import anyio
 
 from ct_mcp.desk.controls import Controls
 from ct_mcp.desk.decisions import Decisions
+from ct_mcp.desk.membership import Membership
 from ct_mcp.desk.ports import Store
 from ct_mcp.net.security import is_same_secret
 
@@ -190,6 +191,7 @@ class AppState:
     controls: Controls
     sessions: SessionStore
     clock: Callable[[], datetime]
+    team: Membership
 
 
 @dataclass(frozen=True, slots=True)

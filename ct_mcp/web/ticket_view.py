@@ -118,6 +118,7 @@ class ShownTicket:
     phrase: str
     needs_phrase: bool
     needs_pin: bool
+    needs_second: bool
     state: TicketState
     asked_at: datetime
     seconds_left: int
@@ -153,6 +154,7 @@ def ticket_view(ticket: Ticket, now: datetime, story: Sequence[Entry] = ()) -> S
         phrase=ticket.phrase,
         needs_phrase=not ticket.simulated,
         needs_pin=ticket.approval is Approval.PAGE_PIN,
+        needs_second=ticket.needs_second,
         state=ticket.state_at(now),
         asked_at=ticket.created_at,
         seconds_left=max(0, int((ticket.expires_at - now).total_seconds())),

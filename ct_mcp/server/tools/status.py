@@ -11,8 +11,10 @@ from mcp_types import CallToolResult
 from pydantic import Field
 
 from ct_mcp.crosstrade.rate_limit import Allowance
+from ct_mcp.desk.team_words import halt_words, team_lines
 from ct_mcp.domain.approval import Halt, Ticket
 from ct_mcp.domain.market import CLOCK_PROBES, trading_day
+from ct_mcp.domain.team import TeamStanding
 from ct_mcp.errors import CtMcpError, Unavailable
 from ct_mcp.guard.policy import Policy
 from ct_mcp.live.cache import LinkState
@@ -35,6 +37,7 @@ from ct_mcp.server.links import Link, broker_links, clock_link, next_step, upstr
 from ct_mcp.server.policy_text import MODES, all_limit_lines, approvals, firm_lines_of, unavailable_toolsets
 from ct_mcp.server.protection_text import OpenPositions, read_open_positions, unprotected_line
 from ct_mcp.server.queries import Query, TradingStatus, read_accounts, time_limit
+from ct_mcp.server.team_link import TEAM_SECONDS, team_link
 from ct_mcp.server.tools.forms import Details
 from ct_mcp.store.journal import Entry
 from ct_mcp.text import aged, command, iso, signed_money
@@ -129,12 +132,14 @@ class StatusReport:
     unavailable_toolsets: Sequence[str]
     notes: list[str]
     held: OpenPositions = field(default_factory=OpenPositions)
+    team: TeamStanding | None = None
 
 
 @time_limit()
 async def get_status(ctx: ToolContext, details: Details = False) -> Annotated[CallToolResult, StatusResult]:
     """NinjaTrader trading status, call first: may I trade, where, what is open, what is wrong and the next step."""
     context, query = context_of(ctx), Query(desk_of(ctx))
+    team = await query.desk.team.hear(TEAM_SECONDS)
     statuses, failure, clock = await _read_links(query)
     stored, broken_store = await _read_store(query)
     held = await read_open_positions(query, statuses or ())
@@ -142,12 +147,13 @@ async def get_status(ctx: ToolContext, details: Details = False) -> Annotated[Ca
         Link("journal", LinkState.BROKEN, str(broken_store.what)) if broken_store else Link("journal", LinkState.OK)
     )
     report = StatusReport(
-        policy=context.policy,
+        policy=query.desk.policy,
         links=(
             *upstream_links(failure),
             *broker_links(statuses or ()),
             clock,
             journal,
+            *filter(None, (team_link(team, query.desk.clock()),)),
             Link("stream", *context.live.condition()),
         ),
         next_step=next_step(failure or broken_store, statuses or ()) or _to_set(clock) or held.next_step,
@@ -160,8 +166,10 @@ async def get_status(ctx: ToolContext, details: Details = False) -> Annotated[Ca
             *context.notes,
             *query.notes,
             *_pace_notes(query),
-            *firm_lines_of(context.policy, trading_day(query.desk.clock())),
+            *firm_lines_of(query.desk.policy, trading_day(query.desk.clock())),
+            *team_lines(team, query.desk.policy, query.desk.clock()),
         ],
+        team=team,
     )
     return status_result(report, query.desk.clock(), details=details)
 
@@ -218,7 +226,7 @@ async def _read_store(query: Query) -> tuple[StoredState | None, CtMcpError | No
 
 def status_result(report: StatusReport, now: datetime, *, details: bool = True) -> CallToolResult:
     """Make both halves of the status; the short form tells what is open or wrong, and nothing of what holds."""
-    stored, allowance = report.stored, report.allowance
+    stored, allowance, theirs = report.stored, report.allowance, report.team.halt if report.team else None
     accounts = None if report.statuses is None else [_account_view(one, stored) for one in report.statuses]
     shown, left_out = page_of(accounts or (), 0, "accounts", "see get_accounts")
     links = sorted(report.links, key=lambda link: link.state is LinkState.OK and link.name.startswith("broker of "))
@@ -233,8 +241,8 @@ def status_result(report: StatusReport, now: datetime, *, details: bool = True) 
         next_step=report.next_step,
         links=[LinkView(link=link.name, state=link.state, why=link.why) for link in links[:MOST_ROWS]],
         mode=report.policy.mode,
-        halted=None if stored is None else stored.halt is not None,
-        halt=_halt_text(stored.halt) if stored and stored.halt else "",
+        halted=True if theirs else None if stored is None else stored.halt is not None,
+        halt=halt_words(stored.halt if stored else None, theirs),
         accounts=None if accounts is None else list(shown),
         tradable_accounts=None if accounts is None else [one.account for one in accounts if one.may_trade],
         open_positions=None if report.statuses is None else list(report.held.lines),
@@ -251,10 +259,6 @@ def status_result(report: StatusReport, now: datetime, *, details: bool = True) 
     )
     text = _status_text(structure, report.policy) if details else _short_text(structure)
     return tool_result(text, structure)
-
-
-def _halt_text(halt: Halt) -> str:
-    return f"by {sanitize_name(halt.by)} at {iso(halt.at)}: {sanitize_name(halt.reason, 200)}"
 
 
 def _account_view(status: TradingStatus, stored: StoredState | None) -> AccountStatusView:

@@ -24,6 +24,14 @@ function hold() {
 }
 hold();
 
+// A length of time as the server writes it.
+function span(seconds) {
+  const [minutes, hours] = [Math.floor(seconds / 60), Math.floor(seconds / 3600)];
+  if (seconds < 120) return `${seconds} s`;
+  if (minutes < 120) return `${minutes} min`;
+  return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} d ${hours % 24} h`;
+}
+
 function tick() {
   for (const shown of document.querySelectorAll("[data-left]")) {
     shown.ends ??= passed() + Number(shown.dataset.left);
@@ -33,7 +41,7 @@ function tick() {
   }
   for (const shown of document.querySelectorAll("[data-age]")) {
     shown.began ??= passed() - Number(shown.dataset.age);
-    shown.textContent = `${Math.floor(passed() - shown.began)} s ago`;
+    shown.textContent = `${span(Math.floor(passed() - shown.began))} ago`;
   }
 }
 
@@ -163,9 +171,18 @@ if (notify && globalThis.Notification) {
 const timeless = (html) => html.replace(/(data-(?:left|age)=")\d+(">)[^<]*/g, "$1$2");
 
 // What the person is just typing stays as it is until they leave it.
-const isTypedIn = (panel) => panel.contains(document.activeElement) && document.activeElement.matches("input");
+const isTypedIn = (panel) => panel.contains(document.activeElement) && document.activeElement.matches("input, textarea");
 
 const nameOf = (element) => element.pathname ?? element.getAttribute("aria-label") ?? element.textContent;
+
+// What has aged differently, as when somebody was heard anew, in what is the same else.
+function ageAnew(panel, fresh) {
+  const told = fresh.querySelectorAll("[data-age]");
+  for (const [at, shown] of panel.querySelectorAll("[data-age]").entries()) {
+    shown.dataset.age = told[at].dataset.age;
+    delete shown.began;
+  }
+}
 
 function replace(panel, fresh) {
   const before = tickets(panel);
@@ -189,7 +206,7 @@ async function refresh(panel) {
     if (now !== panel.last && !isTypedIn(panel)) {
       panel.last = now;
       replace(panel, fresh);
-    }
+    } else if (fresh && !isTypedIn(panel)) ageAnew(panel, fresh);
   }
   setTimeout(refresh, 1000 * panel.dataset.every, panel);
 }

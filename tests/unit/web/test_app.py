@@ -13,7 +13,8 @@ from ct_mcp.domain.approval import TicketState
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.store.journal import EntryKind
 from ct_mcp.store.sqlite import SqliteStore
-from ct_mcp.web.app import HEADERS, web_app
+from ct_mcp.web.app import web_app
+from ct_mcp.web.entrance import HEADERS
 from ct_mcp.web.sessions import SessionStore
 from tests.unit.web.conftest import Enter, Propose, StateOf
 
