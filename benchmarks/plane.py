@@ -19,6 +19,7 @@ from typing import Any
 
 from child import Child
 from figures import Figure, in_ms, machine, table
+from plane_agents import HEARS_EVERY_SECONDS, REPORTS_EVERY_SECONDS
 from plane_day import Day, grown, held, play
 from plane_world import Processes, Team, as_text, disk_wait_seconds, own_team
 
@@ -44,7 +45,7 @@ class Sizes:
     traders: Sequence[int] = (1, 2, 4, 8)
     seconds: float = 10.0
     agents: int = 1000
-    processes: int = 4
+    processes: int = 12
     halts_of_one: int = 10
     day: Day = field(default_factory=Day)
 
@@ -214,19 +215,16 @@ class Benchmark:
         noticed, committed = self._halted(actors, trader)
         sleep(3.0)
         told = self._tallies(actors)
-        through = [at - committed for each in told for at in each["let_through"] if at > committed]
+        through = [(asked, at) for each in told for asked, at in each["let_through"] if at > committed]
         denied = sum(at > committed for each in told for at in each["denied"])
-        yield Figure(
-            f"halt of {name}: the last agent notices after",
-            max(noticed),
-            "s",
-            2.0,
-            f"half after {median(noticed):.2f} s",
+        half = f"half after {median(noticed):.2f} s"
+        yield Figure(f"halt of {name}: the last agent notices after", max(noticed), "s", 2.0, half)
+        last = (
+            f"answered {(max(at for _, at in through) - committed) * 1000:.0f} ms after it at most; " if through else ""
         )
-        last = f"the last {max(through) * 1000:.0f} ms after it; " if through else ""
-        yield Figure(
-            "… openings let through after its commit", float(len(through)), "", detail=f"{last}{denied:,} were denied"
-        )
+        late = sum(asked > committed for asked, _ in through)
+        detail = f"{last}{late} of them had asked after it; {denied:,} were denied"
+        yield Figure("… openings let through after its commit", float(len(through)), "", detail=detail)
         asyncio.run(self._resumed(trader))
         for actor in actors:
             actor.asks("are_free")
@@ -301,10 +299,11 @@ def reckoned(costs: Costs) -> Iterator[Figure]:
     spent = costs.seconds
     if not {"word", "report", "duties", "lease", "order"} <= spent.keys():
         return
-    plane = spent["word"] / 1.5 + spent["report"] / 10
+    plane = spent["word"] / HEARS_EVERY_SECONDS + spent["report"] / REPORTS_EVERY_SECONDS
     # Looked for exits every second; leases of the stream and the book, and for a third of the day of the exits.
     state = spent["duties"] + spent["lease"] * (1 / 5 + 1 / 20 + 1 / 3)
     orders = spent["order"] * 60 / (A_DAYS_HOURS * 3600)
+    yield Figure("RECKONED: orders that fill 2 cores", 2 / spent["order"], "/s")
     yield Figure("RECKONED: traders whose words and reports fill 2 cores", 2 / plane, "")
     yield Figure("RECKONED: the same with their state kept there as well", 2 / (plane + state + orders), "")
     cores = TEN_THOUSAND * plane, TEN_THOUSAND * (plane + state + orders)

@@ -42,14 +42,17 @@ class Nowhere(TeamFile):
 
 @dataclass
 class Agent:
-    """One of them: when it noticed a halt and let an opening through, and how many seconds each word took."""
+    """One of them: when it noticed a halt, and how many seconds each word took.
+
+    Of an opening that it let through, when it asked for the last time, and when that was answered.
+    """
 
     url: PostgresUrl
     random: Random
     opens_every_seconds: float
     on_change: Callable[[], None]
     noticed_at: float | None = None
-    let_through: list[float] = field(default_factory=list)
+    let_through: list[tuple[float, float]] = field(default_factory=list)
     denied_at: list[float] = field(default_factory=list)
     words: list[float] = field(default_factory=list)
     reports: int = 0
@@ -91,24 +94,25 @@ class Agent:
         """Try to open, again and again."""
         while True:
             await anyio.sleep(self.random.expovariate(1 / self.opens_every_seconds))
-            if await self._may_open():
-                self.let_through.append(time.monotonic())
-            else:
+            asked_at = await self._may_open()
+            if asked_at is None:
                 self.denied_at.append(time.monotonic())
+            else:
+                self.let_through.append((asked_at, time.monotonic()))
 
-    async def _may_open(self) -> bool:
-        """As a desk does: at the review, and at the last look before the wire."""
+    async def _may_open(self) -> float | None:
+        """Ask as a desk does, at the review and right before the wire; when that was, where nothing stops it."""
         seen = await self.hear()
         if seen.halt is not None or seen.lost is not None:
-            return False
+            return None
         began = time.monotonic()
         try:
             await self._team.last_look(seen)
         except (Halted, OrderDenied):
-            return False
+            return None
         finally:
             self.words.append(time.monotonic() - began)
-        return True
+        return began
 
 
 class Agents:
