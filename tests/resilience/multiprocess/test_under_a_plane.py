@@ -15,6 +15,7 @@ from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.server import served
 from ct_mcp.simulator.simulator import Simulator, SimulatorSettings
 from ct_mcp.store.plane_team import TeamPlane
+from ct_mcp.store.postgres import Patience
 from ct_mcp.store.postgres_url import PostgresUrl
 from tests.postgres import OwnServer, Team, as_text, need_server, running_server
 from tests.resilience.multiprocess.conftest import AT_ONCE, TOKEN, Process, Processes
@@ -71,8 +72,9 @@ async def room(_started: Processes, clock: ManualClock, tmp_path: Path) -> Async
 
 
 @asynccontextmanager
-async def closed_after(plane: TeamPlane) -> AsyncIterator[TeamPlane]:
-    """Close its connection in the end."""
+async def acting(member: PostgresUrl) -> AsyncIterator[TeamPlane]:
+    """Connect as a risk manager, whom a busy machine may keep waiting."""
+    plane = TeamPlane(member, patience=Patience(20, 20, 20, 60))
     try:
         yield plane
     finally:
@@ -82,7 +84,7 @@ async def closed_after(plane: TeamPlane) -> AsyncIterator[TeamPlane]:
 @pytest.fixture
 async def risk_manager(team: Team) -> AsyncIterator[TeamPlane]:
     """Who may halt."""
-    async with closed_after(TeamPlane(team.rita)) as plane:
+    async with acting(team.rita) as plane:
         yield plane
 
 
@@ -222,7 +224,7 @@ async def test_a_plane_that_is_killed_and_started_again_keeps_back_what_opens_af
 ) -> None:
     """The state of both is on their machines. One goes on all the time, the other is restarted in between."""
     team = Team(own_server)
-    async with closed_after(TeamPlane(team.rita)) as risk_manager:
+    async with acting(team.rita) as risk_manager:
         await risk_manager.set_policy(EVERYBODY, GRACE)
         await risk_manager.halt(team.bob.user, "too many losses")
         alice, bob = await room.open(0, team.alice, sim=0), await room.open(1, team.bob, sim=0)

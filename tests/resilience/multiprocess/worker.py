@@ -20,6 +20,7 @@ from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.crosstrade.connection import utc_now
 from ct_mcp.crosstrade.rate_limit import Allowance, TokenBucket, allowance
 from ct_mcp.crosstrade.request import CallTimeouts
+from ct_mcp.desk import membership
 from ct_mcp.desk.desk import Desk
 from ct_mcp.desk.membership import Membership, TeamLink
 from ct_mcp.desk.outcome import Outcome, Status
@@ -41,6 +42,9 @@ from ct_mcp.store.sqlite import SqliteStore
 from ct_mcp.store.team_file import TeamFile
 from ct_mcp.store.ticket_codec import commands_from_text
 
+# On a busy machine an answer may take longer than a person would be kept waiting for it.
+PATIENCE = Patience(connect_seconds=20, lock_seconds=20, statement_seconds=20, held_seconds=60)
+membership.WORD_WITHIN_SECONDS = 60.0
 DENIED = frozenset({Status.DENIED, Halted.code, OrderDenied.code})
 LIMITS = Limits(max_orders_per_minute=1000, max_orders_per_day=1000, duplicate_window_seconds=0.0)
 
@@ -70,7 +74,7 @@ def member(policy: Policy, clock: Callable[[], datetime], plane: str, folder: Pa
     if not plane:
         return Membership(policy, clock)
     url = parse_postgres_url(plane)
-    link = TeamLink(TraderPlane(url, required=True), parse_team_policy, TeamFile(folder, str(url)))
+    link = TeamLink(TraderPlane(url, required=True, patience=PATIENCE), parse_team_policy, TeamFile(folder, str(url)))
     return Membership(policy, clock, link)
 
 
