@@ -18,8 +18,7 @@ from time import monotonic, sleep
 from typing import Any
 
 from child import Child
-from figures import Figure, in_ms, machine, table
-from plane_agents import HEARS_EVERY_SECONDS, REPORTS_EVERY_SECONDS
+from figures import Figure, in_ms, load, machine, table
 from plane_day import Day, grown, held, play
 from plane_world import Processes, Team, as_text, disk_wait_seconds, own_team
 
@@ -36,6 +35,7 @@ max_day_loss = 1000
 grace_seconds = 60
 """
 OPENS_EVERY_SECONDS = 10.0
+PARTS = ("orders", "calls", "day", "halts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +70,14 @@ class Actors(Child):
 
 @dataclass
 class Costs:
-    """What the server took of a processor for one of each, in seconds, and of memory for a connection, in MiB."""
+    """What the server took of a processor for one of each, in seconds, and of memory for a connection, in MiB.
+
+    ``agent`` is a second of an agent at rest, and ``crowd`` how many times as much a statement takes among all of them
+    as on one busy connection.
+    """
 
     seconds: dict[str, float] = field(default_factory=dict)
+    crowd: float = 1.0
     connection: float | None = None
 
 
@@ -86,21 +91,20 @@ class Benchmark:
         self._actors = list[Actors]()
         self.costs = Costs()
 
-    def figures(self) -> Iterator[Figure]:
-        """Measure everything, one thing after the other."""
+    def figures(self, parts: Sequence[str]) -> Iterator[Figure]:
+        """Measure one part after the other."""
         with ExitStack() as stack:
             for _ in range(max(2, self._sizes.processes, *self._sizes.traders)):
                 self._actors.append(stack.enter_context(Actors([sys.executable, str(ACTOR)], self._home)))
             yield Figure("one page written through to the disk", in_ms(disk_wait_seconds(self._home)))
-            yield from self._orders()
-            yield from self._calls()
-            yield from self._day()
-            yield from self._halts()
+            for part in parts:
+                yield from getattr(self, part)()
         yield from reckoned(self.costs)
 
     # orders
 
-    def _orders(self) -> Iterator[Figure]:
+    def orders(self) -> Iterator[Figure]:
+        """Several traders at once, and two machines of one of them."""
         most = max(self._sizes.traders)
         traders = self._team.traders(most, with_state=True)
         for count in self._sizes.traders:
@@ -140,7 +144,8 @@ class Benchmark:
 
     # what a call costs
 
-    def _calls(self) -> Iterator[Figure]:
+    def calls(self) -> Iterator[Figure]:
+        """What the plane is asked and told all the time, and what a store is, one by one."""
         (one,) = self._team.traders(1, with_state=True)
         asyncio.run(self._set_policies(one))
         for what, name in (
@@ -167,7 +172,8 @@ class Benchmark:
 
     # a halt of all, and of one
 
-    def _halts(self) -> Iterator[Figure]:
+    def halts(self) -> Iterator[Figure]:
+        """Many agents, at rest, under a halt of everybody, and of one after the other."""
         agents, before = self._team.traders(self._sizes.agents), self._server.mib()
         actors, began = self._actors[: self._sizes.processes], monotonic()
         for number, actor in enumerate(actors):
@@ -198,10 +204,18 @@ class Benchmark:
             "statements of all agents", asked / elapsed, "/s", detail=f"{len(words) / elapsed:,.0f} words among them"
         )
         share = None if spent is None else 100 * spent / elapsed
+        if spent is not None:
+            self._note_crowd(spent, elapsed, len(words), asked - len(words))
         lost = sum(each["lost"] for each in told)
         longest = max(words, default=0.0)
         detail = f"a word took p50 {in_ms(words):.1f} ms, at most {longest * 1000:.0f} ms; {lost} not heard in time"
         yield Figure("… which keep one core of the server busy for", share, "%", detail=detail)
+
+    def _note_crowd(self, spent: float, elapsed: float, words: int, reports: int) -> None:
+        seconds = self.costs.seconds
+        seconds["agent"] = spent / elapsed / self._sizes.agents
+        alone = words * seconds.get("word", 0.0) + reports * seconds.get("report", 0.0)
+        self.costs.crowd = spent / alone if alone else 1.0
 
     def _tallies(self, actors: Iterable[Actors]) -> list[Any]:
         asked = list(actors)
@@ -266,7 +280,8 @@ class Benchmark:
 
     # the day of a trader
 
-    def _day(self) -> Iterator[Figure]:
+    def day(self) -> Iterator[Figure]:
+        """What one trader leaves."""
         (trader,) = self._team.traders(1, with_state=True)
         day = self._sizes.day
         schemas = (trader.user, "ct_mcp_plane")
@@ -291,38 +306,34 @@ class Benchmark:
 
 
 TEN_THOUSAND = 10_000
-A_DAYS_HOURS = 6.5
+ORDERS_A_DAY, A_DAYS_HOURS = 60, 6.5
 
 
 def reckoned(costs: Costs) -> Iterator[Figure]:
     """Reckon from what was measured to what two cores hold, and what ten thousand traders want."""
     spent = costs.seconds
-    if not {"word", "report", "duties", "lease", "order"} <= spent.keys():
+    if not {"agent", "duties", "lease", "order"} <= spent.keys():
         return
-    plane = spent["word"] / HEARS_EVERY_SECONDS + spent["report"] / REPORTS_EVERY_SECONDS
-    # Looked for exits every second; leases of the stream and the book, and for a third of the day of the exits.
-    state = spent["duties"] + spent["lease"] * (1 / 5 + 1 / 20 + 1 / 3)
-    orders = spent["order"] * 60 / (A_DAYS_HOURS * 3600)
+    # Exits are looked for every second; leases are of the stream, the book and, for a third of the day, of the exits.
+    each = spent["duties"] + spent["lease"] * (1 / 5 + 1 / 20 + 1 / 3)
+    state = costs.crowd * (each + spent["order"] * ORDERS_A_DAY / (A_DAYS_HOURS * 3600))
+    both = spent["agent"] + state
+    crowd = f"a statement takes {costs.crowd:.1f} times as much among all agents as on one busy connection"
     yield Figure("RECKONED: orders that fill 2 cores", 2 / spent["order"], "/s")
-    yield Figure("RECKONED: traders whose words and reports fill 2 cores", 2 / plane, "")
-    yield Figure("RECKONED: the same with their state kept there as well", 2 / (plane + state + orders), "")
-    cores = TEN_THOUSAND * plane, TEN_THOUSAND * (plane + state + orders)
-    yield Figure(
-        "RECKONED: cores for 10,000 traders at the plane",
-        cores[0],
-        "",
-        detail=f"{cores[1]:.1f} with their state as well",
-    )
+    yield Figure("RECKONED: agents that fill 2 cores", 2 / spent["agent"], "", detail=crowd)
+    yield Figure("RECKONED: traders who keep their state there as well", 2 / both, "")
+    detail = f"{TEN_THOUSAND * both:.0f} with their state as well"
+    yield Figure("RECKONED: cores for 10,000 agents", TEN_THOUSAND * spent["agent"], "cores", detail=detail)
     if costs.connection is not None:
         gib = TEN_THOUSAND * costs.connection / 1024
         detail = f"{3 * gib:.0f} GiB with their state as well, three connections each"
         yield Figure("RECKONED: memory of 10,000 connections", gib, "GiB", detail=detail)
 
 
-def measured(sizes: Sizes) -> list[Figure]:
-    """Run all of it."""
+def measured(sizes: Sizes, parts: Sequence[str]) -> list[Figure]:
+    """Run these parts of it."""
     with TemporaryDirectory() as home, own_team(sizes.agents) as team:
-        return list(Benchmark(team, sizes, Path(home)).figures())
+        return list(Benchmark(team, sizes, Path(home)).figures(parts))
 
 
 def main() -> None:
@@ -330,10 +341,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--tiny", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--only", choices=PARTS, help="one part alone; nothing is reckoned from that")
     chosen = parser.parse_args()
     for name, value in machine().items():
         print(f"{name:10}{value}")
-    print("\n" + table(measured(TINY if chosen.tiny else QUICK if chosen.quick else Sizes())))
+    sizes = TINY if chosen.tiny else QUICK if chosen.quick else Sizes()
+    print("\n" + table(measured(sizes, [chosen.only] if chosen.only else PARTS)))
+    print(f"\nload at the end {load()}")
 
 
 if __name__ == "__main__":

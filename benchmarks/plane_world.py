@@ -36,9 +36,8 @@ DURABLE = {
     "max_wal_senders": "10",
     "scram_iterations": "4096",
     "shared_buffers": "128MB",
-    "track_functions": "all",
 }
-"""What a fresh server has, but the functions that it counts; so that a measured commit is on the disk."""
+"""What a fresh server has, so that a measured commit is on the disk."""
 SPARE_CONNECTIONS = 60
 
 
