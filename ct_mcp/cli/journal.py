@@ -155,6 +155,7 @@ async def show_list(store: SqlStore, screen: Screen, wanted: JournalQuery) -> in
 
 
 def show_entry(entry: Entry, screen: Screen) -> None:
+    """Show one entry: what happened, its details, and the words of others marked as theirs."""
     style = "bad" if entry.kind in _BAD else ""
     screen.say(safe(entry.summary), style, label=f"  {clock_time(entry)}  {entry.kind:<10} ")
     named = [f"ticket: {entry.ticket_id}"] if entry.ticket_id else []

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ct_mcp.cli.plane_access import AtThePlane
 from ct_mcp.cli.screen import Screen
-from ct_mcp.desk.team_view import SeenAccount, SeenMachine, TeamTable, halt_words, read_team, team_table
+from ct_mcp.desk.team_view import SeenAccount, SeenMachine, TeamView, halt_words, read_team, team_table
 from ct_mcp.domain.team import TeamHalt
 from ct_mcp.text import count, iso, local_and_utc, sanitize, signed_money
 
@@ -21,7 +21,7 @@ async def tell_show(at: AtThePlane) -> int:
     return 0
 
 
-def show_table(table: TeamTable, screen: Screen) -> None:
+def show_table(table: TeamView, screen: Screen) -> None:
     """Draw a line for each account of each machine, and below, right above the prompt, what stands out."""
     if table.everybody is not None:
         screen.say(f"EVERYBODY: {halt_words(table.everybody)}, {local_and_utc(table.everybody.halt.at)}", "bad")
@@ -53,13 +53,13 @@ def _of(account: SeenAccount) -> str:
     return f"{account.kind} {account.name}"
 
 
-def _show_remarks(table: TeamTable, screen: Screen) -> None:
+def _show_remarks(table: TeamView, screen: Screen) -> None:
     for machine in table.machines:
         for remark in machine.remarks_besides(table.everybody):
             screen.say(remark, "bad", label=f"  {machine.name}: ")
 
 
-def as_json(table: TeamTable) -> dict[str, object]:
+def as_json(table: TeamView) -> dict[str, object]:
     """Make of the table what a script reads; whatever is not known is null."""
     return {
         "as_of": iso(table.read_at),

@@ -7,7 +7,7 @@ from ct_mcp.cli.runtime import team_of, utc_now
 from ct_mcp.cli.screen import Screen
 from ct_mcp.config.settings import Settings
 from ct_mcp.desk.decisions import Decisions
-from ct_mcp.desk.second_yes import SecondYes
+from ct_mcp.desk.second_yes import SecondPerson
 from ct_mcp.desk.team_words import halted_words, lost_words
 from ct_mcp.domain.approval import Ticket
 from ct_mcp.store.sql_store import SqlStore
@@ -36,7 +36,7 @@ async def say_second(ticket: Ticket, settings: Settings, store: SqlStore, screen
         return
     team = team_of(settings)
     try:
-        second = await SecondYes(team, store, Decisions(store, utc_now), utc_now).look(ticket)
+        second = await SecondPerson(team, store, Decisions(store, utc_now), utc_now).look(ticket)
     finally:
         await team.close()
     screen.say(f"Your yes is held until theirs is there: {second.words}.", "person")

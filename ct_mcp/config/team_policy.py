@@ -52,7 +52,7 @@ class TeamProtectionTable(Table):
     require_stop: Switch | None = None
 
 
-class TeamTable(Table):
+class TeamWishesTable(Table):
     """``[team]``: what needs a second person's yes, and how long openings go on without the plane."""
 
     second_yes: Annotated[SecondYes, BeforeValidator(values.word(SecondYes))] | None = None
@@ -71,7 +71,7 @@ class TeamPolicyFile(Table):
     protection: TeamProtectionTable = TeamProtectionTable.model_construct()
     accounts: dict[str, AccountTable] = Field(default_factory=dict)
     instruments: dict[str, InstrumentTable] = Field(default_factory=dict)
-    team: TeamTable = TeamTable.model_construct()
+    team: TeamWishesTable = TeamWishesTable.model_construct()
 
 
 def parse_team_policy(text: str) -> TeamRules:

@@ -52,7 +52,7 @@ from ct_mcp.desk.ports import BookReads, Store, Upstream
 from ct_mcp.desk.recent_reviews import RecentReviews
 from ct_mcp.desk.reconcile import settle_outstanding
 from ct_mcp.desk.recorder import make_record
-from ct_mcp.desk.second_yes import SecondYes
+from ct_mcp.desk.second_yes import SecondPerson
 from ct_mcp.desk.story import LOOK_EVERY_SECONDS, fills_beside, fills_of, followed, has_filled_meanwhile, story_of
 from ct_mcp.desk.together import Part, together
 from ct_mcp.desk.turns import Turns
@@ -96,7 +96,7 @@ class Desk:
         upstream.tell_figures(self.day_losses.note_losses)
         self.seen = LastSeen.of_reads(upstream, clock)
         self.decisions, self.controls = Decisions(store, clock), Controls(store, clock)
-        self.second_yes = SecondYes(team, store, self.decisions, clock)
+        self.second_yes = SecondPerson(team, store, self.decisions, clock)
         self.book, self.recorder = make_record(upstream, store, team.own.recording, clock)
         self.warm = WarmReviews(self.contexts, store, upstream, clock)
         self.on_sent: list[Callable[[Command], None]] = []

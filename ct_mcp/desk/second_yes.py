@@ -24,7 +24,7 @@ from ct_mcp.text import sanitize
 
 _T = TypeVar("_T")
 _LOOK_AGAIN_SECONDS = 1.0
-_OPEN = (TicketState.OPEN, TicketState.APPROVED)
+_UNDECIDED = (TicketState.OPEN, TicketState.APPROVED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Second:
         return f"a second person of the team has not said yes yet{why}"
 
 
-class SecondYes:
+class SecondPerson:
     """Asks a second person through the plane, and hears what they said."""
 
     def __init__(self, team: Membership, store: Store, decisions: Decisions, clock: Callable[[], datetime]) -> None:
@@ -59,7 +59,7 @@ class SecondYes:
             return kept
         second = await self._asked(ticket)
         now = self._clock()
-        if second.state is SecondState.DECLINED and ticket.state_at(now) in _OPEN:
+        if second.state is SecondState.DECLINED and ticket.state_at(now) in _UNDECIDED:
             await self._decisions.decline(ticket, f"{sanitize(second.by, longest=60)}, the second person")
         self._looked = {known: old for known, old in self._looked.items() if abs((now - old[0]).total_seconds()) < 60}
         self._looked[ticket.ticket_id] = now, second
@@ -88,7 +88,7 @@ class SecondYes:
         Raises:
             NotConfirmed: It has none yet, was declined, or nobody can say.
         """
-        if not ticket.needs_second or ticket.state_at(self._clock()) not in _OPEN:
+        if not ticket.needs_second or ticket.state_at(self._clock()) not in _UNDECIDED:
             return
         second = await self.look(ticket)
         if second.state is not SecondState.APPROVED:
@@ -104,7 +104,7 @@ class SecondYes:
     async def is_awaited(self, ticket: Ticket) -> bool:
         """Say whether an open ticket has all that it needs but a second person's answer."""
         is_ready = ticket.approval is Approval.NONE or ticket.state is TicketState.APPROVED
-        if not (ticket.needs_second and is_ready and ticket.state_at(self._clock()) in _OPEN):
+        if not (ticket.needs_second and is_ready and ticket.state_at(self._clock()) in _UNDECIDED):
             return False
         return (await self.look(ticket, _LOOK_AGAIN_SECONDS)).state is SecondState.WAITING
 
@@ -128,7 +128,7 @@ class SecondYes:
         plane = self._team.link.plane
         try:
             answer = await _within(plane.answer(ticket.ticket_id))
-            if answer is None and ticket.state_at(self._clock()) in _OPEN:
+            if answer is None and ticket.state_at(self._clock()) in _UNDECIDED:
                 await _within(plane.ask(_question(ticket)))
         except CtMcpError as failed:
             return Second(why=failed.what)

@@ -16,7 +16,7 @@ from ct_mcp.desk.ports import Store
 from ct_mcp.domain.account import Account, account_key
 from ct_mcp.domain.commands import ChangeOrder
 from ct_mcp.domain.market import trading_day
-from ct_mcp.domain.team import AccountReport, HeldPosition, TraderReport
+from ct_mcp.domain.team import HeldPosition, ReportedAccount, TraderReport
 from ct_mcp.guard.context import RiskContext
 from ct_mcp.guard.denial import DenialCode
 from ct_mcp.guard.drawdown import floor_of
@@ -29,6 +29,7 @@ from ct_mcp.guard.rules.account import day_loss_is_within_limit
 from ct_mcp.text import sanitize
 
 MOST_ACCOUNTS = 50
+_HEARD_SECONDS = 5.0
 _RULES = (*RULES_OF_THE_ACCOUNT, day_loss_is_within_limit)
 # Of the moment or of the team, and told elsewhere; and what only says that nothing was read.
 _NOT_TOLD = frozenset({DenialCode.DAY_PNL_UNKNOWN, DenialCode.PLANE_OUT_OF_REACH})
@@ -52,6 +53,7 @@ class TeamReporter:
         """
         if self._team.link is None:
             return
+        await self._team.hear(_HEARD_SECONDS)  # also where nobody has used this server yet
         told = await self.made(seen)
         with anyio.move_on_after(WORD_WITHIN_SECONDS):
             await self._team.link.plane.report(told)
@@ -72,7 +74,7 @@ class TeamReporter:
             accounts=() if store is None else tuple([each async for each in self._accounts(store, seen)]),
         )
 
-    async def _accounts(self, store: Store, seen: LastSeen | None) -> AsyncIterator[AccountReport]:
+    async def _accounts(self, store: Store, seen: LastSeen | None) -> AsyncIterator[ReportedAccount]:
         now = self._clock()
         known = {account_key(each.name): each for each in await store.known_accounts(now)}
         known |= {account_key(each.name): each for each in (seen.accounts if seen else ())}
@@ -80,7 +82,7 @@ class TeamReporter:
         for key, account in sorted(known.items())[:MOST_ACCOUNTS]:
             last = seen.of(account.name) if seen else NOTHING
             context = await self._context(store, account, last, armings.get(key))
-            yield AccountReport(
+            yield ReportedAccount(
                 account=sanitize(account.name, longest=60),
                 kind=account.kind,
                 positions=_held(last),

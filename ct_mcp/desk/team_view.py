@@ -30,7 +30,7 @@ READ_LATELY = timedelta(seconds=60)
 """What was read longer ago is no longer told as what is."""
 _NAME, _WORDS = 63, 300
 _UNREAD = TraderReport("", "", "", "", 0, (), ())
-_ACTS = {
+_DONE = {
     "member_added": "made a member",
     "member_removed": "removed from the team",
     "halted": "halted",
@@ -156,14 +156,14 @@ class SeenMachine:
             yield f"does not go by policy {', '.join(f'#{number}' for number in self.not_arrived)} yet"
 
 
-class Group(StrEnum):
+class TeamGroup(StrEnum):
     """What machines have in common, as a person asks for it."""
 
     HOLD = "hold"
     FLAT = "flat"
     NOT_KNOWN = "not known"
     HALTED = "halted"
-    OVER = "over a rule"
+    OVER_A_RULE = "over a rule"
     SILENT = "silent"
     UNKNOWN = "of unknown outcome"
     STANDS_OUT = "to look at"
@@ -171,23 +171,23 @@ class Group(StrEnum):
     @property
     def is_calm(self) -> bool:
         """Whether nobody has to look at it."""
-        return self in (Group.HOLD, Group.FLAT, Group.NOT_KNOWN)
+        return self in (TeamGroup.HOLD, TeamGroup.FLAT, TeamGroup.NOT_KNOWN)
 
 
-_IN: Mapping[Group, Callable[[SeenMachine, TeamHalt | None], bool]] = {
-    Group.HOLD: lambda each, _: each.held is True,
-    Group.FLAT: lambda each, _: each.held is False,
-    Group.NOT_KNOWN: lambda each, _: each.held is None,
-    Group.HALTED: lambda each, _: each.is_halted,
-    Group.OVER: lambda each, _: bool(each.over),
-    Group.SILENT: lambda each, _: each.silent,
-    Group.UNKNOWN: lambda each, _: bool(each.unknown_outcomes),
-    Group.STANDS_OUT: lambda each, everybody: each.stands_out(everybody),
+_IN: Mapping[TeamGroup, Callable[[SeenMachine, TeamHalt | None], bool]] = {
+    TeamGroup.HOLD: lambda each, _: each.held is True,
+    TeamGroup.FLAT: lambda each, _: each.held is False,
+    TeamGroup.NOT_KNOWN: lambda each, _: each.held is None,
+    TeamGroup.HALTED: lambda each, _: each.is_halted,
+    TeamGroup.OVER_A_RULE: lambda each, _: bool(each.over),
+    TeamGroup.SILENT: lambda each, _: each.silent,
+    TeamGroup.UNKNOWN: lambda each, _: bool(each.unknown_outcomes),
+    TeamGroup.STANDS_OUT: lambda each, everybody: each.stands_out(everybody),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class TeamTable:
+class TeamView:
     """All that is shown of a team at one moment; ``everybody`` is the halt of all."""
 
     machines: tuple[SeenMachine, ...]
@@ -197,11 +197,11 @@ class TeamTable:
     read_at: datetime
 
     @property
-    def summary(self) -> tuple[tuple[Group, int], ...]:
+    def summary(self) -> tuple[tuple[TeamGroup, int], ...]:
         """How many machines are in each group, for a glance; also where there is none."""
-        return tuple((group, len(self.of(group))) for group in Group)
+        return tuple((group, len(self.of(group))) for group in TeamGroup)
 
-    def of(self, group: Group) -> tuple[SeenMachine, ...]:
+    def of(self, group: TeamGroup) -> tuple[SeenMachine, ...]:
         """Pick the machines of one group."""
         return tuple(each for each in self.machines if _IN[group](each, self.everybody))
 
@@ -235,13 +235,13 @@ async def read_team(team: Team) -> TeamFacts:
     return TeamFacts(now, role, members, traders, await team.halts(), await team.policies())
 
 
-def team_table(facts: TeamFacts) -> TeamTable:
+def team_table(facts: TeamFacts) -> TeamView:
     """Make the table; a trader without a report has a line as well."""
     heard = {seen.trader for seen in facts.traders}
     never = [SeenMachine(one.name) for one in facts.members if one.role is TeamRole.TRADER and one.name not in heard]
     machines = [_machine(seen, facts) for seen in facts.traders] + never
     stands = {halt.trader: halt for halt in facts.halts}
-    return TeamTable(
+    return TeamView(
         machines=tuple(sorted(machines, key=lambda each: (each.trader, each.machine))),
         everybody=stands.get(EVERYBODY),
         halted=tuple(sorted(trader for trader in stands if trader != EVERYBODY)),
@@ -258,9 +258,9 @@ def halt_words(halt: TeamHalt) -> str:
 
 def act_words(act: PlaneEntry) -> str:
     """Say who did what to whom, and with what."""
-    whom = f" {_whom(act.trader)}" if act.trader or act.act in _ACTS else ""
+    whom = f" {_whom(act.trader)}" if act.trader or act.act in _DONE else ""
     told = sanitize(_told(act.detail), longest=_WORDS)
-    return f"{_name(act.by)} {_ACTS.get(act.act, sanitize(act.act, longest=40))}{whom}{f': {told}' if told else ''}"
+    return f"{_name(act.by)} {_DONE.get(act.act, sanitize(act.act, longest=40))}{whom}{f': {told}' if told else ''}"
 
 
 def _told(detail: str) -> str:
@@ -275,8 +275,8 @@ def _told(detail: str) -> str:
 def changes(before: str, after: str) -> tuple[str, ...]:
     """Give what changes from one text to another, line by line: ``+`` comes, ``-`` goes, a blank stays."""
     was, now, told = before.splitlines(), after.splitlines(), list[str]()
-    for what, start, end, new_start, new_end in SequenceMatcher(None, was, now).get_opcodes():
-        stays = what == "equal"
+    for tag, start, end, new_start, new_end in SequenceMatcher(None, was, now).get_opcodes():
+        stays = tag == "equal"
         told += [f"{' ' if stays else '-'} {line}".rstrip() for line in was[start:end]]
         told += [] if stays else [f"+ {line}".rstrip() for line in now[new_start:new_end]]
     return tuple(told)

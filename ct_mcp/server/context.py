@@ -158,9 +158,10 @@ class ServerContext:
         desk.warm.listen(view)
         desk.exit_watch.listen(view)
         desk.recorder.listen(view)
-        desk.team.on_change += (self.wrote, self._report_soon)
-        desk.on_sent.append(self._report_soon)
-        view.on_news(desk.seen.hear)
+        if self.has_team:
+            desk.team.on_change += (self.wrote, self._report_soon)
+            desk.on_sent.append(self._report_soon)
+            view.on_news(desk.seen.hear)
         return desk, view
 
     def keep_warm(self, ticket: Ticket) -> None:

@@ -43,7 +43,7 @@ def check_acts(rows: Iterable[Row], end: tuple[int, str]) -> Verification:
     return Verification(ok=True, count=count, last_hash=last_hash)
 
 
-class Standing:
+class StandsByActs:
     """What stands at the plane by its acts."""
 
     def __init__(self) -> None:

@@ -61,7 +61,7 @@ CREATE TRIGGER question_is_answered_once BEFORE UPDATE OF state, by, at ON quest
 WHEN (OLD.state <> 'waiting') EXECUTE FUNCTION refuse('the first answer counts');
 """
 # The chain: each part with its length in bytes before it, so that no two acts are written alike.
-_ACTS = """
+_CHAIN = """
 CREATE FUNCTION sealed(parts text[]) RETURNS text LANGUAGE sql STABLE SET search_path = ct_mcp_plane, pg_temp AS $f$
     SELECT encode(sha256(convert_to(string_agg(octet_length(convert_to(part, 'UTF8')) || ':' || part, ','
         ORDER BY place), 'UTF8')), 'hex') FROM unnest(parts) WITH ORDINALITY AS each (part, place)
@@ -348,7 +348,15 @@ END $f$;
 STEPS: tuple[str, ...] = tuple(
     step.replace(" TEXT", ' TEXT COLLATE "C"')
     for step in (
-        _TABLES + _TRIGGERS + _ACTS + _RIGHTS + _VIEWS + _SPOKEN + _OF_TRADERS + _OF_RISK_MANAGERS + _OF_ADMINISTRATORS,
+        _TABLES
+        + _TRIGGERS
+        + _CHAIN
+        + _RIGHTS
+        + _VIEWS
+        + _SPOKEN
+        + _OF_TRADERS
+        + _OF_RISK_MANAGERS
+        + _OF_ADMINISTRATORS,
     )
 )
 """Each step leads from the version of its index to the next. Text is compared by its bytes."""

@@ -29,7 +29,7 @@ from ct_mcp.domain.team import (
 from ct_mcp.errors import BadRequest
 from ct_mcp.store import journal_table
 from ct_mcp.store.journal import Entry, Verification
-from ct_mcp.store.plane_acts import Standing, act_of, check_acts
+from ct_mcp.store.plane_acts import StandsByActs, act_of, check_acts
 from ct_mcp.store.plane_codec import report_from_text
 from ct_mcp.store.plane_database import PATIENCE, PlaneDatabase, Row
 from ct_mcp.store.plane_schema import OF_A_TEAM
@@ -64,9 +64,9 @@ WHERE (state = 'waiting' AND expires_at > clock_timestamp()) OR at > clock_times
 ORDER BY asked_at LIMIT 1000
 """
 _DECIDE = "SELECT decide(?, ?, ?::boolean)"
-_ACTS = "SELECT sequence, at, by, act, trader, detail, previous_hash, hash FROM seen_acts"
-_NEWEST_ACTS = f"{_ACTS} ORDER BY sequence DESC LIMIT ?"
-_NEXT_ACTS = f"{_ACTS} WHERE sequence > ? ORDER BY sequence LIMIT ?"
+_SEEN_ACTS = "SELECT sequence, at, by, act, trader, detail, previous_hash, hash FROM seen_acts"
+_NEWEST_ACTS = f"{_SEEN_ACTS} ORDER BY sequence DESC LIMIT ?"
+_NEXT_ACTS = f"{_SEEN_ACTS} WHERE sequence > ? ORDER BY sequence LIMIT ?"
 _END = "SELECT sequence, hash FROM seen_end"
 _WHAT_STANDS = (
     "SELECT trader, by, reason FROM seen_halts",
@@ -207,7 +207,7 @@ def verify_acts(connection: SqlConnection) -> Verification:
     end = connection.execute(_END).fetchone()
     if end is None:
         raise BadRequest("only a risk manager sees all acts, and can check them")
-    by_acts = Standing()
+    by_acts = StandsByActs()
     found = check_acts(by_acts.noted(_all_acts(connection)), tuple(end))
     if found.ok and (why := by_acts.differs(*(connection.execute(what) for what in _WHAT_STANDS))):
         return replace(found, ok=False, broken_at=found.count, why=why)

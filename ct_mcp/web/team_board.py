@@ -7,7 +7,7 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from ct_mcp.desk.team import LONGEST_REASON, in_force, waiting
-from ct_mcp.desk.team_view import Group, TeamTable
+from ct_mcp.desk.team_view import TeamGroup, TeamView
 from ct_mcp.domain.team import EVERYBODY, TeamHalt, TeamRole
 from ct_mcp.errors import CtMcpError
 from ct_mcp.text import sanitize
@@ -120,7 +120,7 @@ class TeamBoard:
     async def _team(self, trader: str, request: PageRequest) -> Markup:
         snapshot, group = await self.reader.read(), request.query.get("show", "")
         table = _only(trader, snapshot.table)
-        machines = table.of(Group(group)) if table and group in set(Group) else None
+        machines = table.of(TeamGroup(group)) if table and group in set(TeamGroup) else None
         age = int((self.state.clock() - snapshot.read_at).total_seconds())
         shown = {"table": table, "snapshot": snapshot, "age": age, "of_one": bool(trader), "machines": machines}
         path = request.session.path
@@ -152,7 +152,7 @@ class TeamBoard:
         return draw("panel_journal.html", lines=list(map(JournalLine.of, picked[:SHOWN])), wanted=wanted)
 
 
-def _only(trader: str, table: TeamTable | None) -> TeamTable | None:
+def _only(trader: str, table: TeamView | None) -> TeamView | None:
     """Leave of the table the rows of one trader, where one is named."""
     if table is None or not trader:
         return table

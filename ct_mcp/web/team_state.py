@@ -11,7 +11,7 @@ from ct_mcp.desk.controls import Controls
 from ct_mcp.desk.pin import PinAnswer, pin_is_set
 from ct_mcp.desk.ports import ControlStore
 from ct_mcp.desk.team import Faults, Team
-from ct_mcp.desk.team_view import TeamTable, read_team, team_table
+from ct_mcp.desk.team_view import TeamView, read_team, team_table
 from ct_mcp.domain.team import TeamRole
 from ct_mcp.errors import CtMcpError
 from ct_mcp.text import command
@@ -29,7 +29,7 @@ _PIN_FAULTS = {
 class TeamSnapshot:
     """The table as it was last read, at ``read_at`` by this machine's clock, and why it could not be read since."""
 
-    table: TeamTable | None
+    table: TeamView | None
     read_at: datetime
     failure: CtMcpError | None = None
 

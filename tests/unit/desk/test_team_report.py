@@ -14,7 +14,7 @@ from ct_mcp.desk.desk import Desk
 from ct_mcp.desk.team_report import TeamReporter
 from ct_mcp.domain.account import Account, AccountKind
 from ct_mcp.domain.approval import Approval, Ticket
-from ct_mcp.domain.team import AccountReport, HeldPosition
+from ct_mcp.domain.team import HeldPosition, ReportedAccount
 from ct_mcp.guard.policy import Mode, Policy
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.simulator import Simulator
@@ -43,14 +43,14 @@ def reporter(plane: FakePlane, policy: Policy, store: SqliteStore, clock: Manual
     return TeamReporter(member(policy, plane, tmp_path), lambda: store, clock, "alice\x1b[31m-pc")
 
 
-Reported = Callable[[str], AccountReport]
+Reported = Callable[[str], ReportedAccount]
 
 
 @pytest.fixture
 def reported(plane: FakePlane) -> Reported:
     """What the last report says of an account."""
 
-    def of(name: str) -> AccountReport:
+    def of(name: str) -> ReportedAccount:
         return next(each for each in plane.reports[-1].accounts if each.account == name)
 
     return of

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from ct_mcp.desk.team import in_force, is_phrase, phrase_of, waiting
-from ct_mcp.desk.team_view import Group, SeenMachine, TeamTable, act_words, changes, read_team, team_table
+from ct_mcp.desk.team_view import SeenMachine, TeamGroup, TeamView, act_words, changes, read_team, team_table
 from ct_mcp.domain.account import AccountKind
 from ct_mcp.domain.approval import Halt
 from ct_mcp.domain.team import (
@@ -26,7 +26,7 @@ from tests.team import NOW, RISK, FakeTeam, account, asked, report, seen
 HIDDEN = "\x1b[31mred\u202e"
 
 
-async def table_of(*heard: SeenTrader, team: FakeTeam | None = None) -> TeamTable:
+async def table_of(*heard: SeenTrader, team: FakeTeam | None = None) -> TeamView:
     """The table of a team of whom these were heard."""
     team = team or FakeTeam()
     team.heard = list(heard)
@@ -124,10 +124,10 @@ async def test_each_group_counts_and_picks_its_machines() -> None:
     team = FakeTeam(people=[Member(name, TeamRole.TRADER) for name in ("a", "b", "c")])
     table = await table_of(seen("a", report(account(held=[("MES 12-26", 1)]))), seen("b", ago=100), team=team)
     counted = dict(table.summary)
-    assert counted[Group.HOLD] == 1
-    assert counted[Group.FLAT] == 0
-    assert counted[Group.NOT_KNOWN] == counted[Group.SILENT] == 2
-    assert [machine.trader for machine in table.of(Group.SILENT)] == ["b", "c"]
+    assert counted[TeamGroup.HOLD] == 1
+    assert counted[TeamGroup.FLAT] == 0
+    assert counted[TeamGroup.NOT_KNOWN] == counted[TeamGroup.SILENT] == 2
+    assert [machine.trader for machine in table.of(TeamGroup.SILENT)] == ["b", "c"]
     assert table.head == "3 traders"
 
 

@@ -210,7 +210,7 @@ async def test_without_a_script_a_risk_manager_can_do_all_by_reloading(
     await chromium.run(
         "await page.getByLabel('I want').check(); await page.getByRole('button', { name: 'Resume' }).click();"
     )
-    await chromium.run("await page.getByText('halts nobody as a whole').waitFor();")
+    await chromium.run("await page.getByText('There is no halt of everybody').waitFor();")
     await chromium.run("await page.getByRole('link', { name: 'Review' }).click(); await page.waitForTimeout(1600);")
     await chromium.run(
         "await page.getByLabel('To approve').fill('trader-01 ab12'); await page.keyboard.press('Enter');"
