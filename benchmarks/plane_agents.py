@@ -26,7 +26,7 @@ from ct_mcp.store.plane_trader import TraderPlane
 from ct_mcp.store.postgres_url import PostgresUrl
 from ct_mcp.store.team_file import Heard, TeamFile
 
-HEARS_EVERY_SECONDS, REPORTS_EVERY_SECONDS = 1.5, 10.0
+HEARS_EVERY_SECONDS, REPORTS_EVERY_SECONDS = 1.5, 6.0
 
 
 class Nowhere(TeamFile):

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 
+from plane_agents import REPORTS_EVERY_SECONDS
 from plane_values import ACCOUNT, report_of
 from plane_world import Team
 
@@ -54,8 +55,8 @@ FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE relkind
 class Day:
     """How many questions there are, and for how many hours the server runs, a third of them with something held.
 
-    A report goes out every ten seconds, and so is the budget written. The lease of the stream is renewed every five
-    seconds, that of the book every twenty, that of the exits every second while there are any.
+    A report goes out every six seconds, and the budget is written every ten. The lease of the stream is renewed every
+    five seconds, that of the book every twenty, that of the exits every second while there are any.
     """
 
     questions: int = 60
@@ -186,7 +187,7 @@ async def play(url: PostgresUrl, day: Day) -> int:
 async def beside(url: PostgresUrl, day: Day) -> None:
     """Write what a server writes that only stands there; how long it takes is not measured: no disk is waited for."""
     plane, store = TraderPlane(url, required=True), PostgresStore(url, patience=Patience(waits_for_disk=False))
-    for number in range(day.times(10)):
+    for number in range(day.times(REPORTS_EVERY_SECONDS)):
         await plane.report(report_of(number))
     for name, times in day.leases.items():
         for number in range(times):
