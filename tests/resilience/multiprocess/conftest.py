@@ -46,6 +46,10 @@ class Process:
         """What it answers after the stop."""
         return await self._answer("go on")
 
+    async def tells(self) -> Any:
+        """What it answers after it has said where it is, and gone on."""
+        return await self._answer("")
+
     async def is_ready(self) -> None:
         """Wait until it has loaded everything."""
         if not self._is_ready:
@@ -99,6 +103,10 @@ class Processes:
         """What each answers, or where it stops; ``given`` is for one after the other, ``same`` for all."""
         own = given or ({},) * len(self.all)
         return await _gathered([partial(p.asked, command, **same, **one) for p, one in zip(self.all, own, strict=True)])
+
+    async def tell(self) -> list[Any]:
+        """What each answers that has gone on by itself."""
+        return await _gathered([each.tells for each in self.all])
 
     async def go_on(self) -> list[Any]:
         """What each answers after its stop."""

@@ -15,29 +15,38 @@ from typing import Any
 import anyio
 from anyio import to_thread
 
+from ct_mcp.config.team_policy import parse_team_policy
 from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.crosstrade.connection import utc_now
 from ct_mcp.crosstrade.rate_limit import Allowance, TokenBucket, allowance
 from ct_mcp.crosstrade.request import CallTimeouts
+from ct_mcp.desk import membership
 from ct_mcp.desk.desk import Desk
-from ct_mcp.desk.outcome import Outcome
+from ct_mcp.desk.membership import Membership, TeamLink
+from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.desk.request_budget import SharedBudget
 from ct_mcp.domain.approval import Approval, Halt, Ticket, TicketState
 from ct_mcp.domain.commands import Flatten
 from ct_mcp.domain.lease import Holder
 from ct_mcp.domain.watch import Watch, WatchKind
-from ct_mcp.errors import CtMcpError
+from ct_mcp.errors import CtMcpError, Halted, OrderDenied
 from ct_mcp.guard.policy import AccountPolicy, Limits, Mode, Policy
 from ct_mcp.store.journal import EntryKind, NewEntry
 from ct_mcp.store.parts import LEASE_NAME
+from ct_mcp.store.plane_trader import TraderPlane
 from ct_mcp.store.postgres import Patience, PostgresStore
 from ct_mcp.store.postgres_url import parse_postgres_url
 from ct_mcp.store.rate_limit_file import RateLimitFile
 from ct_mcp.store.rate_limit_table import RateLimitTable
 from ct_mcp.store.sql_store import SqlStore
 from ct_mcp.store.sqlite import SqliteStore
+from ct_mcp.store.team_file import TeamFile
 from ct_mcp.store.ticket_codec import commands_from_text
 
+# On a busy machine an answer may take longer than a person would be kept waiting for it.
+PATIENCE = Patience(connect_seconds=20, lock_seconds=20, statement_seconds=20, held_seconds=60)
+membership.WORD_WITHIN_SECONDS = 60.0
+DENIED = frozenset({Status.DENIED, Halted.code, OrderDenied.code})
 LIMITS = Limits(max_orders_per_minute=1000, max_orders_per_day=1000, duplicate_window_seconds=0.0)
 
 
@@ -59,6 +68,15 @@ def opened(place: str, clock: Callable[[], datetime] | None = None) -> tuple[Rat
         return RateLimitFile(folder, busy_timeout_seconds=5), SqliteStore(folder, busy_timeout_seconds=20)
     url, patience = parse_postgres_url(place), Patience(lock_seconds=20, held_seconds=60)
     return RateLimitTable(url, utc_now), PostgresStore(url, clock=clock, patience=patience)
+
+
+def member(policy: Policy, clock: Callable[[], datetime], plane: str, folder: Path) -> Membership:
+    """Say how this trader stands with a team; of whom no plane is given, with none."""
+    if not plane:
+        return Membership(policy, clock)
+    url = parse_postgres_url(plane)
+    link = TeamLink(TraderPlane(url, required=True, patience=PATIENCE), parse_team_policy, TeamFile(folder, str(url)))
+    return Membership(policy, clock, link)
 
 
 class Unmetered:
@@ -121,10 +139,13 @@ class Worker:
         """Let the clock of this machine be so many seconds ahead of the real time, once it is opened anew."""
         self.ahead = timedelta(seconds=ahead)
 
-    async def open(self, place: str, url: str, token: str, now: str, limits: dict[str, Any]) -> None:
+    async def open(
+        self, place: str, url: str, token: str, now: str, limits: dict[str, Any], plane: str = "", folder: str = ""
+    ) -> None:
         """Put a desk together: at a standing clock and without a budget, or at the real one with the shared budget.
 
-        ``place`` is a state folder, or the URL of what machines share.
+        ``place`` is a state folder, or the URL of what machines share. ``plane`` is the URL of what a team does, whose
+        last word is kept in ``folder``.
         """
         self.now = datetime.fromisoformat(now) if now else None
         accounts = {"APEX-482910": AccountPolicy(approval=Approval.NONE)}
@@ -138,7 +159,8 @@ class Worker:
         self.client = CrossTrade(
             url, token, CallTimeouts(turn_seconds=25), clock=self.clock, budget=budget, sleep=pause
         )
-        self.desk = Desk(self.client, self.store, policy, clock=self.clock, pause=pause)
+        self.team = member(policy, self.clock, plane, Path(folder or place))
+        self.desk = Desk(self.client, self.store, self.team, clock=self.clock, pause=pause)
 
     def clock(self) -> datetime:
         """The time that stands still for a test, or the real one."""
@@ -155,6 +177,34 @@ class Worker:
         self.store.stops_at = stop_at
         outcome = await self.desk.commit(ticket_id)
         return [outcome.status, *outcome.reasons]
+
+    async def pass_time(self, seconds: float) -> None:
+        """Let the standing clock go on."""
+        assert self.now is not None
+        self.now += timedelta(seconds=seconds)
+
+    async def trade(self, action: str, denials: int) -> list[object]:
+        """Open again and again, and say so after the third; until so many in a row are denied. What became of each."""
+        told, denied = list[list[object]](), 0
+        while denied < denials:
+            proposed = await self.desk.propose(commands_from_text(action))
+            told.append(await self._committed(proposed))
+            denied = denied + 1 if told[-1][0] in DENIED else 0
+            if len(told) == 3:
+                say(at="under way")
+        return list[object](told)
+
+    async def _committed(self, proposed: Ticket | Outcome) -> list[object]:
+        try:
+            outcome = proposed if isinstance(proposed, Outcome) else await self.desk.commit(proposed.ticket_id)
+        except (Halted, OrderDenied) as denial:  # at the last look, right before the wire
+            return [denial.code, denial.what]
+        return [outcome.status, *outcome.reasons]
+
+    async def intents(self) -> int:
+        """How many that may open were written."""
+        found = await self.store.entries(10**6)
+        return sum(entry.kind is EntryKind.INTENT and entry.opens for entry in found)
 
     async def halt(self) -> bool:
         """Halt trading."""
@@ -242,6 +292,7 @@ class Worker:
     async def close(self) -> None:
         """Close everything."""
         await self.client.__aexit__(None, None, None)
+        await self.team.close()
         await self.meters.close()
         await self.store.close()
 
