@@ -12,6 +12,7 @@ It fails where anything was found; with a planted fault, where it was not.
 """
 
 import argparse
+import gc
 import logging
 import sys
 import time
@@ -102,9 +103,10 @@ def _all(chosen: argparse.Namespace, planted: str | None) -> Iterator[Played]:
         for at in range(count)
     ]
     if chosen.workers == 1:
+        gc.freeze()  # what was imported stays, and need not be looked through after each episode
         yield from (play_one(name, planted) for name in names)
         return
-    with ProcessPoolExecutor(chosen.workers, get_context("spawn")) as pool:
+    with ProcessPoolExecutor(chosen.workers, get_context("spawn"), gc.freeze) as pool:
         futures = [pool.submit(play_one, name, planted) for name in names]
         try:
             yield from (future.result() for future in futures)
