@@ -103,7 +103,6 @@ def _all(chosen: argparse.Namespace, planted: str | None) -> Iterator[Played]:
         for at in range(count)
     ]
     if chosen.workers == 1:
-        gc.freeze()  # what was imported stays, and need not be looked through after each episode
         yield from (play_one(name, planted) for name in names)
         return
     with ProcessPoolExecutor(chosen.workers, get_context("spawn"), gc.freeze) as pool:
@@ -179,4 +178,5 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    gc.freeze()  # what was imported stays, and need not be looked through after each episode
     sys.exit(main())

@@ -50,9 +50,13 @@ async def _hears_for_a_minute(simulator: Simulator, frames: list[tuple[float, st
 
 def test_what_happens_is_told_in_its_moment_though_few_moments_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     simulator = Simulator(seed=7, clock=_clock, token="t", settings=SimulatorSettings(rate_limit=None))
-    wakes, frames = list[None](), list[tuple[float, str]]()
-    wake = AddOn.wake
-    monkeypatch.setattr(AddOn, "wake", lambda self: (wakes.append(None), wake(self)))
+    wakes, frames, wake = list[datetime](), list[tuple[float, str]](), AddOn.wake
+
+    def _is_counted(self: AddOn) -> None:
+        wakes.append(self.now)
+        wake(self)
+
+    monkeypatch.setattr(AddOn, "wake", _is_counted)
 
     with woken_where_it_counts():
         play(lambda: _hears_for_a_minute(simulator, frames), Random(1))
