@@ -12,6 +12,7 @@ It fails where anything was found; with a planted fault, where it was not.
 """
 
 import argparse
+import gc
 import logging
 import sys
 import time
@@ -104,7 +105,7 @@ def _all(chosen: argparse.Namespace, planted: str | None) -> Iterator[Played]:
     if chosen.workers == 1:
         yield from (play_one(name, planted) for name in names)
         return
-    with ProcessPoolExecutor(chosen.workers, get_context("spawn")) as pool:
+    with ProcessPoolExecutor(chosen.workers, get_context("spawn"), gc.freeze) as pool:
         futures = [pool.submit(play_one, name, planted) for name in names]
         try:
             yield from (future.result() for future in futures)
@@ -177,4 +178,5 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    gc.freeze()  # what was imported stays, and need not be looked through after each episode
     sys.exit(main())

@@ -15,6 +15,7 @@ from virtual_end import ends_as_it_was, settles
 from virtual_judge import Judge
 from virtual_legs import Legs
 from virtual_network import Request, told_of
+from virtual_pushes import woken_where_it_counts
 from virtual_speed import remembered
 from virtual_time import StandsStill, play
 from virtual_weather import clears_up, turns
@@ -391,7 +392,7 @@ def played(name: Name) -> Played:
     with seeded_ids(Random(f"ids {name.seed}/{name.episode}")):
         episode.append(Episode(name))
         try:
-            with one_exit_each(episode[0].world), remembered():
+            with one_exit_each(episode[0].world), remembered(), woken_where_it_counts():
                 play(main, Random(f"order {name.seed}/{name.episode}"))
         except StandsStill as stands_still:
             finding = Finding(name, episode[0].played.mutations, 0.0, "endless", str(stands_still))

@@ -119,4 +119,5 @@ def _figures(said: Any) -> Iterator[tuple[str, Decimal]]:
             pnl = sum(Decimal(str(item[name])) for name in ("realizedProfitLoss", "unrealizedProfitLoss"))
             yield str(said["name"]), Decimal(pnl)
         for each in said.values():
-            yield from _figures(each)
+            if isinstance(each, dict | list):
+                yield from _figures(each)

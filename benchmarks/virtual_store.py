@@ -34,7 +34,8 @@ class MemoryDatabase:
     def __init__(self) -> None:
         self.connection, self.service = sqlite3.connect(":memory:", isolation_level=None), OURS
         prepare_state_file(self.connection)
-        self.connection.create_function("our_service", 0, lambda: self.service)
+        # Constant as long as a statement runs, and so asked for once, as in a file.
+        self.connection.create_function("our_service", 0, lambda: self.service, deterministic=True)
 
     def do(self, work: Callable[[Connection, *Ts], T], *arguments: *Ts) -> T:
         """Write in one transaction, all of it or nothing.

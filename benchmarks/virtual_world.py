@@ -253,6 +253,7 @@ class World:
         self.has_legs = has_legs
         self.begins_at = rng.choice(beginnings) + timedelta(seconds=rng.randrange(300))
         self.skew, self.was_skewed, self.is_copied = 0.0, False, False
+        self._read_at = 0.0, self.begins_at
         self.is_live = rng.random() < 0.3
         self.policy = _policy(rng, is_live=self.is_live)
         own = OWN_ORDER_SIZE if rng.random() < 0.15 else 0
@@ -301,13 +302,16 @@ class World:
     def true_clock(self) -> datetime:
         """What time it really is."""
         try:
-            return self.begins_at + timedelta(seconds=self.now)
+            now = self.now
         except RuntimeError:  # before the loop runs
             return self.begins_at
+        if now != self._read_at[0]:
+            self._read_at = now, self.begins_at + timedelta(seconds=now)
+        return self._read_at[1]
 
     def clock(self) -> datetime:
         """What the clock of our machine says."""
-        return self.true_clock() + timedelta(seconds=self.skew)
+        return self.true_clock() + timedelta(seconds=self.skew) if self.skew else self.true_clock()
 
     def restart(self, which: int) -> None:
         """End a process, and start another in its place over the same store."""

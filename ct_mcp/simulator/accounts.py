@@ -63,8 +63,10 @@ class SimPosition:
 
     def open_profit(self, last_ticks: int) -> float:
         """Return the unrealised P&L in dollars at the last price."""
-        ticks = (last_ticks - self.average_ticks) * self.quantity
-        return float(ticks) * self.contract.product.tick_value
+        average = self.average_ticks
+        if average.denominator == 1:  # as of every position that was filled at one price
+            average = average.numerator
+        return float((last_ticks - average) * self.quantity) * self.contract.product.tick_value
 
     def apply(self, signed_quantity: int, ticks: int) -> float:
         """Add a fill and return the realised P&L in dollars."""

@@ -120,6 +120,8 @@ def first_touch(market: Market, orders: Iterable[SimOrder], start: datetime, end
     for age, order in enumerate(orders):
         if order.matches_from is not None and order.state in _MATCHABLE and order.blocking_fault not in _NEVER:
             begin = max(start, order.matches_from)
+            if begin != order.matches_from and _next_second(begin) > end:
+                continue
             waiting.setdefault((order.terms.contract, begin), []).append((age, order))
     found = [
         _first_of(market, group, market.windows(contract, begin, end)) for (contract, begin), group in waiting.items()
@@ -168,10 +170,15 @@ def _moments(window: TradingWindow, matches_from: datetime | None) -> Iterator[d
 
     They do not depend on when somebody asks, so that asking changes nothing.
     """
-    first = window.start.replace(microsecond=0)
     if window.start == matches_from:
         yield window.start
-    moment = first if first == window.start else first + _ONE_SECOND
+    moment = _next_second(window.start)
     while moment <= window.end:
         yield moment
         moment += _ONE_SECOND
+
+
+def _next_second(moment: datetime) -> datetime:
+    """The whole second that a moment is, or the next one."""
+    whole = moment.replace(microsecond=0)
+    return whole if whole == moment else whole + _ONE_SECOND

@@ -62,15 +62,19 @@ def traded_between(seed: int, underlying: str, start: float, end: float) -> floa
 def range_between(seed: int, underlying: str, start: float, end: float) -> PriceRange:
     """Return open, high, low and close of a window in seconds of the epoch."""
     first, last = ticks_at(seed, underlying, start), ticks_at(seed, underlying, end)
-    inside = [(min(knots), max(knots)) for knots in _knots_inside(seed, underlying, start, end)]
-    low = min(first, last, *(lowest for lowest, _ in inside))
-    high = max(first, last, *(highest for _, highest in inside))
-    return PriceRange(first, high, low, last)
+    inside = _extremes_inside(seed, underlying, math.floor(start / KNOT_SECONDS) + 1, math.ceil(end / KNOT_SECONDS))
+    return PriceRange(first, max(first, last, *inside), min(first, last, *inside), last)
 
 
-def _knots_inside(seed: int, underlying: str, start: float, end: float) -> "Iterator[Sequence[float]]":
+@lru_cache(maxsize=256)
+def _extremes_inside(seed: int, underlying: str, first: int, last: int) -> tuple[float, ...]:
+    """The lowest and the highest of these knots; nothing where there are none. A session so far is asked for often."""
+    inside = [(min(knots), max(knots)) for knots in _knots_inside(seed, underlying, first, last)]
+    return (min(low for low, _ in inside), max(high for _, high in inside)) if inside else ()
+
+
+def _knots_inside(seed: int, underlying: str, first: int, last: int) -> "Iterator[Sequence[float]]":
     """Give the knots of a window; of a whole block its lowest and highest alone."""
-    first, last = math.floor(start / KNOT_SECONDS) + 1, math.ceil(end / KNOT_SECONDS)
     for index in range(first // _KNOTS, (last - 1) // _KNOTS + 1):
         begin, finish = max(first - index * _KNOTS, 0), last - index * _KNOTS
         if begin == 0 and finish > _KNOTS:
