@@ -65,7 +65,7 @@ def sessions_between(
         day += _ONE_DAY
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=4096)
 def current_session(moment: datetime, hours: MarketHours, holidays: Holidays = ()) -> SessionHours | None:
     """Return the session that is open at that moment."""
     session = session_ahead(moment, hours, holidays)
@@ -77,7 +77,7 @@ def session_ahead(moment: datetime, hours: MarketHours, holidays: Holidays = ())
     return next(sessions_between(moment, moment + timedelta(days=14), hours, holidays))
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=4096)
 def session_before(moment: datetime, hours: MarketHours, holidays: Holidays = ()) -> SessionHours:
     """Return the last session that has ended at that moment."""
     day = moment.astimezone(CENTRAL).date()
