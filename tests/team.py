@@ -222,8 +222,8 @@ def by_the_clock(team: FakeTeam, clock: Callable[[], datetime]) -> FakeTeam:
     ]
     for place, one in enumerate(team.asked):
         question = one.question
-        times = {"asked_at": question.asked_at + since, "expires_at": question.expires_at + since}
-        team.asked[place] = replace(one, question=replace(question, **times))
+        asked_at, expires_at = question.asked_at + since, question.expires_at + since
+        team.asked[place] = replace(one, question=replace(question, asked_at=asked_at, expires_at=expires_at))
     return team
 
 

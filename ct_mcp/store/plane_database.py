@@ -29,6 +29,9 @@ PATIENCE = Patience(connect_seconds=2, lock_seconds=1.0, statement_seconds=1.5, 
 """A halt is to be known within two seconds, and no opening waits long for a plane that does not answer."""
 
 _NO_MEMBER, _NO_RIGHT = "CT001", "42501"
+_NOT_FOUND = frozenset({_NO_RIGHT, "3F000", "42883", "42P01"})
+"""What is not there, or not to be seen by who has lost the right to the schema."""
+_IS_LET_IN = "SELECT has_schema_privilege(to_regnamespace('ct_mcp_plane')::oid, 'USAGE')"
 _ASK_A_RISK_MANAGER = "a risk manager of the team must do it, at the plane"
 _ADVICE: Mapping[str, tuple[type[Refused], str]] = {
     "CT002": (BadRequest, _ASK_A_RISK_MANAGER),
@@ -103,14 +106,23 @@ class PlaneDatabase:
             code = error.sqlstate or ""
             if code == _NO_MEMBER:
                 raise shut_out(self._url, OF_A_TEAM, is_there=True) from error
+            if code in _NOT_FOUND:
+                self._need_let_in(connection)
             if code == _NO_RIGHT:
-                self._refuse_who_may_not(connection, error)
+                _refuse_who_may_not(connection, error)
             if code not in _ADVICE:
                 raise
             kind, advice = _ADVICE[code]
             raise kind(error.diag.message_primary or "", next_step=advice) from error
 
-    def _refuse_who_may_not(self, connection: SqlConnection, error: Error) -> None:
-        """Tell what a trader may not do from rights that a risk manager should have, and has not."""
-        if connection.execute("SELECT my_role()").fetchone()[0] != "risk_manager":
-            raise BadRequest("only a risk manager may do this", next_step=_ASK_A_RISK_MANAGER) from error
+    def _need_let_in(self, connection: SqlConnection) -> None:
+        """Notice a team that has gone, and a member that was taken out of it, while this was connected."""
+        is_let_in = connection.execute(_IS_LET_IN).fetchone()[0]
+        if not is_let_in:
+            raise shut_out(self._url, OF_A_TEAM, is_there=is_let_in is not None)
+
+
+def _refuse_who_may_not(connection: SqlConnection, error: Error) -> None:
+    """Tell what a trader may not do from rights that a risk manager should have, and has not."""
+    if connection.execute("SELECT my_role()").fetchone()[0] != "risk_manager":
+        raise BadRequest("only a risk manager may do this", next_step=_ASK_A_RISK_MANAGER) from error

@@ -94,7 +94,7 @@ async def test_what_a_model_is_given_of_the_default_tools_stays_small(listed: di
         for tool in listed.values()
         if tool.name in DEFAULT
     )
-    counts = {each["name"]: tokens(json.dumps(each)) for each in visible}
+    counts = {each["name"]: tokens(json.dumps(each, ensure_ascii=False, separators=(",", ":"))) for each in visible}
     assert sum(counts.values()) <= MOST_TOKENS, counts
     assert list(counts) == [tool.name for tool in listed_tools(ServerContext(_no_desk, Policy()))]
     assert len(counts) <= MOST_TOOLS

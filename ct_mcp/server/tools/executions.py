@@ -83,8 +83,10 @@ async def get_executions(
     ctx: ToolContext,
     account: AnyAccount = None,
     order_id: Annotated[str | None, Field(min_length=1, max_length=64, description="Only its; needs account")] = None,
-    minutes: Annotated[int, Field(ge=1, le=15, description="How far back")] = 15,
-    day: Annotated[str | None, Field(max_length=40, description="today, friday, 2026-11-20")] = None,
+    minutes: Annotated[int, Field(ge=1, le=15, description="How far back, without day")] = 15,
+    day: Annotated[
+        str | None, Field(max_length=40, description="Trading day: today, yesterday, friday, 2026-11-20")
+    ] = None,
     skip: Skip = 0,
 ) -> Annotated[CallToolResult, ExecutionsResult]:
     """Executions (fills with prices) of the last minutes, a day, or one order, with totals."""

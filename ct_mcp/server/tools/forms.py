@@ -23,19 +23,23 @@ from ct_mcp.server.tools.exit_levels import read_bracket, targets_as_text, to_de
 if TYPE_CHECKING:  # the desk is loaded by the first call, not by the start
     from ct_mcp.desk.desk import Desk
 
-AccountName = Annotated[str, Field(description="Name")]
+AccountName = Annotated[str, Field(description="Name, from get_accounts")]
 AnyAccount = Annotated[str | None, Field(description="Else all")]
 InstrumentName = Annotated[str, Field(description="ES 12-26; ES: front month")]
 HeldInstrument = Annotated[str, Field(description="ES 12-26; ES: month held")]
 AnyInstrument = Annotated[str | None, Field(description="Only this; ES: all its months")]
 OneInstrument = Annotated[str | None, Field(description="Else the whole account")]
-Details = Annotated[bool, Field(description="All of it")]
-Skip = Annotated[int, Field(ge=0, description="Rows")]
+Details = Annotated[bool, Field(description="true: every limit and figure")]
+Skip = Annotated[int, Field(ge=0, description="Rows to skip, as the answer says")]
 OrderId = Annotated[str, Field(min_length=1, max_length=64, description="From get_orders")]
 _Action = Annotated[Literal["BUY", "SELL"], Field(description="What the person asked for")]
 _Quantity = Annotated[int, Field(ge=1, description="Contracts")]
 _OrderType = Annotated[
-    Literal["MARKET", "LIMIT", "STOP_MARKET", "STOP_LIMIT"], Field(description="MARKET where no price was named")
+    Literal["MARKET", "LIMIT", "STOP_MARKET", "STOP_LIMIT"],
+    Field(
+        description="LIMIT: at its price or better, at once if the market is there. STOP: once it trades there. "
+        "MARKET: now. If unsaid, ask"
+    ),
 ]
 
 
@@ -73,7 +77,7 @@ def _as_text(value: object) -> object:
     return str(to_decimal(float(value)))
 
 
-_LEVEL = "'6390.25', '10 points' or '40 ticks' from the average, 'break-even +2 ticks'"
+_LEVEL = "'6390.25'; '10 points' or '40 ticks' from the average price; 'break-even', 'break-even +2 ticks'"
 _Level = Annotated[str | None, BeforeValidator(_as_text)]
 StopLevel = Annotated[
     _Level,
@@ -90,25 +94,32 @@ TargetLevel = Annotated[
 """Both are taken under the names of before as well, which are listed no more."""
 _LimitPrice = Annotated[Price | None, Field(description="Only of LIMIT types")]
 _StopPrice = Annotated[Price | None, Field(description="Only of STOP types")]
-_TimeInForce = Annotated[Literal["DAY", "GTC"], Field(description="Life")]
+_TimeInForce = Annotated[Literal["DAY", "GTC"], Field(description="GTC: until cancelled")]
 _OcoId = Annotated[str | None, Field(max_length=32, description="One cancels other: one new id on both")]
-_AtmStrategy = Annotated[str | None, Field(max_length=64, description="ATM template, with its own stop and target")]
+_AtmStrategy = Annotated[
+    str | None, Field(max_length=64, description="ATM template, which brings its own stop and target")
+]
 _AsInPlaceOrder = Annotated[str | None, Field(max_length=64, description="As in place_order")]
 _OcoAsInPlaceOrder = Annotated[str | None, Field(max_length=32, description="As in place_order")]
-_FlattenFirst = Annotated[bool, Field(description="Leave what is held in the instrument before")]
+_FlattenFirst = Annotated[
+    bool, Field(description="true: close what is held in the instrument, then send this; takes no stop_loss")
+]
 _Reason = Annotated[str | None, Field(max_length=300, description="Why, for the journal")]
 
 
 _Risk = Annotated[
     float | None,
-    Field(ge=0.01, description="Instead of quantity: what it may lose to stop_loss, account currency"),
+    Field(
+        ge=0.01,
+        description="Instead of quantity: the most it may lose to stop_loss, in account currency; with one target",
+    ),
 ]
 _EntryLevel = "'6390.25', or from the fill: '10 points', '40 ticks'"
 _StopLoss = Annotated[
     _Level,
     Field(
         max_length=40,
-        description=f"Stop for it, sent as it fills: {_EntryLevel}",
+        description=f"Stop for it, which this server sends as it fills: {_EntryLevel}",
         validation_alias=AliasChoices("stop_loss", "stop_loss_price"),
     ),
 ]
@@ -117,24 +128,26 @@ _TakeProfit = Annotated[
     BeforeValidator(targets_as_text),
     Field(
         max_length=200,
-        description="Target: as stop_loss, or '2R'; several: '1 at 10 points, 1 at 20 points'",
+        description="Target: as stop_loss, or '2R', twice the stop's distance; several: '1 at 1R, 1 at 20 points'",
         validation_alias=AliasChoices("take_profit", "take_profit_price"),
     ),
 ]
 _StopAsInPlaceOrder = Annotated[
     _Level,
-    Field(max_length=40, description="The same", validation_alias=AliasChoices("stop_loss", "stop_loss_price")),
+    Field(
+        max_length=40, description="As in place_order", validation_alias=AliasChoices("stop_loss", "stop_loss_price")
+    ),
 ]
 _TargetAsInPlaceOrder = Annotated[
     str | None,
     BeforeValidator(targets_as_text),
     Field(
         max_length=200,
-        description="The same",
+        description="As in place_order",
         validation_alias=AliasChoices("take_profit", "take_profit_price"),
     ),
 ]
-_Tag = Annotated[str | None, Field(max_length=32, description="Setup")]
+_Tag = Annotated[str | None, Field(max_length=32, description="Name of the setup, for get_performance")]
 
 
 class OrderForm(StrictArguments):
@@ -226,14 +239,14 @@ class ReplaceOrderForm(OrderForm, OrderReference):
 class PreviewOrderForm(PlaceOrderForm):
     """The arguments of preview_order: those of place_order, so that they can be tried as they are."""
 
-    quantity: Annotated[int | None, Field(ge=1, description="Else the most that pass")] = None  # type: ignore[assignment]  # as above
-    risk: Annotated[float | None, Field(ge=0.01, description="The same")] = None
+    quantity: Annotated[int | None, Field(ge=1, description="Without it and risk: the most that pass")] = None  # type: ignore[assignment]  # as above
+    risk: Annotated[float | None, Field(ge=0.01, description="As in place_order")] = None
     stop_loss: _StopAsInPlaceOrder = None
     take_profit: _TargetAsInPlaceOrder = None
     tag: Annotated[str | None, Field(max_length=32, json_schema_extra={UNLISTED: True})] = None
     oco_id: _OcoAsInPlaceOrder = None
     atm_strategy: _AsInPlaceOrder = None
-    flatten_first: Annotated[bool, Field(description="Leave the position before")] = False
+    flatten_first: Annotated[bool, Field(description="As in place_order")] = False
     reason: Annotated[str | None, Field(max_length=300, json_schema_extra={UNLISTED: True})] = None
     details: Details = False
 

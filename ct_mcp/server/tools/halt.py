@@ -38,7 +38,8 @@ async def halt_trading(
 ) -> Annotated[CallToolResult, HaltResult]:
     """Stop everything that opens or adds, at once, for all accounts; no yes is needed.
 
-    It closes and cancels nothing, and exits go on working. Only the person can lift it.
+    It closes and cancels nothing, so a working entry can still fill; exits go on. It stands until the person resumes,
+    at a terminal or at the console.
     """
     from ct_mcp.desk.controls import Actor  # noqa: PLC0415  # the desk is loaded by the first call
 

@@ -62,7 +62,7 @@ async def get_journal(
     ctx: ToolContext,
     limit: Annotated[int, Field(ge=1, le=100, description="Newest so many")] = 20,
     account: AnyAccount = None,
-    refused_only: Annotated[bool, Field(description="true: denied or declined in a week")] = False,
+    refused_only: Annotated[bool, Field(description="true: only what was denied or declined, of a week")] = False,
 ) -> Annotated[CallToolResult, JournalResult]:
     """Our own journal: what was asked, denied, approved, sent and answered. Works offline."""
     desk = desk_of(ctx)

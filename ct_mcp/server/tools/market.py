@@ -48,7 +48,7 @@ Instruments = Annotated[
     Field(min_length=1, max_length=20, description="['ES', 'MNQ 12-26'], 20 at most"),
 ]
 When = Annotated[str | None, Field(max_length=40, description="ISO 8601 with zone")]
-Count = Annotated[int, Field(ge=1, le=1000, description="Newest so many")]
+Count = Annotated[int, Field(ge=1, le=1000, description="The newest so many, of start to end")]
 
 
 # Quotes
@@ -176,7 +176,7 @@ def _quote_line(it: QuoteView) -> str:
 async def get_bars(
     ctx: ToolContext,
     instrument: InstrumentName,
-    period: Annotated[str, Field(max_length=20, description="<n> minute|hour|day|week|month|year")] = "5 minute",
+    period: Annotated[str, Field(max_length=20, description="<n> minute, hour, day, week, month or year")] = "5 minute",
     count: Count = 100,
     start: When = None,
     end: Annotated[str | None, Field(max_length=40, description="Likewise")] = None,

@@ -85,8 +85,9 @@ Traded = Annotated[CallToolResult, TradeResult] | InputRequiredResult
 async def place_order(ctx: ToolContext, form: PlaceOrderForm) -> Traded:
     """Buy or sell: place one order, with its stop_loss and take_profit. Checks limits, asks, sends once, reads back.
 
-    Adding to a position: what stands does not grow, so give stop_loss. Never call it twice for one wish.
-    needs_approval: nothing is sent yet, use confirm_ticket. unknown: look, never resend.
+    A position's stops and targets keep their size: adding, give stop_loss for what is added; leaving, fit them as the
+    answer says. Once for each order that the person wants: where an answer was lost, look before you call again.
+    needs_approval: nothing is sent yet, use confirm_ticket. unknown: it may have been sent, never send it again.
     """
     order = await form.entry(desk_of(ctx), partial(contract_shown, ctx), flatten_first=form.flatten_first)
     return await propose(ctx, order, form.reason or "")
@@ -94,7 +95,7 @@ async def place_order(ctx: ToolContext, form: PlaceOrderForm) -> Traded:
 
 async def confirm_ticket(
     ctx: ToolContext,
-    ticket_id: Annotated[str, Field(min_length=1, max_length=64, description="From needs_approval")],
+    ticket_id: Annotated[str, Field(min_length=1, max_length=64, description="From needs_approval or get_status")],
 ) -> Traded:
     """Go on with an open ticket: waits up to 25 s for the person's yes, then sends what it holds, once.
 
@@ -120,7 +121,7 @@ async def change_order(
 async def replace_order(ctx: ToolContext, form: ReplaceOrderForm) -> Traded:
     """Cancel a working order, then place another that gets a new id. For size and prices alone use change_order.
 
-    Places nothing unless the first is cancelled.
+    Places nothing unless the first is cancelled, and takes no stop_loss along.
     """
     order = await form.order(desk_of(ctx), partial(contract_shown, ctx))
     return await propose(ctx, ReplaceOrder(order.account, form.order_id, order), form.reason or "")
@@ -129,14 +130,18 @@ async def replace_order(ctx: ToolContext, form: ReplaceOrderForm) -> Traded:
 async def cancel_order(ctx: ToolContext, account: AccountName, order_id: OrderId) -> Traded:
     """Cancel one working order, and with it the rest of its OCO group: a target takes its stop along.
 
-    Asks the person only if that leaves a position unprotected.
+    Asks the person only if that leaves a position unprotected; protect_position places a stop anew. To move a target
+    or a stop use change_order.
     """
     named = await desk_of(ctx).resolver.account(account)
     return await propose(ctx, CancelOrder(named.name, order_id))
 
 
 async def cancel_orders(ctx: ToolContext, account: AccountName, instrument: OneInstrument = None) -> Traded:
-    """Cancel all orders of an account, or of one instrument in it. Positions stay."""
+    """Cancel all orders of an account, or of one instrument in it: entries, stops and targets.
+
+    Positions stay, then without a stop: the person is asked if so. To leave them as well use flatten.
+    """
     name, contract = await exit_target(ctx, account, instrument)
     return await propose(ctx, CancelOrders(name, contract))
 

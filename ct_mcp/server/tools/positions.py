@@ -235,9 +235,14 @@ async def close_position(
     account: AccountName,
     instrument: HeldInstrument,
     quantity: Annotated[int | None, Field(ge=1, description="Contracts; else all")] = None,
-    percent: Annotated[float | None, Field(ge=0.01, le=100, description="Instead of quantity; rounds up")] = None,
+    percent: Annotated[
+        float | None, Field(ge=0.01, le=100, description="Instead of quantity; rounds up to whole contracts")
+    ] = None,
 ) -> Traded:
-    """Close (exit) one position: whole, with all its orders, or in part; then stops keep their old size, see next."""
+    """Close (exit) one position: whole, with all orders of the instrument, or in part.
+
+    After a part its stops and targets are too large: make the calls that the answer names, to fit them.
+    """
     desk = desk_of(ctx)
     name = (await desk.resolver.account(account)).name
     contract = await contract_held(ctx, instrument, name)
@@ -254,9 +259,9 @@ async def flatten(ctx: ToolContext, account: AccountName, instrument: OneInstrum
 
 
 async def flatten_everything(ctx: ToolContext) -> Traded:
-    """Flatten every account that may trade: all exits first, then one reading of all.
+    """Flatten every account that mode and settings let trade, armed or not: all exits first, then one reading of all.
 
-    Warnings name the accounts it leaves alone. For one account use flatten.
+    Warnings name the accounts it leaves alone: tell the person. For one account use flatten.
     """
     accounts, left_alone = await flattenable_accounts(Query(desk_of(ctx)))
     outcome = await propose_and_ask(ctx, [Flatten(account, None) for account in accounts])
@@ -268,7 +273,8 @@ async def flatten_everything(ctx: ToolContext) -> Traded:
 async def reverse_position(ctx: ToolContext, account: AccountName, instrument: HeldInstrument) -> Traded:
     """Turn a position round: the same size the other way. Needs a position.
 
-    Orders around the old position may go or stay: see warnings. The new one has no stop: use protect_position.
+    Ask for the new stop first: the new position has none until you call protect_position. The old stop and target may
+    stay, and would add to it: warnings say so, cancel them then.
     """
     desk = desk_of(ctx)
     name = (await desk.resolver.account(account)).name
@@ -282,9 +288,10 @@ async def protect_position(
     stop_loss: StopLevel = None,
     take_profit: TargetLevel = None,
 ) -> Traded:
-    """Set or move a position's stop loss, take profit or both; what stands is changed, a leg left out stays.
+    """Set or move a position's stop loss, take profit or both, for its whole size. Orders that stand are changed.
 
-    Where a named leg is missing, both are placed anew in place of ALL orders of the instrument: read warnings.
+    A leg left out stays. Where a named one does not stand yet, both are placed anew, and ALL other orders of the
+    instrument are cancelled, entries too.
     """
     desk = desk_of(ctx)
     name = (await desk.resolver.account(account)).name

@@ -137,7 +137,10 @@ class StatusReport:
 
 @time_limit()
 async def get_status(ctx: ToolContext, details: Details = False) -> Annotated[CallToolResult, StatusResult]:
-    """NinjaTrader trading status, call first: may I trade, where, what is open, what is wrong and the next step."""
+    """NinjaTrader trading status, call first: may I trade, where, what is open, what is wrong and the next step.
+
+    Also limits, which accounts are armed (the person arms), a halt, open tickets, unknown outcomes.
+    """
     context, query = context_of(ctx), Query(desk_of(ctx))
     team = await query.desk.team.hear(TEAM_SECONDS)
     statuses, failure, clock = await _read_links(query)

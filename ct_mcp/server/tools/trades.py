@@ -16,7 +16,7 @@ from ct_mcp.server.tools.forms import AccountName, Skip, name_on_record
 
 Since = Annotated[
     str | None,
-    Field(max_length=40, description="today, last week, friday, 2026-11-20"),
+    Field(max_length=40, description="Trading day: today, yesterday, this week, last month, friday, 2026-11-20"),
 ]
 Until = Annotated[str | None, Field(max_length=40, description="Last day")]
 
@@ -28,10 +28,10 @@ async def get_trades(
     since: Since = None,
     until: Until = None,
     instrument: Annotated[str | None, Field(description="Only this")] = None,
-    tag: Annotated[str | None, Field(max_length=32, description="Setup")] = None,
+    tag: Annotated[str | None, Field(max_length=32, description="Only this setup")] = None,
     skip: Skip = 0,
 ) -> CallToolResult:
-    """Closed trades (today's, or since): result, R, MAE, MFE."""
+    """Closed trades of trading days, today's by default: result in money and R, MAE, MFE."""
     from ct_mcp.desk.book import Wanted  # noqa: PLC0415  # the desk is loaded by the first call
     from ct_mcp.server.trade_text import trades_text  # noqa: PLC0415
 
@@ -47,11 +47,13 @@ async def get_trades(
 async def get_performance(
     ctx: ToolContext,
     account: AccountName,
-    since: Annotated[str | None, Field(max_length=40, description="As in get_trades")] = None,
+    since: Annotated[str | None, Field(max_length=40, description="As in get_trades; else all on record")] = None,
     until: Until = None,
-    by: Annotated[str | None, Field(max_length=20, description="setup, hour, weekday, instrument or side")] = None,
+    by: Annotated[
+        str | None, Field(max_length=20, description="Split by setup, hour (Chicago), weekday, instrument or side")
+    ] = None,
 ) -> CallToolResult:
-    """Win rate, expectancy, drawdown and more, with sample sizes."""
+    """What trades made: total, win rate, expectancy, drawdown and more, with sample sizes."""
     from ct_mcp.desk.book import Wanted  # noqa: PLC0415  # the desk is loaded by the first call
     from ct_mcp.server.trade_text import performance_text  # noqa: PLC0415
 

@@ -34,16 +34,21 @@ class WatchForm(StrictArguments):
 
     kind: Annotated[
         Literal["trailing_stop", "cancel_after", "flat_by", "price", "pnl", "room", "fill", "time"],
-        Field(description="First three act, others tell"),
+        Field(description="First three send orders, the others only tell"),
     ]
-    account: Annotated[str | None, Field(description="Not for price, time")] = None
-    instrument: Annotated[str | None, Field(description="For price, flat_by, fill")] = None
-    order_id: Annotated[str | None, Field(max_length=64, description="Stop or entry")] = None
-    distance: Annotated[str | None, Field(max_length=40, description="'10 points', '40 ticks'")] = None
+    account: Annotated[str | None, Field(description="Needed but for price, time")] = None
+    instrument: Annotated[str | None, Field(description="Needed for price; narrows flat_by, fill")] = None
+    order_id: Annotated[str | None, Field(max_length=64, description="Stop to trail; entry to cancel")] = None
+    distance: Annotated[str | None, Field(max_length=40, description="Of trailing_stop: '10 points', '40 ticks'")] = (
+        None
+    )
     at_or_above: Annotated[float | None, Field(description="Price, P&L")] = None
     at_or_below: Annotated[float | None, Field(description="Price, P&L, room to floor")] = None
-    time: Annotated[str | None, Field(max_length=60, description="'20 minutes', '15:10 America/Chicago'")] = None
-    hours: Annotated[int | None, Field(ge=1, description="Life; else session")] = None
+    time: Annotated[
+        str | None,
+        Field(max_length=60, description="Of flat_by, cancel_after, time: '20 minutes', '15:10 America/Chicago'"),
+    ] = None
+    hours: Annotated[int | None, Field(ge=1, description="How long it lives; else until the session ends")] = None
 
 
 class WatchView(ToolResult):
@@ -74,7 +79,10 @@ class WaitResult(ReadResult):
 
 
 async def set_watch(ctx: ToolContext, form: WatchForm) -> Traded:
-    """Trail a stop, cancel an unfilled entry later, flat by a time; or alert. Only while ct-mcp runs."""
+    """Trail a stop (only nearer), cancel an unfilled entry later, be flat by a time; or an alert, told by wait_for.
+
+    Only while this server runs: after that nothing is trailed, cancelled or flattened. The person alone ends flat_by.
+    """
     if form.kind in SENDS:
         return await _propose(ctx, form)
     return await set_alert_of(ctx, form)
@@ -114,7 +122,7 @@ async def end_watch(
     ctx: ToolContext,
     watch_id: Annotated[str, Field(min_length=1, max_length=64, description="From get_watches")],
 ) -> Annotated[CallToolResult, WatchesResult]:
-    """End a watch or an alert; the person alone ends flat_by."""
+    """End a watch or an alert."""
     desk = desk_of(ctx)
     from ct_mcp.desk.alert_setting import end_by_request  # noqa: PLC0415  # the desk is loaded by the first call
 
@@ -126,10 +134,10 @@ async def end_watch(
 
 async def wait_for(
     ctx: ToolContext,
-    seconds: Annotated[int, Field(ge=1, le=25, description="At most")],
+    seconds: Annotated[int, Field(ge=1, le=25, description="At most; call again to go on")],
     account: AnyAccount = None,
 ) -> Annotated[CallToolResult, WaitResult]:
-    """Wait for an alert or a change of an order or position."""
+    """Wait for an alert, a fill, or any change of orders and positions."""
     from ct_mcp.desk.waiting import wait_for_news  # noqa: PLC0415  # the desk is loaded by the first call
 
     context = context_of(ctx)

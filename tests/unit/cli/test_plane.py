@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from ct_mcp.cli import pin
+from ct_mcp.cli.parser import run
 from ct_mcp.cli.plane import halt, resume
 from ct_mcp.cli.plane_access import AtThePlane, checked, plane_url
 from ct_mcp.cli.plane_policy import clear_policy, set_policy, show_policy
@@ -36,6 +37,7 @@ CtMcp = Callable[..., subprocess.CompletedProcess[str]]
 PIN = "pin-4711"
 POLICY = "[limits]\nmax_order_contracts = 2\n"
 SECRET = "the-words-of-a-password"
+REST = ("questions", "answer", "journal", "acts", "sql")
 ASKED_OF_A_PERSON = (
     ("resume", "alice"),
     ("resume", "--all"),
@@ -315,10 +317,10 @@ async def test_no_declines_enter_leaves_it_open_and_a_wrong_text_asks_again(desk
 
 
 async def test_an_id_is_found_by_its_beginning_where_it_alone_begins_so(desk: Desk) -> None:
-    desk.team.asked = [asked(ticket_id="abc-1"), asked(ticket_id="abc-2"), asked(ticket_id="abd")]
+    desk.team.asked = [asked(ticket_id="abc-1"), asked(ticket_id="abc-2"), asked(ticket_id="abx-9")]
     assert await tell_answer(desk.at(ticket="abc")) == 1
     assert "it may be over" in desk.shown
-    assert await tell_answer(desk.types("no").at(ticket="abd")) == 0
+    assert await tell_answer(desk.types("no").at(ticket="abx")) == 0
     assert await tell_answer(desk.at(ticket="")) == 1
 
 
@@ -391,6 +393,18 @@ def test_what_decides_is_taken_from_no_pipe(ct_mcp: CtMcp, arguments: tuple[str,
     ended = ct_mcp("plane", *arguments, "--database", "postgresql://risk@127.0.0.1:1/team", given="resume\nset\nyes\n")
     assert (ended.returncode, ended.stdout) == (2, "")
     assert "needs a terminal that a person types at" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "words", ["show", "serve", "halt", "resume", "policy show", "policy set", "policy clear", *REST]
+)
+def test_the_help_of_each_tells_its_exit_codes(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run(["plane", *words.split(), "--help"])
+    assert ended.value.code == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "exit codes: 0 " in told.lower()
+    assert words == "sql" or "--database URL" in told
 
 
 # Where the database is

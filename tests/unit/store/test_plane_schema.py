@@ -229,6 +229,30 @@ def test_a_risk_manager_reads_a_journal_and_does_nothing_else_there(kept: Team, 
             rita.execute(statement.encode())
 
 
+def may_take_turns(team: Team, role: PostgresUrl, trader: str) -> bool:
+    with team.database.connected() as connection:
+        row = connection.execute(
+            "SELECT has_function_privilege(%s, format('%%I.take_turn()', %s::text), 'EXECUTE')", (role.user, trader)
+        ).fetchone()
+        return bool(row and row[0])
+
+
+def test_nobody_else_takes_the_turn_of_a_trader(team: Team) -> None:
+    """Whoever could, would hold up all that is written, exits as well."""
+    stranger = f"stranger-{team.bob.user}"
+    team.run(script(stranger))
+    assert not may_take_turns(team, team.rita, stranger)
+
+
+def test_what_an_older_version_left_open_is_shut_before_a_journal_is_opened(team: Team) -> None:
+    team.keep_state_of(team.bob)
+    team.run(f'GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA "{team.bob.user}" TO PUBLIC')
+    assert may_take_turns(team, team.rita, team.bob.user)
+    team.run(member_script(team.bob.user, TeamRole.TRADER))
+    assert not may_take_turns(team, team.rita, team.bob.user)
+    assert may_take_turns(team, team.bob, team.bob.user)
+
+
 def test_no_trader_reads_the_journal_of_another(kept: Team) -> None:
     with kept.by_hand(kept.bob) as bob, pytest.raises(psycopg.Error, match="permission denied for schema"):
         bob.execute(f'SELECT * FROM "{kept.alice.user}".journal'.encode())
@@ -251,10 +275,11 @@ def test_the_scripts_can_be_run_in_any_order_and_again(postgres: Server, order: 
     with own_team(postgres) as team:
         trader = f"new-{team.alice.user}"
         scripts = (plane_script(), member_script(trader, TeamRole.TRADER), script(trader))
-        for number in order * 2:
-            team.run(scripts[number])
-        assert may_read(team, team.rita, trader)
-        assert not may_read(team, team.bob, trader)
+        for _ in range(2):
+            for number in order:
+                team.run(scripts[number])
+            assert may_read(team, team.rita, trader)
+            assert not may_read(team, team.bob, trader)
         assert did(team) == ["member_added"] * 5, "and nothing twice"
 
 

@@ -15,11 +15,12 @@ from ct_mcp.domain.team import (
     SecondAnswer,
     SecondQuestion,
     SecondState,
+    TeamRole,
     TeamWord,
     TraderReport,
 )
 from ct_mcp.errors import BadRequest, NeedsRoom, NotInTeam, StoreOutOfReach
-from ct_mcp.store.plane_schema import OF_A_TEAM
+from ct_mcp.store.plane_schema import OF_A_TEAM, member_script
 from ct_mcp.store.plane_team import TeamPlane
 from ct_mcp.store.plane_trader import ALONE_SECONDS, TraderPlane
 from ct_mcp.store.postgres import CLOCKS_MAY_DIFFER, Patience
@@ -158,6 +159,29 @@ async def test_a_database_without_a_plane_is_told_where_the_plane_was_asked_for(
     with pytest.raises(NotInTeam, match="it holds no plane over a team"):
         await plane.word()
     await plane.close()
+
+
+async def test_who_was_taken_out_of_the_team_is_told_at_once(team: Team, alice: TraderPlane) -> None:
+    """Nothing is out of reach then, and no grace is due."""
+    await alice.word()
+    team.run(member_script(team.alice.user, None))
+    try:
+        for _ in range(2):
+            with pytest.raises(NotInTeam, match="this role is no member of the team there"):
+                await alice.word()
+    finally:
+        team.run(member_script(team.alice.user, TeamRole.TRADER))
+    await alice.word()
+
+
+async def test_a_plane_that_was_taken_away_is_told_at_once(postgres: Server) -> None:
+    with own_team(postgres) as own:
+        plane = TraderPlane(own.alice, required=True)
+        await plane.word()
+        own.run("DROP SCHEMA ct_mcp_plane CASCADE")
+        with pytest.raises(NotInTeam, match="it holds no plane over a team"):
+            await plane.word()
+        await plane.close()
 
 
 async def test_who_is_in_no_team_hears_nothing_and_asks_again_after_a_while(team: Team) -> None:
