@@ -24,6 +24,7 @@ from plane_world import Processes, Team, as_text, disk_wait_seconds, own_team
 
 from ct_mcp.domain.team import EVERYBODY
 from ct_mcp.store.plane_team import TeamPlane
+from ct_mcp.store.postgres import Patience
 from ct_mcp.store.postgres_url import PostgresUrl
 
 ACTOR = Path(__file__).with_name("plane_actors.py")
@@ -87,7 +88,7 @@ class Benchmark:
     def __init__(self, team: Team, sizes: Sizes, home: Path) -> None:
         self._team, self._sizes, self._home = team, sizes, home
         self._server = Processes(team)
-        self._risk_manager = TeamPlane(team.risk_manager)
+        self._risk_manager = TeamPlane(team.risk_manager, patience=Patience(30, 30, 30, 60))
         self._actors = list[Actors]()
         self.costs = Costs()
 
