@@ -16,7 +16,9 @@ from ct_mcp.cli.plane_access import AtThePlane, checked, reached
 from ct_mcp.cli.runtime import settings_for, utc_now
 from ct_mcp.cli.screen import Screen
 from ct_mcp.config.settings import Settings
+from ct_mcp.desk.pin import pin_is_set
 from ct_mcp.domain.team import TeamRole
+from ct_mcp.text import command
 
 if TYPE_CHECKING:
     from socket import socket
@@ -55,10 +57,13 @@ async def _serve(settings: Settings, chosen: argparse.Namespace, listener: "sock
             url = f"http://{authority}/open/{token}"
             if await opened(url, keys.has_come(token), settings, at.screen, wanted=not chosen.no_browser):
                 at.screen.say("The page of the team is open in your browser.", "good")
-            _tell(at, role)
+            await _tell(at, role)
             await anyio.sleep_forever()
 
 
-def _tell(at: AtThePlane, role: TeamRole) -> None:
+async def _tell(at: AtThePlane, role: TeamRole) -> None:
     what = "You see everybody" if role is TeamRole.RISK_MANAGER else "You are a trader, and see your own rows"
     at.screen.say(f"{what}. It is served on this machine alone, until Ctrl-C.")
+    if role is TeamRole.RISK_MANAGER and not await pin_is_set(at.pins):
+        pin = command("pin")
+        at.screen.say(f"No PIN is set on this machine: whoever gets at the page can resume and approve. Set one: {pin}")

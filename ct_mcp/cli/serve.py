@@ -109,7 +109,9 @@ async def _serve(settings: Settings, demo: bool, faults: str = "") -> None:  # n
         shutdown = ShutdownHandler(runtime)
         tasks = await stack.enter_async_context(anyio.create_task_group())
         stack.callback(tasks.cancel_scope.cancel)
-        server = build_lightly(wire(runtime, tasks, close=shutdown.close, faults=faults))
+        context = wire(runtime, tasks, close=shutdown.close, faults=faults)
+        context.has_begun = answered.wait  # what reaches a database is loaded after that
+        server = build_lightly(context)
         gc.freeze()
         gc.enable()
         with anyio.CancelScope() as work:

@@ -130,7 +130,7 @@ def still_approved(review: Review, ticket: Ticket, number: int) -> Review:
     if shown is not None and shown.must_reduce and not review.effect.only_reduces:
         figures = "it was made by a watch, which may only reduce; nothing was sent"
         denials.append(Denial(DenialCode.WATCH_WOULD_NOT_REDUCE, figures))
-    if shown is not None and given is not Approval.NONE:
+    if shown is not None and ticket.is_asked:
         denials += _done_otherwise(shown, review)
     return replace(review, denials=tuple(denials))
 
@@ -221,7 +221,7 @@ def _kind(item: ApprovalItem) -> str:
 
 def moved_since(ticket: Ticket, number: int, review: Review) -> tuple[str, ...]:
     """What changed around a command that still does what was shown; for the answer."""
-    if ticket.request is None or ticket.approval is Approval.NONE:
+    if ticket.request is None or not ticket.is_asked:
         return ()
     was, now = ticket.request.items[number].position_before, review.effect.position_before
     if was == now or None in (was, now):

@@ -57,7 +57,7 @@ from ct_mcp.desk.story import LOOK_EVERY_SECONDS, fills_beside, fills_of, follow
 from ct_mcp.desk.together import Part, together
 from ct_mcp.desk.turns import Turns
 from ct_mcp.desk.warm_review import WarmReviews
-from ct_mcp.domain.approval import Approval, Ticket, TicketState
+from ct_mcp.domain.approval import Ticket, TicketState
 from ct_mcp.domain.commands import Command, fingerprint
 from ct_mcp.errors import BadRequest, CtMcpError, NeedsRoom, NotConfirmed, StoreFailed, TicketSpent
 from ct_mcp.guard.denial import DenialCode
@@ -378,7 +378,7 @@ class Desk:
         if warm and warm.passes and await self._journal.intent_if_still_true(step, warm):
             return warm
         # Where somebody was asked, no fact of the review that sends may be older than the question.
-        asked_at = None if step.ticket.approval is Approval.NONE else step.ticket.created_at
+        asked_at = step.ticket.created_at if step.ticket.is_asked else None
         for attempt in range(_MOST_REVIEWS):
             anew = await self.contexts.review(step.command, book, asked_at=asked_at)
             review = still_approved(anew, step.ticket, step.number)

@@ -6,7 +6,7 @@ It stands alone, since what makes them void comes from several sides: time, a sp
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from ct_mcp.domain.approval import Approval, Ticket
+from ct_mcp.domain.approval import Ticket
 from ct_mcp.guard.review import Review
 
 # A review younger than this still holds when its ticket is spent, if nothing was sent in between.
@@ -31,7 +31,7 @@ class RecentReviews:
     def take(self, ticket: Ticket) -> tuple[Review, ...]:
         """Give those of a ticket, once, if they still hold: no fact may be older than a question."""
         held = self.taken(ticket.ticket_id)
-        return held if ticket.approval is Approval.NONE else ()
+        return () if ticket.is_asked else held
 
     def taken(self, ticket_id: str) -> tuple[Review, ...]:
         """Give those that are recent, whoever was asked; once."""

@@ -31,7 +31,7 @@ READ_LATELY = timedelta(seconds=60)
 _NAME, _WORDS = 63, 300
 _UNREAD = TraderReport("", "", "", "", 0, (), ())
 _DONE = {
-    "member_added": "made a member",
+    "member_added": "made a member of",
     "member_removed": "removed from the team",
     "halted": "halted",
     "resumed": "resumed",
@@ -40,6 +40,8 @@ _DONE = {
     "second_no": "said the second no for",
 }
 """What is done at the plane, in words; of another act its own name."""
+_DETAILS = {"reason": "", "number": "#", "role": "as ", "headline": "", "ticket_id": "ticket "}
+"""What is told of an act, by its name in the record, and what stands before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,11 +230,12 @@ class TeamFacts:
     policies: tuple[TeamPolicy, ...]
 
 
-async def read_team(team: Team) -> TeamFacts:
-    """Read all that the table shows."""
+async def read_team(team: Team, policies: tuple[TeamPolicy, ...] | None = None) -> TeamFacts:
+    """Read all that the table shows; policies, whose texts may be long, only where none were given."""
     now, role = await team.now(), await team.role()
     members, traders = await team.members(), await team.traders()
-    return TeamFacts(now, role, members, traders, await team.halts(), await team.policies())
+    held = await team.policies() if policies is None else policies
+    return TeamFacts(now, role, members, traders, await team.halts(), held)
 
 
 def team_table(facts: TeamFacts) -> TeamView:
@@ -264,12 +267,15 @@ def act_words(act: PlaneEntry) -> str:
 
 
 def _told(detail: str) -> str:
-    """Write a detail, which is JSON, as words; what is none as it is."""
+    """Write a detail, which is JSON, as words: what a person reads of it; what is no JSON as it is."""
     try:
         found = json.loads(detail or "{}")
     except ValueError:
         return detail
-    return "; ".join(f"{name}: {value}" for name, value in found.items()) if isinstance(found, dict) else str(found)
+    if not isinstance(found, dict):
+        return str(found)
+    told = [f"{words}{found[name]}" for name, words in _DETAILS.items() if name in found]
+    return "; ".join(told or [f"{name}: {value}" for name, value in found.items()])
 
 
 def changes(before: str, after: str) -> tuple[str, ...]:

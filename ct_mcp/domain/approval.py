@@ -265,6 +265,11 @@ class Ticket:
         return self.request is not None and any(item.wants_second for item in self.request.items)
 
     @property
+    def is_asked(self) -> bool:
+        """Whether anybody is shown it, so that it sends what was shown and nothing else."""
+        return self.approval is not Approval.NONE or self.needs_second
+
+    @property
     def question(self) -> str:
         """The question as plain text, for a form: what is asked, and what must be typed.
 

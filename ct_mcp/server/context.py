@@ -110,6 +110,7 @@ class ServerContext:
         self.toolsets = toolsets
         self.has_team = False
         self.report: Callable[[], Awaitable[None]] | None = None
+        self.has_begun: Callable[[], Awaitable[None]] | None = None
         self._to_report, self._one_follows, self._one_reports = Event(), Lock(), Lock()
         self.forms_never_shown: set[str] = set()
         self.pages_opened: set[str] = set()
@@ -221,6 +222,8 @@ class ServerContext:
 
     async def _report_to_team(self) -> None:
         """Tell the team's plane how this machine stands: every few seconds, and soon after a change."""
+        if self.has_begun is not None:
+            await self.has_begun()
         await sleep(_REPORT_BEGINS_SECONDS)
         while self.report is not None:
             self._to_report = Event()

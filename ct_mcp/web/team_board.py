@@ -121,7 +121,7 @@ class TeamBoard:
         snapshot, group = await self.reader.read(), request.query.get("show", "")
         table = _only(trader, snapshot.table)
         machines = table.of(TeamGroup(group)) if table and group in set(TeamGroup) else None
-        age = int((self.state.clock() - snapshot.read_at).total_seconds())
+        age = max(0, int((self.state.clock() - snapshot.read_at).total_seconds()))
         shown = {"table": table, "snapshot": snapshot, "age": age, "of_one": bool(trader), "machines": machines}
         path = request.session.path
         return draw("panel_team.html", path=path, decides=self.state.decides, group=group, **shown)

@@ -282,6 +282,25 @@ async def test_what_goes_without_the_traders_yes_waits_for_the_second(
     assert not person.asked
 
 
+@pytest.mark.parametrize("policy", [UNASKED], ids=["nobody else is asked"])
+async def test_a_second_yes_is_to_what_was_shown_and_nothing_else(
+    trader: Assistant, plane: FakePlane, world: World
+) -> None:
+    assert (await trader.buys(2)).status == "filled"
+    plane.set(SECOND)
+    world.later()
+    told = await trader.call("reverse_position", account="Sim101", instrument="MES")
+    assert told.status == "needs_approval"
+    plane.approves()
+    sim = world.sim
+    await trader.call("close_position", account="Sim101", instrument="MES", quantity=1)
+    assert sim.exchange.accounts["Sim101"].net(sim.market.front("MES", world.clock())) == 1
+    told = await trader.call("confirm_ticket", ticket_id=told.ticket_id)
+    assert told.status == "denied"
+    assert "CHANGED_SINCE_ASKED" in told.reasons_text
+    assert world.net() == 1
+
+
 async def test_a_halt_or_a_lost_plane_between_two_yeses_and_the_send(
     trader: Assistant, plane: FakePlane, world: World
 ) -> None:

@@ -146,16 +146,14 @@ async def get_status(ctx: ToolContext, details: Details = False) -> Annotated[Ca
     statuses, failure, clock = await _read_links(query)
     stored, broken_store = await _read_store(query)
     held = await read_open_positions(query, statuses or ())
-    journal = (
-        Link("journal", LinkState.BROKEN, str(broken_store.what)) if broken_store else Link("journal", LinkState.OK)
-    )
+    journal = LinkState.BROKEN if broken_store else LinkState.OK
     report = StatusReport(
         policy=query.desk.policy,
         links=(
             *upstream_links(failure),
             *broker_links(statuses or ()),
             clock,
-            journal,
+            Link("journal", journal, str(broken_store.what) if broken_store else ""),
             *filter(None, (team_link(team, query.desk.clock()),)),
             Link("stream", *context.live.condition()),
         ),

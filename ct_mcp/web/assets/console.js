@@ -173,7 +173,7 @@ const timeless = (html) => html.replace(/(data-(?:left|age)=")\d+(">)[^<]*/g, "$
 // What the person is just typing stays as it is until they leave it.
 const isTypedIn = (panel) => panel.contains(document.activeElement) && document.activeElement.matches("input, textarea");
 
-const nameOf = (element) => element.pathname ?? element.getAttribute("aria-label") ?? element.textContent;
+const nameOf = (element) => element.href ?? element.getAttribute("aria-label") ?? element.textContent;
 
 // What has aged differently, as when somebody was heard anew, in what is the same else.
 function ageAnew(panel, fresh) {

@@ -106,10 +106,8 @@ async def test_each_trader_has_a_line_and_what_stands_out_is_told_below(desk: De
     assert "alice at desk: over DAY_LOSS_REACHED (APEX-1)" in lines
     assert "bob at desk: silent for 3 min" in lines
     assert "bob at desk: halted at the plane (bob) by risk: tilt" in lines
-    assert (
-        lines[-1]
-        == "2 traders: 1 hold, 1 not known, 1 halted, 1 over a rule, 1 silent, 1 of unknown outcome, 2 to look at."
-    )
+    counted = "1 hold, 1 not known, 1 halted, 1 over a rule, 1 silent, 1 of unknown outcome, 2 to look at."
+    assert desk.shown.endswith(f"2 traders: {counted}")
 
 
 async def test_sixty_traders_keep_to_the_width_of_the_screen(desk: Desk) -> None:

@@ -187,6 +187,7 @@ async def test_the_page_halts_and_answers_at_the_real_plane(
     terminal.until("  http://")
     url = f"http://{terminal.line()}"
     terminal.until("until Ctrl-C")
+    terminal.until("No PIN is set on this machine")
     browser = build_opener(ProxyHandler({}), HTTPCookieProcessor(CookieJar()))
 
     def opens(address: str, **form: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from anyio import to_thread
 
 from ct_mcp.cli.check_team import team_findings
 from ct_mcp.cli.runtime import Runtime, team_of, utc_now
@@ -119,7 +120,8 @@ async def test_a_machine_reports_before_anybody_has_called_a_tool(team: Team, se
     runtime = Runtime(settings)
     await runtime.report()
     assert not runtime.is_used, "no client of the service was made"
-    assert not settings.state_dir.exists(), "and no state"
+    kept = [file.name for file in await to_thread.run_sync(lambda: list(settings.state_dir.iterdir()))]
+    assert [name[:5] for name in kept] == ["team-"], "and no state but the plane's last word"
     await runtime.close()
     rita = TeamPlane(team.rita, utc_now)
     (seen,) = await rita.traders()

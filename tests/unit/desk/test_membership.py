@@ -162,7 +162,7 @@ async def test_the_file_is_for_its_owner_alone_and_believed_only_then(plane: Fak
 @pytest.mark.parametrize("text", ["", "[]", "{", "null", '{"heard_at": 1}', json.dumps({"halts": 3})])
 def test_a_file_that_is_not_ours_is_none(tmp_path: Path, text: str) -> None:
     file = TeamFile(tmp_path, "the plane")
-    file.path.write_text(text)
+    file.path.write_text(text, encoding="utf-8")
     file.path.chmod(0o600)
     assert file.read() is None
 

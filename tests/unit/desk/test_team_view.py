@@ -190,8 +190,16 @@ def test_anything_else_is_no_second_yes(typed: str | None) -> None:
 @pytest.mark.parametrize(
     ("act", "trader", "detail", "words"),
     [
-        ("halted", "", '{"reason": "fomc"}', "risk halted everybody: reason: fomc"),
-        ("second_yes", "alice", '{"ticket": "t-1"}', "risk said the second yes for alice: ticket: t-1"),
+        ("halted", "", '{"reason": "fomc"}', "risk halted everybody: fomc"),
+        (
+            "second_yes",
+            "alice",
+            '{"lines": ["Risk 100"], "headline": "BUY 2 MES", "ticket_id": "t-1", "fingerprint": "ab"}',
+            "risk said the second yes for alice: BUY 2 MES; ticket t-1",
+        ),
+        ("policy_set", "alice", '{"number": 3, "sha256": "ab"}', "risk set the policy of alice: #3"),
+        ("member_added", "alice", '{"role": "trader"}', "risk made a member of alice: as trader"),
+        ("something_newer", "alice", '{"what": 1}', "risk something_newer alice: what: 1"),
         ("something_new", "", "no JSON", "risk something_new: no JSON"),
         ("resumed", "alice", "", "risk resumed alice"),
     ],

@@ -141,6 +141,23 @@ async def test_it_reports_again_and_again_and_sooner_after_a_change(
     assert module._REPORT_EVERY_SECONDS <= 10
 
 
+async def test_before_the_first_answer_nothing_is_told_or_loaded(context: ServerContext, naps: Naps) -> None:
+    told, answered = list[str](), anyio.Event()
+
+    async def report() -> None:
+        told.append("report")
+
+    context.report, context.has_begun = report, answered.wait
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(context._report_to_team)
+        await anyio.wait_all_tasks_blocked()
+        assert (told, naps.slept) == ([], [])
+        answered.set()
+        await anyio.wait_all_tasks_blocked()
+        assert told == ["report"]
+        tasks.cancel_scope.cancel()
+
+
 async def test_without_a_team_nothing_runs(desk: Desk, policy: Policy) -> None:
     context = ServerContext(lambda: desk, policy)
     await context._follow_team()

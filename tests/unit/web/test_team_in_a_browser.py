@@ -95,6 +95,16 @@ async def test_ages_go_on_by_themselves_and_begin_anew_when_somebody_is_heard(
     assert await chromium.run("return page.evaluate((it) => it.isConnected, globalThis.kept);")
 
 
+async def test_the_keyboard_stays_where_it_is_while_the_table_changes(
+    chromium: Chromium, opens: Opens, team: FakeTeam
+) -> None:
+    await opens()
+    await chromium.run("await page.getByRole('link', { name: 'trader-02' }).focus();")
+    await team.halt("trader-02", "tilt")
+    await chromium.run("await page.getByText('by risk: tilt').waitFor();")
+    assert await chromium.run("return page.evaluate(() => document.activeElement.textContent);") == "trader-02"
+
+
 async def test_a_question_calls_is_reviewed_typed_and_approved(
     chromium: Chromium, opens: Opens, team: FakeTeam
 ) -> None:

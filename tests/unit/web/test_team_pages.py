@@ -19,7 +19,7 @@ from ct_mcp.store.sqlite import SqliteStore
 from ct_mcp.web.approval_page import MOST_WRONG_TEXTS, READ_SECONDS
 from ct_mcp.web.sessions import SessionStore
 from ct_mcp.web.team_app import team_app
-from ct_mcp.web.team_state import TeamState
+from ct_mcp.web.team_state import TeamReader, TeamState
 from tests.team import NOW, RISK, FakeTeam, account, asked, report, seen
 from tests.unit.web.conftest import AUTHORITY, Browser, client_of
 
@@ -155,6 +155,21 @@ async def test_all_panels_together_read_the_table_once_a_second_at_most(
     for _ in range(5):
         await browser.look("/panel/team")
     assert team.asked_for.count("traders") == 1
+    assert "policies" not in team.asked_for
+    clock.advance(10)
+    await browser.look("/panel/team")
+    assert "policies" in team.asked_for
+
+
+async def test_a_clock_that_is_set_back_does_not_keep_an_old_table(team: FakeTeam) -> None:
+    moments = [NOW]
+    reader = TeamReader(team, lambda: moments[-1])
+    await reader.read()
+    moments.append(NOW - timedelta(hours=1))
+    team.heard = []
+    table = (await reader.read()).table
+    assert table is not None
+    assert [machine.heard for machine in table.machines] == ["never heard"]
 
 
 async def test_a_trader_has_policies_and_the_journal_with_its_filter(team: FakeTeam, come: Come) -> None:
