@@ -24,6 +24,7 @@ from plane_world import Processes, Team, as_text, disk_wait_seconds, own_team
 
 from ct_mcp.domain.team import EVERYBODY
 from ct_mcp.store.plane_team import TeamPlane
+from ct_mcp.store.postgres import Patience
 from ct_mcp.store.postgres_url import PostgresUrl
 
 ACTOR = Path(__file__).with_name("plane_actors.py")
@@ -43,7 +44,7 @@ class Sizes:
     """How much of everything."""
 
     traders: Sequence[int] = (1, 2, 4, 8)
-    seconds: float = 10.0
+    seconds: float = 5.0
     agents: int = 1000
     processes: int = 12
     halts_of_one: int = 10
@@ -87,7 +88,7 @@ class Benchmark:
     def __init__(self, team: Team, sizes: Sizes, home: Path) -> None:
         self._team, self._sizes, self._home = team, sizes, home
         self._server = Processes(team)
-        self._risk_manager = TeamPlane(team.risk_manager)
+        self._risk_manager = TeamPlane(team.risk_manager, patience=Patience(30, 30, 30, 60))
         self._actors = list[Actors]()
         self.costs = Costs()
 
@@ -194,28 +195,30 @@ class Benchmark:
     def _at_rest(self, actors: Sequence[Actors]) -> Iterator[Figure]:
         """Look how busy all are while nothing happens."""
         self._tallies(actors)
-        before, began = self._server.spent(), monotonic()
+        began = monotonic()
+        before, looked = self._server.spent(), monotonic()
         sleep(max(self._sizes.seconds, 3.0))
+        spent, window = self._server.spent(before.seconds).since(before), monotonic() - looked
         told, elapsed = self._tallies(actors), monotonic() - began
-        spent = self._server.spent(before.seconds).since(before)
         words = [took for each in told for took in each["words"]]
         asked = len(words) + sum(each["reports"] for each in told)
         yield Figure(
             "statements of all agents", asked / elapsed, "/s", detail=f"{len(words) / elapsed:,.0f} words among them"
         )
-        share = None if spent is None else 100 * spent / elapsed
+        share = None if spent is None else 100 * spent / window
         if spent is not None:
-            self._note_crowd(spent, elapsed, len(words), asked - len(words))
+            self._note_crowd(spent / window, len(words) / elapsed, (asked - len(words)) / elapsed)
         lost = sum(each["lost"] for each in told)
         longest = max(words, default=0.0)
         detail = f"a word took p50 {in_ms(words):.1f} ms, at most {longest * 1000:.0f} ms; {lost} not heard in time"
         yield Figure("… which keep one core of the server busy for", share, "%", detail=detail)
 
-    def _note_crowd(self, spent: float, elapsed: float, words: int, reports: int) -> None:
+    def _note_crowd(self, busy: float, words: float, reports: float) -> None:
+        """Note how busy the server is with so many words and reports a second."""
         seconds = self.costs.seconds
-        seconds["agent"] = spent / elapsed / self._sizes.agents
+        seconds["agent"] = busy / self._sizes.agents
         alone = words * seconds.get("word", 0.0) + reports * seconds.get("report", 0.0)
-        self.costs.crowd = spent / alone if alone else 1.0
+        self.costs.crowd = busy / alone if alone else 1.0
 
     def _tallies(self, actors: Iterable[Actors]) -> list[Any]:
         asked = list(actors)

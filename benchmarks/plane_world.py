@@ -155,10 +155,7 @@ class Processes:
     def mib(self) -> float | None:
         """Give the memory of all of them; what several share counts once."""
         pids = self.of()
-        try:
-            return sum(map(_shared_out_kib, pids)) / 1024 if pids else None
-        except OSError:
-            return None
+        return sum(map(_shared_out_kib, pids)) / 1024 if pids else None
 
 
 def _is_postgres(pid: int) -> bool:
@@ -167,8 +164,10 @@ def _is_postgres(pid: int) -> bool:
 
 
 def _shared_out_kib(pid: int) -> int:
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    with suppress(OSError):  # it has ended
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8").splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return 0
 
 
 def disk_wait_seconds(folder: Path, tries: int = 40) -> list[float]:
