@@ -1,6 +1,7 @@
 """A list has an upper end: the answer says how many were left out, and how to ask for them."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -82,7 +83,7 @@ async def test_a_hundred_outcomes_that_nobody_knows_fit_into_an_answer(
 ) -> None:
     """A way out of a hundred accounts, and none of them could be read in time."""
     for number in range(100):
-        ids = {"ticket_id": f"t-{number}", "own_id": f"ctmcp-{number}"}
+        ids: dict[str, Any] = {"ticket_id": f"t-{number}", "own_id": f"ctmcp-{number}"}
         detail = {"may_fill": [["MES", 2026, 9, -1, True]]}
         summary = f"SIM  Copy{number:03d}  FLATTEN everything"
         await store.append(NewEntry(EntryKind.INTENT, summary, account="Sim101", **ids, detail=detail), desk.clock())
