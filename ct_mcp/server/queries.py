@@ -28,6 +28,8 @@ if TYPE_CHECKING:  # the desk and the rules are loaded by the first call, not by
     from ct_mcp.guard.rule import Denial
 
 LONGEST_READ_SECONDS = 25.0
+MOST_OUTSTANDING = 20
+"""So many of unknown outcome are told one by one, the newest."""
 _MOST_LOOKED_UP = 6
 
 _T = TypeVar("_T")
@@ -67,9 +69,12 @@ class Query:
         """Note what is on its way or of unknown outcome in an account, or in any: it may fill where nothing is held."""
         from ct_mcp.desk.pending import line  # noqa: PLC0415  # the desk is loaded by the first call
 
-        for entry in await self.attempt("what is outstanding", self.desk.store.unsettled()) or ():
-            if account in (None, entry.account):
-                self.note(line(entry, self.desk.clock()))
+        entries = await self.attempt("what is outstanding", self.desk.store.unsettled()) or ()
+        mine = [entry for entry in entries if account in (None, entry.account)]
+        for entry in mine[-MOST_OUTSTANDING:]:
+            self.note(line(entry, self.desk.clock()))
+        if (more := len(mine) - MOST_OUTSTANDING) > 0:
+            self.note(f"{more} older ones are outstanding as well, see get_journal")
 
     async def attempt(self, what: str, read: Awaitable[_T]) -> _T | None:
         """Await an optional read; where it fails, give None and note that this is not known."""

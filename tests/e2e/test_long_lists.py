@@ -1,12 +1,16 @@
 """A list has an upper end: the answer says how many were left out, and how to ask for them."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from ct_mcp.desk.desk import Desk
 from ct_mcp.simulator.accounts import SIM
 from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, SimOrderType
 from ct_mcp.simulator.simulator import SimulatorSettings
+from ct_mcp.store.journal import EntryKind, NewEntry
+from ct_mcp.store.sqlite import SqliteStore
 from tests.conftest import Tokens
 from tests.e2e.conftest import Assistant, World
 
@@ -71,3 +75,20 @@ async def test_three_hundred_accounts_fit_into_an_answer(
     assert tokens(assistant.heard[-1]) < MOST_TOKENS
     assert "220 " in told.text
     assert "left out" in told.text
+
+
+@pytest.mark.parametrize("tool", ["get_status", "get_positions", "get_orders", "get_accounts"])
+async def test_a_hundred_outcomes_that_nobody_knows_fit_into_an_answer(
+    assistant: Assistant, store: SqliteStore, desk: Desk, tokens: Tokens, tool: str
+) -> None:
+    """A way out of a hundred accounts, and none of them could be read in time."""
+    for number in range(100):
+        ids: dict[str, Any] = {"ticket_id": f"t-{number}", "own_id": f"ctmcp-{number}"}
+        detail = {"may_fill": [["MES", 2026, 9, -1, True]]}
+        summary = f"SIM  Copy{number:03d}  FLATTEN everything"
+        await store.append(NewEntry(EntryKind.INTENT, summary, account="Sim101", **ids, detail=detail), desk.clock())
+    told = await assistant.call(tool)
+    assert tokens(assistant.heard[-1]) < MOST_TOKENS / 2
+    assert "Copy099" in told.text
+    assert "Copy000" not in told.text, "the newest are told"
+    assert "80 older ones are outstanding as well, see get_journal" in told.text

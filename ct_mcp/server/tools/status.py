@@ -35,7 +35,7 @@ from ct_mcp.server.format import (
 from ct_mcp.server.links import Link, broker_links, clock_link, next_step, upstream_links
 from ct_mcp.server.policy_text import MODES, all_limit_lines, approvals, firm_lines_of, unavailable_toolsets
 from ct_mcp.server.protection_text import OpenPositions, read_open_positions, unprotected_line
-from ct_mcp.server.queries import Query, TradingStatus, read_accounts, time_limit
+from ct_mcp.server.queries import MOST_OUTSTANDING, Query, TradingStatus, read_accounts, time_limit
 from ct_mcp.server.team_link import TEAM_SECONDS, team_link
 from ct_mcp.server.tools.forms import Details
 from ct_mcp.text import aged, command, iso, signed_money
@@ -255,7 +255,9 @@ def status_result(report: StatusReport, now: datetime, *, details: bool = True) 
         requests_left_for_exits=allowance.requests_left_for_exits if allowance and details else None,
         budget_full_in_seconds=round(allowance.full_in_seconds, 1) if allowance and details else None,
         open_tickets=None if stored is None else [_ticket_view(ticket, now) for ticket in stored.tickets],
-        unknown_outcomes=None if stored is None else [_outcome_view(entry, now) for entry in stored.unsettled],
+        unknown_outcomes=None
+        if stored is None
+        else [_outcome_view(e, now) for e in stored.unsettled[-MOST_OUTSTANDING:]],
     )
     text = _status_text(structure, report.policy) if details else _short_text(structure)
     return tool_result(text, structure)

@@ -1,6 +1,7 @@
 """An exit on its way is an exit: the same again, or another in its place, sends nothing, however slow the fill."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import anyio
 import pytest
@@ -9,7 +10,7 @@ from ct_mcp.crosstrade.schemas.orders import Acknowledged
 from ct_mcp.desk.desk import Desk
 from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.desk.ports import Upstream
-from ct_mcp.domain.account import Position
+from ct_mcp.domain.account import Account, AccountSnapshot, Balances, Position
 from ct_mcp.domain.approval import Approval, Ticket
 from ct_mcp.domain.commands import CancelOrder, CancelOrders, ClosePosition, Command, Flatten
 from ct_mcp.domain.instrument import Instrument
@@ -21,7 +22,7 @@ from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, SimOrderTyp
 from ct_mcp.simulator.simulator import Simulator
 from ct_mcp.store.journal import EntryKind, NewEntry
 from ct_mcp.store.sqlite import SqliteStore
-from tests.unit.desk.conftest import Buys, Does, Oddly
+from tests.unit.desk.conftest import Buys, Does, Oddly, Way
 
 MES, MNQ = Instrument("MES", 2026, 9), Instrument("MNQ", 2026, 9)
 EXITS = ("Flatten", "ClosePosition")
@@ -325,7 +326,7 @@ def somebody_sells(sim: Simulator, clock: ManualClock) -> None:
 async def test_a_cancel_of_all_that_saw_nothing_names_what_an_exit_on_its_way_has_filled(
     odd: Oddly, does: Does, long_two: Outcome, sim: Simulator
 ) -> None:
-    """Both lists came back empty before the cancel: what was on its way is told by its execution alone."""
+    """Lists and report came back empty before the cancel: what was on its way is told by its execution alone."""
     sim.faults.arm(Fault.NO_FILL, times=1)
     assert (await does(Flatten("Sim101", None))).status is Status.ACCEPTED
     (order,) = sim.exchange.live_orders("Sim101")
@@ -344,7 +345,14 @@ async def test_a_cancel_of_all_that_saw_nothing_names_what_an_exit_on_its_way_ha
         sim.advance(5)
         return await inner.cancel_orders(account, instrument)
 
-    told = await odd("cancel_orders", fills_first, orders=orders, positions=positions)(CancelOrders("Sim101", None))
+    async def snapshot(_: Upstream) -> tuple[AccountSnapshot, ...]:
+        return ()
+
+    async def account(inner: Upstream, name: str) -> Account:
+        return replace(await inner.account(name), balances=Balances())
+
+    lie: dict[str, Way] = {"orders": orders, "positions": positions, "snapshot": snapshot, "account": account}
+    told = await odd("cancel_orders", fills_first, **lie)(CancelOrders("Sim101", None))
     assert told.status is Status.CANCELLED
     assert f"fill: SELL 2 MES 09-26 at 6050.25 (order {order.id})" in told.warnings
     assert told.next_step.startswith("tell the person now")
