@@ -270,7 +270,10 @@ class Answers:
         gone = [name for name, by in self._books.cancelled_by.items() if by in call.writes]
         began = call.looked_first.get(command.account, call.commits_at or call.began)
         first = self._books.within(command.account, began)[-1]
+        last = self._books.within(command.account, self._judge.window[call.writes[0]])[-1] if call.writes else first
         for instrument in sorted({each.instrument for each in first.orders if each.id in gone and each.is_stop}):
+            if first.net(instrument) * last.net(instrument) < 0:
+                continue  # turned round by somebody before we sent: what stood behind it protected nothing any more
             before, after = first.stops(instrument), [(m.net(instrument), m.stops(instrument)) for m in window]
             bare = all(net and stops < min(before, abs(net)) for net, stops in after)
             # What an empty list hid was not known to be lost: that it stands without a stop is told all the same.

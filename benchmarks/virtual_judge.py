@@ -180,6 +180,14 @@ class Judge:
             for moment in self._window_of(request)
         ]
 
+    def _as_read(self, order: SimOrder, request: Request) -> list[tuple[Moment, list[Standing]]]:
+        """The same, and where positions of then were read beside the orders of now, as these look together."""
+        before = self._before(order, request)
+        if request.account in request.by.shown_from:
+            newest, rows = before[0]
+            before += [(replace(newest, held=moment.held), rows) for moment, _ in before[1:]]
+        return before
+
     def _that_take_no_cancel(self) -> set[str]:
         """Orders that were to go first and stay: that they are frozen nobody can know before."""
         orders = self._world.simulator.exchange.orders
@@ -220,11 +228,7 @@ class Judge:
             self._broken("exposure", f"{request.rpc} sends {row.signed:+d} {name} unasked")
             return
         mine = [standing_of(each) for each in self._world.simulator.exchange.orders if self._is_sibling(each, request)]
-        before = self._before(order, request)
-        if request.account in request.by.shown_from:  # positions of then were read beside the orders of now
-            newest, rows = before[0]
-            before += [(replace(newest, held=moment.held), rows) for moment, _ in before[1:]]
-        for moment, standing in before:
+        for moment, standing in self._as_read(order, request):
             bare = Moment(moment.since, moment.held, tuple(standing))
             long, short = moment.worst(name, without=[each.id for each in mine])
             then_long, then_short = bare.worst(name, *mine)
@@ -279,18 +283,24 @@ class Judge:
             return
         name, row, root = order.terms.contract.name, standing_of(order), order.terms.contract.root
         side, most = 0 if row.signed > 0 else 1, self._world.own_limits.most_of(order.account)
-        worst, opens, before = list[int](), True, self._before(order, request)
+        worst, before = list[int](), self._before(order, request)
         for moment, standing in before:
             bare = Moment(moment.since, moment.held, tuple(standing))
             others = sum(moment.worst(other)[side] for other in moment.months(root) if other != name)
             now, then = bare.worst(name)[side], bare.worst(name, row)[side]
-            opens &= then > now
             worst += [] if then + others <= max(most, now + others) else [then + others]
         if len(worst) == len(before):
             what = f"{request.rpc} sends {row.signed:+d} {name}, it may come to {worst}"
             self._broken("exposure", f"{what}, limit {most}")
-        if opens and isinstance(command, PlaceOrder) and not command.flatten_first:
+        if isinstance(command, PlaceOrder) and not command.flatten_first and self._raises(order, request):
             self._opens(order, call, command)
+
+    def _raises(self, order: SimOrder, request: Request) -> bool:
+        """Whether it raises the worst case on its side in every state that may have been read."""
+        name, row = order.terms.contract.name, standing_of(order)
+        side = 0 if row.signed > 0 else 1
+        states = [Moment(moment.since, moment.held, tuple(rows)) for moment, rows in self._as_read(order, request)]
+        return all(bare.worst(name, row)[side] > bare.worst(name)[side] for bare in states)
 
     def _opens(self, order: SimOrder, call: Call, command: PlaceOrder) -> None:
         """What opens in every state that was seen: its size, its risk, and the quote that it was judged by."""

@@ -298,7 +298,8 @@ class Legs:
 
     def bare(self, entry: Entry) -> int:
         """Contracts of an entry that are there, never got a stop, and that none of another's stands behind."""
-        if entry.command.bracket is None or entry.command.bracket.stop_loss is None:
+        bracket = entry.command.bracket
+        if entry.held <= 0 or bracket is None or bracket.stop_loss is None:
             return 0
         account, name = entry.key
         moment = self._books.now(account)

@@ -3,24 +3,27 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from random import Random
+from typing import Any
 
 import pytest
 from virtual_episode import Episode, Name
 from virtual_limits import LossesRead, OwnLimits
-from virtual_network import Request
+from virtual_network import UNDER_WAY, Request
 from virtual_time import play
 from virtual_world import Call, seeded_ids
 
 from ct_mcp.crosstrade.failures import HttpAnswer
 from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.domain.approval import Approval, Ticket, TicketState
-from ct_mcp.domain.commands import CancelOrders, Command, Flatten
+from ct_mcp.domain.commands import CancelOrders, Command, Flatten, PlaceOrder
+from ct_mcp.domain.order import OrderAction, OrderType, TimeInForce
 from ct_mcp.guard.policy import Limits, Policy
 from ct_mcp.simulator.accounts import SIM
-from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, SimOrderType
+from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, SimOrder, SimOrderType
 
 NOON = datetime(2026, 9, 9, 17, tzinfo=UTC)
 Acts = Callable[[Episode], Awaitable[None]]
@@ -68,13 +71,24 @@ def a_call(episode: Episode, *commands: Command) -> Call:
     return Call(episode.world.processes[0], commands, at, ticket, commits_at=at)
 
 
-def passes(episode: Episode, call: Call, rpc: str, account: str, *, shows: float | None = None) -> None:
+def passes(
+    episode: Episode,
+    call: Call,
+    rpc: str,
+    account: str,
+    *,
+    shows: float | None = None,
+    does: Callable[[], object] = lambda: None,
+) -> None:
     """One request there and back, at this moment; what it shows may be of an earlier one."""
     now = episode.world.now
-    request = Request(rpc, account, {}, call, now, writes=rpc in ("CancelOrders", "Flatten"))
+    request = Request(rpc, account, {}, call, now, writes=rpc in ("CancelOrders", "Flatten", "PlaceOrder"))
     episode.judge.leaves(request)
     request.at, request.shows_moment = now, now if shows is None else shows
     episode.judge.arrives(request)
+    under_way = UNDER_WAY.set(request)
+    does()
+    UNDER_WAY.reset(under_way)
     request.status = 200
     episode.judge.is_answered(request)
 
@@ -115,6 +129,87 @@ def test_cancelled_hides_what_filled_after_the_last_look_at_orders(
         episode.answers.hears(call)
 
     assert ("hidden fill" in found(acts)) == is_found
+
+
+def sends(episode: Episode, action: Action, size: int, **more: Any) -> SimOrder:
+    """An order of SIM in its usual contract, at the market unless more is said."""
+    simulator = episode.world.simulator
+    contract = simulator.market.front("MES", episode.world.true_clock())
+    terms = replace(OrderTerms(contract, action, size, SimOrderType.MARKET), **more)
+    account = simulator.exchange.accounts[SIM.name]
+    return simulator.exchange.submit(account, terms, OrderLabels(rpc="ByHand"), simulator.addon.now)
+
+
+def a_limit(episode: Episode, ticks_below: int) -> dict[str, Any]:
+    """The terms of a limit order, or with a negative distance above the market."""
+    contract = episode.world.simulator.market.front("MES", episode.world.true_clock())
+    last = episode.world.simulator.market.top(contract, episode.world.true_clock()).last
+    return {"order_type": SimOrderType.LIMIT, "limit_price": contract.product.price(last - ticks_below)}
+
+
+def a_stop(episode: Episode, ticks_below: int) -> dict[str, Any]:
+    """The terms of a stop order so far below the market."""
+    said = a_limit(episode, ticks_below)
+    return {"order_type": SimOrderType.STOP_MARKET, "stop_price": said["limit_price"]}
+
+
+async def wakes(episode: Episode, seconds: float) -> None:
+    """Let virtual time pass, and what is due in it happen."""
+    await later(seconds)
+    episode.world.simulator.addon.wake()
+
+
+@pytest.mark.parametrize(
+    ("is_turned_by_somebody", "is_found"),
+    [(False, True), (True, False)],
+    ids=["it protected the position", "it protected nothing any more when the cancel left"],
+)
+def test_a_stop_that_a_cancel_takes_from_what_it_protects_is_told(is_turned_by_somebody: bool, is_found: bool) -> None:
+    async def acts(episode: Episode) -> None:
+        sends(episode, Action.BUY, 1)
+        stop = sends(episode, Action.SELL, 1, **a_stop(episode, 200))
+        await wakes(episode, 20)
+        call = a_call(episode, CancelOrders(SIM.name, None))
+        passes(episode, call, "ListOrders", SIM.name)
+        if is_turned_by_somebody:
+            sends(episode, Action.SELL, 4)
+            await wakes(episode, 20)
+            passes(episode, call, "ListOrders", SIM.name)
+        await wakes(episode, 1)
+        exchange, now = episode.world.simulator.exchange, episode.world.simulator.addon.now
+        passes(episode, call, "CancelOrders", SIM.name, does=lambda: exchange.cancel(stop, now))
+        await wakes(episode, 1)
+        call.told = Outcome(Status.CANCELLED, "CANCEL all orders", simulated=True, ticket_id="t1")
+        episode.answers.hears(call)
+
+    assert ("unprotected" in found(acts)) == is_found
+
+
+@pytest.mark.parametrize(
+    ("positions_are_late", "is_found"),
+    [(False, True), (True, False)],
+    ids=["what was read shows that it opens", "positions of before the fill beside orders of after it"],
+)
+def test_after_a_days_loss_an_order_opens_only_if_what_was_read_may_have_shown_an_exit(
+    positions_are_late: bool, is_found: bool
+) -> None:
+    async def acts(episode: Episode) -> None:
+        episode.world.losses.hears(answer(-1e6, 0), episode.world.now, episode.world.true_clock())
+        sends(episode, Action.SELL, 2)
+        await wakes(episode, 20)
+        resting = sends(episode, Action.BUY, 1, **a_limit(episode, 100))
+        await wakes(episode, 1)
+        before = episode.world.now
+        episode.outsider.lets_fill(resting)
+        await wakes(episode, 20)
+        terms = (OrderAction.BUY, 2, OrderType.MARKET, None, None, TimeInForce.DAY)
+        command = PlaceOrder(SIM.name, episode.world.instrument("MES"), *terms)
+        call = a_call(episode, command)
+        passes(episode, call, "ListOrders", SIM.name)
+        passes(episode, call, "ListPositions", SIM.name, shows=before if positions_are_late else None)
+        passes(episode, call, "PlaceOrder", SIM.name, does=lambda: sends(episode, Action.BUY, 2))
+
+    assert ("day loss" in found(acts)) == is_found
 
 
 @pytest.mark.parametrize("reads_between", [True, False])
