@@ -231,13 +231,10 @@ def status_result(report: StatusReport, now: datetime, *, details: bool = True) 
     shown, left_out = page_of(accounts or (), 0, "accounts", "see get_accounts")
     links = sorted(report.links, key=lambda link: link.state is LinkState.OK and link.name.startswith("broker of "))
     links = [link for link in links if details or link.state in _WRONG]
+    budget = [f"request budget: {allowance.note}"] if allowance and allowance.note else []
     structure = StatusResult(
         read_at=iso(now) or "",
-        notes=[
-            *left_out,
-            *report.notes,
-            *([f"request budget: {allowance.note}"] if allowance and allowance.note else ()),
-        ],
+        notes=[*left_out, *report.notes, *budget],
         next_step=report.next_step,
         links=[LinkView(link=link.name, state=link.state, why=link.why) for link in links[:MOST_ROWS]],
         mode=report.policy.mode,
