@@ -19,6 +19,7 @@ from typing import Any
 
 from child import Child
 from figures import Figure, in_ms, load, machine, table
+from plane_agents import HEARS_EVERY_SECONDS, REPORTS_EVERY_SECONDS
 from plane_day import Day, grown, held, play
 from plane_world import Processes, Team, as_text, disk_wait_seconds, own_team
 
@@ -73,8 +74,8 @@ class Actors(Child):
 class Costs:
     """What the server took of a processor for one of each, in seconds, and of memory for a connection, in MiB.
 
-    ``agent`` is a second of an agent at rest, and ``crowd`` how many times as much a statement takes among all of them
-    as on one busy connection.
+    ``agent`` is what an agent that opens nothing costs in a second, and ``crowd`` how many times as much a statement
+    takes among all of them as on one busy connection.
     """
 
     seconds: dict[str, float] = field(default_factory=dict)
@@ -216,7 +217,8 @@ class Benchmark:
     def _note_crowd(self, busy: float, words: float, reports: float) -> None:
         """Note how busy the server is with so many words and reports a second."""
         seconds = self.costs.seconds
-        seconds["agent"] = busy / self._sizes.agents
+        due = 1 / HEARS_EVERY_SECONDS + 1 / REPORTS_EVERY_SECONDS  # a busy machine may have let them ask less
+        seconds["agent"] = busy / (words + reports) * due
         alone = words * seconds.get("word", 0.0) + reports * seconds.get("report", 0.0)
         self.costs.crowd = busy / alone if alone else 1.0
 

@@ -42,8 +42,9 @@ def test_each_figure_of_the_plane_is_measured_and_no_process_is_left() -> None:
     )
     told, _ = run.communicate(timeout=500)
     assert run.returncode == 0
-    head, _, rows = told.partition("\n\n")
+    head, rows, end = told.split("\n\n")
     assert {"measured", "cpu", "load"} <= {line.split()[0] for line in head.splitlines()}
+    assert end.startswith("load at the end")
     titles, *measured = [re.split(r" {2,}", row) for row in rows.splitlines()]
     assert titles == ["what", "target", "measured", "verdict", "detail"]
     figures = {name: figure for name, _, figure, *_ in measured}
