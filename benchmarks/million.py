@@ -13,6 +13,7 @@ import argparse
 import gc
 import json
 import logging
+import signal
 import subprocess
 import sys
 import time
@@ -155,5 +156,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    for stops in (signal.SIGINT, signal.SIGTERM):  # a shell that starts it in the background lets it ignore the first
+        signal.signal(stops, signal.default_int_handler)
     gc.freeze()  # what was imported stays, and need not be looked through after each episode
     sys.exit(main())

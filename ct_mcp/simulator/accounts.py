@@ -64,8 +64,8 @@ class SimPosition:
     def open_profit(self, last_ticks: int) -> float:
         """Return the unrealised P&L in dollars at the last price."""
         average: Fraction | int = self.average_ticks
-        if average.denominator == 1:  # as of every position that was filled at one price
-            average = average.numerator
+        if self.average_ticks.denominator == 1:  # as of every position that was filled at one price
+            average = self.average_ticks.numerator
         return float((last_ticks - average) * self.quantity) * self.contract.product.tick_value
 
     def apply(self, signed_quantity: int, ticks: int) -> float:

@@ -26,9 +26,9 @@ def test_what_was_interrupted_goes_on_and_plays_nothing_twice(
 
     monkeypatch.setattr(million, "play", _is_interrupted)
     assert _runs(monkeypatch, log, 6) == 130, "not all was played"
-    log.write_text(log.read_text() + '{"seed": 9, "vari')  # as a process that is ended leaves it
+    with log.open("a", encoding="utf-8") as cut:
+        cut.write('{"seed": 9, "vari\n')  # as a process that is ended leaves it
     monkeypatch.setattr(million, "play", play)
-    log.write_text(log.read_text() + "\n")
 
     assert _runs(monkeypatch, log, 6) == 0
 
@@ -42,7 +42,7 @@ def test_what_was_found_before_is_told_and_fails(
 ) -> None:
     log, found = tmp_path / "log", "--legs TWICE (--seed 9 --episode 0, mutation 1, 3.000 s): sent twice"
     row = {"seed": 9, "variety": "legs", "mutations": 1, "commit": "abc", "findings": [found]}
-    log.write_text(json.dumps(row | {"seconds": 1.0, "cpu_seconds": 0.5}) + "\n")
+    log.write_text(json.dumps(row | {"seconds": 1.0, "cpu_seconds": 0.5}) + "\n", encoding="utf-8")
 
     assert _runs(monkeypatch, log, 1) == 1
 
