@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from virtual_books import Books, Broken, Moment
 from virtual_judge import Judge
@@ -173,9 +174,13 @@ class Answers:
             yield from _state(told, order, [])
 
     def _falsely_bare(self, call: Call, told: Outcome, window: list[Moment]) -> Iterator[tuple[str, str]]:
-        """A stop that stands is never told as missing: whoever follows puts a second one beside it."""
+        """A stop that stands is never told as missing: whoever follows puts a second one beside it.
+
+        Positions of some seconds ago beside orders of now may show what is gone as bare: that is cried rather than not.
+        """
+        late = [replace(window[0], held=then.held) for then in window[1:] if then.held and call.shown_from]
         for bare, name in _BARE.findall(told.alarm):
-            left = [abs(moment.net(name)) - moment.stops(name, seen=True) for moment in window]
+            left = [abs(moment.net(name)) - moment.stops(name, seen=True) for moment in (*window, *late)]
             if not call.was_blind and max(left) < int(bare):
                 yield "false cry", f"said that {bare} of {name} stand without a stop, and {left} do"
 

@@ -19,6 +19,7 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import compress
 from secrets import token_hex
 
 from ct_mcp.desk.context import ContextBuilder
@@ -31,7 +32,7 @@ from ct_mcp.desk.warm_review import Silence
 from ct_mcp.desk.watch_prices import LiveView
 from ct_mcp.desk.watch_sender import WatchSender
 from ct_mcp.desk.watches import Watches, make_watches
-from ct_mcp.domain.commands import CancelOrder
+from ct_mcp.domain.commands import CancelOrder, PlaceOrder
 from ct_mcp.domain.duty import Duty, DutyState
 from ct_mcp.domain.lease import Holder
 from ct_mcp.domain.order import Order
@@ -203,14 +204,15 @@ class ExitWatch:
         return stands
 
     async def _exit_ids(self, duty: Duty) -> set[str]:
-        """By the service's ids, which the journal knows; by ours where it does not."""
+        """By the service's ids, which the journal knows, else by ours; also of a target that was placed alone."""
         ids = set()
         for part in duty.parts:
-            ticket = await self.store.ticket(part.ticket_id) if part.contracts else None
-            if ticket is None:
+            ticket = await self.store.ticket(part.ticket_id)
+            placed = [isinstance(command, PlaceOrder) for command in ticket.commands] if ticket else []
+            if ticket is None or not any(placed):
                 continue
             story = await story_of(self.store, ticket)
-            for number in range(len(ticket.commands)):
+            for number in compress(range(len(placed)), placed):
                 told = story.part(number, self.clock())
                 if told is not None and told.outcome is not None and told.outcome.status is not Status.REJECTED:
                     ids.add(told.outcome.order_id or ticket.own_id_of(number))

@@ -12,8 +12,9 @@ from ct_mcp.desk.execution import CommandExecution
 from ct_mcp.desk.exit_keeper import ExitKeeper
 from ct_mcp.desk.exit_tries import note_of
 from ct_mcp.desk.handlers import entries, orders
-from ct_mcp.desk.outcome import Kept
+from ct_mcp.desk.outcome import Kept, Outcome
 from ct_mcp.desk.polling import AccountPoller
+from ct_mcp.domain.approval import Ticket
 from ct_mcp.domain.duty import Duty, DutyState
 from ct_mcp.domain.order import Order
 from ct_mcp.errors import BadReply, StoreFailed
@@ -652,6 +653,32 @@ class TestWhatTheCampaignFound:
         told = await assistant.buys(2, **EXITS)
         assert told.text.startswith("; ".join(said)), told.text
         assert "tell the person now" in told.next_step
+
+    async def test_a_target_that_was_placed_alone_goes_with_the_position_as_well(
+        self, assistant: Assistant, world: World, desk: Desk, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whoever had placed its stop was gone before its target, and the cancel of the stop takes that along."""
+        sent = ExitKeeper._sent
+
+        async def is_gone_before_the_target(self: ExitKeeper, duty: Duty, ticket: Ticket, number: int) -> Outcome:
+            if number:
+                raise StoreFailed("the disk is full")
+            return await sent(self, duty, ticket, number)
+
+        with monkeypatch.context() as meanwhile:
+            meanwhile.setattr(ExitKeeper, "_sent", is_gone_before_the_target)
+            await assistant.buys(2, **EXITS)
+        assert exits(world) == [("StopMarket", 2)]
+        await looks(world, desk, 1, every=60.0)
+        assert exits(world) == [("StopMarket", 2), ("Limit", 2)]
+        contract = world.sim.market.front("MES", world.clock())
+        terms = OrderTerms(contract, Action.SELL, 2, SimOrderType.MARKET)
+        world.sim.exchange.submit(world.sim.exchange.accounts["Sim101"], terms, OrderLabels(), world.clock())
+        await looks(world, desk, 3, every=16.0)
+        world.later(3)
+        assert (world.net(), exits(world)) == (0, [])
+        await desk.exit_watch.look()
+        assert await store.duties() == ()
 
     async def test_no_more_is_closed_than_got_no_exits(
         self, assistant: Assistant, world: World, wire: Wire, store: SqliteStore

@@ -185,6 +185,29 @@ def test_a_stop_that_a_cancel_takes_from_what_it_protects_is_told(is_turned_by_s
     assert ("unprotected" in found(acts)) == is_found
 
 
+@pytest.mark.parametrize("positions_are_late", [False, True])
+def test_a_stop_is_told_as_missing_only_where_what_was_read_may_have_shown_it(positions_are_late: bool) -> None:
+    """The position is gone and its stop with it; positions of before beside orders of now look like one without."""
+
+    async def acts(episode: Episode) -> None:
+        sends(episode, Action.BUY, 1)
+        stop = sends(episode, Action.SELL, 1, **a_stop(episode, 200))
+        await wakes(episode, 20)
+        before, exchange = episode.world.now, episode.world.simulator.exchange
+        sends(episode, Action.SELL, 1)
+        await wakes(episode, 20)
+        exchange.cancel(stop, episode.world.simulator.addon.now)
+        await wakes(episode, 20)
+        call = a_call(episode, CancelOrders(SIM.name, None))
+        passes(episode, call, "CancelOrders", SIM.name)
+        passes(episode, call, "ListPositions", SIM.name, shows=before if positions_are_late else None)
+        alarm = "UNPROTECTED: 1 of the 1 contracts held in MES 09-26 stand without a stop"
+        call.told = Outcome(Status.CANCELLED, "CANCEL all orders", simulated=True, ticket_id="t1", alarm=alarm)
+        episode.answers.hears(call)
+
+    assert ("false cry" in found(acts)) is not positions_are_late
+
+
 @pytest.mark.parametrize(
     ("positions_are_late", "is_found"),
     [(False, True), (True, False)],
