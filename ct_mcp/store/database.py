@@ -1,7 +1,7 @@
 """One SQLite file: opened, one transaction at a time, its failures told in plain words."""
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from sqlite3 import Connection
@@ -20,6 +20,8 @@ Ts = TypeVarTuple("Ts")
 
 # FULL: what was committed has reached the disk. The fullfsync is what that takes on macOS; elsewhere it means nothing.
 _PRAGMAS = ("PRAGMA synchronous = FULL", "PRAGMA fullfsync = ON")
+# The second is what takes the moment that is seen, and so the only one that could have to wait.
+_BEGIN_READING = ("BEGIN", "SELECT 1 FROM sqlite_schema LIMIT 1")
 
 
 def prepare_state_file(connection: Connection, service: str = "") -> None:
@@ -66,10 +68,17 @@ class Database:
 
         For what takes microseconds and is not worth a thread of its own.
         """
+        return self._try(("BEGIN IMMEDIATE",), work, *arguments)
+
+    def try_read(self, work: Callable[[Connection, *Ts], T], *arguments: *Ts) -> tuple[T] | None:
+        """Read where nobody is in the way and the file is open; None where `read` would wait."""
+        return self._try(_BEGIN_READING, work, *arguments)
+
+    def _try(self, begin: Sequence[str], work: Callable[[Connection, *Ts], T], *arguments: *Ts) -> tuple[T] | None:
         if not self._turn.acquire(blocking=False):
             return None
         try:
-            if self._connection is None or not self._begin_now(self._connection):
+            if self._connection is None or not self._begin_now(self._connection, begin):
                 return None
             with self._closed_on_failure():
                 result = work(self._connection, *arguments)
@@ -107,12 +116,16 @@ class Database:
             self._close()
             raise
 
-    def _begin_now(self, connection: Connection) -> bool:
-        """Begin to write, or say that it cannot be now; what is wrong beyond that, `write` will find and say."""
+    def _begin_now(self, connection: Connection, begin: Sequence[str]) -> bool:
+        """Begin, or say that it cannot be now; what is wrong beyond that, `write` or `read` will find and say."""
         with suppress(sqlite3.Error):
             connection.execute("PRAGMA busy_timeout = 0")
             try:
-                connection.execute("BEGIN IMMEDIATE")
+                for statement in begin:
+                    connection.execute(statement)
+            except sqlite3.Error:
+                connection.rollback()
+                raise
             finally:
                 connection.execute(f"PRAGMA busy_timeout = {int(self._busy_timeout_seconds * 1000)}")
             return True

@@ -1,8 +1,8 @@
 """The store: tickets, journal and what processes share, in whatever engine holds the tables.
 
-Each call is one transaction in a thread of its own; what it does stands in `tickets`, `journal_table`, `duties`,
-`watches`, `parts`, `leases`, `book`, `trading_state`, `balances` and `known_accounts`. Import it late: nothing on the
-way to the answer of ``initialize`` may load it.
+Each call is one transaction, in a thread of its own where it may wait; what it does stands in `tickets`, `duties`,
+`journal_table`, `watches`, `parts`, `leases`, `book`, `trading_state`, `balances` and `known_accounts`. Import it late:
+nothing on the way to the answer of ``initialize`` may load it.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence

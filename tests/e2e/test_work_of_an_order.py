@@ -43,7 +43,7 @@ def era() -> str:
 def work(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """What was done since it was cleared."""
     done = Counter[str]()
-    for way in ("read", "write"):
+    for way in ("try_read", "read", "write"):
         monkeypatch.setattr(store._database, way, _counted(getattr(store._database, way), way, done))
 
     def parsed(*row: Any) -> Any:
@@ -57,13 +57,14 @@ def work(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 def _counted(transact: Callable[..., Any], way: str, done: Counter[str]) -> Callable[..., Any]:
     def counted(work: Callable[..., Any], *arguments: Any) -> Any:
         def traced(connection: Any, *given: Any) -> Any:
+            done[f"{way.removeprefix('try_')}s of the store"] += 1
             connection.set_trace_callback(lambda _: done.update(["statements"]))
             try:
                 return work(connection, *given)
             finally:
                 connection.set_trace_callback(None)
 
-        done[f"{way}s of the store"] += 1
+        done["threads of the store"] += not way.startswith("try_")
         return transact(traced, *arguments)
 
     return counted
@@ -87,6 +88,7 @@ async def test_a_later_order_costs_no_more_than_an_early_one(
     assert costs[LATE - 2] == costs[EARLY - 2]
     assert costs[LATE - 1] == costs[EARLY - 1]
     assert (costs[-1]["reads of the store"], costs[-1]["writes of the store"]) == (12, 5)
+    assert costs[-1]["threads of the store"] == 5, "what is read is read at once, and only the disk is waited for"
 
 
 async def test_an_order_waits_for_the_disk_no_more_often_than_it_must(

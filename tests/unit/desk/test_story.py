@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -20,13 +21,16 @@ SECOND = timedelta(seconds=1)
 def readings(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the tables were read for."""
     names: list[str] = []
-    read = store._database.read
 
-    def counted(work: Callable[..., Any], *arguments: Any) -> Any:
-        names.append(work.__name__)
-        return read(work, *arguments)
+    def counted(read: Callable[..., Any], work: Callable[..., Any], *arguments: Any) -> Any:
+        def named(*given: Any) -> Any:
+            names.append(work.__name__)
+            return work(*given)
 
-    monkeypatch.setattr(store._database, "read", counted)
+        return read(named, *arguments)
+
+    for way in ("try_read", "read"):
+        monkeypatch.setattr(store._database, way, partial(counted, getattr(store._database, way)))
     return names
 
 

@@ -58,6 +58,10 @@ def count(database: Database) -> int:
     return len(database.read(journal_table.newest, 1000, None, None))
 
 
+def count_rows(connection: Connection) -> int:
+    return len(journal_table.newest(connection, 1000, None, None))
+
+
 def pragma(connection: Connection, name: str) -> object:
     return connection.execute(f"PRAGMA {name}").fetchone()[0]
 
@@ -293,6 +297,42 @@ def test_nothing_is_written_at_once_while_another_program_writes(database: Datab
 def test_nothing_is_written_at_once_while_another_thread_writes(database: Database) -> None:
     write(database)
     assert database.write(lambda _: append_at_once(database)) is False
+    assert count(database) == 1
+
+
+def test_what_is_read_at_once_is_one_moment_of_the_file(database: Database, path: Path) -> None:
+    assert database.try_read(count_rows) is None, "a file that is not open is not opened at once"
+    assert not path.parent.exists()
+    write(database)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert database.try_read(count_rows) == (1,), "who writes is in nobody's way that reads"
+        other.execute("ROLLBACK")
+    assert database.read(pragma, "busy_timeout") == 50
+
+
+def test_nothing_is_read_at_once_while_another_thread_has_the_file(database: Database) -> None:
+    write(database)
+    assert database.write(lambda _: database.try_read(count_rows)) is None
+
+
+def test_nothing_is_read_at_once_where_another_program_locks_the_whole_file(database: Database, path: Path) -> None:
+    write(database)
+    connection = database._connection
+    assert connection is not None
+    connection.execute("PRAGMA journal_mode = DELETE")  # the manner in which whoever writes locks out whoever reads
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        assert database.try_read(count_rows) is None
+        other.execute("ROLLBACK")
+    assert database.try_read(count_rows) == (1,)
+    assert database.read(pragma, "busy_timeout") == 50
+
+
+def test_a_fault_while_reading_at_once_is_told_as_of_any_reading(database: Database) -> None:
+    write(database)
+    with pytest.raises(StoreFailed, match="cannot be used"):
+        database.try_read(lambda connection: connection.execute("no such statement"))
     assert count(database) == 1
 
 
