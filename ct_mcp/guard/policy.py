@@ -54,6 +54,8 @@ class Limits:
 
     def narrowed_by(self, narrower: "LimitOverrides") -> "Limits":
         """Take each value that is stricter; an override can never widen a limit."""
+        if not narrower:
+            return self
         changes = {name: stricter(name, getattr(self, name), value) for name, value in narrower.items()}
         return replace(self, **changes)  # type: ignore[arg-type]  # names and types were checked by the configuration
 
