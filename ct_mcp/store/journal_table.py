@@ -102,7 +102,7 @@ SELECT * FROM journal WHERE sequence > (SELECT max(sequence) FROM journal) - 100
 AND kind IN ('denied', 'declined', 'suspicious', 'resumed') ORDER BY sequence DESC LIMIT ?
 """
 _UNSETTLED = """
-SELECT journal.* FROM outstanding JOIN journal USING (sequence) WHERE (:account IS NULL OR account = :account)
+SELECT * FROM journal WHERE sequence IN (SELECT sequence FROM outstanding) AND (:account IS NULL OR account = :account)
 AND NOT EXISTS (SELECT 1 FROM others WHERE others.ticket_id = journal.ticket_id) ORDER BY sequence
 """
 

@@ -4,7 +4,7 @@ import os
 import sqlite3
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from datetime import UTC, datetime
@@ -348,3 +348,26 @@ def test_a_fault_while_writing_at_once_leaves_nothing_behind(database: Database)
     with pytest.raises(StoreFailed, match="cannot be used"):
         database.try_write(lambda connection: connection.execute("no such statement"))
     assert count(database) == 2
+
+
+def test_what_is_outstanding_is_found_without_looking_through_the_journal(database: Database) -> None:
+    """It is asked for several times an order, and the journal of a year is long."""
+    database.write(journal_table.append, NewEntry(EntryKind.INTENT, "x", "Sim101", "ticket", "own"), NOW)
+
+    def steps() -> int:
+        return database.read(steps_of, lambda connection: journal_table.outstanding(connection, "Sim101"))
+
+    few = steps()
+    for _ in range(100):
+        write(database)
+    assert steps() == few
+    assert len(database.read(journal_table.unsettled)) == 1
+
+
+def steps_of(connection: Connection, work: Callable[[Connection], object]) -> int:
+    """How many instructions of SQLite it takes."""
+    steps = iter(range(1_000_000))
+    connection.set_progress_handler(lambda: next(steps) < 0, 1)
+    work(connection)
+    connection.set_progress_handler(None, 1)
+    return next(steps)
