@@ -32,11 +32,12 @@ from ct_mcp.desk.warm_review import Silence
 from ct_mcp.desk.watch_prices import LiveView
 from ct_mcp.desk.watch_sender import WatchSender
 from ct_mcp.desk.watches import Watches, make_watches
-from ct_mcp.domain.commands import CancelOrder, PlaceOrder
+from ct_mcp.domain.commands import CancelOrder
 from ct_mcp.domain.duty import Duty, DutyState
 from ct_mcp.domain.lease import Holder
 from ct_mcp.domain.order import Order
 from ct_mcp.errors import CtMcpError
+from ct_mcp.guard.effect import is_exit_of_entry
 from ct_mcp.guard.policy import Policy
 
 LEASE = timedelta(seconds=15)
@@ -208,7 +209,7 @@ class ExitWatch:
         ids = set()
         for part in duty.parts:
             ticket = await self.store.ticket(part.ticket_id)
-            placed = [isinstance(command, PlaceOrder) for command in ticket.commands] if ticket else []
+            placed = [is_exit_of_entry(command) for command in ticket.commands] if ticket else []
             if ticket is None or not any(placed):
                 continue
             story = await story_of(self.store, ticket)
