@@ -10,7 +10,6 @@ from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from mcp.server.mcpserver.resources import FunctionResource
 from mcp_types import CallToolResult
 
-from ct_mcp.desk.team_words import team_lines
 from ct_mcp.domain.market import trading_day
 from ct_mcp.errors import BadRequest, CtMcpError, NotFound
 from ct_mcp.server.context import ServerContext
@@ -73,6 +72,8 @@ class ResourceReader:
         self._context.refuse_with_faults()
         if not self._context.has_team:
             return policy_text(self._context.policy, lambda: trading_day(self._context.desk.clock()))
+        from ct_mcp.desk.team_words import team_lines  # noqa: PLC0415  # the desk is loaded by the first call
+
         desk = self._context.desk
         standing = await desk.team.hear(TEAM_SECONDS)
         own = policy_text(desk.policy, lambda: trading_day(desk.clock()))

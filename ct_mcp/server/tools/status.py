@@ -10,10 +10,8 @@ import anyio
 from mcp_types import CallToolResult
 from pydantic import Field
 
-from ct_mcp.desk.team_words import halt_words, team_lines
 from ct_mcp.domain.approval import Halt, Ticket
 from ct_mcp.domain.market import CLOCK_PROBES, trading_day
-from ct_mcp.domain.team import TeamStanding
 from ct_mcp.errors import CtMcpError, Unavailable
 from ct_mcp.guard.policy import Policy
 from ct_mcp.live.cache import LinkState
@@ -42,6 +40,7 @@ from ct_mcp.text import aged, command, iso, signed_money
 
 if TYPE_CHECKING:  # the desk is loaded by the first call
     from ct_mcp.crosstrade.rate_limit import Allowance
+    from ct_mcp.domain.team import TeamStanding
     from ct_mcp.store.journal import Entry
 
 LONGEST_ACCOUNTS_SECONDS = 20.0
@@ -134,7 +133,7 @@ class StatusReport:
     unavailable_toolsets: Sequence[str]
     notes: list[str]
     held: OpenPositions = field(default_factory=OpenPositions)
-    team: TeamStanding | None = None
+    team: "TeamStanding | None" = None
 
 
 @time_limit()
@@ -144,6 +143,8 @@ async def get_status(ctx: ToolContext, details: Details = False) -> Annotated[Ca
     Also limits, which accounts are armed (the person arms), a halt, open tickets, unknown outcomes.
     """
     context, query = context_of(ctx), Query(desk_of(ctx))
+    from ct_mcp.desk.team_words import team_lines  # noqa: PLC0415  # the desk is loaded by the first call
+
     team = await query.desk.team.hear(TEAM_SECONDS)
     statuses, failure, clock = await _read_links(query)
     stored, broken_store = await _read_store(query)
@@ -226,11 +227,13 @@ async def _read_store(query: Query) -> tuple[StoredState | None, CtMcpError | No
 
 def status_result(report: StatusReport, now: datetime, *, details: bool = True) -> CallToolResult:
     """Make both halves of the status; the short form tells what is open or wrong, and nothing of what holds."""
+    from ct_mcp.desk.team_words import halt_words  # noqa: PLC0415  # the desk is loaded by the first call
+
     stored, allowance, theirs = report.stored, report.allowance, report.team.halt if report.team else None
     accounts = None if report.statuses is None else [_account_view(one, stored) for one in report.statuses]
     shown, left_out = page_of(accounts or (), 0, "accounts", "see get_accounts")
-    links = sorted(report.links, key=lambda link: link.state is LinkState.OK and link.name.startswith("broker of "))
-    links = [link for link in links if details or link.state in _WRONG]
+    links = [link for link in report.links if details or link.state in _WRONG]
+    links.sort(key=lambda link: link.state is LinkState.OK and link.name.startswith("broker of "))
     budget = [f"request budget: {allowance.note}"] if allowance and allowance.note else []
     structure = StatusResult(
         read_at=iso(now) or "",
@@ -368,8 +371,7 @@ def _status_text(it: StatusResult, policy: Policy) -> str:
 
 
 def _to_settle() -> str:
-    how = command("journal", "settle", "TICKET_ID")
-    return f"if looking does not tell, the person settles it at a terminal: {how}"
+    return f"if looking does not tell, the person settles it at a terminal: {command('journal', 'settle', 'TICKET_ID')}"
 
 
 def _because(link: LinkView) -> str:
