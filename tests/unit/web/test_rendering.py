@@ -8,7 +8,7 @@ from jinja2 import UndefinedError
 from ct_mcp.web.rendering import draw, landing, message
 
 TEMPLATES = sorted(file.name for file in files("ct_mcp.web").joinpath("templates").iterdir())
-PARTS = ("page_parts.html", "ticket_parts.html")
+PARTS = ("page_parts.html", "team_parts.html", "ticket_parts.html")
 HOSTILE = "<script>\"'&</script>"
 
 
@@ -35,6 +35,6 @@ def test_the_way_on_stays_an_attribute_whatever_it_is() -> None:
 
 
 def test_a_part_has_no_blanks_around_it() -> None:
-    drawn = draw("panel_halt.html", halt=None, session={"path": "/s/1", "csrf": "token"})
+    drawn = draw("panel_halt.html", halt=None, team_halt=None, lines=(), session={"path": "/s/1", "csrf": "token"})
     assert drawn == drawn.strip()
     assert drawn.startswith("<form")
