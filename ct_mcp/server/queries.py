@@ -276,7 +276,7 @@ async def blocked_reason(query: Query, account: Account) -> str:
         ended_on = await _ended_on(query, account.name)
     except StoreFailed as error:
         return f"{error.code}: {error.what}"
-    context = RiskContext(now=desk.clock(), account=account, armed_until=until)
+    context = RiskContext(now=desk.clock(), account=account, armed_until=until, team=desk.team.standing)
     opening, policy = ChangeOrder(account.name, ""), desk.policy.for_(account.name, None)  # it is no exit
     if denial := first_denial(RULES_OF_THE_ACCOUNT, opening, context, policy):
         return str(denial)
