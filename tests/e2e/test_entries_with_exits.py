@@ -10,7 +10,7 @@ from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.desk.desk import Desk
 from ct_mcp.desk.execution import CommandExecution
 from ct_mcp.desk.exit_keeper import ExitKeeper
-from ct_mcp.desk.exit_tries import note_of
+from ct_mcp.desk.exit_tries import key_of, note_of
 from ct_mcp.desk.handlers import entries, orders
 from ct_mcp.desk.outcome import Kept, Outcome
 from ct_mcp.desk.polling import AccountPoller
@@ -580,7 +580,9 @@ class TestWhatTheCampaignFound:
         monkeypatch.setattr(ExitKeeper, "follow", dies)
         await assistant.buys(2, **EXITS)
         (duty,) = await store.duties()
-        assert await desk.exit_watch._keep_lease()
+        holder = await desk.exit_watch._keep_lease()
+        assert holder is not None
+        desk.exit_watch.keeper.looks[key_of(duty)] = holder
         assert await desk.exit_watch.keeper._ticket(duty, (duty.order,), 2) is not None
         await desk.exit_watch.let_go()
         await another_desk.exit_watch.look()

@@ -590,12 +590,21 @@ async def test_waiting_comes_back_at_a_change(assistant: Assistant, world: World
     assert any(line.startswith(("gone:", "now:")) for line in told.structure["happened"]), told.text
 
 
-async def test_waiting_comes_back_at_an_alert(assistant: Assistant, world: World, desk: Desk) -> None:
+async def test_waiting_comes_back_at_an_alert(
+    assistant: Assistant, world: World, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await assistant.call("set_watch", kind="price", instrument="MES", at_or_above=world.price(-8))
+    pause = desk.pause
 
     async def look() -> None:
         await desk.exit_watch.look()
 
+    async def while_others_go_on(seconds: float) -> bool | None:
+        """A second is longer than a look: on a clock moved by hand all of them would be over before it."""
+        await anyio.wait_all_tasks_blocked()
+        return await pause(seconds)
+
+    monkeypatch.setattr(desk, "pause", while_others_go_on)
     async with anyio.create_task_group() as both:
         both.start_soon(look)
         told = await assistant.call("wait_for", seconds=25)
