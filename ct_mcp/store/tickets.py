@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import fields
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from ct_mcp.domain.approval import Approval, Ticket, TicketState
@@ -14,7 +14,6 @@ from ct_mcp.store.sql import SqlConnection
 from ct_mcp.store.ticket_codec import commands_from_text, commands_to_text, request_from_text, request_to_text
 from ct_mcp.text import plain
 
-_MADE_MEANWHILE = timedelta(seconds=5)
 _INSERT = "INSERT INTO tickets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _INSERT_SERVICE = "INSERT INTO ticket_services VALUES (?, our_service())"
 _BY_ID = "SELECT * FROM visible_tickets WHERE ticket_id = ?"
@@ -22,16 +21,15 @@ _BY_IDS = "SELECT * FROM visible_tickets WHERE ticket_id IN ({places})"
 # SQLite takes 999 values in one statement.
 _AT_ONCE = 900
 # All as `Ticket.state_at` has it: what was made in the future has expired, since the clock was set back.
-# But whoever proposes may have waited longer for the disk than another, whose ticket was made later and kept first.
 # A ticket made under another policy is no double of this one: its approval may be the weaker one.
 _DOUBLE = """
 SELECT tickets.* FROM tickets JOIN ticket_services USING (ticket_id)
 WHERE service = our_service() AND fingerprint = :fingerprint AND approval = :approval AND simulated = :simulated
-AND expires_at > :now AND created_at <= :made_by AND state IN ('open', 'approved') ORDER BY created_at LIMIT 1
+AND expires_at > :now AND created_at <= :now AND state IN ('open', 'approved') ORDER BY created_at LIMIT 1
 """
 _OPEN = """
 SELECT * FROM visible_tickets
-WHERE expires_at > :now AND created_at <= :made_by AND state = 'open' ORDER BY created_at, ticket_id
+WHERE expires_at > :now AND created_at <= :now AND state = 'open' ORDER BY created_at, ticket_id
 """
 _UNANSWERED = """
 SELECT * FROM visible_tickets
@@ -80,7 +78,6 @@ def propose(
         "approval": ticket.approval.value,
         "simulated": ticket.simulated,
         "now": time_to_text(now),
-        "made_by": time_to_text(now + _MADE_MEANWHILE),
     }
     double = connection.execute(_DOUBLE, alike).fetchone()
     if double is not None and not _is_overtaken(connection, found := _ticket_of(double), ticket):
@@ -107,11 +104,7 @@ def keep(connection: SqlConnection, ticket: Ticket) -> None:
 
 
 def _need_room(connection: SqlConnection, ticket: Ticket, now: datetime, most: int) -> None:
-    asking = [
-        other.accounts
-        for other in waiting(connection, now, now + _MADE_MEANWHILE)
-        if other.approval is not Approval.NONE
-    ]
+    asking = [other.accounts for other in waiting(connection, now) if other.approval is not Approval.NONE]
     for account in ticket.accounts:
         if (count := sum(account in accounts for accounts in asking)) >= most:
             raise NeedsRoom(f"waiting={count}, maximum={most}, account={plain(account)}")
@@ -132,10 +125,9 @@ def find_all(connection: SqlConnection, ticket_ids: Collection[str]) -> dict[str
     return {ticket.ticket_id: ticket for ticket in map(_ticket_of, found)}
 
 
-def waiting(connection: SqlConnection, now: datetime, made_by: datetime | None = None) -> tuple[Ticket, ...]:
-    """List those that still wait for the person, oldest first; of those made by then, if that is another moment."""
-    moments = {"now": time_to_text(now), "made_by": time_to_text(made_by or now)}
-    return tuple(_ticket_of(row) for row in connection.execute(_OPEN, moments))
+def waiting(connection: SqlConnection, now: datetime) -> tuple[Ticket, ...]:
+    """List those that still wait for the person, oldest first."""
+    return tuple(_ticket_of(row) for row in connection.execute(_OPEN, {"now": time_to_text(now)}))
 
 
 def unanswered(connection: SqlConnection, since: datetime, now: datetime) -> tuple[Ticket, ...]:

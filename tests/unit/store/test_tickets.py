@@ -9,7 +9,7 @@ import pytest
 
 from ct_mcp.domain.approval import Approval, Ticket, TicketState
 from ct_mcp.domain.commands import ChangeOrder, Flatten
-from ct_mcp.errors import NeedsRoom, StoreFailed
+from ct_mcp.errors import StoreFailed
 from ct_mcp.store.journal import EntryKind, NewEntry
 from ct_mcp.store.sql_store import SqlStore
 from tests.unit.store.conftest import Place
@@ -70,27 +70,6 @@ async def test_a_proposal_that_cannot_be_journalled_leaves_no_ticket(
     with pytest.raises(StoreFailed):
         await store.open_ticket(make_ticket(ticket_id="first"), now, None, unwritable)
     assert await store.ticket("first") is None
-
-
-async def test_who_waited_longer_for_the_disk_joins_what_was_proposed_and_kept_meanwhile(
-    store: SqlStore, now: datetime, make_ticket: MakeTicket
-) -> None:
-    """Its clock was read before the other proposal was made, and it is kept after it."""
-    kept = replace(make_ticket(ticket_id="kept"), created_at=now + timedelta(seconds=4))
-    await store.open_ticket(kept, kept.created_at, 3)
-
-    assert (await store.open_ticket(make_ticket(ticket_id="late"), now, 3)).ticket_id == "kept"
-
-
-async def test_who_waited_longer_for_the_disk_counts_what_asks_meanwhile(
-    store: SqlStore, now: datetime, make_ticket: MakeTicket
-) -> None:
-    for number in (1, 2, 3):
-        asked = replace(make_ticket(number), created_at=now + timedelta(seconds=number))
-        await store.open_ticket(asked, asked.created_at, 3)
-
-    with pytest.raises(NeedsRoom, match="waiting=3, maximum=3"):
-        await store.open_ticket(make_ticket(4), now, 3)
 
 
 async def test_an_approved_ticket_still_stands_for_its_action(
