@@ -96,8 +96,12 @@ class ExitKeeper:
             StoreFailed: It could not be written, so the entry may not be sent.
         """
         duty = Duty(step.ticket.ticket_id, step.number, step.own_id, order, self._clock())
-        await self._store.open_duty(duty)
-        self.looks[key_of(duty)] = NOBODY
+        self.looks[key_of(duty)] = NOBODY  # before it can be read: a look of the watch may come while it is written
+        try:
+            await self._store.open_duty(duty)
+        except BaseException:
+            self.let_go(duty)
+            raise
         return duty
 
     def let_go(self, duty: Duty) -> None:

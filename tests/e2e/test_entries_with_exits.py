@@ -1,6 +1,6 @@
 """Entry, stop and target under one yes: what is asked, what is sent as it fills, and what happens where that fails."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import anyio
@@ -11,6 +11,7 @@ from ct_mcp.desk.desk import Desk
 from ct_mcp.desk.execution import CommandExecution
 from ct_mcp.desk.exit_keeper import ExitKeeper
 from ct_mcp.desk.exit_tries import key_of, note_of
+from ct_mcp.desk.exit_watch import ExitWatch
 from ct_mcp.desk.handlers import entries, orders
 from ct_mcp.desk.outcome import Kept, Outcome
 from ct_mcp.desk.polling import AccountPoller
@@ -589,6 +590,38 @@ class TestWhatTheCampaignFound:
         assert [each.state for each in await store.duties()] == [DutyState.OPEN]
         await looks(world, another_desk, 8)
         assert (world.net(), exits(world)) == (2, [("StopMarket", 2), ("Limit", 2)])
+
+    async def test_a_look_that_comes_while_a_duty_is_written_leaves_it_to_who_sends_the_entry(
+        self, assistant: Assistant, world: World, desk: Desk, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        opens, tends, tended = SqliteStore.open_duty, ExitWatch._tend, []
+
+        async def opens_as_a_look_comes(self: SqliteStore, duty: Duty) -> None:
+            await opens(self, duty)
+            await desk.exit_watch.look()
+
+        async def tends_and_says_so(self: ExitWatch, duty: Duty, orders: Sequence[Order]) -> None:
+            tended.append(key_of(duty))
+            await tends(self, duty, orders)
+
+        monkeypatch.setattr(SqliteStore, "open_duty", opens_as_a_look_comes)
+        monkeypatch.setattr(ExitWatch, "_tend", tends_and_says_so)
+        await assistant.buys(2, **EXITS)
+        assert tended == []
+        assert exits(world) == [("StopMarket", 2), ("Limit", 2)]
+
+    async def test_a_duty_that_could_not_be_written_is_nobodys(
+        self, assistant: Assistant, world: World, desk: Desk, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Nothing was sent, and nothing keeps the next look from what is in the store all the same."""
+
+        async def fails(_: object, __: Duty) -> None:
+            raise StoreFailed("the disk is full")
+
+        monkeypatch.setattr(SqliteStore, "open_duty", fails)
+        told = await assistant.buys(2, **EXITS)
+        assert told.text.startswith("JOURNAL_UNAVAILABLE: the disk is full. Nothing was sent"), told.text
+        assert (world.net(), desk.exit_watch.keeper.looks) == (0, {})
 
     async def test_who_asks_again_before_its_stop_is_seen_hears_that_first(
         self, assistant: Assistant, world: World, desk: Desk, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
