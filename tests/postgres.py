@@ -174,9 +174,13 @@ class Team:
             yield connection
 
     def empty(self) -> None:
-        """Take all rows out of the tables but the members, past what guards them."""
+        """Take all rows out of the tables but the members, past what guards them; and the tables of each trader."""
         emptied = "; ".join(f"DELETE FROM {name}" for name in ("halts", "policies", "questions", "reports", "acts"))
         self.run_unguarded(emptied, "UPDATE acts_end SET sequence = 0, hash = repeat('0', 64)")
+        with self.database.connected() as connection:
+            kept = connection.execute("SELECT nspname FROM pg_namespace WHERE nspname LIKE %s", (f"%-{self._mark}",))
+            for (schema,) in kept.fetchall():
+                connection.execute(psycopg.sql.SQL("DROP SCHEMA {} CASCADE").format(psycopg.sql.Identifier(schema)))
 
     def drop(self) -> None:
         """Take away the database and all roles that were made for it."""
