@@ -103,6 +103,7 @@ class Desk:
         self.plans, self._journal = Plans(store, team, clock), JournalWriter(store, clock)
         self._reviews = RecentReviews(clock)
         self._one_at_a_time, self._turns = anyio.Lock(), Turns(clock)
+        self._kept_in_turn = anyio.Lock(fast_acquire=True)
         self.exit_watch = watch_exits(upstream, store, self.contexts, team.own, Road(self._send, clock, pause))
         team.on_change += (self.warm.forget, self._reviews.forget)
 
@@ -140,7 +141,8 @@ class Desk:
         leaves = all(is_asked_at_once(review.effect) for review in reviews)
         try:
             most, entry = None if leaves else MOST_WAITING, proposed(drawn, reviews)
-            ticket = await self.store.open_ticket(drawn, self.clock(), most, entry)
+            async with self._kept_in_turn:  # whoever waits for the disk knows of everything kept before
+                ticket = await self.store.open_ticket(drawn, self.clock(), most, entry)
         except NeedsRoom as full:
             return await self._denied(no_room(reviews, full), reason)
         # Something may have filled while the question was made, which then does not show it.

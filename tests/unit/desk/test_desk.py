@@ -1,9 +1,10 @@
 """Propose, wait, commit: what the desk keeps, what it applies again, and whom it lets pass first."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from ct_mcp.crosstrade.client import CrossTrade
@@ -48,6 +49,35 @@ async def test_a_proposal_is_journalled_once_with_the_reason_that_came_first(
     rules = entry.detail["rules"]
     assert isinstance(rules, list)
     assert "trading is not halted: not halted" in rules, "what the person is asked to rely on"
+
+
+async def test_who_waits_longer_for_the_disk_joins_what_was_proposed_meanwhile(
+    desk: Desk, buy: Buys, store: SqliteStore, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise the other lies in the future of its moment, which is how a clock that was set back looks."""
+    opens, opening, at_the_disk, told = SqliteStore.open_ticket, [0], anyio.Event(), list[Ticket | Outcome]()
+
+    async def waits_for_the_other(self: SqliteStore, ticket: Ticket, now: datetime, *rest: object) -> Ticket:
+        opening[0] += 1
+        if opening == [1]:
+            clock.advance(1)
+            at_the_disk.set()
+            while not (len(told) or desk._kept_in_turn.statistics().tasks_waiting):
+                await anyio.lowlevel.checkpoint()
+        return await opens(self, ticket, now, *rest)  # type: ignore[arg-type]
+
+    async def propose() -> None:
+        told.append(await desk.propose(buy()))
+
+    monkeypatch.setattr(SqliteStore, "open_ticket", waits_for_the_other)
+    async with anyio.create_task_group() as group:
+        group.start_soon(propose)
+        await at_the_disk.wait()
+        group.start_soon(propose)
+    first, second = told
+    assert isinstance(first, Ticket)
+    assert first == second
+    assert await store.open_tickets(clock()) == (first,)
 
 
 async def test_another_order_is_another_ticket(desk: Desk, buy: Buys) -> None:
