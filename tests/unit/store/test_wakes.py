@@ -22,6 +22,7 @@ NOW = datetime(2026, 11, 23, 15, 30, tzinfo=UTC)
 HALT = Halt("the person", NOW, "lunch")
 MakeTicket = Callable[..., Ticket]
 LONGEST_SECONDS = 60
+_NOTIFIES = "SELECT pg_notify('ct_mcp.' || md5(%s), %s)"
 
 
 class Heard:
@@ -167,9 +168,10 @@ async def test_however_many_come_they_wake_as_often_as_everybody_looks_anyway(
         tasks.start_soon(WakeListener(trader, heard.wakes, pause=rest).run)
         await heard.is_woken(1)
         with postgres.connected() as connection:
+            connection.execute(_NOTIFIES, (trader.user, "the first"))
+            await heard.is_woken(2)
             for number in range(100):
-                connection.execute("SELECT pg_notify('ct_mcp.' || md5(%s), %s)", (trader.user, str(number)))
-        await heard.is_woken(2)
+                connection.execute(_NOTIFIES, (trader.user, str(number)))
         await anyio.wait_all_tasks_blocked()
         assert (heard.times, rests) == (2, [0.25])
         go_on.set()
