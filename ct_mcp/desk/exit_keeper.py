@@ -105,8 +105,9 @@ class ExitKeeper:
         return duty
 
     def let_go(self, duty: Duty) -> None:
-        """Leave what is owed from now on to the watch."""
-        self.looks.pop(key_of(duty), None)
+        """Leave what is owed from now on to the watch; a look that is about it already goes on."""
+        if self.looks.get(key_of(duty)) is NOBODY:
+            del self.looks[key_of(duty)]
 
     async def end(self, duty: Duty, words: str) -> None:
         """Nothing is owed any more."""

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from ct_mcp.crosstrade.client import CrossTrade
@@ -47,6 +48,10 @@ def another_desk(
 def exits(world: World) -> list[tuple[str, int]]:
     """Every order that can still fill: its type and its size."""
     return [(str(order.terms.order_type), order.terms.quantity) for order in world.sim.exchange.live_orders("Sim101")]
+
+
+async def _leaves_it_to_the_watch(_: ExitKeeper, __: Duty, entry: Order) -> tuple[Order, Kept]:
+    return entry, Kept()
 
 
 async def test_one_call_and_one_yes_bring_entry_stop_and_target(
@@ -310,10 +315,7 @@ async def test_an_entry_that_is_cancelled_is_owed_nothing(
 async def test_another_process_takes_up_what_was_owed(
     assistant: Assistant, world: World, desk: Desk, another_desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def dies(_: object, duty: Duty, entry: Order) -> tuple[Order, Kept]:
-        return entry, Kept()
-
-    monkeypatch.setattr(ExitKeeper, "follow", dies)
+    monkeypatch.setattr(ExitKeeper, "follow", _leaves_it_to_the_watch)
     await assistant.buys(2, **EXITS)
     assert (world.net(), exits(world)) == (2, [])
     await another_desk.exit_watch.look()
@@ -368,16 +370,13 @@ async def test_where_another_process_was_faster_the_answer_says_that_the_exits_s
 async def test_two_that_look_at_once_place_one_pair(
     assistant: Assistant, world: World, desk: Desk, another_desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def dies(_: object, duty: Duty, entry: Order) -> tuple[Order, Kept]:
-        return entry, Kept()
-
     take = SqliteStore.take_lease
 
     async def believes(self: SqliteStore, *given: Any) -> bool:
         await take(self, *given)
         return True
 
-    monkeypatch.setattr(ExitKeeper, "follow", dies)
+    monkeypatch.setattr(ExitKeeper, "follow", _leaves_it_to_the_watch)
     monkeypatch.setattr(SqliteStore, "take_lease", believes)
     await assistant.buys(2, **EXITS)
     async with anyio.create_task_group() as both:
@@ -575,10 +574,7 @@ class TestWhatTheCampaignFound:
     ) -> None:
         """That process may die before they leave."""
 
-        async def dies(_: object, duty: Duty, entry: Order) -> tuple[Order, Kept]:
-            return entry, Kept()
-
-        monkeypatch.setattr(ExitKeeper, "follow", dies)
+        monkeypatch.setattr(ExitKeeper, "follow", _leaves_it_to_the_watch)
         await assistant.buys(2, **EXITS)
         (duty,) = await store.duties()
         holder = await desk.exit_watch._keep_lease()
@@ -610,6 +606,35 @@ class TestWhatTheCampaignFound:
         assert tended == []
         assert exits(world) == [("StopMarket", 2), ("Limit", 2)]
 
+    async def test_who_sent_an_entry_lets_it_go_and_not_the_look_that_came_since(
+        self, assistant: Assistant, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Else another look would begin beside that one, of the same duty."""
+        tells, tends, tended, goes_on = CommandExecution.report_order, ExitWatch._tend, list[Duty](), anyio.Event()
+
+        async def tends_for_long(self: ExitWatch, duty: Duty, orders: Sequence[Order]) -> None:
+            tended.append(duty)
+            if len(tended) == 1:
+                await goes_on.wait()
+            await tends(self, duty, orders)
+
+        async with anyio.create_task_group() as looks_meanwhile:
+
+            async def tells_as_a_look_comes(self: CommandExecution, *told: Any) -> Outcome:
+                looks_meanwhile.start_soon(desk.exit_watch.look)
+                while not tended:
+                    await anyio.lowlevel.checkpoint()
+                return await tells(self, *told)
+
+            monkeypatch.setattr(CommandExecution, "report_order", tells_as_a_look_comes)
+            monkeypatch.setattr(ExitWatch, "_tend", tends_for_long)
+            monkeypatch.setattr(ExitKeeper, "follow", _leaves_it_to_the_watch)
+            await assistant.buys(2, **EXITS)
+            desk.exit_watch._looked.clear()
+            await desk.exit_watch.look()
+            goes_on.set()
+        assert len(tended) == 1
+
     async def test_a_duty_that_could_not_be_written_is_nobodys(
         self, assistant: Assistant, world: World, desk: Desk, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -628,11 +653,8 @@ class TestWhatTheCampaignFound:
     ) -> None:
         """The entry may be settled while the call that sent it still waits for its stop, or is gone."""
 
-        async def waits(_: object, __: Duty, entry: Order) -> tuple[Order, Kept]:
-            return entry, Kept()
-
         with monkeypatch.context() as meanwhile:
-            meanwhile.setattr(ExitKeeper, "follow", waits)
+            meanwhile.setattr(ExitKeeper, "follow", _leaves_it_to_the_watch)
             told = await assistant.buys(2, **EXITS)
         again = await assistant.call("confirm_ticket", ticket_id=told.ticket_id)
         assert (again.status, again.filled_quantity) == ("filled", 2), again.text
