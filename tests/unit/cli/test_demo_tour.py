@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 
 import anyio
 import pytest
@@ -13,8 +14,12 @@ from ct_mcp.desk.desk import Desk
 from ct_mcp.guard.policy import Policy
 from ct_mcp.server.app import build_server
 from ct_mcp.server.context import ServerContext
+from ct_mcp.simulator import commands
 from ct_mcp.simulator.clock import ManualClock
+from ct_mcp.simulator.commands import ClosedPosition, FlattenScope
+from ct_mcp.simulator.exchange import Exchange
 from ct_mcp.simulator.faults import Fault
+from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, SimOrderType
 from ct_mcp.simulator.simulator import Simulator
 
 Walk = Callable[..., Awaitable[TourFailure | None]]
@@ -42,6 +47,23 @@ async def test_it_ends_well_where_everything_happens(walk: Walk, sim: Simulator,
     assert await walk() is None
     assert "9/9 The journal" in out.getvalue()
     assert len(sim.requests_of("PlaceOrder")) == 3, "the order, its stop and its target"
+
+
+async def test_it_ends_well_where_the_flatten_has_to_cancel_what_it_left(
+    walk: Walk, sim: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a slow machine the stop may still be listed when the position is gone."""
+    flatten = commands.flatten
+
+    def leaves_an_order(exchange: Exchange, scope: FlattenScope, now: datetime) -> list[ClosedPosition]:
+        closed = flatten(exchange, scope, now)
+        terms = OrderTerms(sim.market.front("MES", now), Action.BUY, 1, SimOrderType.LIMIT, limit_price=5000)
+        exchange.submit(exchange.accounts["Sim101"], terms, OrderLabels(), now)
+        return closed
+
+    monkeypatch.setattr(commands, "flatten", leaves_an_order)
+    assert await walk() is None
+    assert len(sim.requests_of("CancelOrders")) == 1
 
 
 @pytest.mark.parametrize(
