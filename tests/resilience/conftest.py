@@ -24,9 +24,10 @@ from ct_mcp.simulator.exchange import ExchangePace
 from ct_mcp.simulator.server import served
 from ct_mcp.simulator.simulator import Simulator, SimulatorSettings
 from ct_mcp.store.sqlite import SqliteStore
+from tests.forked import Program, start_program
 from tests.resilience.stopping_server import POLICY, TOOLSETS, Furniture, furnish
 
-STOPPING_SERVER = Path(__file__).with_name("stopping_server.py")
+STOPPING_SERVER = "tests.resilience.stopping_server"
 AT_ONCE = ExchangePace(acknowledgement_seconds=0.0, fill_seconds=0.0)
 LONGEST_SECONDS = 300
 HELLO = {
@@ -39,9 +40,8 @@ HELLO = {
 class Server:
     """A server process and its client, line by line; every line that it writes has to be a message."""
 
-    def __init__(self, *command: str, **environ: str) -> None:
-        pipe, env = subprocess.PIPE, {**os.environ, **environ}
-        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, encoding="utf-8", env=env)
+    def __init__(self, process: "Program | subprocess.Popen[str]") -> None:
+        self._process = process
         self._watchdog = Timer(LONGEST_SECONDS, self._process.kill)
         self._watchdog.daemon = True
         self._number = 0
@@ -124,7 +124,13 @@ class Server:
         """Close stdin and wait for the end; the exit code, what was still on stdout, and all of stderr."""
         rest, log = self._process.communicate(timeout=LONGEST_SECONDS)
         self._watchdog.cancel()
-        return self._process.returncode, rest, log
+        return self._process.wait(), rest, log
+
+
+def launched(*command: str, **environ: str) -> Server:
+    """Start a server as a client does, in a Python of its own."""
+    pipe, env = subprocess.PIPE, {**os.environ, **environ}
+    return Server(subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, encoding="utf-8", env=env))
 
 
 class Yard:
@@ -137,7 +143,7 @@ class Yard:
     def given(self) -> Server:
         """One that was told nothing yet."""
         while len(self._made) < 3:
-            self._made.append(Server(sys.executable, str(STOPPING_SERVER)))
+            self._made.append(Server(start_program(STOPPING_SERVER)))
         self._given.append(self._made.pop(0))
         return self._given[-1]
 

@@ -13,7 +13,7 @@ from ct_mcp.server.stdio import MOST_UNANSWERED
 from ct_mcp.simulator.faults import Fault
 from ct_mcp.simulator.simulator import Simulator
 from ct_mcp.store.sqlite import SqliteStore
-from tests.resilience.conftest import Server, Start
+from tests.resilience.conftest import Server, Start, launched
 
 BUY = {"account": "Sim101", "instrument": "MES", "action": "BUY", "quantity": 1, "order_type": "MARKET"}
 IN_FLIGHT = 64
@@ -90,7 +90,7 @@ async def test_orders_taken_back_while_they_are_sent_are_sent_once_and_written_d
 def served(tmp_path: Path) -> Iterator[Server]:
     """The server that a client starts, with no service to talk to."""
     place = ["--base-url", "http://127.0.0.1:9", "--state-dir", str(tmp_path / "served")]
-    server = Server(sys.executable, "-m", "ct_mcp", "serve", *place)
+    server = launched(sys.executable, "-m", "ct_mcp", "serve", *place)
     yield server
     server.is_killed()
 

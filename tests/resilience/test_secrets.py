@@ -27,7 +27,7 @@ from ct_mcp.text import redact
 from ct_mcp.web.app import web_app
 from ct_mcp.web.browser import browse
 from ct_mcp.web.sessions import SessionStore
-from tests.resilience.conftest import AT_ONCE, Server, Succeeded, Successor
+from tests.resilience.conftest import AT_ONCE, Succeeded, Successor, launched
 
 # Like a real one: random, and with characters that a URL does not leave as they are.
 TOKEN = "xt/Q7f+9ZkP2vLw8RjN4hTb6YcD1mGs3=uE5aKoXi0"
@@ -263,7 +263,7 @@ async def test_the_log_at_its_loudest_and_the_process_list_hold_no_token(
 ) -> None:
     async with served(sim) as url:
         place = ["--base-url", url, "--state-dir", str(tmp_path), "--log-level", "debug"]
-        server = Server(sys.executable, "-m", "ct_mcp", "serve", *place, CROSSTRADE_TOKEN=TOKEN)
+        server = launched(sys.executable, "-m", "ct_mcp", "serve", *place, CROSSTRADE_TOKEN=TOKEN)
         await server.meets()
         said = [str(await server.call("get_positions"))]
         for echo.way in ("redirect", "401 unauthorized", "500 internal_error"):

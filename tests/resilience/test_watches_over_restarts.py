@@ -18,6 +18,7 @@ from ct_mcp.simulator.faults import Fault
 from ct_mcp.simulator.simulator import Simulator
 from ct_mcp.store.journal import EntryKind
 from ct_mcp.store.sqlite import SqliteStore
+from tests.forked import Program, start_program
 from tests.resilience.conftest import LONGEST_SECONDS, Succeeded, Successor
 from tests.resilience.test_restarts import BUY, price, writes
 
@@ -31,19 +32,11 @@ class Holder:
     def __init__(self, url: str, token: str, folder: Path, clock: Callable[[], object]) -> None:
         self._told = {"url": url, "token": token, "folder": str(folder)}
         self._clock, self._file = clock, folder.with_name(f"clock-{id(self)}")
-        self._process: subprocess.Popen[str] | None = None
+        self._process: Program | subprocess.Popen[str] | None = None
 
     def begins(self, place: str = "", *, sleeps: bool = False) -> None:
         """Start it, with its place."""
-        pipe = subprocess.PIPE
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.resilience.stopping_watch"],
-            cwd=ROOT,
-            env={**os.environ, "CLOCK": str(self._file)},
-            stdin=pipe,
-            stderr=pipe,
-            encoding="utf-8",
-        )
+        self._process = start_program("tests.resilience.stopping_watch", CLOCK=str(self._file))
         self._say(json.dumps({**self._told, "place": place, "sleeps": sleeps}))
 
     async def looks(self) -> str:

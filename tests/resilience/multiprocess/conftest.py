@@ -2,8 +2,6 @@
 
 import json
 import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from decimal import Decimal
 from functools import partial
@@ -22,9 +20,10 @@ from ct_mcp.simulator.server import served
 from ct_mcp.simulator.simulator import Simulator, SimulatorSettings
 from ct_mcp.store.ticket_codec import commands_to_text
 from tests.factories import place_order
+from tests.forked import start_program
 from tests.postgres import as_text
 
-WORKER = Path(__file__).with_name("worker.py")
+WORKER = "tests.resilience.multiprocess.worker"
 TOKEN = "a-token-that-must-never-be-seen"
 AT_ONCE = ExchangePace(acknowledgement_seconds=0.0, fill_seconds=0.0)
 LONGEST_SECONDS = 60
@@ -34,9 +33,8 @@ class Process:
     """One of them. A question that meets a stop is answered later, by `goes_on`."""
 
     def __init__(self) -> None:
-        pipe = subprocess.PIPE
         self._is_ready = False
-        self._process = subprocess.Popen([sys.executable, str(WORKER)], stdin=pipe, stdout=pipe, encoding="utf-8")
+        self._process = start_program(WORKER)
 
     async def asked(self, command: str, **given: object) -> Any:
         """What it answers, or where it stops."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.forked import run_command
 from tests.processes import at_terminal, interruptible
 
 LIMIT_SECONDS = 60.0
@@ -40,15 +41,7 @@ def ct_mcp(environ: Mapping[str, str]) -> Run:
     """Run a command to its end, ``ct_mcp("--version")``; without ``input`` there is nothing on stdin."""
 
     def run(*arguments: str, given: str = "", **more: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command(*arguments),
-            input=given,
-            capture_output=True,
-            encoding="utf-8",
-            env={**environ, **more},
-            timeout=LIMIT_SECONDS,
-            check=False,
-        )
+        return run_command(*arguments, given=given, environ={**environ, **more}, timeout=LIMIT_SECONDS)
 
     return run
 

@@ -1,0 +1,165 @@
+"""Programs of ours that are forked from a process which has imported everything: most of a short one is imports.
+
+A forked one is a process of its own, with its own environment, streams and end: it can be killed, and put to sleep.
+Where nothing forks, and where a test has a word for Python itself in the environment, Python is started.
+"""
+
+import os
+import runpy
+import subprocess
+import sys
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import cache
+from multiprocessing import get_context
+from multiprocessing.context import ForkServerContext
+from multiprocessing.reduction import DupFd
+from pathlib import Path
+from pkgutil import walk_packages
+from tempfile import TemporaryFile
+from typing import IO, Any, Self
+
+import ct_mcp
+
+ROOT = Path(__file__).parents[1]
+_USUAL = {"PYTHONIOENCODING": "utf-8"}
+
+
+def run_command(
+    *arguments: str, given: str, environ: Mapping[str, str], timeout: float
+) -> subprocess.CompletedProcess[str]:
+    """Run ``ct-mcp`` to its end, with what it finds on stdin.
+
+    Raises:
+        subprocess.TimeoutExpired: It does not end in time.
+    """
+    command = [sys.executable, "-m", "ct_mcp", *arguments]
+    if sys.platform == "win32" or _for_python(environ) != _for_python(os.environ) | _USUAL:
+        return subprocess.run(
+            command, input=given, capture_output=True, encoding="utf-8", env=environ, timeout=timeout, check=False
+        )
+    with TemporaryFile() as stdin, TemporaryFile() as stdout, TemporaryFile() as stderr:
+        stdin.write(given.encode())
+        stdin.seek(0)
+        streams = [_HandedOver(stream.fileno()) for stream in (stdin, stdout, stderr)]
+        process = _forks().Process(target=_play, args=("ct_mcp", arguments, dict(environ), streams))
+        process.start()
+        process.join(timeout)
+        if process.exitcode is None:
+            process.kill()
+            raise subprocess.TimeoutExpired(command, timeout)
+        return subprocess.CompletedProcess(command, process.exitcode, _text(stdout), _text(stderr))
+
+
+class Program:
+    """A module that runs as a program of its own, with pipes of text; of `subprocess.Popen` what the tests use."""
+
+    def __init__(self, module: str, environ: Mapping[str, str]) -> None:
+        (theirs, stdin), (stdout, its_stdout), (stderr, its_stderr) = (os.pipe() for _ in range(3))
+        self.stdin = os.fdopen(stdin, "w", encoding="utf-8")
+        self.stdout, self.stderr = os.fdopen(stdout, encoding="utf-8"), os.fdopen(stderr, encoding="utf-8")
+        handed_over = (theirs, its_stdout, its_stderr)
+        streams = [_HandedOver(number) for number in handed_over]
+        self._process = _forks().Process(target=_play, args=(module, (), dict(environ), streams))
+        self._process.start()
+        for number in handed_over:
+            os.close(number)
+        assert self._process.pid is not None
+        self.pid = self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """What it ended with; None while it runs."""
+        return self._process.exitcode
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, unless it has ended."""
+        if self.returncode is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """End it without a word."""
+        self._process.kill()
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end."""
+        self._process.join(timeout)
+        if self.returncode is None:
+            raise subprocess.TimeoutExpired(str(self._process), timeout or 0)
+        return self.returncode
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        """Close its stdin, read what it still says, and wait for its end."""
+        with suppress(OSError):
+            self.stdin.close()
+        with ThreadPoolExecutor(1) as beside:
+            errors = beside.submit(self.stderr.read)
+            said = self.stdout.read()
+        self.wait(timeout)
+        self.__exit__()
+        return said, errors.result()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for stream in (self.stdin, self.stdout, self.stderr):
+            with suppress(OSError):
+                stream.close()
+        self._process.join()
+
+
+def start_program(module: str, **more: str) -> "Program | subprocess.Popen[str]":
+    """Start a module of the tests as a program, with pipes; in the folder above them."""
+    environ = {**os.environ, **more}
+    if sys.platform != "win32":
+        return Program(module, environ)
+    pipe, command = subprocess.PIPE, [sys.executable, "-m", module]
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, encoding="utf-8", env=environ, cwd=ROOT)
+
+
+def _for_python(environ: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environ.items() if name.startswith("PYTHON")}
+
+
+@cache
+def _forks() -> ForkServerContext:
+    context = get_context("forkserver")
+    names = [module.name for module in walk_packages(ct_mcp.__path__, "ct_mcp.")]
+    context.set_forkserver_preload([name for name in names if not name.endswith("__main__")])
+    return context
+
+
+class _HandedOver:
+    """A stream that is pickled as its number in the other process."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _number_of, (DupFd(self._number),)
+
+
+def _number_of(handed_over: Any) -> int:
+    number: int = handed_over.detach()
+    return number
+
+
+def _play(module: str, arguments: tuple[str, ...], environ: Mapping[str, str], streams: list[int]) -> None:
+    """Be ``python -m MODULE``."""
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
+    sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
+    sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
+    os.environ.clear()
+    os.environ.update(environ)
+    sys.argv = [module, *arguments]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def _text(stream: IO[bytes]) -> str:
+    stream.seek(0)
+    return stream.read().decode().replace("\r\n", "\n")
