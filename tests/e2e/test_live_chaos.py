@@ -16,7 +16,7 @@ from tests.factories import place_order
 __all__ = ["events", "listening", "policy", "settings", "talks"]
 
 MES = Instrument("MES", 2026, 9)
-STORIES, DISTURBANCES_EACH = 20, 10
+STORIES, DISTURBANCES_EACH = 10, 10
 KINDS = [kind for kind in StreamFault if not kind.name.startswith("RPC") and kind is not StreamFault.SOCKET_SLOW]
 FRESHEST = timedelta(seconds=10)
 # An answer names the second in which its reading began; the reading itself takes a moment, in which more may fill.
