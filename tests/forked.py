@@ -6,9 +6,10 @@ Where nothing forks, and where a test has a word for Python itself in the enviro
 
 import os
 import runpy
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
@@ -21,6 +22,10 @@ from tempfile import TemporaryFile
 from typing import IO, Any, Self
 
 import ct_mcp
+
+if sys.platform != "win32":
+    import fcntl
+    import termios
 
 ROOT = Path(__file__).parents[1]
 _USUAL = {"PYTHONIOENCODING": "utf-8"}
@@ -35,7 +40,7 @@ def run_command(
         subprocess.TimeoutExpired: It does not end in time.
     """
     command = [sys.executable, "-m", "ct_mcp", *arguments]
-    if sys.platform == "win32" or _for_python(environ) != _for_python(os.environ) | _USUAL:
+    if not can_be_forked(environ):
         return subprocess.run(
             command, input=given, capture_output=True, encoding="utf-8", env=environ, timeout=timeout, check=False
         )
@@ -53,23 +58,31 @@ def run_command(
 
 
 class Program:
-    """A module that runs as a program of its own, with pipes of text; of `subprocess.Popen` what the tests use."""
+    """A module that runs as a program of its own, with Ctrl-C as a person has it, used as Popen is."""
 
-    def __init__(self, module: str, environ: Mapping[str, str]) -> None:
-        (theirs, stdin), (stdout, its_stdout), (stderr, its_stderr) = (os.pipe() for _ in range(3))
-        self.stdin = os.fdopen(stdin, "w", encoding="utf-8")
-        self.stdout, self.stderr = os.fdopen(stdout, encoding="utf-8"), os.fdopen(stderr, encoding="utf-8")
-        handed_over = (theirs, its_stdout, its_stderr)
-        streams = [_HandedOver(number) for number in handed_over]
-        self._process = _forks().Process(target=_play, args=(module, (), dict(environ), streams))
+    def __init__(self, module: str, arguments: Sequence[str], environ: Mapping[str, str], terminal: int = -1) -> None:
+        """Start it with pipes of text, or in the foreground of a terminal."""
+        its = (terminal,) * 3 if terminal >= 0 else self._with_pipes()
+        started = (module, tuple(arguments), dict(environ), [_HandedOver(number) for number in its], terminal >= 0)
+        self._process = _forks().Process(target=_play, args=started)
         self._process.start()
-        for number in handed_over:
+        for number in its if terminal < 0 else ():
             os.close(number)
         assert self._process.pid is not None
         self.pid = self._process.pid
 
+    def _with_pipes(self) -> tuple[int, int, int]:
+        (its_stdin, stdin), (stdout, its_stdout), (stderr, its_stderr) = (os.pipe() for _ in range(3))
+        self.stdin = os.fdopen(stdin, "w", encoding="utf-8")
+        self.stdout, self.stderr = os.fdopen(stdout, encoding="utf-8"), os.fdopen(stderr, encoding="utf-8")
+        return its_stdin, its_stdout, its_stderr
+
     @property
     def returncode(self) -> int | None:
+        """What it ended with; None while it runs."""
+        return self._process.exitcode
+
+    def poll(self) -> int | None:
         """What it ended with; None while it runs."""
         return self._process.exitcode
 
@@ -104,9 +117,9 @@ class Program:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for stream in (self.stdin, self.stdout, self.stderr):
-            with suppress(OSError):
-                stream.close()
+        for name in ("stdin", "stdout", "stderr"):
+            with suppress(AttributeError, OSError):
+                getattr(self, name).close()
         self._process.join()
 
 
@@ -114,9 +127,14 @@ def start_program(module: str, **more: str) -> "Program | subprocess.Popen[str]"
     """Start a module of the tests as a program, with pipes; in the folder above them."""
     environ = {**os.environ, **more}
     if sys.platform != "win32":
-        return Program(module, environ)
+        return Program(module, (), environ)
     pipe, command = subprocess.PIPE, [sys.executable, "-m", module]
     return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, encoding="utf-8", env=environ, cwd=ROOT)
+
+
+def can_be_forked(environ: Mapping[str, str]) -> bool:
+    """Say whether something forks here, and the environment has no word for Python that others have not."""
+    return sys.platform != "win32" and _for_python(environ) == _for_python(os.environ) | _USUAL
 
 
 def _for_python(environ: Mapping[str, str]) -> dict[str, str]:
@@ -146,13 +164,20 @@ def _number_of(handed_over: Any) -> int:
     return number
 
 
-def _play(module: str, arguments: tuple[str, ...], environ: Mapping[str, str], streams: list[int]) -> None:
+def _play(
+    module: str, arguments: tuple[str, ...], environ: Mapping[str, str], streams: list[int], has_terminal: bool = False
+) -> None:
     """Be ``python -m MODULE``."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if has_terminal:
+        os.setsid()
+        fcntl.ioctl(streams[0], termios.TIOCSCTTY, 0)
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
+    for stream in {*streams} - {0, 1, 2}:
         os.close(stream)
     sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
-    sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    sys.stdout = os.fdopen(1, "w", encoding="utf-8", buffering=1 if has_terminal else -1, closefd=False)
     sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
     os.environ.clear()
     os.environ.update(environ)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.forked import run_command
+from tests.forked import Program, can_be_forked, run_command
 from tests.processes import at_terminal, interruptible
 
 LIMIT_SECONDS = 60.0
@@ -76,7 +76,7 @@ def command(*arguments: str) -> list[str]:
 class Terminal:
     """A person's terminal with a command running in it."""
 
-    process: subprocess.Popen[bytes]
+    process: Program | subprocess.Popen[bytes]
     handle: int
     seen: str = ""
     _read_to: int = field(default=0)
@@ -134,13 +134,18 @@ def at_a_terminal(environ: Mapping[str, str]) -> Iterator[Callable[..., Terminal
             handle, inner = pty.openpty()
             stack.callback(os.close, handle)
             termios.tcsetwinsize(inner, (24, 80))
-            process = subprocess.Popen(
-                at_terminal(*command(*arguments)),
-                stdin=inner,
-                stdout=inner,
-                stderr=inner,
-                env={**environ, **more},
-                start_new_session=True,
+            chosen = {**environ, **more}
+            process: Program | subprocess.Popen[bytes] = (
+                Program("ct_mcp", arguments, chosen, inner)
+                if can_be_forked(chosen)
+                else subprocess.Popen(
+                    at_terminal(*command(*arguments)),
+                    stdin=inner,
+                    stdout=inner,
+                    stderr=inner,
+                    env=chosen,
+                    start_new_session=True,
+                )
             )
             os.close(inner)
             stack.enter_context(process)
@@ -150,6 +155,6 @@ def at_a_terminal(environ: Mapping[str, str]) -> Iterator[Callable[..., Terminal
         yield start
 
 
-def _ended(process: subprocess.Popen[bytes]) -> None:
+def _ended(process: Program | subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
