@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib import import_module
 
 from ct_mcp import __version__
@@ -44,9 +45,22 @@ _AT_A_TERMINAL = "works only at a terminal that a person types at; exit codes"
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code: 0 done, 1 failed, 2 cannot start, 3 drift found, 130 interrupted."""
     replace_unprintable_letters()
-    chosen = _parser().parse_args(arguments)
-    with commands_carry(flags_of(chosen, os.environ)):
-        return _run(chosen)
+    try:
+        return _told(arguments)
+    except BrokenPipeError:  # whoever read our output has enough of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _told(arguments: Sequence[str]) -> int:
+    """Run the command, and write out what it said: a reader who has gone is met here, and not as Python ends."""
+    try:
+        chosen = _parser().parse_args(arguments)
+        with commands_carry(flags_of(chosen, os.environ)):
+            return _run(chosen)
+    finally:
+        with suppress(ValueError):  # a server has closed it
+            print(end="", flush=True)
 
 
 def _run(chosen: argparse.Namespace) -> int:
@@ -61,9 +75,6 @@ def _run(chosen: argparse.Namespace) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # whoever read our output has enough of it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,12 +1,14 @@
 """The command line: what it takes, and what it answers to what it does not take."""
 
+import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
 from ct_mcp import __version__
+from tests.unit.cli.conftest import command
 
 CtMcp = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -52,10 +54,16 @@ def test_a_file_of_settings_that_is_not_there_is_named(ct_mcp: CtMcp, tmp_path: 
     assert "nowhere.toml: there is no such file" in told.stderr
 
 
-def test_output_that_nobody_reads_ends_quietly(ct_mcp: CtMcp, started: Callable[..., subprocess.Popen[str]]) -> None:
-    process = started("simulate", "--fault", "list")
-    assert process.stdout is not None
-    assert process.stderr is not None
-    process.stdout.close()
-    assert process.wait(60) in (0, 1)
-    assert process.stderr.read() == ""
+@pytest.mark.parametrize("arguments", [("--version",), ("--help",), ("simulate", "--fault", "list")], ids=" ".join)
+def test_output_that_nobody_reads_ends_quietly(environ: Mapping[str, str], arguments: tuple[str, ...]) -> None:
+    """Also where all of it waits to be written until the command ends."""
+    waits = {name: value for name, value in environ.items() if name != "PYTHONUNBUFFERED"}
+    nobody, pipe = os.pipe()
+    os.close(nobody)
+    try:
+        ended = subprocess.run(
+            command(*arguments), check=False, stdout=pipe, stderr=subprocess.PIPE, text=True, env=waits, timeout=60
+        )
+    finally:
+        os.close(pipe)
+    assert (ended.returncode, ended.stderr) == (1, "")
