@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import httpx2
 import pytest
 from anyio.abc import TaskStatus
@@ -597,7 +598,7 @@ async def until(happened: Callable[[], bool]) -> None:
     """Let the socket carry what is on its way."""
     with anyio.fail_after(60):
         while not happened():
-            await anyio.wait_all_tasks_blocked()
+            await anyio.lowlevel.checkpoint()  # `wait_all_tasks_blocked` may wait for a client's task that never is
 
 
 @asynccontextmanager
