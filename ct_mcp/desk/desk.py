@@ -15,6 +15,7 @@ The one road by which anything reaches the market. The assistant may propose; on
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
@@ -141,7 +142,8 @@ class Desk:
         leaves = all(is_asked_at_once(review.effect) for review in reviews)
         try:
             most, entry = None if leaves else MOST_WAITING, proposed(drawn, reviews)
-            async with self._kept_in_turn:  # whoever waits for the disk knows of everything kept before
+            # Whoever waits for the disk knows of everything kept before; an exit waits for nobody.
+            async with nullcontext() if leaves else self._kept_in_turn:
                 ticket = await self.store.open_ticket(drawn, self.clock(), most, entry)
         except NeedsRoom as full:
             return await self._denied(no_room(reviews, full), reason)

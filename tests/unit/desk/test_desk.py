@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -78,6 +79,28 @@ async def test_who_waits_longer_for_the_disk_joins_what_was_proposed_meanwhile(
     assert isinstance(first, Ticket)
     assert first == second
     assert await store.open_tickets(clock()) == (first,)
+
+
+async def test_an_exit_is_kept_while_an_order_waits_for_the_disk(
+    desk: Desk, long_two: Outcome, buy: Buys, mes: Instrument, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opens, at_the_disk = SqliteStore.open_ticket, anyio.Event()
+
+    async def hangs_for_orders(self: SqliteStore, ticket: Ticket, *rest: Any) -> Ticket:
+        if not isinstance(ticket.commands[0], Flatten):
+            at_the_disk.set()
+            await anyio.sleep_forever()
+        return await opens(self, ticket, *rest)
+
+    monkeypatch.setattr(SqliteStore, "open_ticket", hangs_for_orders)
+    leaving: Ticket | Outcome | None = None
+    async with anyio.create_task_group() as group:
+        group.start_soon(desk.propose, buy())
+        await at_the_disk.wait()
+        with anyio.move_on_after(60):
+            leaving = await desk.propose(Flatten("Sim101", mes))
+        group.cancel_scope.cancel()
+    assert isinstance(leaving, Ticket)
 
 
 async def test_another_order_is_another_ticket(desk: Desk, buy: Buys) -> None:
