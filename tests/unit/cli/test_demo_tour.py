@@ -21,6 +21,8 @@ from ct_mcp.simulator.exchange import Exchange
 from ct_mcp.simulator.faults import Fault
 from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, SimOrderType
 from ct_mcp.simulator.simulator import Simulator
+from ct_mcp.store.journal import Entry, EntryKind, NewEntry
+from ct_mcp.store.sqlite import SqliteStore
 
 Walk = Callable[..., Awaitable[TourFailure | None]]
 
@@ -64,6 +66,20 @@ async def test_it_ends_well_where_the_flatten_has_to_cancel_what_it_left(
     monkeypatch.setattr(commands, "flatten", leaves_an_order)
     assert await walk() is None
     assert len(sim.requests_of("CancelOrders")) == 1
+
+
+async def test_an_order_that_the_journal_tells_twice_is_no_success(walk: Walk, monkeypatch: pytest.MonkeyPatch) -> None:
+    append = SqliteStore.append
+
+    async def twice(self: SqliteStore, entry: NewEntry, now: datetime) -> Entry:
+        if entry.kind is EntryKind.ACCEPTED:
+            await append(self, entry, now)
+        return await append(self, entry, now)
+
+    monkeypatch.setattr(SqliteStore, "append", twice)
+    failure = await walk()
+    assert failure is not None
+    assert "answered of the order, found" in failure.what
 
 
 @pytest.mark.parametrize(
