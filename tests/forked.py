@@ -14,8 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
 from multiprocessing import get_context
-from multiprocessing.context import ForkServerContext
-from multiprocessing.reduction import DupFd
 from pathlib import Path
 from pkgutil import walk_packages
 from tempfile import TemporaryFile
@@ -23,9 +21,11 @@ from typing import IO, Any, Self
 
 import ct_mcp
 
-if sys.platform != "win32":
+if sys.platform != "win32":  # there is none of it on Windows
     import fcntl
     import termios
+    from multiprocessing.context import ForkServerContext
+    from multiprocessing.reduction import DupFd
 
 ROOT = Path(__file__).parents[1]
 _USUAL = {"PYTHONIOENCODING": "utf-8"}
@@ -83,8 +83,8 @@ class Program:
         return self._process.exitcode
 
     def poll(self) -> int | None:
-        """What it ended with; None while it runs."""
-        return self._process.exitcode
+        """Say the same, as Popen has it."""
+        return self.returncode
 
     def send_signal(self, number: int) -> None:
         """Send it a signal, unless it has ended."""
@@ -142,7 +142,7 @@ def _for_python(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 @cache
-def _forks() -> ForkServerContext:
+def _forks() -> "ForkServerContext":
     context = get_context("forkserver")
     names = [module.name for module in walk_packages(ct_mcp.__path__, "ct_mcp.")]
     context.set_forkserver_preload([name for name in names if not name.endswith("__main__")])
