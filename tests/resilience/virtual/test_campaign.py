@@ -105,11 +105,11 @@ def test_nothing_is_found_where_reviews_are_kept_fresh_beside_a_stream(monkeypat
 
 
 def test_entries_get_their_exits_whatever_goes_wrong_between_the_legs() -> None:
-    told = [play_one(Name(2, episode, 30, has_legs=True)) for episode in range(2, 4)]
+    told = [play_one(Name(2, episode, 30, has_legs=True)) for episode in (1, 2)]
 
     assert not [str(finding) for each in told for finding in each.findings]
     legs = sum((each.legs for each in told), Counter[str]())
-    assert legs["exits"] >= 6
+    assert legs["exits"] >= 10
     assert len(legs) > 4, "several things went wrong between the legs"
 
 
