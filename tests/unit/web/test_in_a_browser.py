@@ -540,12 +540,13 @@ async def test_on_a_phone_nothing_is_cut_off_and_buttons_are_large_enough_for_a_
     await console(width=width, height=844)
     script = """
         const wide = () => document.documentElement.scrollWidth - document.documentElement.clientWidth;
-        const low = () => [...document.querySelectorAll('button, .button')].filter((it) => it.offsetHeight < 44).length;
-        const list = [await page.evaluate(wide), await page.evaluate(low)];
+        const buttons = "button:not([hidden]), .button";
+        const low = (all) => [...document.querySelectorAll(all)].filter((it) => it.offsetHeight < 44).length;
+        const list = [await page.evaluate(wide), await page.evaluate(low, buttons)];
         await page.getByRole('link', { name: 'Review' }).last().click();
         await page.getByRole('button', { name: 'Approve' }).waitFor();
         await page.waitForLoadState();
-        return [...list, await page.evaluate(wide), await page.evaluate(low)];
+        return [...list, await page.evaluate(wide), await page.evaluate(low, buttons)];
     """
     assert await chromium.run(script) == [0, 0, 0, 0]
 
