@@ -1,7 +1,7 @@
 """Starts what was installed as a client would, over stdio and without a token: ``first_answers.py CT-MCP``.
 
-It has to answer ``initialize``, list its tools, and end well when its client goes away. Needs nothing but Python, so that
-it can run in an environment that holds the wheel alone.
+It has to answer ``initialize``, list its tools, and end well when its client goes away. Needs nothing but Python, so
+that it can run in an environment that holds the wheel alone.
 """
 
 import json
@@ -15,7 +15,7 @@ HELLO = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": WHO}
 
 
 def main(command: str) -> None:
-    """Ask the two questions, and print one line of what was answered."""
+    """Ask the two questions, and say one line of what was answered."""
     server = subprocess.Popen([command, "serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8")
     assert server.stdin is not None
     assert server.stdout is not None
@@ -47,7 +47,7 @@ def main(command: str) -> None:
     told = hello["serverInfo"]
     assert told["name"], hello
     assert told["version"], hello
-    print(f"{told['name']} {told['version']}, protocol {hello['protocolVersion']}, {len(tools)} tools")
+    sys.stdout.write(f"{told['name']} {told['version']}, protocol {hello['protocolVersion']}, {len(tools)} tools\n")
 
 
 if __name__ == "__main__":
