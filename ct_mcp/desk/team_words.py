@@ -70,7 +70,7 @@ def rules_lines(team: TeamRules) -> list[str]:
         lines.append(f"its mode is {team.mode}: nothing else opens, and exits go as before")
     if team.second is not SecondYes.NONE:
         where = "of a live account" if team.second is SecondYes.LIVE else "of every account"
-        least = f" from {team.second_from} contracts on" if team.second_from > 1 else ""
+        least = f" that come to {team.second_from} contracts or more" if team.second_from > 1 else ""
         lines.append(f"openings {where}{least} need a second person's yes beside yours")
     if team.grace_seconds:
         lines.append(f"while its plane does not answer, openings go on for {span(int(team.grace_seconds))}")

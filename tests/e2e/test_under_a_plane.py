@@ -129,6 +129,24 @@ async def test_a_halt_between_review_and_wire_stops_it_at_the_last_check(
 
 
 @pytest.mark.parametrize("policy", [UNASKED], ids=["nobody is asked"])
+async def test_a_part_that_may_turn_the_position_is_stopped_there_as_what_opens_and_the_whole_goes(
+    trader: Assistant, plane: FakePlane, world: World
+) -> None:
+    assert (await trader.buys(2)).status == "filled"
+    world.later()
+    await trader.rests(world.price(40), 2, action="SELL")
+    world.later()
+    sent = world.writes()
+    part = {"account": "Sim101", "instrument": "MES", "quantity": 1}
+    plane.meanwhile = [lambda: None, plane.halt]
+    told = await trader.call("close_position", **part)
+    assert "TRADING_HALTED" in told.text
+    assert (world.writes(), world.net()) == (sent, 2)
+    world.later()
+    assert (await trader.call("flatten", account="Sim101")).status == "flat"
+
+
+@pytest.mark.parametrize("policy", [UNASKED], ids=["nobody is asked"])
 async def test_a_policy_that_is_set_between_review_and_wire_is_reviewed_first(
     trader: Assistant, plane: FakePlane, world: World
 ) -> None:
@@ -329,6 +347,20 @@ async def test_only_so_many_contracts_need_it_and_a_reverse_counts_what_it_opens
     assert not plane.questions, "two contracts are opened the other way"
     world.later()
     assert (await trader.buys(3)).status == "needs_approval"
+    assert len(plane.questions) == 1
+
+
+async def test_an_order_cut_in_pieces_needs_it_once_they_come_to_as_much(
+    trader: Assistant, plane: FakePlane, world: World
+) -> None:
+    plane.set(f"{SECOND}\nsecond_yes_contracts = 3")
+    assert (await trader.buys(1)).status == "filled"
+    world.later()
+    await trader.rests(world.price(-40))
+    world.later()
+    assert not plane.questions
+    told = await trader.buys(1)
+    assert (told.status, world.net()) == ("needs_approval", 1), "one is held, and one may fill beside it"
     assert len(plane.questions) == 1
 
 

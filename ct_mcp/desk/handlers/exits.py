@@ -17,7 +17,7 @@ from ct_mcp.domain.commands import CancelOrder, CancelOrders, ClosePosition, Fla
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import Order
 from ct_mcp.errors import CtMcpError, OrderRejected
-from ct_mcp.guard.effect import closes_a_part, contracts_closed, is_partial
+from ct_mcp.guard.effect import closes_a_part, contracts_closed, is_partial, may_open
 from ct_mcp.guard.protection import is_stop
 from ct_mcp.store.journal import EntryKind
 
@@ -105,7 +105,9 @@ def _as_one(answers: Sequence[Submission], trouble: Sequence[str]) -> Submission
 async def close(execution: CommandExecution, wanted: ClosePosition) -> Outcome:
     """Close a position, or a part of it."""
     net = execution.review.context.net_position(wanted.instrument)
-    answer = await execution.submit("close", execution.leaving.close_position(_sized(wanted, net)))
+    turns = may_open(execution.review.effect)  # a part, beside orders that leave as much again
+    client = execution.while_fresh if turns else execution.leaving
+    answer = await execution.submit("close", client.close_position(_sized(wanted, net)))
     goal = readback.largest_left(wanted, net)
 
     def is_done(book: AccountState) -> bool:

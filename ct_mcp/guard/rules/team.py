@@ -115,8 +115,14 @@ def second_person_can_be_asked(effect: Effect, context: RiskContext, policy: Pol
 
 
 def wants_second(effect: Effect, context: RiskContext, policy: Policy) -> bool:
-    """Say whether a second person must say yes to an opening; what nobody can count needs one."""
+    """Say whether a second person must say yes to an opening; what nobody can count needs one.
+
+    Counted are the contracts of the order, and those that may come to be held with it: an order cut in pieces is none
+    smaller.
+    """
     team = policy.team
     if team.second is SecondYes.NONE or (team.second is SecondYes.LIVE and context.kind.is_simulated):
         return False
-    return effect.order is None or effect.order.quantity >= team.second_from
+    if team.second_from <= 1 or effect.order is None or effect.after is None:
+        return True
+    return max(effect.order.quantity, effect.after.largest) >= team.second_from
