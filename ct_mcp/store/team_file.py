@@ -6,7 +6,7 @@ A restart forgets neither a halt nor a policy by it, and gains no time: how far 
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
@@ -46,7 +46,13 @@ class TeamFile:
             return None
 
     def keep(self, heard: Heard) -> None:
-        """Put it in place of what was heard before. Where that fails, a restart knows what was kept last."""
+        """Put it in place of what was heard before. Where that fails, a restart knows what was kept last.
+
+        What another process of this folder has heard since stays; a word of a time that is still to come does not.
+        """
+        there = self.read()
+        if there is not None and heard.heard_at < there.heard_at <= heard.seen_at:
+            heard = replace(there, seen_at=max(there.seen_at, heard.seen_at))
         with suppress(OSError, StoreFailed):
             replace_private_file(self.path, canonical(_as_json(heard)))
 

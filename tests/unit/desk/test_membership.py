@@ -142,6 +142,23 @@ async def test_a_restart_forgets_neither_halt_nor_policy_and_gains_no_time(
     assert grace_left(standing, clock()) == 10
 
 
+async def test_a_process_that_is_cut_off_does_not_put_its_older_word_over_that_of_another(
+    team: Membership, plane: FakePlane, clock: ManualClock, tmp_path: Path
+) -> None:
+    plane.set(GRACE)
+    await team.hear()
+    clock.advance(10)
+    plane.halt("enough")
+    await member(OWN, plane, tmp_path).hear()
+    clock.advance(10)
+    plane.fails = GONE
+    await team.hear()
+    kept = TeamFile(tmp_path, "the plane").read()
+    assert kept is not None
+    assert [each.halt.reason for each in kept.word.halts] == ["enough"]
+    assert kept.seen_at == clock()
+
+
 async def test_what_another_plane_said_is_no_word_of_this_one(plane: FakePlane, tmp_path: Path) -> None:
     plane.set(GRACE)
     await member(OWN, plane, tmp_path).hear()
