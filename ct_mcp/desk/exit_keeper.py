@@ -64,7 +64,7 @@ _TRY_EVERY_SECONDS = 0.25
 _MOST_LOOKS = 6
 _MOST_TICKETS, _MOST_CLOSES = 20, 12
 """So many tries at the exits of one entry, and so many to leave it: neither goes on for ever, nor uses up the other."""
-_GONE_FOR_SECONDS = 10.0
+_GONE_FOR_SECONDS, _STANDS = 10.0, "a stop stands behind it"
 _NOT_THERE = frozenset({ExitState.REFUSED, ExitState.SENDING})
 
 
@@ -178,12 +178,12 @@ class ExitKeeper:
 
     async def _all_sent(self, it: Try) -> Kept | None:
         """Say that all stand, or that somebody else is about it; None where that is in doubt."""
-        if any(each.state is ExitState.SENDING for each in it.parts):
-            return Kept(("another ct-mcp is just placing its exits",))  # or was, and is gone: the watch looks again
-        if any(each.state is ExitState.IN_DOUBT for each in it.parts):
-            return None
-        await self._place_targets(it)
-        return await self._kept(it)
+        if not any(each.state is ExitState.SENDING for each in it.parts):
+            if any(each.state is ExitState.IN_DOUBT for each in it.parts):
+                return None
+            if await self._place_targets(it):
+                return await self._kept(it)
+        return Kept(("another ct-mcp is just placing its exits",))  # or was, and is gone: the watch looks again
 
     def _is_late(self, it: Try) -> bool:
         return it.seconds(self._clock()) >= it.bracket.deadline_seconds
@@ -230,8 +230,8 @@ class ExitKeeper:
                     it.is_final = bool(NEVER_PASSES & outcome.codes) or key_of(it.duty) in self._told
                 return
 
-    async def _place_targets(self, it: Try) -> None:
-        """Place the targets of those who were gone between stop and target; each once, as everything here."""
+    async def _place_targets(self, it: Try) -> bool:
+        """Place the targets of those who were gone between stop and target; False where one may still be about it."""
         parts = [each for each in it.parts if each.state in (ExitState.STANDS, ExitState.IN_DOUBT)]
         tickets = [await self._store.ticket(part.ticket_id) for part in it.duty.parts]
         alone = {ticket.commands[0] for ticket in tickets if ticket is not None and len(ticket.commands) == 1}
@@ -240,10 +240,12 @@ class ExitKeeper:
             if ticket is None or len(ticket.commands) < 2 or ticket.commands[1] in alone:
                 continue
             told = (await story_of(self._store, ticket)).part(1, self._clock())
-            is_void = told is not None and told.outcome is None
-            if is_void or (told is None and await self._store.is_quiet(ticket.ticket_id, self._clock())):
+            if told is None and not await self._store.is_quiet(ticket.ticket_id, self._clock()):
+                return False
+            if told is None or told.outcome is None:
                 for outcome in await self.send_under(it.duty, ticket.commands[1:], anew=each.unsent):
                     it.warnings.append(f"the target, which had not been sent before: {said_of(outcome)}")
+        return True
 
     async def _sent(self, duty: Duty, ticket: Ticket, number: int) -> Outcome:
         """Send one command, whole once it was begun; what certainly never left reads as denied."""
@@ -365,7 +367,7 @@ class ExitKeeper:
 
         Where the stop is not ours, it is looked at again: it may go, and then ours is owed still.
         """
-        key, words = key_of(it.duty), "a stop stands behind it"
+        key, words = key_of(it.duty), _STANDS
         if book is None or not is_held(book, it.entry):
             since = self._gone_since.setdefault(key, self._clock())
             if abs((self._clock() - since).total_seconds()) < _GONE_FOR_SECONDS:
@@ -376,11 +378,10 @@ class ExitKeeper:
             self._rests.end(key)
             self._covered.add(key)
             return Kept((f"{words}, which is not ours; ours is placed once it goes, while ct-mcp runs",))
-        else:
-            await self._place_targets(it)
-        if it.entry.is_closed:
+        has_all = words != _STANDS or await self._place_targets(it)
+        if is_over := it.entry.is_closed and has_all:
             await self._turn(it.duty, DutyState.STANDING, words)
-        return Kept((words,), tuple(it.warnings), is_over=it.entry.is_closed)
+        return Kept((words,), tuple(it.warnings), is_over=is_over)
 
     async def _leave(self, it: Try, book: AccountState | None, bare: int) -> Outcome:
         """Close what is bare at the market, with what is left of the entry; a part only beside what is protected."""

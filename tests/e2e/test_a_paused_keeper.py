@@ -65,9 +65,19 @@ async def desk_over(
         await store.close()
 
 
+PAIR = [("Limit", 2), ("StopMarket", 2)]
+
+
+def exits(world: World) -> list[tuple[str, int]]:
+    """What can still fill: type and size."""
+    live = world.sim.exchange.live_orders("Sim101")
+    return sorted((str(each.terms.order_type), each.terms.quantity) for each in live)
+
+
+@pytest.mark.parametrize("seconds", [20, 1], ids=["looked at late", "looked at at once"])
 @pytest.mark.parametrize("before", [2, 3], ids=["before its stop", "before its target"])
 async def test_exits_stand_once_whoever_was_paused(
-    converse: Converse, person: Person, world: World, desk_over: Opened, tmp_path: Path, before: int
+    converse: Converse, person: Person, world: World, desk_over: Opened, tmp_path: Path, before: int, seconds: int
 ) -> None:
     store = Pausing(tmp_path / "state", before)
     paused, other = desk_over(store), desk_over(SqliteStore(tmp_path / "state"))
@@ -81,14 +91,12 @@ async def test_exits_stand_once_whoever_was_paused(
             tasks.start_soon(buys)
             with anyio.fail_after(60):
                 await store.is_paused.wait()
-            for _ in range(3):
-                world.later(20)
+            for wait in (seconds, 20, 20):
+                world.later(wait)
                 await other.exit_watch.look()
+            meanwhile = exits(world)
             store.goes_on.set()
-    stand = sorted(
-        (str(each.terms.order_type), each.terms.quantity) for each in world.sim.exchange.live_orders("Sim101")
-    )
-    assert stand == [("Limit", 2), ("StopMarket", 2)]
+    assert meanwhile == exits(world) == PAIR, "whoever is paused may never come back"
     assert world.writes() == 3, "the entry, its stop and its target"
     assert "UNPROTECTED" not in told[0].text
     assert (await store.verify()).ok
