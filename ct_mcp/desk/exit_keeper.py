@@ -64,7 +64,7 @@ _TRY_EVERY_SECONDS = 0.25
 _MOST_LOOKS = 6
 _MOST_TICKETS, _MOST_CLOSES = 20, 12
 """So many tries at the exits of one entry, and so many to leave it: neither goes on for ever, nor uses up the other."""
-_GONE_FOR_SECONDS, _STANDS = 10.0, "a stop stands behind it"
+_GONE_FOR_SECONDS = 10.0
 _NOT_THERE = frozenset({ExitState.REFUSED, ExitState.SENDING})
 
 
@@ -367,8 +367,8 @@ class ExitKeeper:
 
         Where the stop is not ours, it is looked at again: it may go, and then ours is owed still.
         """
-        key, words = key_of(it.duty), _STANDS
-        if book is None or not is_held(book, it.entry):
+        key, words = key_of(it.duty), "a stop stands behind it"
+        if not (held := book is not None and is_held(book, it.entry)):
             since = self._gone_since.setdefault(key, self._clock())
             if abs((self._clock() - since).total_seconds()) < _GONE_FOR_SECONDS:
                 unseen = f"{it.entry.filled} filled, no position is listed, and no stop was placed: {why}"
@@ -378,7 +378,7 @@ class ExitKeeper:
             self._rests.end(key)
             self._covered.add(key)
             return Kept((f"{words}, which is not ours; ours is placed once it goes, while ct-mcp runs",))
-        has_all = words != _STANDS or await self._place_targets(it)
+        has_all = not held or await self._place_targets(it)
         if is_over := it.entry.is_closed and has_all:
             await self._turn(it.duty, DutyState.STANDING, words)
         return Kept((words,), tuple(it.warnings), is_over=is_over)
