@@ -5,11 +5,14 @@ import json
 import os
 import sys
 import warnings
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from importlib import import_module
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ from hypothesis import HealthCheck, settings
 from jsonschema import Draft202012Validator
 from mcp import Client
 from mcp_types import ElicitRequestFormParams, ElicitRequestParams, ElicitResult
+from starlette import routing
 
 from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.desk.desk import Desk
@@ -38,7 +42,7 @@ A_TRADING_MORNING = datetime(2026, 9, 9, 14, 30, tzinfo=UTC)
 
 HERE = Path(__file__).parent
 # A busy machine makes no example wrong: how long one may take is said by no test of ours.
-settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=50)
 settings.register_profile("fast", settings.get_profile("unhurried"), max_examples=25)
 settings.load_profile("unhurried")
 
@@ -55,27 +59,43 @@ MARKS_OF_FIXTURES = {
     "environ": ("slow",),  # whatever starts a command
 }
 # The older era of the protocol, where each test has both: the fast run sees it on the whole road, and over HTTP.
+ERAS = ("auto", "legacy")
 OLDER_ERA_IS_SLOW = ("e2e", "unit/server")
 OLDER_ERA_IS_SEEN = {"test_the_road.py", "test_http.py", "test_subscriptions.py"}
 # What lies behind the server does not know which era asks. Of the road's files those see both that are about what is
 # asked, waited for and answered; of the others the first test does. CT_MCP_TEST_BOTH_ERAS=1 plays all.
 BOTH_ERAS = "CT_MCP_TEST_BOTH_ERAS"
-ERAS_ALIKE = "e2e"
+ERAS_ALIKE = ("e2e", "unit/server")
 ERAS_DIFFER = OLDER_ERA_IS_SEEN | {
-    "test_entries_with_exits.py",
+    "test_elicitation.py",
     "test_halting_tool.py",
     "test_impatience.py",
+    "test_prompts.py",
+    "test_resources.py",
+    "test_sdk.py",
     "test_slips.py",
+    "test_tool_schema.py",
     "test_under_a_plane.py",
     "test_unknown_outcomes.py",
+}
+# Long files that the eras share: one case is played in the newer era, the next in the older one.
+ERAS_TAKE_TURNS = {
+    "test_entries_with_exits.py",
     "test_what_a_trader_asks.py",
     "test_what_is_said.py",
     "test_who_may_trade.py",
 }
+# Where a test meets each fault with each command, and what answers knows no more of a fault than its kind: each fault
+# meets so many commands, and each command so many faults. CT_MCP_TEST_WHOLE_PRODUCTS=1 plays each with each.
+WHOLE_PRODUCTS = "CT_MCP_TEST_WHOLE_PRODUCTS"
+PARTNERS = 2
+IN_PAIRS = {"test_exit_on_its_way.py", "test_faults_while_reading.py", "test_faults_while_writing.py"}
 # Rooms where a journey takes long: of a test's product of parameters the fast run takes a part that meets each value,
 # and of one with a lot for each case the first lots.
 LONG_JOURNEYS = ("e2e", "unit/desk")
 LOTS_OF_THE_FAST_RUN = 20
+# Journeys make much and leave little behind: seven hundred new objects are too few to look through all for those.
+OBJECTS_BEFORE_A_COLLECTION = 50_000
 # Of each file that starts commands the first test stays in the fast run, so that it sees every command.
 STARTS_COMMANDS = "environ"
 SLOW_TO_COLLECT = "test_schemathesis.py"  # it reads a whole description to know which tests there are
@@ -139,14 +159,14 @@ def pytest_collection() -> Iterator[None]:
     finally:
         gc.enable()
         gc.freeze()
+        gc.set_threshold(OBJECTS_BEFORE_A_COLLECTION)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what says the same again; mark what takes long, so that ``-m "not slow"`` leaves it out."""
-    if not os.environ.get(BOTH_ERAS):
-        again = dict.fromkeys(in_an_era_that_changes_nothing(items))
-        config.hook.pytest_deselected(items=list(again))
-        items[:] = [item for item in items if item not in again]
+    again = dict.fromkeys(what_says_the_same_again(items))
+    config.hook.pytest_deselected(items=list(again))
+    items[:] = [item for item in items if item not in again]
     files_with_processes = set[Path]()
     for item in items:
         marks = {mark for fixture in fixtures_of(item) for mark in MARKS_OF_FIXTURES.get(fixture, ())}
@@ -163,6 +183,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker("slow")
 
 
+def what_says_the_same_again(items: list[pytest.Item]) -> Iterator[pytest.Item]:
+    """What is left out unless the environment asks for it."""
+    if not os.environ.get(BOTH_ERAS):
+        yield from in_an_era_that_changes_nothing(items)
+        yield from whose_turn_it_is_not(items)
+    if not os.environ.get(WHOLE_PRODUCTS):
+        yield from beyond_some_pairs(items)
+
+
 def cases_of_long_journeys(items: list[pytest.Item]) -> Iterator[list[pytest.Item]]:
     """The cases of each test whose journeys take long, without those that are slow already."""
     tests = dict[tuple[Path, str], list[pytest.Item]]()
@@ -173,16 +202,32 @@ def cases_of_long_journeys(items: list[pytest.Item]) -> Iterator[list[pytest.Ite
     return iter(tests.values())
 
 
-def beyond_the_first_of_each_value(cases: list[pytest.Item]) -> list[pytest.Item]:
-    """The cases that show no value of a parameter for the first time. Those come first of which all values are new."""
-    seen, kept = set[object](), list[pytest.Item]()
+def beyond_some_pairs(items: list[pytest.Item]) -> Iterator[pytest.Item]:
+    """What each of a fault and a command has met enough of."""
+    tests = dict[tuple[Path, str], list[pytest.Item]]()
+    for item in items:
+        if item.path.name in IN_PAIRS:
+            tests.setdefault((item.path, item.location[2].partition("[")[0]), []).append(item)
+    for cases in tests.values():
+        yield from beyond_the_first_of_each_value(cases, PARTNERS)
+
+
+def beyond_the_first_of_each_value(cases: list[pytest.Item], times: int = 1) -> list[pytest.Item]:
+    """The cases that show no value of a parameter for the first times.
+
+    Those come first of which all values are new, and no two have met.
+    """
+    seen, met, kept = Counter[object](), set[frozenset[object]](), dict[pytest.Item, None]()
     for new in (all, any):
         for place, item in enumerate(cases):
             values = values_of(item)
+            pairs = {frozenset(pair) for pair in combinations(values, 2)}
             is_late = place >= LOTS_OF_THE_FAST_RUN and "seed" in fixtures_of(item)
-            if not values or (not is_late and new(value not in seen for value in values)):
+            is_new = new(seen[value] < times for value in values) and not (new is all and pairs & met)
+            if not values or (not is_late and item not in kept and is_new):
                 seen.update(values)
-                kept.append(item)
+                met |= pairs
+                kept[item] = None
     return [item for item in cases if item not in kept]
 
 
@@ -198,9 +243,28 @@ def values_of(item: pytest.Item) -> set[object]:
 
 def is_of_the_older_era(item: pytest.Item) -> bool:
     """Say whether this is the second of two equal tests, and its file not one that the fast run sees in both eras."""
+    return era_of(item) == ERAS[1] and item.path.name not in OLDER_ERA_IS_SEEN | ERAS_TAKE_TURNS
+
+
+def era_of(item: pytest.Item) -> object:
+    """The era of a test that is played in both."""
     parameters = getattr(item, "callspec", None)  # pytest gives it to tests that have any
-    is_older = parameters is not None and parameters.params.get("era") == "legacy"
-    return is_older and item.path.name not in OLDER_ERA_IS_SEEN
+    return parameters.params.get("era") if parameters is not None else None
+
+
+def whose_turn_it_is_not(items: list[pytest.Item]) -> Iterator[pytest.Item]:
+    """Of each case that is played in both eras one, where they take turns."""
+    cases = dict[Path, dict[object, list[pytest.Item]]]()
+    for item in items:
+        if item.path.name in ERAS_TAKE_TURNS:
+            others = frozenset(values_of(item) - {(("era", id(era_of(item))),)})
+            case = (item.location[2].partition("[")[0], others)
+            cases.setdefault(item.path, {}).setdefault(case, []).append(item)
+    for of_a_file in cases.values():
+        for place, both in enumerate(of_a_file.values()):
+            turn = ERAS[place % len(ERAS)]
+            if len({era_of(item) for item in both}) > 1:
+                yield from (item for item in both if era_of(item) != turn)
 
 
 def in_an_era_that_changes_nothing(items: list[pytest.Item]) -> Iterator[pytest.Item]:
@@ -208,7 +272,7 @@ def in_an_era_that_changes_nothing(items: list[pytest.Item]) -> Iterator[pytest.
     seen = set[Path]()
     for item in items:
         folder = item.path.parent.relative_to(HERE).as_posix()
-        if folder == ERAS_ALIKE and item.path.name not in ERAS_DIFFER and is_of_the_older_era(item):
+        if folder in ERAS_ALIKE and item.path.name not in ERAS_DIFFER and is_of_the_older_era(item):
             if item.path in seen:
                 yield item
             seen.add(item.path)
@@ -232,6 +296,14 @@ def _schemas_are_checked_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Draft202012Validator, "check_schema", check_once)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _routes_are_compiled_once() -> Iterator[None]:
+    """Each simulator has the same routes, and there is one for each test: to compile them took half of making it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(routing, "compile_path", cache(routing.compile_path))
         yield
 
 
@@ -361,7 +433,7 @@ def person(clock: ManualClock) -> Person:
     return Person(clock=clock)
 
 
-@pytest.fixture(params=["auto", "legacy"])
+@pytest.fixture(params=ERAS)
 def era(request: pytest.FixtureRequest) -> str:
     """Both protocol eras."""
     return str(request.param)

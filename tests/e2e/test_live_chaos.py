@@ -1,4 +1,4 @@
-"""Two hundred disturbances of the stream while there is trading: every answer is right as of the time that it names."""
+"""Sixty disturbances of the stream while there is trading: every answer is right as of the time that it names."""
 
 from datetime import datetime, timedelta
 from random import Random
@@ -16,7 +16,7 @@ from tests.factories import place_order
 __all__ = ["events", "listening", "policy", "settings", "talks"]
 
 MES = Instrument("MES", 2026, 9)
-STORIES, DISTURBANCES_EACH = 10, 10
+STORIES, DISTURBANCES_EACH = 6, 10
 KINDS = [kind for kind in StreamFault if not kind.name.startswith("RPC") and kind is not StreamFault.SOCKET_SLOW]
 FRESHEST = timedelta(seconds=10)
 # An answer names the second in which its reading began; the reading itself takes a moment, in which more may fill.

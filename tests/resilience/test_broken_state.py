@@ -1,8 +1,6 @@
 """A state file that cannot be used: nothing is sent, everybody is told why, and the repair that is told works."""
 
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from datetime import datetime
@@ -14,6 +12,7 @@ from typing import Any
 import anyio
 import pytest
 
+from ct_mcp.cli.parser import run
 from ct_mcp.errors import StoreFailed
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.simulator import Simulator
@@ -215,8 +214,9 @@ async def told_or_done(successor: Successor, sim: Simulator) -> None:
 async def test_of_a_file_with_one_dead_page_nothing_is_misread(
     file: Path, succeeded: Succeeded, sim: Simulator, clock: ManualClock
 ) -> None:
+    """Every second page: that none of any is misread is shown of the store alone, by `unit/store/test_soundness.py`."""
     whole = await anyio.Path(file).read_bytes()
-    for begin, rot in zip(range(0, len(whole), PAGE), cycle((b"\x55", b"\x00", b"\xff"))):
+    for begin, rot in zip(range(0, len(whole), 2 * PAGE), cycle((b"\x55", b"\x00", b"\xff"))):
         put_back(file, whole[:begin] + rot * PAGE + whole[begin + PAGE :])
         clock.advance(60)
         async with succeeded() as successor:
@@ -282,10 +282,11 @@ class FailsAfterTheIntent(SqliteStore):
 @pytest.mark.parametrize(
     "command", [["journal"], ["journal", "verify"], ["journal", "why", "x"], ["journal", "export"]]
 )
-def test_the_terminal_says_the_same_of_a_damaged_file(tmp_path: Path, command: list[str]) -> None:
+def test_the_terminal_says_the_same_of_a_damaged_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
     (tmp_path / FILE_NAME).write_bytes(b"this is no database any more " * 1000)
-    run = [sys.executable, "-m", "ct_mcp", *command, "--state-dir", str(tmp_path)]
-    done = subprocess.run(run, capture_output=True, encoding="utf-8", timeout=60, check=False)
-    assert done.returncode == 1
-    assert "it is damaged" in done.stdout + done.stderr
-    assert "move the file aside" in done.stdout + done.stderr
+    assert run([*command, "--state-dir", str(tmp_path)]) == 1
+    said = "".join(capsys.readouterr())
+    assert "it is damaged" in said
+    assert "move the file aside" in said

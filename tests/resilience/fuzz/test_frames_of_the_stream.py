@@ -42,7 +42,7 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=125, deadline=None)
 @given(st.lists(STEPS, max_size=25))
 def test_any_text_in_any_order_breaks_nothing(steps: list[tuple[str, str]]) -> None:
     protocol, now = StreamProtocol(), START

@@ -61,7 +61,7 @@ def unsound(value: object, name: str = "") -> Iterator[str]:  # noqa: C901 - one
                 yield from unsound(getattr(value, each.name), each.name)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.sampled_from(HOLED), RAW)
 def test_what_is_read_is_within_bounds_or_refused(place: tuple[str, str], raw: str) -> None:
     name, text = place
@@ -81,7 +81,7 @@ ANYTHING = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(st.sampled_from(sorted(READERS)), ANYTHING)
 def test_anything_at_all_is_read_or_refused(name: str, value: object) -> None:
     try:
@@ -99,7 +99,7 @@ BODIES = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.integers(100, 599), BODIES, st.none() | st.text(max_size=30) | RAW, st.booleans())
 def test_any_answer_has_one_error_with_words_within_bounds(
     status: int, body: str, retry_after: str | None, is_write: bool

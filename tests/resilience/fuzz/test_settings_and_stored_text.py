@@ -50,7 +50,7 @@ def loaded(content: bytes, environ: dict[str, str]) -> Settings | None:
             return None
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(LINES, max_size=6).map("\n".join))
 def test_any_lines_are_settings_or_one_list_of_faults(text: str) -> None:
     found = loaded(text.encode("utf-8", "surrogatepass"), {"CROSSTRADE_TOKEN": TOKEN})
@@ -63,7 +63,7 @@ def test_any_bytes_are_settings_or_one_list_of_faults(content: bytes) -> None:
     loaded(content, {})
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(["MODE", "STATE_DIR", "BASE_URL", "TOOLSETS", "LOG_LEVEL", "CONFIG", "X"]),
@@ -76,7 +76,7 @@ def test_any_variables_are_settings_or_one_list_of_faults(given_: dict[str, str]
     loaded(b"", {f"CT_MCP_{name}": text for name, text in given_.items()} | {"CROSSTRADE_TOKEN": TOKEN})
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     st.text(max_size=25) | st.text("EMS0123456789 -!FGHZ1", max_size=12),
     st.dates(date(1980, 1, 1), date(2090, 12, 31)),
@@ -108,7 +108,7 @@ STORED = st.one_of(
 )
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=130, deadline=None)
 @given(STORED)
 def test_any_stored_text_is_a_command_or_refused(text: str) -> None:
     with suppress(StoreFailed):

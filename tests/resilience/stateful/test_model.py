@@ -321,7 +321,7 @@ class Model(RuleBasedStateMachine):
 
 TestModel = Model.TestCase
 TestModel.settings = settings(
-    max_examples=int(_BY_HAND or 12),
+    max_examples=int(_BY_HAND or 8),
     stateful_step_count=30,
     derandomize=not _BY_HAND,
     database=None,

@@ -31,10 +31,10 @@ CAMPAIGN = Path(__file__).parents[3] / "benchmarks" / "campaign.py"
 
 @pytest.mark.parametrize("episode", range(3))
 def test_nothing_is_found(episode: int) -> None:
-    told = play_one(Name(1, episode))
+    told = play_one(Name(1, episode, 25))
 
     assert not [str(finding) for finding in told.findings]
-    assert told.mutations == 40
+    assert told.mutations == 25
     assert told.writes.total() >= 8, "most of it really reached the simulator"
     assert len(told.answers) >= 5, "it was told many things"
     assert told.virtual_seconds > 600
@@ -98,14 +98,14 @@ def test_nothing_is_found_where_reviews_are_kept_fresh_beside_a_stream(monkeypat
         return review
 
     monkeypatch.setattr(WarmReviews, "take", counted)
-    told = [play_one(Name(8, episode, 20, has_stream=True)) for episode in (0, 4)]
+    told = [play_one(Name(8, episode, 8, has_stream=True)) for episode in (0, 5)]
 
     assert not [str(finding) for each in told for finding in each.findings]
     assert taken, "some of it left on a review of before the yes"
 
 
 def test_entries_get_their_exits_whatever_goes_wrong_between_the_legs() -> None:
-    told = [play_one(Name(2, episode, 30, has_legs=True)) for episode in (1, 2)]
+    told = [play_one(Name(2, episode, 12, has_legs=True)) for episode in (2, 6)]
 
     assert not [str(finding) for each in told for finding in each.findings]
     legs = sum((each.legs for each in told), Counter[str]())
@@ -114,7 +114,7 @@ def test_entries_get_their_exits_whatever_goes_wrong_between_the_legs() -> None:
 
 
 def test_entries_get_their_exits_though_the_stream_is_lost_between_fill_and_stop() -> None:
-    told = play_one(Name(71, 0, 20, has_stream=True, has_legs=True))
+    told = play_one(Name(71, 0, 12, has_stream=True, has_legs=True))
 
     assert not [str(finding) for finding in told.findings]
     assert told.legs["exits"] >= 5
@@ -155,10 +155,10 @@ DEAF: Faults = [(LiveCache, "silence", lambda *_: 0), (exit_watch, "_AT_LEAST_EV
 @pytest.mark.parametrize(
     ("faults", "kind", "name"),
     [
-        ([(ExitKeeper, "keep", _keeps_nothing), (ExitKeeper, "follow", _follows_nothing)], "bare", Name(1, 0, 20)),
+        ([(ExitKeeper, "keep", _keeps_nothing), (ExitKeeper, "follow", _follows_nothing)], "bare", Name(2, 1, 8)),
         (TWICE, "twice", Name(1, 0, 20)),
-        (SILENT, "untold", Name(2, 5, 30)),
-        (DEAF, "bare", Name(3, 0, 10, has_stream=True)),
+        (SILENT, "untold", Name(4, 5, 8)),
+        (DEAF, "bare", Name(1, 5, 7, has_stream=True)),
     ],
     ids=["nobody keeps them", "twice as many", "the answer says nothing", "a lost stream is believed"],
 )
@@ -167,7 +167,7 @@ def test_what_an_entry_is_owed_and_does_not_get_is_found(
 ) -> None:
     for owner, attribute, put in faults:
         monkeypatch.setattr(owner, attribute, put)
-    names = (replace(name, episode=name.episode + more, has_legs=True) for more in range(12))
+    names = (replace(name, episode=name.episode + more, has_legs=True) for more in range(30))
     found = (finding for each in names for finding in play_one(each).findings)
 
     assert any(finding.kind == kind for finding in found)

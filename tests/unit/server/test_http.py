@@ -460,6 +460,8 @@ async def test_before_it_opens_and_after_it_ended_it_says_so(build: Build) -> No
 async def test_sixty_four_calls_at_once_are_all_answered(house: House, era: str) -> None:
     answers: list[Any] = []
     async with house.joined(era, name="one") as one, house.joined(era, name="other") as other:
+        for client in (one, other):
+            await client.list_tools()  # else each of the calls asks for the schemas as well
 
         async def ask(client: Client, number: int) -> None:
             tool, given = ("get_positions", {"account": "Sim101"}) if number % 2 else ("get_journal", {"limit": 1})

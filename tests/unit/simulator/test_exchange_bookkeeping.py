@@ -132,7 +132,7 @@ def _lived(steps: list[Step], seed: int, carry_out: CarryOut) -> Floor:
 
 
 @pytest.mark.slow
-@settings(max_examples=150)
+@settings(max_examples=75)
 @given(st.lists(STEP, max_size=25), st.integers(1, 20))
 def test_the_books_agree_whatever_is_done(carry_out: CarryOut, steps: list[Step], seed: int) -> None:
     floor = _lived(steps, seed, carry_out)
@@ -162,7 +162,7 @@ def test_the_books_agree_whatever_is_done(carry_out: CarryOut, steps: list[Step]
 
 
 @pytest.mark.slow
-@settings(max_examples=150)
+@settings(max_examples=75)
 @given(st.lists(STEP, max_size=25), st.integers(1, 20))
 def test_only_one_order_of_a_group_ever_fills(carry_out: CarryOut, steps: list[Step], seed: int) -> None:
     exchange = _lived(steps, seed, carry_out).exchange
@@ -171,7 +171,7 @@ def test_only_one_order_of_a_group_ever_fills(carry_out: CarryOut, steps: list[S
 
 
 @pytest.mark.slow
-@settings(max_examples=150)
+@settings(max_examples=75)
 @given(st.lists(STEP.filter(lambda step: step["seconds"] <= 60), max_size=25), st.integers(1, 20))
 def test_flattening_twice_leaves_nothing(carry_out: CarryOut, steps: list[Step], seed: int) -> None:
     """Once is not enough: an entry on its way may fill before it is cancelled, when there was nothing to close yet."""
@@ -186,7 +186,7 @@ def test_flattening_twice_leaves_nothing(carry_out: CarryOut, steps: list[Step],
 
 
 @pytest.mark.slow
-@settings(max_examples=150)
+@settings(max_examples=75)
 @given(st.lists(STEP, max_size=25), st.integers(1, 20))
 def test_a_bracket_is_never_larger_than_its_entry_has_filled(carry_out: CarryOut, steps: list[Step], seed: int) -> None:
     exchange = _lived([step for step in steps if step["do"] != "change"], seed, carry_out).exchange
@@ -197,7 +197,7 @@ def test_a_bracket_is_never_larger_than_its_entry_has_filled(carry_out: CarryOut
 
 
 @pytest.mark.slow
-@settings(max_examples=150)
+@settings(max_examples=75)
 @given(st.lists(STEP, max_size=25), st.integers(1, 20))
 def test_what_a_strategy_owns_is_its_own(carry_out: CarryOut, steps: list[Step], seed: int) -> None:
     floor = _lived(steps, seed, carry_out)
