@@ -1,7 +1,8 @@
 """Programs of ours that are forked from a process which has imported everything: most of a short one is imports.
 
 A forked one is a process of its own, with its own environment, streams and end: it can be killed, and put to sleep.
-Where nothing forks, and where a test has a word for Python itself in the environment, Python is started.
+Where nothing forks, and where a test has a word for Python itself in the environment, Python is started; but folders
+that only stand in PYTHONPATH before ours are looked into by a forked one as well.
 """
 
 import os
@@ -123,22 +124,34 @@ class Program:
         self._process.join()
 
 
-def start_program(module: str, **more: str) -> "Program | subprocess.Popen[str]":
-    """Start a module of the tests as a program, with pipes; in the folder above them."""
+def start_program(module: str, *arguments: str, **more: str) -> "Program | subprocess.Popen[str]":
+    """Start a module as a program, with pipes; one of the tests in the folder above them."""
     environ = {**os.environ, **more}
     if sys.platform != "win32":
-        return Program(module, (), environ)
-    pipe, command = subprocess.PIPE, [sys.executable, "-m", module]
+        return Program(module, arguments, environ)
+    pipe, command = subprocess.PIPE, [sys.executable, "-m", module, *arguments]
     return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, encoding="utf-8", env=environ, cwd=ROOT)
 
 
 def can_be_forked(environ: Mapping[str, str]) -> bool:
     """Say whether something forks here, and the environment has no word for Python that others have not."""
-    return sys.platform != "win32" and _for_python(environ) == _for_python(os.environ) | _USUAL
+    return (
+        sys.platform != "win32"
+        and _for_python(environ) == _for_python(os.environ) | _USUAL
+        and _folders(environ) == _folders_before_ours(environ) + _folders(os.environ)
+    )
 
 
 def _for_python(environ: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in environ.items() if name.startswith("PYTHON")}
+    return {name: value for name, value in environ.items() if name.startswith("PYTHON") and name != "PYTHONPATH"}
+
+
+def _folders(environ: Mapping[str, str]) -> list[str]:
+    return [folder for folder in environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
+
+
+def _folders_before_ours(environ: Mapping[str, str]) -> list[str]:
+    return _folders(environ)[: len(_folders(environ)) - len(_folders(os.environ))]
 
 
 @cache
@@ -179,6 +192,7 @@ def _play(
     sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
     sys.stdout = os.fdopen(1, "w", encoding="utf-8", buffering=1 if has_terminal else -1, closefd=False)
     sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
+    sys.path[:0] = _folders_before_ours(environ)
     os.environ.clear()
     os.environ.update(environ)
     sys.argv = [module, *arguments]

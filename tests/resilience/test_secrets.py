@@ -27,6 +27,7 @@ from ct_mcp.text import redact
 from ct_mcp.web.app import web_app
 from ct_mcp.web.browser import browse
 from ct_mcp.web.sessions import SessionStore
+from tests.forked import run_command
 from tests.resilience.conftest import AT_ONCE, Succeeded, Successor, launched
 
 # Like a real one: random, and with characters that a URL does not leave as they are.
@@ -328,10 +329,7 @@ def test_settings_that_are_wrong_are_refused_without_quoting_it(tmp_path: Path, 
 
 def run(command: list[str], environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """Run a command of ours to its end, with nobody to type at it."""
-    return subprocess.run(
-        [sys.executable, "-m", "ct_mcp", *command],
-        env=environ, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", timeout=60, check=False,
-    )  # fmt: skip
+    return run_command(*command, given="", environ={**environ, "PYTHONIOENCODING": "utf-8"}, timeout=60)
 
 
 async def test_the_browser_that_we_start_does_not_inherit_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,36 +79,28 @@ async def test_an_order_is_approved_filled_read_back_and_flattened(
     assert kinds == await kinds_in_journal(store, placed["ticket_id"])
 
 
-@pytest.mark.parametrize("answers", ["empty form", "wrong text"])
-async def test_an_accept_without_the_right_text_sends_nothing(
-    connect: Connect, sim: Simulator, store: SqliteStore, answers: str
+async def test_an_accept_without_the_right_text_sends_nothing_and_so_does_a_no(
+    connect: Connect, sim: Simulator, store: SqliteStore
 ) -> None:
-    """The ticket is dead after it, so that the assistant cannot press the same one again; the journal calls it out."""
+    """The ticket is dead after it, so that the assistant cannot press the same one again.
+
+    The journal calls the accept out. A no was said by a person who had the time to read the question.
+    """
     async with connect() as client:
-        placed = await client.read("place_order", **BUY, answers=answers)
-        again = await client.call("confirm_ticket", ticket_id=placed["ticket_id"], answers="right text")
+        for quantity, answers in enumerate(("empty form", "wrong text", "decline", "cancel"), start=1):
+            is_no, asked_before = answers in {"decline", "cancel"}, len(client.asked)
+            order = {**BUY, "quantity": quantity}
+            placed = await client.read("place_order", **order, answers=answers, after_ms=1600 if is_no else 0)
+            again = await client.call("confirm_ticket", ticket_id=placed["ticket_id"], answers="right text")
 
-    assert (placed["status"], placed["sent"]) == ("declined", False)
-    assert again["structuredContent"]["status"] == "declined"
-    assert "suspicious" in await kinds_in_journal(store, placed["ticket_id"])
-    assert sim.exchange.orders == []
-
-
-@pytest.mark.parametrize("answers", ["decline", "cancel"])
-async def test_a_person_who_read_the_question_and_said_no_ends_the_ticket(
-    connect: Connect, sim: Simulator, answers: str
-) -> None:
-    async with connect() as client:
-        placed = await client.read("place_order", **BUY, answers=answers, after_ms=1600)
-        again = await client.call("confirm_ticket", ticket_id=placed["ticket_id"], answers="right text")
-
-    assert (placed["status"], placed["sent"]) == ("declined", False)
-    assert again["structuredContent"]["status"] == "declined"
-    assert len(client.asked) == 1
-    assert sim.exchange.orders == []
+            assert (placed["status"], placed["sent"]) == ("declined", False), answers
+            assert again["structuredContent"]["status"] == "declined", answers
+            assert len(client.asked) - asked_before == 1, answers
+            assert ("suspicious" in await kinds_in_journal(store, placed["ticket_id"])) is not is_no, answers
+            assert sim.exchange.orders == [], answers
 
 
-@pytest.mark.parametrize("answers", ["decline", "cancel"])
+@pytest.mark.parametrize(("generation", "answers"), [("v1", "decline"), ("v2", "cancel")], indirect=["generation"])
 async def test_a_no_that_comes_at_once_was_never_shown_and_leaves_the_terminal(
     connect: Connect, sim: Simulator, answers: str
 ) -> None:
@@ -134,6 +126,7 @@ async def test_a_form_that_nobody_answers_is_no_yes(connect: Connect, sim: Simul
     assert sim.exchange.orders == []
 
 
+@pytest.mark.parametrize("generation", ["v2"], indirect=True)
 async def test_a_client_without_forms_waits_for_the_terminal_and_then_sends_once(
     connect: Connect, sim: Simulator, approve_at_a_terminal: Callable[[], Any]
 ) -> None:
@@ -161,6 +154,7 @@ async def test_a_client_without_forms_waits_for_the_terminal_and_then_sends_once
     assert client.asked == []
 
 
+@pytest.mark.parametrize("generation", ["v1"], indirect=True)
 async def test_an_order_whose_answer_was_lost_is_found_and_never_sent_again(connect: Connect, sim: Simulator) -> None:
     sim.faults.arm(Fault.ANSWER_LOST_AFTER_ACCEPT, rpc="PlaceOrder", times=1)
     async with connect() as client:
@@ -195,19 +189,29 @@ async def test_an_order_that_nobody_can_find_stays_unknown_and_is_never_sent_aga
     assert (len(sim.exchange.orders), len(sim.requests_of("PlaceOrder")), len(client.asked)) == (1, 1, 1)
 
 
-async def test_every_tool_that_reads_answers_as_its_output_schema_says(connect: Connect, sim: Simulator) -> None:
+async def test_every_tool_that_reads_answers_as_its_output_schema_says_and_what_no_tool_takes_is_refused_in_words(
+    connect: Connect, sim: Simulator
+) -> None:
     """The SDK checks each answer against the listed schema and throws where it does not fit."""
     async with connect() as client:
         tools = await client.tools()
         answers = {name: await client.call(name, **arguments) for name, arguments in READS.items()}
+        text = await client.call("place_order", **BUY | {"quantity": "1"}, answers="right text")
+        surplus = await client.call("place_order", **BUY, confirm=True, answers="right text")
+        unknown = await client.step(do="call", name="buy_everything", arguments={})
 
     assert set(READS) == {name for name, tool in tools.items() if tool["annotations"]["readOnlyHint"]} - {"get_order"}
     assert [name for name, answer in answers.items() if answer["isError"]] == []
     assert all(answer["content"][0]["text"] for answer in answers.values())
     in_words_alone = {name for name, tool in tools.items() if "outputSchema" not in tool}
     assert in_words_alone == {"get_bars", "get_trades", "get_performance"}
+    assert [text["isError"], surplus["isError"]] == [True, True]
+    assert "quantity" in text["content"][0]["text"]
+    assert "confirm" in surplus["content"][0]["text"]
+    assert (unknown["error"]["code"], client.asked, sim.exchange.orders) == (-32602, [], [])
 
 
+@pytest.mark.parametrize("generation", ["v1"], indirect=True)
 async def test_a_resting_order_is_read_changed_and_cancelled(connect: Connect, sim: Simulator) -> None:
     async with connect() as client:
         (quote,) = (await client.read("get_quotes", instruments=["MES"]))["quotes"]
@@ -225,17 +229,3 @@ async def test_a_resting_order_is_read_changed_and_cancelled(connect: Connect, s
     assert read["order"]["limit_price"] == quote["bid"] - 11
     assert nothing_left["sent"] is not False
     assert (sim.exchange.live_orders(ACCOUNT), held(sim)) == ([], {})
-
-
-async def test_what_a_tool_does_not_take_is_refused_in_words_and_nothing_is_sent(
-    connect: Connect, sim: Simulator
-) -> None:
-    async with connect() as client:
-        text = await client.call("place_order", **BUY | {"quantity": "1"}, answers="right text")
-        surplus = await client.call("place_order", **BUY, confirm=True, answers="right text")
-        unknown = await client.step(do="call", name="buy_everything", arguments={})
-
-    assert [text["isError"], surplus["isError"]] == [True, True]
-    assert "quantity" in text["content"][0]["text"]
-    assert "confirm" in surplus["content"][0]["text"]
-    assert (unknown["error"]["code"], client.asked, sim.exchange.orders) == (-32602, [], [])

@@ -20,7 +20,8 @@ LIMIT_SECONDS = 60.0
 _OURS = ("CT_MCP_", "CROSSTRADE_", "XTRADE_", "NO_COLOR", "COLUMNS", "LINES")
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
-Start = Callable[..., subprocess.Popen[str]]
+Started = Program | subprocess.Popen[str]
+Start = Callable[..., Started]
 
 
 @pytest.fixture
@@ -50,21 +51,32 @@ def ct_mcp(environ: Mapping[str, str]) -> Run:
 def started(environ: Mapping[str, str]) -> Iterator[Start]:
     """Start a command that stays, ``started("simulate", "--port", "0")``; it is ended with the test."""
     with ExitStack() as stack:
+        yield lambda *arguments, **more: _kept(stack, begin(*arguments, environ={**environ, **more}))
 
-        def start(*arguments: str, **more: str) -> subprocess.Popen[str]:
-            process = subprocess.Popen(
-                interruptible(*command(*arguments)),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                encoding="utf-8",
-                env={**environ, **more},
-            )
-            stack.enter_context(process)
-            stack.callback(process.kill)
-            return process
 
-        yield start
+@pytest.fixture
+def really_started(environ: Mapping[str, str]) -> Iterator[Start]:
+    """Start a command that stays as a client does, in a Python of its own: where its start and its end are tested."""
+    with ExitStack() as stack:
+        yield lambda *arguments, **more: _kept(stack, begin_really(*arguments, environ={**environ, **more}))
+
+
+def _kept(stack: ExitStack, process: Started) -> Started:
+    stack.enter_context(process)
+    stack.callback(process.kill)
+    return process
+
+
+def begin(*arguments: str, environ: Mapping[str, str]) -> Started:
+    """Start a command that stays, with pipes: forked where that can be."""
+    forked = can_be_forked(environ)
+    return Program("ct_mcp", arguments, environ) if forked else begin_really(*arguments, environ=environ)
+
+
+def begin_really(*arguments: str, environ: Mapping[str, str]) -> subprocess.Popen[str]:
+    """Start a command that stays, with pipes, in a Python of its own."""
+    pipe, words = subprocess.PIPE, interruptible(*command(*arguments))
+    return subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=pipe, encoding="utf-8", env=environ)
 
 
 def command(*arguments: str) -> list[str]:

@@ -15,10 +15,10 @@ import pytest
 
 from ct_mcp.domain.approval import Halt
 from ct_mcp.store.sqlite import SqliteStore
+from tests.unit.cli.conftest import Start
 
 CtMcp = Callable[..., subprocess.CompletedProcess[str]]
 AtATerminal = Callable[..., Any]
-Start = Callable[..., subprocess.Popen[str]]
 
 
 class Browser:

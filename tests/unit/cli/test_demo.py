@@ -14,6 +14,7 @@ from mcp import StdioServerParameters
 
 from ct_mcp import __version__
 from ct_mcp.cli import demo
+from tests.unit.cli.conftest import Start
 
 CtMcp = Callable[..., subprocess.CompletedProcess[str]]
 AtATerminal = Callable[..., Any]
@@ -121,7 +122,7 @@ def test_ctrl_c_ends_it_and_its_server_quietly(at_a_terminal: AtATerminal, envir
 
 
 def test_a_market_that_does_not_fill_ends_it_with_1(
-    started: Callable[..., subprocess.Popen[str]],
+    started: Start,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     simulator = started("simulate", "--port", "0", "--market-hours", "always", "--fault", "no-fill")

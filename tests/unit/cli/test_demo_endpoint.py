@@ -12,8 +12,7 @@ import pytest
 
 from ct_mcp.cli.demo_endpoint import simulated
 from ct_mcp.cli.runtime import demo_settings
-
-Start = Callable[..., subprocess.Popen[str]]
+from tests.unit.cli.conftest import Start, Started
 
 HELLO = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "a client", "version": "1"}}
 ORDER = {"account": "Sim101", "instrument": "MES", "action": "BUY", "quantity": 1, "order_type": "MARKET"}
@@ -35,7 +34,7 @@ anyio.run(main)
 class Window:
     """A client of one window, with a demo server of its own."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: Started) -> None:
         self.process = process
         self._last = 0
         self.asks("initialize", **HELLO)

@@ -2,7 +2,6 @@
 
 import json
 import shlex
-import subprocess
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
@@ -12,9 +11,7 @@ import pytest
 
 from ct_mcp.cli.flags import flags_of
 from ct_mcp.text import command, commands_carry
-from tests.unit.cli.conftest import Terminal
-
-Start = Callable[..., subprocess.Popen[str]]
+from tests.unit.cli.conftest import Start, Terminal
 
 HELLO = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "no forms", "version": "1"}}
 ORDER = {"account": "Sim101", "instrument": "MES", "action": "BUY", "quantity": 1, "order_type": "MARKET"}

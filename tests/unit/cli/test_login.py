@@ -14,6 +14,7 @@ from ct_mcp.config.settings import Settings
 from ct_mcp.config.sources import Secret
 from ct_mcp.errors import AddonOffline, AuthFailed, AuthReason, BadReply, CtMcpError, RateLimited, Unavailable
 from ct_mcp.simulator.simulator import Simulator
+from tests.unit.cli.conftest import Start
 
 CtMcp = Callable[..., subprocess.CompletedProcess[str]]
 Login = Callable[..., Any]
@@ -53,7 +54,7 @@ def with_keyring(keyring: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def service(started: Callable[..., subprocess.Popen[str]]) -> tuple[str, str]:
+def service(started: Start) -> tuple[str, str]:
     """A simulated service, with the token that it takes."""
     out = started("simulate", "--port", "0").stdout
     assert out is not None

@@ -16,10 +16,10 @@ from ct_mcp.simulator.server import served as served_simulator
 from ct_mcp.simulator.simulator import Simulator
 from ct_mcp.store.sqlite import SqliteStore
 from tests.processes import interruptible
+from tests.unit.cli.conftest import Start, Started
 
 CtMcp = Callable[..., subprocess.CompletedProcess[str]]
-Start = Callable[..., subprocess.Popen[str]]
-Server = tuple[subprocess.Popen[str], Callable[..., dict[str, Any]]]
+Server = tuple[Started, Callable[..., dict[str, Any]]]
 
 HELLO = {
     "protocolVersion": "2025-11-25",
@@ -36,9 +36,20 @@ signals_as_posix_has_them = pytest.mark.skipif(
 @pytest.fixture
 def served(started: Start) -> Callable[..., Server]:
     """Start a server and introduce a client to it; gives the process and a way to ask it."""
+    return introduced(started)
+
+
+@pytest.fixture
+def really_served(really_started: Start) -> Callable[..., Server]:
+    """The same, in a Python of its own."""
+    return introduced(really_started)
+
+
+def introduced(begin: Start) -> Callable[..., Server]:
+    """Begin servers so, and shake hands with each."""
 
     def start(*arguments: str, **environment: str) -> Server:
-        process = started("serve", *arguments, **environment)
+        process = begin("serve", *arguments, **environment)
         assert process.stdin is not None
 
         def tell(method: str, **message: Any) -> None:
@@ -61,17 +72,17 @@ def served(started: Start) -> Callable[..., Server]:
     return start
 
 
-def rest_of(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+def rest_of(process: Started) -> tuple[int, str, str]:
     """Close its stdin and wait for the end; gives the code and what else stood on its streams."""
     out, err = process.communicate(timeout=60)
-    return process.returncode, out, err
+    return process.wait(60), out, err
 
 
 @either
 def test_tools_are_listed_with_no_token_and_no_network(
-    served: Callable[..., Server], arguments: tuple[str, ...]
+    really_served: Callable[..., Server], arguments: tuple[str, ...]
 ) -> None:
-    process, ask = served(*arguments)
+    process, ask = really_served(*arguments)
     listed = {tool["name"] for tool in ask("tools/list")["tools"]}
     assert {"get_status", "place_order", "flatten"} <= listed
     assert rest_of(process) == (0, "", "")
@@ -114,8 +125,8 @@ def test_a_signal_ends_it_quietly_while_stdin_is_open(
 
 
 @signals_as_posix_has_them
-def test_a_signal_ends_it_quietly_after_it_has_worked(served: Callable[..., Server]) -> None:
-    process, ask = served("--demo")
+def test_a_signal_ends_it_quietly_after_it_has_worked(really_served: Callable[..., Server]) -> None:
+    process, ask = really_served("--demo")
     assert ask("tools/call", name="get_positions", arguments={})["isError"] is False
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 130
@@ -232,11 +243,18 @@ NEEDED_TO_ANSWER = {
 }
 
 
-def test_of_what_trades_nothing_is_loaded_before_the_first_answer(environ: Mapping[str, str]) -> None:
-    """A module more is a millisecond more of every start: import it where it is used."""
+def test_of_what_trades_and_of_http_nothing_is_loaded_before_the_first_answer(environ: Mapping[str, str]) -> None:
+    """A module more is a millisecond more of every start: import it where it is used. HTTP is not served at all."""
     rooms = ("crosstrade", "desk", "domain", "guard", "live", "net", "simulator", "store", "web")
     needed = {f"ct_mcp.{name}" for names in (*NEEDED_TO_ANSWER.values(), *rooms) for name in names.split()}
     loaded = loaded_by(environ)
     ours = {name for name in loaded if name.startswith(tuple(f"ct_mcp.{room}" for room in rooms))}
     assert ours - needed == set()
     assert not loaded & {"httpx", "websockets", "sqlite3", "psycopg", "jinja2", "PIL"}
+    assert "ct_mcp.server.app" in loaded
+    assert not loaded & {
+        "ct_mcp.cli.serve_http",
+        "ct_mcp.cli.http_settings",
+        "ct_mcp.server.http",
+        "ct_mcp.server.request_tracker",
+    }

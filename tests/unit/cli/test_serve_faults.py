@@ -1,15 +1,14 @@
 """A client shows nobody what stands on stderr: with faults in its settings the server starts, and answers with them."""
 
 import json
-import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-Start = Callable[..., subprocess.Popen[str]]
+from tests.unit.cli.conftest import Start, Started
 
 HELLO = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "a client", "version": "1"}}
 ORDER = {"account": "Sim101", "instrument": "MES", "action": "BUY", "quantity": 1, "order_type": "MARKET"}
@@ -37,7 +36,7 @@ def a_conversation() -> list[dict[str, Any]]:
     return messages
 
 
-def held(process: subprocess.Popen[str]) -> tuple[dict[int, dict[str, Any]], str]:
+def held(process: Started) -> tuple[dict[int, dict[str, Any]], str]:
     """Ask everything, and go once all is answered; gives the answers, and what stands on stderr."""
     assert process.stdin is not None
     assert process.stdout is not None
@@ -85,9 +84,9 @@ def test_whatever_is_asked_is_answered_with_the_faults(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="rights are told otherwise there")
-def test_a_state_folder_that_others_may_write_is_told_as_well(started: Start, tmp_path: Path) -> None:
+def test_a_state_folder_that_others_may_write_is_told_as_well(really_started: Start, tmp_path: Path) -> None:
     folder = tmp_path / "state"
     folder.mkdir()
     folder.chmod(0o777)
-    answers, _ = held(started("serve", "--state-dir", str(folder)))
+    answers, _ = held(really_started("serve", "--state-dir", str(folder)))
     assert str(folder) in answers[2]["result"]["content"][0]["text"]

@@ -17,8 +17,7 @@ import anyio
 import httpx
 import httpx2
 import pytest
-from anyio.abc import Process
-from anyio.streams.text import TextReceiveStream
+from anyio import to_thread
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -35,7 +34,7 @@ from ct_mcp.simulator.faults import Fault
 from ct_mcp.simulator.server import served as served_simulator
 from ct_mcp.simulator.simulator import Simulator
 from ct_mcp.store.sqlite import SqliteStore
-from tests.processes import interruptible
+from tests.unit.cli.conftest import Started, begin, begin_really
 
 CtMcp = Callable[..., subprocess.CompletedProcess[str]]
 signals_as_posix_has_them = pytest.mark.skipif(
@@ -48,7 +47,7 @@ modes_as_posix_has_them = pytest.mark.skipif(sys.platform == "win32", reason="th
 class Running:
     """A server as a process, and what it has said on stderr."""
 
-    process: Process
+    process: Started
     url: str
     said: str
     token: str
@@ -57,9 +56,8 @@ class Running:
         """Wait for the end; gives the code, stdout, and what else stood on stderr."""
         assert self.process.stdout is not None
         assert self.process.stderr is not None
-        out = "".join([text async for text in TextReceiveStream(self.process.stdout)])
-        err = "".join([text async for text in TextReceiveStream(self.process.stderr)])
-        return await self.process.wait(), out, err
+        out, err = [await to_thread.run_sync(stream.read) for stream in (self.process.stdout, self.process.stderr)]
+        return await to_thread.run_sync(self.process.wait), out, err
 
     @asynccontextmanager
     async def joined(self, era: str = "auto", **more: Any) -> AsyncIterator[Client]:
@@ -72,29 +70,30 @@ class Running:
 
 
 @asynccontextmanager
-async def running(environ: Mapping[str, str], state: Path, *arguments: str) -> AsyncIterator[Running]:
+async def running(
+    environ: Mapping[str, str], state: Path, *arguments: str, start: Callable[..., Started] = begin
+) -> AsyncIterator[Running]:
     """Start a server on any free port, and wait until it says that it serves."""
-    command = [sys.executable, "-m", "ct_mcp", "serve", "--http", "--port", "0", "--state-dir", str(state), *arguments]
-    async with await anyio.open_process(interruptible(*command), env=environ) as process:
+    place = ("--http", "--port", "0", "--state-dir", str(state))
+    with start("serve", *place, *arguments, environ=environ) as process:
         try:
             with anyio.fail_after(60):
-                said = await _said(process)
+                said = await to_thread.run_sync(_said, process, abandon_on_cancel=True)
                 (url,) = {
                     word.removesuffix("/mcp") for word in said.split() if word.startswith(("http://", "https://"))
                 }
                 file = state / "demo" / "http-token" if "--demo" in arguments else state / "http-token"
                 yield Running(process, url, said, await anyio.Path(file).read_text(encoding="utf-8"))
         finally:
-            if process.returncode is None:
-                process.kill()
+            process.kill()
 
 
-async def _said(process: Process) -> str:
+def _said(process: Started) -> str:
     assert process.stderr is not None
     said = ""
-    async for text in TextReceiveStream(process.stderr):
-        said += text
-        if "claude mcp add" in said and said.endswith("\n"):
+    for line in process.stderr:
+        said += line
+        if "claude mcp add" in said:
             break
     return said
 
@@ -266,14 +265,15 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Tls:
 
 @pytest.mark.slow
 @signals_as_posix_has_them
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(("number", "start"), [(signal.SIGINT, begin), (signal.SIGTERM, begin_really)])
 async def test_it_serves_tells_how_to_reach_it_and_ends_quietly(
-    environ: Mapping[str, str], state: Path, era: str, number: signal.Signals
+    environ: Mapping[str, str], state: Path, number: signal.Signals, start: Callable[..., Started]
 ) -> None:
-    async with running(environ, state, "--demo", "--log-level", "debug") as server:
-        async with server.joined(era) as client:
-            assert "place_order" in {tool.name for tool in (await client.list_tools()).tools}
-            assert not (await client.call_tool("get_positions", {})).is_error
+    async with running(environ, state, "--demo", "--log-level", "debug", start=start) as server:
+        for era in ("auto", "legacy"):
+            async with server.joined(era) as client:
+                assert "place_order" in {tool.name for tool in (await client.list_tools()).tools}
+                assert not (await client.call_tool("get_positions", {})).is_error
         assert f"{server.url}/mcp" in server.said
         assert str(state / "demo" / "http-token") in server.said
         server.process.send_signal(number)
@@ -323,7 +323,7 @@ async def test_what_is_being_sent_is_finished_before_a_signal_ends_it(
             await simulator.faults.slow_answer_waits()
             server.process.send_signal(signal.SIGTERM)
             simulator.faults.disarm()
-        assert await server.process.wait() == 0
+        assert await to_thread.run_sync(server.process.wait) == 0
     store = SqliteStore(state)
     kinds = [entry.kind for entry in await store.entries(limit=10)]
     await store.close()
@@ -342,23 +342,3 @@ async def test_it_speaks_tls_with_the_given_certificate(
         trusted = ssl.create_default_context(cafile=certificate.certificate)
         async with server.joined(verify=trusted) as client:
             assert (await client.list_tools()).tools
-
-
-def test_nothing_of_http_is_loaded_by_a_server_over_stdio(environ: Mapping[str, str]) -> None:
-    told = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "ct_mcp", "serve", "--base-url", "http://127.0.0.1:9"],
-        input="",
-        capture_output=True,
-        encoding="utf-8",
-        env=environ,
-        timeout=60,
-        check=True,
-    )
-    loaded = {line.rpartition("|")[2].strip() for line in told.stderr.splitlines()}
-    assert "ct_mcp.server.app" in loaded
-    assert not loaded & {
-        "ct_mcp.cli.serve_http",
-        "ct_mcp.cli.http_settings",
-        "ct_mcp.server.http",
-        "ct_mcp.server.request_tracker",
-    }

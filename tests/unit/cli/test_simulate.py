@@ -11,12 +11,12 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from ct_mcp.simulator.faults import Fault, StreamFault
+from tests.unit.cli.conftest import Start, Started
 
 CtMcp = Callable[..., subprocess.CompletedProcess[str]]
-Start = Callable[..., subprocess.Popen[str]]
 
 
-def told_by(process: subprocess.Popen[str]) -> dict[str, str]:
+def told_by(process: Started) -> dict[str, str]:
     """What it says of itself before it serves: the URL, the token, and the rest by its first word."""
     assert process.stdout is not None
     told: dict[str, str] = {}
@@ -30,8 +30,8 @@ def told_by(process: subprocess.Popen[str]) -> dict[str, str]:
     return told
 
 
-def test_it_prints_an_address_that_answers_to_its_token(started: Start) -> None:
-    told = told_by(started("simulate", "--port", "0"))
+def test_it_prints_an_address_that_answers_to_its_token(really_started: Start) -> None:
+    told = told_by(really_started("simulate", "--port", "0"))
     token = told["token"].split()[0]
     with httpx.Client(base_url=told["url"], trust_env=False) as client:
         assert client.get("/v1/api/accounts", headers={"Authorization": f"Bearer {token}"}).json()["success"] is True
