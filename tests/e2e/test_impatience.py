@@ -1,11 +1,13 @@
 """Clients that give up, ask twice or come late, and two yeses for one ticket."""
 
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 import anyio
 import anyio.lowlevel
 import pytest
-from mcp_types import ElicitRequestFormParams, ElicitResult
+from mcp_types import ElicitRequestFormParams, ElicitRequestParams, ElicitResult
 
 from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.crosstrade.rate_limit import OwnBudget, TokenBucket
@@ -16,7 +18,7 @@ from ct_mcp.simulator.faults import Fault
 from ct_mcp.store.journal import EntryKind
 from ct_mcp.store.sqlite import SqliteStore
 from tests.conftest import Person
-from tests.e2e.conftest import Assistant, Converse, Wire, World
+from tests.e2e.conftest import Assistant, Converse, Told, Wire, World
 
 ORDER = {"account": "Sim101", "instrument": "MES", "action": "BUY", "quantity": 2, "order_type": "MARKET"}
 
@@ -265,18 +267,39 @@ async def test_two_confirms_racing_on_one_ticket_send_once(converse: Converse, d
     assert len(world.states()) == 1
 
 
-async def test_two_forms_for_one_ticket_both_answered_send_once(
-    converse: Converse, person: Person, world: World
+@dataclass
+class Slow(Person):
+    """Somebody who answers no form before both clients have proposed."""
+
+    both: anyio.Event = field(default_factory=anyio.Event)
+
+    async def __call__(self, context: object, params: ElicitRequestParams) -> ElicitResult:
+        """Read it, wait, answer."""
+        await self.both.wait()
+        return await super().__call__(context, params)
+
+
+async def test_two_clients_ask_for_one_ticket_and_every_form_is_answered_and_it_is_sent_once(
+    converse: Converse, desk: Desk, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Both clients ask for the same order, and the person answers both forms."""
-    answers = []
+    """In the newer era each client shows a form of its own, in the older one the server shows one for both."""
+    answers, person, propose = list[Told](), Slow(clock=world.clock), desk.propose
+    proposed = list[object]()
+
+    async def counted(*what: Any, **more: Any) -> Any:
+        proposed.append(await propose(*what, **more))
+        if len(proposed) == 2:
+            person.both.set()
+        return proposed[-1]
 
     async def place(assistant: Assistant) -> None:
         answers.append(await assistant.call("place_order", **ORDER))
 
-    async with converse(person) as one, converse(person) as other, anyio.create_task_group() as group:
-        group.start_soon(place, one)
-        group.start_soon(place, other)
+    monkeypatch.setattr(desk, "propose", counted)
+    with anyio.fail_after(60):
+        async with converse(person) as one, converse(person) as other, anyio.create_task_group() as group:
+            group.start_soon(place, one)
+            group.start_soon(place, other)
     assert [told.status for told in answers] == ["filled"] * 2
     assert len({(told.order_id, told.filled_quantity, told.position_after) for told in answers}) == 1
     assert len(world.states()) == 1
