@@ -106,7 +106,7 @@ async def close(execution: CommandExecution, wanted: ClosePosition) -> Outcome:
     """Close a position, or a part of it."""
     net = execution.review.context.net_position(wanted.instrument)
     turns = may_open(execution.review.effect)  # a part, beside orders that leave as much again
-    client = execution.while_fresh if turns else execution.leaving
+    client = execution.urgent.checked_by(execution.last_look) if turns else execution.leaving
     answer = await execution.submit("close", client.close_position(_sized(wanted, net)))
     goal = readback.largest_left(wanted, net)
 
