@@ -7,6 +7,7 @@ the same place before any goes on.
 import json
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -134,6 +135,7 @@ class Worker:
     def __init__(self) -> None:
         self.now: datetime | None = None
         self.held, self.ahead = Holder(), timedelta()
+        self.is_open = AsyncExitStack()
 
     async def set_clock(self, ahead: float) -> None:
         """Let the clock of this machine be so many seconds ahead of the real time, once it is opened anew."""
@@ -161,6 +163,9 @@ class Worker:
         )
         self.team = member(policy, self.clock, plane, Path(folder or place))
         self.desk = Desk(self.client, self.store, self.team, clock=self.clock, pause=pause)
+        for close in (self.store.close, self.meters.close, self.team.close):
+            self.is_open.push_async_callback(close)
+        self.is_open.push_async_exit(self.client)
 
     def clock(self) -> datetime:
         """The time that stands still for a test, or the real one."""
@@ -290,11 +295,8 @@ class Worker:
         return [found.ok, len(await self.store.unsettled())]
 
     async def close(self) -> None:
-        """Close everything."""
-        await self.client.__aexit__(None, None, None)
-        await self.team.close()
-        await self.meters.close()
-        await self.store.close()
+        """Close everything, if anything was opened since the last time."""
+        await self.is_open.aclose()
 
 
 async def passed(seconds: float) -> None:
