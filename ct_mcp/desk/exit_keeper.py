@@ -65,6 +65,7 @@ _MOST_LOOKS = 6
 _MOST_TICKETS, _MOST_CLOSES = 20, 12
 """So many tries at the exits of one entry, and so many to leave it: neither goes on for ever, nor uses up the other."""
 _GONE_FOR_SECONDS = 10.0
+_BY_ANOTHER = "another ct-mcp is just placing its exits"  # or was, and is gone: the watch looks again
 _NOT_THERE = frozenset({ExitState.REFUSED, ExitState.SENDING})
 
 
@@ -178,12 +179,11 @@ class ExitKeeper:
 
     async def _all_sent(self, it: Try) -> Kept | None:
         """Say that all stand, or that somebody else is about it; None where that is in doubt."""
-        if not any(each.state is ExitState.SENDING for each in it.parts):
-            if any(each.state is ExitState.IN_DOUBT for each in it.parts):
-                return None
-            if await self._place_targets(it):
-                return await self._kept(it)
-        return Kept(("another ct-mcp is just placing its exits",))  # or was, and is gone: the watch looks again
+        if any(each.state is ExitState.SENDING for each in it.parts):
+            return Kept((_BY_ANOTHER,))
+        if any(each.state is ExitState.IN_DOUBT for each in it.parts):
+            return None
+        return await self._kept(it, has_all=await self._place_targets(it))
 
     def _is_late(self, it: Try) -> bool:
         return it.seconds(self._clock()) >= it.bracket.deadline_seconds
@@ -283,18 +283,18 @@ class ExitKeeper:
             return None
         return self._contexts.contract_before(quotes[0]) if quotes else None
 
-    async def _kept(self, it: Try) -> Kept:
-        """All that has filled has its exits."""
-        words = "its stop and targets stand, placed by another ct-mcp"
+    async def _kept(self, it: Try, *, has_all: bool) -> Kept:
+        """What has filled has its stops; the duty is fulfilled once it has its targets as well."""
+        words = "its stop and targets stand, placed by another ct-mcp" if has_all else _BY_ANOTHER
         if it.placed:
             seconds = it.seconds(self._clock()) if it.protected_after is None else it.protected_after
             what = "placed" if it.bracket.stop_loss is None else "protected"
             words = f"{what} {seconds:.1f} s after the fill was seen: {'; '.join(it.placed)}"
             await self._store.append(note_of(it.duty, EntryKind.PROTECTED, words), self._clock())
         self._rests.end(key_of(it.duty))
-        if it.entry.is_closed:
+        if is_over := it.entry.is_closed and has_all:
             await self._turn(it.duty, DutyState.STANDING, "all that filled has its exits")
-        return Kept((words,), tuple(it.warnings), is_over=it.entry.is_closed)
+        return Kept((words,), tuple(it.warnings), is_over=is_over)
 
     # 4: it did not work in time
 

@@ -14,7 +14,7 @@ from ct_mcp.desk.exit_keeper import ExitKeeper
 from ct_mcp.desk.exit_tries import key_of, note_of
 from ct_mcp.desk.exit_watch import ExitWatch
 from ct_mcp.desk.handlers import entries, orders
-from ct_mcp.desk.outcome import Kept, Outcome
+from ct_mcp.desk.outcome import Kept, Outcome, Status
 from ct_mcp.desk.polling import AccountPoller
 from ct_mcp.domain.approval import Ticket
 from ct_mcp.domain.duty import Duty, DutyState
@@ -52,6 +52,29 @@ def exits(world: World) -> list[tuple[str, int]]:
 
 async def _leaves_it_to_the_watch(_: ExitKeeper, __: Duty, entry: Order) -> tuple[Order, Kept]:
     return entry, Kept()
+
+
+async def test_a_target_that_is_denied_at_first_is_told_beside_the_stop_and_placed_later(
+    assistant: Assistant, desk: Desk, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = ExitKeeper._sent
+
+    async def denied(keeper: ExitKeeper, duty: Duty, ticket: Ticket, number: int) -> Outcome:
+        if number:
+            return Outcome(Status.DENIED, "", simulated=True, reasons=("not now",))
+        return await sent(keeper, duty, ticket, number)
+
+    with monkeypatch.context() as first:
+        first.setattr(ExitKeeper, "_sent", denied)
+        told = await assistant.buys(2, **EXITS)
+    assert "the target is not seen standing, the stop does: denied" in told.text.lower()
+    assert "after the fill was seen" in told.text
+    assert "another ct-mcp" not in told.text
+    assert exits(world) == [("StopMarket", 2)]
+    for _ in range(2):
+        world.later(20)
+        await desk.exit_watch.look()
+    assert exits(world) == [("StopMarket", 2), ("Limit", 2)]
 
 
 async def test_one_call_and_one_yes_bring_entry_stop_and_target(
