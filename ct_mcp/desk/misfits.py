@@ -17,13 +17,11 @@ from ct_mcp.desk.polling import AccountState
 from ct_mcp.desk.remedies import order_line
 from ct_mcp.desk.standing import Contracts, ExitLeg, Standing, standings_of
 from ct_mcp.domain.commands import PlaceOrder
-from ct_mcp.domain.order import Order, OrderState, OrderType
+from ct_mcp.domain.order import IN_CANCELLATION, Order, OrderType
 from ct_mcp.guard.exposure import goes_towards_flat, worst_case
 from ct_mcp.guard.review import Review
 from ct_mcp.guard.rules.position import CLOSE_NOT_COVERED
 from ct_mcp.text import contracts
-
-_GOING = frozenset({OrderState.CANCEL_PENDING, OrderState.CANCEL_SUBMITTED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +48,9 @@ def with_misfits(
     if book is None:
         return outcome
     group = seen.oco_id if seen is not None and seen.filled else None
-    orders = [each for each in book.orders if each.state not in _GOING and not (group and each.oco_id == group)]
+    orders = [
+        each for each in book.orders if each.state not in IN_CANCELLATION and not (group and each.oco_id == group)
+    ]
     before, now = _before(review, worth), standings_of(book.positions, orders, worth)
     large, left = tuple(too_large(before, now)), (*left_over(before, now, orders), *still_to_fill(before, book, seen))
     if large or left:  # what was only to be feared before is named now

@@ -101,6 +101,7 @@ CLOSED = frozenset({OrderState.FILLED, OrderState.CANCELLED, OrderState.REJECTED
 ACCEPTED = frozenset({OrderState.ACCEPTED, OrderState.ACCEPTED_BY_RISK})
 IN_MARKET = frozenset({OrderState.WORKING, OrderState.PART_FILLED})
 WORKING = ACCEPTED | IN_MARKET | {OrderState.TRIGGER_PENDING, OrderState.SUSPENDED}
+IN_CANCELLATION = frozenset({OrderState.CANCEL_PENDING, OrderState.CANCEL_SUBMITTED})
 IN_FLIGHT = frozenset(OrderState) - CLOSED - WORKING - {OrderState.UNKNOWN}
 
 

@@ -89,7 +89,8 @@ def reverse_effect(command: ReversePosition, context: RiskContext) -> Effect:
 def protect_effect(protect: ProtectPosition, context: RiskContext) -> Effect:
     """Put a bracket round a position: its orders go first, and what is of unknown outcome may still come.
 
-    On a flat account CrossTrade would place the bracket all the same, and either of its orders would open.
+    On a flat account CrossTrade would place the bracket all the same, and either of its orders would open. An order
+    that is to go may fill before it does, so one that could turn the position counts beside the bracket.
     """
     net, book = context.net_position(protect.instrument), Book.of(protect.instrument, context)
     legs = _bracket_of(protect, net) if net else None
@@ -98,7 +99,8 @@ def protect_effect(protect: ProtectPosition, context: RiskContext) -> Effect:
     lost = None if net is None else lost_to_bracket(gone, legs or (), context)
     after = None
     if book is not None and legs is not None:
-        after = reach(book.net, [*book.pending, *map(leg_of_new, legs)])
+        left = book.legs if book.could_turn else book.pending
+        after = reach(book.net, [*left, *map(leg_of_new, legs)])
     effect = Effect(
         protect,
         protect.instrument,

@@ -6,8 +6,11 @@ from dataclasses import dataclass, replace
 
 from ct_mcp.domain.commands import PlaceOrder
 from ct_mcp.domain.instrument import Instrument
-from ct_mcp.domain.order import Order
+from ct_mcp.domain.order import IN_CANCELLATION, Order, OrderType
 from ct_mcp.guard.context import PendingOrder, RiskContext
+
+# Orders that wait for a better price than the market's; what is of no type that we know may wait on either side.
+_LIMITS = frozenset({OrderType.LIMIT, OrderType.MARKET_IF_TOUCHED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +54,9 @@ class Leg:
 
 
 def leg_of(order: Order) -> Leg:
-    """Take what remains of an order as a leg."""
-    return Leg(order.action.sign * order.remaining, order.oco_id, order.order_type.needs_stop_price)
+    """Take what remains of an order as a leg; of one that is going no fill cancels what joins its group meanwhile."""
+    oco_id = None if order.state in IN_CANCELLATION else order.oco_id
+    return Leg(order.action.sign * order.remaining, oco_id, order.order_type.needs_stop_price)
 
 
 def leg_of_new(order: PlaceOrder, *, is_alone: bool = False) -> Leg:
@@ -132,6 +136,17 @@ class Book:
     def worst(self) -> WorstCase:
         """How far it can come to stand."""
         return reach(self.net, self.legs)
+
+    @property
+    def could_turn(self) -> bool:
+        """Say whether one move of the price could turn it: on one side of the market more stands than is held.
+
+        A stop and a target, each no larger than the position, wait on two sides of it, whether or not they are a pair.
+        """
+        leaving = [order for order in self.orders if order.action.sign * self.net < 0]
+        limits = sum(order.remaining for order in leaving if not order.order_type.needs_stop_price)
+        stops = sum(order.remaining for order in leaving if order.order_type not in _LIMITS)
+        return max(limits, stops) > abs(self.net)
 
     def without(self, gone: Iterable[Order]) -> "Book":
         """Give the same without some of its orders."""

@@ -146,7 +146,10 @@ def position_to_turn_or_protect_is_held(effect: Effect, context: RiskContext, _p
     reach = worst_case(net, (), pending)
     if reach.most_short <= 0 <= reach.most_long:
         return Denial(DenialCode.POSITION_UNKNOWN if unknown else DenialCode.POSITION_FLAT, figures)
-    adds = _exits_that_would_add(command, context) if isinstance(command, ReversePosition) else ""
+    if isinstance(command, ProtectPosition):
+        adds = _fills_before_the_bracket(effect, net)
+        return Passed(figures, warning(CLOSE_NOT_COVERED, adds) if adds else None)
+    adds = _exits_that_would_add(command, context)
     return Passed(figures, warning(EXITS_MAY_STAY, adds) if adds else None)
 
 
@@ -239,6 +242,15 @@ def _exits_that_would_add(reverse: ReversePosition, context: RiskContext) -> str
         return ""
     stand = f"{len(exits)} {'order' if len(exits) == 1 else 'orders'} that would leave the old position"
     return f"whether CrossTrade cancels {stand} is not known; left standing, they would add to the new one"
+
+
+def _fills_before_the_bracket(effect: Effect, net: int) -> str:
+    """Say how far an order that is to go may lead, if it turns the position before it is cancelled."""
+    side = leaving(net).sign
+    if effect.before is None or effect.after is None or effect.after.side(side) <= effect.before.side(side):
+        return ""
+    worst = f"with the bracket to {effect.after.side(side) * side:+d} at worst"
+    return f"an order that this cancels may fill before it is cancelled: {_TURN}, {worst}; cancel it first"
 
 
 def _given(price: Decimal | None) -> str:

@@ -307,7 +307,7 @@ def test_a_bracket_is_judged_by_the_stop_that_goes_for_it(
 
 
 def test_a_bracket_around_a_bare_position_never_lessens_anything(view: Sees, held: Holds, resting: Rests) -> None:
-    book = view(positions=held(-2), orders=(resting(quantity=3),))
+    book = view(positions=held(-2), orders=(resting(quantity=2),))
     assert effect_of(ProtectPosition("Sim101", ES, Decimal(6390), None), book).direction is RiskDirection.REDUCES
     assert effect_of(ProtectPosition("Sim101", ES, None, Decimal(6500)), book).direction is RiskDirection.PROTECTS
 

@@ -15,6 +15,7 @@ from ct_mcp.guard.effect import effect_of
 from ct_mcp.guard.exposure import WorstCase
 from ct_mcp.guard.figures import order_figures
 from ct_mcp.guard.policy import Policy
+from tests import factories
 
 ES = Instrument("ES", 2026, 12)
 SELL, BUY = OrderAction.SELL, OrderAction.BUY
@@ -100,6 +101,33 @@ def test_a_bracket_stands_in_place_of_the_orders_but_not_of_what_is_unknown(
     book = view(positions=held(2), orders=(resting(quantity=5),), pending=(PendingOrder(ES, -1),))
     assert effect_of(BRACKET, book).after == WorstCase(2, -1)
     assert effect_of(BRACKET, replace(book, orders=None)).after is None
+
+
+def buy_stop(order_id: str) -> Order:
+    """A stop of one contract above the market."""
+    return factories.stop_order(order_id, action=BUY, stop_price=Decimal(6430))
+
+
+@pytest.mark.parametrize(
+    ("orders", "after"),
+    [
+        ((factories.order(quantity=2),), WorstCase(2, -1)),
+        ((factories.order("1"), factories.order("2")), WorstCase(2, -1)),
+        ((factories.order(quantity=2, order_type=OrderType.OTHER),), WorstCase(2, -1)),
+        ((buy_stop("1"), buy_stop("2")), WorstCase(2, -1)),
+        ((factories.order(),), WorstCase(0, -1)),
+        ((factories.order("1"), buy_stop("2")), WorstCase(0, -1)),
+        ((factories.order(action=SELL, quantity=3),), WorstCase(0, -1)),
+    ],
+    ids=["too large", "two", "of no known type", "two stops", "as large", "a loose stop and target", "one that adds"],
+)
+def test_an_order_that_turns_the_position_may_fill_before_a_bracket_takes_its_place(
+    view: Sees, held: Holds, orders: tuple[Order, ...], after: WorstCase
+) -> None:
+    bracket = ProtectPosition("Sim101", ES, Decimal(6380), Decimal(6420))
+    effect = effect_of(bracket, view(positions=held(-1), orders=orders))
+    assert effect.after == after
+    assert effect.only_reduces is (after == WorstCase(0, -1))
 
 
 def test_a_reverse_leads_from_one_side_to_the_other(view: Sees, policy: Allows, held: Holds) -> None:

@@ -47,6 +47,17 @@ def test_any_other_group_counts_in_full(
     assert worst_case(net, group, ()) == expected
 
 
+@pytest.mark.parametrize("going", [OrderState.CANCEL_PENDING, OrderState.CANCEL_SUBMITTED])
+def test_what_joins_a_group_whose_stop_is_being_cancelled_stands_alone(
+    place: Place, view: Sees, held: Holds, stop: Rests, going: OrderState
+) -> None:
+    target = place(action=SELL, quantity=1, oco_id="x")
+    beside = effect_of(target, view(positions=held(1), orders=(stop(oco_id="x"),)))
+    assert (beside.after, beside.only_reduces) == (WorstCase(1, 0), True)
+    alone = effect_of(target, view(positions=held(1), orders=(stop(oco_id="x", state=going),)))
+    assert (alone.after, alone.only_reduces) == (WorstCase(1, -1), False)
+
+
 def test_exits_that_are_not_linked_add_up(resting: Rests) -> None:
     pair = (resting("1", action=SELL, quantity=2), resting("2", action=SELL, quantity=2, oco_id=""))
     assert worst_case(2, pair, ()) == WorstCase(2, -2)

@@ -106,6 +106,18 @@ def test_a_reverse_says_which_exits_may_stay_and_add(view: Sees, policy: Allows,
     ) == Passed("held=+2 ES 12-26")
 
 
+def test_a_bracket_in_place_of_what_could_turn_the_position_says_how_far_it_may_lead(
+    view: Sees, policy: Allows, held: Holds, resting: Rests
+) -> None:
+    book = view(positions=held(-1), orders=(resting(quantity=2),))
+    found = review(protect("6380", "6420"), book, policy())
+    (warned,) = (each for each in found.findings if each.code == CLOSE_NOT_COVERED)
+    assert "may fill before it is cancelled" in str(warned)
+    assert "with the bracket to +2 at worst" in str(warned)
+    small = view(positions=held(-1), orders=(resting(quantity=1),))
+    assert CLOSE_NOT_COVERED not in {each.code for each in review(protect("6380", "6420"), small, policy()).findings}
+
+
 def test_an_order_meets_none_of_these_rules(place: Place, view: Sees, policy: Allows) -> None:
     assert position_to_turn_or_protect_is_held(effect_of(place(), view()), view(), policy()) == NO_POSITION_MEANT
     assert bracket_has_a_price(effect_of(place(), view()), view(), policy()) == NO_BRACKET
