@@ -209,9 +209,9 @@ class Judge:
     def _is_left_once(self, order: SimOrder, request: Request, command: ClosePosition | Flatten) -> bool:
         name, row = order.terms.contract.name, standing_of(order)
         partial = _sends_a_part(request, command)
-        # An exit that leaves before anything is read knows of what we sent, and of nobody else's.
-        is_alone = len(request.by.ticket.commands) == 1
-        is_unread = not partial and not (is_alone and order.account in request.by.looked)
+        # An exit that leaves before anything is read, or on an empty list, knows of what we sent, and of nobody else's.
+        is_alone, looked = len(request.by.ticket.commands) == 1, order.account in request.by.looked
+        is_unread = not partial and (request.by.saw_no_orders or not (is_alone and looked))
         for moment, standing in self._before(order, request):
             net = moment.net(name)
             known = [each for each in standing if not is_unread or isinstance(self._books.origins[each.id], Request)]

@@ -18,6 +18,7 @@ from ct_mcp.domain.commands import ProtectPosition
 from ct_mcp.domain.order import IN_MARKET, Order, OrderType
 from ct_mcp.errors import BadRequest, Unavailable, UpstreamError
 from ct_mcp.guard.protection import leaving
+from ct_mcp.guard.rules.position import CLOSE_NOT_COVERED
 
 # About what one reading takes: what was asked for so long ago has only just been answered.
 _JUST_ASKED_SECONDS = 0.75
@@ -147,7 +148,8 @@ def from_bracket(outcome: Outcome, book: AccountState, bracket: AskedBracket) ->
     outcome = replace(outcome, order_id=stop.order_id if stop else None, order_state=stop.state if stop else None)
     if outcome.status is Status.REJECTED:
         return outcome
-    return replace(outcome, status=Status.WORKING, next_step=step if cry else "")
+    known = tuple(found for found in outcome.findings if found.code != CLOSE_NOT_COVERED)  # it has gone well
+    return replace(outcome, status=Status.WORKING, next_step=step if cry else "", findings=known)
 
 
 def from_refused_bracket(outcome: Outcome, book: AccountState | None) -> Outcome:

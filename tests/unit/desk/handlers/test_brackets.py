@@ -68,6 +68,25 @@ async def test_old_orders_of_the_instrument_go_and_new_ones_stand(
     assert told.order_id != old.order_id
 
 
+async def test_in_place_of_an_order_that_could_turn_the_position_it_is_asked_how_far_it_may_lead(
+    desk: Desk,
+    does: Does,
+    long_two: Outcome,
+    buy: Buys,
+    price: Prices,
+    guarded: ProtectPosition,
+    sim: Simulator,
+) -> None:
+    await does(buy(3, action="SELL", kind="LIMIT", limit_price=price(80)))
+    sim.advance(20)
+    ticket = await desk.propose(guarded)
+    assert isinstance(ticket, Ticket)
+    assert "with the bracket to -3 at worst" in ticket.question
+    told = await does(guarded)
+    assert told.status is Status.WORKING
+    assert not [finding for finding in told.findings if "at worst" in finding.text]
+
+
 async def test_a_stop_alone_is_enough(
     does: Does, long_two: Outcome, price: Prices, mes: Instrument, sim: Simulator
 ) -> None:
