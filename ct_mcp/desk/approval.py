@@ -28,6 +28,7 @@ from ct_mcp.domain.approval import (
     TicketState,
 )
 from ct_mcp.domain.commands import KINDS, ClosePosition, describe, fingerprint_all
+from ct_mcp.domain.order import OWN_ID
 from ct_mcp.errors import NeedsRoom, NotConfirmed, TicketSpent
 from ct_mcp.guard.denial import OF_THE_CALL, OF_THE_MOMENT, DenialCode
 from ct_mcp.guard.effect import is_cancel, leaves_whole_position, sets_a_watch
@@ -68,7 +69,7 @@ def draw_ticket(reviews: Sequence[Review], reason: str, filled: Sequence[Sequenc
         ticket_id=ticket_id,
         commands=commands,
         fingerprint=fingerprint_all(commands),
-        own_id=f"ctmcp-{ticket_id}",
+        own_id=f"{OWN_ID}{ticket_id}",
         summary=summary_of(reviews),
         request=ApprovalRequest(tuple(map(_item, reviews, filled or [()] * len(reviews)))),
         phrase=_phrase(reviews),

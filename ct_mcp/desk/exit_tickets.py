@@ -17,7 +17,7 @@ from ct_mcp.domain.bracket import Bracket, Share, exit_price
 from ct_mcp.domain.commands import KINDS, CancelOrder, Command, PlaceOrder, fingerprint_all, headline, price_terms
 from ct_mcp.domain.level import ExitKind
 from ct_mcp.domain.market import Contract
-from ct_mcp.domain.order import Order, OrderType, TimeInForce
+from ct_mcp.domain.order import OWN_ID, Order, OrderType, TimeInForce
 from ct_mcp.guard.effect import is_exit_of_entry
 from ct_mcp.guard.protection import leaving
 
@@ -29,7 +29,7 @@ def exits_of(entry: PlaceOrder, share: Share, fill: Decimal, contract: Contract)
 
     ``fill`` is the average price that the entry was filled at so far.
     """
-    bracket, group = _bracket_of(entry), f"ctmcp-{token_hex(8)}"
+    bracket, group = _bracket_of(entry), f"{OWN_ID}{token_hex(8)}"
     at_price = PlaceOrder(
         account=entry.account,
         instrument=entry.instrument,
@@ -73,7 +73,7 @@ def exit_ticket(
         ticket_id=ticket_id,
         commands=tuple(commands),
         fingerprint=fingerprint_all(commands),
-        own_id=f"ctmcp-{ticket_id}",
+        own_id=f"{OWN_ID}{ticket_id}",
         summary=summary_line(commands, simulated=under.simulated),
         request=ApprovalRequest(tuple(_item(command, kind, cancels) for command in commands)),
         phrase="",

@@ -27,6 +27,7 @@ from ct_mcp.desk.exit_keeper import ExitKeeper
 from ct_mcp.desk.exit_tries import Road, key_of
 from ct_mcp.desk.outcome import Status
 from ct_mcp.desk.ports import Store, Upstream
+from ct_mcp.desk.recognition import Ours, named_before
 from ct_mcp.desk.story import story_of
 from ct_mcp.desk.warm_review import Silence
 from ct_mcp.desk.watch_prices import LiveView
@@ -48,6 +49,7 @@ _AT_LEAST_EVERY_SECONDS = 15.0
 _GONE_FOR_SECONDS = 10.0
 _NEVER_SENT_AFTER_SECONDS = 60.0
 _LOST_AFTER_SECONDS = 3600.0
+_LOOK_BACK = 200
 __all__ = ["ExitWatch", "Road", "watch_exits"]
 _log = logging.getLogger(__name__)
 
@@ -158,11 +160,16 @@ class ExitWatch:
         if entry is None and named is not None:
             entry = await self.keeper.poller.look(duty.account, named)
         if entry is None:
-            entry = await self.keeper.poller.find_once(duty.account, duty.own_id)
+            entry = await self.keeper.poller.find_once(duty.account, duty.own_id, await self._ours(duty))
         if entry is None:
             self._is_not_seen(duty.account)
         elif _is_it(entry, duty):
             await self.keeper.keep(duty, entry)
+
+    async def _ours(self, duty: Duty) -> Ours:
+        """What an order must look like to be an entry whose name at the service is not known."""
+        before = named_before(await self.store.entries_of_orders(_LOOK_BACK, duty.account), duty.own_id)
+        return Ours.as_placed(duty.order, duty.own_id, duty.opened_at, before)
 
     def _is_not_seen(self, account: str) -> None:
         """Of what was missed no stream tells again: it is looked at as without one."""

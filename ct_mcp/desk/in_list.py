@@ -43,11 +43,11 @@ class InList:
         if self._left:
             self._left -= 1
             rows = await self._rows(account)
-            mine = [row for row in rows if order_id in (row.order_id, row.own_id)]
+            mine = [row for row in rows if row.is_named(order_id)]
             if len(mine) == 1 and await self._is_answer(mine[0], rows):
                 return mine[0]
             self._left = 0
-        return await self.watch.look(account, order_id)
+        return await self.watch.look(account, order_id, self.is_it)
 
     async def _rows(self, account: str) -> Sequence[Order]:
         try:

@@ -78,7 +78,7 @@ class OneReading:
         """Give one order from the list; what it leaves out is asked for by its id."""
         listed = self._kept.get("orders")
         rows = listed if isinstance(listed, tuple) else ()
-        found = (row for row in rows if _is_of(row.account, account) and order_id in (row.order_id, row.own_id))
+        found = (row for row in rows if _is_of(row.account, account) and row.is_named(order_id))
         return next(found, None) or await self._upstream.order(account, order_id)
 
     async def account(self, name: str) -> Account:

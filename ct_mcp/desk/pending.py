@@ -115,7 +115,7 @@ def is_shown(starts: Iterable[int], order: Order, net: int | None) -> bool:
 
 
 def _is_order_of(entry: Entry, order: Order) -> bool:
-    return entry.own_id is not None and entry.own_id in (order.own_id, order.order_id)
+    return entry.own_id is not None and order.is_named(entry.own_id)
 
 
 # What the journal last knew to stand

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import anyio
 
@@ -91,11 +92,6 @@ async def moments(pause: Pause, pauses: Sequence[float] = PAUSES_SECONDS) -> Asy
         yield
 
 
-def anything(_: Order) -> bool:
-    """Take whatever is read, where there is nothing to tell it from another order by."""
-    return True
-
-
 class AccountPoller:
     """Reads back, with pauses in between.
 
@@ -113,19 +109,19 @@ class AccountPoller:
         account: str,
         order_id: str,
         is_settled: Callable[[Order], bool],
-        is_it: Callable[[Order], bool] = anything,
+        is_it: Callable[[Order], bool] | None = None,
         look: Look | None = None,
     ) -> Order | None:
         """The order once it is settled, or as it was last seen; None where it could not be read at all.
 
         What is read and is not the order that was meant counts as not read. One that they rejected carries their words.
         """
-        look = look or self.look
+        look = look or partial(self.look, is_it=is_it)
         seen: Order | None = None
         with anyio.move_on_after(self._longest_seconds):
             async for _ in moments(self._pause):
                 read = await look(account, order_id)
-                seen = read if read is not None and is_it(read) else seen
+                seen = read if read is not None and (is_it is None or is_it(read)) else seen
                 if seen is not None and is_settled(seen):
                     break
         return None if seen is None else await self.with_their_words(seen)
@@ -246,7 +242,7 @@ class AccountPoller:
             return ()
         except CtMcpError:
             return None
-        return (order,) if order.is_closed else None
+        return (order,) if order.is_closed and order.is_named(order_id) else None
 
     async def book_now(self, account: str, instrument: Instrument | None) -> AccountState | None:
         """One reading of positions and orders; None unless both could be read and no position is listed twice."""
@@ -296,7 +292,7 @@ class AccountPoller:
         except CtMcpError:
             return False
 
-    async def find(self, account: str, own_id: str, is_it: Callable[[Order], bool] = anything) -> Order | None:
+    async def find(self, account: str, own_id: str, is_it: Callable[[Order], bool]) -> Order | None:
         """Look for an order of unknown outcome by our own id: directly, in its lifecycle, in the whole list.
 
         Never by price and size: somebody else's order would be taken for ours. None proves nothing.
@@ -309,9 +305,9 @@ class AccountPoller:
                     break
         return found
 
-    async def find_once(self, account: str, own_id: str, is_it: Callable[[Order], bool] = anything) -> Order | None:
+    async def find_once(self, account: str, own_id: str, is_it: Callable[[Order], bool] | None = None) -> Order | None:
         """One round of `find`."""
-        if (order := await self.look(account, own_id)) is not None and is_it(order):
+        if (order := await self.look(account, own_id, is_it)) is not None:
             return order
         try:
             lifecycle = await self._upstream.lifecycle(account, own_id)
@@ -319,8 +315,8 @@ class AccountPoller:
             lifecycle = None
         order = None
         if lifecycle is not None and lifecycle.order_id != own_id:
-            order = await self.look(account, lifecycle.order_id)
-        return order if order is not None and is_it(order) else await self._listed(account, own_id)
+            order = await self.look(account, lifecycle.order_id, is_it)
+        return order or await self._listed(account, own_id)
 
     async def every_order(self, account: str) -> tuple[Order, ...]:
         """The orders of an account, also those that are over; none where they were not read, which proves nothing."""
@@ -331,7 +327,7 @@ class AccountPoller:
 
     async def _listed(self, account: str, own_id: str) -> Order | None:
         orders = await self.every_order(account)
-        return next((order for order in orders if own_id in (order.own_id, order.order_id)), None)
+        return next((order for order in orders if order.is_named(own_id)), None)
 
     async def _fills_since(self, account: str, before: Baseline) -> tuple[Execution, ...]:
         """The executions since the exit; by the time that has passed, so that no clock of theirs matters."""
@@ -347,12 +343,17 @@ class AccountPoller:
         except CtMcpError:
             return ()
 
-    async def look(self, account: str, order_id: str) -> Order | None:
-        """One look-up by an id; None where it could not be read, which proves nothing."""
+    async def look(self, account: str, order_id: str, is_it: Callable[[Order], bool] | None = None) -> Order | None:
+        """One look-up by an id; None where it could not be read, or is another order than was meant.
+
+        Without ``is_it`` only one that carries the id is meant: a service that mixes up two requests answers with the
+        other's order.
+        """
         try:
-            return await self._upstream.order(account, order_id)
+            order = await self._upstream.order(account, order_id)
         except CtMcpError:
             return None
+        return order if (order.is_named(order_id) if is_it is None else is_it(order)) else None
 
 
 def book_of(

@@ -121,8 +121,8 @@ class _Settler:
         """By the id that they acknowledged; without one, by what stands, and only if the old order can be read."""
         is_ours = await self._ours(entry, action.order)
         for order_id in await self._named(entry, "order_id"):
-            order = None if order_id == action.order_id else await self.watch.look(action.account, order_id)
-            if order is not None and is_ours(order):
+            order = None if order_id == action.order_id else await self.watch.look(action.account, order_id, is_ours)
+            if order is not None:
                 return await self._shown(entry, order)
         old = await self.watch.look(action.account, action.order_id)
         book = None if old is None else await self._left(entry, action.order.instrument)
@@ -156,7 +156,7 @@ class _Settler:
         """By the id that they acknowledged, if they did, or else by ours, or else by its fills."""
         account = entry.account or ""
         for order_id in await self._named(entry, "order_id"):
-            if (order := await self.watch.look(account, order_id)) is not None and is_ours(order):
+            if (order := await self.watch.look(account, order_id, is_ours)) is not None:
                 return order
         found = await self.watch.find_once(account, entry.own_id or "", is_ours)
         return found or await self._filled(entry, command)

@@ -15,7 +15,7 @@ from ct_mcp.domain.account import AccountKind
 from ct_mcp.domain.approval import APPROVALS, Approval, ApprovalItem, ApprovalRequest, ShownOrder, Ticket
 from ct_mcp.domain.commands import KINDS, CancelOrder, ChangeOrder, Flatten, PlaceOrder, fingerprint, headline
 from ct_mcp.domain.market import trading_day_began
-from ct_mcp.domain.order import Order, OrderType, TimeInForce
+from ct_mcp.domain.order import OWN_ID, Order, OrderType, TimeInForce
 from ct_mcp.domain.watch import SetWatch, Watch, WatchKind
 from ct_mcp.guard.rules.watch import MOST_AHEAD, due_of
 
@@ -91,7 +91,7 @@ def watch_ticket(watch: Watch, under: Under, command: Sends, order: Order | None
         ticket_id=ticket_id,
         commands=(command,),
         fingerprint=fingerprint(command),
-        own_id=f"ctmcp-{ticket_id}",
+        own_id=f"{OWN_ID}{ticket_id}",
         summary=summary_line((command,), simulated=under.kind.is_simulated),
         request=ApprovalRequest((item,)),
         phrase="",

@@ -97,6 +97,8 @@ class OrderState(StrEnum):
     UNKNOWN = "UNKNOWN"
 
 
+OWN_ID = "ctmcp-"
+"""How each order id of ours begins."""
 CLOSED = frozenset({OrderState.FILLED, OrderState.CANCELLED, OrderState.REJECTED})
 ACCEPTED = frozenset({OrderState.ACCEPTED, OrderState.ACCEPTED_BY_RISK})
 IN_MARKET = frozenset({OrderState.WORKING, OrderState.PART_FILLED})
@@ -151,6 +153,10 @@ class Order:
     def is_closed(self) -> bool:
         """Say whether nothing more can happen to it. An unknown state is not closed."""
         return self.state in CLOSED
+
+    def is_named(self, order_id: str) -> bool:
+        """Say whether it carries that id, as theirs or as ours: an answer may hold another order than was asked for."""
+        return order_id in (self.order_id, self.own_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,7 +109,7 @@ class RiskContext:
 
     def order(self, order_id: str) -> Order | None:
         """One open order by the service's id or by our own."""
-        return next((order for order in self.orders or () if order_id in (order.order_id, order.own_id)), None)
+        return next((order for order in self.orders or () if order.is_named(order_id)), None)
 
 
 def _may_be(listed: Instrument, instrument: Instrument) -> bool:

@@ -180,8 +180,8 @@ async def _left_out(query: Query, account: str) -> list[Order]:
     found = list[Order]()
     for order_id in ids[:_MOST_LOOKED_UP]:
         with suppress(UpstreamError):  # one that is pruned is over
-            found.append(await query.upstream.order(account, order_id))
-    found = [order for order in found if not order.is_closed]
+            order = await query.upstream.order(account, order_id)
+            found += [order] if order.is_named(order_id) and not order.is_closed else []
     if found:
         query.note(f"the list of orders left out what stands in {sanitize_name(account)}; it was found by its id")
     return found

@@ -324,6 +324,31 @@ async def test_a_fill_that_could_not_be_looked_up_is_looked_up_again_though_the_
     assert sorted(exits(world)) == [("Limit", 2), ("StopMarket", 2)]
 
 
+async def test_another_order_that_they_answer_with_gets_no_exits_in_its_place(
+    assistant: Assistant, world: World, desk: Desk, crosstrade: CrossTrade, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The entry of one contract is of unknown outcome, and asked for it they tell of two that filled before."""
+    first = await assistant.buys(2)
+    other = await crosstrade.order("Sim101", str(first.order_id))
+
+    async def mixed_up(*_: object) -> Order:
+        return other
+
+    with monkeypatch.context() as broken:
+        broken.setattr(CrossTrade, "order", mixed_up)
+        world.sim.faults.arm(Fault.TIMEOUT_AFTER_ACCEPT, rpc="PlaceOrder", times=1)
+        world.sim.faults.arm(Fault.HTML_PAGE, rpc="GetOrderLifecycle")
+        told = await assistant.buys(1, **EXITS)
+        assert told.status == "unknown"
+        world.later(5)
+        await desk.exit_watch.look()
+    assert (world.net(), exits(world)) == (3, [])
+    world.sim.faults.disarm()
+    world.later(5)
+    await desk.exit_watch.look()
+    assert sorted(exits(world)) == [("Limit", 1), ("StopMarket", 1)]
+
+
 async def test_an_entry_that_is_cancelled_is_owed_nothing(
     assistant: Assistant, world: World, desk: Desk, store: SqliteStore
 ) -> None:

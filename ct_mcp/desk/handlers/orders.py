@@ -89,8 +89,7 @@ async def change(execution: CommandExecution, wanted: ChangeOrder) -> Outcome:
     known = execution.review.context.order(wanted.order_id)
     is_it = Asked(wanted.order_id, known, answer.taken.order_ids, wanted.quantity)
     if answer.refusal:
-        read = await execution.poller.look(wanted.account, wanted.order_id)
-        stands = read if read is not None and is_it(read) else None
+        stands = await execution.poller.look(wanted.account, wanted.order_id, is_it)
         told = from_refused_change(outcome, stands)
         if stands is not None and stands.is_closed and stands.filled:  # it was quicker than its change
             return await execution.report_order(told, stands)

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from ct_mcp.domain.commands import exits_in_words
 from ct_mcp.domain.instrument import OtherInstrument
-from ct_mcp.domain.order import CLOSED, Execution, Lifecycle, LifecycleEvent, Order
+from ct_mcp.domain.order import CLOSED, OWN_ID, Execution, Lifecycle, LifecycleEvent, Order
 from ct_mcp.domain.products import price_of
 from ct_mcp.errors import NotFound, UpstreamError
 from ct_mcp.server.context import ToolContext, query_of
@@ -34,11 +34,15 @@ from ct_mcp.server.format import (
 from ct_mcp.server.queries import Query, read_orders, read_scope, time_limit
 from ct_mcp.server.tools.executions import ExecutionView, execution_line, execution_views, read_executions_of
 from ct_mcp.server.tools.forms import AccountName, AnyAccount, AnyInstrument, OrderId, Skip
-from ct_mcp.text import aged, count, iso
+from ct_mcp.text import aged, count, iso, one_line
 
 POLL_SECONDS = 1.0
 POLL_SECONDS_WITH_STREAM = 5.0
 MOST_EVENTS = 30
+_ANOTHER = (
+    "asked for {asked}, they answered with {named}: NinjaTrader and brokers give new ids, and a service may mix up two "
+    "requests; it may be another order, so compare instrument, side and size with get_orders"
+)
 
 
 class OrderView(ToolResult):
@@ -232,9 +236,13 @@ async def _look_up(query: Query, account: str, order_id: str) -> OrderLookup:
         NotFound: Neither the order nor any trace of it was found.
     """
     try:
-        return OrderLookup(await query.upstream.order(account, order_id))
+        read = await query.upstream.order(account, order_id)
     except NotFound as error:
         missing = error
+    else:
+        if not read.is_named(order_id) and not order_id.startswith(OWN_ID):  # their rows do not show ours
+            query.note(_ANOTHER.format(asked=one_line(order_id), named=one_line(read.order_id)))
+        return OrderLookup(read)
     from ct_mcp.desk.polling import AccountPoller  # noqa: PLC0415  # the desk is loaded by the first call
 
     order = await AccountPoller(query.upstream, query.desk.pause).find_once(account, order_id)
@@ -260,7 +268,8 @@ async def _wait_for_change(ctx: ToolContext, query: Query, first: Order, seconds
         pause = min(_interval_seconds(query), seconds - waited)
         await query.desk.pause(pause)
         paused += pause
-        seen = await query.attempt("the order", query.upstream.order(first.account, first.order_id)) or seen
+        read = await query.attempt("the order", query.upstream.order(first.account, first.order_id))
+        seen = read if read is not None and read.is_named(first.order_id) else seen
         waited = max(paused, (clock() - began).total_seconds())  # a clock that is set back must not hold up the answer
     return OrderLookup(seen, changed=seen != first, waited_seconds=waited)
 

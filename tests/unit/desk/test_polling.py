@@ -8,7 +8,7 @@ import pytest
 
 from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.desk.outcome import Outcome
-from ct_mcp.desk.polling import AccountPoller, Baseline, Pause, has_come_to_rest
+from ct_mcp.desk.polling import AccountPoller, AccountState, Baseline, Pause, has_come_to_rest
 from ct_mcp.domain.account import AccountSnapshot, Position
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import CLOSED, Order, OrderState, OrderType
@@ -79,6 +79,11 @@ async def test_what_was_seen_once_is_not_forgotten_when_a_later_look_fails(
     assert seen == looks[0]
 
 
+def anything(_: Order) -> bool:
+    """Whatever is read."""
+    return True
+
+
 FAILURES = [
     Fault.CONNECT_REFUSED,
     Fault.ERROR_500_BEFORE_ACCEPT,
@@ -99,15 +104,43 @@ async def test_no_failure_of_a_read_leaves_it(
     assert await watch.book("Sim101", None, never, Baseline()) is None
     assert await watch.book_now("Sim101", mes) is None
     assert await watch.net_position("Sim101", mes) is None
-    assert await watch.find("Sim101", f"ctmcp-{long_two.ticket_id}") is None
+    assert await watch.find("Sim101", f"ctmcp-{long_two.ticket_id}", anything) is None
 
 
 async def test_an_id_that_cannot_be_part_of_an_address_is_not_found(watch: AccountPoller) -> None:
     assert await watch.look("Sim101", "../../positions/flatten") is None
 
 
+@pytest.fixture
+async def mixed_up(crosstrade: CrossTrade, does: Does, buy: Buys, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who asks for an order is answered with another, which is over and has filled nothing."""
+    told = await does(buy(1))
+    filled = await crosstrade.order("Sim101", str(told.order_id))
+    other = replace(filled, state=OrderState.CANCELLED, filled=0)
+
+    async def order(_account: str, _order_id: str) -> Order:
+        return other
+
+    monkeypatch.setattr(crosstrade, "order", order)
+
+
+@pytest.mark.usefixtures("mixed_up")
+async def test_another_order_than_was_asked_for_is_not_read(watch: AccountPoller, long_two: Outcome) -> None:
+    """A service that mixes up two requests answers with the other order: nothing is known of the one that was meant."""
+    mine = str(long_two.order_id)
+    assert await watch.look("Sim101", mine) is None
+    assert await watch.order("Sim101", mine, lambda order: order.is_closed) is None
+    assert await watch.look("Sim101", mine, anything) is not None
+
+
+@pytest.mark.usefixtures("mixed_up")
+async def test_what_stood_before_is_not_over_because_another_order_is(watch: AccountPoller, long_two: Outcome) -> None:
+    empty, before = AccountState((), ()), Baseline(order_ids=(str(long_two.order_id),))
+    assert await watch.borne_out("Sim101", before, empty) is None
+
+
 async def test_an_order_of_ours_is_found_directly(watch: AccountPoller, long_two: Outcome, sim: Simulator) -> None:
-    found = await watch.find("Sim101", f"ctmcp-{long_two.ticket_id}")
+    found = await watch.find("Sim101", f"ctmcp-{long_two.ticket_id}", anything)
     assert found is not None
     assert found.order_id == long_two.order_id
 
@@ -156,7 +189,7 @@ async def test_what_is_not_there_is_looked_for_four_times(
     watch: AccountPoller, sim: Simulator, clock: ManualClock
 ) -> None:
     began = clock()
-    assert await watch.find("Sim101", "ctmcp-never-sent") is None
+    assert await watch.find("Sim101", "ctmcp-never-sent", anything) is None
     assert len(sim.requests_of("GetOrderLifecycle")) == 4
     assert (clock() - began).total_seconds() == pytest.approx(4.5)
 
@@ -323,7 +356,7 @@ async def test_a_service_that_does_not_answer_holds_no_answer_of_ours_back(
     with anyio.fail_after(60):
         assert await hasty.order("Sim101", str(long_two.order_id), never) is None
         assert await hasty.book("Sim101", None, never, Baseline()) is None
-        assert await hasty.find("Sim101", "ctmcp-1") is None
+        assert await hasty.find("Sim101", "ctmcp-1", anything) is None
 
 
 async def test_word_of_a_change_is_looked_at_once_and_takes_nothing_from_the_time_that_is_left(

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from ct_mcp.crosstrade.client import CrossTrade
-from ct_mcp.domain.order import OrderAction
+from ct_mcp.domain.order import Order, OrderAction
 from ct_mcp.simulator.addon import AddOnAssumptions
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.faults import Fault
@@ -102,6 +102,22 @@ async def test_an_order_is_found_by_our_own_id_too(ask: Ask, place: Place) -> No
     order_id = await place()
     told = await ask("get_order", account="Sim101", order_id="own-1")
     assert told.data["order"]["order_id"] == order_id
+
+
+async def test_another_order_than_was_asked_for_is_said_to_be_one(
+    ask: Ask, place: Place, crosstrade: CrossTrade, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = await place()
+    other = await crosstrade.order("Sim101", await place(limit=FAR_BELOW, own_id="own-2"))
+
+    async def mixed_up(*_: object) -> Order:
+        return other
+
+    assert "may be another order" not in (await ask("get_order", account="Sim101", order_id=mine)).text
+    monkeypatch.setattr(CrossTrade, "order", mixed_up)
+    told = await ask("get_order", account="Sim101", order_id=mine)
+    assert f"asked for {mine}, they answered with {other.order_id}" in told.text
+    assert "it may be another order" in told.text
 
 
 @pytest.mark.parametrize("rpc", ["GetOrderLifecycle", "GetExecutionsByOrderId"])
