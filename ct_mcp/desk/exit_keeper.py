@@ -18,6 +18,7 @@ How it works; the numbers stand again at the blocks that do it.
 An exit never widens anything, so it needs no further yes; a whole exit that is sent at the end always goes.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -35,10 +36,12 @@ from ct_mcp.desk.exit_tries import (
     Road,
     Try,
     bare_of,
+    fresh,
     is_held,
     kept_of_leaving,
     key_of,
     leaving,
+    needed_of,
     note_of,
     said_of,
     without_exits,
@@ -64,7 +67,7 @@ _TRY_EVERY_SECONDS = 0.25
 _MOST_LOOKS = 6
 _MOST_TICKETS, _MOST_CLOSES = 20, 12
 """So many tries at the exits of one entry, and so many to leave it: neither goes on for ever, nor uses up the other."""
-_GONE_FOR_SECONDS = 10.0
+_GONE_FOR_SECONDS, _AT_ONCE = 10.0, 3  # after so many denials the book is read before each further try
 _BY_ANOTHER = "another ct-mcp is just placing its exits"  # or was, and is gone: the watch looks again
 _NOT_THERE = frozenset({ExitState.REFUSED, ExitState.SENDING})
 
@@ -87,6 +90,7 @@ class ExitKeeper:
         self._gone_since: dict[tuple[str, int], datetime] = {}
         self._covered: set[tuple[str, int]] = set()
         self._void: set[str] = set()
+        self._denials = Counter[tuple[str, int]]()
 
     # 1: the duty
 
@@ -155,7 +159,7 @@ class ExitKeeper:
 
     async def _round(self, it: Try) -> Kept | None:
         """Look at what has exits and place what is missing; None where there is more to do, or to wait for."""
-        it.duty = await self._fresh(it.duty)
+        it.duty = await fresh(self._store, it.duty)
         if it.duty.state is DutyState.OVER:
             return Kept(is_over=True)
         parts = it.parts = [await self._read(part) for part in it.duty.parts if part.contracts]
@@ -171,7 +175,7 @@ class ExitKeeper:
                 return None
         elif (kept := await self._all_sent(it)) is not None:
             return kept
-        if it.is_final or self._is_late(it):
+        if it.is_final or it.is_late(self._clock()):
             return await self._failed(it)
         await self._pause(_TRY_EVERY_SECONDS)
         it.waited += _TRY_EVERY_SECONDS
@@ -185,14 +189,6 @@ class ExitKeeper:
             return None
         return await self._kept(it, has_all=await self._place_targets(it))
 
-    def _is_late(self, it: Try) -> bool:
-        return it.seconds(self._clock()) >= it.bracket.deadline_seconds
-
-    async def _fresh(self, duty: Duty) -> Duty:
-        known = await self._store.duties(duty.account)
-        found = (each for each in known if (each.ticket_id, each.number) == (duty.ticket_id, duty.number))
-        return next(found, replace(duty, state=DutyState.OVER))
-
     async def _read(self, part: DutyPart) -> ExitPart:
         return await read_part(self._store, part, self._clock(), is_void=part.ticket_id in self._void)
 
@@ -203,6 +199,9 @@ class ExitKeeper:
         it.why = ""
         if sum(1 for part in it.duty.parts if part.contracts) >= _MOST_TICKETS:
             it.why, it.is_final = f"its exits were denied again and again, {_MOST_TICKETS} times", True
+            return
+        if self._denials[key_of(it.duty)] >= _AT_ONCE and not (bare := await needed_of(self.poller, it, bare)):
+            it.why = "nothing of it is listed that stands without a stop"
             return
         share = shares(it.bracket, covered, covered + bare)[0]
         contract, fill = await self._contract(it.duty), it.entry.average_fill_price
@@ -226,6 +225,7 @@ class ExitKeeper:
             else:
                 it.why = said
                 if outcome.status is Status.DENIED:
+                    self._denials[key_of(it.duty)] += 1
                     self._void.add(ticket.ticket_id)
                     it.is_final = bool(NEVER_PASSES & outcome.codes) or key_of(it.duty) in self._told
                 return
@@ -393,7 +393,7 @@ class ExitKeeper:
         self, duty: Duty, commands: Sequence[Command], cancels: Sequence[Order] = (), anew: OwnIds = ()
     ) -> list[Outcome]:
         """Send what leaves, or what is left over, under the yes to an entry; nothing where somebody else has begun."""
-        duty = await self._fresh(duty)
+        duty = await fresh(self._store, duty)
         if sum(1 for part in duty.parts if not part.contracts) >= _MOST_CLOSES:
             return []
         ticket = await self._ticket(duty, commands, 0, cancels, anew)

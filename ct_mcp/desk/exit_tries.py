@@ -1,18 +1,19 @@
 """What the keeper of exits knows between two tries: what was placed, what rests, what the book says of an entry."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from ct_mcp.desk import remedies
 from ct_mcp.desk.exit_state import ExitPart, ExitState, OwnIds
 from ct_mcp.desk.journal_writer import Step
 from ct_mcp.desk.outcome import Kept, Outcome, Status
-from ct_mcp.desk.polling import AccountState, Pause
+from ct_mcp.desk.polling import AccountPoller, AccountState, Pause
+from ct_mcp.desk.ports import Store
 from ct_mcp.desk.stops import cover_of
 from ct_mcp.domain.bracket import Bracket
 from ct_mcp.domain.commands import CancelOrder, ClosePosition, Command, Flatten
-from ct_mcp.domain.duty import Duty
+from ct_mcp.domain.duty import Duty, DutyState
 from ct_mcp.domain.order import Order
 from ct_mcp.guard.denial import DenialCode
 from ct_mcp.store.journal import EntryKind, NewEntry
@@ -50,6 +51,10 @@ class Try:
     def seconds(self, now: datetime) -> float:
         """How long it has gone on, by the clock or by what was waited: a clock that is set back does not shorten it."""
         return max((now - self.since).total_seconds(), self.waited)
+
+    def is_late(self, now: datetime) -> bool:
+        """Say whether the time within which the stop was to stand is up."""
+        return self.seconds(now) >= self.bracket.deadline_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +104,22 @@ def bare_of(book: AccountState, entry: Order, parts: Sequence[ExitPart]) -> int:
     """
     held = next((each for each in book.positions if each.net * entry.action.sign > 0), None)
     return 0 if held is None else min(without_exits(entry, parts), cover_of(held, book.orders).bare)
+
+
+async def needed_of(poller: AccountPoller, it: Try, bare: int) -> int:
+    """How many of the contracts without exits are listed as held without a stop; all where the book cannot be read.
+
+    Contracts of a fill that took a part of another position need none, and would be denied theirs again and again.
+    """
+    book = await poller.book_now(it.entry.account, it.entry.instrument)
+    return bare if book is None else min(bare, bare_of(book, it.entry, it.parts))
+
+
+async def fresh(store: Store, duty: Duty) -> Duty:
+    """Give a duty as it is kept by now; one that is not kept any more is over."""
+    known = await store.duties(duty.account)
+    found = (each for each in known if (each.ticket_id, each.number) == (duty.ticket_id, duty.number))
+    return next(found, replace(duty, state=DutyState.OVER))
 
 
 def leaving(entry: Order, book: AccountState | None, bare: int) -> tuple[Command, ...]:

@@ -1,6 +1,7 @@
 """Entry, stop and target under one yes: what is asked, what is sent as it fills, and what happens where that fails."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -828,6 +829,35 @@ async def test_a_stop_that_was_lost_and_comes_after_the_close_is_cancelled(
         await desk.exit_watch.look()
     world.later(3)
     assert exits(world) == []
+
+
+def somebody(world: World, action: Action, quantity: int) -> None:
+    """An order at the market that is none of ours, and the time in which it fills."""
+    contract = world.sim.market.front("MES", world.clock())
+    terms = OrderTerms(contract, action, quantity, SimOrderType.MARKET)
+    world.sim.exchange.submit(world.sim.exchange.accounts["Sim101"], terms, OrderLabels(), world.clock())
+    world.later(3)
+
+
+async def test_what_fills_against_another_position_uses_up_no_tries_of_what_is_held_later(
+    assistant: Assistant, world: World, desk: Desk, store: SqliteStore
+) -> None:
+    """The first half of the entry takes a part of somebody's short: it needs no stop, and would be denied one."""
+    world.sim.faults.arm(Fault.PARTIAL_FILL_STUCK, rpc="PlaceOrder", times=1)
+    told = await assistant.buys(4, order_type="LIMIT", limit_price=world.price(-8), **EXITS)
+    (entry,) = world.sim.exchange.live_orders("Sim101")
+    assert told.status == "working"
+    somebody(world, Action.SELL, 3)
+    market = entry.terms.contract.product.price(round(world.price(8) / entry.terms.contract.product.tick_size))
+    world.sim.exchange.change(entry, replace(entry.terms, limit_price=market), world.clock())
+    await looks(world, desk, 40, every=3.0)
+    (duty,) = await store.duties()
+    assert (world.net(), exits(world)) == (-1, [("Limit", 4)])
+    assert len(duty.parts) <= 5
+    somebody(world, Action.BUY, 3)
+    await looks(world, desk, 3, every=16.0)
+    assert world.net() == 2
+    assert sorted(exits(world))[-1] == ("StopMarket", 2)
 
 
 async def test_an_entry_beside_one_the_other_way_is_denied_rather_than_closed_as_it_fills(
