@@ -1,6 +1,8 @@
 """Reads of an account itself: its figures, and a second word on what the list of positions does not hold.
 
 1. Before a question the report of all accounts serves: figures and positions in one request, up to three seconds old.
+   Where somebody will be asked, and no stream tells the quote, it says what is held as well, so that orders, report and
+   quote are one round. It never does so where nobody is asked, for a denial, or right after a fill.
 2. After a question that report is not used, since it may tell of a time before it. The account is read by itself then,
    and serves for as long as the report might have been old, never beyond the question that it was read for.
 3. A list that holds nothing of an instrument is not believed on its word alone. Where nothing was held a moment ago,
@@ -15,6 +17,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from ct_mcp.desk.ports import Upstream
 from ct_mcp.desk.side_by_side import Reading, SideBySide
@@ -28,7 +31,16 @@ from ct_mcp.guard.effect import is_cancel, leaves_whole
 KEPT_FOR = timedelta(seconds=3)
 """As old as the report of all accounts may be."""
 
-Report = tuple[Account, tuple[Position, ...] | None]
+
+class Report(NamedTuple):
+    """An account, with what the report of all accounts holds of it; None where it was read by itself.
+
+    ``tells_all`` says that the report is at one with itself on whether anything is held.
+    """
+
+    account: Account
+    positions: tuple[Position, ...] | None = None
+    tells_all: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +48,15 @@ class ReviewReads:
     """The reads of one review: with which client, since when they count, and what could not be read.
 
     ``asked_at`` is when the person was asked, None where nobody was. ``is_silent`` says that the stream has told of no
-    change in the account since the review before this one.
+    change in the account since the review before this one. ``by_report`` lets the report of all accounts say what is
+    held.
     """
 
     upstream: Upstream
     began_at: datetime
     asked_at: datetime | None = None
     is_silent: bool = False
+    by_report: bool = False
     failures: list[str] = field(default_factory=list)
 
     def side_by_side(self) -> SideBySide:
@@ -67,7 +81,7 @@ class AccountReports:
         """
         began_at, kept = self._accounts.get(account_key(name), (None, None))
         if kept is not None and self._still_serves(began_at, reads):
-            return kept, None
+            return Report(kept)
         try:
             reports = () if reads.asked_at else await reads.upstream.snapshot()
         except UpstreamError:
@@ -76,8 +90,10 @@ class AccountReports:
             account = report.account
             is_it = account.name.casefold() == name.casefold()
             if is_it and account.kind is not AccountKind.UNKNOWN and account.balances.day_pnl is not None:
-                return account, report.positions
-        return await self.by_itself(name, reads.upstream), None
+                is_held = any(position.quantity for position in report.positions)
+                tells_all = is_held if report.is_flat is None else is_held is not report.is_flat
+                return Report(account, report.positions, tells_all)
+        return Report(await self.by_itself(name, reads.upstream))
 
     async def by_itself(self, name: str, upstream: Upstream) -> Account:
         """Read one account now, and keep it.
@@ -131,7 +147,7 @@ class AccountReports:
             return context
         async with reads.side_by_side() as ask:
             read = ask.read("account", self.report(context.account.name, reads))
-        account, held = read.value or (None, None)
+        account, held, _ = read.value or (None, None, False)
         if account is not None and not any(row.net for row in held or ()) and not _contradicts(account, ()):
             return context
         return replace(context, positions=None, orders=None)

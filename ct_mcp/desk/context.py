@@ -6,19 +6,21 @@
    positions are read once more, after it. It may be counted twice then, never not at all.
 3. A second source is asked where it decides something: the report of all accounts comes along with the lists, and
    where it knows of something that the list of positions does not hold, the position is asked for by its name.
-4. What does not change in a minute is kept so long: the trading session, which contract a root stands for. A quote is
+4. Where somebody will be asked the report says what is held, too, for the question alone (`account_reader.py`).
+5. What does not change in a minute is kept so long: the trading session, which contract a root stands for. A quote is
    taken from the stream where there is one, and is not read twice in a second. After a question nothing is used that
    is older than the question.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import datetime
 
 from ct_mcp.desk.account_reader import AccountReports, Report, ReviewReads, with_orders_of_now
 from ct_mcp.desk.approval import approval_of
 from ct_mcp.desk.day_losses import DayLosses
 from ct_mcp.desk.elsewhere import Elsewhere
+from ct_mcp.desk.fills_seen import FillsSeen
 from ct_mcp.desk.market_reader import LiveQuotes, MarketReader
 from ct_mcp.desk.membership import Membership
 from ct_mcp.desk.pending import last_exit_is_over, pending_orders, possibly_open_orders, unread_exits
@@ -28,10 +30,9 @@ from ct_mcp.desk.resolver import BookReadings, OpensIn, Resolver
 from ct_mcp.desk.side_by_side import Reading, SideBySide
 from ct_mcp.domain.account import Account, Position
 from ct_mcp.domain.approval import Approval
-from ct_mcp.domain.commands import Command, wish
+from ct_mcp.domain.commands import Command, PlaceOrder, ReplaceOrder, ReversePosition, wish
 from ct_mcp.domain.instrument import Instrument
-from ct_mcp.domain.market import CLOCK_PROBES, Contract, Quote, Session, their_clock_ahead_seconds, trading_day
-from ct_mcp.domain.order import Order
+from ct_mcp.domain.market import CLOCK_PROBES, Contract, Quote, Session, their_clock_ahead_seconds
 from ct_mcp.domain.strategy import Strategy
 from ct_mcp.guard.context import RiskContext
 from ct_mcp.guard.effect import (
@@ -64,9 +65,7 @@ class ContextBuilder:
         self.elsewhere = Elsewhere(store, team, self.resolver)
         self._upstream, self._store = upstream, store
         self._team, self._clock = team, clock
-        self._filled: dict[str, dict[str, tuple[int, int]]] = {}
-        self._times_noted = 0
-        self._contracts: dict[Instrument, tuple[date, Contract]] = {}
+        self.fills = FillsSeen(clock)
         self._ahead: dict[str, Ahead] = {}
 
     def hear_quotes(self, live: LiveQuotes) -> None:
@@ -80,18 +79,20 @@ class ContextBuilder:
         *,
         asked_at: datetime | None = None,
         is_silent: bool = False,
+        by_report: bool = False,
     ) -> Review:
         """Read what the command's rules need, then apply all of them.
 
         ``book`` is one reading that serves several exits at once; each account is then taken as it was listed.
         ``asked_at`` is when the person was asked, if somebody was: nothing that was read before it is used then.
         ``is_silent`` says that the stream has told of no change in the account since it was last reviewed.
+        ``by_report`` lets the report of all accounts say what is held (4).
 
         Raises:
             UpstreamError: The account itself could not be read, and nothing is known of it from before.
         """
         upstream = self._upstream.urgent() if is_urgent(command) else self._upstream
-        reads = ReviewReads(upstream, self._clock(), asked_at, is_silent)
+        reads = ReviewReads(upstream, self._clock(), asked_at, is_silent, by_report)
         context = await self.elsewhere.beside(command, await self._read(command, reads, book), reads)
         return await self._judged(command, replace(context, unread=tuple(reads.failures)))
 
@@ -142,7 +143,11 @@ class ContextBuilder:
         unread = await self.review_unread(command)
         if unread is not None and unread.passes and approval_of(unread) is Approval.NONE:
             return unread
-        return await self.review(command, book)
+        told = await self.review(command, book, by_report=True)
+        if told.context.by_report and (not told.passes or approval_of(told) is Approval.NONE):
+            return await self.review(command, book)  # nothing is sent or denied on the word of the report alone
+        self._ahead.pop(command.account, None)
+        return told
 
     async def denied_at_once(self, command: Command) -> Review | None:
         """Say no without a reading where a reading would wait for the budget and can change nothing; else None."""
@@ -177,19 +182,29 @@ class ContextBuilder:
         ahead = None if book else self._taken_ahead(name, reads, outstanding)
         outstanding = ahead.outstanding if ahead else outstanding
         known = await self.resolver.account(name) if book else self.resolver.known(name) if urgent else None
-        noted_before = ahead.noted_before if ahead else self._times_noted
+        noted_before = ahead.noted_before if ahead else self.fills.turns
+        by_report = ahead.by_report if ahead else book is None and self._asks_report(command, instrument)
+        by_report = by_report and reads.by_report
         async with reads.side_by_side() as ask:
             orders = ahead.orders if ahead else ask.read("orders", shown.orders(name, active_only=book is not None))
-            positions = ahead.positions if ahead else ask.read("positions", shown.positions(name))
+            positions = ahead.positions if ahead and ahead.by_report <= by_report else Reading[tuple[Position, ...]]()
+            positions = positions if ahead or by_report else ask.read("positions", shown.positions(name))
             named = self._ask_by_name(ask, name, instrument, reads) if instrument and not urgent else None
             told = ahead.report if ahead else None
             report = None if known else told or ask.read("account", self._accounts.report(name, reads))
             strategy = _ask_strategy(command, ask, reads.upstream)
             needs_market = instrument is not None and (not urgent or is_exit_of_entry(command))
             market = self._ask_market(ask, instrument, reads) if instrument and needs_market else None
-        if book is None and self._has_filled_more(name, orders.value or (), noted_before):
+        fills_more = book is None and self.fills.are_more(name, orders.value or (), noted_before)
+        if by_report and report is not None:
+            positions = self._reported(name, report)
+            by_report = positions.value is not None
+        if fills_more or (positions.value is None and positions.error is None):
             async with reads.side_by_side() as ask:
                 positions = ask.read("positions", reads.upstream.positions(name))
+        if by_report:
+            began_at, now = reads.began_at, self._clock()
+            self._ahead[name] = Ahead(outstanding, noted_before, orders, positions, report, began_at, now, by_report)
         account, reported = (known, None) if report is None else await self._account(name, report, urgent=urgent)
         standing = None if orders.value is None else tuple(order for order in orders.value if not order.is_closed)
         context = RiskContext(
@@ -202,6 +217,7 @@ class ContextBuilder:
             book_asked_at=ahead.began_at if ahead else reads.began_at,
             strategy=strategy.value if strategy else None,
             journal_position=outstanding.seen,
+            by_report=by_report,
         )
         return await self._completed(command, context, (reported, named), market, reads)
 
@@ -211,21 +227,30 @@ class ContextBuilder:
         The review that follows at once takes them, too. ``opens`` says that it will be one of an order that may open,
         and in which instrument, if that is known: what such a review needs beside them is read with them.
         """
-        outstanding, noted_before = await self._store.outstanding(name), self._times_noted
+        outstanding, noted_before = await self._store.outstanding(name), self.fills.turns
         reads = ReviewReads(upstream, self._clock())
+        by_report = opens is not None and opens.by_report and self._needs_question(name, opens.instrument)
+        positions = Reading[tuple[Position, ...]]()
         async with reads.side_by_side() as ask:
             orders = ask.read("orders", upstream.orders(name, active_only=False))
-            positions = ask.read("positions", upstream.positions(name))
+            positions = positions if by_report else ask.read("positions", upstream.positions(name))
             report = ask.read("account", self._accounts.report(name, reads)) if opens else None
             if opens and opens.instrument:
                 self._ask_market(ask, opens.instrument, reads)
-        self._ahead[name] = Ahead(outstanding, noted_before, orders, positions, report, reads.began_at, self._clock())
+        if by_report and report is not None:
+            positions = self._reported(name, report)
+        if positions.value is None and positions.error is None:
+            by_report = False
+            async with reads.side_by_side() as ask:
+                positions = ask.read("positions", upstream.positions(name))
+        began_at, now = reads.began_at, self._clock()
+        self._ahead[name] = Ahead(outstanding, noted_before, orders, positions, report, began_at, now, by_report)
         return orders, positions
 
     async def book_to_plan(self, name: str, instrument: Instrument) -> BookReadings:
         """Give orders and positions to plan by, read now or a moment ago; the review that follows takes the same."""
         ahead = self._ahead.get(name)
-        if ahead is not None and ahead.serves(await self._store.outstanding(name), self._clock()):
+        if ahead and not ahead.by_report and ahead.serves(await self._store.outstanding(name), self._clock()):
             return ahead.orders, ahead.positions
         return await self.look_ahead(name, self._upstream, OpensIn(instrument))
 
@@ -295,15 +320,29 @@ class ContextBuilder:
     @property
     def contracts(self) -> dict[Instrument, Contract]:
         """What a contract of each instrument is worth, as far as a quote of this trading day was read."""
-        today = trading_day(self._clock())
-        return {instrument: contract for instrument, (day, contract) in self._contracts.items() if day == today}
+        return self._market.contracts
 
     def contract_before(self, quote: Quote) -> Contract:
         """Give what the first quote of this trading day said of the contract; this one, where it is the first."""
-        today, known = trading_day(self._clock()), self._contracts.get(quote.instrument)
-        if known is None or known[0] != today:
-            known = self._contracts[quote.instrument] = today, quote.contract
-        return known[1]
+        return self._market.contract_before(quote)
+
+    def _asks_report(self, command: Command, instrument: Instrument | None) -> bool:
+        is_order = isinstance(command, PlaceOrder | ReplaceOrder | ReversePosition)
+        return is_order and self._needs_question(command.account, instrument)
+
+    def _needs_question(self, name: str, instrument: Instrument | None) -> bool:
+        """Say whether somebody is asked about what opens, and the quote has to be asked for before."""
+        account = self.resolver.known(name)
+        if account is None or instrument is None or self._market.told(instrument, None) is not None:
+            return False
+        policy = self._team.policy.for_(account.name, instrument.root)
+        return policy.approval_for(account.name, account.kind, leaves=False) is not Approval.NONE
+
+    def _reported(self, name: str, report: Reading[Report]) -> Reading[tuple[Position, ...]]:
+        """What the report says is held; nothing, where it may not know of the last fill or contradicts itself."""
+        told = report.value
+        may_serve = told is not None and told.tells_all and not self.fills.may_be_unreported(name)
+        return Reading(told.positions if told and may_serve else None)
 
     def _ask_market(self, ask: SideBySide, instrument: Instrument, reads: ReviewReads) -> "_MarketReadings":
         quote = ask.read("quote", self._market.quote(instrument, reads.upstream, reads.asked_at))
@@ -322,26 +361,9 @@ class ContextBuilder:
     ) -> tuple[Account, tuple[Position, ...] | None]:
         if urgent and report.value is None:
             return await self.resolver.account(name), None
-        account, positions = report.required()
+        account, positions, _ = report.required()
         await self.resolver.learn([account])
         return account, positions
-
-    def saw_filled(self, account: str, order_id: str, filled: int) -> None:
-        """Take note of a fill that was read: positions that are asked for from now on know of it."""
-        self._times_noted += 1
-        self._filled.setdefault(account, {})[order_id] = filled, self._times_noted
-
-    def _has_filled_more(self, account: str, orders: Iterable[Order], noted_before: int) -> bool:
-        """Say whether an order has filled more than was noted of it before this reading began (2).
-
-        What another reading notes meanwhile does not count: our positions may have been asked for before that fill.
-        """
-        known, filled = self._filled.get(account, {}), [order for order in orders if order.filled]
-        self._times_noted += 1
-        fresh = {each.order_id: (each.filled, self._times_noted) for each in filled}
-        now = {name: known[name] if name in known and known[name][0] >= new[0] else new for name, new in fresh.items()}
-        self._filled[account] = now
-        return any(time > noted_before for _, time in now.values())
 
     async def _possibly_open(self, command: Command, context: RiskContext) -> tuple[str, ...]:
         """Lists have come back empty: an exit that is shown nothing must know what may stand all the same."""

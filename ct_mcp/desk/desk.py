@@ -324,7 +324,7 @@ class Desk:
             execution = self._execution(step, review)
             outcome = await execution.with_outstanding(await handler_of(review.command)(execution, review.command))
         if outcome.order_id and outcome.filled_quantity:
-            self.contexts.saw_filled(step.command.account, outcome.order_id, outcome.filled_quantity)
+            self.contexts.fills.saw(step.command.account, outcome.order_id, outcome.filled_quantity)
         return outcome
 
     async def _or_journaled(self, step: Step, reviewing: Awaitable[Review]) -> Review:

@@ -151,7 +151,7 @@ class ExitKeeper:
             if entry.is_closed:
                 await self.end(duty, f"nothing of {entry.action} {entry.quantity} {entry.instrument} filled")
             return Kept(is_over=entry.is_closed)
-        self._contexts.saw_filled(entry.account, entry.order_id, entry.filled)
+        self._contexts.fills.saw(entry.account, entry.order_id, entry.filled)
         it = Try(duty, entry, self._clock())
         while (kept := await self._round(it)) is None:
             continue

@@ -6,12 +6,12 @@ is asked for.
 """
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Protocol
 
 from ct_mcp.desk.ports import Reads
 from ct_mcp.domain.instrument import Instrument
-from ct_mcp.domain.market import Quote, Session, trading_day
+from ct_mcp.domain.market import Contract, Quote, Session, trading_day
 
 _FRONT_KEPT_FOR = timedelta(minutes=10)
 # One that closes before its time is noticed within a minute.
@@ -42,6 +42,20 @@ class MarketReader:
         self._quotes: dict[Instrument, tuple[datetime, Quote]] = {}
         self._sessions: dict[Instrument, tuple[datetime, Session]] = {}
         self._fronts: dict[str, tuple[datetime, Instrument]] = {}
+        self._contracts: dict[Instrument, tuple[date, Contract]] = {}
+
+    @property
+    def contracts(self) -> dict[Instrument, Contract]:
+        """What a contract of each instrument is worth, as far as a quote of this trading day was read."""
+        today = trading_day(self._clock())
+        return {instrument: contract for instrument, (day, contract) in self._contracts.items() if day == today}
+
+    def contract_before(self, quote: Quote) -> Contract:
+        """Give what the first quote of this trading day said of the contract; this one, where it is the first."""
+        today, known = trading_day(self._clock()), self._contracts.get(quote.instrument)
+        if known is None or known[0] != today:
+            known = self._contracts[quote.instrument] = today, quote.contract
+        return known[1]
 
     async def front(self, root: str, upstream: Reads) -> Instrument:
         """Resolve a root to the contract that it stands for.

@@ -17,7 +17,7 @@ _SERVES = timedelta(seconds=0.5)
 
 @dataclass(frozen=True, slots=True)
 class Ahead:
-    """What was read of an account before the review that needs it began."""
+    """What was read of an account before the review that needs it began; ``by_report``: what is held as it tells."""
 
     outstanding: Outstanding
     noted_before: int
@@ -26,6 +26,7 @@ class Ahead:
     report: Reading[Report] | None
     began_at: datetime
     ended_at: datetime
+    by_report: bool = False
 
     def serves(self, outstanding: Outstanding, now: datetime) -> bool:
         """Say whether all of it was read a moment ago, and nothing was sent or settled since."""

@@ -22,9 +22,13 @@ BookReadings = tuple[Reading[tuple[Order, ...]], Reading[tuple[Position, ...]]]
 
 @dataclass(frozen=True, slots=True)
 class OpensIn:
-    """What an order is for that may open: its contract, None where that is only being found out."""
+    """What an order is for that may open: its contract, None where that is only being found out.
+
+    ``by_report`` lets the report of all accounts say what is held, where somebody will be asked.
+    """
 
     instrument: Instrument | None
+    by_report: bool = False
 
 
 LookAhead = Callable[[str, Upstream, OpensIn | None], Awaitable[BookReadings]]
@@ -170,9 +174,8 @@ class Resolver:
             case FrontMonth(root):  # pragma: no branch  # the set is closed
                 async with SideBySide([]) as ask:
                     front = ask.read("front month", self._market.front(root, self._upstream))
-                    book = ask.read(
-                        "positions", self._look_ahead(account, self._upstream, OpensIn(self._market.known_front(root)))
-                    )
+                    opens = OpensIn(self._market.known_front(root), by_report=True)
+                    book = ask.read("positions", self._look_ahead(account, self._upstream, opens))
         instrument = front.required()
         # Where they cannot be read the review, which reads them as well, denies what opens.
         _, positions = book.required()

@@ -46,7 +46,8 @@ class RiskContext:
     are not all filled, by our order ids and the service's. ``record`` holds the balances of the account's days, where
     a rule of its firm needs them. ``elsewhere`` are the books of all other accounts by name, read where a rule needs
     them: no more of each than positions, orders and what is of unknown outcome. ``team`` is how the trader stands with
-    a team; None where there is none.
+    a team; None where there is none. ``by_report`` says that ``positions`` are the report's, which may be seconds old:
+    good for a question, after which they are read, and for nothing that is sent.
     """
 
     now: datetime
@@ -80,6 +81,7 @@ class RiskContext:
     record: BalanceRecord | None = None
     elsewhere: "Mapping[str, RiskContext] | None" = None
     team: TeamStanding | None = None
+    by_report: bool = False
 
     @property
     def kind(self) -> AccountKind:

@@ -127,8 +127,8 @@ async def protects(assistant: Assistant, world: World) -> Told:
 # What leaves a position reads its executions beside its last look: they are a second word on it, and tell the prices.
 # Nobody is asked, and asked by a form: the person's yes comes in between, and everything is read anew after it.
 COSTS: dict[Story, tuple[Cost, Cost]] = {
-    buys: (Cost(before=1, after=4, requests=9), Cost(before=2, after=4, requests=13)),
-    rests: (Cost(before=1, after=3, requests=8), Cost(before=2, after=3, requests=12)),
+    buys: (Cost(before=1, after=4, requests=9), Cost(before=2, after=4, requests=12)),
+    rests: (Cost(before=1, after=3, requests=8), Cost(before=2, after=3, requests=11)),
     reverses: (Cost(before=2, after=4, requests=10), Cost(before=3, after=4, requests=14)),
     protects: (Cost(before=2, after=2, requests=10), Cost(before=2, after=2, requests=10)),
     closes: (Cost(before=0, after=4, requests=9), Cost(before=0, after=4, requests=9)),
