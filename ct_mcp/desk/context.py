@@ -30,7 +30,7 @@ from ct_mcp.desk.resolver import BookReadings, OpensIn, Resolver
 from ct_mcp.desk.side_by_side import Reading, SideBySide
 from ct_mcp.domain.account import Account, Position
 from ct_mcp.domain.approval import Approval
-from ct_mcp.domain.commands import Command, PlaceOrder, ReplaceOrder, ReversePosition, wish
+from ct_mcp.domain.commands import Command, wish
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.market import CLOCK_PROBES, Contract, Quote, Session, their_clock_ahead_seconds
 from ct_mcp.domain.strategy import Strategy
@@ -39,6 +39,7 @@ from ct_mcp.guard.effect import (
     effect_of,
     instrument_named,
     is_exit_of_entry,
+    is_new_order,
     is_urgent,
     leaves_all_held,
     leaves_position,
@@ -183,8 +184,8 @@ class ContextBuilder:
         outstanding = ahead.outstanding if ahead else outstanding
         known = await self.resolver.account(name) if book else self.resolver.known(name) if urgent else None
         noted_before = ahead.noted_before if ahead else self.fills.turns
-        by_report = ahead.by_report if ahead else book is None and self._asks_report(command, instrument)
-        by_report = by_report and reads.by_report
+        by_report = reads.by_report and book is None and is_new_order(command)
+        by_report = by_report and (ahead.by_report if ahead else self._needs_question(name, instrument))
         async with reads.side_by_side() as ask:
             orders = ahead.orders if ahead else ask.read("orders", shown.orders(name, active_only=book is not None))
             positions = ahead.positions if ahead and ahead.by_report <= by_report else Reading[tuple[Position, ...]]()
@@ -325,10 +326,6 @@ class ContextBuilder:
     def contract_before(self, quote: Quote) -> Contract:
         """Give what the first quote of this trading day said of the contract; this one, where it is the first."""
         return self._market.contract_before(quote)
-
-    def _asks_report(self, command: Command, instrument: Instrument | None) -> bool:
-        is_order = isinstance(command, PlaceOrder | ReplaceOrder | ReversePosition)
-        return is_order and self._needs_question(command.account, instrument)
 
     def _needs_question(self, name: str, instrument: Instrument | None) -> bool:
         """Say whether somebody is asked about what opens, and the quote has to be asked for before."""

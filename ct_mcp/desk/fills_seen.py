@@ -1,7 +1,8 @@
 """What was seen to have filled: positions that were asked for before a fill are asked for again.
 
 An order that fills between two readings side by side could be in neither: gone from the orders, not yet among the
-positions. So it is remembered how much of each order was seen to have filled, and in which turn.
+positions. So it is remembered how much of each order was seen to have filled, and in which turn. It stands alone, since
+whoever sends and whoever keeps exits tell it of fills as well.
 """
 
 from collections.abc import Callable, Iterable

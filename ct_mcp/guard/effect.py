@@ -92,6 +92,11 @@ def is_urgent(command: Command) -> bool:
     return is_exit_of_entry(command) or isinstance(command, leaves)
 
 
+def is_new_order(command: Command) -> bool:
+    """Say whether somebody wants a new order, or one in another's place, at the market or not."""
+    return isinstance(command, PlaceOrder | ReplaceOrder | ReversePosition) and not is_exit_of_entry(command)
+
+
 def may_open(effect: Effect) -> bool:
     """Say whether it sends what may open or add, so that it waits for whoever may forbid that."""
     return effect.sends_orders and not effect.only_reduces and not is_exit_of_entry(effect.command)
