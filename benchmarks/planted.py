@@ -13,9 +13,9 @@ from virtual_world import replaced
 from ct_mcp.crosstrade.reads import ReadOnlyClient
 from ct_mcp.desk import approval, context, execution, readback, stops
 from ct_mcp.desk import desk as desk_module
-from ct_mcp.desk.context import ContextBuilder
 from ct_mcp.desk.desk import Desk
 from ct_mcp.desk.execution import CommandExecution
+from ct_mcp.desk.fills_seen import FillsSeen
 from ct_mcp.desk.handlers import orders as order_handlers
 from ct_mcp.desk.handlers.everywhere import ReadBackOfAll
 from ct_mcp.desk.polling import AccountPoller
@@ -97,7 +97,8 @@ PLANTS = {
         {
             (execution, "is_shown"): faults.always,
             (order_handlers, "is_shown"): faults.always,
-            (ContextBuilder, "_has_filled_more"): faults.never,
+            (FillsSeen, "are_more"): faults.never,
+            (FillsSeen, "may_be_unreported"): faults.never,
         },
         ("exposure",),
     ),
@@ -105,6 +106,12 @@ PLANTS = {
         "of one OCO group only the largest member counts",
         {(exposure, "_is_exit_pair"): faults.always},
         ("exposure",),
+    ),
+    "turning-order-forgotten": Plant(
+        "an order that a bracket takes away is not counted beside it, however large",
+        {(exposure.Book, "could_turn"): property(faults.never)},
+        ("exposure",),
+        ("CancelAndBracket",),
     ),
     "band-loosens-risk": Plant(
         "the risk of an order is taken over the price band",
