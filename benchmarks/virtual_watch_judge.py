@@ -90,10 +90,17 @@ class WatchJudge:
         return bool(rows) and all(row.terms[2] == request.arguments.get("stopPrice") for row in rows)
 
     def _is_its_turn(self, request: Request, call: Call) -> None:
-        """Whatever it made before it fell asleep, for longer than its lease, is not its to send when it wakes."""
+        """Whatever it made before it fell asleep, for longer than its lease, is not its to send when it wakes.
+
+        A lease that was taken while the clock was ahead holds for as much longer once it is set right.
+        """
         process: Any = call.process
-        slept = process.woke_at - process.slept_from
-        if slept >= _LEASE_SECONDS and call.began < process.slept_from < process.woke_at <= self._world.now:
+        slept, is_longer = process.woke_at - process.slept_from, self._skewed_at > process.slept_from - _LEASE_SECONDS
+        if (
+            slept >= _LEASE_SECONDS
+            and not is_longer
+            and call.began < process.slept_from < process.woke_at <= self._world.now
+        ):
             self._broken("slept", f"{request.rpc} under {call.under} leaves after a sleep of {slept:.0f} s")
 
     def arrives(self, request: Request) -> None:
