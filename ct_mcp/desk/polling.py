@@ -134,7 +134,7 @@ class AccountPoller:
             history = await self._upstream.lifecycle(order.account, order.order_id)
         except CtMcpError:
             return order
-        return replace(order, said=history.last_said)
+        return replace(order, said=history.last_said) if history.order_id == order.order_id else order
 
     async def book(
         self, account: str, instrument: Instrument | None, is_settled: Callable[[AccountState], bool], before: Baseline

@@ -11,7 +11,7 @@ from ct_mcp.desk.outcome import Outcome
 from ct_mcp.desk.polling import AccountPoller, AccountState, Baseline, Pause, has_come_to_rest
 from ct_mcp.domain.account import AccountSnapshot, Position
 from ct_mcp.domain.instrument import Instrument
-from ct_mcp.domain.order import CLOSED, Order, OrderState, OrderType
+from ct_mcp.domain.order import CLOSED, Lifecycle, Order, OrderState, OrderType
 from ct_mcp.simulator.addon import AddOnAssumptions
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.faults import Fault
@@ -131,6 +131,22 @@ async def test_another_order_than_was_asked_for_is_not_read(watch: AccountPoller
     assert await watch.look("Sim101", mine) is None
     assert await watch.order("Sim101", mine, lambda order: order.is_closed) is None
     assert await watch.look("Sim101", mine, anything) is not None
+
+
+async def test_the_words_of_another_order_are_not_told_of_a_rejected_one(
+    watch: AccountPoller, crosstrade: CrossTrade, long_two: Outcome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled = await crosstrade.order("Sim101", str(long_two.order_id))
+    history = await crosstrade.lifecycle("Sim101", filled.order_id)
+    said = replace(history, events=(replace(history.events[-1], said="no margin"),))
+
+    async def lifecycle(_account: str, _order_id: str) -> Lifecycle:
+        return said
+
+    monkeypatch.setattr(crosstrade, "lifecycle", lifecycle)
+    rejected = replace(filled, state=OrderState.REJECTED)
+    assert (await watch.with_their_words(rejected)).said == "no margin"
+    assert (await watch.with_their_words(replace(rejected, order_id="another"))).said is None
 
 
 @pytest.mark.usefixtures("mixed_up")
