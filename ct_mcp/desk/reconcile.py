@@ -110,7 +110,8 @@ class _Settler:
 
     async def _order_named(self, entry: Entry, action: ChangeOrder | CancelOrder) -> _Found | None:
         """By the order itself: over, or as was asked; once it cannot be under way any more, as it stands."""
-        order = await self.watch.look(action.account, action.order_id)
+        ids = (action.order_id, *await self._named(entry, "order_id"))
+        order = await self.watch.look(action.account, action.order_id, lambda order: any(map(order.is_named, ids)))
         if order is None:
             return None
         is_done = isinstance(action, ChangeOrder) and is_changed(order, action)

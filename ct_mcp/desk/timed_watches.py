@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 
 from ct_mcp.desk.outcome import Status
 from ct_mcp.desk.polling import AccountState, Baseline
+from ct_mcp.desk.recognition import Asked
 from ct_mcp.desk.remedies import order_line, position_line
 from ct_mcp.desk.watch_prices import Rounds, WatchedPrices
 from ct_mcp.desk.watch_sender import WatchSender, said
@@ -54,6 +55,7 @@ class TimedWatches:
     prices: WatchedPrices
     _unread_since: dict[str, datetime] = field(default_factory=dict)
     _told: dict[str, str] = field(default_factory=dict)
+    _orders: dict[str, Order] = field(default_factory=dict)
     _seen: dict[str, dict[str, None]] = field(default_factory=dict)
     _today: dict[str, _Today] = field(default_factory=dict)
 
@@ -62,9 +64,11 @@ class TimedWatches:
         is_time = watch.due is not None and self.sender.now() >= watch.due
         if not self.rounds.is_due(watch.watch_id, watch.account) and not is_time:
             return
-        order = await self.sender.poller.look(watch.account, watch.order_id or "")
+        is_it = Asked(watch.order_id or "", self._orders.get(watch.watch_id))
+        order = await self.sender.poller.look(watch.account, is_it.order_id, is_it)
         if order is None:  # 2
             return
+        self._orders[watch.watch_id] = order
         if order.is_closed:
             await self.sender.end(watch, f"over: its order is {order.state_text}, {order.filled} filled")
         elif is_time and not self._rests_again(watch):

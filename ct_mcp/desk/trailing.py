@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from ct_mcp.desk.outcome import Outcome, Status
+from ct_mcp.desk.recognition import Asked
 from ct_mcp.desk.remedies import order_line
 from ct_mcp.desk.watch_prices import Rounds, WatchedPrices
 from ct_mcp.desk.watch_sender import WatchSender, said
@@ -53,7 +54,8 @@ class Trailer:
             await self._follow(it, it.order, watch)
 
     async def _read(self, it: _Trail, watch: Watch) -> None:
-        order = await self.sender.patient.look(watch.account, watch.order_id or "")
+        asked = watch.order_id or ""
+        order = await self.sender.patient.look(watch.account, asked, Asked(asked, it.order))
         if order is None:
             return
         it.order = order
@@ -76,7 +78,7 @@ class Trailer:
         price = None if quote is None else _stop_at(quote, order, watch)
         if price is None or nearer_stop(order, price) is None:
             return
-        fresh = await self.sender.patient.look(order.account, order.order_id)
+        fresh = await self.sender.patient.look(order.account, order.order_id, Asked(order.order_id, order))
         change = None if fresh is None or fresh.is_closed else nearer_stop(fresh, price)  # 2
         it.order = fresh
         if fresh is None or change is None:

@@ -14,6 +14,7 @@ from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.crosstrade.rate_limit import Allowance
 from ct_mcp.desk.desk import Desk
 from ct_mcp.desk.exit_watch import LEASE
+from ct_mcp.domain.order import Order
 from ct_mcp.errors import StoreFailed
 from ct_mcp.guard.policy import Limits, Mode, Policy, Watching
 from ct_mcp.simulator.clock import ManualClock
@@ -107,6 +108,35 @@ async def test_what_it_sends_counts_as_no_order_of_the_day(
     await desk.exit_watch.look()
     intents = [entry for entry in await store.entries(50) if entry.kind is EntryKind.INTENT]
     assert [entry.opens for entry in intents if "CHANGE" in entry.summary] == [False]
+
+
+@pytest.mark.parametrize("is_it", [False, True], ids=["another order", "the same under a new id"])
+async def test_a_trailing_stop_follows_its_own_order_whatever_they_answer_with(
+    assistant: Assistant, world: World, desk: Desk, wire: Wire, monkeypatch: pytest.MonkeyPatch, is_it: bool
+) -> None:
+    """A service that mixes up two requests answers with another's order; a broker may give one a new id."""
+    stop, _ = await trailed(assistant, world)
+    await desk.exit_watch.look()
+    before, sent, read, listed = stop_price(world), len(wire.posts()), CrossTrade.order, CrossTrade.orders
+
+    def renamed(order: Order) -> Order:
+        return replace(order, order_id="another", quantity=2 if is_it else 1) if order.order_id == stop else order
+
+    async def order(self: CrossTrade, account: str, _: str) -> Order:
+        return renamed(await read(self, account, stop))
+
+    async def orders(self: CrossTrade, account: str, *, active_only: bool) -> tuple[Order, ...]:
+        return tuple(map(renamed, await listed(self, account, active_only=active_only)))
+
+    monkeypatch.setattr(CrossTrade, "order", order)
+    monkeypatch.setattr(CrossTrade, "orders", orders)
+    for _ in range(10):
+        world.later(7)
+        await desk.exit_watch.look()
+    assert {path.partition("/orders/")[2] for path, _ in wire.posts()[sent:]} == (
+        {"another/change"} if is_it else set()
+    )
+    assert stop_price(world) == before, "in the simulator nothing is called so"
 
 
 @pytest.mark.parametrize("wanted", [{"kind": "trailing_stop", "distance": "5 points"}])
