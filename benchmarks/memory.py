@@ -17,12 +17,12 @@ def measure(calls: int, home: Path) -> list[Figure]:
         server.initialize()
         started = server.resident_mib()
         if started is None:
-            return [Figure(name, None, "%", 10.0)]
+            return [Figure(name, None, "%", 5.0)]
         loaded = _after(LOADED_AFTER, server)
         ended = _after(calls - LOADED_AFTER, server)
     detail = f"{started:.1f} MiB at the start, {loaded:.1f} after {LOADED_AFTER} calls, {ended:.1f} at the end"
     return [
-        Figure(name, (ended / loaded - 1) * 100, "%", 10.0, detail),
+        Figure(name, (ended / loaded - 1) * 100, "%", 5.0, detail),
         Figure("  the same from the start, before the first call", (ended / started - 1) * 100, "%"),
     ]
 

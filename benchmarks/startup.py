@@ -49,21 +49,21 @@ def _times(ours: list[Start], floor: list[Start]) -> list[Figure]:
     rows = [_ratio("start to initialize, wall", [one.wall for one in ours], [one.wall for one in floor])]
     ours_cpu, floor_cpu = ([one.cpu for one in starts if one.cpu is not None] for starts in (ours, floor))
     if not ours_cpu:
-        return [*rows, Figure("start to initialize, CPU", None, "x floor", 1.15)]
+        return [*rows, Figure("start to initialize, CPU", None, "x floor", 1.1)]
     return [*rows, _ratio("start to initialize, CPU", ours_cpu, floor_cpu)]
 
 
 def _ratio(name: str, ours: list[float], floor: list[float]) -> Figure:
     own, least = (f"{in_ms(times):.0f} ms ({spread(times)})" for times in (ours, floor))
     detail = f"{own} against {least}, {len(ours)} starts of each"
-    return Figure(name, median(ours) / median(floor), "x floor", 1.15, detail)
+    return Figure(name, median(ours) / median(floor), "x floor", 1.1, detail)
 
 
 def _lists(ours: list[Start]) -> list[Figure]:
     firsts, later = [one.first_list for one in ours], [seconds for one in ours for seconds in one.lists]
     return [
-        Figure("tools/list, the first", in_ms(firsts), "ms", 10.0, f"middle half {spread(firsts)}"),
-        Figure("tools/list, p50", in_ms(later), "ms", 10.0, f"middle half {spread(later)}"),
+        Figure("tools/list, the first", in_ms(firsts), "ms", 5.0, f"middle half {spread(firsts)}"),
+        Figure("tools/list, p50", in_ms(later), "ms", 5.0, f"middle half {spread(later)}"),
     ]
 
 
