@@ -34,7 +34,7 @@ from ct_mcp.server.format import (
 from ct_mcp.server.queries import Query, read_orders, read_scope, time_limit
 from ct_mcp.server.tools.executions import ExecutionView, execution_line, execution_views, read_executions_of
 from ct_mcp.server.tools.forms import AccountName, AnyAccount, AnyInstrument, OrderId, Skip
-from ct_mcp.text import aged, count, iso, one_line
+from ct_mcp.text import aged, count, iso
 
 POLL_SECONDS = 1.0
 POLL_SECONDS_WITH_STREAM = 5.0
@@ -241,7 +241,7 @@ async def _look_up(query: Query, account: str, order_id: str) -> OrderLookup:
         missing = error
     else:
         if not read.is_named(order_id) and not order_id.startswith(OWN_ID):  # their rows do not show ours
-            query.note(_ANOTHER.format(asked=one_line(order_id), named=one_line(read.order_id)))
+            query.note(_ANOTHER.format(asked=sanitize_name(order_id), named=sanitize_name(read.order_id)))
         return OrderLookup(read)
     from ct_mcp.desk.polling import AccountPoller  # noqa: PLC0415  # the desk is loaded by the first call
 
