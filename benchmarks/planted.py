@@ -107,12 +107,6 @@ PLANTS = {
         {(exposure, "_is_exit_pair"): faults.always},
         ("exposure",),
     ),
-    "turning-order-forgotten": Plant(
-        "an order that a bracket takes away is not counted beside it, however large",
-        {(exposure.Book, "could_turn"): property(faults.never)},
-        ("exposure",),
-        ("CancelAndBracket",),
-    ),
     "band-loosens-risk": Plant(
         "the risk of an order is taken over the price band",
         {(limits, "risk_of"): faults.risk_over_the_band},

@@ -54,6 +54,7 @@ class Parts:
     def __init__(self, url: str, token: str, folder: Path, clock: Shifted) -> None:
         self.live = LiveCache(clock)
         self._address, self._folder, self._clock = (url, token), folder, clock
+        (folder / "under-way").unlink(missing_ok=True)  # of a process before this one, which was killed
 
     def desk(self) -> "Desk":
         """Build the desk over a real client and a real store."""
