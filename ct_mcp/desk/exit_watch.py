@@ -16,10 +16,9 @@ How it works; the numbers stand again at the blocks that do it.
 """
 
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from itertools import compress
 from secrets import token_hex
 
 from ct_mcp.desk.context import ContextBuilder
@@ -33,7 +32,7 @@ from ct_mcp.desk.warm_review import Silence
 from ct_mcp.desk.watch_prices import LiveView
 from ct_mcp.desk.watch_sender import WatchSender
 from ct_mcp.desk.watches import Watches, make_watches
-from ct_mcp.domain.commands import CancelOrder
+from ct_mcp.domain.commands import CancelOrder, PlaceOrder
 from ct_mcp.domain.duty import Duty, DutyState
 from ct_mcp.domain.lease import Holder
 from ct_mcp.domain.order import Order
@@ -160,16 +159,17 @@ class ExitWatch:
         if entry is None and named is not None:
             entry = await self.keeper.poller.look(duty.account, named)
         if entry is None:
-            entry = await self.keeper.poller.find_once(duty.account, duty.own_id, await self._ours(duty))
+            is_it = await self._ours(duty.order, duty.own_id, duty.opened_at)
+            entry = await self.keeper.poller.find_once(duty.account, duty.own_id, is_it)
         if entry is None:
             self._is_not_seen(duty.account)
         elif _is_it(entry, duty):
             await self.keeper.keep(duty, entry)
 
-    async def _ours(self, duty: Duty) -> Ours:
-        """What an order must look like to be an entry whose name at the service is not known."""
-        before = named_before(await self.store.entries_of_orders(_LOOK_BACK, duty.account), duty.own_id)
-        return Ours.as_placed(duty.order, duty.own_id, duty.opened_at, before)
+    async def _ours(self, order: PlaceOrder, own_id: str, since: datetime) -> Ours:
+        """What an order must look like to be ours, where its name at the service is not known."""
+        before = named_before(await self.store.entries_of_orders(_LOOK_BACK, order.account), own_id)
+        return Ours.as_placed(order, own_id, since, before)
 
     def _is_not_seen(self, account: str) -> None:
         """Of what was missed no stream tells again: it is looked at as without one."""
@@ -180,7 +180,7 @@ class ExitWatch:
 
     async def _watch(self, duty: Duty, orders: Sequence[Order]) -> None:
         ids, key = await self._exit_ids(duty), key_of(duty)
-        left = [order for order in orders if not order.is_closed and ids & {order.order_id, order.own_id}]
+        left = [order for order in orders if not order.is_closed and any(map(order.is_named, ids))]
         left = left or await self._not_listed(duty, ids)
         if not left:
             return
@@ -199,31 +199,40 @@ class ExitWatch:
         cancels = [CancelOrder(duty.account, order.order_id) for order in firsts]
         await self.keeper.send_under(duty, cancels, left)
 
-    async def _not_listed(self, duty: Duty, ids: Collection[str]) -> list[Order]:
+    async def _not_listed(self, duty: Duty, ids: Mapping[str, Ours | None]) -> list[Order]:
         """An empty list proves nothing: each is asked for by its id, also one that was lost and has come all the same.
 
         Where all are over the duty is, too; what was never seen is waited for, but not for ever.
         """
-        looked = [await self.keeper.poller.look(duty.account, order_id) for order_id in ids]
+        look = self.keeper.poller.look
+        looked = [await look(duty.account, order_id, is_it) for order_id, is_it in ids.items()]
         stands = [order for order in looked if order is not None and not order.is_closed]
         age = (self.clock() - duty.opened_at).total_seconds()
         if not stands and (None not in looked or age > _LOST_AFTER_SECONDS):
             await self.keeper.end(duty, "its exits are over" if None not in looked else "its exits were never seen")
         return stands
 
-    async def _exit_ids(self, duty: Duty) -> set[str]:
-        """By the service's ids, which the journal knows, else by ours; also of a target that was placed alone."""
-        ids = set()
+    async def _exit_ids(self, duty: Duty) -> dict[str, Ours | None]:
+        """By the service's ids, which the journal knows, else by ours; also of a target that was placed alone.
+
+        Beside an id of ours stands what the order must look like: the service need not show that id.
+        """
+        ids = dict[str, Ours | None]()
         for part in duty.parts:
             ticket = await self.store.ticket(part.ticket_id)
-            placed = [is_exit_of_entry(command) for command in ticket.commands] if ticket else []
-            if ticket is None or not any(placed):
+            exits = [
+                (number, each)
+                for number, each in enumerate(ticket.commands if ticket else ())
+                if is_exit_of_entry(each)
+            ]
+            if ticket is None or not exits:
                 continue
             story = await story_of(self.store, ticket)
-            for number in compress(range(len(placed)), placed):
+            for number, command in exits:
                 told = story.part(number, self.clock())
                 if told is not None and told.outcome is not None and told.outcome.status is not Status.REJECTED:
-                    ids.add(told.outcome.order_id or ticket.own_id_of(number))
+                    named, own_id = told.outcome.order_id, ticket.own_id_of(number)
+                    ids[named or own_id] = None if named else await self._ours(command, own_id, part.made_at)
         return ids
 
 

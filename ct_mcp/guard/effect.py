@@ -17,6 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from decimal import ROUND_CEILING, Decimal
 from enum import StrEnum
+from typing import TypeGuard
 
 from ct_mcp.domain.commands import (
     CancelOrder,
@@ -102,7 +103,7 @@ def may_open(effect: Effect) -> bool:
     return effect.sends_orders and not effect.only_reduces and not is_exit_of_entry(effect.command)
 
 
-def is_exit_of_entry(command: Command) -> bool:
+def is_exit_of_entry(command: Command) -> TypeGuard[PlaceOrder]:
     """Say whether it is a stop or a target that goes with an entry, sent as that fills."""
     return isinstance(command, PlaceOrder) and command.exit_of is not None
 

@@ -809,9 +809,12 @@ class TestWhatTheCampaignFound:
         assert [each.state for each in await store.duties()] == [DutyState.STANDING]
 
 
+@pytest.mark.parametrize("looks_before", [0, 3], ids=["at once", "once nothing more is sent"])
 async def test_a_stop_that_was_lost_and_comes_after_the_close_is_cancelled(
-    assistant: Assistant, world: World, wire: Wire, desk: Desk, store: SqliteStore
+    assistant: Assistant, world: World, wire: Wire, desk: Desk, store: SqliteStore, looks_before: int
 ) -> None:
+    """It is found by our id alone, which their rows do not show."""
+
     def comes_late() -> None:
         world.sim.faults.arm(Fault.REQUEST_LOST_BEFORE_ACCEPT, rpc="PlaceOrder", times=1)
 
@@ -819,6 +822,7 @@ async def test_a_stop_that_was_lost_and_comes_after_the_close_is_cancelled(
     told = await assistant.buys(2, **EXITS)
     assert told.text.startswith("CLOSED, and what was sent may still come"), told.text
     (lost,) = [said for path, said in wire.posts() if path.endswith("/orders/place") and said["action"] == "SELL"]
+    await looks(world, desk, looks_before, every=16.0)
     account, contract = world.sim.exchange.accounts["Sim101"], world.sim.market.front("MES", world.clock())
     terms = OrderTerms(contract, Action.SELL, 2, SimOrderType.STOP_MARKET, stop_price=lost["stopPrice"])
     world.sim.exchange.submit(account, terms, OrderLabels("PlaceOrder", own_id=lost["orderId"]), world.clock())
