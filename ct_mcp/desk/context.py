@@ -23,7 +23,7 @@ from ct_mcp.desk.elsewhere import Elsewhere
 from ct_mcp.desk.fills_seen import FillsSeen
 from ct_mcp.desk.market_reader import LiveQuotes, MarketReader
 from ct_mcp.desk.membership import Membership
-from ct_mcp.desk.pending import last_exit_is_over, pending_orders, possibly_open_orders, unread_exits
+from ct_mcp.desk.pending import last_exit_is_over, pending_orders, possibly_open_orders, whole_exits
 from ct_mcp.desk.ports import BookReads, Reads, Store, Upstream
 from ct_mcp.desk.read_ahead import Ahead
 from ct_mcp.desk.resolver import BookReadings, OpensIn, Resolver
@@ -214,7 +214,7 @@ class ContextBuilder:
             positions.value,
             standing,
             pending_orders(outstanding.entries, orders.value or (), positions.value or (), self._clock()),
-            unread_exits=unread_exits(outstanding.entries),
+            whole_exits=whole_exits(outstanding.entries),
             book_asked_at=ahead.began_at if ahead else reads.began_at,
             strategy=strategy.value if strategy else None,
             journal_position=outstanding.seen,

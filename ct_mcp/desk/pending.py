@@ -33,7 +33,7 @@ def may_fill_detail(effect: Effect) -> dict[str, object]:
     detail: dict[str, object] = {
         "may_fill": [[*_named(fill.instrument), fill.signed_quantity, fill.leaves] for fill in effect.may_fill]
     }
-    if effect.leaves_unread:
+    if effect.leaves_all:
         detail["leaves_all"] = _named(effect.instrument) if effect.instrument else []
     if _leaves_by_an_order(effect):
         detail["takes_away"] = True
@@ -76,17 +76,28 @@ def pending_orders(
 ) -> tuple[PendingOrder, ...]:
     """What outstanding intents may yet fill, where it does not stand in the list of orders.
 
-    Of one that is listed, what has filled: the positions may not show it yet. An exit that was sent before anything
-    was read may still leave whatever is held ``now``, and an order that was to leave is an exit while it may arrive.
+    Of one that is listed, what has filled: the positions may not show it yet. An exit of all that is held leaves what
+    it finds when it arrives, whatever was read before, and an order that was to leave is an exit while it may arrive.
     """
-    entries, listed, pending = tuple(outstanding), tuple(orders), list[PendingOrder]()
-    for entry in entries:
+    listed, held, pending = tuple(orders), tuple(positions), list[PendingOrder]()
+    for entry in outstanding:
         mine = [order for order in listed if _is_order_of(entry, order)]
         pending += [PendingOrder(it.instrument, it.action.sign * it.filled) for it in mine if it.filled]
-        pending += [] if mine else _unlisted(entry, now)
-    scopes = unread_exits(entries)
-    left = (held for held in positions if any(scope in (None, held.instrument) for scope in scopes))
-    return (*pending, *(PendingOrder(held.instrument, -held.net, leaves=True) for held in left))
+        sent = [] if mine else [*_unlisted(entry, now)]
+        pending += [*sent, *_left_as_it_arrives(entry, sent, held)]
+    return tuple(pending)
+
+
+def _left_as_it_arrives(
+    entry: Entry, sent: Iterable[PendingOrder], positions: Iterable[Position]
+) -> Iterator[PendingOrder]:
+    """Give what is held by now beyond what an exit of all was read to leave."""
+    counted = tuple(sent)
+    for held in (held for held in positions for scope in whole_exits([entry]) if scope in (None, held.instrument)):
+        told = (fill.signed_quantity for fill in counted if fill.instrument == held.instrument)
+        rest = held.net + sum(signed for signed in told if signed * held.net < 0)
+        if rest * held.net > 0:
+            yield PendingOrder(held.instrument, -rest, leaves=True)
 
 
 def _unlisted(entry: Entry, now: datetime | None) -> Iterator[PendingOrder]:
@@ -95,8 +106,8 @@ def _unlisted(entry: Entry, now: datetime | None) -> Iterator[PendingOrder]:
         yield replace(fill, leaves=True) if is_exit else fill
 
 
-def unread_exits(outstanding: Iterable[Entry]) -> tuple[Instrument | None, ...]:
-    """What outstanding exits leave that were sent before anything was read: an instrument, or None for all."""
+def whole_exits(outstanding: Iterable[Entry]) -> tuple[Instrument | None, ...]:
+    """What outstanding exits leave as they arrive: an instrument, or None for all."""
     scopes = (entry.detail["leaves_all"] for entry in outstanding if "leaves_all" in entry.detail)
     return tuple(held_instrument(*scope) if isinstance(scope, list) and scope else None for scope in scopes)
 
@@ -188,7 +199,7 @@ def may_arrive(entry: Entry, now: datetime, instrument: Instrument | None) -> bo
     """
     fills = [fill for fill in fills_of(entry.detail) if fill.signed_quantity]
     is_there = any(instrument in (None, fill.instrument) for fill in fills) or (entry.opens and not fills)
-    is_there |= any(instrument is None or scope in (None, instrument) for scope in unread_exits([entry]))
+    is_there |= any(instrument is None or scope in (None, instrument) for scope in whole_exits([entry]))
     return is_there and (now - entry.at).total_seconds() < UNDER_WAY_SECONDS
 
 

@@ -34,7 +34,7 @@ class RiskContext:
     """What is known when a rule decides. None means not known, and not knowing is a denial.
 
     ``positions`` and ``orders`` are those of the command's account; ``orders`` holds all that are not closed.
-    ``unread_exits`` are the instruments, or None for all, that an exit of ours is leaving that was sent unread.
+    ``whole_exits`` are the instruments, or None for all, of which an exit of ours may still leave whatever is held.
     ``strategy`` is the one that the command names; ``atm_templates`` are read for an order that names one. ``unread``
     says what could not be read. ``journal_position`` is where the journal ended when the reading began: what was
     written later, this may not know. ``possibly_open`` are orders of ours that the journal last knew to stand, where
@@ -55,7 +55,7 @@ class RiskContext:
     positions: tuple[Position, ...] | None = None
     orders: tuple[Order, ...] | None = None
     pending: tuple[PendingOrder, ...] = ()
-    unread_exits: tuple[Instrument | None, ...] = ()
+    whole_exits: tuple[Instrument | None, ...] = ()
     quote: Quote | None = None
     contract_before: Contract | None = None
     session: Session | None = None

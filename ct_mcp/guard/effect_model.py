@@ -31,8 +31,8 @@ class Effect:
     other side of a reverse, or the market order of a partial close that may open. ``legs`` are all orders that come
     of it, an exit before an entry; None where that is not known. ``cancels`` are the open orders that go. ``before``
     and ``after`` are the worst cases in ``instrument``; None where positions or orders were not read. ``may_fill``
-    is what it may add to the book while nobody knows what became of it; ``leaves_unread`` says that it leaves all that
-    is held, and that nobody has read what that is, and ``follows_unread_exit`` that such a one may be on its way.
+    is what it may add to the book while nobody knows what became of it; ``leaves_all`` says that it leaves all that
+    is held as it arrives, whatever was read before, and ``follows_whole_exit`` that such a one may be on its way.
     ``on_the_way`` are exits that were sent before and may still fill, for a command that leaves what they leave.
     ``adds_up`` says that a repeat does harm.
     """
@@ -49,8 +49,8 @@ class Effect:
     position_before: int | None = None
     position_after: int | None = None
     may_fill: tuple[PendingOrder, ...] = ()
-    leaves_unread: bool = False
-    follows_unread_exit: bool = False
+    leaves_all: bool = False
+    follows_whole_exit: bool = False
     on_the_way: tuple[PendingOrder, ...] = ()
     only_reduces: bool | None = None
     direction: RiskDirection | None = None

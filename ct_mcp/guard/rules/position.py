@@ -57,7 +57,7 @@ def exit_is_not_on_its_way(effect: Effect, context: RiskContext, _policy: Policy
     """
     if isinstance(effect.command, ProtectPosition):
         return _no_exit_is_cancelled(effect)
-    if not effect.is_exit or not (effect.on_the_way or effect.follows_unread_exit):
+    if not effect.is_exit or not (effect.on_the_way or effect.follows_whole_exit):
         return NotApplicable("no exit is on its way")
     sent = [f"{order.signed_quantity:+d} {order.instrument}" for order in effect.on_the_way]
     figures = f"on its way={', '.join(sent) or 'an exit of all that was held, not seen to be done yet'}"
@@ -69,8 +69,8 @@ def exit_is_not_on_its_way(effect: Effect, context: RiskContext, _policy: Policy
             left.append(f"close_position of {instrument} with quantity {abs(rest)}")
     held = (position.instrument for position in context.positions or () if position.quantity)
     others = {instrument for instrument in held if not isinstance(instrument, OtherInstrument)}
-    others -= {order.instrument for order in effect.on_the_way} | set(context.unread_exits)
-    if effect.instrument is None:
+    others -= {order.instrument for order in effect.on_the_way} | set(context.whole_exits)
+    if effect.instrument is None and None not in context.whole_exits:
         left += [f"flatten of {instrument}" for instrument in sorted(others)]
     how = f"what it does not cover: {'; '.join(left)}" if left else "look with get_positions until it has filled"
     return Denial(DenialCode.EXIT_ON_ITS_WAY, f"{figures}; {how}")

@@ -94,6 +94,44 @@ async def test_a_second_exit_sends_nothing_while_the_answer_to_the_first_is_lost
     assert held(sim) == []
 
 
+def somebody_buys(sim: Simulator, clock: ManualClock) -> None:
+    """Let somebody else buy two at the market, past the desk."""
+    terms = OrderTerms(sim.market.front("MES", clock()), Action.BUY, 2, SimOrderType.MARKET)
+    sim.exchange.submit(sim.exchange.accounts["Sim101"], terms, OrderLabels(rpc="ByHand"), clock())
+    sim.advance(2)
+
+
+@pytest.mark.parametrize("second", WHOLE.values(), ids=WHOLE.keys())
+@pytest.mark.parametrize("instrument", [MES, None], ids=["one", "everything"])
+async def test_an_exit_that_found_nothing_to_leave_leaves_what_is_held_when_it_arrives(
+    *, odd: Oddly, does: Does, sim: Simulator, clock: ManualClock, instrument: Instrument | None, second: Command
+) -> None:
+    """Somebody buys while it is on its way: a second exit beside it would turn the position round."""
+    told = list[Outcome]()
+
+    async def late(inner: Upstream, account: str, which: Instrument | None) -> Acknowledged:
+        somebody_buys(sim, clock)
+        told.append(await does(second))
+        return await inner.flatten(account, which)
+
+    first = await odd("flatten", late)(Flatten("Sim101", instrument))
+    assert told[0].status is Status.DENIED
+    assert told[0].reasons[0] == "EXIT_ON_ITS_WAY: on its way=-2 MES 09-26; look with get_positions until it has filled"
+    assert first.status is Status.FLAT
+    assert sent(sim) == 1
+    assert held(sim) == []
+
+
+async def test_an_exit_on_its_way_leaves_what_was_added_since_it_was_sent_as_well(
+    does: Does, long_two: Outcome, sim: Simulator, clock: ManualClock
+) -> None:
+    sim.faults.arm(Fault.REQUEST_LOST_BEFORE_ACCEPT, rpc="Flatten", times=1)
+    assert (await does(Flatten("Sim101", MES))).status is Status.UNKNOWN
+    somebody_buys(sim, clock)
+    told = await does(Flatten("Sim101", MES))
+    assert told.reasons[0].startswith("EXIT_ON_ITS_WAY: on its way=-4 MES 09-26; look with get_positions")
+
+
 @pytest.mark.parametrize("second", WHOLE.values(), ids=WHOLE.keys())
 @pytest.mark.parametrize("fault", [Fault.REQUEST_LOST_BEFORE_ACCEPT, Fault.NO_FILL])
 async def test_an_order_at_the_market_that_leaves_is_an_exit_on_its_way_as_well(

@@ -276,14 +276,18 @@ def test_what_only_protects_is_not_refused_for_an_old_quote(
 NQ = Instrument("NQ", 2026, 12)
 
 
-def test_an_exit_beside_one_that_was_sent_unread_is_told_what_that_one_does_not_cover() -> None:
-    context = factories.context(positions=factories.positions(1, NQ), unread_exits=(ES,))
+def test_an_exit_beside_one_that_leaves_all_is_told_what_that_one_does_not_cover() -> None:
+    context = factories.context(positions=factories.positions(1, NQ), whole_exits=(ES,))
     answer = exit_is_not_on_its_way(effect_of(Flatten("Sim101", None), context), context, Policy())
     assert isinstance(answer, Denial)
     assert "an exit of all that was held, not seen to be done yet" in answer.figures
     assert answer.figures.endswith("what it does not cover: flatten of NQ 12-26")
     covered = effect_of(Flatten("Sim101", NQ), context)
     assert isinstance(exit_is_not_on_its_way(covered, context, Policy()), NotApplicable)
+    of_all = replace(context, whole_exits=(None,))
+    answer = exit_is_not_on_its_way(effect_of(Flatten("Sim101", None), of_all), of_all, Policy())
+    assert isinstance(answer, Denial)
+    assert answer.figures.endswith("look with get_positions until it has filled"), "one of all covers every instrument"
 
 
 @pytest.mark.parametrize(
