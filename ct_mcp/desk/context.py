@@ -208,12 +208,15 @@ class ContextBuilder:
             self._ahead[name] = Ahead(outstanding, noted_before, orders, positions, report, began_at, now, by_report)
         account, reported = (known, None) if report is None else await self._account(name, report, urgent=urgent)
         standing = None if orders.value is None else tuple(order for order in orders.value if not order.is_closed)
+        pending = pending_orders(outstanding.entries, orders.value or (), positions.value or (), self._clock())
+        if book is None:
+            pending += self.fills.not_shown(name, orders.value, positions.value, pending)
         context = RiskContext(
             self._clock(),
             account,
             positions.value,
             standing,
-            pending_orders(outstanding.entries, orders.value or (), positions.value or (), self._clock()),
+            pending,
             whole_exits=whole_exits(outstanding.entries),
             book_asked_at=ahead.began_at if ahead else reads.began_at,
             strategy=strategy.value if strategy else None,

@@ -82,7 +82,7 @@ def pending_orders(
     listed, held, pending = tuple(orders), tuple(positions), list[PendingOrder]()
     for entry in outstanding:
         mine = [order for order in listed if _is_order_of(entry, order)]
-        pending += [PendingOrder(it.instrument, it.action.sign * it.filled) for it in mine if it.filled]
+        pending += [PendingOrder(it.instrument, it.action.sign * it.filled, is_filled=True) for it in mine if it.filled]
         sent = [] if mine else [*_unlisted(entry, now)]
         pending += [*sent, *_left_as_it_arrives(entry, sent, held)]
     return tuple(pending)

@@ -21,12 +21,19 @@ from ct_mcp.guard.policy import FlatBy
 class PendingOrder:
     """Contracts that we sent and whose outcome is not known yet; they count as if all of them may still fill.
 
-    ``leaves`` says that they were sent to leave a position: an exit that is on its way.
+    ``leaves`` says that they were sent to leave a position: an exit that is on its way. ``is_filled`` says that they
+    were seen to have filled, of whosever order, and that the positions do not show it yet.
     """
 
     instrument: Instrument
     signed_quantity: int
     leaves: bool = False
+    is_filled: bool = False
+
+    @property
+    def why(self) -> str:
+        """Say why it counts."""
+        return "filled, and not in the positions yet" if self.is_filled else "of unknown outcome"
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,10 +102,10 @@ def _may_open(order: Order, context: RiskContext) -> int:
 
 
 def _of_unknown(context: RiskContext) -> Iterator[str]:
-    """What was sent and may fill, of unknown outcome: whether a stop goes with it is not looked at here."""
+    """What was sent and may fill, or has and is not listed yet: whether a stop goes with it is not looked at here."""
     for pending in context.pending:
         if not pending.leaves:
-            yield f"{pending.signed_quantity:+d} {pending.instrument} of unknown outcome"
+            yield f"{pending.signed_quantity:+d} {pending.instrument} {pending.why}"
 
 
 def _worth(instrument: Instrument, context: RiskContext, policy: Policy) -> tuple[Contract, Decimal] | None:

@@ -1,5 +1,6 @@
 """Rules on value, risk, pace and time: money, orders per minute and day, repeats, the session, flat by."""
 
+from collections.abc import Iterable
 from datetime import UTC, timedelta
 
 from ct_mcp.domain.commands import CancelOrder, CancelOrders, DisableStrategy, PlaceOrder, ProtectPosition
@@ -79,13 +80,24 @@ def no_twin_is_unresolved(effect: Effect, context: RiskContext, _policy: Policy)
         return EXIT
     if context.identical_is_unknown:
         return Denial(DenialCode.OUTCOME_UNRESOLVED, "an identical action was sent and its outcome is not known")
-    unknown = [f"{sent.signed_quantity:+d} {sent.instrument}" for sent in _unresolved_beside(effect, context)]
+    beside = _unresolved_beside(effect, context)
+    unknown, filled = ([each for each in beside if each.is_filled is is_filled] for is_filled in (False, True))
     if unknown:
         known = "until it is known nothing opens on that side there, whatever its type, price or group"
         how = command("journal", "settle")
         settle = f"look with get_orders and get_positions; what stays unknown the person settles: {how}"
-        return Denial(DenialCode.OUTCOME_UNRESOLVED, f"sent, outcome not known={', '.join(unknown)}; {known}; {settle}")
+        return Denial(DenialCode.OUTCOME_UNRESOLVED, f"sent, outcome not known={_each(unknown)}; {known}; {settle}")
+    if filled:
+        shown = "until they do nothing opens on that side there, whatever its type, price or group"
+        wait = "that is a matter of seconds: look with get_positions, and ask again"
+        return Denial(
+            DenialCode.OUTCOME_UNRESOLVED, f"filled, not shown by the positions yet={_each(filled)}; {shown}; {wait}"
+        )
     return Passed("nothing of the kind is of unknown outcome")
+
+
+def _each(sent: Iterable[PendingOrder]) -> str:
+    return ", ".join(f"{each.signed_quantity:+d} {each.instrument}" for each in sent)
 
 
 def _unresolved_beside(effect: Effect, context: RiskContext) -> list[PendingOrder]:

@@ -141,8 +141,8 @@ def position_to_turn_or_protect_is_held(effect: Effect, context: RiskContext, _p
     net, pending = context.net_position(command.instrument), context.pending_orders(command.instrument)
     if net is None or context.orders is None:
         return Denial(DenialCode.POSITION_UNKNOWN, f"no report of positions and orders in {command.instrument}")
-    unknown = ", ".join(f"{order.signed_quantity:+d}" for order in pending)
-    figures = f"held={net:+d} {command.instrument}" + (f", of unknown outcome={unknown}" if unknown else "")
+    unknown = "".join(f", {order.why}={order.signed_quantity:+d}" for order in pending)
+    figures = f"held={net:+d} {command.instrument}{unknown}"
     reach = worst_case(net, (), pending)
     if reach.most_short <= 0 <= reach.most_long:
         return Denial(DenialCode.POSITION_UNKNOWN if unknown else DenialCode.POSITION_FLAT, figures)

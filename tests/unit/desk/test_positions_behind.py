@@ -229,8 +229,54 @@ async def test_what_has_filled_of_an_order_that_still_works_counts_until_it_show
     await sent(desk, buy(2, "SELL"))
     (entry,) = await store.unsettled()
     part = standing(action=OrderAction.SELL, quantity=2, filled=1, own_id=entry.own_id)
-    assert pending_orders([entry], [part], ()) == (PendingOrder(part.instrument, -1),)
+    assert pending_orders([entry], [part], ()) == (PendingOrder(part.instrument, -1, is_filled=True),)
     assert pending_orders([entry], [replace(part, filled=0)], ()) == ()
+
+
+async def sell_two_of_which_one_fills_late(
+    desk: Desk, behind: Behind, holding: Holds, buy: Buys, sim: Simulator
+) -> None:
+    """One fills and is told; the positions show that one, and are behind from then on."""
+    sim.faults.arm(Fault.PARTIAL_FILL_STUCK, times=1)
+    told = await sent(desk, buy(2, "SELL"))
+    assert (told.filled_quantity, told.position_after) == (1, -1)
+    await desk.preview(buy(1))
+    behind.shown["MES"] = holding(-1)
+    sim.faults.disarm()
+    sim.advance(5)
+    assert [order.filled for order in sim.exchange.orders] == [2]
+
+
+async def test_what_an_order_fills_once_it_was_told_as_working_counts_until_positions_show_it(
+    desk: Desk, behind: Behind, holding: Holds, buy: Buys, price: Prices, sim: Simulator
+) -> None:
+    await sell_two_of_which_one_fills_late(desk, behind, holding, buy, sim)
+    for again in (buy(1, "SELL"), buy(1, "SELL", kind="LIMIT", limit_price=price(0))):
+        told = codes(await sent(desk, again))
+        assert "OUTCOME_UNRESOLVED: filled, not shown by the positions yet=-1 MES 09-26; until they do" in told
+        assert "POSITION_EXCEEDS_MAXIMUM" in told, "and it counts against every limit"
+    assert [order.filled for order in sim.exchange.orders] == [2]
+
+
+async def test_once_positions_show_it_nothing_is_held_back(
+    desk: Desk, behind: Behind, holding: Holds, buy: Buys, sim: Simulator
+) -> None:
+    await sell_two_of_which_one_fills_late(desk, behind, holding, buy, sim)
+    assert "OUTCOME_UNRESOLVED" in codes(await sent(desk, buy(1, "SELL")))
+    behind.shown.clear()
+    told = codes(await sent(desk, buy(1, "SELL")))
+    assert "POSITION_EXCEEDS_MAXIMUM" in told, "two are held"
+    assert "OUTCOME_UNRESOLVED" not in told
+    assert (await sent(desk, buy(1))).position_after == -1
+
+
+async def test_what_positions_do_not_show_after_a_minute_they_never_will(
+    desk: Desk, behind: Behind, holding: Holds, buy: Buys, sim: Simulator
+) -> None:
+    await sell_two_of_which_one_fills_late(desk, behind, holding, buy, sim)
+    assert "OUTCOME_UNRESOLVED" in codes(await sent(desk, buy(1, "SELL")))
+    sim.advance(61)
+    assert "OUTCOME_UNRESOLVED" not in codes(await sent(desk, buy(1, "SELL")))
 
 
 async def test_the_other_side_and_the_way_out_stay_open(
