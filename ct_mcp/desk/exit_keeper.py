@@ -28,7 +28,7 @@ from decimal import Decimal
 import anyio
 
 from ct_mcp.desk.context import ContextBuilder
-from ct_mcp.desk.exit_state import ExitPart, ExitState, OwnIds, read_part
+from ct_mcp.desk.exit_state import ExitState, OwnIds, read_part
 from ct_mcp.desk.exit_tickets import exit_ticket, exits_line, exits_of, needs_fill_price
 from ct_mcp.desk.exit_tries import (
     NEVER_PASSES,
@@ -162,7 +162,8 @@ class ExitKeeper:
         it.duty = await fresh(self._store, it.duty)
         if it.duty.state is DutyState.OVER:
             return Kept(is_over=True)
-        parts = it.parts = [await self._read(part) for part in it.duty.parts if part.contracts]
+        sent, now, void = (part for part in it.duty.parts if part.contracts), self._clock(), self._void
+        parts = it.parts = [await read_part(self._store, part, now, is_void=part.ticket_id in void) for part in sent]
         bare = it.entry.filled - sum(each.part.contracts for each in parts if each.state is not ExitState.NEVER_SENT)
         it.is_ours = bare <= 0 and all(each.state not in _NOT_THERE for each in parts)
         if refused := next((each for each in parts if each.state is ExitState.REFUSED), None):
@@ -188,9 +189,6 @@ class ExitKeeper:
         if any(each.state is ExitState.IN_DOUBT for each in it.parts):
             return None
         return await self._kept(it, has_all=await self._place_targets(it))
-
-    async def _read(self, part: DutyPart) -> ExitPart:
-        return await read_part(self._store, part, self._clock(), is_void=part.ticket_id in self._void)
 
     # 2, 3: place what is missing
 
@@ -328,8 +326,10 @@ class ExitKeeper:
             await self._settle(order.account)
         self._rests.begin(key, self._clock())
         book = await self.poller.book_now(order.account, order.instrument)
-        if book is None or is_held(book, order):
+        if book is None or bare_of(book, order, it.parts):
             return book
+        if is_held(book, order):  # the stop may have gone once orders were listed, and before positions were
+            return await self.poller.book_now(order.account, order.instrument) or book
         return await self.poller.book_believed(order.account, order.instrument)
 
     async def _settle(self, account: str) -> None:

@@ -319,14 +319,18 @@ def _leave(command: ClosePosition | Flatten, instrument: Instrument | None, cont
 
 
 def _exits_on_the_way(instrument: Instrument | None, context: RiskContext) -> Iterable[PendingOrder]:
-    """Give the exits that may still fill: those of unknown outcome, and market orders that are listed."""
+    """Give the exits that may still fill: those of unknown outcome, and market orders that are listed.
+
+    Where several rows tell of a position nobody knows how much is held, and all the same on which side.
+    """
     for sent in context.pending:
         takes_away = (context.net_position(sent.instrument) or 0) * sent.signed_quantity <= 0
         if sent.leaves and sent.signed_quantity and takes_away and instrument in (None, sent.instrument):
             yield sent
     for order in orders_of(instrument, context) or ():
         signed = order.action.sign * order.remaining
-        if order.order_type is OrderType.MARKET and (context.net_position(order.instrument) or 0) * signed < 0:
+        rows = [held for held in context.positions or () if held.instrument == order.instrument]
+        if order.order_type is OrderType.MARKET and any(held.net * signed < 0 for held in rows):
             yield PendingOrder(order.instrument, signed, leaves=True)
 
 

@@ -16,10 +16,11 @@ from ct_mcp.desk.exit_tries import key_of, note_of
 from ct_mcp.desk.exit_watch import ExitWatch
 from ct_mcp.desk.handlers import entries, orders
 from ct_mcp.desk.outcome import Kept, Outcome, Status
-from ct_mcp.desk.polling import AccountPoller
+from ct_mcp.desk.polling import AccountPoller, AccountState
 from ct_mcp.domain.approval import Ticket
 from ct_mcp.domain.duty import Duty, DutyState
-from ct_mcp.domain.order import Order
+from ct_mcp.domain.instrument import Instrument
+from ct_mcp.domain.order import Order, OrderAction
 from ct_mcp.errors import BadReply, StoreFailed
 from ct_mcp.guard.policy import IfUnprotected, Policy, Protection
 from ct_mcp.simulator.clock import ManualClock
@@ -28,6 +29,7 @@ from ct_mcp.simulator.faults import Fault
 from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, SimOrder, SimOrderType
 from ct_mcp.store.journal import EntryKind
 from ct_mcp.store.sqlite import SqliteStore
+from tests import factories
 from tests.conftest import Person
 from tests.e2e.conftest import Assistant, Wire, World
 
@@ -596,6 +598,29 @@ class TestWhatTheCampaignFound:
         assert "gone already" not in told.text
         assert told.text.startswith(("CLOSED", "UNPROTECTED")), told.text
         assert world.net() == 0
+
+    async def test_a_stop_that_went_once_orders_were_listed_stands_behind_nothing(
+        self, assistant: Assistant, world: World, wire: Wire, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Between a list of orders that shows it and a list of positions its pair ended: both are read once more."""
+        keeper, listed = desk.exit_watch.keeper, list[Order]()
+        book_now = keeper.poller.book_now
+
+        async def before_it_went(account: str, instrument: Instrument | None) -> AccountState | None:
+            book = await book_now(account, instrument)
+            if book is None or listed:
+                return book
+            (held,) = book.positions
+            terms: dict[str, Any] = {"action": OrderAction.SELL, "instrument": held.instrument, "quantity": 2}
+            listed.append(factories.stop_order(account=held.account, **terms))
+            return replace(book, orders=(*book.orders, *listed))
+
+        monkeypatch.setattr(keeper.poller, "book_now", before_it_went)
+        at_the_second_order(wire, lambda: refuses_the_stop(world))
+        told = await assistant.buys(2, **EXITS)
+        assert len(listed) == 1
+        assert told.text.startswith("CLOSED"), told.text
+        assert (world.net(), exits(world)) == (0, [])
 
     async def test_a_close_that_was_refused_is_tried_again_until_it_works(
         self, assistant: Assistant, world: World, wire: Wire, desk: Desk

@@ -290,6 +290,19 @@ def test_an_exit_beside_one_that_leaves_all_is_told_what_that_one_does_not_cover
     assert answer.figures.endswith("look with get_positions until it has filled"), "one of all covers every instrument"
 
 
+@pytest.mark.parametrize(("action", "denied"), [(OrderAction.BUY, True), (OrderAction.SELL, False)])
+def test_an_exit_that_is_listed_is_on_its_way_though_a_position_is_listed_twice(
+    action: OrderAction,
+    denied: bool,  # a parameter of the test
+) -> None:
+    """How much is held nobody knows then, and on which side everybody."""
+    twice = (*factories.positions(-4), *factories.positions(-4))
+    order = factories.order(order_type=OrderType.MARKET, limit_price=None, action=action, quantity=4)
+    context = factories.context(positions=twice, orders=(order,))
+    answer = exit_is_not_on_its_way(effect_of(Flatten("Sim101", ES), context), context, Policy())
+    assert isinstance(answer, Denial) is denied
+
+
 @pytest.mark.parametrize(
     ("order", "standing", "is_warned"),
     [
