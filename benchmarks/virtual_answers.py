@@ -122,12 +122,12 @@ class Answers:
             yield "false flat", f"said flat everywhere {ago:.1f} s after the last fill, before a copier can be seen"
         for account in accounts:
             window = self._books.within(account, self._seen_from(call, account))
-            if not any(moment.is_flat(None) for moment in window):
+            if not any(self._reads_flat(moment, call, None) for moment in window):
                 yield (
                     "false flat",
                     f"said flat everywhere, {account} holds {window[0].held} and {len(window[0].orders)} orders",
                 )
-            elif not window[0].is_flat(None) and call.read.get(account, 0.0) < last:
+            elif not self._reads_flat(window[0], call, None) and call.read.get(account, 0.0) < last:
                 yield (
                     "false flat",
                     f"said flat everywhere, {account} holds {window[0].held}, and was read before the last fill",
@@ -145,6 +145,11 @@ class Answers:
         """
         since = min(self._since_write(call, account), call.shown_from.get(account, 1e9))
         return since - _REPORT_SECONDS if call.was_blind else since
+
+    def _reads_flat(self, moment: Moment, call: Call, scope: str | None) -> bool:
+        """Say whether nothing is held and nothing may fill; of an order of somebody's in an empty list nobody knows."""
+        ours = (each for each in moment.orders if isinstance(self._books.origins.get(each.id), Request))
+        return replace(moment, orders=tuple(ours) if call.saw_no_orders else moment.orders).is_flat(scope)
 
     def _one(self, call: Call, told: Outcome, command: Command) -> Iterator[tuple[str, str]]:
         window = self._books.within(command.account, self._seen_from(call, command.account))
@@ -186,7 +191,7 @@ class Answers:
 
     def _flat(self, call: Call, told: Outcome, command: Command, window: list[Moment]) -> Iterator[tuple[str, str]]:
         scope = None if getattr(command, "instrument", None) is None else str(getattr(command, "instrument"))  # noqa: B009
-        if not any(moment.is_flat(scope) for moment in window):
+        if not any(self._reads_flat(moment, call, scope) for moment in window):
             now = window[0]
             yield "false flat", f"said flat, and {now.held} is held, {[each.signed for each in now.of(scope)]} may fill"
         read = call.read.get(command.account, self._world.now)

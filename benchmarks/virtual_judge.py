@@ -106,6 +106,7 @@ class Judge:
                     call.looked[account] = min(at, call.shown_from.get(account, at)) if is_one else at
                     call.looked_first.setdefault(account, at)
             elif request.rpc in ("ListPositions", "GetAllPositions", "GetPosition"):
+                call.reads_of_positions.append(request)
                 for account in (request.account,) if request.account else self._world.accounts:
                     call.read[account] = self._world.now
         elif call.ticket is not None:
@@ -209,9 +210,11 @@ class Judge:
     def _is_left_once(self, order: SimOrder, request: Request, command: ClosePosition | Flatten) -> bool:
         name, row = order.terms.contract.name, standing_of(order)
         partial = _sends_a_part(request, command)
-        # An exit that leaves before anything is read, or on an empty list, knows of what we sent, and of nobody else's.
+        # An exit that leaves before anything is read, or on an empty list, knows of what we sent, and of nobody else's;
+        # nor does one whose positions could not be read: nobody can say which order at the market leaves them.
         is_alone, looked = len(request.by.ticket.commands) == 1, order.account in request.by.looked
-        is_unread = not partial and (request.by.saw_no_orders or not (is_alone and looked))
+        came = any(each.is_delivered for each in request.by.reads_of_positions if each.account in ("", order.account))
+        is_unread = not partial and (request.by.saw_no_orders or not (is_alone and looked and came))
         for moment, standing in self._before(order, request):
             net = moment.net(name)
             known = [each for each in standing if not is_unread or isinstance(self._books.origins[each.id], Request)]

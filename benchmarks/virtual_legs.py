@@ -333,6 +333,11 @@ class Legs:
         sign = entry.order.terms.action.sign
         return any(each.signed * sign < 0 for each in self._books.now(account).of(name))
 
+    def _has_just_filled(self, entry: Entry) -> bool:
+        """Whether its exits need not be there yet: a session may open, and an entry fill, as the minute ends."""
+        last = max((at for at, _ in self._books.filled[entry.order.id]), default=-1e9)
+        return entry.command.bracket is not None and self._world.now - last < entry.command.bracket.deadline_seconds
+
     def _is_told(self, entry: Entry) -> bool:
         kinds = (each.kind for each in self._world.database.journal() if each.ticket_id == entry.ticket_id)
         return EntryKind.UNPROTECTED in kinds
@@ -350,7 +355,7 @@ class Legs:
     def _wrong_when_calm(self) -> Iterator[tuple[str, str]]:
         for entry in self.entries.values():
             bare, bracket = self.bare(entry), entry.command.bracket
-            if bare and not entry.is_found:
+            if bare and not entry.is_found and not self._has_just_filled(entry):
                 entry.is_found = True
                 if not self._is_told(entry):
                     yield "bare", f"{self._words(entry, bare)} after a minute in which all went well, untold"

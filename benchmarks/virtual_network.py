@@ -69,6 +69,7 @@ class Request:
     shows_moment: float = 0.0
     is_blind: bool = False
     hides_orders: bool = False
+    is_delivered: bool = False
     odd_quote: str = ""
 
 
@@ -171,6 +172,7 @@ class Network:
         if isinstance(response, NoResponse) or weather.strikes(NetworkFault.ANSWER_LOST, sent.rpc):
             _fail(answer, "Server disconnected without sending a response.")
         elif not answer.done():
+            sent.is_delivered = response.status_code == 200
             text = bytes(response.body).decode()
             answer.set_result(HttpAnswer(response.status_code, text, response.headers.get("retry-after")))
 
@@ -209,15 +211,17 @@ class Network:
             return self._lagging(sent, response)
         if sent.rpc == "GetOrder" and self._weather.strikes(NetworkFault.OTHER_ORDER, sent.rpc):
             return self._of_another(sent, response)
+        if sent.rpc in ("ListOrders", "GetAllOrders"):
+            sent.is_blind = sent.hides_orders = self._hides_orders(sent, response)
         if sent.rpc in ("GetOrder", "ListOrders"):
-            sent.is_blind = sent.hides_orders = sent.rpc == "ListOrders" and self._hides_orders(sent, response)
             return _oddly(response) if self._weather.strikes(NetworkFault.ODD_STATE, sent.rpc) else response
         return self._quoted(sent, response) if sent.rpc == "GetQuote" else response
 
     def _hides_orders(self, sent: Request, response: Response) -> bool:
         """Whether a list is empty although orders stand."""
-        live = self._simulator.exchange.live_orders(sent.account)
-        return bool(live) and not json.loads(bytes(response.body)).get("orders")
+        accounts = (sent.account,) if sent.account else self._simulator.exchange.accounts
+        live = any(self._simulator.exchange.live_orders(account) for account in accounts)
+        return live and not json.loads(bytes(response.body)).get("orders")
 
     def _quoted(self, sent: Request, response: Response) -> Response:
         """A market that nobody should trade at blindly; what was shown is kept for the judge."""

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from virtual_store import epoch_of_exits
 from virtual_world import Process, World
 
 
@@ -11,6 +12,7 @@ class Sleeper(Process):
     def __init__(self, world: World) -> None:
         super().__init__(world)
         self.slept_from = self.woke_at = -1e9
+        self.slept_in_epoch = 0
         self._wakes: asyncio.Event | None = None
 
     @property
@@ -21,6 +23,7 @@ class Sleeper(Process):
     def falls_asleep(self) -> None:
         """Stand still, wherever it is."""
         self._wakes, self.slept_from = asyncio.Event(), self._world.now
+        self.slept_in_epoch = self._world.database.read(epoch_of_exits)
 
     def wakes(self) -> None:
         """Go on."""

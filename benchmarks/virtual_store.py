@@ -19,6 +19,7 @@ from ct_mcp.errors import StoreFailed
 from ct_mcp.store import journal_table
 from ct_mcp.store.database import describe_failure, prepare_state_file
 from ct_mcp.store.journal import Entry, Verification
+from ct_mcp.store.parts import LEASE_NAME
 from ct_mcp.store.sqlite import SqliteStore
 
 T = TypeVar("T")
@@ -123,6 +124,12 @@ class MemoryStore(SqliteStore):
             is_full = await self._disk(writes)
         if is_full:
             raise StoreFailed(f"state file {_NOWHERE}: the disk is full", next_step="the person must free disk space")
+
+
+def epoch_of_exits(connection: Connection) -> int:
+    """How often the lease of whoever looks after exits and watches has changed hands."""
+    row = connection.execute("SELECT MAX(epoch) FROM lease_epochs WHERE name = ?", (LEASE_NAME,)).fetchone()
+    return row[0] or 0
 
 
 def is_halted(connection: Connection) -> bool:

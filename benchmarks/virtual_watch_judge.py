@@ -16,6 +16,7 @@ from typing import Any
 
 from virtual_books import Books, Broken, Moment
 from virtual_network import Request
+from virtual_store import epoch_of_exits
 from virtual_world import Call, World
 
 from ct_mcp.domain.watch import AlertOn, Notice, Watch, WatchKind
@@ -24,7 +25,7 @@ from ct_mcp.store import journal_table
 from ct_mcp.store import watches as stored
 
 _LEASE_SECONDS, _AGAIN_SECONDS, _TICK_SECONDS = 15.0, 50.0, 5.0
-_BLIND_SECONDS = 20.0
+_BLIND_SECONDS, _SENT_WITHIN_SECONDS = 20.0, 30.0
 _SENDS = frozenset({"Change", "Cancel", "Flatten", "CancelOrders"})
 _MAY_BE_DONE = frozenset({None, 200, 500, 502, 504})
 _SEEN_WITHIN_SECONDS, _ENDS_WITHIN = 75, timedelta(seconds=120)
@@ -92,12 +93,15 @@ class WatchJudge:
     def _is_its_turn(self, request: Request, call: Call) -> None:
         """Whatever it made before it fell asleep, for longer than its lease, is not its to send when it wakes.
 
-        A lease that was taken while the clock was ahead holds for as much longer once it is set right.
+        A lease that was taken while the clock was ahead holds for as much longer once it is set right. One that it
+        took again when it woke, and that nobody had meanwhile, is the same: what it made goes within half a minute.
         """
         process: Any = call.process
         slept, is_longer = process.woke_at - process.slept_from, self._skewed_at > process.slept_from - _LEASE_SECONDS
+        is_same = process.slept_in_epoch == self._world.database.read(epoch_of_exits) and slept < _SENT_WITHIN_SECONDS
         if (
             slept >= _LEASE_SECONDS
+            and not is_same
             and not is_longer
             and call.began < process.slept_from < process.woke_at <= self._world.now
         ):

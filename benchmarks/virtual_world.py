@@ -68,6 +68,7 @@ class Call:
     commits_at: float | None = None
     looked: dict[str, float] = field(default_factory=dict)
     read: dict[str, float] = field(default_factory=dict)
+    reads_of_positions: list[Request] = field(default_factory=list)
     shown_from: dict[str, float] = field(default_factory=dict)
     looked_first: dict[str, float] = field(default_factory=dict)
     listed: dict[str, float] = field(default_factory=dict)
