@@ -2,7 +2,7 @@
 
 1. Denials count where one of their reasons is a limit of the operator: account, instrument, size, position, value,
    risk, loss, pace. A slip says nothing about limits: a malformed order, a price off tick, a stale quote, a closed
-   market, a refused protection.
+   market, a refused protection. Nor does what a watch or the keeper of exits tries by itself, under a yes of before.
 2. A proposal counts that the person declined, or left unanswered until it expired. A wrong text in a form of the
    client's own does not: many clients fill forms by program. It does where the person's page was open as well.
 
@@ -23,7 +23,8 @@ from ct_mcp.text import command
 DENIALS, DENIALS_WITHIN = 3, timedelta(minutes=5)
 DECLINES, DECLINES_WITHIN = 2, timedelta(minutes=10)
 SLIP = "slip"
-"""In the detail of an entry: true where a wrong text was no answer of the person, and does not count."""
+"""In the detail of an entry: true where it does not count. A wrong text was no answer of the person; nobody proposed
+what was denied, since it is sent under a yes of before."""
 
 
 class Suspicion(StrEnum):
@@ -117,7 +118,8 @@ def _too_many_declined(since: Sequence[Entry], unanswered: Sequence[Ticket], now
 
 
 def _meets_a_limit(entry: Entry) -> bool:
-    return entry.kind is EntryKind.DENIED and not LIMITS.isdisjoint(_codes(entry))
+    is_proposal = entry.kind is EntryKind.DENIED and not entry.detail.get(SLIP)
+    return is_proposal and not LIMITS.isdisjoint(_codes(entry))
 
 
 def _was_declined(entry: Entry) -> bool:

@@ -42,6 +42,7 @@ from ct_mcp.desk.exit_tries import (
     key_of,
     leaving,
     needed_of,
+    never_left,
     note_of,
     said_of,
     without_exits,
@@ -63,8 +64,7 @@ from ct_mcp.errors import CtMcpError, StoreFailed
 from ct_mcp.guard.policy import Policy
 from ct_mcp.store.journal import EntryKind
 
-_TRY_EVERY_SECONDS = 0.25
-_MOST_LOOKS = 6
+_TRY_EVERY_SECONDS, _MOST_LOOKS = 0.25, 6
 _MOST_TICKETS, _MOST_CLOSES = 20, 12
 """So many tries at the exits of one entry, and so many to leave it: neither goes on for ever, nor uses up the other."""
 _GONE_FOR_SECONDS, _AT_ONCE = 10.0, 3  # after so many denials the book is read before each further try
@@ -76,8 +76,7 @@ class ExitKeeper:
     """Fulfils the duties of one desk; ``looks`` are those that somebody here is about, and under which lease."""
 
     def __init__(self, upstream: Upstream, store: Store, contexts: ContextBuilder, policy: Policy, road: Road) -> None:
-        self._upstream = upstream
-        self._store = store
+        self._upstream, self._store = upstream, store
         self._contexts = contexts
         self._policy = policy
         self._clock = road.clock
@@ -246,13 +245,13 @@ class ExitKeeper:
         return True
 
     async def _sent(self, duty: Duty, ticket: Ticket, number: int) -> Outcome:
-        """Send one command, whole once it was begun; what certainly never left reads as denied."""
+        """Send one command, whole once it was begun."""
         step = Step(ticket, number, self._holder_of(duty))
         try:
             with anyio.CancelScope(shield=True):
                 outcome = await self._send(step)
         except CtMcpError as error:
-            return Outcome(Status.DENIED, step.summary, step.simulated, reasons=(error.what,))
+            return never_left(step, error)
         return outcome
 
     async def _ticket(
@@ -316,6 +315,7 @@ class ExitKeeper:
                 await self._turn(it.duty, DutyState.STANDING, f"told, and not closed: {what}")
             return Kept(warnings=warnings, alarm=f"UNPROTECTED: {what}", is_over=order.is_closed)
         left = await self._leave(it, book, bare)
+        self._rests.shorten(key_of(it.duty), left)
         kept = kept_of_leaving(left, order, book, bare, what)
         return replace(kept, warnings=warnings, is_over=kept.is_over and await self._is_over(it, why))
 

@@ -15,10 +15,12 @@ from ct_mcp.domain.bracket import Bracket
 from ct_mcp.domain.commands import CancelOrder, ClosePosition, Command, Flatten
 from ct_mcp.domain.duty import Duty, DutyState
 from ct_mcp.domain.order import Order
+from ct_mcp.errors import CtMcpError, RateLimited
 from ct_mcp.guard.denial import DenialCode
 from ct_mcp.store.journal import EntryKind, NewEntry
 
-_LONGEST_REST_SECONDS = 60.0
+_LONGEST_REST_SECONDS, _SOON_SECONDS = 60.0, 15.0
+_SOON_OVER = frozenset({DenialCode.EXIT_ON_ITS_WAY, RateLimited.code})
 
 
 @dataclass(slots=True)
@@ -78,6 +80,12 @@ class Rests:
         _, before = self._known.get(key, (now, 1.0))
         self._known[key] = now, min(2 * before, _LONGEST_REST_SECONDS)
 
+    def shorten(self, key: tuple[str, int], left: Outcome) -> None:
+        """Where what kept it from leaving is over within a minute, it is soon tried again."""
+        since, seconds = self._known[key]
+        if _SOON_OVER & left.codes:
+            self._known[key] = since, min(seconds, _SOON_SECONDS)
+
     def end(self, key: tuple[str, int]) -> None:
         """It has worked."""
         self._known.pop(key, None)
@@ -90,6 +98,12 @@ class Rests:
         """Say whether it is not tried yet."""
         since, seconds = self._known.get(key, (now, 0.0))
         return abs((now - since).total_seconds()) < seconds
+
+
+def never_left(step: Step, error: CtMcpError) -> Outcome:
+    """What certainly never left reads as denied."""
+    codes = frozenset({error.code})
+    return Outcome(Status.DENIED, step.summary, step.simulated, reasons=(error.what,), codes=codes)
 
 
 def is_held(book: AccountState, entry: Order) -> bool:

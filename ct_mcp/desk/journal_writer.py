@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import dropwhile
 
-from ct_mcp.desk.circuit_breaker import describe_halt, halt_if_due
+from ct_mcp.desk.circuit_breaker import SLIP, describe_halt, halt_if_due
 from ct_mcp.desk.pending import may_fill_detail, starts_of
 from ct_mcp.desk.ports import Store
 from ct_mcp.desk.recognition import named_before
@@ -100,6 +100,7 @@ class JournalWriter:
             detail={
                 "denials": [str(denial) for review in reviews for denial in review.denials],
                 "codes": list(dict.fromkeys(denial.code for review in reviews for denial in review.denials)),
+                **({SLIP: True} if step is not None and step.holder is not None else {}),
             },
         )
         await self._store.append(entry, self.clock())

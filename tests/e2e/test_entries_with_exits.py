@@ -599,6 +599,22 @@ class TestWhatTheCampaignFound:
         assert told.text.startswith(("CLOSED", "UNPROTECTED")), told.text
         assert world.net() == 0
 
+    async def test_a_close_behind_an_exit_of_unknown_outcome_goes_as_soon_as_that_cannot_arrive_any_more(
+        self, assistant: Assistant, world: World, wire: Wire, desk: Desk
+    ) -> None:
+        def goes_wrong() -> None:
+            refuses_the_stop(world)
+            world.sim.faults.arm(Fault.REQUEST_LOST_BEFORE_ACCEPT, rpc="Flatten", times=1)
+
+        at_the_second_order(wire, goes_wrong)
+        told = await assistant.buys(2, **EXITS)
+        assert told.text.startswith("UNPROTECTED: 2 of the 2 MES 09-26 filled stand without a stop"), told.text
+        began_at = world.clock()
+        while world.net() and (world.clock() - began_at).total_seconds() < 120:
+            await looks(world, desk, 1)
+        assert 58 <= (world.clock() - began_at).total_seconds() <= 78
+        assert exits(world) == []
+
     async def test_a_stop_that_went_once_orders_were_listed_stands_behind_nothing(
         self, assistant: Assistant, world: World, wire: Wire, desk: Desk, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -10,16 +10,19 @@ import pytest
 from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.desk.circuit_breaker import LIMITS, SLIP, Suspicion, reason_to_halt
 from ct_mcp.desk.desk import Desk
+from ct_mcp.desk.journal_writer import JournalWriter, Step
 from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.desk.polling import Pause
 from ct_mcp.domain.approval import Halt, Ticket
 from ct_mcp.domain.commands import Flatten
+from ct_mcp.domain.lease import NOBODY, Holder
 from ct_mcp.guard.denial import DenialCode
+from ct_mcp.guard.policy import Limits, Policy
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.store.journal import Entry, EntryKind
 from ct_mcp.store.sqlite import SqliteStore
 from tests.factories import ticket as a_ticket
-from tests.unit.desk.conftest import Buys, Does
+from tests.unit.desk.conftest import Buys, Does, Reviewed
 
 NOW = datetime(2026, 9, 9, 14, 30, tzinfo=UTC)
 TOO_MANY, STALE = DenialCode.QUANTITY_EXCEEDS_MAXIMUM, DenialCode.QUOTE_STALE
@@ -238,3 +241,20 @@ async def test_denials_of_several_processes_count_together(
         await one.propose(buy(quantity))
     assert await second_store.halt() is not None
     await second_store.close()
+
+
+@pytest.mark.parametrize(
+    ("holder", "halts"),
+    [(None, True), (NOBODY, False), (Holder("a watch", 1), False)],
+    ids=["proposed", "the exits of an entry", "a watch"],
+)
+async def test_what_ct_mcp_tries_by_itself_under_a_yes_of_before_feels_for_no_limit(
+    *, reviewed: Reviewed, store: SqliteStore, clock: ManualClock, buy: Buys, holder: Holder | None, halts: bool
+) -> None:
+    one_at_most = Policy(limits=Limits(max_order_contracts=1))
+    journal, too_many = JournalWriter(store, clock), reviewed(buy(2), policy=one_at_most)
+    assert TOO_MANY in [each.code for each in too_many.denials]
+    step = Step(a_ticket(commands=(buy(2),)), holder=holder)
+    for _ in range(3):
+        await journal.denied([too_many], "", step)
+    assert ((await store.recall("Sim101", "", clock())).halt is not None) is halts

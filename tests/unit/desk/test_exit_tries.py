@@ -57,6 +57,20 @@ def test_what_fails_again_rests_twice_as_long_and_what_works_no_more() -> None:
     assert not rests.has_failed(KEY)
 
 
+@pytest.mark.parametrize(
+    ("code", "longest"), [("EXIT_ON_ITS_WAY", 15), ("RATE_LIMITED", 15), ("STOP_ON_WRONG_SIDE", 60)]
+)
+def test_what_is_soon_over_lets_a_close_rest_a_quarter_of_a_minute_at_most(code: str, longest: int) -> None:
+    """What became of another exit is known within a minute, and by then this one should go."""
+    rests = Rests()
+    denied = Outcome(Status.DENIED, "", simulated=True, codes=frozenset({code}))
+    for _ in range(9):
+        rests.begin(KEY, NOW)
+        rests.shorten(KEY, denied)
+    assert rests.has(KEY, NOW + timedelta(seconds=longest - 1))
+    assert not rests.has(KEY, NOW + timedelta(seconds=longest))
+
+
 def test_a_clock_that_is_set_back_does_not_let_it_rest_for_long() -> None:
     rests = Rests()
     rests.begin(KEY, NOW)
