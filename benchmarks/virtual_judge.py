@@ -230,8 +230,14 @@ class Judge:
         if isinstance(command, ReversePosition) or (isinstance(command, PlaceOrder) and command.flatten_first):
             self._broken("exposure", f"{request.rpc} sends {row.signed:+d} {name} unasked")
             return
-        mine = [standing_of(each) for each in self._world.simulator.exchange.orders if self._is_sibling(each, request)]
+        siblings = [each for each in self._world.simulator.exchange.orders if self._is_sibling(each, request)]
         for moment, standing in self._as_read(order, request):
+            # Of a group that somebody has ended since, it was one as long as the group stood.
+            groups = {each.oco_id for each in standing if not each.is_going}
+            mine = [replace(standing_of(each), oco_id=each.labels.oco_id) for each in siblings]
+            mine = [
+                each if each.oco_id in groups else standing_of(old) for each, old in zip(mine, siblings, strict=True)
+            ]
             bare = Moment(moment.since, moment.held, tuple(standing))
             long, short = moment.worst(name, without=[each.id for each in mine])
             then_long, then_short = bare.worst(name, *mine)

@@ -31,7 +31,7 @@ from ct_mcp.desk.context import ContextBuilder
 from ct_mcp.desk.exit_state import ExitState, OwnIds, read_part
 from ct_mcp.desk.exit_tickets import exit_ticket, exits_line, exits_of, needs_fill_price
 from ct_mcp.desk.exit_tries import (
-    NEVER_PASSES,
+    AT_ONCE,
     Rests,
     Road,
     Try,
@@ -67,7 +67,7 @@ from ct_mcp.store.journal import EntryKind
 _TRY_EVERY_SECONDS, _MOST_LOOKS = 0.25, 6
 _MOST_TICKETS, _MOST_CLOSES = 20, 12
 """So many tries at the exits of one entry, and so many to leave it: neither goes on for ever, nor uses up the other."""
-_GONE_FOR_SECONDS, _AT_ONCE = 10.0, 3  # after so many denials the book is read before each further try
+_GONE_FOR_SECONDS = 10.0
 _BY_ANOTHER = "another ct-mcp is just placing its exits"  # or was, and is gone: the watch looks again
 _NOT_THERE = frozenset({ExitState.REFUSED, ExitState.SENDING})
 
@@ -197,7 +197,7 @@ class ExitKeeper:
         if sum(1 for part in it.duty.parts if part.contracts) >= _MOST_TICKETS:
             it.why, it.is_final = f"its exits were denied again and again, {_MOST_TICKETS} times", True
             return
-        if self._denials[key_of(it.duty)] >= _AT_ONCE and not (bare := await needed_of(self.poller, it, bare)):
+        if self._denials[key_of(it.duty)] >= AT_ONCE and not (bare := await needed_of(self.poller, it, bare)):
             it.why = "nothing of it is listed that stands without a stop"
             return
         share = shares(it.bracket, covered, covered + bare)[0]
@@ -224,7 +224,7 @@ class ExitKeeper:
                 if outcome.status is Status.DENIED:
                     self._denials[key_of(it.duty)] += 1
                     self._void.add(ticket.ticket_id)
-                    it.is_final = bool(NEVER_PASSES & outcome.codes) or key_of(it.duty) in self._told
+                    it.is_final = it.is_vain(outcome, self._denials[key_of(it.duty)]) or key_of(it.duty) in self._told
                 return
 
     async def _place_targets(self, it: Try) -> bool:
@@ -297,34 +297,34 @@ class ExitKeeper:
 
     async def _failed(self, it: Try) -> Kept:
         """Look once more; tell what is bare, and close it where the person was told so."""
-        order, warnings = it.entry, tuple(it.warnings)
+        key, order, warnings = key_of(it.duty), it.entry, tuple(it.warnings)
         why = it.why or "whether the stop stands was not seen in time"
+        if self._rests.has_failed(key):
+            await self._settle(order.account)
+        self._rests.begin(key, self._clock())
         if it.bracket.stop_loss is None:
             return Kept(warnings=(*warnings, f"the target is not seen standing: {why}"), is_over=order.is_closed)
         book = await self._book_after_failure(it)
         bare = without_exits(order, it.parts) if book is None else bare_of(book, order, it.parts)
         if not bare:
             return await self._not_needed(it, book, why)
-        self._gone_since.pop(key_of(it.duty), None)
+        self._gone_since.pop(key, None)
         what = f"{bare} of the {order.filled} {order.instrument} filled stand without a stop: {why}"
-        if bare > self._told.get(key_of(it.duty), 0):
-            self._told[key_of(it.duty)] = bare
+        if bare > self._told.get(key, 0):
+            self._told[key] = bare
             await self._cry(it.duty, f"UNPROTECTED: {what}")
         if not it.bracket.closes_if_unprotected:
             if order.is_closed:
                 await self._turn(it.duty, DutyState.STANDING, f"told, and not closed: {what}")
             return Kept(warnings=warnings, alarm=f"UNPROTECTED: {what}", is_over=order.is_closed)
         left = await self._leave(it, book, bare)
-        self._rests.shorten(key_of(it.duty), left)
+        self._rests.shorten(key, left)
         kept = kept_of_leaving(left, order, book, bare, what)
         return replace(kept, warnings=warnings, is_over=kept.is_over and await self._is_over(it, why))
 
     async def _book_after_failure(self, it: Try) -> AccountState | None:
         """Read the book once more; that nothing is held is believed of a second source alone."""
-        key, order = key_of(it.duty), it.entry
-        if self._rests.has_failed(key):
-            await self._settle(order.account)
-        self._rests.begin(key, self._clock())
+        order = it.entry
         book = await self.poller.book_now(order.account, order.instrument)
         if book is None or bare_of(book, order, it.parts):
             return book

@@ -23,6 +23,10 @@ _LONGEST_REST_SECONDS, _SOON_SECONDS = 60.0, 15.0
 _SOON_OVER = frozenset({DenialCode.EXIT_ON_ITS_WAY, RateLimited.code})
 
 
+AT_ONCE = 3
+"""After so many denials the book is read before each further try, and a target without a stop rests first."""
+
+
 @dataclass(slots=True)
 class Try:
     """What is known while the exits of one fill are being placed."""
@@ -49,6 +53,11 @@ class Try:
     def unsent(self) -> OwnIds:
         """Our order ids of exits that never left, and never may once they are made anew."""
         return tuple(own_id for each in self.parts if each.state is ExitState.NEVER_SENT for own_id in each.unsent)
+
+    def is_vain(self, denied: Outcome, denials: int) -> bool:
+        """Say whether a moment mends nothing: the market has passed the stop, or a target alone was denied for long."""
+        can_wait = self.bracket.stop_loss is None and denials >= AT_ONCE
+        return can_wait or bool(NEVER_PASSES & denied.codes)
 
     def seconds(self, now: datetime) -> float:
         """How long it has gone on, by the clock or by what was waited: a clock that is set back does not shorten it."""

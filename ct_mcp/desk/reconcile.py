@@ -43,8 +43,6 @@ _CLOCKS_DIFFER_SECONDS = 5.0
 _LISTED_AFTER_SECONDS = 5.0
 # A fill that is so old stands in the position, on clocks that differ by half of it.
 _SHOWN_AFTER_SECONDS = 30.0
-# So much further back executions are asked for: what left before the clock was set back filled earlier than it says.
-_CLOCK_SET_BACK_SECONDS = 60.0
 # Entries of one ticket: a handful for each of its commands.
 _LONGEST_STORY = 200
 
@@ -178,7 +176,7 @@ class _Settler:
         if is_shown(starts, order, net) or age > LONGEST_LOOKBACK_SECONDS - _CLOCKS_DIFFER_SECONDS:
             return _seen(order)
         since = entry.at - timedelta(seconds=_CLOCKS_DIFFER_SECONDS)
-        told = await self.watch.fills(order.account, int(max(0.0, age) + _CLOCK_SET_BACK_SECONDS))
+        told = await self.watch.fills(order.account, LONGEST_LOOKBACK_SECONDS)  # by whatever clock it was sent
         if await self._is_behind_us(age, order, net, told):
             return {"order_id": order.order_id, "state": order.state, "filled": order.filled, "position": net}
         fills = [fill for fill in told if fill.instrument == order.instrument and (fill.at is None or fill.at >= since)]

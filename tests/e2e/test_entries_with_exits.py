@@ -615,6 +615,20 @@ class TestWhatTheCampaignFound:
         assert 58 <= (world.clock() - began_at).total_seconds() <= 78
         assert exits(world) == []
 
+    async def test_a_target_that_is_denied_again_and_again_is_tried_less_and_less_often(
+        self, assistant: Assistant, world: World, desk: Desk, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Without a stop nothing is urgent, and each try costs requests that an exit may need."""
+
+        async def denied(*_: object) -> Outcome:
+            return Outcome(Status.DENIED, "", simulated=True, reasons=("not now",))
+
+        monkeypatch.setattr(ExitKeeper, "_sent", denied)
+        await assistant.buys(2, take_profit="20 points")
+        await looks(world, desk, 30)
+        (duty,) = await store.duties()
+        assert 5 <= len(duty.parts) <= 8, "in a minute"
+
     async def test_a_stop_that_went_once_orders_were_listed_stands_behind_nothing(
         self, assistant: Assistant, world: World, wire: Wire, desk: Desk, monkeypatch: pytest.MonkeyPatch
     ) -> None:

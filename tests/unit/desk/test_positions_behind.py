@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -12,6 +13,7 @@ from ct_mcp.desk.desk import Desk
 from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.desk.pending import pending_orders
 from ct_mcp.desk.polling import Pause
+from ct_mcp.desk.reconcile import settle_outstanding
 from ct_mcp.domain.account import Account, Position
 from ct_mcp.domain.approval import Approval, Ticket
 from ct_mcp.domain.commands import Command, ReplaceOrder
@@ -231,6 +233,22 @@ async def test_what_has_filled_of_an_order_that_still_works_counts_until_it_show
     part = standing(action=OrderAction.SELL, quantity=2, filled=1, own_id=entry.own_id)
     assert pending_orders([entry], [part], ()) == (PendingOrder(part.instrument, -1, is_filled=True),)
     assert pending_orders([entry], [replace(part, filled=0)], ()) == ()
+
+
+async def test_what_was_sent_by_a_clock_that_is_set_back_since_is_settled_all_the_same(
+    *, desk: Desk, behind: Behind, holding: Holds, buy: Buys, sim: Simulator, store: SqliteStore, clock: ManualClock
+) -> None:
+    """By its own word it was sent after it has filled: fills are asked for as far back as they are told."""
+    behind.shown["MES"] = holding(0)
+    somebody_trades(sim, 1)
+    sim.faults.arm(Fault.PARTIAL_FILL_STUCK, times=1)
+    await sent(desk, buy(2, "SELL"))
+    behind.shown.clear()
+    sim.advance(160)
+    await settle_outstanding(
+        behind.inner, desk.pause, store, lambda: clock() - timedelta(seconds=90), "Sim101", only_exits=False
+    )
+    assert await store.unsettled() == ()
 
 
 async def sell_two_of_which_one_fills_late(
