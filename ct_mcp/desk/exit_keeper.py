@@ -36,6 +36,7 @@ from ct_mcp.desk.exit_tries import (
     Road,
     Try,
     bare_of,
+    contract_of,
     fresh,
     is_held,
     kept_of_leaving,
@@ -49,7 +50,7 @@ from ct_mcp.desk.exit_tries import (
 )
 from ct_mcp.desk.journal_writer import Step
 from ct_mcp.desk.outcome import Kept, Outcome, Status
-from ct_mcp.desk.polling import AccountPoller, AccountState, has_come_to_rest
+from ct_mcp.desk.polling import AccountPoller, AccountState
 from ct_mcp.desk.ports import Store, Upstream
 from ct_mcp.desk.reconcile import settle_outstanding
 from ct_mcp.desk.story import story_of
@@ -58,16 +59,13 @@ from ct_mcp.domain.bracket import shares
 from ct_mcp.domain.commands import Command, PlaceOrder
 from ct_mcp.domain.duty import Duty, DutyPart, DutyState
 from ct_mcp.domain.lease import NOBODY, Holder
-from ct_mcp.domain.market import Contract
-from ct_mcp.domain.order import Order
+from ct_mcp.domain.order import Order, has_come_to_rest
 from ct_mcp.errors import CtMcpError, StoreFailed
 from ct_mcp.guard.policy import Policy
 from ct_mcp.store.journal import EntryKind
 
-_TRY_EVERY_SECONDS, _MOST_LOOKS = 0.25, 6
-_MOST_TICKETS, _MOST_CLOSES = 20, 12
-"""So many tries at the exits of one entry, and so many to leave it: neither goes on for ever, nor uses up the other."""
-_GONE_FOR_SECONDS = 10.0
+_TRY_EVERY_SECONDS, _MOST_LOOKS, _GONE_FOR_SECONDS = 0.25, 6, 10.0
+_MOST_TICKETS, _MOST_CLOSES = 20, 12  # tries at the exits of one entry, and at leaving it: neither uses up the other
 _BY_ANOTHER = "another ct-mcp is just placing its exits"  # or was, and is gone: the watch looks again
 _NOT_THERE = frozenset({ExitState.REFUSED, ExitState.SENDING})
 
@@ -201,7 +199,7 @@ class ExitKeeper:
             it.why = "nothing of it is listed that stands without a stop"
             return
         share = shares(it.bracket, covered, covered + bare)[0]
-        contract, fill = await self._contract(it.duty), it.entry.average_fill_price
+        contract, fill = await contract_of(self._contexts, self._upstream, it.duty), it.entry.average_fill_price
         if contract is None or (fill is None and needs_fill_price(it.duty.order)):
             it.why = "the price of the fill, or the tick of the contract, is not known"
             return
@@ -269,16 +267,6 @@ class ExitKeeper:
     def _holder_of(self, duty: Duty) -> Holder:
         """Whoever has sent an entry needs no lease for its exits; later who held it as this look began sends them."""
         return self.looks.get(key_of(duty), Holder(self._holder))
-
-    async def _contract(self, duty: Duty) -> Contract | None:
-        instrument = duty.order.instrument
-        if known := self._contexts.contracts.get(instrument):
-            return known
-        try:
-            quotes = await self._upstream.urgent().quotes([str(instrument)])
-        except CtMcpError:
-            return None
-        return self._contexts.contract_before(quotes[0]) if quotes else None
 
     async def _kept(self, it: Try, *, has_all: bool) -> Kept:
         """What has filled has its stops; the duty is fulfilled once it has its targets as well."""

@@ -5,15 +5,17 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from ct_mcp.desk import remedies
+from ct_mcp.desk.context import ContextBuilder
 from ct_mcp.desk.exit_state import ExitPart, ExitState, OwnIds
 from ct_mcp.desk.journal_writer import Step
 from ct_mcp.desk.outcome import Kept, Outcome, Status
 from ct_mcp.desk.polling import AccountPoller, AccountState, Pause
-from ct_mcp.desk.ports import Store
+from ct_mcp.desk.ports import Store, Upstream
 from ct_mcp.desk.stops import cover_of
 from ct_mcp.domain.bracket import Bracket
 from ct_mcp.domain.commands import CancelOrder, ClosePosition, Command, Flatten
 from ct_mcp.domain.duty import Duty, DutyState
+from ct_mcp.domain.market import Contract
 from ct_mcp.domain.order import Order
 from ct_mcp.errors import CtMcpError, RateLimited
 from ct_mcp.guard.denial import DenialCode
@@ -127,6 +129,18 @@ def bare_of(book: AccountState, entry: Order, parts: Sequence[ExitPart]) -> int:
     """
     held = next((each for each in book.positions if each.net * entry.action.sign > 0), None)
     return 0 if held is None else min(without_exits(entry, parts), cover_of(held, book.orders).bare)
+
+
+async def contract_of(contexts: ContextBuilder, upstream: Upstream, duty: Duty) -> Contract | None:
+    """Give what its contract is worth, as far as that is known or can be read."""
+    instrument = duty.order.instrument
+    if known := contexts.contracts.get(instrument):
+        return known
+    try:
+        quotes = await upstream.urgent().quotes([str(instrument)])
+    except CtMcpError:
+        return None
+    return contexts.contract_before(quotes[0]) if quotes else None
 
 
 async def needed_of(poller: AccountPoller, it: Try, bare: int) -> int:

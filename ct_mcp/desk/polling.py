@@ -10,7 +10,7 @@ from ct_mcp.desk.ports import BookReads
 from ct_mcp.desk.side_by_side import SideBySide
 from ct_mcp.domain.account import Position
 from ct_mcp.domain.instrument import Instrument, OtherInstrument
-from ct_mcp.domain.order import CLOSED, IN_MARKET, LONGEST_LOOKBACK_SECONDS, Execution, Order, OrderState, OrderType
+from ct_mcp.domain.order import LONGEST_LOOKBACK_SECONDS, OWN_ID, Execution, Order, OrderState
 from ct_mcp.errors import CtMcpError, NotFound
 
 # Waits; true where it ended early, because there was word that something may have changed.
@@ -27,7 +27,6 @@ _MOST_WORDS = 4
 LONGEST_SECONDS = 12.0
 # So many requests are kept for exits; a list that leaves something out has so far left out everything.
 _ORDERS_ASKED_FOR = 6
-STANDS = IN_MARKET | {OrderState.TRIGGER_PENDING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,12 +346,14 @@ class AccountPoller:
         """One look-up by an id; None where it could not be read, or is another order than was meant.
 
         Without ``is_it`` only one that carries the id is meant: a service that mixes up two requests answers with the
-        other's order.
+        other's order. One that carries another id may have got a new one, but not while a list shows the one meant.
         """
         try:
             order = await self._upstream.order(account, order_id)
         except CtMcpError:
             return None
+        if is_it is not None and not order.is_named(order_id) and not order_id.startswith(OWN_ID):
+            order = await self._listed(account, order_id) or order
         return order if (order.is_named(order_id) if is_it is None else is_it(order)) else None
 
 
@@ -389,8 +390,3 @@ def _each_once(positions: Sequence[Position]) -> bool:
     """Of two rows of one contract nobody can say whether they add up or repeat each other."""
     held = [position.instrument for position in positions if position.quantity]
     return len(set(held)) == len(held)
-
-
-def has_come_to_rest(order: Order) -> bool:
-    """Say whether nothing more is about to happen by itself: done, or standing in the market."""
-    return order.state in CLOSED or (order.order_type is not OrderType.MARKET and order.state in STANDS)

@@ -7,13 +7,13 @@ from ct_mcp.crosstrade.schemas.orders import Acknowledged
 from ct_mcp.desk import remedies
 from ct_mcp.desk.misfits import calls_of, larger_than_held
 from ct_mcp.desk.outcome import Outcome, Status
-from ct_mcp.desk.polling import STANDS, AccountState
+from ct_mcp.desk.polling import AccountState
 from ct_mcp.desk.remedies import order_line, position_line
 from ct_mcp.desk.standing import Contracts, lines_of, standings_of
 from ct_mcp.desk.stops import covered, lost_in, mending, price_lost
 from ct_mcp.domain.commands import ChangeOrder, ClosePosition, price_terms
 from ct_mcp.domain.instrument import Instrument
-from ct_mcp.domain.order import Execution, Order, OrderState, OrderType
+from ct_mcp.domain.order import IN_PLACE, Execution, Order, OrderState, OrderType
 from ct_mcp.domain.products import price_of
 from ct_mcp.guard.context import RiskContext
 from ct_mcp.guard.effect import contracts_closed, instrument_named
@@ -76,7 +76,7 @@ def status_of(state: OrderState) -> Status:
             return Status.CANCELLED
         case OrderState.REJECTED:
             return Status.REJECTED
-    return Status.WORKING if state in STANDS else Status.ACCEPTED
+    return Status.WORKING if state in IN_PLACE else Status.ACCEPTED
 
 
 def with_position(outcome: Outcome, net: int | None, expected: int | None) -> Outcome:

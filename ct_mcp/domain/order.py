@@ -102,6 +102,7 @@ OWN_ID = "ctmcp-"
 CLOSED = frozenset({OrderState.FILLED, OrderState.CANCELLED, OrderState.REJECTED})
 ACCEPTED = frozenset({OrderState.ACCEPTED, OrderState.ACCEPTED_BY_RISK})
 IN_MARKET = frozenset({OrderState.WORKING, OrderState.PART_FILLED})
+IN_PLACE = IN_MARKET | {OrderState.TRIGGER_PENDING}
 WORKING = ACCEPTED | IN_MARKET | {OrderState.TRIGGER_PENDING, OrderState.SUSPENDED}
 IN_CANCELLATION = frozenset({OrderState.CANCEL_PENDING, OrderState.CANCEL_SUBMITTED})
 IN_FLIGHT = frozenset(OrderState) - CLOSED - WORKING - {OrderState.UNKNOWN}
@@ -157,6 +158,11 @@ class Order:
     def is_named(self, order_id: str) -> bool:
         """Say whether it carries that id, as theirs or as ours: an answer may hold another order than was asked for."""
         return order_id in (self.order_id, self.own_id)
+
+
+def has_come_to_rest(order: Order) -> bool:
+    """Say whether nothing more is about to happen by itself: done, or standing in the market."""
+    return order.is_closed or (order.order_type is not OrderType.MARKET and order.state in IN_PLACE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from ct_mcp.desk.polling import AccountPoller, AccountState
 from ct_mcp.domain.approval import Ticket
 from ct_mcp.domain.duty import Duty, DutyState
 from ct_mcp.domain.instrument import Instrument
-from ct_mcp.domain.order import Order, OrderAction
+from ct_mcp.domain.order import Order, OrderAction, OrderState
 from ct_mcp.errors import BadReply, StoreFailed
 from ct_mcp.guard.policy import IfUnprotected, Policy, Protection
 from ct_mcp.simulator.clock import ManualClock
@@ -350,6 +350,36 @@ async def test_another_order_that_they_answer_with_gets_no_exits_in_its_place(
     world.later(5)
     await desk.exit_watch.look()
     assert sorted(exits(world)) == [("Limit", 1), ("StopMarket", 1)]
+
+
+@pytest.mark.parametrize("order_id", [None, "another"], ids=["by its own id", "by the id of another"])
+async def test_an_entry_that_works_by_the_list_and_has_filled_by_its_id_keeps_what_it_is_owed(
+    *,
+    assistant: Assistant,
+    world: World,
+    desk: Desk,
+    store: SqliteStore,
+    monkeypatch: pytest.MonkeyPatch,
+    order_id: str | None,
+) -> None:
+    """It agrees in all that was sent, and no position is held: that it is gone already would be too early."""
+    reads = CrossTrade.order
+
+    async def mixed_up(self: CrossTrade, account: str, asked: str) -> Order:
+        read = await reads(self, account, asked)
+        return replace(read, order_id=order_id or read.order_id, state=OrderState.FILLED, filled=read.quantity)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(CrossTrade, "order", mixed_up)
+        told = await assistant.buys(2, order_type="LIMIT", limit_price=world.price(-40), **EXITS)
+        assert (told.status == "working") is (order_id is not None)
+        await looks(world, desk, 20)
+    (order,) = world.sim.exchange.live_orders("Sim101")
+    assert [duty.state for duty in await store.duties()] == [DutyState.OPEN]
+    world.sim.exchange.change(order, replace(order.terms, limit_price=float(world.price(8))), world.clock())
+    world.later(5)
+    await desk.exit_watch.look()
+    assert (world.net(), exits(world)) == (2, [("StopMarket", 2), ("Limit", 2)])
 
 
 async def test_an_entry_that_is_cancelled_is_owed_nothing(

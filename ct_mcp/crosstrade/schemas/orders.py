@@ -173,7 +173,8 @@ class WireOrder(WireModel):
             filled=self.filled,
             limit_price=self.limit_price,
             stop_price=self.stop_price,
-            average_fill_price=self.average_fill_price if self.filled else None,
+            # Zero is the price of what has not filled: beside a fill it is none.
+            average_fill_price=(self.average_fill_price or None) if self.filled else None,
             time_in_force=self.time_in_force,
             oco_id=self.oco_id,
             name=self.name,

@@ -10,13 +10,13 @@ from ct_mcp.desk import readback
 from ct_mcp.desk.execution import CommandExecution, KeepsExits
 from ct_mcp.desk.handlers.orders import found, place, that_must_stand
 from ct_mcp.desk.outcome import Kept, Outcome
-from ct_mcp.desk.polling import Baseline, has_come_to_rest
+from ct_mcp.desk.polling import Baseline
 from ct_mcp.desk.readback import LOOK_AGAIN
 from ct_mcp.desk.remedies import TELL_NOW
 from ct_mcp.desk.stops import alarm_of, covers_of, mending
 from ct_mcp.domain.commands import PlaceOrder
 from ct_mcp.domain.duty import Duty
-from ct_mcp.domain.order import Order
+from ct_mcp.domain.order import Order, has_come_to_rest
 
 _log = logging.getLogger(__name__)
 _LATER = "what fills later gets its exits only while ct-mcp runs"

@@ -9,14 +9,14 @@ from ct_mcp.desk.execution import CommandExecution, Submission
 from ct_mcp.desk.misfits import with_leftovers
 from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.desk.pending import is_shown, starts_of
-from ct_mcp.desk.polling import AccountState, Baseline, has_come_to_rest
+from ct_mcp.desk.polling import AccountState, Baseline
 from ct_mcp.desk.readback import LOOK_AGAIN, age_of, from_order, on_its_way, unseen, with_lost_stops, with_order
 from ct_mcp.desk.recognition import Asked, Ours
 from ct_mcp.desk.remedies import order_line
 from ct_mcp.desk.stops import covers_of
 from ct_mcp.domain.account import Direction
 from ct_mcp.domain.commands import ChangeOrder, PlaceOrder, ReplaceOrder, ReversePosition
-from ct_mcp.domain.order import Order, OrderState
+from ct_mcp.domain.order import Order, OrderState, has_come_to_rest
 from ct_mcp.errors import CtMcpError
 from ct_mcp.guard.exposure import goes_towards_flat
 from ct_mcp.guard.rules.position import EXITS_MAY_STAY

@@ -8,10 +8,10 @@ import pytest
 
 from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.desk.outcome import Outcome
-from ct_mcp.desk.polling import AccountPoller, AccountState, Baseline, Pause, has_come_to_rest
+from ct_mcp.desk.polling import AccountPoller, AccountState, Baseline, Pause
 from ct_mcp.domain.account import AccountSnapshot, Position
 from ct_mcp.domain.instrument import Instrument
-from ct_mcp.domain.order import CLOSED, Lifecycle, Order, OrderState, OrderType
+from ct_mcp.domain.order import CLOSED, Lifecycle, Order, OrderState, OrderType, has_come_to_rest
 from ct_mcp.simulator.addon import AddOnAssumptions
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.faults import Fault

@@ -85,6 +85,12 @@ def test_an_order_is_read_flat_or_wrapped(reply: Replies) -> None:
     assert parse_asked_order(reply("GetOrder.wrapped"), "Sim101").order_id == flat.order_id
 
 
+def test_a_fill_at_zero_has_no_price(reply: Replies) -> None:
+    """It is the price of what has not filled: exits that stand so far from it would stand anywhere."""
+    read = parse_asked_order(reply("GetOrder", filled=1, averageFillPrice=Decimal("0.0")), "Sim101")
+    assert (read.filled, read.average_fill_price) == (1, None)
+
+
 def test_orders_of_every_account_each_name_theirs(reply: Replies) -> None:
     assert [order.account for order in known_orders().of(reply("GetAllOrders"), None)] == ["Sim101", "APEX1234"]
     with pytest.raises(BadReply, match="not of the one"):
