@@ -108,7 +108,9 @@ def play(seed: int, variety: str, mutations: int, commit: str) -> Row:
         size = min(MUTATIONS_EACH, mutations - at * MUTATIONS_EACH)
         each = play_one(Name(seed, at, size, "--stream" in flags, "--legs" in flags, "--watches" in flags))
         cpu += each.cpu_seconds
-        findings += [f"{flags} {finding}".strip() for finding in each.findings]
+        # An episode that is shorter than others is another story from its first letter on.
+        told = flags if size == MUTATIONS_EACH else f"{flags} --each {size}".strip()
+        findings += [f"{told} {finding}".strip() for finding in each.findings]
     return Row(seed, variety, mutations, commit, tuple(findings), round(time.perf_counter() - began, 1), round(cpu, 1))
 
 

@@ -99,6 +99,7 @@ PLANTS = {
             (order_handlers, "is_shown"): faults.always,
             (FillsSeen, "are_more"): faults.never,
             (FillsSeen, "may_be_unreported"): faults.never,
+            (FillsSeen, "not_shown"): faults.nothing,
         },
         ("exposure",),
     ),

@@ -282,7 +282,7 @@ class Legs:
     def _is_excused(self) -> bool:
         """Say whether something was made to go wrong since the last look, or may at any moment."""
         world = self._world
-        struck = sum(world.weather.struck.values()) + world.disk.struck
+        struck = sum(world.weather.struck.values()) + world.disk.struck + world.network.turned_away
         is_new, self._struck = struck != self._struck, struck
         hides = any(arm[2] and (arm[0] not in _LOST or arm[1] in LOOKS) for arm in world.weather.arms)
         armed = any(not isinstance(each, StreamFault) for each in world.simulator.faults.armed())

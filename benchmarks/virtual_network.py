@@ -126,6 +126,7 @@ class Network:
         self._before: dict[str, list[tuple[float, bytes]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.waiting: set[Request] = set()
+        self.turned_away = 0  # for their pace, where a budget would have waited
 
     async def carry(self, call: Call, address: str, longest_seconds: float) -> HttpAnswer:
         """Send one request, and wait so long for its answer; it goes its way even if nobody waits any more.
@@ -182,7 +183,9 @@ class Network:
         addon.wake()
         sent.at = sent.shows_moment = asyncio.get_running_loop().time()
         self._witness.arrives(sent)
-        early = gateway.check_rate_limit() or fault_before(addon, endpoint)
+        limited = gateway.check_rate_limit()
+        self.turned_away += limited is not None
+        early = limited or fault_before(addon, endpoint)
         gateway.log.append(ReceivedRequest(endpoint.method, "", endpoint.rpc, accepted=early is None))
         if early is None and (early := self._seen_blindly(sent)) is None:
             UNDER_WAY.set(sent)
