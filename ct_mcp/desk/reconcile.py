@@ -31,7 +31,7 @@ from ct_mcp.domain.commands import (
     StrategyCommand,
 )
 from ct_mcp.domain.instrument import Instrument
-from ct_mcp.domain.order import LONGEST_LOOKBACK_SECONDS, WORKING, Execution, Order, OrderState
+from ct_mcp.domain.order import LONGEST_LOOKBACK_SECONDS, OWN_ID, WORKING, Execution, Order, OrderState
 from ct_mcp.domain.strategy import StartStrategy, Strategy
 from ct_mcp.domain.watch import SetWatch
 from ct_mcp.errors import StoreFailed
@@ -108,13 +108,21 @@ class _Settler:
 
     async def _order_named(self, entry: Entry, action: ChangeOrder | CancelOrder) -> _Found | None:
         """By the order itself: over, or as was asked; once it cannot be under way any more, as it stands."""
-        ids = (action.order_id, *await self._named(entry, "order_id"))
+        ids = (action.order_id, *await self._named(entry, "order_id"), *await self._theirs(action))
         order = await self.watch.look(action.account, action.order_id, lambda order: any(map(order.is_named, ids)))
         if order is None:
             return None
         is_done = isinstance(action, ChangeOrder) and is_changed(order, action)
         may_come = (self.clock() - entry.at).total_seconds() < UNDER_WAY_SECONDS or order.state not in WORKING
         return _seen(order) if order.is_closed or is_done or not may_come else None
+
+    async def _theirs(self, action: ChangeOrder | CancelOrder) -> list[str]:
+        """Their ids for an order that was named by ours, which their rows need not show."""
+        if not action.order_id.startswith(OWN_ID):
+            return []
+        story = await self.store.entries_of_orders(_LONGEST_STORY, action.account)
+        named = (told.detail.get("order_id") for told in story if told.own_id == action.order_id)
+        return [str(one) for one in named if one]
 
     async def _replaced(self, entry: Entry, action: ReplaceOrder) -> _Found | None:
         """By the id that they acknowledged; without one, by what stands, and only if the old order can be read."""

@@ -25,6 +25,7 @@ from ct_mcp.domain.commands import (
     ReversePosition,
 )
 from ct_mcp.domain.instrument import Instrument
+from ct_mcp.domain.order import OWN_ID
 from ct_mcp.domain.strategy import BarType, HostMode, StartStrategy
 from ct_mcp.errors import OutcomeUnknown
 from ct_mcp.simulator.clock import ManualClock
@@ -138,6 +139,18 @@ async def test_a_change_that_never_arrived_is_settled_with_its_order(
     await does(CancelOrder("Sim101", order_id))
     (settled,) = await settle()
     assert settled.detail["state"] == "CANCELLED"
+
+
+async def test_a_cancel_of_an_order_by_our_own_id_is_settled_by_the_id_that_they_gave_it(
+    settle: Settles, does: Does, buy: Buys, price: Prices, sim: Simulator
+) -> None:
+    """Their rows do not show ours."""
+    told = await does(buy(kind="LIMIT", limit_price=price(-40)))
+    await lost(does, sim, CancelOrder("Sim101", f"{OWN_ID}{told.ticket_id}"), "Cancel")
+    assert await settle() == []
+    await does(CancelOrder("Sim101", str(told.order_id)))
+    (settled,) = await settle()
+    assert settled.detail == {"order_id": told.order_id, "state": "CANCELLED", "filled": 0}
 
 
 @pytest.mark.parametrize("rpc", ["Change", "Cancel"])
