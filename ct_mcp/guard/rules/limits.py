@@ -7,7 +7,7 @@ from ct_mcp.domain.commands import CancelOrder, CancelOrders, DisableStrategy, P
 from ct_mcp.domain.market import Contract
 from ct_mcp.guard.context import PendingOrder, RiskContext, may_rest, session_is_open, session_told
 from ct_mcp.guard.denial import DenialCode
-from ct_mcp.guard.effect import is_exit_of_entry
+from ct_mcp.guard.effect import is_exit_of_entry, leaves_position, repeat_does_harm
 from ct_mcp.guard.effect_model import Effect
 from ct_mcp.guard.exposure import goes_towards_flat
 from ct_mcp.guard.figures import contract_currency, notional, quote_for, rate_of, risk_of
@@ -61,7 +61,7 @@ def orders_per_day_are_within_limit(effect: Effect, context: RiskContext, policy
 @rule("no-duplicate", "it is no repeated call")
 def action_is_no_duplicate(effect: Effect, context: RiskContext, policy: Policy) -> RuleAnswer:
     """Deny the same again within the window: it is a repeated call, not a second wish."""
-    if not effect.adds_up:
+    if not _adds_up(effect):
         return EXIT
     since, window = context.seconds_since_identical, policy.limits.duplicate_window_seconds
     if since is None:
@@ -76,7 +76,7 @@ def no_twin_is_unresolved(effect: Effect, context: RiskContext, _policy: Policy)
 
     A wish that is asked for again comes in other words: with another type, price, time in force or group.
     """
-    if not effect.adds_up:
+    if not _adds_up(effect):
         return EXIT
     if context.identical_is_unknown:
         return Denial(DenialCode.OUTCOME_UNRESOLVED, "an identical action was sent and its outcome is not known")
@@ -94,6 +94,11 @@ def no_twin_is_unresolved(effect: Effect, context: RiskContext, _policy: Policy)
             DenialCode.OUTCOME_UNRESOLVED, f"filled, not shown by the positions yet={_each(filled)}; {shown}; {wait}"
         )
     return Passed("nothing of the kind is of unknown outcome")
+
+
+def _adds_up(effect: Effect) -> bool:
+    """Say whether a repeat leaves or opens more: a close of so many as well, where no more are held by now."""
+    return effect.adds_up or (leaves_position(effect.command) and repeat_does_harm(effect.command))
 
 
 def _each(sent: Iterable[PendingOrder]) -> str:

@@ -351,3 +351,24 @@ async def test_a_close_that_was_shown_as_a_part_takes_no_orders_along_that_were_
     told = await desk.commit(ticket.ticket_id)
     assert told.status is Status.DENIED
     assert "orders that would go and were not shown: SELL 1 MES 09-26 STOP MARKET" in " ".join(told.reasons)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [{"quantity": 1}, {"percent": Decimal(50)}, {"quantity": 5}],
+    ids=["all but one", "half", "more than is held"],
+)
+async def test_a_part_that_is_closed_again_leaves_no_more_though_it_is_all_that_is_held_by_now(
+    does: Does, long_two: Outcome, sim: Simulator, clock: ManualClock, mes: Instrument, part: dict[str, Any]
+) -> None:
+    """Who did not hear the first answer asks again, at this machine or another."""
+    close = ClosePosition("Sim101", mes, **part)
+    first = await does(close)
+    sim.advance(3)
+    if first.status is Status.FLAT:
+        outsider_trades(sim, clock, 1)
+    again = await does(close)
+    assert again.status is Status.DENIED
+    assert again.reasons[0].startswith("DUPLICATE_WITHIN_WINDOW: identical sent=")
+    assert sim.exchange.accounts["Sim101"].net(sim.market.front("MES", clock())) == 1
+    assert (await does(ClosePosition("Sim101", mes))).status is Status.FLAT, "all of it goes at any time"
