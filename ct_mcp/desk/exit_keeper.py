@@ -141,7 +141,11 @@ class ExitKeeper:
 
     async def keep(self, duty: Duty, entry: Order) -> Kept:
         """Do the same for an entry that was just read, unless it rests."""
-        return Kept() if self._rests.has(key_of(duty), self._clock()) else await self._keep(duty, entry)
+        return Kept() if self.rests(duty) else await self._keep(duty, entry)
+
+    def rests(self, duty: Duty) -> bool:
+        """Say whether what has failed is not tried yet."""
+        return self._rests.has(key_of(duty), self._clock())
 
     async def _keep(self, duty: Duty, entry: Order) -> Kept:
         if not entry.filled:
@@ -150,15 +154,17 @@ class ExitKeeper:
             return Kept(is_over=entry.is_closed)
         self._contexts.fills.saw(entry.account, entry.order_id, entry.filled)
         it = Try(duty, entry, self._clock())
-        while (kept := await self._round(it)) is None:
-            continue
-        return kept
+        while True:
+            it.duty = await fresh(self._store, it.duty)
+            if it.duty.state is DutyState.OVER:
+                return Kept(is_over=True)
+            if it.turned_away_with == it.duty.parts:  # nobody was quicker: it is not ours to send any more
+                return Kept((_BY_ANOTHER,))
+            if (kept := await self._round(it)) is not None:
+                return kept
 
     async def _round(self, it: Try) -> Kept | None:
         """Look at what has exits and place what is missing; None where there is more to do, or to wait for."""
-        it.duty = await fresh(self._store, it.duty)
-        if it.duty.state is DutyState.OVER:
-            return Kept(is_over=True)
         sent, now, void = (part for part in it.duty.parts if part.contracts), self._clock(), self._void
         parts = it.parts = [await read_part(self._store, part, now, is_void=part.ticket_id in void) for part in sent]
         bare = it.entry.filled - sum(each.part.contracts for each in parts if each.state is not ExitState.NEVER_SENT)
@@ -205,8 +211,10 @@ class ExitKeeper:
             return
         commands = exits_of(it.duty.order, share, fill or Decimal(0), contract)
         ticket = await self._ticket(it.duty, commands, share.contracts, anew=it.unsent)
-        if ticket is not None:  # else somebody else was quicker: look again
+        if ticket is not None:
             await self._send_exits(it, ticket, commands)
+        else:  # somebody else was quicker, or the lease is another's by now: look again
+            it.turned_away_with = it.duty.parts
 
     async def _send_exits(self, it: Try, ticket: Ticket, exits: Sequence[PlaceOrder]) -> None:
         for number, command in enumerate(exits):

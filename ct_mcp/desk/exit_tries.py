@@ -14,15 +14,14 @@ from ct_mcp.desk.ports import Store, Upstream
 from ct_mcp.desk.stops import cover_of
 from ct_mcp.domain.bracket import Bracket
 from ct_mcp.domain.commands import CancelOrder, ClosePosition, Command, Flatten
-from ct_mcp.domain.duty import Duty, DutyState
+from ct_mcp.domain.duty import Duty, DutyPart, DutyState
 from ct_mcp.domain.market import Contract
 from ct_mcp.domain.order import Order
-from ct_mcp.errors import CtMcpError, RateLimited
+from ct_mcp.errors import CtMcpError
 from ct_mcp.guard.denial import DenialCode
 from ct_mcp.store.journal import EntryKind, NewEntry
 
 _LONGEST_REST_SECONDS, _SOON_SECONDS = 60.0, 15.0
-_SOON_OVER = frozenset({DenialCode.EXIT_ON_ITS_WAY, RateLimited.code})
 
 
 AT_ONCE = 3
@@ -43,6 +42,7 @@ class Try:
     is_ours: bool = True
     placed: list[str] = field(default_factory=list)
     protected_after: float | None = None
+    turned_away_with: tuple[DutyPart, ...] | None = None
     warnings: list[str] = field(default_factory=list)
 
     @property
@@ -92,9 +92,9 @@ class Rests:
         self._known[key] = now, min(2 * before, _LONGEST_REST_SECONDS)
 
     def shorten(self, key: tuple[str, int], left: Outcome) -> None:
-        """Where what kept it from leaving is over within a minute, it is soon tried again."""
+        """Where another exit, which may be on its way, kept it from leaving, it is soon tried again."""
         since, seconds = self._known[key]
-        if _SOON_OVER & left.codes:
+        if DenialCode.EXIT_ON_ITS_WAY in left.codes:
             self._known[key] = since, min(seconds, _SOON_SECONDS)
 
     def end(self, key: tuple[str, int]) -> None:

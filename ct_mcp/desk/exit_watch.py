@@ -83,6 +83,7 @@ class ExitWatch:
     silence: Silence | None = None
     _looked: dict[str, _Looked] = field(default_factory=dict)
     _gone_since: dict[tuple[str, int], datetime] = field(default_factory=dict)
+    _over: set[str] = field(default_factory=set)
 
     def listen(self, live: LiveView) -> None:
         """Look at an account when a stream has told of it, from now on."""
@@ -156,6 +157,8 @@ class ExitWatch:
             return
         named = told.outcome.order_id
         entry = next((order for order in orders if duty.own_id == order.own_id or order.order_id == named), None)
+        if entry is None and self.keeper.rests(duty):
+            return
         if entry is None and named is not None:
             entry = await self.keeper.poller.look(duty.account, named)
         if entry is None:
@@ -202,14 +205,18 @@ class ExitWatch:
     async def _not_listed(self, duty: Duty, ids: Mapping[str, Ours | None]) -> list[Order]:
         """An empty list proves nothing: each is asked for by its id, also one that was lost and has come all the same.
 
+        One that was read as over is not asked for again: beside one that was lost each would cost a request a look.
+
         Where all are over the duty is, too; what was never seen is waited for, but not for ever.
         """
-        look = self.keeper.poller.look
-        looked = [await look(duty.account, order_id, is_it) for order_id, is_it in ids.items()]
-        stands = [order for order in looked if order is not None and not order.is_closed]
-        age = (self.clock() - duty.opened_at).total_seconds()
-        if not stands and (None not in looked or age > _LOST_AFTER_SECONDS):
-            await self.keeper.end(duty, "its exits are over" if None not in looked else "its exits were never seen")
+        look, asked = self.keeper.poller.look, {name: is_it for name, is_it in ids.items() if name not in self._over}
+        looked = {order_id: await look(duty.account, order_id, is_it) for order_id, is_it in asked.items()}
+        stands = [order for order in looked.values() if order is not None and not order.is_closed]
+        is_seen, age = None not in looked.values(), (self.clock() - duty.opened_at).total_seconds()
+        self._over |= {name for name, order in looked.items() if order is not None and order.is_closed}
+        if not stands and (is_seen or age > _LOST_AFTER_SECONDS):
+            await self.keeper.end(duty, "its exits are over" if is_seen else "its exits were never seen")
+            self._over -= ids.keys()
         return stands
 
     async def _exit_ids(self, duty: Duty) -> dict[str, Ours | None]:

@@ -655,9 +655,50 @@ class TestWhatTheCampaignFound:
 
         monkeypatch.setattr(ExitKeeper, "_sent", denied)
         await assistant.buys(2, take_profit="20 points")
+        asked = len(world.sim.requests_of("GetOrder"))
         await looks(world, desk, 30)
         (duty,) = await store.duties()
         assert 5 <= len(duty.parts) <= 8, "in a minute"
+        assert len(world.sim.requests_of("GetOrder")) - asked <= 8, "nor is the entry read while it rests"
+
+    async def test_who_is_not_to_send_exits_any_more_lets_it_be(
+        self, assistant: Assistant, world: World, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Its lease ran out by a clock that was set: the store takes no ticket from it, and nobody else made one."""
+        tries = list[bool]()
+
+        async def takes_none(*_: object) -> bool:
+            tries.append(False)
+            assert len(tries) < 5, "it goes on and on"
+            return False
+
+        with monkeypatch.context() as meanwhile:
+            meanwhile.setattr(SqliteStore, "add_part", takes_none)
+            told = await assistant.buys(2, **EXITS)
+        assert (told.status, len(tries)) == ("filled", 1)
+        assert "another ct-mcp is just placing its exits" in told.reasons_text, (
+            "who else keeps the store from taking it"
+        )
+        assert "NO STOP" in told.stands_now[0]
+        await looks(world, desk, 2)
+        assert exits(world) == [("StopMarket", 2), ("Limit", 2)]
+
+    async def test_an_exit_that_was_read_as_over_is_not_asked_for_again(
+        self, assistant: Assistant, desk: Desk, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Beside one that was lost, and may still come, each would cost a request a look."""
+        await assistant.buys(2, **EXITS)
+        (duty,) = await store.duties()
+        asked = list[str]()
+
+        async def look(_: str, order_id: str, __: object = None) -> Order | None:
+            asked.append(order_id)
+            return factories.order(order_id, state=OrderState.CANCELLED) if order_id == "over" else None
+
+        monkeypatch.setattr(desk.exit_watch.keeper.poller, "look", look)
+        for _ in range(3):
+            assert await desk.exit_watch._not_listed(duty, {"over": None, "lost": None}) == []
+        assert asked == ["over", "lost", "lost", "lost"]
 
     async def test_a_stop_that_went_once_orders_were_listed_stands_behind_nothing(
         self, assistant: Assistant, world: World, wire: Wire, desk: Desk, monkeypatch: pytest.MonkeyPatch

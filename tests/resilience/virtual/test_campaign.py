@@ -114,7 +114,7 @@ def test_entries_get_their_exits_whatever_goes_wrong_between_the_legs() -> None:
 
 
 def test_entries_get_their_exits_though_the_stream_is_lost_between_fill_and_stop() -> None:
-    told = play_one(Name(94, 0, 12, has_stream=True, has_legs=True))
+    told = play_one(Name(99, 0, 12, has_stream=True, has_legs=True))
 
     assert not [str(finding) for finding in told.findings]
     assert told.legs["exits"] >= 4

@@ -58,10 +58,10 @@ def test_what_fails_again_rests_twice_as_long_and_what_works_no_more() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "longest"), [("EXIT_ON_ITS_WAY", 15), ("RATE_LIMITED", 15), ("STOP_ON_WRONG_SIDE", 60)]
+    ("code", "longest"), [("EXIT_ON_ITS_WAY", 15), ("RATE_LIMITED", 60), ("STOP_ON_WRONG_SIDE", 60)]
 )
-def test_what_is_soon_over_lets_a_close_rest_a_quarter_of_a_minute_at_most(code: str, longest: int) -> None:
-    """What became of another exit is known within a minute, and by then this one should go."""
+def test_behind_an_exit_on_its_way_a_close_rests_a_quarter_of_a_minute_at_most(code: str, longest: int) -> None:
+    """What became of that one is known within a minute, and by then this one should go; no pace mends itself so."""
     rests = Rests()
     denied = Outcome(Status.DENIED, "", simulated=True, codes=frozenset({code}))
     for _ in range(9):
