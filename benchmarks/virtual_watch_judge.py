@@ -59,6 +59,8 @@ class WatchJudge:
         watch = self._watch_of(call)
         if watch is None:
             return
+        if self._world.skew:  # since a moment ago: the next look at it is still to come
+            self._skewed_at = self._world.now
         self._count("sent")
         item = call.ticket.request.items[0] if call.ticket.request else None
         if request.rpc not in _SENDS or item is None or not item.must_reduce:
