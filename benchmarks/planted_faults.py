@@ -1,6 +1,6 @@
 """What the plants put in the place of the product's own: each as it once was, or as somebody might write it."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -87,9 +87,11 @@ async def told_alone(_: CommandExecution, outcome: Outcome, *__: object) -> Outc
     return outcome
 
 
-def cancelled(outcome: Outcome, book: AccountState, before: RiskContext, instrument: Instrument | None) -> Outcome:
+def cancelled(
+    outcome: Outcome, book: AccountState, before: RiskContext, of: Instrument | None, named: Collection[str] = ()
+) -> Outcome:
     """No order left is cancelled, whatever filled."""
-    told = _reads_cancels(outcome, replace(book, ended=()), before, instrument)
+    told = _reads_cancels(outcome, replace(book, ended=()), before, of, named)
     return replace(told, warnings=outcome.warnings)
 
 

@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from contextlib import nullcontext
 from dataclasses import replace
+from inspect import Parameter, isfunction, signature
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,17 @@ def test_a_known_fault_that_is_put_back_is_found() -> None:
     found = (finding for episode in range(40) for finding in play_one(Name(6, episode, 20), plant).findings)
 
     assert any(is_of(plant, finding) for finding in found)
+
+
+@pytest.mark.parametrize("name", PLANTS)
+def test_a_plant_takes_what_is_given_to_what_it_stands_in_for(name: str) -> None:
+    """Else it ends the play with an error as soon as it is met."""
+    for place, planted in PLANTS[name].put.items():
+        real = getattr(*place)
+        if isfunction(real) and isfunction(planted):
+            given = signature(real).parameters.values()
+            by_name = {each.name: each for each in given if each.kind is Parameter.KEYWORD_ONLY}
+            signature(planted).bind(*(each for each in given if each.name not in by_name), **by_name)
 
 
 @pytest.mark.parametrize("name", PLANTS)
