@@ -16,11 +16,13 @@ class RefusedExits:
     """Orders that read like those of an exit, and as refused.
 
     ``is_known`` where each position that is still held has one that is its own beyond doubt: it alone could be, it is
-    over, and what it has left is what is held. Then nothing of that exit can come any more.
+    over, and what it has left is what is held. Then nothing of that exit can come any more. ``has_left`` says that
+    something was left all the same: of several positions one, or a part.
     """
 
     orders: tuple[Order, ...] = ()
     is_known: bool = False
+    has_left: bool = False
 
 
 def refused_among(
@@ -46,7 +48,8 @@ def _has_left(order: Order, held: int, part: int | None) -> bool:
 def with_refused_exits(outcome: Outcome, refused: RefusedExits) -> Outcome:
     """Name what reads like the order of an exit and was refused; it carries no id of ours, so it may be another.
 
-    Where it is known to be that of this exit, nothing is on its way any more, and the next exit leaves at once.
+    Where it is known to be that of this exit, nothing is on its way any more, and the next exit leaves at once. It is
+    called rejected only where nothing was left.
     """
     whose = "it is the one of this exit" if refused.is_known else "it may be the one of this exit"
     lines = (
@@ -58,4 +61,4 @@ def with_refused_exits(outcome: Outcome, refused: RefusedExits) -> Outcome:
     if not refused.is_known or outcome.status is not Status.ACCEPTED:
         return outcome
     step = f"NOT done: {remedies.TELL_NOW}; nothing of this exit is on its way any more, the next one leaves at once"
-    return replace(outcome, status=Status.REJECTED, next_step=step)
+    return replace(outcome, status=outcome.status if refused.has_left else Status.REJECTED, next_step=step)

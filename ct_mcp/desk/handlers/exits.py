@@ -182,9 +182,11 @@ async def refused_exits(
     is_known = all(each.is_known for each in found)
     if is_known:
         detail = {"refused": [each.order_id for each in orders], "filled": sum(each.filled for each in orders)}
-        await execution.journal.after_the_wire(EntryKind.READ_BACK, execution.step, detail)
+        await execution.journal.after_the_wire(EntryKind.SETTLED, execution.step, detail)
     words = [await execution.urgent_poller.with_their_words(order) for order in orders]
-    return RefusedExits(tuple(words), is_known)
+    stands = {each.instrument: each.net for each in held}
+    has_left = any(stands.get(instrument, 0) != net for instrument, net in execution.baseline(answer).nets)
+    return RefusedExits(tuple(words), is_known, has_left or any(order.filled for order in orders))
 
 
 def _contracts_of_part(execution: CommandExecution) -> int | None:

@@ -316,6 +316,23 @@ async def test_after_an_exit_that_reads_rejected_the_next_one_leaves_at_once(
     assert held(sim) == ([1] if isinstance(second, ClosePosition) and second.quantity else [])
 
 
+async def test_a_flatten_of_which_one_order_is_refused_is_not_called_rejected(
+    does: Does, long_two: Outcome, buy: Buys, sim: Simulator, store: SqliteStore
+) -> None:
+    """What was held in the other instrument is gone: rejected would say that nothing has changed."""
+    await does(buy(1, instrument=MNQ))
+    sim.advance(30)
+    sim.faults.arm(Fault.LATE_REJECT, times=1)
+    told = await does(Flatten("Sim101", None))
+    assert told.status is Status.ACCEPTED
+    assert len(sim.exchange.accounts["Sim101"].open_positions()) == 1
+    assert "it is the one of this exit" in " ".join(told.reasons)
+    assert "NOT done: tell the person now" in told.next_step
+    assert "nothing of this exit is on its way any more, the next one leaves at once" in told.next_step
+    assert await store.unsettled() == ()
+    assert (await does(Flatten("Sim101", None))).status is Status.FLAT
+
+
 async def test_each_of_several_rejected_exits_is_known_by_its_own_order(
     does: Does, long_two: Outcome, sim: Simulator, store: SqliteStore
 ) -> None:
