@@ -70,7 +70,8 @@ class Judge:
             self._broken("stranger", f"{request.rpc} leaves for ticket {ticket.ticket_id} of another service")
         self._leaves_before_readings(request, call)
         looked = call.looked.get(account, call.commits_at if call.commits_at is not None else call.began)
-        self.window[request] = max(looked, self.fills_told.get(account, 0.0))
+        # An exit is of a fill that its maker has read: that the answer tells of it meanwhile is no new look.
+        self.window[request] = looked if call.under else max(looked, self.fills_told.get(account, 0.0))
         self.listed[request] = call.listed.get(account, self.window[request])
         if ticket.approval is Approval.NONE:
             self._unasked[account].append(request)
