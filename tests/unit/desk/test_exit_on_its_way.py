@@ -295,7 +295,11 @@ def by_hand(sim: Simulator, clock: ManualClock) -> None:
 
 # An exit that is known to have come to nothing
 
-REJECTED = {**WHOLE, "part": ClosePosition("Sim101", MES, quantity=1)}
+REJECTED = {
+    **WHOLE,
+    "part": ClosePosition("Sim101", MES, quantity=1),
+    "all by number": ClosePosition("Sim101", MES, quantity=2),
+}
 
 
 @pytest.mark.parametrize("second", REJECTED.values(), ids=REJECTED.keys())
@@ -313,7 +317,7 @@ async def test_after_an_exit_that_reads_rejected_the_next_one_leaves_at_once(
     told = await does(second)
     assert told.status in (Status.FLAT, Status.FILLED), told
     assert sent(sim) == 2
-    assert held(sim) == ([1] if isinstance(second, ClosePosition) and second.quantity else [])
+    assert held(sim) == ([1] if second == REJECTED["part"] else [])
 
 
 async def test_a_flatten_of_which_one_order_is_refused_is_not_called_rejected(
