@@ -136,7 +136,9 @@ class Judge:
         since = self.window[request]
         for other in self._unasked[request.account]:
             is_later = other.at is not None and other.left_at > request.left_at
-            if is_later and other.by.ticket.ticket_id != request.by.ticket.ticket_id:
+            named = {str(each.arguments.get("instrument") or "") for each in (other, request)}
+            is_beside = len(named) == 1 or "" in named  # of another instrument it says nothing
+            if is_later and is_beside and other.by.ticket.ticket_id != request.by.ticket.ticket_id:
                 since = max(since, other.at or 0.0)
         return self._books.within(request.account, since)
 

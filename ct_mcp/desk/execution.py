@@ -3,16 +3,16 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from math import ceil
-from typing import Protocol
 
 from ct_mcp.crosstrade.schemas.orders import Acknowledged
 from ct_mcp.crosstrade.schemas.strategies import StrategyAcknowledged
 from ct_mcp.desk import readback
+from ct_mcp.desk.exit_state import KeepsExits
 from ct_mcp.desk.in_list import InList
 from ct_mcp.desk.journal_writer import JournalWriter, Step
 from ct_mcp.desk.membership import Membership
 from ct_mcp.desk.misfits import with_misfits, with_too_small
-from ct_mcp.desk.outcome import Kept, Outcome, Status, detail_of
+from ct_mcp.desk.outcome import Outcome, Status, detail_of
 from ct_mcp.desk.pending import is_shown, starts_of, with_outstanding
 from ct_mcp.desk.polling import AccountPoller, AccountState, Baseline, Pause
 from ct_mcp.desk.ports import Upstream
@@ -21,7 +21,6 @@ from ct_mcp.desk.standing import Contracts, results_of
 from ct_mcp.domain.account import Position
 from ct_mcp.domain.approval import Approval, Ticket
 from ct_mcp.domain.commands import PlaceOrder
-from ct_mcp.domain.duty import Duty
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import Order, OrderAction
 from ct_mcp.errors import BudgetExhausted, CtMcpError, NotFound, OrderRejected, OutcomeUnknown
@@ -38,15 +37,6 @@ Finish = Callable[[Outcome], Awaitable[Outcome]]
 async def as_it_is(told: Outcome) -> Outcome:
     """Add nothing."""
     return told
-
-
-class KeepsExits(Protocol):
-    """Who gives an entry the exits that were promised with it (`desk/exit_keeper.py`, which sends by the desk)."""
-
-    async def begin(self, step: Step, order: PlaceOrder) -> Duty: ...
-    async def end(self, duty: Duty, words: str) -> None: ...
-    async def follow(self, duty: Duty, entry: Order) -> tuple[Order, Kept]: ...
-    def let_go(self, duty: Duty) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

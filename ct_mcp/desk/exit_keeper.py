@@ -28,7 +28,7 @@ from decimal import Decimal
 import anyio
 
 from ct_mcp.desk.context import ContextBuilder
-from ct_mcp.desk.exit_state import ExitState, OwnIds, read_part
+from ct_mcp.desk.exit_state import ExitState, OwnIds, not_seen_yet, read_part
 from ct_mcp.desk.exit_tickets import exit_ticket, exits_line, exits_of, needs_fill_price
 from ct_mcp.desk.exit_tries import (
     AT_ONCE,
@@ -66,7 +66,7 @@ from ct_mcp.store.journal import EntryKind
 
 _TRY_EVERY_SECONDS, _MOST_LOOKS, _GONE_FOR_SECONDS = 0.25, 6, 10.0
 _MOST_TICKETS, _MOST_CLOSES = 20, 12  # tries at the exits of one entry, and at leaving it: neither uses up the other
-_BY_ANOTHER = "another ct-mcp is just placing its exits"  # or was, and is gone: the watch looks again
+_BY_ANOTHER = Kept(("another ct-mcp is just placing its exits",), is_by_another=True)  # or is gone: look again
 _NOT_THERE = frozenset({ExitState.REFUSED, ExitState.SENDING})
 
 
@@ -131,6 +131,10 @@ class ExitKeeper:
                 break
         return entry, kept
 
+    async def not_seen_yet(self, duty: Duty, filled: int) -> str:
+        """Say of what has filled that its stop is not seen, where that is so by now."""
+        return await not_seen_yet(self._store, duty.ticket_id, filled, self._clock())
+
     async def _more_of(self, entry: Order) -> Order:
         """Look until more of it has filled, or it is over."""
 
@@ -159,7 +163,7 @@ class ExitKeeper:
             if it.duty.state is DutyState.OVER:
                 return Kept(is_over=True)
             if it.turned_away_with == it.duty.parts:  # nobody was quicker: it is not ours to send any more
-                return Kept((_BY_ANOTHER,))
+                return _BY_ANOTHER
             if (kept := await self._round(it)) is not None:
                 return kept
 
@@ -188,7 +192,7 @@ class ExitKeeper:
     async def _all_sent(self, it: Try) -> Kept | None:
         """Say that all stand, or that somebody else is about it; None where that is in doubt."""
         if any(each.state is ExitState.SENDING for each in it.parts):
-            return Kept((_BY_ANOTHER,))
+            return _BY_ANOTHER
         if any(each.state is ExitState.IN_DOUBT for each in it.parts):
             return None
         return await self._kept(it, has_all=await self._place_targets(it))
@@ -278,7 +282,7 @@ class ExitKeeper:
 
     async def _kept(self, it: Try, *, has_all: bool) -> Kept:
         """What has filled has its stops; the duty is fulfilled once it has its targets as well."""
-        words = "its stop and targets stand, placed by another ct-mcp" if has_all else _BY_ANOTHER
+        words = "its stop and targets stand, placed by another ct-mcp" if has_all else _BY_ANOTHER.lines[0]
         if it.placed:
             seconds = it.seconds(self._clock()) if it.protected_after is None else it.protected_after
             what = "placed" if it.bracket.stop_loss is None else "protected"

@@ -8,16 +8,19 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum, auto
+from typing import Protocol
 
 from ct_mcp.desk.journal_writer import Step
-from ct_mcp.desk.outcome import Outcome, Status
+from ct_mcp.desk.outcome import Kept, Outcome, Status
 from ct_mcp.desk.ports import Store
 from ct_mcp.desk.readback import LOOK_AGAIN
 from ct_mcp.desk.remedies import TELL_NOW
 from ct_mcp.desk.story import story_of
 from ct_mcp.desk.together import Part
 from ct_mcp.domain.approval import Ticket
+from ct_mcp.domain.commands import PlaceOrder
 from ct_mcp.domain.duty import SENDING_SECONDS, Duty, DutyPart, DutyState
+from ct_mcp.domain.order import Order
 from ct_mcp.errors import StoreFailed
 
 OwnIds = tuple[str, ...]
@@ -78,6 +81,16 @@ async def _parts_of(store: Store, ticket: Ticket, now: datetime) -> list[tuple[s
     return [(ticket.own_id_of(number), story.part(number, now)) for number in range(len(ticket.commands))]
 
 
+class KeepsExits(Protocol):
+    """Who gives an entry the exits that were promised with it (`desk/exit_keeper.py`, which sends by the desk)."""
+
+    async def begin(self, step: Step, order: PlaceOrder) -> Duty: ...
+    async def end(self, duty: Duty, words: str) -> None: ...
+    async def follow(self, duty: Duty, entry: Order) -> tuple[Order, Kept]: ...
+    def let_go(self, duty: Duty) -> None: ...
+    async def not_seen_yet(self, duty: Duty, filled: int) -> str: ...
+
+
 async def with_stops_owed(
     told: Outcome, store: Store, ticket: Ticket, cry_of: Callable[[Step], Awaitable[str]], now: datetime
 ) -> Outcome:
@@ -89,16 +102,17 @@ async def with_stops_owed(
     bracket = getattr(ticket.commands[0], "bracket", None)
     if len(ticket.commands) > 1 or bracket is None or not told.filled_quantity or told.alarm:
         return told
-    alarm = await cry_of(Step(ticket)) or await _not_seen_yet(store, ticket, told.filled_quantity, now)
+    alarm = await cry_of(Step(ticket)) or await not_seen_yet(store, ticket.ticket_id, told.filled_quantity, now)
     if not alarm:
         return told
     step = "; ".join(dict.fromkeys(filter(None, (TELL_NOW, told.next_step, LOOK_AGAIN))))
     return replace(told, alarm=alarm, next_step=step)
 
 
-async def _not_seen_yet(store: Store, ticket: Ticket, filled: int, now: datetime) -> str:
+async def not_seen_yet(store: Store, ticket_id: str, filled: int, now: datetime) -> str:
+    """Say of how much of an entry no stop is seen that is owed; nothing where all has its own."""
     try:
-        owed = [duty for duty in await store.duties() if duty.ticket_id == ticket.ticket_id]
+        owed = [duty for duty in await store.duties() if duty.ticket_id == ticket_id]
         bare = [filled - await _covered(store, duty, now) for duty in owed if _is_stop_owed(duty)]
     except StoreFailed as failed:
         return f"it is NOT KNOWN whether a stop stands behind the {filled} filled: {failed.what}"

@@ -76,7 +76,7 @@ class Kept:
     """What became of the exits that were promised with an entry.
 
     ``lines`` say it, and ``alarm`` is what has to be read first of all where the promise was not kept. ``closed`` of
-    its contracts were closed for that, as far as it was read.
+    its contracts were closed for that, as far as it was read. ``is_by_another`` says that another was about them.
     """
 
     lines: tuple[str, ...] = ()
@@ -84,6 +84,7 @@ class Kept:
     alarm: str = ""
     is_over: bool = False
     closed: int = 0
+    is_by_another: bool = False
 
 
 def detail_of(outcome: Outcome) -> dict[str, object]:

@@ -679,6 +679,7 @@ class TestWhatTheCampaignFound:
         assert "another ct-mcp is just placing its exits" in told.reasons_text, (
             "who else keeps the store from taking it"
         )
+        assert told.text.startswith("a stop is NOT SEEN YET behind 2 of the 2 MES 09-26 filled"), told.text
         assert "NO STOP" in told.stands_now[0]
         await looks(world, desk, 2)
         assert exits(world) == [("StopMarket", 2), ("Limit", 2)]

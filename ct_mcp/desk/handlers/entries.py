@@ -7,7 +7,8 @@ import logging
 from dataclasses import replace
 
 from ct_mcp.desk import readback
-from ct_mcp.desk.execution import CommandExecution, KeepsExits
+from ct_mcp.desk.execution import CommandExecution
+from ct_mcp.desk.exit_state import KeepsExits
 from ct_mcp.desk.handlers.orders import found, place, that_must_stand
 from ct_mcp.desk.outcome import Kept, Outcome
 from ct_mcp.desk.polling import Baseline
@@ -53,8 +54,10 @@ async def _place_owed(execution: CommandExecution, keeper: KeepsExits, duty: Dut
     keeper.let_go(duty)  # what fills while this is told does not wait for that
 
     async def finish(told: Outcome) -> Outcome:
-        """Another process may have been about its exits, and may have failed since."""
+        """Another process may have been about its exits, and may have failed since, or be about them still."""
         alarm = kept.alarm or (await execution.journal.cry_of(execution.step) if told.filled_quantity else "")
+        if told.filled_quantity and not alarm and kept.is_by_another:
+            alarm = await keeper.not_seen_yet(duty, told.filled_quantity)
         return with_exits(told, replace(kept, alarm=alarm), seen)
 
     return await execution.report_order(outcome, seen, finish, kept.closed)
