@@ -19,6 +19,7 @@ _TRIES = 3
 
 async def settles(world: World, books: Books, broken: Broken, look: Callable[[str], Awaitable[None]]) -> None:
     """Within a minute nothing is unknown any more but what only a person can tell, who then says so."""
+    looked_at = world.clock()
     for account in world.accounts:
         for _ in range(_TRIES):
             try:
@@ -27,7 +28,9 @@ async def settles(world: World, books: Books, broken: Broken, look: Callable[[st
                 continue
             break
     for entry in world.database.read(journal_table.unsettled):
-        if not _only_a_person_can_tell(world, books, entry):
+        # What was not a minute old as they looked may have been under way for all that they knew.
+        is_old = (looked_at - entry.at).total_seconds() >= UNDER_WAY_SECONDS
+        if is_old and not _only_a_person_can_tell(world, books, entry):
             broken("unsettled", f"{entry.summary} ({entry.ticket_id}, {entry.at:%H:%M:%S}): {_last_word(world, entry)}")
         settled = NewEntry(
             EntryKind.SETTLED, entry.summary, entry.account, entry.ticket_id, entry.own_id, detail={"by": PERSON}
