@@ -365,13 +365,13 @@ class Episode:
     async def _calms_down(self) -> None:
         """Everything goes well again: what is unknown is found out within a minute."""
         clears_up(self.world, self.outsider, self.copier)
-        self.world.is_calm = True
+        self.world.is_calm, turned_away = True, self.world.network.turned_away
         await self._until_over()
         await asyncio.sleep(62.0)
         await settles(self.world, self.books, self.broken, self._asks_for_nothing)
         if self.legs is not None:
             await asyncio.sleep(20.0)  # what hung on an unknown outcome goes on once that is settled
-            self.legs.holds_when_calm()
+            self.legs.holds_when_calm(turned_away)
         self.world.is_calm = False
 
     async def _asks_for_nothing(self, account: str) -> None:

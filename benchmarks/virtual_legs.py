@@ -32,6 +32,7 @@ from ct_mcp.store.journal import EntryKind
 
 _UNDER = "under the yes to "
 _TICK_SECONDS = 0.5
+_FEW_TURNED_AWAY = 10
 _NEXT_LOOK_SECONDS, _LEASE_SECONDS = 4.5, 17.0
 _CHANCE = 0.3
 _LOST = (
@@ -347,8 +348,10 @@ class Legs:
             f"{bare} of {entry.order.filled} {entry.key[1]} that {entry.order.id} ({entry.ticket_id}) filled are bare"
         )
 
-    def holds_when_calm(self) -> None:
-        """After a minute in which all went well."""
+    def holds_when_calm(self, turned_away: int) -> None:
+        """After a minute in which all went well; not where requests were turned away, for which a budget would wait."""
+        if self._world.network.turned_away > turned_away + _FEW_TURNED_AWAY:
+            return
         for kind, what in self._wrong_when_calm():
             self._broken(kind, what)
 
