@@ -147,7 +147,7 @@ PLANTS = {
     ),
     "anybodys-order": Plant(
         "an order is taken for ours whatever it is",
-        {(Ours, "__call__"): faults.always},
+        {(Ours, "__call__"): faults.always, (AccountPoller, "_listed"): faults.not_listed},
         ("false order", "false filled", "false rejected", "false working", "false cancelled"),
     ),
     "worth-may-change": Plant(
