@@ -66,7 +66,7 @@ def action_is_no_duplicate(effect: Effect, context: RiskContext, policy: Policy)
     since, window = context.seconds_since_identical, policy.limits.duplicate_window_seconds
     if since is None:
         return Passed(f"nothing identical was sent, window={window:g} s")
-    figures = f"identical sent={since:.1f} s ago, window={window:g} s"
+    figures = f"identical sent={since:.1f} s ago, window={window:g} s{_all_goes(effect)}"
     return Denial(DenialCode.DUPLICATE_WITHIN_WINDOW, figures) if since < window else Passed(figures)
 
 
@@ -99,6 +99,11 @@ def no_twin_is_unresolved(effect: Effect, context: RiskContext, _policy: Policy)
 def _adds_up(effect: Effect) -> bool:
     """Say whether a repeat leaves or opens more: a close of so many as well, where no more are held by now."""
     return effect.adds_up or (leaves_position(effect.command) and repeat_does_harm(effect.command))
+
+
+def _all_goes(effect: Effect) -> str:
+    """Say how what is held leaves all the same."""
+    return "; a close of all of it, or a flatten, is no repeat of it" if leaves_position(effect.command) else ""
 
 
 def _each(sent: Iterable[PendingOrder]) -> str:

@@ -370,5 +370,6 @@ async def test_a_part_that_is_closed_again_leaves_no_more_though_it_is_all_that_
     again = await does(close)
     assert again.status is Status.DENIED
     assert again.reasons[0].startswith("DUPLICATE_WITHIN_WINDOW: identical sent=")
+    assert again.reasons[0].endswith("; a close of all of it, or a flatten, is no repeat of it")
     assert sim.exchange.accounts["Sim101"].net(sim.market.front("MES", clock())) == 1
     assert (await does(ClosePosition("Sim101", mes))).status is Status.FLAT, "all of it goes at any time"
