@@ -57,7 +57,8 @@ async def _place_owed(execution: CommandExecution, keeper: KeepsExits, duty: Dut
         """Another process may have been about its exits, and may have failed since, or be about them still."""
         alarm = kept.alarm or (await execution.journal.cry_of(execution.step) if told.filled_quantity else "")
         if told.filled_quantity and not alarm and kept.is_by_another:
-            alarm = await keeper.not_seen_yet(duty, told.filled_quantity)
+            unseen = await keeper.not_seen_yet(duty, told.filled_quantity)
+            alarm = unseen or await execution.journal.cry_of(execution.step)  # it may have been cried meanwhile
         return with_exits(told, replace(kept, alarm=alarm), seen)
 
     return await execution.report_order(outcome, seen, finish, kept.closed)
