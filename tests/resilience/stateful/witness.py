@@ -158,7 +158,7 @@ class Witness(httpx.AsyncBaseTransport):
     async def _hold(self, rpc: str, account: str, path: str, said: dict[str, Any]) -> Entry:
         """Find the intent and the ticket of a write; nothing leaves without them."""
         journal = (await self.auditor.entries(5000))[::-1]
-        entry, ticket, number = await self._intent_of(rpc, account, journal)
+        entry, ticket, number = await self._intent_of(rpc, account, said.get("orderId"), journal)
         command = ticket.commands[number]
         assert ticket.state is TicketState.SPENT, "a write without a spent ticket"
         assert ticket.ticket_id in self.under_way, "a write of a ticket that nobody commits"
@@ -184,14 +184,17 @@ class Witness(httpx.AsyncBaseTransport):
             self._within_limits(account, signed, rpc, others)
         return entry
 
-    async def _intent_of(self, rpc: str, account: str, journal: tuple[Entry, ...]) -> tuple[Entry, Ticket, int]:
+    async def _intent_of(
+        self, rpc: str, account: str, own_id: str | None, journal: tuple[Entry, ...]
+    ) -> tuple[Entry, Ticket, int]:
+        """Of two that are sent at once, the one of the id that left; the newest where the write carries none."""
         for entry in reversed(journal):
             if entry.kind is EntryKind.INTENT and entry.account == account and entry.sequence > self.since:
                 ticket = await self.auditor.ticket(entry.ticket_id or "")
                 number = None if ticket is None else place_in(ticket, entry)
                 if ticket is None or number is None or entry.sequence in self.used:
                     continue
-                if isinstance(ticket.commands[number], _MEANT[rpc]):
+                if isinstance(ticket.commands[number], _MEANT[rpc]) and own_id in (None, entry.own_id):
                     self.used.add(entry.sequence)
                     return entry, ticket, number
         raise AssertionError(f"{rpc} in {account} left without an intent of its own in the journal")
