@@ -108,7 +108,10 @@ class Scene:
         return proposed
 
     def preview(self, which: int, command: Command) -> None:
-        """Look at a command: nothing is written, and what is unsettled counts as pending."""
+        """Look at a command: nothing is written, and what is unsettled counts as pending.
+
+        So does what is held beyond what an exit of all was read to leave: it takes what it finds as it arrives.
+        """
         before = self.run(self.auditor.verify()).count
         try:
             context = self.run(self.desks[which].preview(command)).context
@@ -117,13 +120,14 @@ class Scene:
         written = self.run(self.auditor.verify()).count - before
         assert all(entry.kind is EntryKind.DAY_LOSS for entry in self.run(self.auditor.entries(written)))
         listed = {name for order in context.orders or () for name in (order.order_id, order.own_id)}
-        due = sorted(
-            fill.signed
-            for entry in self.run(self.auditor.unsettled())
-            if entry.account == command.account and entry.own_id not in listed
-            for fill in may_fill(entry)
-        )
-        assert due == sorted(order.signed_quantity for order in context.pending)
+        due, held = list[int](), sum(position.net for position in context.positions or ())
+        for entry in self.run(self.auditor.unsettled()):
+            if entry.account == command.account and entry.own_id not in listed:
+                mine = [fill.signed for fill in may_fill(entry)]
+                rest = held + sum(signed for signed in mine if signed * held < 0)
+                takes_rest = "leaves_all" in entry.detail and rest * held > 0
+                due += [*mine, -rest] if takes_rest else mine
+        assert sorted(due) == sorted(order.signed_quantity for order in context.pending)
 
     def approve(self, which: int, ticket: Ticket, channel: str) -> None:
         """The person types the phrase."""
