@@ -25,7 +25,7 @@ WRITES: dict[str, dict[str, int]] = {
     "flatten": {"Flatten": 1, "CancelOrders": 1},
     "flatten_everything": {"Flatten": 1, "CancelOrders": 1},
     "reverse_position": {"Reverse": 1},
-    "protect_position": {"CancelAndBracket": 1, "Change": 2},
+    "protect_position": {"CancelAndBracket": 1, "Change": 2, "PlaceOrder": 2},
     "start_strategy": {"StartStrategy": 1},
     "enable_strategy": {"EnableStrategy": 1},
     "disable_strategy": {"DisableStrategy": 1},

@@ -241,6 +241,7 @@ class CommandExecution:
             told = readback.with_stops_lost_since(outcome, self.review, book)
             if not seen.filled:
                 told = readback.with_moves(told, self.review, book, seen.instrument)
+                told = readback.with_bare_beside(told, self.review, book)
             taken, named = Acknowledged((seen.order_id,)), seen.order_id if seen.is_closed else None
             ended = readback.ended_since(self.review, book, taken, named)
             told = readback.with_standing(told, book, self.contracts, ended)

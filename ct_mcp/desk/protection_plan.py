@@ -3,27 +3,34 @@
 1. A leg that stands is changed, never cancelled first: there is no moment without a stop, and a change that is refused
    leaves the old one where it was. One that is too small or too large for the position gets its size as well.
 2. A leg that was not named stays.
-3. Only where a named leg does not stand at all, CrossTrade's bracket takes the place of all orders of the instrument;
-   a leg that was not named is placed anew at its old price. The question shows what goes.
-4. What cannot be done without taking something away that nobody named is refused, with the calls that do it by hand.
+3. A leg that does not stand at all joins the OCO group of what it goes with, or opens one: as an order of its own,
+   which names the position that it leaves. Nothing is cancelled for it, and if the position is gone when it arrives,
+   NinjaTrader refuses it.
+4. CrossTrade's bracket, which knows no such condition, is left where nothing stands and both legs are named. In place
+   of orders it comes only where what stands can be neither changed nor joined; a leg that was not named is then placed
+   anew at its old price. The question shows what goes, and that what goes may fill before it does.
+5. What cannot be done without taking something away that nobody named is refused, with the calls that do it by hand.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
+from secrets import token_hex
 
 from ct_mcp.desk.context import ContextBuilder
 from ct_mcp.desk.remedies import order_line
 from ct_mcp.desk.stops import STANDS
 from ct_mcp.domain.account import Position
-from ct_mcp.domain.commands import ChangeOrder, Command, ProtectPosition
+from ct_mcp.domain.commands import ChangeOrder, Command, PlaceOrder, ProtectPosition
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.level import ExitKind, Level, price_of_level
 from ct_mcp.domain.market import Contract
-from ct_mcp.domain.order import Order, OrderType
+from ct_mcp.domain.order import OWN_ID, Order, OrderType, TimeInForce
 from ct_mcp.errors import BadRequest
 from ct_mcp.guard.protection import leaving
 
 _Prices = Mapping[ExitKind, Decimal]
+_Standing = Mapping[ExitKind, Sequence[Order]]
 
 
 async def protection_for(
@@ -49,8 +56,7 @@ async def protection_for(
     prices = {leg: _price(level, leg, held, contract) for leg, level in levels.items()}
     if held is None or not prices:  # the rules say what is wrong with that
         return (_bracket(account, instrument, prices),)
-    standing = [order for order in orders.required() if order.instrument == instrument and not order.is_closed]
-    return plan(held, standing, prices)
+    return plan(held, orders.required(), prices)
 
 
 def _price(level: Level, leg: ExitKind, held: Position | None, contract: Contract | None) -> Decimal:
@@ -65,24 +71,49 @@ def _price(level: Level, leg: ExitKind, held: Position | None, contract: Contrac
 
 
 def plan(held: Position, orders: Iterable[Order], prices: _Prices) -> tuple[Command, ...]:
-    """Give the commands for a position that is held, on the open orders of its instrument.
+    """Give the commands for a position that is held, on all orders of its account.
+
+    An order of which some group member is over has a used-up OCO id, which NinjaTrader takes from nobody again.
 
     Raises:
         BadRequest: All stands there already, an exit is just being changed, or it takes away what was not named.
     """
-    exits = [order for order in orders if order.action is leaving(held.net)]
+    listed = tuple(orders)
+    used_up = {order.oco_id for order in listed if order.is_closed}
+    open_orders = [order for order in listed if order.instrument == held.instrument and not order.is_closed]
+    exits = [order for order in open_orders if order.action is leaving(held.net)]
     if busy := [order for order in exits if order.state not in STANDS]:
         raise BadRequest(f"{_lines(busy)}: look again with get_orders until its state is settled; nothing was sent")
     standing = {leg: [order for order in exits if _leg_of(order) is leg] for leg in ExitKind}
-    moves = {leg: _moves(standing[leg], leg, price, held) for leg, price in prices.items()}
-    if any(move is None for move in moves.values()):
+    if not open_orders and len(prices) == len(ExitKind):
+        return (_bracket(held.account, held.instrument, prices),)
+    planned = _steps(held, standing, prices, used_up)
+    if None in planned:
         kept = {leg: _kept(standing[leg], leg) for leg in ExitKind if leg not in prices and standing[leg]}
         return (_bracket(held.account, held.instrument, {**kept, **prices}),)
-    changes = tuple(change for move in moves.values() for change in move or ())
-    if not changes:
+    steps = tuple(step for part in planned for step in part or ())
+    if not steps:
         done = "tell the person that it stands as they want it; for another price name that"
         raise BadRequest(f"it stands there already: {_lines(exits)}; nothing was sent", next_step=done)
-    return changes
+    return steps
+
+
+def _steps(
+    held: Position, standing: _Standing, prices: _Prices, used_up: Container[str | None]
+) -> list[tuple[Command, ...] | None]:
+    """Give what brings each leg to its price and size, in the order of legs; None for one that cannot be."""
+    new_group, planned = f"{OWN_ID}{token_hex(8)}", list[tuple[Command, ...] | None]()
+    for leg, price in prices.items():
+        if standing[leg]:
+            planned.append(_moves(standing[leg], leg, price, held))
+            continue
+        others = [order for other in ExitKind if other is not leg for order in standing[other]]
+        if len(prices) < len(ExitKind) and len(others) == 1:
+            planned.append(_sized(others[0], held))
+        shares = [(order.oco_id, order.remaining) for order in others] or [(new_group, held.quantity)]
+        can_join = all(group and group not in used_up for group, _ in shares)
+        planned.append(_joins(shares, leg, price, held) if can_join else None)
+    return planned
 
 
 def _leg_of(order: Order) -> ExitKind | None:
@@ -92,9 +123,9 @@ def _leg_of(order: Order) -> ExitKind | None:
 
 
 def _moves(orders: Sequence[Order], leg: ExitKind, price: Decimal, held: Position) -> tuple[ChangeOrder, ...] | None:
-    """Give the changes that bring a leg to its price and size; None where nothing stands that could be changed."""
+    """Give the changes that bring a leg to its price and size; None where that is no matter of one order."""
     missing = held.quantity - sum(order.remaining for order in orders)
-    if not orders or (missing and len(orders) > 1):
+    if missing and len(orders) > 1:
         return None
     changes = (_change(order, leg, price, order.quantity + missing) for order in orders)
     return tuple(change for change in changes if change is not None)
@@ -112,6 +143,33 @@ def _change(order: Order, leg: ExitKind, price: Decimal, quantity: int) -> Chang
     # The limit of a stop limit keeps its distance, or it would no longer fit the stop.
     moved = None if limit is None or stop is None else limit + price - stop
     return ChangeOrder(order.account, order.order_id, size, moved, price)
+
+
+def _sized(order: Order, held: Position) -> tuple[ChangeOrder, ...]:
+    missing = held.quantity - order.remaining
+    return (ChangeOrder(order.account, order.order_id, order.quantity + missing),) if missing else ()
+
+
+def _joins(
+    shares: Sequence[tuple[str | None, int]], leg: ExitKind, price: Decimal, held: Position
+) -> tuple[PlaceOrder, ...] | None:
+    """Give the orders that are a leg of which nothing stands, one for each group; None where they make up no whole."""
+    if len(shares) == 1:
+        shares = [(shares[0][0], held.quantity)]
+    if len({group for group, _ in shares}) < len(shares) or sum(size for _, size in shares) != held.quantity:
+        return None
+    is_stop = leg is ExitKind.STOP
+    at_price = PlaceOrder(
+        account=held.account,
+        instrument=held.instrument,
+        action=leaving(held.net),
+        quantity=held.quantity,
+        order_type=OrderType.STOP_MARKET if is_stop else OrderType.LIMIT,
+        limit_price=None if is_stop else price,
+        stop_price=price if is_stop else None,
+        time_in_force=TimeInForce.GTC,
+    )
+    return tuple(replace(at_price, quantity=size, oco_id=group) for group, size in shares)
 
 
 def _kept(orders: Sequence[Order], leg: ExitKind) -> Decimal:

@@ -10,7 +10,7 @@ from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.desk.polling import AccountState
 from ct_mcp.desk.remedies import order_line, position_line
 from ct_mcp.desk.standing import Contracts, lines_of, standings_of
-from ct_mcp.desk.stops import covered, lost_in, mending, price_lost
+from ct_mcp.desk.stops import alarm_of, covered, covers_of, lost_in, mending, price_lost
 from ct_mcp.domain.commands import ChangeOrder, ClosePosition, price_terms
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import IN_PLACE, Execution, Order, OrderState, OrderType
@@ -257,6 +257,17 @@ def with_stops_lost_since(outcome: Outcome, review: Review, book: AccountState) 
     before = review.context.orders or ()
     is_less = any(covered(held, book.orders) < covered(held, before) for held in book.positions)
     return with_lost_stops(outcome, review, book) if is_less else outcome
+
+
+def with_bare_beside(outcome: Outcome, review: Review, book: AccountState) -> Outcome:
+    """Cry where a target that was placed for its group stands around a position that no stop protects."""
+    order, cry = review.effect.order, alarm_of(book.positions, book.orders)
+    is_target = order is not None and order.oco_id is not None and not order.order_type.needs_stop_price
+    if not cry or not is_target or not review.effect.only_reduces or outcome.alarm:
+        return outcome
+    covers = [cover for cover in covers_of(book.positions, book.orders) if cover.bare]
+    calls = "; ".join(mending(cover, None, book.orders) for cover in covers)
+    return replace(outcome, alarm=cry, next_step=f"{remedies.TELL_NOW}; {calls}")
 
 
 def with_moves(outcome: Outcome, review: Review, book: AccountState, instrument: Instrument) -> Outcome:

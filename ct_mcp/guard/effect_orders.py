@@ -90,7 +90,7 @@ def protect_effect(protect: ProtectPosition, context: RiskContext) -> Effect:
     """Put a bracket round a position: its orders go first, and what is of unknown outcome may still come.
 
     On a flat account CrossTrade would place the bracket all the same, and either of its orders would open. An order
-    that is to go may fill before it does, so one that could turn the position counts beside the bracket.
+    that is to go may fill before the request arrives, so one that could end the position counts beside the bracket.
     """
     net, book = context.net_position(protect.instrument), Book.of(protect.instrument, context)
     legs = _bracket_of(protect, net) if net else None
@@ -99,7 +99,7 @@ def protect_effect(protect: ProtectPosition, context: RiskContext) -> Effect:
     lost = None if net is None else lost_to_bracket(gone, legs or (), context)
     after = None
     if book is not None and legs is not None:
-        left = book.legs if book.could_turn else book.pending
+        left = book.legs if book.could_end else book.pending
         after = reach(book.net, [*left, *map(leg_of_new, legs)])
     effect = Effect(
         protect,

@@ -138,15 +138,15 @@ class Book:
         return reach(self.net, self.legs)
 
     @property
-    def could_turn(self) -> bool:
-        """Say whether one move of the price could turn it: on one side of the market more stands than is held.
+    def could_end(self) -> bool:
+        """Say whether one move of the price could end or turn it: on one side of the market as much stands as is held.
 
-        A stop and a target, each no larger than the position, wait on two sides of it, whether or not they are a pair.
+        A stop and a target wait on two sides of it, whether or not they are a pair.
         """
         leaving = [order for order in self.orders if order.action.sign * self.net < 0]
         limits = sum(order.remaining for order in leaving if not order.order_type.needs_stop_price)
         stops = sum(order.remaining for order in leaving if order.order_type not in _LIMITS)
-        return max(limits, stops) > abs(self.net)
+        return max(limits, stops) >= abs(self.net)
 
     def without(self, gone: Iterable[Order]) -> "Book":
         """Give the same without some of its orders."""

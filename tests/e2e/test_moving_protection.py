@@ -1,13 +1,14 @@
 """A stop and a target that stand are moved, by price, by distance and to break-even; there is no moment without."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 
 from ct_mcp.simulator.accounts import SimPosition
 from ct_mcp.simulator.faults import Fault
 from tests.conftest import Person
-from tests.e2e.conftest import Assistant, Told, World
+from tests.e2e.conftest import Assistant, Told, Wire, World
 
 Protects = Callable[..., Awaitable[Told]]
 
@@ -77,6 +78,54 @@ async def test_both_legs_are_moved_by_one_call(world: World, held: float, protec
     assert [reason.partition(":")[2] for reason in told.reasons] == [" CHANGED", " CHANGED"]
     assert len([line for line in told.stands_now if line.startswith("LONG 2")]) == 1, "as it stands after both"
     assert writes_of(world) == ["CancelAndBracket", "Change", "Change"]
+
+
+@pytest.mark.parametrize("first", ["stop_loss", "take_profit"])
+async def test_legs_that_are_named_one_after_the_other_are_a_pair_and_entries_stay(
+    assistant: Assistant, world: World, person: Person, held: float, protects: Protects, first: str
+) -> None:
+    entry = await assistant.buys(1, order_type="LIMIT", limit_price=world.price(-60))
+    asked, prices = len(person.asked), {"stop_loss": held - 10, "take_profit": held + 30}
+    alone = await protects(**{first: prices[first]})
+    assert ("UNPROTECTED: 2 of the 2" in alone.warnings_text) is (first == "take_profit")
+    told = await protects(**{name: price for name, price in prices.items() if name != first})
+    assert told.status == "working", told.text
+    assert "UNPROTECTED" not in told.text
+    assert legs(world)["StopMarket"][1:] == (held - 10, 2)
+    live = world.sim.exchange.live_orders("Sim101")
+    exits = [order for order in live if order.id != entry.order_id]
+    assert [order.terms.quantity for order in exits] == [2, 2]
+    assert len({order.labels.oco_id for order in exits}) == 1
+    assert entry.order_id in world.live()
+    assert (len(person.asked), writes_of(world)) == (asked, [])
+
+
+async def test_a_leg_that_arrives_when_the_other_has_filled_opens_nothing(
+    world: World, held: float, protects: Protects, wire: Wire
+) -> None:
+    await protects(take_profit=held + 30)
+    (target,) = world.sim.exchange.live_orders("Sim101")
+
+    def market_reaches_it() -> None:
+        world.sim.exchange.change(target, replace(target.terms, limit_price=world.price(-8)), world.clock())
+        world.later()
+
+    wire.meanwhile["/orders/place"] = market_reaches_it
+    told = await protects(stop_loss=held - 10)
+    assert told.status == "rejected", told.text
+    assert (world.net(), world.live()) == (0, [])
+
+
+async def test_what_a_bracket_takes_away_may_fill_first_so_the_person_is_asked(
+    assistant: Assistant, world: World, person: Person, held: float, protects: Protects
+) -> None:
+    await assistant.protects(world.price(-60), quantity=2)
+    asked = len(person.asked)
+    told = await protects(take_profit=held + 30)
+    assert told.sent, told.text
+    (question,) = person.asked[asked:]
+    assert "with the bracket to -2 at worst" in question
+    assert writes_of(world) == ["CancelAndBracket"]
 
 
 async def test_a_stop_that_became_too_small_gets_the_size_of_the_position(

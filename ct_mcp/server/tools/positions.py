@@ -290,8 +290,8 @@ async def protect_position(
 ) -> Traded:
     """Set or move a position's stop loss, take profit or both, for its whole size. Orders that stand are changed.
 
-    A leg left out stays. Where a named one does not stand yet, both are placed anew, and ALL other orders of the
-    instrument are cancelled, entries too.
+    A leg left out stays. One that does not stand yet joins the other as an OCO pair. Only where that cannot be, both
+    are placed anew in place of ALL orders of the instrument, entries too: the question says so.
     """
     desk = desk_of(ctx)
     name = (await desk.resolver.account(account)).name

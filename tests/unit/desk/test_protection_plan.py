@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from ct_mcp.desk.protection_plan import plan
-from ct_mcp.domain.commands import ChangeOrder, ProtectPosition
+from ct_mcp.domain.commands import ChangeOrder, Command, PlaceOrder, ProtectPosition
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.level import ExitKind
-from ct_mcp.domain.order import Order, OrderAction, OrderState, OrderType
+from ct_mcp.domain.order import Order, OrderAction, OrderState, OrderType, TimeInForce
 from ct_mcp.errors import BadRequest
 from tests.unit.desk.conftest import Holds, Stands
 
@@ -76,19 +76,96 @@ def test_the_limit_of_a_stop_limit_keeps_its_distance(holding: Holds, stop: Any)
     assert change == ChangeOrder("Sim101", "stop", None, Decimal(5998), Decimal(6000))
 
 
+def placed(
+    mes: Instrument, quantity: int = 2, group: str | None = "pair", stop: int | None = None, target: int | None = None
+) -> PlaceOrder:
+    """A new exit of a long position: a stop, or else a target."""
+    stop_at, limit_at = (None if at is None else Decimal(at) for at in (stop, target))
+    kind = OrderType.LIMIT if stop is None else OrderType.STOP_MARKET
+    return PlaceOrder("Sim101", mes, SELL, quantity, kind, limit_at, stop_at, TimeInForce.GTC, oco_id=group)
+
+
+@pytest.mark.parametrize("named", ["stop", "target"])
+def test_a_leg_that_is_missing_joins_the_group_of_the_other(
+    holding: Holds, stop: Any, target: Any, mes: Instrument, named: str
+) -> None:
+    other = target(oco_id="pair") if named == "stop" else stop(oco_id="pair")
+    entry = stop(5980, order_id="entry", action=BUY)
+    wanted = placed(mes, stop=5995) if named == "stop" else placed(mes, target=6030)
+    prices = at(stop=5995) if named == "stop" else at(target=6030)
+    assert plan(holding(2), [other, entry], prices) == (wanted,)
+
+
+def test_what_it_joins_is_moved_first_where_both_are_named(
+    holding: Holds, stop: Any, target: Any, mes: Instrument
+) -> None:
+    moved, joined = plan(holding(2), [stop(oco_id="pair")], at(stop=6000, target=6030))
+    assert moved == ChangeOrder("Sim101", "stop", stop_price=Decimal(6000))
+    assert joined == placed(mes, target=6030)
+
+
+@pytest.mark.parametrize("named", [{"target": 6030}, {"stop": 5990, "target": 6030}])
+def test_what_it_joins_gets_the_size_of_the_position_as_well(
+    holding: Holds, stop: Any, mes: Instrument, named: dict[str, int]
+) -> None:
+    sized, joined = plan(holding(5), [stop(quantity=3, filled=1, oco_id="pair")], at(**named))
+    assert sized == ChangeOrder("Sim101", "stop", 6)
+    assert joined == placed(mes, 5, target=6030)
+
+
+def test_each_of_two_groups_gets_its_share(holding: Holds, stop: Any, mes: Instrument) -> None:
+    stops = [stop(quantity=1, order_id="a", oco_id="first"), stop(quantity=2, order_id="b", oco_id="second")]
+    both = (placed(mes, 1, "first", target=6030), placed(mes, 2, "second", target=6030))
+    assert plan(holding(3), stops, at(target=6030)) == both
+
+
+def kept_by_a_bracket(mes: Instrument, target: int | None, stop: int | None) -> tuple[Command, ...]:
+    target_at, stop_at = (None if at is None else Decimal(at) for at in (target, stop))
+    return (ProtectPosition("Sim101", mes, target_at, stop_at),)
+
+
 @pytest.mark.parametrize(("named", "stop_at", "target_at"), [("stop", 5995, 6020), ("target", 5990, 6030)])
-def test_a_leg_that_is_missing_comes_by_a_bracket_that_keeps_the_other(
+def test_a_leg_that_has_no_group_to_join_comes_by_a_bracket_that_keeps_the_other(
     holding: Holds, stop: Any, target: Any, mes: Instrument, named: str, stop_at: int, target_at: int
 ) -> None:
     standing = target() if named == "stop" else stop()
     wanted = at(stop=5995) if named == "stop" else at(target=6030)
-    assert plan(holding(2), [standing], wanted) == (
-        ProtectPosition("Sim101", mes, Decimal(target_at), Decimal(stop_at)),
-    )
+    assert plan(holding(2), [standing], wanted) == kept_by_a_bracket(mes, target_at, stop_at)
 
 
-def test_nothing_stands_and_one_leg_is_named(holding: Holds, mes: Instrument) -> None:
-    assert plan(holding(2), [], at(stop=5995)) == (ProtectPosition("Sim101", mes, None, Decimal(5995)),)
+def test_a_group_of_which_a_member_is_over_is_not_joined(
+    holding: Holds, stop: Any, target: Any, mes: Instrument
+) -> None:
+    refused_stop = stop(order_id="old", oco_id="pair", state=OrderState.REJECTED)
+    orders = [target(oco_id="pair"), refused_stop]
+    assert plan(holding(2), orders, at(stop=5995)) == kept_by_a_bracket(mes, 6020, 5995)
+
+
+def test_two_stops_of_another_size_than_the_position_are_joined_by_nothing(
+    holding: Holds, stop: Any, mes: Instrument
+) -> None:
+    stops = [stop(quantity=1, order_id="a", oco_id="first"), stop(quantity=1, order_id="b", oco_id="second")]
+    assert plan(holding(3), stops, at(target=6030)) == kept_by_a_bracket(mes, 6030, 5990)
+
+
+@pytest.mark.parametrize("named", ["stop", "target"])
+def test_nothing_stands_and_the_leg_that_is_named_opens_a_group(holding: Holds, mes: Instrument, named: str) -> None:
+    (only,) = plan(holding(2), [], at(**{named: 5995}))
+    assert isinstance(only, PlaceOrder)
+    assert only.oco_id
+    group = only.oco_id
+    assert only == (placed(mes, group=group, stop=5995) if named == "stop" else placed(mes, group=group, target=5995))
+
+
+def test_nothing_stands_and_both_come_by_a_bracket(holding: Holds, mes: Instrument) -> None:
+    assert plan(holding(2), [], at(stop=5995, target=6030)) == kept_by_a_bracket(mes, 6030, 5995)
+
+
+def test_an_entry_that_waits_is_not_cancelled_for_exits(holding: Holds, stop: Any, mes: Instrument) -> None:
+    first, second = plan(holding(2), [stop(5980, order_id="entry", action=BUY)], at(stop=5995, target=6030))
+    assert isinstance(first, PlaceOrder)
+    assert first.oco_id
+    assert (first, second) == (placed(mes, group=first.oco_id, stop=5995), placed(mes, group=first.oco_id, target=6030))
 
 
 def refused(holding: Holds, held: int, orders: list[Order], wanted: Prices) -> str:

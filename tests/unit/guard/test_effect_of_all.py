@@ -300,14 +300,14 @@ def test_a_reverse_opens_the_other_side(view: Sees, held: Holds) -> None:
 def test_a_bracket_is_judged_by_the_stop_that_goes_for_it(
     *, view: Sees, held: Holds, stop: Rests, target: str | None, stop_price: str | None, expected: RiskDirection
 ) -> None:
-    book = view(positions=held(2), orders=(stop(quantity=2),))
+    book = view(positions=held(3), orders=(stop(quantity=2),))
     protect = ProtectPosition("Sim101", ES, target and Decimal(target), stop_price and Decimal(stop_price))  # type: ignore[arg-type]
     assert effect_of(protect, book).direction is expected
     assert effect_of(protect, book).only_reduces is (expected is RiskDirection.PROTECTS)
 
 
 def test_a_bracket_around_a_bare_position_never_lessens_anything(view: Sees, held: Holds, resting: Rests) -> None:
-    book = view(positions=held(-2), orders=(resting(quantity=2),))
+    book = view(positions=held(-2), orders=(resting(quantity=1),))
     assert effect_of(ProtectPosition("Sim101", ES, Decimal(6390), None), book).direction is RiskDirection.REDUCES
     assert effect_of(ProtectPosition("Sim101", ES, None, Decimal(6500)), book).direction is RiskDirection.PROTECTS
 

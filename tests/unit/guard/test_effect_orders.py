@@ -115,13 +115,13 @@ def buy_stop(order_id: str) -> Order:
         ((factories.order("1"), factories.order("2")), WorstCase(2, -1)),
         ((factories.order(quantity=2, order_type=OrderType.OTHER),), WorstCase(2, -1)),
         ((buy_stop("1"), buy_stop("2")), WorstCase(2, -1)),
-        ((factories.order(),), WorstCase(0, -1)),
-        ((factories.order("1"), buy_stop("2")), WorstCase(0, -1)),
+        ((factories.order(),), WorstCase(1, -1)),
+        ((factories.order("1"), buy_stop("2")), WorstCase(2, -1)),
         ((factories.order(action=SELL, quantity=3),), WorstCase(0, -1)),
     ],
     ids=["too large", "two", "of no known type", "two stops", "as large", "a loose stop and target", "one that adds"],
 )
-def test_an_order_that_turns_the_position_may_fill_before_a_bracket_takes_its_place(
+def test_an_order_that_ends_the_position_may_fill_before_a_bracket_takes_its_place(
     view: Sees, held: Holds, orders: tuple[Order, ...], after: WorstCase
 ) -> None:
     bracket = ProtectPosition("Sim101", ES, Decimal(6380), Decimal(6420))

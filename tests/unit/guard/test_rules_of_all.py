@@ -49,8 +49,8 @@ LEAVING: tuple[Command, ...] = (PROTECT, PAUSE, END, EVERYTHING)
 
 @pytest.fixture
 def book(view: Sees, held: Holds, resting: Rests, stop: Rests) -> Callable[..., RiskContext]:
-    """Long two, one entry and one stop that covers the position; arguments replace what is known."""
-    known = {"positions": held(2), "orders": (resting(), stop(quantity=2))}
+    """Long two, one entry and one stop that covers a part; arguments replace what is known."""
+    known = {"positions": held(2), "orders": (resting(), stop(quantity=1))}
     return lambda **changes: view(**{**known, **changes})
 
 
@@ -175,8 +175,8 @@ def test_a_strategy_does_not_start_into_a_closed_session(book: Sees, policy: All
 def test_the_position_that_a_reverse_leads_to_is_held_to_every_limit(
     book: Sees, policy: Allows, codes: Codes, held: Holds
 ) -> None:
-    # The entry of one may fill before it and is turned as well, and the stop of two may stay and add: nine in all.
-    assert codes(review(REVERSE, book(positions=held(6)), policy(max_position_contracts=8))) == {
+    # The entry of one may fill before it and is turned as well, and the stop of one may stay and add: eight in all.
+    assert codes(review(REVERSE, book(positions=held(6)), policy(max_position_contracts=7))) == {
         "QUANTITY_EXCEEDS_MAXIMUM",
         "POSITION_EXCEEDS_MAXIMUM",
         "NOTIONAL_EXCEEDS_MAXIMUM",

@@ -106,7 +106,7 @@ def test_a_reverse_says_which_exits_may_stay_and_add(view: Sees, policy: Allows,
     ) == Passed("held=+2 ES 12-26")
 
 
-def test_a_bracket_in_place_of_what_could_turn_the_position_says_how_far_it_may_lead(
+def test_a_bracket_in_place_of_what_could_end_the_position_says_how_far_it_may_lead(
     view: Sees, policy: Allows, held: Holds, resting: Rests
 ) -> None:
     book = view(positions=held(-1), orders=(resting(quantity=2),))
@@ -114,7 +114,9 @@ def test_a_bracket_in_place_of_what_could_turn_the_position_says_how_far_it_may_
     (warned,) = (each for each in found.findings if each.code == CLOSE_NOT_COVERED)
     assert "may fill before it is cancelled" in str(warned)
     assert "with the bracket to +2 at worst" in str(warned)
-    small = view(positions=held(-1), orders=(resting(quantity=1),))
+    whole = view(positions=held(-1), orders=(resting(quantity=1),))
+    assert "with the bracket to +1 at worst" in str(review(protect("6380", "6420"), whole, policy()).findings)
+    small = view(positions=held(-2), orders=(resting(quantity=1),))
     assert CLOSE_NOT_COVERED not in {each.code for each in review(protect("6380", "6420"), small, policy()).findings}
 
 
@@ -253,7 +255,7 @@ def test_a_bracket_for_a_contract_of_another_month_has_no_quote(
     assert codes(review(action, view(positions=held(2, march), orders=(stop,)), policy())) == {"QUOTE_UNKNOWN"}
 
 
-@pytest.mark.parametrize("standing", [False, True], ids=["nothing stands", "a stop comes nearer"])
+@pytest.mark.parametrize("standing", [False, True], ids=["nothing stands", "the stop of a part comes nearer"])
 def test_what_only_protects_is_not_refused_for_an_old_quote(
     *,
     view: Sees,
@@ -265,11 +267,11 @@ def test_what_only_protects_is_not_refused_for_an_old_quote(
     standing: bool,
 ) -> None:
     old = replace(quote, at=view().now - timedelta(seconds=40), bid=Decimal(6380), last=Decimal(6380))
-    book = view(positions=held(2), quote=old, orders=(stop(quantity=2),) if standing else ())
+    book = view(positions=held(2), quote=old, orders=(stop(quantity=1),) if standing else ())
     found = review(protect("6420", "6390"), book, policy())
     assert found.denials == ()
     assert "Could not verify: which side of the market it stands on" in " ".join(map(str, found.findings))
-    moved_away = view(positions=held(2), quote=old, orders=(stop(quantity=2, stop_price=Decimal(6395)),))
+    moved_away = view(positions=held(2), quote=old, orders=(stop(quantity=1, stop_price=Decimal(6395)),))
     assert codes(review(protect("6420", "6390"), moved_away, policy())) == {"QUOTE_STALE"}
 
 
