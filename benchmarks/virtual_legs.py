@@ -19,11 +19,13 @@ from random import Random
 from virtual_actors import Outsider, Tell
 from virtual_books import Books, Broken
 from virtual_network import UNDER_WAY, NetworkFault, Request
+from virtual_store import outstanding_since
 from virtual_weather import LOOKS
 from virtual_world import CALL, Call, Process, World
 
 from ct_mcp.desk.journal_writer import Step
 from ct_mcp.desk.outcome import Outcome
+from ct_mcp.desk.pending import fills_of
 from ct_mcp.domain.commands import PlaceOrder
 from ct_mcp.errors import CtMcpError
 from ct_mcp.simulator.faults import Fault, StreamFault
@@ -327,12 +329,19 @@ class Legs:
             self._broken("untold", f"{self._words(entry, bare)}, and the answer does not begin with it")
 
     def _need_not_close(self, entry: Entry) -> bool:
-        """Say whether what was bare was closed, or a part that is closed beside what rests could turn the position."""
+        """Say whether what was bare was closed, or a part that is closed beside what rests could turn the position.
+
+        So could a stop of which nobody knows whether it came; that only the person can settle.
+        """
         account, name = entry.key
         if any(each.terms.order_type is SimOrderType.MARKET and each.filled for each in entry.exits):
             return True
         sign = entry.order.terms.action.sign
-        return any(each.signed * sign < 0 for each in self._books.now(account).of(name))
+        unknown = self._world.database.read(outstanding_since, account, self._world.clock())
+        fills = (fill for each in unknown for fill in fills_of(each.detail))
+        may_come = [fill.signed_quantity for fill in fills if str(fill.instrument) == name]
+        rests = [each.signed for each in self._books.now(account).of(name)]
+        return any(signed * sign < 0 for signed in (*rests, *may_come))
 
     def _has_just_filled(self, entry: Entry) -> bool:
         """Whether its exits need not be there yet: a session may open, and an entry fill, as the minute ends."""

@@ -12,7 +12,8 @@ How it works; the numbers stand again at the blocks that do it.
     orders serves all entries of an account.
  3. An entry that is listed is taken as it is listed; one that is not is asked for by its id, and then by ours.
  4. Exits that outlive their position would open one. They are cancelled once it was gone for a while by two readings
-    and a second source: right after a fill a position may not be listed yet.
+    and a second source: right after a fill a position may not be listed yet. So are those of an entry of which a part
+    still rests, or has no exits yet, every quarter of a minute.
 """
 
 import logging
@@ -83,6 +84,7 @@ class ExitWatch:
     silence: Silence | None = None
     _looked: dict[str, _Looked] = field(default_factory=dict)
     _gone_since: dict[tuple[str, int], datetime] = field(default_factory=dict)
+    _watched: dict[tuple[str, int], datetime] = field(default_factory=dict)
     _over: set[str] = field(default_factory=set)
 
     def listen(self, live: LiveView) -> None:
@@ -138,7 +140,9 @@ class ExitWatch:
                 continue
             self.keeper.looks[key] = holder
             try:
-                await (self._tend(duty, orders) if duty.state is DutyState.OPEN else self._watch(duty, orders))
+                if duty.state is DutyState.OPEN:
+                    await self._tend(duty, orders)
+                await self._watch(duty, orders)
             except Exception:  # noqa: BLE001  # logged; the other entries are owed their exits all the same
                 _log.warning("What an entry is owed could not be looked at", exc_info=True)
                 self._is_not_seen(account)
@@ -182,9 +186,13 @@ class ExitWatch:
     # 4: exits that stand
 
     async def _watch(self, duty: Duty, orders: Sequence[Order]) -> None:
-        ids, key = await self._exit_ids(duty), key_of(duty)
+        key, is_open = key_of(duty), duty.state is DutyState.OPEN
+        if is_open and not self._is_to_be_watched(duty):
+            return
+        ids = await self._exit_ids(duty)
         left = [order for order in orders if not order.is_closed and any(map(order.is_named, ids))]
-        left = left or await self._not_listed(duty, ids)
+        if not left and not is_open:
+            left = await self._not_listed(duty, ids)
         if not left:
             return
         book = await self.keeper.poller.book_believed(duty.account, duty.order.instrument)
@@ -201,6 +209,14 @@ class ExitWatch:
         self._gone_since[key] = self.clock()  # the next try comes after as long a while
         cancels = [CancelOrder(duty.account, order.order_id) for order in firsts]
         await self.keeper.send_under(duty, cancels, left)
+
+    def _is_to_be_watched(self, duty: Duty) -> bool:
+        """Of an entry that is looked at every other second, what stands already is looked at less often."""
+        last, now = self._watched.get(key_of(duty)), self.clock()
+        if not duty.parts or (last is not None and abs((now - last).total_seconds()) < _AT_LEAST_EVERY_SECONDS):
+            return False
+        self._watched[key_of(duty)] = now
+        return True
 
     async def _not_listed(self, duty: Duty, ids: Mapping[str, Ours | None]) -> list[Order]:
         """An empty list proves nothing: each is asked for by its id, also one that was lost and has come all the same.

@@ -970,6 +970,20 @@ def somebody(world: World, action: Action, quantity: int) -> None:
     world.later(3)
 
 
+async def test_exits_of_a_part_that_somebody_closes_do_not_wait_for_the_rest_of_the_entry(
+    assistant: Assistant, world: World, desk: Desk
+) -> None:
+    """What rests of the entry keeps its duty open for hours, and the stop of what is gone would open meanwhile."""
+    world.sim.faults.arm(Fault.PARTIAL_FILL_STUCK, rpc="PlaceOrder", times=1)
+    await assistant.buys(4, order_type="LIMIT", limit_price=world.price(-4), **EXITS)
+    fills(world)
+    await looks(world, desk, 20)
+    assert exits(world) == [("Limit", 4), ("StopMarket", 2), ("Limit", 2)], "the entry's rest, a stop, and a target"
+    somebody(world, Action.SELL, 2)
+    await looks(world, desk, 20)
+    assert (world.net(), exits(world)) == (0, [("Limit", 4)])
+
+
 async def test_what_fills_against_another_position_uses_up_no_tries_of_what_is_held_later(
     assistant: Assistant, world: World, desk: Desk, store: SqliteStore
 ) -> None:
