@@ -5,6 +5,7 @@
     python benchmarks/campaign.py --stream                  # with the stream, and reviews that are kept fresh
     python benchmarks/campaign.py --legs                    # with entries that get their exits as they fill
     python benchmarks/campaign.py --watches                 # with trailing stops, times to be flat by, alerts
+    python benchmarks/campaign.py --weather ODD_STATE        # with one of what goes wrong more often than the others
     python benchmarks/campaign.py --planted old-review       # with a known fault: prints the seed that finds it
     python benchmarks/campaign.py --plants                   # with each of them in turn: a table
 
@@ -24,18 +25,20 @@ from multiprocessing import get_context
 
 from planted import PLANTS
 from virtual_episode import MUTATIONS_EACH, Finding, Name, Played, played
+from virtual_network import NetworkFault
 from virtual_time import nothing_collected
 from virtual_watches import played_watches
 
 
 def main() -> int:
     """Play all episodes, and print what was found and counted."""
-    chosen = _parser().parse_args()
+    chosen = _chosen()
     logging.getLogger("ct_mcp").setLevel(logging.ERROR)  # a look that failed for a full disk is what was wanted
     if chosen.plants:
         return _every_plant(chosen)
     if chosen.episode is not None:
-        name = Name(chosen.seed, chosen.episode, chosen.each, chosen.stream, chosen.legs, chosen.watches)
+        leans = PLANTS[chosen.planted].weather if chosen.planted else ""
+        name = _name(chosen, chosen.episode, chosen.each, leans)
         only = play_one(name, chosen.planted)
         print("\n".join(only.story))
         return int(bool(only.findings))
@@ -88,20 +91,15 @@ def play_one(name: Name, planted: str | None = None) -> Played:
         return played_watches(name) if name.has_watches else played(name)
 
 
+def _name(chosen: argparse.Namespace, episode: int, mutations: int, leans: str) -> Name:
+    weather = chosen.weather or leans
+    return Name(chosen.seed, episode, mutations, chosen.stream, chosen.legs, chosen.watches, weather)
+
+
 def _all(chosen: argparse.Namespace, planted: str | None) -> Iterator[Played]:
     """Every episode in its order, whoever plays it."""
-    count = -(-chosen.mutations // chosen.each)
-    names = [
-        Name(
-            chosen.seed,
-            at,
-            min(chosen.each, chosen.mutations - at * chosen.each),
-            chosen.stream,
-            chosen.legs,
-            chosen.watches,
-        )
-        for at in range(count)
-    ]
+    count, leans = -(-chosen.mutations // chosen.each), PLANTS[planted].weather if planted else ""
+    names = [_name(chosen, at, min(chosen.each, chosen.mutations - at * chosen.each), leans) for at in range(count)]
     if chosen.workers == 1:
         yield from (play_one(name, planted) for name in names)
         return
@@ -159,6 +157,14 @@ def _listed(counts: Counter[str]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in counts.most_common()) or "none"
 
 
+def _chosen() -> argparse.Namespace:
+    parser = _parser()
+    chosen = parser.parse_args()
+    if chosen.weather and chosen.watches:
+        parser.error("--weather is about everything but --watches")
+    return chosen
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mutations", type=int, default=10_000)
@@ -171,6 +177,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--stream", action="store_true", help="one process hears the stream, and keeps reviews fresh")
     parser.add_argument("--legs", action="store_true", help="entries with exits, which a watch of each process keeps")
     parser.add_argument("--watches", action="store_true", help="watches, under deaths, sleeps and clocks set wrong")
+    faults = [fault.name for fault in NetworkFault]
+    parser.add_argument(
+        "--weather", choices=faults, default="", metavar="FAULT", help=f"more often: {', '.join(faults)}"
+    )
     parser.add_argument(
         "--planted", choices=sorted(PLANTS), help="put this known fault back, and stop where it is found"
     )

@@ -14,7 +14,7 @@ from virtual_books import Books
 from virtual_end import ends_as_it_was, settles
 from virtual_judge import Judge
 from virtual_legs import Legs
-from virtual_network import Request, told_of
+from virtual_network import NetworkFault, Request, told_of
 from virtual_pushes import woken_where_it_counts
 from virtual_speed import remembered
 from virtual_time import StandsStill, play
@@ -31,11 +31,12 @@ from ct_mcp.simulator.orders import SimOrder
 MUTATIONS_EACH = 40
 _LONGEST_SECONDS = 400.0
 _CALM_EVERY = 10
+_OFTEN = 0.4
 
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """By which an episode can be repeated."""
+    """By which an episode can be repeated; ``weather`` is a fault of the network that comes more often than others."""
 
     seed: int
     episode: int
@@ -43,6 +44,7 @@ class Name:
     has_stream: bool = False
     has_legs: bool = False
     has_watches: bool = False
+    weather: str = ""
 
     @property
     def rng(self) -> Random:
@@ -85,7 +87,7 @@ class Episode:
     """Everybody who takes part in one."""
 
     def __init__(self, name: Name) -> None:
-        self.rng = name.rng
+        self.rng, self._leans = name.rng, Random(f"{name.seed}/{name.episode}/{name.weather}")
         self.played = Played(name)
         self.world = World(self.rng, has_stream=name.has_stream, has_legs=name.has_legs)
         self.books = Books(self.world.simulator, self.world.begins_at, self.broken)
@@ -236,6 +238,8 @@ class Episode:
             await self.person.looks_after()
             if weather := turns(self.world, self.rng, self.outsider, self.copier):
                 self.tell(f"goes wrong: {weather}")
+            if self.played.name.weather and self._leans.random() < _OFTEN:
+                self.world.weather.adds(NetworkFault[self.played.name.weather])
             await self._mutation()
             await self._beside()
             if self.played.mutations % _CALM_EVERY == 0:

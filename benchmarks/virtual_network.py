@@ -98,6 +98,10 @@ class Weather:
         """Let other things go wrong from now on."""
         self.arms, self.slow_seconds = [list(arm) for arm in arms], slow_seconds
 
+    def adds(self, fault: NetworkFault) -> None:
+        """Let one more go wrong, until it turns."""
+        self.arms.append([fault, None, 10_000])
+
     @property
     def lags(self) -> bool:
         """Whether positions are some seconds old for as long as this weather lasts."""

@@ -71,6 +71,14 @@ def test_another_seed_is_another_story() -> None:
     assert one == same != other
 
 
+def test_a_fault_that_is_named_goes_wrong_more_often_and_changes_nothing_else_that_does() -> None:
+    usual, leaning = (play_one(Name(1, 0, 12, weather=weather)) for weather in ("", "ODD_STATE"))
+
+    assert (usual.struck["ODD_STATE"], usual.struck["BLIND"]) == (0, leaning.struck["BLIND"])
+    assert leaning.struck["ODD_STATE"] > 0
+    assert not leaning.findings
+
+
 def test_a_known_fault_that_is_put_back_is_found() -> None:
     """Which episode meets it moves with every change of the desk, so they are played until one does."""
     plant = "same-exit-again"
@@ -117,7 +125,7 @@ def test_nothing_is_found_where_reviews_are_kept_fresh_beside_a_stream(monkeypat
 
 
 def test_entries_get_their_exits_whatever_goes_wrong_between_the_legs() -> None:
-    told = [play_one(Name(seed, 1, 12, has_legs=True)) for seed in (9, 11)]
+    told = [play_one(Name(seed, 1, 12, has_legs=True)) for seed in (9, 13)]
 
     assert not [str(finding) for each in told for finding in each.findings]
     legs = sum((each.legs for each in told), Counter[str]())
