@@ -81,7 +81,6 @@ READS_BY_PATTERN = {
     "ct_mcp/domain/level.py",
     "ct_mcp/domain/market.py",
     "ct_mcp/domain/products.py",
-    "ct_mcp/guard/rules/order.py",
     "ct_mcp/server/references.py",
     "ct_mcp/server/tools/exit_levels.py",
     "ct_mcp/server/tools/watch_words.py",

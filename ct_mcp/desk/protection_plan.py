@@ -15,7 +15,6 @@
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from secrets import token_hex
 
 from ct_mcp.desk.context import ContextBuilder
 from ct_mcp.desk.remedies import order_line
@@ -25,7 +24,7 @@ from ct_mcp.domain.commands import ChangeOrder, Command, PlaceOrder, ProtectPosi
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.level import ExitKind, Level, price_of_level
 from ct_mcp.domain.market import Contract
-from ct_mcp.domain.order import OWN_ID, Order, OrderType, TimeInForce
+from ct_mcp.domain.order import NEW_GROUP, Order, OrderType, TimeInForce, is_plain_group
 from ct_mcp.errors import BadRequest
 from ct_mcp.guard.protection import leaving
 
@@ -102,7 +101,7 @@ def _steps(
     held: Position, standing: _Standing, prices: _Prices, used_up: Container[str | None]
 ) -> list[tuple[Command, ...] | None]:
     """Give what brings each leg to its price and size, in the order of legs; None for one that cannot be."""
-    new_group, planned = f"{OWN_ID}{token_hex(8)}", list[tuple[Command, ...] | None]()
+    planned = list[tuple[Command, ...] | None]()
     for leg, price in prices.items():
         if standing[leg]:
             planned.append(_moves(standing[leg], leg, price, held))
@@ -110,8 +109,8 @@ def _steps(
         others = [order for other in ExitKind if other is not leg for order in standing[other]]
         if len(prices) < len(ExitKind) and len(others) == 1:
             planned.append(_sized(others[0], held))
-        shares = [(order.oco_id, order.remaining) for order in others] or [(new_group, held.quantity)]
-        can_join = all(group and group not in used_up for group, _ in shares)
+        shares = [(order.oco_id, order.remaining) for order in others] or [(NEW_GROUP, held.quantity)]
+        can_join = all(group and is_plain_group(group) and group not in used_up for group, _ in shares)
         planned.append(_joins(shares, leg, price, held) if can_join else None)
     return planned
 

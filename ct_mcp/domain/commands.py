@@ -13,7 +13,7 @@ from hashlib import sha256
 from ct_mcp.domain.bracket import Bracket, ExitLevel, Target
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.level import Distance
-from ct_mcp.domain.order import Order, OrderAction, OrderType, TimeInForce
+from ct_mcp.domain.order import NEW_GROUP, Order, OrderAction, OrderType, TimeInForce
 from ct_mcp.domain.products import price_of, ticks_in_32nds
 from ct_mcp.domain.strategy import StartStrategy
 from ct_mcp.domain.watch import SetWatch, command_words
@@ -201,7 +201,8 @@ def names(command: Command) -> tuple[str, ...]:
     """Give what the assistant named in its own words, each quoted: ``OCO group "exit-1"``."""
     match command:
         case PlaceOrder():
-            given = (("ATM strategy", command.atm_strategy), ("OCO group", command.oco_id), ("tag", command.tag))
+            group = None if command.oco_id == NEW_GROUP else command.oco_id
+            given = (("ATM strategy", command.atm_strategy), ("OCO group", group), ("tag", command.tag))
             return tuple(f"{what} {quoted(name)}" for what, name in given if name)
         case ReplaceOrder():
             return names(command.order)
@@ -281,7 +282,8 @@ def order_terms(order: PlaceOrder, *, named: bool = False) -> tuple[str, str, st
     if order.atm_strategy:
         rest.append(f'with ATM strategy "{order.atm_strategy}"' if named else "with an ATM strategy")
     if order.oco_id:
-        rest.append(f'in OCO group "{order.oco_id}"' if named else "in an OCO group")
+        is_named = named and order.oco_id != NEW_GROUP
+        rest.append(f'in OCO group "{order.oco_id}"' if is_named else "in an OCO group")
     prices = price_terms(order)
     return order.order_type.value.replace("_", " "), prices, " ".join(rest)
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from string import ascii_letters, digits
 
 from ct_mcp.domain.instrument import Instrument
 
@@ -11,6 +12,11 @@ LARGEST_PRICE = Decimal(1_000_000_000)
 MOST_DECIMALS = 12
 LONGEST_LOOKBACK_SECONDS = 900
 """So far back are executions told. Source: endpoints reference, "ListExecutions"."""
+
+
+def is_plain_group(name: str) -> bool:
+    """Say whether a group's name holds nothing which could be a sentence; NinjaTrader's own are of this form."""
+    return 0 < len(name) <= _LONGEST_GROUP and _OF_A_GROUP.issuperset(name)
 
 
 def is_whole_number(quantity: object) -> bool:
@@ -99,6 +105,10 @@ class OrderState(StrEnum):
 
 OWN_ID = "ctmcp-"
 """How each order id of ours begins."""
+NEW_GROUP = f"{OWN_ID}new-group"
+"""Stands for an OCO group that the ticket names as it is spent, since NinjaTrader takes no name of one twice."""
+_LONGEST_GROUP = 40
+_OF_A_GROUP = frozenset(ascii_letters + digits + "_-")
 CLOSED = frozenset({OrderState.FILLED, OrderState.CANCELLED, OrderState.REJECTED})
 ACCEPTED = frozenset({OrderState.ACCEPTED, OrderState.ACCEPTED_BY_RISK})
 IN_MARKET = frozenset({OrderState.WORKING, OrderState.PART_FILLED})

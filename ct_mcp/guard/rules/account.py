@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from ct_mcp.domain.account import AccountKind, looks_like
-from ct_mcp.domain.commands import EnableStrategy, ProtectPosition
+from ct_mcp.domain.commands import EnableStrategy
 from ct_mcp.domain.order import is_whole_number
 from ct_mcp.domain.strategy import ParameterValue, StartStrategy
 from ct_mcp.guard.context import RiskContext
@@ -76,11 +76,10 @@ def account_may_trade_in_this_mode(effect: Effect, context: RiskContext, policy:
 
 @rule("account-armed", "the account is armed")
 def account_is_armed(effect: Effect, context: RiskContext, policy: Policy) -> RuleAnswer:
-    """Only the person arms, for a time, at a terminal. An exit waits for nothing but its approval."""
+    """Only the person arms, for a time, at a terminal. What only reduces, in whatever words, waits for a yes alone."""
     if policy.mode is not Mode.LIVE:
         return NotApplicable("arming belongs to live mode")
-    protects = isinstance(effect.command, ProtectPosition) and effect.only_reduces
-    if protects or not effect.sends_orders:
+    if effect.only_reduces or not effect.sends_orders:
         return EXIT
     until = context.armed_until
     if until is not None and until > context.now:

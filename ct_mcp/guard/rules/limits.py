@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from datetime import UTC, timedelta
 
-from ct_mcp.domain.commands import CancelOrder, CancelOrders, DisableStrategy, PlaceOrder, ProtectPosition
+from ct_mcp.domain.commands import CancelOrder, CancelOrders, DisableStrategy, PlaceOrder
 from ct_mcp.domain.market import Contract
 from ct_mcp.guard.context import PendingOrder, RiskContext, may_rest, session_is_open, session_told
 from ct_mcp.guard.denial import DenialCode
-from ct_mcp.guard.effect import is_exit_of_entry, leaves_position, repeat_does_harm
+from ct_mcp.guard.effect import leaves_position, repeat_does_harm
 from ct_mcp.guard.effect_model import Effect
 from ct_mcp.guard.exposure import goes_towards_flat
 from ct_mcp.guard.figures import contract_currency, notional, quote_for, rate_of, risk_of
@@ -131,7 +131,7 @@ def _protects(effect: Effect) -> bool:
 
 
 def _never_waits(effect: Effect) -> bool:
-    if isinstance(effect.command, ProtectPosition) or is_exit_of_entry(effect.command) or effect.changes is not None:
+    if effect.sends_orders:
         return bool(effect.only_reduces)
     return effect.is_exit or isinstance(effect.command, DisableStrategy)
 

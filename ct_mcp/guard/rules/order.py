@@ -1,6 +1,6 @@
 """Rules on the order itself: what is filled in, instrument, contract, size and the position it leads to."""
 
-import re
+from collections.abc import Container
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
@@ -15,7 +15,7 @@ from ct_mcp.domain.commands import (
 )
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.market import trading_day
-from ct_mcp.domain.order import Order, OrderType, is_price, is_whole_number
+from ct_mcp.domain.order import Order, OrderType, is_plain_group, is_price, is_whole_number
 from ct_mcp.domain.strategy import StartStrategy
 from ct_mcp.guard.context import RiskContext
 from ct_mcp.guard.denial import DenialCode
@@ -41,7 +41,7 @@ from ct_mcp.text import format_price, plain, utc_minute
 
 NO_CHANGE = NotApplicable("changes no order")
 NO_CLOSE = NotApplicable("no partial close")
-_GROUP = re.compile(r"[A-Za-z0-9_-]{1,32}")
+_LONGEST_NEW_GROUP = 32
 _MOST_TEMPLATES = 20
 _TEMPLATE_UNREAD = could_not_verify(
     "ATM_TEMPLATE_UNREAD",
@@ -51,9 +51,10 @@ _DAY_UNKNOWN = could_not_verify("EXPIRY_UNKNOWN", "the contract expires this mon
 
 
 @rule("instrument-allowed", "the instrument is allowed")
+@on_opening
 @on_instruments
 def instrument_is_allowed(instrument: Instrument, _context: RiskContext, policy: Policy) -> RuleAnswer:
-    """No list means any instrument; an empty list means none."""
+    """No list means any instrument; an empty list means none. What is held may be left and protected all the same."""
     allowed = policy.limits.instruments
     names = "any" if allowed is None else ", ".join(sorted(allowed)) or "none"
     figures = f"root={instrument.root}, allowed={names}"
@@ -236,12 +237,13 @@ def stop_limit_prices_stand_in_order(order: PlaceOrder, _context: RiskContext, _
 
 
 @rule("names-plain", "names are plain text")
-def names_are_plain_text(effect: Effect, _context: RiskContext, _policy: Policy) -> RuleAnswer:
+def names_are_plain_text(effect: Effect, context: RiskContext, _policy: Policy) -> RuleAnswer:
     """OCO groups, templates and strategies are words that NinjaTrader knows, not carriers for anything else."""
-    given = _names(effect)
+    given, groups = _names(effect), {order.oco_id for order in context.orders or ()}
     if given is None:
         return NO_ORDER
-    odd = [f"{field}={plain(name)!r}" for field, name in given if name is not None and not _fits_its_field(field, name)]
+    named = [(field, name) for field, name in given if name is not None]
+    odd = [f"{field}={plain(name)!r}" for field, name in named if not _fits_its_field(field, name, groups)]
     return Denial(DenialCode.NAME_INVALID, ", ".join(odd)) if odd else Passed("plain")
 
 
@@ -348,12 +350,20 @@ def _names(effect: Effect) -> list[tuple[str, str | None]] | None:
         return [("strategy_class", command.strategy_class), *parameters, *values]
     if isinstance(command, EnableStrategy | DisableStrategy | CloseStrategy):
         return [("strategy_id", command.strategy_id)]
-    return None if order is None else [("oco_id", order.oco_id), ("atm_strategy", order.atm_strategy)]
+    if order is None:
+        return None
+    group = order.oco_id if effect.changes is None else None  # whoever placed an order has named its group
+    return [("oco_id", group), ("atm_strategy", order.atm_strategy)]
 
 
-def _fits_its_field(field: str, name: str) -> bool:
-    """A group's id is the assistant's own word, so it holds nothing that could be a sentence to the person."""
-    return _is_plain(name) and (field != "oco_id" or _GROUP.fullmatch(name) is not None)
+def _fits_its_field(field: str, name: str, groups: Container[str | None]) -> bool:
+    """A group's id is the assistant's own word, so it holds nothing that could be a sentence to the person.
+
+    That of a group which stands is not, and may be as long as NinjaTrader makes them.
+    """
+    if field != "oco_id":
+        return _is_plain(name)
+    return is_plain_group(name) and (len(name) <= _LONGEST_NEW_GROUP or name in groups)
 
 
 def _is_plain(name: str) -> bool:

@@ -10,7 +10,7 @@ from ct_mcp.desk.protection_plan import plan
 from ct_mcp.domain.commands import ChangeOrder, Command, PlaceOrder, ProtectPosition
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.level import ExitKind
-from ct_mcp.domain.order import Order, OrderAction, OrderState, OrderType, TimeInForce
+from ct_mcp.domain.order import NEW_GROUP, Order, OrderAction, OrderState, OrderType, TimeInForce
 from ct_mcp.errors import BadRequest
 from tests.unit.desk.conftest import Holds, Stands
 
@@ -150,11 +150,10 @@ def test_two_stops_of_another_size_than_the_position_are_joined_by_nothing(
 
 @pytest.mark.parametrize("named", ["stop", "target"])
 def test_nothing_stands_and_the_leg_that_is_named_opens_a_group(holding: Holds, mes: Instrument, named: str) -> None:
-    (only,) = plan(holding(2), [], at(**{named: 5995}))
-    assert isinstance(only, PlaceOrder)
-    assert only.oco_id
-    group = only.oco_id
-    assert only == (placed(mes, group=group, stop=5995) if named == "stop" else placed(mes, group=group, target=5995))
+    """The ticket names it: a plan that is made anew after the yes is the one that was shown."""
+    prices = at(stop=5995) if named == "stop" else at(target=5995)
+    wanted = placed(mes, group=NEW_GROUP, stop=5995) if named == "stop" else placed(mes, group=NEW_GROUP, target=5995)
+    assert plan(holding(2), [], prices) == (wanted,)
 
 
 def test_nothing_stands_and_both_come_by_a_bracket(holding: Holds, mes: Instrument) -> None:
@@ -162,10 +161,17 @@ def test_nothing_stands_and_both_come_by_a_bracket(holding: Holds, mes: Instrume
 
 
 def test_an_entry_that_waits_is_not_cancelled_for_exits(holding: Holds, stop: Any, mes: Instrument) -> None:
-    first, second = plan(holding(2), [stop(5980, order_id="entry", action=BUY)], at(stop=5995, target=6030))
-    assert isinstance(first, PlaceOrder)
-    assert first.oco_id
-    assert (first, second) == (placed(mes, group=first.oco_id, stop=5995), placed(mes, group=first.oco_id, target=6030))
+    assert plan(holding(2), [stop(5980, order_id="entry", action=BUY)], at(stop=5995, target=6030)) == (
+        placed(mes, group=NEW_GROUP, stop=5995),
+        placed(mes, group=NEW_GROUP, target=6030),
+    )
+
+
+@pytest.mark.parametrize("group", ["a group", "x" * 41, 'say "yes"'])
+def test_a_group_whose_name_could_be_a_sentence_is_not_joined(
+    holding: Holds, stop: Any, mes: Instrument, group: str
+) -> None:
+    assert plan(holding(2), [stop(oco_id=group)], at(target=6030)) == kept_by_a_bracket(mes, 6030, 5990)
 
 
 def refused(holding: Holds, held: int, orders: list[Order], wanted: Prices) -> str:

@@ -12,6 +12,7 @@ from ct_mcp.guard.context import RiskContext
 from ct_mcp.guard.denial import DenialCode
 from ct_mcp.guard.effect import effect_of
 from ct_mcp.guard.policy import Policy
+from ct_mcp.guard.review import review
 from ct_mcp.guard.rule import Denial, NotApplicable, Passed
 from ct_mcp.guard.rules.order import (
     NO_CHANGE,
@@ -25,6 +26,7 @@ from ct_mcp.guard.rules.order import (
     stop_limit_prices_stand_in_order,
     stop_price_fits_the_order_type,
 )
+from tests import factories
 
 ES = Instrument("ES", 2026, 12)
 SELL, BUY = OrderAction.SELL, OrderAction.BUY
@@ -118,6 +120,24 @@ def test_prices_that_are_not_there_cannot_cross(
 def test_plain_names_pass(place: Place, view: Sees, policy: Allows, name: str) -> None:
     order = effect_of(place(oco_id="exit_1-B", atm_strategy=name), view())
     assert names_are_plain_text(order, view(), policy()) == Passed("plain")
+
+
+@pytest.mark.parametrize("name", ["3f2504e0-4f89-11d3-9a0c-0305e82c3301", "x" * 40])
+def test_a_group_that_stands_may_be_as_long_as_ninjatrader_makes_them(
+    place: Place, view: Sees, policy: Allows, name: str
+) -> None:
+    other = place(oco_id=name)
+    book = view(orders=(factories.order(oco_id=name),))
+    assert code(names_are_plain_text(effect_of(other, book), book, policy())) == ""
+    assert code(names_are_plain_text(effect_of(other, view()), view(), policy())) == "NAME_INVALID"
+
+
+@pytest.mark.parametrize("group", ["3f2504e0-4f89-11d3-9a0c-0305e82c3301", "My group of today, by hand", "a.b"])
+def test_an_order_may_be_changed_whatever_its_group_is_called(view: Sees, policy: Allows, group: str) -> None:
+    stands = factories.stop_order(quantity=2, oco_id=group)
+    book = view(positions=factories.positions(2), orders=(stands,))
+    found = review(ChangeOrder("Sim101", stands.order_id, stop_price=Decimal(6390)), book, policy())
+    assert found.denials == ()
 
 
 @pytest.mark.parametrize("name", ["x" * 33, "My group", "a.b", "Größe", "sell:now", "1\n"])

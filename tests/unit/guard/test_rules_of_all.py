@@ -10,6 +10,7 @@ import pytest
 from ct_mcp.domain.account import Account, AccountKind, Position
 from ct_mcp.domain.approval import Halt
 from ct_mcp.domain.commands import (
+    ChangeOrder,
     CloseStrategy,
     Command,
     DisableStrategy,
@@ -26,6 +27,7 @@ from ct_mcp.domain.strategy import BarType, HostMode, StartStrategy
 from ct_mcp.guard.context import RiskContext
 from ct_mcp.guard.policy import AccountPolicy, FlatBy, Mode, Policy
 from ct_mcp.guard.review import Review, review
+from tests import factories
 
 ES = Instrument("ES", 2026, 12)
 Rests = Callable[..., Order]
@@ -40,6 +42,10 @@ REPLACE, REVERSE = ReplaceOrder("Sim101", "1", LIMIT), ReversePosition("Sim101",
 START = StartStrategy("Sim101", "Breakout", ES, HostMode.ACCOUNT, BarType.MINUTE, 5, (("Fast", 9),))
 ENABLE, PAUSE, END = EnableStrategy("Sim101", "77"), DisableStrategy("Sim101", "77"), CloseStrategy("Sim101", "77")
 PROTECT = ProtectPosition("Sim101", ES, Decimal(6420), Decimal(6390))
+STOP = PlaceOrder(
+    "Sim101", ES, OrderAction.SELL, 1, OrderType.STOP_MARKET, None, Decimal(6390), TimeInForce.GTC, oco_id="exit"
+)
+NEARER = ChangeOrder("Sim101", factories.stop_order().order_id, stop_price=Decimal(6390))
 WIDEN = ProtectPosition("Sim101", ES, None, Decimal(6370))
 EVERYTHING = Flatten("Sim101", None)
 OPENING: tuple[Command, ...] = (REPLACE, REVERSE, START, ENABLE)
@@ -85,7 +91,7 @@ def test_a_halt_and_the_time_to_be_flat_by_stop_all_that_opens_or_unprotects(
     assert codes(review(action, halted, late)) == {"TRADING_HALTED", "FLAT_BY_PASSED"}
 
 
-@pytest.mark.parametrize("action", [PROTECT, PAUSE, END, EVERYTHING])
+@pytest.mark.parametrize("action", [PROTECT, STOP, NEARER, PAUSE, END, EVERYTHING])
 def test_what_only_reduces_or_pauses_waits_for_nothing_but_the_account(
     book: Sees, policy: Allows, action: Command
 ) -> None:
@@ -129,12 +135,12 @@ def test_a_wrong_account_stops_everything(
     assert "ACCOUNT_NOT_NAMED" in codes(review(action, book(), policy(Mode.LIVE)))
 
 
-@pytest.mark.parametrize("action", [*OPENING, *LEAVING, WIDEN])
+@pytest.mark.parametrize("action", [*OPENING, *LEAVING, STOP, NEARER, WIDEN])
 def test_only_what_opens_or_unprotects_waits_until_the_account_is_armed(
     book: Sees, policy: Allows, codes: Codes, action: Command
 ) -> None:
     live = policy(Mode.LIVE, {"Sim101": AccountPolicy()})
-    expected = set() if action in LEAVING else {"ACCOUNT_NOT_ARMED"}
+    expected = set() if action in (*LEAVING, STOP, NEARER) else {"ACCOUNT_NOT_ARMED"}
     assert codes(review(action, book(), live)) == expected
     assert review(action, book(armed_until=book().now + timedelta(hours=1)), live).passes
 
