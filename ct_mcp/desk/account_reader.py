@@ -9,7 +9,8 @@
    the position is asked for by its name beside the list, so that the second word costs no second round. While a
    question is open and the stream tells of no change, the second word of a moment ago stands.
 4. An entry from a template brings its exits as it fills. Where it filled after orders were listed and before positions
-   were, the position is there and its exits are in no list: where that may be so, orders are read once more.
+   were, the position is there and its exits are in no list: where that may be so, orders are read once more. What
+   these show to have filled since may be in neither reading, so positions are, too.
 5. A cancel of all orders that is shown neither an order nor a position would take a stop unasked if the lists had come
    back empty. So it is held against the report of all accounts, and where that tells of a position nothing is known.
 """
@@ -19,6 +20,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from ct_mcp.desk.fills_seen import FillsSeen
 from ct_mcp.desk.ports import Upstream
 from ct_mcp.desk.side_by_side import Reading, SideBySide
 from ct_mcp.domain.account import Account, AccountKind, Position, account_key
@@ -188,11 +190,16 @@ class AccountReports:
 
 
 async def with_orders_of_now(
-    context: RiskContext, instrument: Instrument, report: tuple[Position, ...] | None, reads: ReviewReads
+    context: RiskContext,
+    instrument: Instrument,
+    report: tuple[Position, ...] | None,
+    reads: ReviewReads,
+    known: tuple[FillsSeen, int],
 ) -> RiskContext:
     """Read orders once more where one may have filled since they were listed: exits of its own are in no list then (4).
 
-    One that has filled in between counts as it stood before, so that it may be counted twice, and never not at all.
+    One that has filled in between counts as it stood before, so that it may be counted twice, and never not at all;
+    and where any has filled more than was ``known`` as positions were asked for, these are read once more as well.
     """
     held = context.net_position(instrument)
     if not held or context.orders is None or context.account is None or reads.asked_at is not None:
@@ -202,8 +209,13 @@ async def with_orders_of_now(
         return context
     async with reads.side_by_side() as ask:
         again = ask.read("orders", reads.upstream.orders(context.account.name, active_only=False))
+    (fills, noted), standing_before = known, context.orders
+    if fills.are_more(context.account.name, again.value or (), noted):
+        async with reads.side_by_side() as ask:
+            positions = ask.read("positions", reads.upstream.positions(context.account.name))
+        context = replace(context, positions=positions.value)
     now = {order.order_id: order for order in again.value or ()}
-    filled = (each for each in context.orders if each.order_id in now and now[each.order_id].filled > each.filled)
+    filled = (each for each in standing_before if each.order_id in now and now[each.order_id].filled > each.filled)
     standing = {order.order_id: order for order in now.values() if not order.is_closed}
     standing |= {order.order_id: order for order in filled}
     return replace(context, orders=None if again.value is None else tuple(standing.values()))

@@ -197,6 +197,7 @@ class ContextBuilder:
             needs_market = instrument is not None and (not urgent or is_exit_of_entry(command))
             market = self._ask_market(ask, instrument, reads) if instrument and needs_market else None
         fills_more = book is None and self.fills.are_more(name, orders.value or (), noted_before)
+        noted = self.fills.turns  # positions are as new as that, or are read once more
         if by_report and report is not None:
             positions = self._reported(name, report)
             by_report = positions.value is not None
@@ -223,7 +224,7 @@ class ContextBuilder:
             journal_position=outstanding.seen,
             by_report=by_report,
         )
-        return await self._completed(command, context, (reported, named), market, reads)
+        return await self._completed(command, context, (reported, named, noted), market, reads)
 
     async def look_ahead(self, name: str, upstream: Upstream, opens: OpensIn | None = None) -> BookReadings:
         """Read orders, those that are over too, and positions, for whoever must know what is held to name a contract.
@@ -280,8 +281,9 @@ class ContextBuilder:
             return context
         # Nothing but a part of a position leaves by what is held: an empty list would make it a part of nothing.
         if not urgent or (leaves_position(command) and not leaves_whole_position(command)):
-            context = await self._accounts.believed(context, instrument, *second, reads)
-            context = await with_orders_of_now(context, instrument, second[0], reads)
+            report, named, noted = second
+            context = await self._accounts.believed(context, instrument, report, named, reads)
+            context = await with_orders_of_now(context, instrument, report, reads, (self.fills, noted))
         # Of what is urgent only a partial close that may turn the position is judged as an order, by the market too.
         if market is None and (not urgent or effect_of(command, context).sends_orders):
             async with reads.side_by_side() as ask:
@@ -389,8 +391,8 @@ class ContextBuilder:
 
 
 _MarketReadings = tuple[Reading[Quote], Reading[Session]]
-_SecondWords = tuple[tuple[Position, ...] | None, Reading[Position] | None]
-"""What else tells of positions: the report of all accounts, and a position by its name; None where it was not asked."""
+_SecondWords = tuple[tuple[Position, ...] | None, Reading[Position] | None, int]
+"""What else tells of positions, the report of all and a position by its name, and up to when fills are known of."""
 
 
 def _ask_strategy(command: Command, ask: SideBySide, upstream: Reads) -> Reading[Strategy] | None:

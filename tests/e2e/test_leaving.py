@@ -1,5 +1,6 @@
 """Closing and flattening: flat is said when it was read, and what is left standing is told."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -303,3 +304,28 @@ async def test_exits_need_no_quote_no_session_and_no_approval(
     told = await assistant.call("flatten", account="Sim101")
     assert told.status == "flat"
     assert (world.net(), len(person.asked)) == (0, before)
+
+
+async def test_what_fills_between_the_readings_of_a_review_is_in_one_of_them(
+    assistant: Assistant, world: World, wire: Wire, person: Person
+) -> None:
+    """Positions were read before the fill, and the orders once more after it."""
+    await assistant.buys(4)
+    await assistant.buys(1, order_type="LIMIT", limit_price=world.price(-60))
+    world.later()
+
+    def somebody_sells_two() -> None:
+        account, contract = world.sim.exchange.accounts["Sim101"], world.sim.market.front("MES", world.clock())
+        terms = OrderTerms(contract, Action.SELL, 2, SimOrderType.MARKET)
+        world.sim.exchange.submit(account, terms, OrderLabels(), world.clock())
+        world.later(1)
+
+    def at_the_third(reads: int = 1) -> None:
+        """Each review lists orders first, and the second one once more after the positions."""
+        wire.meanwhile["/orders"] = somebody_sells_two if reads == 2 else partial(at_the_third, reads + 1)
+
+    wire.meanwhile["/orders"] = at_the_third
+    asked = len(person.asked)
+    await assistant.protects(world.price(-40), quantity=4)
+    assert world.net() == 2
+    assert "Position +2 now" in "".join(person.asked[asked:])
