@@ -17,6 +17,7 @@ from ct_mcp.desk.pending import is_shown, starts_of, with_outstanding
 from ct_mcp.desk.polling import AccountPoller, AccountState, Baseline, Pause
 from ct_mcp.desk.ports import Upstream
 from ct_mcp.desk.recognition import Ours
+from ct_mcp.desk.second_look import looked_again
 from ct_mcp.desk.standing import Contracts, results_of
 from ct_mcp.domain.account import Position
 from ct_mcp.domain.approval import Approval, Ticket
@@ -208,7 +209,7 @@ class CommandExecution:
         told = readback.from_order(outcome, seen)
         shown = True
         if told.status in (Status.CANCELLED, Status.REJECTED):
-            book = await self.urgent_poller.book_believed(seen.account, seen.instrument)
+            book = await self._book_believed(seen.instrument)
             told = readback.with_what_stands(told, self.review, book, self.contracts)
             told, net = with_misfits(told, self.review, book, self.contracts, seen), told.position_after
         else:
@@ -225,10 +226,14 @@ class CommandExecution:
 
         Where no instrument is known the whole account is told, and no position of it is the one that is meant.
         """
-        book = await self.urgent_poller.book_believed(self.step.command.account, instrument)
+        book = await self._book_believed(instrument)
         told = readback.with_what_stands(outcome, self.review, book, self.contracts)
         told = with_misfits(told, self.review, book, self.contracts)
         return told if instrument is not None else replace(told, position_after=None)
+
+    async def _book_believed(self, instrument: Instrument | None) -> AccountState | None:
+        book = await self.urgent_poller.book_believed(self.step.command.account, instrument)
+        return None if book is None else await looked_again(self.urgent_poller, self.review, book, instrument)
 
     async def standing_with(self, outcome: Outcome, seen: Order) -> tuple[Outcome, int | None]:
         """Say what stands beside an order that stands or filled, read once more; with the net position, if known.
@@ -238,6 +243,7 @@ class CommandExecution:
         book = next((look.book for look in self.looks if look.seen is seen), None)
         book = book or await self.poller.book_beside(seen, self._known_beside(seen))
         if book is not None:
+            book = await looked_again(self.poller, self.review, book, seen.instrument)
             told = readback.with_stops_lost_since(outcome, self.review, book)
             if not seen.filled:
                 told = readback.with_moves(told, self.review, book, seen.instrument)
@@ -314,6 +320,8 @@ class CommandExecution:
         """Say what was read of positions and orders, and write it down."""
         outcome = self.after(answer)
         if state is not None:
+            scope = instrument_named(self.review.command, self.review.context)
+            state = await looked_again(self.urgent_poller, self.review, state, scope)
             told = readback.with_lost_stops(judge(outcome, state), self.review, state)
             ended = (
                 *readback.ended_since(self.review, state, answer.taken, told.order_id),
