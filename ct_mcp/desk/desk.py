@@ -322,7 +322,7 @@ class Desk:
             if not review.passes:
                 return await self._denied_at_the_send(step, review)
             execution = self._execution(step, review)
-            outcome = await execution.with_outstanding(await handler_of(review.command)(execution, review.command))
+            outcome = await execution.with_outstanding(await handler_of(step.command)(execution, step.command))
         if outcome.order_id and outcome.filled_quantity:
             self.contexts.fills.saw(step.command.account, outcome.order_id, outcome.filled_quantity)
         return outcome

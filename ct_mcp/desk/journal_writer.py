@@ -40,7 +40,7 @@ class Step:
     @property
     def command(self) -> Command:
         """What is sent."""
-        return self.ticket.commands[self.number]
+        return self.ticket.sent(self.number)
 
     @property
     def own_id(self) -> str:

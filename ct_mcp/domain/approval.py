@@ -4,7 +4,7 @@ A ticket binds commands to the question that showed them. The question is data: 
 and nothing anywhere reads it back out of a sentence.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -12,6 +12,7 @@ from enum import StrEnum
 from ct_mcp.domain.account import AccountKind
 from ct_mcp.domain.commands import Command, PlaceOrder, as_meant
 from ct_mcp.domain.instrument import Instrument
+from ct_mcp.domain.order import NEW_GROUP
 from ct_mcp.domain.products import price_of
 from ct_mcp.text import contracts, money
 
@@ -298,6 +299,13 @@ class Ticket:
             return command
         item = self.request.items[number]
         return as_meant(command, item.position_before, item.position_after)
+
+    def sent(self, number: int) -> Command:
+        """Give the command of this place as it goes out: a new OCO group is named by the ticket."""
+        command = self.commands[number]
+        if isinstance(command, PlaceOrder) and command.oco_id == NEW_GROUP:
+            return replace(command, oco_id=f"{self.own_id}-oco")
+        return command
 
     def own_id_of(self, number: int) -> str:
         """Give the order id that goes out with the command of this place, counted from 0."""

@@ -100,6 +100,20 @@ async def test_legs_that_are_named_one_after_the_other_are_a_pair_and_entries_st
     assert (len(person.asked), writes_of(world)) == (asked, [])
 
 
+async def test_both_legs_are_placed_beside_an_entry_that_waits(
+    assistant: Assistant, world: World, held: float, protects: Protects
+) -> None:
+    entry = await assistant.buys(1, order_type="LIMIT", limit_price=world.price(-60))
+    told = await protects(stop_loss=held - 10, take_profit=held + 30)
+    assert told.status == "working", told.text
+    exits = [order for order in world.sim.exchange.live_orders("Sim101") if order.id != entry.order_id]
+    assert [order.labels.oco_id for order in exits] == [f"ctmcp-{told.ticket_id}-oco"] * 2
+    assert {name: leg[1:] for name, leg in legs(world).items() if leg[0] != entry.order_id} == {
+        "StopMarket": (held - 10, 2),
+        "Limit": (held + 30, 2),
+    }
+
+
 async def test_a_leg_that_arrives_when_the_other_has_filled_opens_nothing(
     world: World, held: float, protects: Protects, wire: Wire
 ) -> None:

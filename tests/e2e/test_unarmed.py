@@ -66,6 +66,20 @@ async def test_a_stop_is_set_and_moved_nearer_and_a_target_joins_it(
     assert exits(world) == {"StopMarket": (nearer, 2), "Limit": (above, 2)}
 
 
+async def test_a_stop_and_a_target_beside_an_entry_that_waits_are_one_group_under_one_yes(
+    assistant: Assistant, world: World, armed: None
+) -> None:
+    """The second is judged beside the first, which stands by then."""
+    await assistant.buys(2, account=ACCOUNT)
+    entry = await assistant.buys(1, account=ACCOUNT, order_type="LIMIT", limit_price=world.price(-60))
+    world.later(90)
+    told = await protects(assistant, stop_loss=world.price(-40), take_profit=world.price(60))
+    assert told.status == "working", told.text
+    live = [order for order in world.sim.exchange.live_orders(ACCOUNT) if order.id != entry.order_id]
+    (group,) = {order.labels.oco_id for order in live}
+    assert (len(live), group) == (2, f"ctmcp-{told.ticket_id}-oco")
+
+
 async def test_an_order_that_only_leaves_goes_as_a_close_would(assistant: Assistant, world: World, held: None) -> None:
     told = await assistant.buys(2, account=ACCOUNT, action="SELL")
     assert (told.status, world.net(account=ACCOUNT)) == ("filled", 0), told.text

@@ -16,7 +16,7 @@ from ct_mcp.desk.remedies import order_line
 from ct_mcp.desk.stops import covers_of
 from ct_mcp.domain.account import Direction
 from ct_mcp.domain.commands import ChangeOrder, PlaceOrder, ReplaceOrder, ReversePosition
-from ct_mcp.domain.order import NEW_GROUP, Order, OrderState, has_come_to_rest
+from ct_mcp.domain.order import Order, OrderState, has_come_to_rest
 from ct_mcp.errors import CtMcpError
 from ct_mcp.guard.exposure import goes_towards_flat
 from ct_mcp.guard.rules.position import EXITS_MAY_STAY
@@ -27,8 +27,6 @@ async def place(execution: CommandExecution, order: PlaceOrder) -> Outcome:
     if order.flatten_first:
         return await _flatten_and_place(execution, order)
     require = that_must_stand(execution, order)
-    if order.oco_id == NEW_GROUP:
-        order = replace(order, oco_id=f"{execution.step.ticket.own_id}-oco")
     send = execution.while_fresh.place_order(order, execution.own_id, require=require)
     answer = await execution.submit("place", send)
     if order.exit_of is not None:  # whoever placed its entry says what stands
