@@ -31,6 +31,7 @@ MATCHES_COMMANDS = {
 }
 # One question about one type of command, where no effect can answer it.
 ASKS_FOR_A_COMMAND = {
+    "ct_mcp/domain/approval.py",  # what the new group of an order is called
     "ct_mcp/desk/book_import.py",  # which orders have filled, of the journal of before
     "ct_mcp/domain/plan.py",  # what an order of before had planned
     "ct_mcp/desk/dispatch.py",
