@@ -38,13 +38,17 @@ class _Fills:
     moved_at: datetime | None = None
 
     def missing(self, net: int, told: dict[str, int], now: datetime) -> int:
-        """Signed contracts that have filled since, and that a position that was just read does not hold."""
+        """Signed contracts that have filled since, and that a position that was just read does not hold.
+
+        Where as much was bought as sold, a position that has not moved holds all of it or nothing: it stays to be seen.
+        """
         self.seen.update({name: signed for name, signed in told.items() if abs(signed) > abs(self.seen.get(name, 0))})
         since = [signed - self.shown.get(name, 0) for name, signed in self.seen.items()]
         read = net, sum(since)
         if read != self.last or self.moved_at is None or now < self.moved_at:
             self.last, self.moved_at = read, now
-        if self.stood is None or net - self.stood == sum(since) or now - self.moved_at > _SHOWN_WITHIN:
+        is_shown = net - (self.stood or 0) == sum(since) and (sum(since) != 0 or not any(since))
+        if self.stood is None or is_shown or now - self.moved_at > _SHOWN_WITHIN:
             self.seen = dict(told) if told and len(self.seen) > _MOST_ORDERS_KEPT else self.seen
             self.stood, self.shown, self.last = net, dict(self.seen), (net, 0)
             return 0

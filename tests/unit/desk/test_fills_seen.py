@@ -56,6 +56,22 @@ def test_what_is_missing_is_what_has_filled_and_did_not_move_the_position(reads:
     assert reads(-1, a=4, b=-5) == 0
 
 
+def test_what_was_bought_and_sold_alike_is_not_taken_for_shown_by_a_position_that_has_not_moved(reads: Reads) -> None:
+    assert reads(2) == 0
+    assert reads(2, a=2) == 2
+    assert reads(2, a=2, b=-2) == 0, "either both are missing or none"
+    assert reads(3, a=2, b=-3) == -2, "it shows one that was bought by now, so all of the rest is missing"
+    assert reads(1, a=2, b=-3) == 0
+    assert reads(1, a=2, b=-4) == -1
+
+
+def test_what_was_bought_and_sold_alike_and_is_shown_keeps_nothing_back(reads: Reads) -> None:
+    assert reads(2) == 0
+    assert reads(2, a=1, b=-1) == 0
+    assert reads(2, a=1, b=-2) == -1
+    assert reads(1, a=1, b=-2) == 0
+
+
 def test_the_first_reading_is_believed(reads: Reads) -> None:
     assert reads(0, a=3) == 0
     assert reads(3, a=3) == 0
