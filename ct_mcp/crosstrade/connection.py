@@ -1,7 +1,9 @@
 """The connection to CrossTrade: takes a place in the request budget, sends one request, reads one bounded answer.
 
-Reads are tried three times at most. Writes are sent once; only one whose connection failed, and which therefore never
-left, is tried a second time. The token goes to the configured host and nowhere else.
+Reads are tried three times at most. Where one was given up after some seconds, and nothing else has answered since it
+left, who waits for a turn behind it, or asks right after it, is told so at once: whoever reads in three rounds would
+wait three times. Writes are sent once; only one whose connection failed, and which therefore never left, is tried a
+second time. The token goes to the configured host and nowhere else.
 """
 
 import json
@@ -42,6 +44,9 @@ LONGEST_ANSWER_BYTES = 8 * 1024 * 1024
 BACK_OFF_SECONDS = (0.5, 1.0)
 _CODING = "gzip"
 _USUAL_PENALTY_SECONDS = 1.0
+_SILENT_AFTER_SECONDS = 5.0
+_STILL_SILENT_SECONDS = 2.0
+_GIVEN_UP = (TimeoutError, httpx.TimeoutException)
 _T = TypeVar("_T")
 
 
@@ -62,6 +67,8 @@ class Connection:
     budget: Budget = field(default_factory=OwnBudget)
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep
     pace: ServicePace = field(default_factory=ServicePace, init=False)
+    _answered_at: float = field(default=float("-inf"), init=False)
+    _silent: tuple[str, float, float] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         """Refuse an address that the token must not go to."""
@@ -69,17 +76,21 @@ class Connection:
 
     async def ask(self, call: Call, parse: Callable[[Reply], _T], options: CallOptions) -> _T:
         """Read something; tried again, inside the budget, where that may help. One by one while they are slow."""
-        started_at, pauses = self.clock(), iter(BACK_OFF_SECONDS)
+        started_at, pauses, asked_at = self.clock(), iter(BACK_OFF_SECONDS), anyio.current_time()
         failed: UpstreamError | None = None
         while True:
             try:
                 async with self._in_turn(urgent=options.urgent):
+                    if silence := self._silence(call, asked_at):
+                        raise failed or silence
                     reply = await self._exchange(call, options)
                 return _parsed(reply, parse, options.hear)
             except BudgetExhausted as error:
                 raise failed or error from None
             except (Unavailable, AddonOffline, RateLimited) as error:
                 failed = error
+            if self._silent is not None:
+                raise failed
             is_late = (self.clock() - started_at).total_seconds() > self.timeouts.read_seconds
             if is_late or (pause := next(pauses, None)) is None:
                 raise failed
@@ -119,6 +130,7 @@ class Connection:
         began = anyio.current_time()
         outcome = await self._request(call, address, self._exits if options.urgent else self._transport)
         now, ended = self.clock(), anyio.current_time()
+        self._hear(call, outcome, began, ended)
         if _tells_the_pace(call, outcome):
             self.pace.took(ended - began, ended)
         if isinstance(outcome, HttpAnswer) and outcome.status == 429:
@@ -129,6 +141,24 @@ class Connection:
             call.rpc, endpoint.writes, endpoint.assumed, secrets, endpoint.steps, unused_proxy=self._unused_proxy
         )
         return _judged(call, outcome, now, request)
+
+    def _hear(self, call: Call, outcome: HttpAnswer | Exception, began: float, ended: float) -> None:
+        """Take note of who answers, and of a read that nobody has answered, nor anything else since it left."""
+        if isinstance(outcome, HttpAnswer):
+            self._answered_at, self._silent = ended, None
+            return
+        was_long = isinstance(outcome, _GIVEN_UP) and ended - began > _SILENT_AFTER_SECONDS
+        if was_long and _tells_the_pace(call, outcome) and self._answered_at <= began:
+            self._silent = call.rpc, ended - began, ended
+
+    def _silence(self, call: Call, asked_at: float) -> Unavailable | None:
+        """Say that a read need not leave: another was just given up, after this was asked for or right before."""
+        if self._silent is None:
+            return None
+        rpc, seconds, at = self._silent
+        if anyio.current_time() - at > _STILL_SILENT_SECONDS and asked_at > at:
+            return None
+        return Unavailable(f"{call.rpc} was not asked: {rpc} got no answer in {seconds:.0f} s, and nothing else did")
 
     @asynccontextmanager
     async def _in_turn(self, *, urgent: bool) -> AsyncIterator[None]:
