@@ -15,6 +15,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from random import Random
+from typing import Any
 
 from virtual_actors import Outsider, Tell
 from virtual_books import Books, Broken
@@ -35,6 +36,7 @@ from ct_mcp.store.journal import EntryKind
 _UNDER = "under the yes to "
 _TICK_SECONDS = 0.5
 _FEW_TURNED_AWAY = 10
+_A_FEW_TIMES = 100
 _NEXT_LOOK_SECONDS, _LEASE_SECONDS = 4.5, 17.0
 _CHANCE = 0.3
 _LOST = (
@@ -58,6 +60,12 @@ _STREAM_LOST = (
 )
 _STREAM_IS_BACK_SECONDS = 40.0
 _NEVER_STOOD = frozenset({SimOrderState.SUBMITTED, SimOrderState.REJECTED})
+
+
+def _may_hide(arm: list[Any]) -> bool:
+    """Say whether a fault of the network may keep somebody from looking, at any moment."""
+    fault, rpc, times = arm
+    return bool(times) and (fault not in _LOST or rpc in LOOKS or (rpc is None and times > _A_FEW_TIMES))
 
 
 @dataclass(eq=False, slots=True)
@@ -287,7 +295,7 @@ class Legs:
         world = self._world
         struck = sum(world.weather.struck.values()) + world.disk.struck + world.network.turned_away
         is_new, self._struck = struck != self._struck, struck
-        hides = any(arm[2] and (arm[0] not in _LOST or arm[1] in LOOKS) for arm in world.weather.arms)
+        hides = any(map(_may_hide, world.weather.arms))
         armed = any(not isinstance(each, StreamFault) for each in world.simulator.faults.armed())
         return is_new or hides or armed or bool(world.skew) or world.disk.slow
 

@@ -213,6 +213,7 @@ class Network:
     def _seen_otherwise(self, sent: Request, response: Response) -> Response:
         """Answers that are late, doubled, or about something else."""
         if response.status_code != 200 or not _is_readable(response):
+            sent.hides_orders = sent.rpc in ("ListOrders", "GetAllOrders")
             return response
         if sent.rpc in ("ListPositions", "GetPosition"):
             return self._lagging(sent, response)
