@@ -314,9 +314,9 @@ class ExitKeeper:
             self._told[key] = bare
             await self._cry(it.duty, f"UNPROTECTED: {what}")
         if not it.bracket.closes_if_unprotected:
-            if order.is_closed:
+            if is_over := order.is_closed and key in self._told:  # what could not be written is told to nobody yet
                 await self._turn(it.duty, DutyState.STANDING, f"told, and not closed: {what}")
-            return Kept(warnings=warnings, alarm=f"UNPROTECTED: {what}", is_over=order.is_closed)
+            return Kept(warnings=warnings, alarm=f"UNPROTECTED: {what}", is_over=is_over)
         left = await self._leave(it, book, bare)
         self._rests.shorten(key, left)
         kept = kept_of_leaving(left, order, book, bare, what)

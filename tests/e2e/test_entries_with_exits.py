@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import anyio
@@ -27,7 +28,7 @@ from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.exchange import Exchange
 from ct_mcp.simulator.faults import Fault
 from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, SimOrder, SimOrderType
-from ct_mcp.store.journal import EntryKind
+from ct_mcp.store.journal import EntryKind, NewEntry
 from ct_mcp.store.sqlite import SqliteStore
 from tests import factories
 from tests.conftest import Person
@@ -252,6 +253,32 @@ class TestWhereThePersonIsToldAlone:
         sent = world.writes()
         await desk.exit_watch.look()
         assert (world.writes(), world.net()) == (sent, 2)
+
+    async def test_what_could_not_be_written_is_told_later(
+        self,
+        assistant: Assistant,
+        world: World,
+        desk: Desk,
+        store: SqliteStore,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Nobody waits for an answer when a resting entry fills: whoever is told hears it from the journal."""
+        await assistant.buys(2, order_type="LIMIT", limit_price=world.price(-8), **EXITS)
+        fills(world)
+        world.sim.faults.arm(Fault.REFUSED_WITH_400, rpc="PlaceOrder")
+        written = SqliteStore.append
+
+        async def is_full(of: SqliteStore, entry: NewEntry, now: datetime) -> object:
+            if entry.kind is EntryKind.UNPROTECTED:
+                raise StoreFailed("the disk is full")
+            return await written(of, entry, now)
+
+        with monkeypatch.context() as meanwhile:
+            meanwhile.setattr(SqliteStore, "append", is_full)
+            await looks(world, desk, 2)
+        assert EntryKind.UNPROTECTED not in {entry.kind for entry in await store.entries(50)}
+        await looks(world, desk, 40)
+        assert EntryKind.UNPROTECTED in {entry.kind for entry in await store.entries(50)}
 
 
 async def test_a_stop_that_the_market_has_passed_closes_at_once(assistant: Assistant, world: World, wire: Wire) -> None:
