@@ -1,7 +1,9 @@
 """An event loop whose time is virtual: where nothing can run, the clock jumps to the next timer.
 
 Which of several callbacks that are ready runs first is drawn from a seed. So a run depends on its seed alone, and hours
-of it pass in the time that its work takes. Nothing in it may wait for a file, a socket or a thread.
+of it pass in the time that its work takes. Nothing in it may wait for a file, a socket or a thread, and nothing may be
+done in the order of where things lie in memory: anyio cancels the tasks of a scope as its set gives them, so in an
+episode it keeps them in the order in which they came.
 """
 
 import asyncio
@@ -13,6 +15,8 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from random import Random
 from typing import Any, TypeVar
+
+from anyio._backends import _asyncio as backend
 
 T = TypeVar("T")
 
@@ -78,6 +82,35 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._now = max(self._now, self._scheduled[0].when())
 
 
+class _InOrder(dict[Any, None]):
+    """What anyio asks of a set of tasks or scopes."""
+
+    def add(self, each: Any) -> None:
+        self[each] = None
+
+    def remove(self, each: Any) -> None:
+        del self[each]
+
+    def discard(self, each: Any) -> None:
+        self.pop(each, None)
+
+
+@contextmanager
+def cancelled_in_order() -> Iterator[None]:
+    """Cancel tasks in the order in which they were begun."""
+    begins = backend.CancelScope.__init__
+
+    def begins_in_order(scope: Any, *arguments: Any, **named: Any) -> None:
+        begins(scope, *arguments, **named)
+        scope._tasks, scope._child_scopes = _InOrder(), _InOrder()
+
+    setattr(backend.CancelScope, "__init__", begins_in_order)  # noqa: B010  # no type knows of it
+    try:
+        yield
+    finally:
+        setattr(backend.CancelScope, "__init__", begins)  # noqa: B010
+
+
 @contextmanager
 def nothing_collected() -> Iterator[None]:
     """Collect no garbage meanwhile, and all of it afterwards: what is collected runs code, and no seed says when.
@@ -103,7 +136,7 @@ def play(main: Callable[[], Coroutine[Any, Any, T]], rng: Random) -> T:
     loop = VirtualLoop(rng)
     broken: list[Mapping[str, Any]] = []
     loop.set_exception_handler(lambda _, context: broken.append(context))
-    with nothing_collected():
+    with nothing_collected(), cancelled_in_order():
         try:
             asyncio.set_event_loop(loop)
             result = loop.run_until_complete(main())

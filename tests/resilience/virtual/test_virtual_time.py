@@ -109,3 +109,30 @@ def test_what_an_episode_leaves_ends_with_it_and_never_in_the_middle_of_one() ->
 
     assert sorted(ended) == ["in the play", "while it is made"]
     assert gc.isenabled()
+
+
+async def _cancelled_together() -> list[int]:
+    ended = list[int]()
+
+    async def waits(number: int) -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            ended.append(number)
+
+    async with anyio.create_task_group() as group:
+        for number in range(50):
+            group.start_soon(waits, number)
+        await anyio.sleep(1)
+        group.cancel_scope.cancel()
+    return ended
+
+
+def test_what_is_cancelled_together_ends_in_an_order_that_no_address_tells() -> None:
+    """A set of tasks gives them by where they lie, and what was made before moves that."""
+    made, orders = list[object](), list[list[int]]()
+    for many in (0, 977, 12_345):
+        made += [{} for _ in range(many)]
+        orders.append(play(_cancelled_together, Random(7)))
+    assert orders[0] == orders[1] == orders[2]
+    assert sorted(orders[0]) == list(range(50))
