@@ -28,7 +28,7 @@ from decimal import Decimal
 import anyio
 
 from ct_mcp.desk.context import ContextBuilder
-from ct_mcp.desk.exit_state import ExitState, OwnIds, not_seen_yet, read_part
+from ct_mcp.desk.exit_state import ExitState, OwnIds, have_all_left, not_seen_yet, read_part
 from ct_mcp.desk.exit_tickets import exit_ticket, exits_line, exits_of, needs_fill_price
 from ct_mcp.desk.exit_tries import (
     AT_ONCE,
@@ -394,7 +394,7 @@ class ExitKeeper:
     ) -> list[Outcome]:
         """Send what leaves, or what is left over, under the yes to an entry; nothing where somebody else has begun."""
         duty = await fresh(self._store, duty)
-        if sum(1 for part in duty.parts if not part.contracts) >= _MOST_CLOSES:
+        if await have_all_left(self._store, duty, _MOST_CLOSES, self._clock()):
             return []
         ticket = await self._ticket(duty, commands, 0, cancels, anew)
         return [] if ticket is None else [await self._sent(duty, ticket, number) for number in range(len(commands))]

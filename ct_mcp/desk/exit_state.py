@@ -75,6 +75,19 @@ async def read_part(store: Store, part: DutyPart, now: datetime, *, is_void: boo
     return ExitPart(part, _STATES.get(told.outcome.status, ExitState.IN_DOUBT), words, unsent)
 
 
+async def have_all_left(store: Store, duty: Duty, most: int, now: datetime) -> bool:
+    """Say whether so many of the last tickets that were to leave were sent: what was denied uses up no try."""
+    tried = [part for part in duty.parts if not part.contracts][-most:]
+    return len(tried) == most and all([await _has_left(store, part, now) for part in tried])
+
+
+async def _has_left(store: Store, part: DutyPart, now: datetime) -> bool:
+    """Say whether anything of a ticket was written down as about to be sent, and not as never sent."""
+    ticket = await store.ticket(part.ticket_id)
+    parts = [] if ticket is None else await _parts_of(store, ticket, now)
+    return not parts or any(told is not None and told.outcome is not None for _, told in parts)
+
+
 async def _parts_of(store: Store, ticket: Ticket, now: datetime) -> list[tuple[str, Part | None]]:
     """Tell each command of a ticket by our order id of it."""
     story = await story_of(store, ticket)

@@ -23,6 +23,7 @@ from ct_mcp.domain.duty import Duty, DutyState
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import Order, OrderAction, OrderState
 from ct_mcp.errors import BadReply, StoreFailed
+from ct_mcp.guard.effect import is_exit_of_entry
 from ct_mcp.guard.policy import IfUnprotected, Policy, Protection
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.exchange import Exchange
@@ -1095,3 +1096,24 @@ class TestAnAddition:
         assert "placed 0." in told.reasons_text
         assert "protected" not in told.reasons_text
         assert "NO STOP for 1 of 3" in told.stands_now[0]
+
+
+async def test_a_close_that_was_denied_again_and_again_uses_up_no_tries_of_the_one_that_can_go(
+    assistant: Assistant, world: World, wire: Wire, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is denied while one of unknown outcome may be on its way, and that can last for minutes."""
+    at_the_second_order(wire, lambda: world.sim.faults.arm(Fault.REFUSED_WITH_400, rpc="PlaceOrder"))
+    sent = ExitKeeper._sent
+
+    async def denied(keeper: ExitKeeper, duty: Duty, ticket: Ticket, number: int) -> Outcome:
+        if is_exit_of_entry(ticket.commands[number]):
+            return await sent(keeper, duty, ticket, number)
+        return Outcome(Status.DENIED, "", simulated=True, reasons=("one is on its way",))
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(ExitKeeper, "_sent", denied)
+        await assistant.buys(2, **EXITS)
+        await looks(world, desk, 20, every=61)
+    assert world.net() == 2
+    await looks(world, desk, 2, every=61)
+    assert world.net() == 0
