@@ -66,6 +66,9 @@ class Judge:
             self._broken("no ticket", f"{request.rpc} leaves without a ticket")
             return
         call.writes.append(request)
+        instrument, live = str(request.arguments.get("instrument")), call.process.live
+        if live is not None and live.quote(instrument) is not None:  # what is pushed is never odd
+            call.odd_quotes.pop(instrument, None)
         if ticket.ticket_id in self.strangers:
             self._broken("stranger", f"{request.rpc} leaves for ticket {ticket.ticket_id} of another service")
         self._leaves_before_readings(request, call)
@@ -331,9 +334,6 @@ class Judge:
                 "day loss", f"{command.action} {command.quantity} {command.instrument} opens after it was read"
             )
         odd, seen = call.odd_quotes.get(str(command.instrument)), (command.instrument, trading_day(self._world.clock()))
-        live = call.process.live
-        if live is not None and live.quote(str(command.instrument)) is not None:  # what is pushed is never odd
-            odd = ""
         if not odd:
             call.process.judged_by.add(seen)
         elif (odd != OTHER_WORTH or seen in call.process.judged_by) and not self._waits_for_the_open(command):
