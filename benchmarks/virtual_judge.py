@@ -66,9 +66,7 @@ class Judge:
             self._broken("no ticket", f"{request.rpc} leaves without a ticket")
             return
         call.writes.append(request)
-        instrument, live = str(request.arguments.get("instrument")), call.process.live
-        if live is not None and live.quote(instrument) is not None:  # what is pushed is never odd
-            call.odd_quotes.pop(instrument, None)
+        self._takes_what_is_pushed(request, call)
         if ticket.ticket_id in self.strangers:
             self._broken("stranger", f"{request.rpc} leaves for ticket {ticket.ticket_id} of another service")
         self._leaves_before_readings(request, call)
@@ -86,6 +84,12 @@ class Judge:
             self._broken("twice", f"{request.rpc} leaves twice for ticket {ticket.ticket_id}")
         if ticket.approval is not Approval.NONE and (call.under or ticket.ticket_id) not in self._said_yes:
             self._broken("no yes", f"{request.rpc} leaves, and nobody said yes to ticket {ticket.ticket_id}")
+
+    def _takes_what_is_pushed(self, request: Request, call: Call) -> None:
+        """A quote that is pushed is never odd, and it left on that."""
+        instrument, live = str(request.arguments.get("instrument")), call.process.live
+        if live is not None and live.quote(instrument) is not None:
+            call.odd_quotes.pop(instrument, None)
 
     def _leaves_before_readings(self, request: Request, call: Call) -> None:
         """Of several accounts every exit leaves first: none waits for what is read of another."""
