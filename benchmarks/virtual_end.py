@@ -1,5 +1,6 @@
 """What must be so once everything goes well again, and at the end: the journal, the tickets and the books agree."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 
 from virtual_books import Books, Broken
@@ -14,6 +15,7 @@ from ct_mcp.store import journal_table, tickets
 from ct_mcp.store.journal import SETTLING, Entry, EntryKind, NewEntry
 
 PERSON = "the person of the campaign"
+_LESS_BUSY_SECONDS = 5.0
 _TRIES = 3
 
 
@@ -22,11 +24,14 @@ async def settles(world: World, books: Books, broken: Broken, look: Callable[[st
     looked_at = world.clock()
     for account in world.accounts:
         for _ in range(_TRIES):
+            turned_away = world.network.turned_away
             try:
                 await look(account)
             except CtMcpError:
                 continue
-            break
+            if world.network.turned_away == turned_away:
+                break
+            await asyncio.sleep(_LESS_BUSY_SECONDS)  # for their pace, where a budget would have waited
     for entry in world.database.read(journal_table.unsettled):
         # What was not a minute old as they looked may have been under way for all that they knew.
         is_old = (looked_at - entry.at).total_seconds() >= UNDER_WAY_SECONDS
