@@ -80,7 +80,7 @@ def item_of(review: Review) -> ApprovalItem:
         steps=tuple(map(one_line, (*_meant(review), *_steps(review)))),
         standing=tuple(map(one_line, _standing(review))),
         findings=tuple(_findings(review)),
-        names=names(review.command),
+        names=names(review.command, {order.oco_id for order in context.orders or ()}),
         stop_moves_away_by=effect.lost.moves_away_by if effect.lost and effect.lost.stop_moves_away else None,
         gain=figures.gain,
         day_room=_room_of_day(review) if figures.has_stop else None,
@@ -176,7 +176,9 @@ def _steps(review: Review) -> list[str]:
 
 def _order_steps(review: Review, order: PlaceOrder) -> list[str]:
     """What an order brings along, and what it leaves before."""
-    lines = [] if order.bracket is None else entry_lines(order, order.bracket, quote_for(order, review.context))
+    group = [each for each in review.context.orders or () if order.oco_id and each.oco_id == order.oco_id]
+    lines = [f"One cancels the other: {order_line(each)}" for each in group]
+    lines += [] if order.bracket is None else entry_lines(order, order.bracket, quote_for(order, review.context))
     if not order.flatten_first:
         return lines
     return [

@@ -4,7 +4,7 @@ The caller gives every field that decides a trade; nothing is defaulted here. Wh
 place, `guard/effect.py`; how it is sent in `desk/handlers`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -197,15 +197,15 @@ def as_meant(command: Command, before: int | None, after: int | None) -> Command
     return command
 
 
-def names(command: Command) -> tuple[str, ...]:
-    """Give what the assistant named in its own words, each quoted: ``OCO group "exit-1"``."""
+def names(command: Command, groups: Container[str | None] = ()) -> tuple[str, ...]:
+    """Give what the assistant named in its own words, each quoted: ``OCO group "exit-1"``; no group that stands."""
     match command:
         case PlaceOrder():
-            group = None if command.oco_id == NEW_GROUP else command.oco_id
+            group = None if command.oco_id == NEW_GROUP or command.oco_id in groups else command.oco_id
             given = (("ATM strategy", command.atm_strategy), ("OCO group", group), ("tag", command.tag))
             return tuple(f"{what} {quoted(name)}" for what, name in given if name)
         case ReplaceOrder():
-            return names(command.order)
+            return names(command.order, groups)
         case CancelOrder():
             return (f"order {quoted(command.order_id)}",)
         case StartStrategy():

@@ -10,6 +10,7 @@ from ct_mcp.domain.approval import Approval
 from ct_mcp.guard.policy import AccountPolicy, Limits, Mode, Policy
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.store.sqlite import SqliteStore
+from tests.conftest import Person
 from tests.e2e.conftest import Assistant, Told, World
 
 ACCOUNT = "APEX-482910"
@@ -78,6 +79,18 @@ async def test_a_stop_and_a_target_beside_an_entry_that_waits_are_one_group_unde
     live = [order for order in world.sim.exchange.live_orders(ACCOUNT) if order.id != entry.order_id]
     (group,) = {order.labels.oco_id for order in live}
     assert (len(live), group) == (2, f"ctmcp-{told.ticket_id}-oco")
+
+
+async def test_a_leg_that_joins_another_is_asked_about_with_the_order_that_it_shares_its_fate_with(
+    assistant: Assistant, world: World, person: Person, held: None
+) -> None:
+    near = world.price(-40)
+    await protects(assistant, stop_loss=near)
+    asked = len(person.asked)
+    await protects(assistant, take_profit=world.price(60))
+    (question,) = person.asked[asked:]
+    assert f"One cancels the other: SELL 2 MES 09-26 STOP MARKET {near:g} WORKING" in question
+    assert "Named by the assistant" not in question
 
 
 async def test_an_order_that_only_leaves_goes_as_a_close_would(assistant: Assistant, world: World, held: None) -> None:
