@@ -89,7 +89,7 @@ class Connection:
                 raise failed or error from None
             except (Unavailable, AddonOffline, RateLimited) as error:
                 failed = error
-            if self._silent is not None:
+            if self._silence(call, asked_at):
                 raise failed
             is_late = (self.clock() - started_at).total_seconds() > self.timeouts.read_seconds
             if is_late or (pause := next(pauses, None)) is None:

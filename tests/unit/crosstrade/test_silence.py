@@ -116,6 +116,16 @@ async def test_another_failure_keeps_nobody_from_asking(
     assert await orders(client) == ()
 
 
+async def test_a_silence_of_long_ago_takes_no_other_read_its_second_try(line: Line, client: CrossTrade) -> None:
+    with pytest.raises(Unavailable):
+        await client.accounts()
+    line.seconds += 600
+    line.takes["orders"] = (0.1, httpx.ConnectError(""))
+    with pytest.raises(Unavailable, match="could not be reached"):
+        await orders(client)
+    assert line.asked == ["accounts", "orders", "orders", "orders"]
+
+
 async def test_an_exit_is_sent_into_the_silence_all_the_same(line: Line, client: CrossTrade) -> None:
     with pytest.raises(Unavailable):
         await client.accounts()
