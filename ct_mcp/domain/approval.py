@@ -10,7 +10,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from ct_mcp.domain.account import AccountKind
-from ct_mcp.domain.commands import Command, PlaceOrder, as_meant
+from ct_mcp.domain.commands import Command, PlaceOrder, ReplaceOrder, as_meant
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import NEW_GROUP
 from ct_mcp.domain.products import price_of
@@ -302,9 +302,11 @@ class Ticket:
 
     def sent(self, number: int) -> Command:
         """Give the command of this place as it goes out: a new OCO group is named by the ticket."""
-        command = self.commands[number]
+        command, named = self.commands[number], f"{self.own_id}-oco"
         if isinstance(command, PlaceOrder) and command.oco_id == NEW_GROUP:
-            return replace(command, oco_id=f"{self.own_id}-oco")
+            return replace(command, oco_id=named)
+        if isinstance(command, ReplaceOrder) and command.order.oco_id == NEW_GROUP:
+            return replace(command, order=replace(command.order, oco_id=named))
         return command
 
     def own_id_of(self, number: int) -> str:

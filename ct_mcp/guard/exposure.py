@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from ct_mcp.domain.commands import PlaceOrder
 from ct_mcp.domain.instrument import Instrument
-from ct_mcp.domain.order import IN_CANCELLATION, Order, OrderType
+from ct_mcp.domain.order import IN_CANCELLATION, NEW_GROUP, Order, OrderType
 from ct_mcp.guard.context import PendingOrder, RiskContext
 
 # Orders that wait for a better price than the market's; what is of no type that we know may wait on either side.
@@ -54,8 +54,11 @@ class Leg:
 
 
 def leg_of(order: Order) -> Leg:
-    """Take what remains of an order as a leg; of one that is going no fill cancels what joins its group meanwhile."""
-    oco_id = None if order.state in IN_CANCELLATION else order.oco_id
+    """Take what remains of an order as a leg; of one that is going no fill cancels what joins its group meanwhile.
+
+    Nor does anything of ours ever join a group that is called as the stand-in for a new one.
+    """
+    oco_id = None if order.state in IN_CANCELLATION or order.oco_id == NEW_GROUP else order.oco_id
     return Leg(order.action.sign * order.remaining, oco_id, order.order_type.needs_stop_price)
 
 

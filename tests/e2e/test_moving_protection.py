@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from ct_mcp.domain.order import NEW_GROUP
 from ct_mcp.simulator.accounts import SimPosition
 from ct_mcp.simulator.faults import Fault
 from tests.conftest import Person
@@ -128,6 +129,22 @@ async def test_a_leg_that_arrives_when_the_other_has_filled_opens_nothing(
     told = await protects(stop_loss=held - 10)
     assert told.status == "rejected", told.text
     assert (world.net(), world.live()) == (0, [])
+
+
+async def test_the_stand_in_for_a_new_group_is_no_name_of_one(
+    assistant: Assistant, world: World, person: Person, held: float
+) -> None:
+    """Whoever says it gets a group of its own, so that two orders which both say it are no pair."""
+    old = await assistant.protects(world.price(-60), quantity=2)
+    named = {"account": "Sim101", "instrument": "MES", "action": "SELL", "quantity": 2, "oco_id": NEW_GROUP}
+    stop = {"order_type": "STOP_MARKET", "stop_price": world.price(-60)}
+    replaced = await assistant.call("replace_order", order_id=old, **named, **stop)
+    asked = len(person.asked)
+    await assistant.call("place_order", **named, order_type="LIMIT", limit_price=world.price(60))
+    live = world.sim.exchange.live_orders("Sim101")
+    assert len(person.asked) == asked + 1, "together they could turn the position"
+    assert f"ctmcp-{replaced.ticket_id}-oco" in {order.labels.oco_id for order in live}
+    assert len({order.labels.oco_id for order in live}) == len(live) == 2
 
 
 async def test_what_a_bracket_takes_away_may_fill_first_so_the_person_is_asked(

@@ -8,7 +8,7 @@ import pytest
 from ct_mcp.domain.account import Position
 from ct_mcp.domain.commands import CancelOrder, ChangeOrder, PlaceOrder
 from ct_mcp.domain.instrument import Instrument
-from ct_mcp.domain.order import Order, OrderAction, OrderState, OrderType, TimeInForce
+from ct_mcp.domain.order import NEW_GROUP, Order, OrderAction, OrderState, OrderType, TimeInForce
 from ct_mcp.guard.context import PendingOrder, RiskContext
 from ct_mcp.guard.effect import effect_of
 from ct_mcp.guard.exposure import WorstCase, worst_case
@@ -55,6 +55,15 @@ def test_what_joins_a_group_whose_stop_is_being_cancelled_stands_alone(
     beside = effect_of(target, view(positions=held(1), orders=(stop(oco_id="x"),)))
     assert (beside.after, beside.only_reduces) == (WorstCase(1, 0), True)
     alone = effect_of(target, view(positions=held(1), orders=(stop(oco_id="x", state=going),)))
+    assert (alone.after, alone.only_reduces) == (WorstCase(1, -1), False)
+
+
+def test_what_opens_a_group_joins_none_that_somebody_has_called_so(
+    place: Place, view: Sees, held: Holds, stop: Rests
+) -> None:
+    """The stand-in is no name: what says it is sent under another."""
+    target = place(action=SELL, quantity=1, oco_id=NEW_GROUP)
+    alone = effect_of(target, view(positions=held(1), orders=(stop(oco_id=NEW_GROUP),)))
     assert (alone.after, alone.only_reduces) == (WorstCase(1, -1), False)
 
 
