@@ -155,7 +155,7 @@ async def test_everything_but_the_pictures_is_there_without_scripts(chromium: Ch
     await chromium.run(
         "await page.getByLabel('Side').selectOption('short'); await page.getByText('Show', { exact: true }).click();"
     )
-    assert "No trade like this" in await chromium.run("return page.locator('main').innerText();")
+    await chromium.run("await page.locator('main').getByText('No trade like this').waitFor();")
     await open_at(CHART, width=1280, script=False)
     assert "bars of 5 minute" in await chromium.run("return page.locator('#chart-words').innerText();")
 

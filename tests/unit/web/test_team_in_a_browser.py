@@ -113,7 +113,7 @@ async def test_a_question_calls_is_reviewed_typed_and_approved(
     team.asked = question
     await chromium.run("await page.waitForFunction(() => document.title.startsWith('(!)'));")
     await chromium.run("await page.getByRole('link', { name: 'Review' }).click();")
-    assert await chromium.run("return page.evaluate(() => document.activeElement.textContent);") == "Decline"
+    await chromium.run("await page.locator('button:focus', { hasText: 'Decline' }).waitFor();")
     await chromium.run("await page.getByLabel('To approve').fill('trader-01 ab12');")
     await chromium.run("await page.getByRole('button', { name: 'Approve' }).click();")
     await chromium.run("await page.getByText('sends nothing by itself').waitFor();")
