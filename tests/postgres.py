@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -43,6 +43,8 @@ SETTINGS = {
     "unix_socket_directories": "",
     "wal_level": "minimal",
 }
+# Linux gives ports from 32768 on, the others from 49152 on.
+NEVER_GIVEN = range(20_000, 32_768)
 NOBODY = 65534  # the server refuses to run as root
 
 
@@ -72,11 +74,12 @@ def need_server() -> None:
 
 
 def free_port() -> int:
-    """A port that nobody listens on just now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """A port that nobody listens on, and that no system gives to whoever asks for any: it is free a while later too."""
+    while True:
+        port = secrets.choice(NEVER_GIVEN)
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
 
 
 class Server:
@@ -221,7 +224,12 @@ class OwnServer(Server):
 
     def start(self) -> None:
         """Start it, and wait until it takes connections."""
-        self._control("start", "-l", str(self._data / "log"))
+        log = self._data / "log"
+        try:
+            self._control("start", "-l", str(log))
+        except subprocess.CalledProcessError as failed:
+            failed.add_note(log.read_text(encoding="utf-8", errors="replace") if log.exists() else "it wrote no log")
+            raise
 
     def stop(self, how: str = "immediate") -> None:
         """Stop it: ``immediate`` as a power cut does."""
