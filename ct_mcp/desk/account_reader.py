@@ -51,7 +51,7 @@ class ReviewReads:
 
     ``asked_at`` is when the person was asked, None where nobody was. ``is_silent`` says that the stream has told of no
     change in the account since the review before this one. ``by_report`` lets the report of all accounts say what is
-    held.
+    held, and the review that follows at once have what this one reads.
     """
 
     upstream: Upstream

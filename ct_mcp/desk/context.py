@@ -7,9 +7,9 @@
 3. A second source is asked where it decides something: the report of all accounts comes along with the lists, and
    where it knows of something that the list of positions does not hold, the position is asked for by its name.
 4. Where somebody will be asked the report says what is held, too, for the question alone (`account_reader.py`).
-5. What does not change in a minute is kept so long: the trading session, which contract a root stands for. A quote is
-   taken from the stream where there is one, and is not read twice in a second. After a question nothing is used that
-   is older than the question.
+5. What was read serves all commands of a proposal. What does not change in a minute is kept so long: the session, which
+   contract a root stands for. A quote is taken from the stream where there is one, and is not read twice in a second.
+   After a question nothing is used that is older than the question.
 """
 
 from collections.abc import Callable
@@ -87,7 +87,7 @@ class ContextBuilder:
         ``book`` is one reading that serves several exits at once; each account is then taken as it was listed.
         ``asked_at`` is when the person was asked, if somebody was: nothing that was read before it is used then.
         ``is_silent`` says that the stream has told of no change in the account since it was last reviewed.
-        ``by_report`` lets the report of all accounts say what is held (4).
+        ``by_report`` lets the report of all accounts say what is held (4), and the next review have what was read.
 
         Raises:
             UpstreamError: The account itself could not be read, and nothing is known of it from before.
@@ -139,7 +139,7 @@ class ContextBuilder:
         context = replace(context, possibly_open=possibly, listed_accounts=names, contracts=self.contracts)
         return review(command, context, policy)
 
-    async def review_to_propose(self, command: Command, book: BookReads | None) -> Review:
+    async def review_to_propose(self, command: Command, book: BookReads | None, *, is_last: bool = True) -> Review:
         """Review what is proposed: an exit that nobody is asked about leaves without a reading before it."""
         unread = await self.review_unread(command)
         if unread is not None and unread.passes and approval_of(unread) is Approval.NONE:
@@ -147,7 +147,8 @@ class ContextBuilder:
         told = await self.review(command, book, by_report=True)
         if told.context.by_report and (not told.passes or approval_of(told) is Approval.NONE):
             return await self.review(command, book)  # nothing is sent or denied on the word of the report alone
-        self._ahead.pop(command.account, None)
+        if is_last:
+            self._ahead.pop(command.account, None)
         return told
 
     async def denied_at_once(self, command: Command) -> Review | None:
@@ -204,9 +205,9 @@ class ContextBuilder:
         if fills_more or (positions.value is None and positions.error is None):
             async with reads.side_by_side() as ask:
                 positions = ask.read("positions", reads.upstream.positions(name))
-        if by_report:
-            began_at, now = reads.began_at, self._clock()
-            self._ahead[name] = Ahead(outstanding, noted_before, orders, positions, report, began_at, now, by_report)
+        if reads.by_report and book is None:
+            since = (ahead.began_at, ahead.ended_at) if ahead else (reads.began_at, self._clock())
+            self._ahead[name] = Ahead(outstanding, noted_before, orders, positions, report, *since, by_report)
         account, reported = (known, None) if report is None else await self._account(name, report, urgent=urgent)
         standing = None if orders.value is None else tuple(order for order in orders.value if not order.is_closed)
         pending = pending_orders(outstanding.entries, orders.value or (), positions.value or (), self._clock())
@@ -233,9 +234,8 @@ class ContextBuilder:
         and in which instrument, if that is known: what such a review needs beside them is read with them.
         """
         outstanding, noted_before = await self._store.outstanding(name), self.fills.turns
-        reads = ReviewReads(upstream, self._clock())
+        reads, positions = ReviewReads(upstream, self._clock()), Reading[tuple[Position, ...]]()
         by_report = opens is not None and opens.by_report and self._needs_question(name, opens.instrument)
-        positions = Reading[tuple[Position, ...]]()
         async with reads.side_by_side() as ask:
             orders = ask.read("orders", upstream.orders(name, active_only=False))
             positions = positions if by_report else ask.read("positions", upstream.positions(name))

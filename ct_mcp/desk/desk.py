@@ -150,8 +150,7 @@ class Desk:
         # Something may have filled while the question was made, which then does not show it.
         if ticket.ticket_id == drawn.ticket_id and await has_filled_meanwhile(self.store, ticket, self.clock()):
             return await self.propose(asked, reason)
-        if len(reviews) == 1 or book is not None:
-            self._reviews.keep(ticket, reviews)
+        self._reviews.keep(ticket, reviews)
         await self.second_yes.ask(ticket)
         return ticket
 
@@ -162,7 +161,7 @@ class Desk:
         for command in asked:
             async with self._turns.taken(command):
                 await self._settle_before(command, book)
-        return [await self.contexts.review_to_propose(command, book) for command in asked]
+        return [await self.contexts.review_to_propose(each, book, is_last=each is asked[-1]) for each in asked]
 
     async def _denied(self, reviews: Sequence[Review], reason: str) -> Outcome:
         """Deny; whoever may repeat a call whose answer was lost hears what was filled."""
@@ -350,7 +349,8 @@ class Desk:
 
         Two orders that passed side by side could break a limit together. An exit waits for nobody.
         """
-        (held,) = self._recent_reviews(step.ticket) or (None,)
+        # What the first of several sends changes what the next is judged on.
+        (held, *_) = (step.number == 0 and self._recent_reviews(step.ticket)) or (None,)
         if is_urgent(step.command):
             held = held or await self._unread_exit(step)
             return await self._reviewed_again(step, held)

@@ -190,8 +190,10 @@ class Resolver:
             raise BadRequest(f"{stands_for}; name the month that is meant. Nothing was sent")
         return instrument
 
-    async def instrument_held(self, text: str, account: str) -> Instrument:
+    async def instrument_held(self, text: str, account: str, *, is_reviewed: bool = False) -> Instrument:
         """Resolve a name for an exit: a root means the contract that is held or has orders, not the front month.
+
+        ``is_reviewed`` says that all rules are asked about it right after: what they need is read with the rest.
 
         Raises:
             BadRequest: Several contract months of the root are open, so the month must be named.
@@ -201,7 +203,8 @@ class Resolver:
                 return dated
             case FrontMonth(root):  # pragma: no branch  # the set is closed
                 try:
-                    months = await self._open_months(root, account)
+                    opens = OpensIn(self._market.known_front(root)) if is_reviewed else None
+                    months = await self._open_months(root, account, opens)
                 except UpstreamError as error:
                     error.advice = f"name the contract month, as in '{root} 12-26': then an exit waits for no reading"
                     raise
@@ -215,8 +218,8 @@ class Resolver:
             raise BadRequest(f"instrument {text[:40]!r} is open in several contract months: {listed}; name one")
         return months.pop() if months else await self.instrument(text)
 
-    async def _open_months(self, root: str, account: str) -> set[Instrument]:
-        orders, positions = await self._look_ahead(account, self._upstream.urgent(), None)
+    async def _open_months(self, root: str, account: str, opens: OpensIn | None) -> set[Instrument]:
+        orders, positions = await self._look_ahead(account, self._upstream.urgent(), opens)
         held = {position.instrument for position in positions.required() if position.quantity}
         ordered = {order.instrument for order in orders.required() if not order.is_closed}
         return {instrument for instrument in held | ordered if instrument.root == root}

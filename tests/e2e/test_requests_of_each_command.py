@@ -129,8 +129,8 @@ async def protects(assistant: Assistant, world: World) -> Told:
 COSTS: dict[Story, tuple[Cost, Cost]] = {
     buys: (Cost(before=1, after=4, requests=9), Cost(before=2, after=4, requests=12)),
     rests: (Cost(before=1, after=3, requests=8), Cost(before=2, after=3, requests=11)),
-    reverses: (Cost(before=2, after=4, requests=10), Cost(before=3, after=4, requests=14)),
-    protects: (Cost(before=2, after=2, requests=10), Cost(before=2, after=2, requests=10)),
+    reverses: (Cost(before=1, after=4, requests=10), Cost(before=2, after=4, requests=14)),
+    protects: (Cost(before=1, after=2, requests=10), Cost(before=1, after=2, requests=10)),
     closes: (Cost(before=0, after=4, requests=9), Cost(before=0, after=4, requests=9)),
     flattens: (Cost(before=0, after=4, requests=9), Cost(before=0, after=4, requests=9)),
     flattens_all: (Cost(before=1, after=4, requests=10), Cost(before=1, after=4, requests=10)),
@@ -151,6 +151,29 @@ async def test_a_command_costs_no_request_more(
     cost, most = cost_of(wire.rounds), COSTS[story][is_asked]
     # The newer era makes the call twice, and all the same reads only once what its arguments mean.
     assert cost == most, f"one request less is a reason to change the table, too: {wire.rounds}"
+
+
+@pytest.mark.parametrize("policy", [ASKED["nobody is asked"]], ids=["nobody is asked"])
+async def test_moving_a_stop_and_a_target_looks_once_before_the_first_and_once_before_the_second(
+    assistant: Assistant, world: World, wire: Counted
+) -> None:
+    await assistant.buys(1)
+    assert (await protects(assistant, world)).sent is True
+    world.later()
+    wire.rounds.clear()
+    prices = {"stop_loss": world.price(-44), "take_profit": world.price(44)}
+    told = await assistant.call("protect_position", account=ACCOUNT, instrument="MES", **prices)
+    assert told.status == "changed", told.text
+    first, second = (place for place, each in enumerate(wire.rounds) if each[0].startswith("PUT"))
+    assert first == 1, wire.rounds
+    assert sum(len(each) for each in wire.rounds[:first]) == 4
+    # Orders until the change is seen and positions once; then the book and the report again, since a change was sent.
+    assert [one.split("/")[-1] for each in wire.rounds[first + 1 : second] for one in each][-3:] == [
+        "orders",
+        "positions",
+        "snapshot",
+    ]
+    assert sum(map(len, wire.rounds)) <= 15, wire.rounds
 
 
 @pytest.mark.parametrize("story", [closes, flattens], ids=lambda story: story.__name__)

@@ -162,10 +162,10 @@ async def exit_target(ctx: ToolContext, account: str, instrument: str | None) ->
     return name, None if instrument is None else await contract_held(ctx, instrument, name)
 
 
-async def contract_held(ctx: ToolContext, instrument: str, account: str) -> Instrument:
+async def contract_held(ctx: ToolContext, instrument: str, account: str, *, is_reviewed: bool = False) -> Instrument:
     """Resolve the contract that an account holds, or the one that a form has shown for these arguments."""
     shown = await contract_shown(ctx, instrument, account)
-    return shown or await desk_of(ctx).resolver.instrument_held(instrument, account)
+    return shown or await desk_of(ctx).resolver.instrument_held(instrument, account, is_reviewed=is_reviewed)
 
 
 def trade_result(outcome: Outcome) -> CallToolResult:

@@ -278,7 +278,7 @@ async def reverse_position(ctx: ToolContext, account: AccountName, instrument: H
     """
     desk = desk_of(ctx)
     name = (await desk.resolver.account(account)).name
-    return await propose(ctx, ReversePosition(name, await contract_held(ctx, instrument, name)))
+    return await propose(ctx, ReversePosition(name, await contract_held(ctx, instrument, name, is_reviewed=True)))
 
 
 async def protect_position(
@@ -298,7 +298,7 @@ async def protect_position(
     from ct_mcp.desk.side_by_side import SideBySide  # noqa: PLC0415  # the desk is loaded by the first call
 
     async with SideBySide([]) as ask:
-        named = ask.read("contract", contract_held(ctx, instrument, name))
+        named = ask.read("contract", contract_held(ctx, instrument, name, is_reviewed=True))
         ask.read("bracket fields", desk.upstream.bracket_fields())  # once in a process, and not after the yes
     contract = named.required()
     levels = to_levels({ExitKind.STOP: stop_loss, ExitKind.TARGET: take_profit}, contract)
