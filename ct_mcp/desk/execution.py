@@ -130,8 +130,8 @@ class CommandExecution:
         if (age := (self.journal.clock() - read_at).total_seconds()) > STALE_AFTER_SECONDS:
             raise BudgetExhausted(f"the order waited {age:.0f} s for the request budget, longer than its review holds")
         await self.still_ours()
-        if self.team and may_open(self.review.effect):
-            await self.team.last_look(self.review.context.team)
+        if may_open(self.review.effect):
+            await self.journal.not_stopped(self.step, self.review, self.team)
 
     async def still_ours(self) -> None:
         """Right before the wire: whoever slept may have been taken over meanwhile."""

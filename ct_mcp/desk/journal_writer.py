@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from itertools import dropwhile
 
 from ct_mcp.desk.circuit_breaker import SLIP, describe_halt, halt_if_due
+from ct_mcp.desk.membership import Membership
 from ct_mcp.desk.pending import may_fill_detail, starts_of
 from ct_mcp.desk.ports import Store
 from ct_mcp.desk.recognition import named_before
@@ -13,7 +14,7 @@ from ct_mcp.domain.approval import Approval, Ticket
 from ct_mcp.domain.commands import Command, summarize, wish
 from ct_mcp.domain.lease import NOBODY, Holder
 from ct_mcp.domain.watch import Watch
-from ct_mcp.errors import StoreFailed, TakenOver
+from ct_mcp.errors import Halted, OrderDenied, StoreFailed, TakenOver
 from ct_mcp.guard.review import Result, Review
 from ct_mcp.store.journal import Entry, EntryKind, NewEntry
 from ct_mcp.text import one_line
@@ -21,6 +22,7 @@ from ct_mcp.text import one_line
 # Far more than is sent in a day by hand.
 _LOOK_BACK = 200
 _NOTES = 60
+_TELL = "tell the person the reason"
 # Whoever is answered later has slept, and was answered of another time.
 _ANSWERED_WITHIN = timedelta(seconds=3)
 
@@ -135,6 +137,24 @@ class JournalWriter:
         await self._store.check_turn(step.ticket.ticket_id, step.holder, asked_at)
         if abs(self.clock() - asked_at) >= _ANSWERED_WITHIN:
             raise TakenOver("this ct-mcp slept while it asked whether that is still its to send")
+
+    async def not_stopped(self, step: Step, review: Review, team: Membership | None) -> None:
+        """Right before the wire: pass over what opens if nobody has stopped it since it was reviewed.
+
+        Raises:
+            Halted, OrderDenied: A person or the team halted, the account was disarmed, the day's loss was reached.
+            StoreFailed: It cannot be looked up, so it may not be sent.
+        """
+        before, account = review.context, step.command.account
+        state = await self._store.recall(account, wish(step.command), self.clock())
+        if state.halt is not None:
+            raise Halted(describe_halt(state.halt))
+        if state.day_loss_reached and not before.day_loss_reached:
+            raise OrderDenied(f"the day's loss of {account} was reached while this waited", next_step=_TELL)
+        if before.armed_until is not None and state.armed_until is None:
+            raise OrderDenied(f"{account} is not armed any more", next_step=_TELL)
+        if team is not None:
+            await team.last_look(before.team)
 
     async def intent_if_still_true(self, step: Step, review: Review) -> bool:
         """Like `intent`, unless somebody, in whatever process, has moved what the review read. Then False: not written.

@@ -1,0 +1,111 @@
+"""An order waits for the request budget, its intent is written, and a person stops trading meanwhile."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from ct_mcp.crosstrade.rate_limit import Allowance, OwnBudget
+from ct_mcp.desk.controls import Actor, Controls
+from ct_mcp.domain.approval import Approval
+from ct_mcp.domain.market import trading_day
+from ct_mcp.guard.policy import AccountPolicy, Mode, Policy
+from ct_mcp.simulator.clock import ManualClock
+from ct_mcp.store.journal import EntryKind
+from ct_mcp.store.sqlite import SqliteStore
+from tests.e2e.conftest import Assistant, World
+
+ACCOUNT = "Sim101"
+LIVE = "APEX-482910"
+
+
+@dataclass
+class WaitsOnce:
+    """A budget that lets the first request after an intent wait for a second, in which somebody acts."""
+
+    store: SqliteStore
+    inner: OwnBudget = field(default_factory=OwnBudget)
+    meanwhile: Callable[[], Awaitable[object]] | None = None
+
+    async def wait(self, now: datetime, *, urgent: bool) -> float:
+        """Let it wait, and act."""
+        if self.meanwhile and (await self.store.entries(1))[0].kind is EntryKind.INTENT:
+            act, self.meanwhile = self.meanwhile, None
+            await act()
+            return 1.0
+        return await self.inner.wait(now, urgent=urgent)
+
+    async def penalise(self, now: datetime, retry_after_seconds: float) -> None:
+        """Take account of a 429."""
+        await self.inner.penalise(now, retry_after_seconds)
+
+    async def snapshot(self, now: datetime) -> Allowance:
+        """Say what is left."""
+        return await self.inner.snapshot(now)
+
+
+@pytest.fixture
+def policy() -> Policy:
+    """Nobody is asked, so that the intent follows the call at once."""
+    named = {name: AccountPolicy(Approval.NONE) for name in (ACCOUNT, LIVE)}
+    return Policy(mode=Mode.LIVE, accounts=named)
+
+
+@pytest.fixture
+def budget(store: SqliteStore) -> WaitsOnce:
+    """The budget that waits."""
+    return WaitsOnce(store)
+
+
+Stops = Callable[[SqliteStore, ManualClock], Awaitable[object]]
+
+
+async def halts(store: SqliteStore, clock: ManualClock) -> None:
+    await Controls(store, clock).halt("stop everything", Actor.TERMINAL)
+
+
+async def loses(store: SqliteStore, clock: ManualClock) -> None:
+    await store.mark_day_loss(ACCOUNT, trading_day(clock()), Decimal(-600), clock())
+
+
+async def disarms(store: SqliteStore, clock: ManualClock) -> None:
+    assert await store.disarm(LIVE, "terminal", clock())
+
+
+@pytest.mark.parametrize(
+    ("account", "stops", "says"),
+    [(ACCOUNT, halts, "stop everything"), (ACCOUNT, loses, "day's loss"), (LIVE, disarms, "not armed")],
+)
+async def test_what_opens_is_not_sent_once_it_was_stopped_although_its_intent_was_written(
+    assistant: Assistant,
+    world: World,
+    store: SqliteStore,
+    budget: WaitsOnce,
+    clock: ManualClock,
+    account: str,
+    stops: Stops,
+    says: str,
+) -> None:
+    for each in (ACCOUNT, LIVE):
+        await store.arm(each, clock() + timedelta(hours=1), "terminal", clock())
+    budget.meanwhile = lambda: stops(store, clock)
+    told = await assistant.buys(1, account=account)
+    assert budget.meanwhile is None, "it did wait"
+    assert says in told.text
+    assert "Nothing was sent" in told.text
+    assert (world.net(account=account), world.writes()) == (0, 0)
+    assert not await store.unsettled()
+
+
+async def test_what_only_leaves_is_sent_although_trading_was_halted_while_it_waited(
+    assistant: Assistant, world: World, store: SqliteStore, budget: WaitsOnce, clock: ManualClock
+) -> None:
+    await store.arm(ACCOUNT, clock() + timedelta(hours=1), "terminal", clock())
+    await assistant.buys(2)
+    world.later()
+    budget.meanwhile = lambda: halts(store, clock)
+    told = await assistant.buys(1, action="SELL")
+    assert budget.meanwhile is None
+    assert (told.status, world.net()) == ("filled", 1), told.text
