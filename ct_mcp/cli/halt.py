@@ -127,7 +127,7 @@ async def _is_wanted(store: SqlStore, screen: Screen) -> bool:
 
 async def _lift(shown: Halt, store: SqlStore, screen: Screen) -> bool:
     """Lift the halt that was shown, and no other that came in its place meanwhile."""
-    if await store.halt() != shown:
-        screen.say("It is no longer the halt that you were shown. Look again.", "bad")
-        return False
-    return await Controls(store, utc_now).resume(Actor.TERMINAL)
+    if await Controls(store, utc_now).resume(Actor.TERMINAL, shown):
+        return True
+    screen.say("It is no longer the halt that you were shown. Look again.", "bad")
+    return False

@@ -41,13 +41,13 @@ class Controls:
         await self._store.set_halt(halt)
         return await self._store.halt() or halt
 
-    async def resume(self, actor: Actor) -> bool:
-        """Lift the halt; False where there was none.
+    async def resume(self, actor: Actor, shown: Halt | None = None) -> bool:
+        """Lift the halt; False where there was none, or where it is not the one that the person was shown.
 
         Raises:
             PermissionError: An assistant asks for it.
         """
-        return await self._store.clear_halt(_person(actor), self._clock())
+        return await self._store.clear_halt(_person(actor), self._clock(), shown)
 
     async def arm(self, account: str, until: datetime, actor: Actor) -> None:
         """Let a live account open positions until then.

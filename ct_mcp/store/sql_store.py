@@ -178,9 +178,9 @@ class SqlStore:
         """Halt trading, and journal it; the first halt stands. False, and no entry, if trading was halted already."""
         return await self._write(trading_state.set_halt, halt)
 
-    async def clear_halt(self, by: str, now: datetime) -> bool:
-        """Lift the halt, and journal it; False if there was none."""
-        return await self._write(trading_state.clear_halt, by, now)
+    async def clear_halt(self, by: str, now: datetime, shown: Halt | None = None) -> bool:
+        """Lift the halt, and journal it; False if there was none, or not the one that was shown."""
+        return await self._write(trading_state.clear_halt, by, now, shown)
 
     async def day_loss(self, account: str, day: date) -> bool:
         """Say whether the account has reached its loss limit in this trading day."""

@@ -98,8 +98,10 @@ def set_halt(connection: SqlConnection, new: Halt) -> bool:
     return True
 
 
-def clear_halt(connection: SqlConnection, by: str, now: datetime) -> bool:
-    """Lift the halt; say whether there was one."""
+def clear_halt(connection: SqlConnection, by: str, now: datetime, shown: Halt | None = None) -> bool:
+    """Lift the halt, where one was shown only that; say whether it did."""
+    if shown is not None and halt(connection) != shown:
+        return False
     if connection.execute(f"DELETE FROM halt WHERE {_HOLDS_US}").rowcount == 0:  # noqa: S608
         return False
     append(connection, NewEntry(EntryKind.RESUMED, f"Trading resumed by {by}", detail={"by": by}), now)

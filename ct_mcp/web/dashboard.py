@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
+from hashlib import sha256
 
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -11,6 +12,7 @@ from ct_mcp.desk.alert_setting import end_by_request
 from ct_mcp.desk.controls import Actor
 from ct_mcp.desk.pin import PinAnswer, pin_is_set
 from ct_mcp.desk.team_words import team_lines
+from ct_mcp.domain.approval import Halt
 from ct_mcp.errors import BadRequest, CtMcpError
 from ct_mcp.guard.policy import Mode
 from ct_mcp.store.journal import Entry
@@ -142,7 +144,7 @@ class Dashboard:
         return RedirectResponse(f"{request.session.path}/", 303)
 
     async def resume(self, request: PageRequest) -> Response:
-        """Lift the halt; only with the box ticked that says so, and with the PIN where one is set."""
+        """Lift the halt that was shown; only with the box ticked, and with the PIN where one is set."""
         if not request.session.sees_all:
             return not_here()
         if request.form.get("sure") != "yes":
@@ -151,7 +153,10 @@ class Dashboard:
             answer = await self.state.controls.try_pin(request.form.get("pin", ""))
             if answer is not PinAnswer.RIGHT:
                 return message("Still halted", PIN_FAULTS[answer], status=409)
-        await self.state.controls.resume(Actor.PAGE)
+        halt = await self.state.store.halt()
+        was_shown = halt is not None and _mark(halt) == request.form.get("shown")
+        if halt and not (was_shown and await self.state.controls.resume(Actor.PAGE, halt)):
+            return message("Still halted", "It is no longer the halt that you were shown. Look again.", status=409)
         return RedirectResponse(f"{request.session.path}/", 303)
 
     async def end_watch(self, request: PageRequest) -> Response:
@@ -188,7 +193,8 @@ class Dashboard:
         told = {"halt": halt, "team_halt": standing.halt if standing else None, "needs_pin": needs_pin}
         unhalted = replace(standing, halt=None) if standing else None  # that one is told above all else
         lines = team_lines(unhalted, self.state.team.policy, self.state.clock())
-        return draw("panel_halt.html", **told, session=session, lines=lines)
+        shown = _mark(halt) if halt else ""
+        return draw("panel_halt.html", **told, shown=shown, session=session, lines=lines)
 
     async def _tickets(self, session: BrowserSession) -> Markup:
         now = self.state.clock()
@@ -222,3 +228,8 @@ class Dashboard:
         except CtMcpError:
             return None
         return {name: until for name, until in found.items() if until is not None}
+
+
+def _mark(halt: Halt) -> str:
+    """Name a halt, so that a form lifts the one that it showed."""
+    return sha256(f"{halt.by} {halt.at.isoformat()} {halt.reason}".encode()).hexdigest()

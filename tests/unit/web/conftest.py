@@ -137,9 +137,15 @@ class Browser:
         found = re.findall(rf'{leads}[^>]*>\s*<input type="hidden" name="csrf" value="([^"]+)"', self.page)
         return str(found[0]) if found else self.csrf
 
+    def hidden(self, path: str) -> dict[str, str]:
+        """What the form of the open page that leads there sends beside what is typed into it."""
+        leads = re.escape(f'action="{self.path}{path}"')
+        form = re.search(rf"{leads}.*?</form>", self.page, re.DOTALL)
+        return dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', form[0] if form else ""))
+
     async def post(self, path: str, **form: str) -> httpx.Response:
         """Press a button of the open page; ``csrf`` may be given to be another."""
-        given = {"csrf": form.pop("csrf", "") or self.csrf_for(path), **form}
+        given = self.hidden(path) | {"csrf": form.pop("csrf", "") or self.csrf_for(path), **form}
         return await self.client.post(f"{self.path}{path}", data=given, headers={"Origin": ORIGIN})
 
 

@@ -169,6 +169,23 @@ async def test_the_person_halts_and_resumes(enter: Enter, store: SqliteStore) ->
     assert (newest.kind, newest.detail["by"]) == (EntryKind.RESUMED, "person at the console")
 
 
+async def test_only_the_halt_that_the_page_showed_is_lifted(
+    enter: Enter, desk: Desk, store: SqliteStore, clock: ManualClock
+) -> None:
+    await desk.controls.halt("lunch", Actor.TERMINAL)
+    browser = await enter()
+    assert "lunch" in await browser.look()
+    assert await desk.controls.resume(Actor.TERMINAL)
+    clock.advance(1)
+    await desk.controls.halt("orders appear that nobody asked for", Actor.ASSISTANT)
+    refused = await browser.post("/resume", sure="yes")
+    assert (refused.status_code, "no longer the halt" in refused.text) == (409, True)
+    assert await store.halt() is not None
+    assert "nobody asked for" in await browser.look()
+    assert (await browser.post("/resume", sure="yes")).status_code == 303
+    assert await store.halt() is None
+
+
 async def test_where_a_pin_is_set_resuming_asks_for_it_with_the_tries_of_every_other_place(
     enter: Enter, desk: Desk, store: SqliteStore, clock: ManualClock
 ) -> None:
