@@ -33,6 +33,7 @@ from ct_mcp.cli.terminal import is_at_terminal, read_line
 from ct_mcp.config.sources import TOKEN_VARIABLES
 from ct_mcp.errors import ConfigError
 from ct_mcp.text import command
+from ct_mcp.web.browser import environment_for_others
 
 _LONGEST_SECONDS = 60
 # Of a script that cmd.exe runs these mean something else than they say, in quotes as well.
@@ -250,6 +251,7 @@ def _run(words: Sequence[str]) -> "subprocess.CompletedProcess[str]":
             encoding="utf-8",
             errors="replace",
             timeout=_LONGEST_SECONDS,
+            env=environment_for_others(os.environ),
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -22,11 +22,19 @@ Browse = Callable[[str], Awaitable[bool]]
 """Shows a file to the person, given as its ``file:`` address; False where no browser could be started."""
 
 _OPEN = "import sys, webbrowser; sys.exit(not webbrowser.open(sys.argv[1]))"
-# A browser hands its environment on to whatever it starts.
-_NOT_FOR_OTHERS = frozenset({"CROSSTRADE_TOKEN", "XTRADE_TOKEN"})
+_TOKENS = frozenset({"CROSSTRADE_TOKEN", "XTRADE_TOKEN"})
+_OURS = "CT_MCP_"
 _STARTS_WITHIN_SECONDS = 15.0
 _LOOK_EVERY_SECONDS = 0.05
 _LEFT_OVER_SECONDS = 600.0
+
+
+def environment_for_others(environ: Mapping[str, str]) -> dict[str, str]:
+    """Leave out what is ours alone: the token, and the settings, whose addresses of databases hold passwords.
+
+    Every program hands its environment on to whatever it starts.
+    """
+    return {name: value for name, value in environ.items() if name not in _TOKENS and not name.startswith(_OURS)}
 
 
 def why_no_browser(environ: Mapping[str, str], platform: str = sys.platform) -> str:
@@ -60,7 +68,7 @@ def _started(address: str) -> subprocess.Popen[bytes]:
         stdin=nowhere,
         stdout=nowhere,
         stderr=nowhere,
-        env={name: value for name, value in os.environ.items() if name not in _NOT_FOR_OTHERS},
+        env=environment_for_others(os.environ),
         creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         start_new_session=True,
     )
