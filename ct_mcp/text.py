@@ -5,6 +5,8 @@ is shown; every answer of the service goes through `redact` before anything is r
 """
 
 import re
+import shlex
+import sys
 import unicodedata
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Sequence
@@ -99,10 +101,24 @@ def plain(text: str, longest: int = 60) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in text[:longest])
 
 
+# What a shell still acts on between double quotation marks, or what ends them.
+_ACTED_ON = frozenset('"$`\\!')
+
+
 def as_argument(name: str) -> str:
-    """Spell a name as a command takes it; one with other than letters, digits, ``-``, ``_`` and ``.`` is quoted."""
-    shown = plain(name).replace('"', "?")
-    return shown if shown and all(letter.isalnum() or letter in "-_." for letter in shown) else f'"{shown}"'
+    """Spell a name as a command takes it; one with other than letters, digits, ``-``, ``_`` and ``.`` is quoted.
+
+    A name that somebody gave an account runs nothing in the shell of whoever copies the command. Windows has two shells
+    that quote differently, so there such letters are left out, and the command finds no such account.
+    """
+    shown = plain(name)
+    if shown and all(letter.isalnum() or letter in "-_." for letter in shown):
+        return shown
+    if not _ACTED_ON & set(shown):
+        return f'"{shown}"'
+    if sys.platform != "win32":
+        return shlex.quote(shown)
+    return '"' + "".join("?" if letter in _ACTED_ON else letter for letter in shown) + '"'
 
 
 # A spreadsheet takes a cell that begins so for a formula, and would run what a hostile name says. Where lists are

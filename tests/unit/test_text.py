@@ -1,12 +1,14 @@
 """Their words, made harmless."""
 
+import subprocess
+import sys
 import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ct_mcp.text import LONGEST, normalize, one_line, quoted, redact_secrets, sanitize
+from ct_mcp.text import LONGEST, as_argument, normalize, one_line, quoted, redact_secrets, sanitize
 
 
 @pytest.mark.parametrize(
@@ -75,3 +77,32 @@ def test_a_mark_that_nobody_sees_changes_nothing_of_what_is_read(text: str) -> N
     """Plain text takes a shorter way, which no such mark lets it take."""
     assert sanitize(f"\u200b{text}") == sanitize(text)
     assert one_line(f"\u200b{text}") == one_line(text)
+
+
+NAMES = [
+    "APEX-482910",
+    "two words",
+    "it's",
+    "APEX$(echo ran)",
+    "a`echo ran`b",
+    "50% & more; echo ran",
+    "a\\b",
+    "yes!",
+    "",
+]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="asks a POSIX shell")
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_in_a_command_is_one_word_of_it_and_runs_nothing(name: str) -> None:
+    command = f"printf %s {as_argument(name)}"
+    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, encoding="utf-8", check=True)
+    assert done.stdout == name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_where_two_shells_quote_differently_nothing_is_left_that_either_acts_on(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert not set("$`\\!") & set(as_argument(name))

