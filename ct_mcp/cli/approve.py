@@ -18,12 +18,14 @@ from ct_mcp.cli.terminal import lacks_terminal, read_line
 from ct_mcp.config.settings import Settings
 from ct_mcp.desk.decisions import Decisions, is_right
 from ct_mcp.desk.pin import PinAnswer
-from ct_mcp.domain.approval import Approval, ApprovalItem, FindingKind, Ticket
+from ct_mcp.domain.approval import Approval, ApprovalItem, FindingKind, Ticket, TicketState
 from ct_mcp.store.sql_store import SqlStore
 from ct_mcp.text import command, sanitize, span
 
 _LOOK_EVERY_SECONDS = 0.5
 _MARGIN = "  "
+_MOST_AT_A_GLANCE = 12
+_MOST_ROWS_OF_A_NAME = 8
 _FINDINGS = {FindingKind.WARNING: "bad", FindingKind.COULD_NOT_VERIFY: "person", FindingKind.ASSUMPTION: "quiet"}
 """How each kind of finding is coloured."""
 
@@ -63,12 +65,18 @@ async def _look_elsewhere(chosen: argparse.Namespace, screen: Screen) -> None:
 
 
 async def _tickets(store: SqlStore, *, watch: bool) -> AsyncIterator[Ticket]:
-    """Yield each open ticket once; with ``watch`` those that come later as well, until interrupted."""
+    """Yield each open ticket once; with ``watch`` those that come later as well, until interrupted.
+
+    While the person answers one, another may be decided elsewhere or expire: each is read anew.
+    """
     seen: set[str] = set()
     while True:
-        for ticket in await store.open_tickets(utc_now()):
-            if ticket.ticket_id not in seen:
-                seen.add(ticket.ticket_id)
+        for listed in await store.open_tickets(utc_now()):
+            if listed.ticket_id in seen:
+                continue
+            seen.add(listed.ticket_id)
+            ticket = await store.ticket(listed.ticket_id)
+            if ticket is not None and ticket.state_at(utc_now()) is TicketState.OPEN:
                 yield ticket
         if not watch:
             return
@@ -76,7 +84,10 @@ async def _tickets(store: SqlStore, *, watch: bool) -> AsyncIterator[Ticket]:
 
 
 def show_question(ticket: Ticket, screen: Screen) -> None:
-    """Draw what is asked: the kind of account, each command with all that the person should know, the text to type."""
+    """Draw what is asked: the kind of account, each command with all that the person should know, the text to type.
+
+    Where that may fill a screen, what is asked stands once more right above the text.
+    """
     request = ticket.request
     if request is not None:
         screen.say(request.heading, _style(ticket), label=_MARGIN)
@@ -86,6 +97,11 @@ def show_question(ticket: Ticket, screen: Screen) -> None:
         for item in request.items:
             screen.say()
             _show_item(item, screen, several=several)
+        if sum(len(item.lines) for item in request.items) > _MOST_AT_A_GLANCE:
+            screen.say()
+            screen.say(request.heading, _style(ticket), label=_MARGIN)
+            for item in request.items[:_MOST_AT_A_GLANCE]:
+                screen.say(f"{item.account}  {item.headline}", "bold", label=_MARGIN)
         screen.say()
     screen.verbatim(f"{_MARGIN}To send it, type:  {ticket.phrase}")
     screen.say("Anything else sends nothing.", label=_MARGIN)
@@ -100,8 +116,9 @@ def _show_item(item: ApprovalItem, screen: Screen, *, several: bool) -> None:
         screen.detail(step)
     for finding in item.findings:
         screen.detail(str(finding), _FINDINGS[finding.kind])
-    for line in (*item.standing, *item.named_lines):
+    for line in item.standing:
         screen.detail(line)
+    screen.quote(item.named_lines, rows=_MOST_ROWS_OF_A_NAME)
     if several and not item.lines:
         screen.detail("nothing held, no open orders", "quiet")
 

@@ -37,6 +37,7 @@ def replace_unprintable_letters() -> None:
 async def read_line(prompt: str = "> ") -> str:
     """Read one line without the blanks around it; the end of input and an interrupt count as an empty one.
 
+    What was typed before the prompt stood there answers nothing: it was meant for what stood there then.
     The thread that waits is a daemon: a thread of a pool would keep an interrupted program alive until Enter.
     """
     import asyncio
@@ -93,7 +94,21 @@ def read_secret(prompt: str) -> str:
         signal.signal(signal.SIGINT, before)
 
 
+def _forget_what_was_typed() -> None:
+    if sys.platform == "win32":
+        import msvcrt
+
+        while msvcrt.kbhit():
+            msvcrt.getwch()
+        return
+    import termios
+
+    with suppress(termios.error, OSError, ValueError):  # it is no terminal
+        termios.tcflush(sys.stdin, termios.TCIFLUSH)
+
+
 def _line(prompt: str) -> str:
+    _forget_what_was_typed()
     try:
         # What was typed in another encoding comes as halves of characters, which nothing could carry further.
         return input(prompt).encode("utf-8", "replace").decode("utf-8").strip()

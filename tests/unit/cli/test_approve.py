@@ -140,6 +140,20 @@ def test_of_several_commands_each_is_drawn_under_its_account_and_what_is_empty_s
     ]
 
 
+def test_words_of_the_assistant_stand_on_no_row_of_their_own_and_hide_nothing() -> None:
+    forged = ("SIMULATED ACCOUNT - no real money can move", "Position flat now, flat after: no order opens")
+    names = tuple(f"{at:02d}{'x' * 42} = x {forged[at % 2]}" for at in range(50))
+    ticket = proposal("a")
+    item = replace(asked(one_order("APEX-1")), account_kind=AccountKind.LIVE, names=names)
+    rows = drawn(replace(ticket, request=ApprovalRequest((item,)), simulated=False))
+    assert not [row for row in rows if row.strip().startswith(forged)]
+    assert all(any(name[:40] in row for row in rows) for name in names)
+    last = "\n".join(rows[-20:])
+    assert "REAL MONEY" in last, "a screen of 24 rows still says it"
+    assert "APEX-1  BUY 1 MES" in last
+    assert f"type:  {PHRASE}" in last
+
+
 async def state_of(store: SqliteStore, ticket_id: str) -> TicketState:
     """What became of a ticket."""
     ticket = await store.ticket(ticket_id)
@@ -229,6 +243,37 @@ async def test_watching_asks_as_proposals_come_and_ends_quietly(
     terminal.interrupts()
     assert terminal.ends() == 130
     assert "Traceback" not in terminal.seen
+
+
+async def test_what_was_typed_before_a_question_was_shown_is_no_answer_to_it(
+    at_a_terminal: AtATerminal, folder: Path, store: SqliteStore
+) -> None:
+    await store.open_ticket(proposal("a"), BEFORE)
+    terminal = at_a_terminal("approve", "--watch", "--state-dir", str(folder))
+    terminal.until("> ")
+    terminal.types(f"{PHRASE}\n{PHRASE}")  # Enter seemed not to be taken, or what was pasted held two lines
+    terminal.until("Approved.")
+    await store.open_ticket(proposal("bb"), BEFORE)
+    terminal.until("BUY 2 MES")
+    terminal.until("> ")
+    terminal.types("no")
+    terminal.until("Declined.")
+    assert await state_of(store, "bb") is TicketState.DECLINED
+    terminal.interrupts()
+    terminal.ends()
+
+
+async def test_a_ticket_that_was_decided_elsewhere_meanwhile_is_not_asked_about(
+    at_a_terminal: AtATerminal, folder: Path, store: SqliteStore
+) -> None:
+    for ticket_id in ("a", "bb"):
+        await store.open_ticket(proposal(ticket_id), BEFORE)
+    terminal = at_a_terminal("approve", "--state-dir", str(folder))
+    terminal.until("> ")
+    await store.decline_ticket("bb", "page", BEFORE)
+    terminal.types("no")
+    assert terminal.ends() == 0
+    assert "BUY 2 MES" not in terminal.seen
 
 
 async def test_ctrl_c_at_the_question_leaves_it_open(

@@ -66,6 +66,7 @@ def test_what_the_assistant_tells_the_person_to_run_finds_the_ticket(
     assert f"`{line}`" in told["next_step"]
     asked = at_a_terminal(*shlex.split(line)[1:])
     asked.until("To send it, type:")
+    asked.until("> ")
     asked.types("")
     assert asked.ends() == 0
     elsewhere = at_a_terminal("approve", "--state-dir", folder)

@@ -120,6 +120,7 @@ async def test_a_second_question_is_answered_at_a_terminal_and_the_trader_hears_
     terminal.until("> ")
     terminal.types("yes")
     terminal.until("That is not the text")
+    terminal.until("> ")
     terminal.types(f"{team.alice.user} ab12")
     terminal.until("Your yes is kept")
     assert terminal.ends() == 0
