@@ -21,6 +21,7 @@ from ct_mcp.domain.approval import Ticket
 from ct_mcp.domain.commands import PlaceOrder
 from ct_mcp.domain.duty import SENDING_SECONDS, Duty, DutyPart, DutyState
 from ct_mcp.domain.order import Order
+from ct_mcp.domain.passing import has_passed
 from ct_mcp.errors import StoreFailed
 
 OwnIds = tuple[str, ...]
@@ -66,8 +67,7 @@ async def read_part(store: Store, part: DutyPart, now: datetime, *, is_void: boo
     unsent = tuple(own_id for own_id, each in parts if each is None)
     told = parts[0][1] if parts else None
     if told is None:
-        is_young = abs((now - part.made_at).total_seconds()) < SENDING_SECONDS
-        may_go = is_young and not is_void
+        may_go = not is_void and not has_passed(part.made_at, SENDING_SECONDS, now)
         return ExitPart(part, ExitState.SENDING if may_go else ExitState.NEVER_SENT, "", unsent)
     if told.outcome is None:
         return ExitPart(part, ExitState.NEVER_SENT, told.why, unsent)

@@ -37,6 +37,7 @@ from ct_mcp.domain.commands import CancelOrder, PlaceOrder
 from ct_mcp.domain.duty import Duty, DutyState
 from ct_mcp.domain.lease import Holder
 from ct_mcp.domain.order import Order
+from ct_mcp.domain.passing import has_passed
 from ct_mcp.errors import CtMcpError
 from ct_mcp.guard.effect import is_exit_of_entry
 from ct_mcp.guard.policy import Policy
@@ -124,7 +125,7 @@ class ExitWatch:
         waits_for_fill = any(duty.state is DutyState.OPEN for duty in duties)
         is_told = mark is not None and (last is None or last.is_whole)
         every = _AT_LEAST_EVERY_SECONDS if is_told or not waits_for_fill else _WITHOUT_STREAM_SECONDS
-        is_same = last is not None and mark == last.mark and abs((now - last.at).total_seconds()) < every
+        is_same = last is not None and mark == last.mark and not has_passed(last.at, every, now)
         if not is_same:
             self._looked[account] = _Looked(now, mark)
         return not is_same
@@ -154,7 +155,7 @@ class ExitWatch:
     async def _tend(self, duty: Duty, orders: Sequence[Order]) -> None:
         ticket = await self.store.ticket(duty.ticket_id)
         told = None if ticket is None else (await story_of(self.store, ticket)).part(duty.number, self.clock())
-        is_young = (self.clock() - duty.opened_at).total_seconds() < _NEVER_SENT_AFTER_SECONDS
+        is_young = not has_passed(duty.opened_at, _NEVER_SENT_AFTER_SECONDS, self.clock())
         if told is None or told.outcome is None or told.outcome.status is Status.REJECTED:
             if told is not None or not is_young:
                 await self.keeper.end(duty, "the entry was never sent, or was refused: no exits are owed")
@@ -200,7 +201,7 @@ class ExitWatch:
             self._gone_since.pop(key, None)
             return
         since = self._gone_since.setdefault(key, self.clock())
-        if (self.clock() - since).total_seconds() < _GONE_FOR_SECONDS:
+        if not has_passed(since, _GONE_FOR_SECONDS, self.clock()):
             self._looked.pop(duty.account, None)
             return
         groups = {order.oco_id for order in left if order.oco_id}
@@ -213,7 +214,7 @@ class ExitWatch:
     def _is_to_be_watched(self, duty: Duty) -> bool:
         """Of an entry that is looked at every other second, what stands already is looked at less often."""
         last, now = self._watched.get(key_of(duty)), self.clock()
-        if not duty.parts or (last is not None and abs((now - last).total_seconds()) < _AT_LEAST_EVERY_SECONDS):
+        if not duty.parts or (last is not None and not has_passed(last, _AT_LEAST_EVERY_SECONDS, now)):
             return False
         self._watched[key_of(duty)] = now
         return True
@@ -228,9 +229,9 @@ class ExitWatch:
         look, asked = self.keeper.poller.look, {name: is_it for name, is_it in ids.items() if name not in self._over}
         looked = {order_id: await look(duty.account, order_id, is_it) for order_id, is_it in asked.items()}
         stands = [order for order in looked.values() if order is not None and not order.is_closed]
-        is_seen, age = None not in looked.values(), (self.clock() - duty.opened_at).total_seconds()
+        is_seen = None not in looked.values()
         self._over |= {name for name, order in looked.items() if order is not None and order.is_closed}
-        if not stands and (is_seen or age > _LOST_AFTER_SECONDS):
+        if not stands and (is_seen or has_passed(duty.opened_at, _LOST_AFTER_SECONDS, self.clock())):
             await self.keeper.end(duty, "its exits are over" if is_seen else "its exits were never seen")
             self._over -= ids.keys()
         return stands

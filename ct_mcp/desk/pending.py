@@ -15,6 +15,7 @@ from ct_mcp.domain.account import Position
 from ct_mcp.domain.approval import Ticket
 from ct_mcp.domain.instrument import Instrument, held_instrument
 from ct_mcp.domain.order import CLOSED, Order, OrderType
+from ct_mcp.domain.passing import has_passed
 from ct_mcp.guard.context import PendingOrder, RiskContext
 from ct_mcp.guard.denial import DenialCode
 from ct_mcp.guard.effect import instrument_named
@@ -101,7 +102,7 @@ def _left_as_it_arrives(
 
 
 def _unlisted(entry: Entry, now: datetime | None) -> Iterator[PendingOrder]:
-    is_exit = "takes_away" in entry.detail and now is not None and (now - entry.at).total_seconds() < UNDER_WAY_SECONDS
+    is_exit = "takes_away" in entry.detail and now is not None and not has_passed(entry.at, UNDER_WAY_SECONDS, now)
     for fill in fills_of(entry.detail):
         yield replace(fill, leaves=True) if is_exit else fill
 
@@ -200,7 +201,7 @@ def may_arrive(entry: Entry, now: datetime, instrument: Instrument | None) -> bo
     fills = [fill for fill in fills_of(entry.detail) if fill.signed_quantity]
     is_there = any(instrument in (None, fill.instrument) for fill in fills) or (entry.opens and not fills)
     is_there |= any(instrument is None or scope in (None, instrument) for scope in whole_exits([entry]))
-    return is_there and (now - entry.at).total_seconds() < UNDER_WAY_SECONDS
+    return is_there and not has_passed(entry.at, UNDER_WAY_SECONDS, now)
 
 
 def with_outstanding(

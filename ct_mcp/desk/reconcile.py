@@ -32,6 +32,7 @@ from ct_mcp.domain.commands import (
 )
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import LONGEST_LOOKBACK_SECONDS, OWN_ID, WORKING, Execution, Order, OrderState
+from ct_mcp.domain.passing import has_passed, seconds_since
 from ct_mcp.domain.strategy import StartStrategy, Strategy
 from ct_mcp.domain.watch import SetWatch
 from ct_mcp.errors import StoreFailed
@@ -101,7 +102,7 @@ class _Settler:
 
     async def _watch_of(self, entry: Entry) -> _Found | None:
         """It is kept together with its answer: one that is not there a while later was never set."""
-        if (self.clock() - entry.at).total_seconds() < UNDER_WAY_SECONDS:
+        if not has_passed(entry.at, UNDER_WAY_SECONDS, self.clock()):
             return None
         kept = [watch.watch_id for watch in await self.store.watches() if watch.ticket_id == entry.ticket_id]
         return {"watch": kept or "none was set"}
@@ -113,7 +114,7 @@ class _Settler:
         if order is None:
             return None
         is_done = isinstance(action, ChangeOrder) and is_changed(order, action)
-        may_come = (self.clock() - entry.at).total_seconds() < UNDER_WAY_SECONDS or order.state not in WORKING
+        may_come = not has_passed(entry.at, UNDER_WAY_SECONDS, self.clock()) or order.state not in WORKING
         return _seen(order) if order.is_closed or is_done or not may_come else None
 
     async def _theirs(self, action: ChangeOrder | CancelOrder) -> list[str]:
@@ -174,7 +175,7 @@ class _Settler:
         Where nobody knows where the position stood, and once executions are told no more, the order's own word does.
         So it does where somebody else has moved the position meanwhile; see `_is_behind_us`.
         """
-        age, starts = (self.clock() - entry.at).total_seconds(), entry.detail.get("position_before")
+        age, starts = seconds_since(entry.at, self.clock()), entry.detail.get("position_before")
         if starts_flat:
             # They place it even if the leaving has not worked, which cannot come any more after a while.
             starts = [0, *starts] if age >= UNDER_WAY_SECONDS and isinstance(starts, list) else [0]
@@ -220,7 +221,7 @@ class _Settler:
         Only once it cannot be under way any more, so that a mistake hides nothing that may still come: what arrived
         is listed by then, and counts. Never where two orders could be meant.
         """
-        age = (self.clock() - entry.at).total_seconds()
+        age = seconds_since(entry.at, self.clock())
         if not UNDER_WAY_SECONDS <= age <= LONGEST_LOOKBACK_SECONDS - _CLOCKS_DIFFER_SECONDS:
             return None
         account, since = entry.account or "", entry.at - timedelta(seconds=_CLOCKS_DIFFER_SECONDS)
@@ -236,7 +237,7 @@ class _Settler:
 
         An exit that they acknowledged is over as soon as nothing is held and no order is left.
         """
-        may_come = (self.clock() - entry.at).total_seconds() < UNDER_WAY_SECONDS
+        may_come = not has_passed(entry.at, UNDER_WAY_SECONDS, self.clock())
         if may_come and not (is_exit_of(entry.detail) and await self._acknowledgements(entry)):
             return None
         book = await self.watch.book_now(entry.account or "", instrument)
@@ -248,7 +249,7 @@ class _Settler:
 
     async def _refused(self, entry: Entry, book: AccountState) -> _Found | None:
         """An exit that they took, and whose order reads as refused for what is still held: none of it can come."""
-        age, held = (self.clock() - entry.at).total_seconds(), [each for each in book.positions if each.quantity]
+        age, held = seconds_since(entry.at, self.clock()), [each for each in book.positions if each.quantity]
         if age < _LISTED_AFTER_SECONDS or on_its_way(book) or not held:
             return None
         rows = await self.watch.every_order(entry.account or "")

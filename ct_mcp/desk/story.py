@@ -18,6 +18,7 @@ from ct_mcp.desk.together import Part, together
 from ct_mcp.domain.approval import Approval, Ticket
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import OrderState
+from ct_mcp.domain.passing import has_passed
 from ct_mcp.guard.context import RiskContext
 from ct_mcp.guard.effect import instrument_named, is_urgent
 from ct_mcp.guard.effect_model import Effect
@@ -26,7 +27,7 @@ from ct_mcp.text import sanitize, span
 
 LOOK_EVERY_SECONDS = 0.25
 # Longer than any request lives, and than any review before it takes.
-UNDER_WAY = timedelta(seconds=60)
+UNDER_WAY_SECONDS = 60.0
 _NEVER_SENT_AFTER = timedelta(minutes=5)
 RECENTLY = timedelta(minutes=5)
 """How far back a fill still matters to whoever is asked, or was told that nothing was sent."""
@@ -47,8 +48,8 @@ class Story:
 
     def is_under_way(self, now: datetime) -> bool:
         """Say whether somebody may just be sending it: no end is written, and it has not been quiet for long."""
-        quiet = now - max((entry.at for entry in self.entries), default=self.ticket.created_at)
-        return quiet < UNDER_WAY and any(_is_open(self._of(step)) for step in self._steps)
+        last = max((entry.at for entry in self.entries), default=self.ticket.created_at)
+        return not has_passed(last, UNDER_WAY_SECONDS, now) and any(_is_open(self._of(step)) for step in self._steps)
 
     def outcome(self, now: datetime) -> Outcome:
         """Tell what became of it: of one command its outcome, of several one for all."""
