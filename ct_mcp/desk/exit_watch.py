@@ -9,8 +9,10 @@ How it works; the numbers stand again at the blocks that do it.
     stays in the epoch of the lease in which it began: one that waits while others have the lease sends nothing, also
     once it is ours again.
  2. What a stream tells of an account is looked at once there is word; without one, every other second. One list of
-    orders serves all entries of an account.
- 3. An entry that is listed is taken as it is listed; one that is not is asked for by its id, and then by ours.
+    orders serves all entries of an account. An account that cannot be read is read less and less often.
+ 3. An entry that is listed is taken as it is listed; one that is not is asked for by its id, and then by ours. What is
+    not found is asked for less often after a minute, and out of what others leave (`desk/unseen.py`); the list that
+    is read anyway then holds what is over as well.
  4. Exits that outlive their position would open one. They are cancelled once it was gone for a while by two readings
     and a second source: right after a fill a position may not be listed yet. So are those of an entry of which a part
     still rests, or has no exits yet, every quarter of a minute.
@@ -29,6 +31,7 @@ from ct_mcp.desk.outcome import Status
 from ct_mcp.desk.ports import Store, Upstream
 from ct_mcp.desk.recognition import Ours, named_before
 from ct_mcp.desk.story import story_of
+from ct_mcp.desk.unseen import Unseen
 from ct_mcp.desk.warm_review import Silence
 from ct_mcp.desk.watch_prices import LiveView
 from ct_mcp.desk.watch_sender import WatchSender
@@ -57,11 +60,15 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Looked:
-    """When an account was last looked at, what the stream had told of it by then, and whether each entry was seen."""
+    """When an account was last looked at, what the stream had told of it by then, and whether each entry was seen.
+
+    ``failed`` counts how often it could not be read since it could.
+    """
 
     at: datetime
     mark: int | None
     is_whole: bool = True
+    failed: int = 0
 
 
 def watch_exits(upstream: Upstream, store: Store, contexts: ContextBuilder, policy: Policy, road: Road) -> "ExitWatch":
@@ -83,6 +90,7 @@ class ExitWatch:
     holder: str
     watches: Watches
     silence: Silence | None = None
+    unseen: Unseen = field(default_factory=Unseen)
     _looked: dict[str, _Looked] = field(default_factory=dict)
     _gone_since: dict[tuple[str, int], datetime] = field(default_factory=dict)
     _watched: dict[tuple[str, int], datetime] = field(default_factory=dict)
@@ -122,20 +130,27 @@ class ExitWatch:
         """2: at word of the account, or after a while."""
         mark = None if self.silence is None else self.silence.silence(account)
         last, now = self._looked.get(account), self.clock()
-        waits_for_fill = any(duty.state is DutyState.OPEN for duty in duties)
-        is_told = mark is not None and (last is None or last.is_whole)
-        every = _AT_LEAST_EVERY_SECONDS if is_told or not waits_for_fill else _WITHOUT_STREAM_SECONDS
-        is_same = last is not None and mark == last.mark and not has_passed(last.at, every, now)
-        if not is_same:
-            self._looked[account] = _Looked(now, mark)
-        return not is_same
+        if last is not None and mark == last.mark and not has_passed(last.at, self._every_seconds(last, duties), now):
+            return False
+        self._looked[account] = _Looked(now, mark, failed=0 if last is None else last.failed)
+        return True
+
+    def _every_seconds(self, last: _Looked, duties: Sequence[Duty]) -> float:
+        if last.failed:
+            return min(_WITHOUT_STREAM_SECONDS**last.failed, _AT_LEAST_EVERY_SECONDS)
+        now = self.clock()
+        waits = any(duty.state is DutyState.OPEN and not self.unseen.is_lost(key_of(duty), now) for duty in duties)
+        is_told = last.mark is not None and last.is_whole
+        return _AT_LEAST_EVERY_SECONDS if is_told or not waits else _WITHOUT_STREAM_SECONDS
 
     async def _look_at(self, account: str, duties: Sequence[Duty], holder: Holder) -> None:
+        looked, is_any_missed = self._looked[account], any(self.unseen.is_missed(key_of(duty)) for duty in duties)
         try:
-            orders = await self.upstream.urgent().orders(account, active_only=True)
+            orders = await self.upstream.urgent().orders(account, active_only=not is_any_missed)
         except CtMcpError:
-            self._looked.pop(account, None)
+            looked.failed += 1
             return
+        looked.failed = 0
         for duty in duties:
             if (key := key_of(duty)) in self.keeper.looks:  # an earlier look is about it still, or who sent it
                 continue
@@ -164,15 +179,32 @@ class ExitWatch:
         entry = next((order for order in orders if duty.own_id == order.own_id or order.order_id == named), None)
         if entry is None and self.keeper.rests(duty):
             return
-        if entry is None and named is not None:
-            entry = await self.keeper.poller.look(duty.account, named)
         if entry is None:
-            is_it = await self._ours(duty.order, duty.own_id, duty.opened_at)
-            entry = await self.keeper.poller.find_once(duty.account, duty.own_id, is_it)
+            entry = await self._find(duty, named)
         if entry is None:
             self._is_not_seen(duty.account)
-        elif _is_it(entry, duty):
+            return
+        self.unseen.seen(key_of(duty))
+        if _is_it(entry, duty):
             await self.keeper.keep(duty, entry)
+
+    async def _find(self, duty: Duty, named: str | None) -> Order | None:
+        """Ask for one that is not listed; None where it is not found, or not asked for yet."""
+        key, poller, sender = key_of(duty), self.keeper.poller, self.watches.sender
+        if self.unseen.rests(key, self.clock()):
+            return None
+        if self.unseen.is_lost(key, self.clock()):
+            if not await sender.has_room():
+                return None
+            poller = sender.patient
+        entry = None if named is None else await poller.look(duty.account, named)
+        if entry is None:
+            find = poller.find_named if self.unseen.is_missed(key) else poller.find_once
+            is_it = await self._ours(duty.order, duty.own_id, duty.opened_at)
+            entry = await find(duty.account, duty.own_id, is_it)
+        if entry is None:
+            self.unseen.missed(key, self.clock())
+        return entry
 
     async def _ours(self, order: PlaceOrder, own_id: str, since: datetime) -> Ours:
         """What an order must look like to be ours, where its name at the service is not known."""

@@ -306,16 +306,19 @@ class AccountPoller:
 
     async def find_once(self, account: str, own_id: str, is_it: Callable[[Order], bool] | None = None) -> Order | None:
         """One round of `find`."""
+        return await self.find_named(account, own_id, is_it) or await self._listed(account, own_id)
+
+    async def find_named(self, account: str, own_id: str, is_it: Callable[[Order], bool] | None = None) -> Order | None:
+        """Do the same without a list, for whoever has one."""
         if (order := await self.look(account, own_id, is_it)) is not None:
             return order
         try:
             lifecycle = await self._upstream.lifecycle(account, own_id)
         except CtMcpError:
             lifecycle = None
-        order = None
-        if lifecycle is not None and lifecycle.order_id != own_id:
-            order = await self.look(account, lifecycle.order_id, is_it)
-        return order or await self._listed(account, own_id)
+        if lifecycle is None or lifecycle.order_id == own_id:
+            return None
+        return await self.look(account, lifecycle.order_id, is_it)
 
     async def every_order(self, account: str) -> tuple[Order, ...]:
         """The orders of an account, also those that are over; none where they were not read, which proves nothing."""

@@ -2,7 +2,8 @@
 
 1. The order is looked at when there is word of its account, and every few seconds: whoever moved it is followed.
 2. What the price asks for is sent only if it is nearer than the stop as it was just read; the send judges it again.
-3. It ends with the stop. Where the position is gone and the stop stands, it moves nothing, and ends after a while.
+3. What it costs comes after exits and the person's orders. Where that leaves it nothing for a while, it says so once.
+4. It ends with the stop. Where the position is gone and the stop stands, it moves nothing, and ends after a while.
 """
 
 from dataclasses import dataclass, field, replace
@@ -18,10 +19,12 @@ from ct_mcp.desk.watch_tickets import nearer_stop
 from ct_mcp.domain.market import Quote
 from ct_mcp.domain.order import Order
 from ct_mcp.domain.watch import Watch
+from ct_mcp.text import span
 
 _MOVES_EVERY = timedelta(seconds=1)
 _GONE_FOR = timedelta(seconds=10)
 _RESTS_FOR = timedelta(seconds=10)
+_WAITS_FOR = timedelta(seconds=60)
 
 
 @dataclass(slots=True)
@@ -31,6 +34,7 @@ class _Trail:
     order: Order | None = None
     gone_since: datetime | None = None
     rests_since: datetime | None = None
+    waits_since: datetime | None = None
     told: str = ""
 
 
@@ -45,13 +49,27 @@ class Trailer:
 
     async def look(self, watch: Watch) -> None:
         """Look at one, and move its stop where the price asks for it."""
-        if not await self.sender.has_room():
-            return
         it = self._known.setdefault(watch.watch_id, _Trail())
+        if not await self.sender.has_room():
+            await self._wait(it, watch)  # 3
+            return
+        it.waits_since = None
         if self.rounds.is_due(watch.watch_id, watch.account) or it.order is None:
             await self._read(it, watch)  # 1
         if it.order is not None and not it.order.is_closed and it.gone_since is None:
             await self._follow(it, it.order, watch)
+
+    async def _wait(self, it: _Trail, watch: Watch) -> None:
+        it.waits_since = it.waits_since or self.sender.now()
+        if abs(self.sender.now() - it.waits_since) >= _WAITS_FOR:
+            few = "too few requests are left, and exits go first"
+            await self._tell(it, watch, f"for {span(_WAITS_FOR.total_seconds())} the stop was not looked at: {few}")
+
+    async def _tell(self, it: _Trail, watch: Watch, words: str) -> None:
+        """The same is told once, until the stop moves again."""
+        if words != it.told:
+            it.told = words
+            await self.sender.tell(watch, words)
 
     async def _read(self, it: _Trail, watch: Watch) -> None:
         asked = watch.order_id or ""
@@ -60,7 +78,7 @@ class Trailer:
             return
         it.order = order
         if order.is_closed:
-            await self.sender.end(watch, f"over: its stop is {order.state_text}")  # 3
+            await self.sender.end(watch, f"over: its stop is {order.state_text}")  # 4
             return
         net = await self.sender.patient.net_position(watch.account, order.instrument)
         if net is None or net * order.action.sign < 0:
@@ -100,9 +118,8 @@ class Trailer:
         """Look anew, after a while; the same reason is told once. The stop stands where it stood."""
         it.order, it.rests_since = None, self.sender.now()
         self.rounds.again(watch.watch_id)
-        if outcome is not None and said(outcome) != it.told:
-            it.told = said(outcome)
-            await self.sender.tell(watch, f"the stop was not seen to move: {it.told}")
+        if outcome is not None:
+            await self._tell(it, watch, f"the stop was not seen to move: {said(outcome)}")
 
 
 def _stop_at(quote: Quote, order: Order, watch: Watch) -> Decimal | None:
