@@ -29,7 +29,7 @@ def entry_lines(order: PlaceOrder, bracket: Bracket, quote: Quote | None) -> lis
 
 def _size_line(order: PlaceOrder) -> Iterator[str]:
     if order.risk is not None:
-        how = "rounded down; what the trade costs is not counted"
+        how = "at the price of now, rounded down; what the trade costs is not counted"
         yield f"Size from risk: {order.quantity} contracts for at most {money(order.risk)}, {how}"
 
 

@@ -5,7 +5,7 @@ and nothing anywhere reads it back out of a sentence.
 """
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
@@ -19,6 +19,7 @@ from ct_mcp.text import contracts, money
 # What of a form every client shows: the first line with what is to be typed in two rows of 80 columns, and the title.
 _LONGEST_HEAD = 100
 _LONGEST_TITLE = 40
+_CLOCKS_DIFFER = timedelta(seconds=5)
 FILLED_RECENTLY = "FILLED_RECENTLY"
 """The code of a finding that names what filled in the same instrument a little while ago."""
 SECOND_YES = "SECOND_YES"
@@ -316,9 +317,10 @@ class Ticket:
     def state_at(self, now: datetime) -> TicketState:
         """Its state, with expiry applied: an open or approved ticket expires at ``expires_at``.
 
-        One that was made in the future has expired too: the clock was set back, and nobody knows how old it is.
+        One that was made in the future has expired too: the clock was set back, and nobody knows how old it is. Clocks
+        are put right by a little all the time.
         """
-        lives = self.created_at <= now < self.expires_at
+        lives = self.created_at - _CLOCKS_DIFFER <= now < self.expires_at
         if self.state in (TicketState.OPEN, TicketState.APPROVED) and not lives:
             return TicketState.EXPIRED
         return self.state

@@ -372,7 +372,8 @@ def _fingerprint(value: Command | Bracket | Target | Distance) -> str:
 def wish(command: Command) -> str:
     """Equal for commands that somebody who repeats one wish would send, in whatever words.
 
-    Time in force and group do not make another wish, and of a market order nothing does but its side and its size.
+    Time in force and group do not make another wish, and of a market order nothing does but its side and its size; of
+    a size that was reckoned from a risk, the risk.
     """
     if isinstance(command, ReplaceOrder):
         return fingerprint(replace(command, order=_essence(command.order)))
@@ -380,7 +381,7 @@ def wish(command: Command) -> str:
 
 
 def _essence(order: PlaceOrder) -> PlaceOrder:
-    bare = replace(order, time_in_force=TimeInForce.DAY, oco_id=None, bracket=None, risk=None, tag=None)
+    bare = replace(order, time_in_force=TimeInForce.DAY, oco_id=None, bracket=None, tag=None)
     if order.order_type is OrderType.MARKET:
         return replace(bare, atm_strategy=None, flatten_first=False)
     return bare

@@ -254,7 +254,6 @@ RULES: tuple[Rule, ...] = (
 
 RULES_OF_VALUES: tuple[Rule, ...] = (
     account_may_trade_in_this_mode,
-    instrument_is_allowed,
     contract_has_not_expired,
     bracket_has_a_price,
     close_says_how_much_once,
@@ -269,7 +268,7 @@ RULES_OF_VALUES: tuple[Rule, ...] = (
 )
 """Those whose no needs nothing but the command, the policy and the kind of the account.
 
-A limit on size is none of them: an order that large may still be one that leaves what is held.
+A limit on size is none of them, nor is a list of instruments: such an order may still be one that leaves what is held.
 """
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import UTC, timedelta
+from decimal import Decimal
 
 from ct_mcp.domain.commands import CancelOrder, CancelOrders, DisableStrategy, PlaceOrder
 from ct_mcp.domain.market import Contract
@@ -31,6 +32,8 @@ from ct_mcp.text import command, format_price, plain, utc_minute
 
 RISK_WITHOUT_STOP = "RISK_WITHOUT_STOP"
 """The code of the remark on how a risk was reckoned."""
+
+_RISK_MAY_GROW_TO = Decimal("1.25")
 
 
 @rule("orders-per-minute", "orders per minute are within the limit")
@@ -194,7 +197,10 @@ def notional_is_within_limit(order: PlaceOrder, context: RiskContext, policy: Po
 @rule("risk-limit", "the order's risk is within its limit")
 @on_orders_that_open
 def risk_is_within_limit(order: PlaceOrder, context: RiskContext, policy: Policy) -> RuleAnswer:
-    """To the stop that goes with the order; without one it is held to lose a distance that is set for it."""
+    """To the stop that goes with the order; without one it is held to lose a distance that is set for it.
+
+    A size that was reckoned from a risk holds while the market moves a little, and no longer.
+    """
     maximum, quote = policy.limits.max_order_risk, quote_for(order, context)
     risk, rate = risk_of(order, quote, policy.limits.risk_ticks), rate_of(quote, context, policy)
     if risk.money is None:
@@ -204,6 +210,9 @@ def risk_is_within_limit(order: PlaceOrder, context: RiskContext, policy: Policy
     figures = f"risk={format_price(risk.money * rate)} {risk.basis}, maximum={format_price(maximum)}"
     if risk.money * rate > maximum:
         return Denial(DenialCode.RISK_EXCEEDS_MAXIMUM, figures)
+    if order.risk is not None and risk.money * rate > order.risk * _RISK_MAY_GROW_TO:
+        named = f"{figures}, named={format_price(order.risk)}; the same call reckons the size anew"
+        return Denial(DenialCode.RISK_EXCEEDS_NAMED, named)
     if risk.to_stop:
         return Passed(figures)
     reckoned = f"no stop stands with this order, so its risk is taken over {risk.ticks} ticks"

@@ -239,7 +239,8 @@ def stop_limit_prices_stand_in_order(order: PlaceOrder, _context: RiskContext, _
 @rule("names-plain", "names are plain text")
 def names_are_plain_text(effect: Effect, context: RiskContext, _policy: Policy) -> RuleAnswer:
     """OCO groups, templates and strategies are words that NinjaTrader knows, not carriers for anything else."""
-    given, groups = _names(effect), {order.oco_id for order in context.orders or ()}
+    orders = context.orders
+    given, groups = _names(effect), None if orders is None else {order.oco_id for order in orders}
     if given is None:
         return NO_ORDER
     named = [(field, name) for field, name in given if name is not None]
@@ -356,14 +357,14 @@ def _names(effect: Effect) -> list[tuple[str, str | None]] | None:
     return [("oco_id", group), ("atm_strategy", order.atm_strategy)]
 
 
-def _fits_its_field(field: str, name: str, groups: Container[str | None]) -> bool:
+def _fits_its_field(field: str, name: str, groups: Container[str | None] | None) -> bool:
     """A group's id is the assistant's own word, so it holds nothing that could be a sentence to the person.
 
-    That of a group which stands is not, and may be as long as NinjaTrader makes them.
+    That of a group which stands is not, and may be as long as NinjaTrader makes them; which stand may not be known.
     """
     if field != "oco_id":
         return _is_plain(name)
-    return is_plain_group(name) and (len(name) <= _LONGEST_NEW_GROUP or name in groups)
+    return is_plain_group(name) and (len(name) <= _LONGEST_NEW_GROUP or groups is None or name in groups)
 
 
 def _is_plain(name: str) -> bool:

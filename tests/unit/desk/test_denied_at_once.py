@@ -1,16 +1,21 @@
 """A no that no reading can change does not wait for the request budget; every other one does."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from ct_mcp.desk.desk import Desk
 from ct_mcp.desk.outcome import Outcome, Status
+from ct_mcp.domain.approval import Ticket
 from ct_mcp.domain.commands import ClosePosition, Command, ProtectPosition
 from ct_mcp.domain.instrument import Instrument
+from ct_mcp.domain.order import OrderAction
 from ct_mcp.guard.denial import DenialCode
 from ct_mcp.guard.policy import Limits, Mode, Policy
 from ct_mcp.simulator.clock import ManualClock
+from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, SimOrderType, SimTimeInForce
+from ct_mcp.simulator.simulator import Simulator
 from ct_mcp.store.journal import EntryKind
 from ct_mcp.store.sqlite import SqliteStore
 from tests.unit.desk.conftest import MES, Buys
@@ -88,6 +93,28 @@ async def test_a_size_is_judged_on_what_is_held_however_long_that_takes(
     outcome = await denied(desk, buy(50))
     assert clock() > began, "so large an order may be one that leaves what is held"
     assert not any(UNREAD in reason for reason in outcome.reasons)
+
+
+@pytest.mark.parametrize("policy", [Policy(limits=Limits(instruments=frozenset({"NQ"})))], ids=["another instrument"])
+async def test_a_stop_behind_what_is_held_is_no_opening_however_few_requests_are_left(
+    desk: Desk, buy: Buys, sim: Simulator, clock: ManualClock
+) -> None:
+    account, mes = sim.exchange.accounts["Sim101"], sim.market.front("MES", clock())
+    by_hand = OrderTerms(mes, Action.BUY, 2, SimOrderType.MARKET, SimTimeInForce.DAY)
+    sim.exchange.submit(account, by_hand, OrderLabels(rpc="ByHand"), clock())
+    sim.advance(5)
+    last = sim.market.top(mes, clock()).last * Decimal("0.25")
+    await use_up(desk)
+    stop = replace(buy(2, kind="STOP_MARKET"), action=OrderAction.SELL, stop_price=last - 10)
+    assert isinstance(await desk.propose(stop), Ticket)
+
+
+async def test_a_group_that_may_stand_already_is_looked_for(desk: Desk, buy: Buys, clock: ManualClock) -> None:
+    await use_up(desk)
+    began = clock()
+    outcome = await denied(desk, buy(oco_id="0f8fad5b-d9cb-469f-a165-70867728950e"))
+    assert clock() > began
+    assert any(reason.startswith(DenialCode.NAME_INVALID) for reason in outcome.reasons)
 
 
 async def test_an_account_that_is_not_known_yet_is_looked_at_first(desk: Desk, buy: Buys, clock: ManualClock) -> None:

@@ -37,6 +37,11 @@ def test_only_a_ticket_that_waits_can_expire(state: TicketState) -> None:
     assert ticket.state_at(NOW + timedelta(seconds=90)) is (TicketState.EXPIRED if waits else state)
 
 
+def test_a_clock_that_is_put_right_by_a_little_ends_no_ticket_and_one_that_is_set_back_does() -> None:
+    assert TICKET.state_at(NOW - timedelta(seconds=5)) is TicketState.OPEN
+    assert TICKET.state_at(NOW - timedelta(seconds=5.001)) is TicketState.EXPIRED
+
+
 ES = Instrument("ES", 2026, 12)
 ORDER = PlaceOrder("Sim101", ES, OrderAction.BUY, 2, OrderType.MARKET, None, None, TimeInForce.DAY)
 ITEM = ApprovalItem(

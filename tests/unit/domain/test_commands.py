@@ -180,6 +180,12 @@ def test_a_market_order_in_other_words_is_the_same_wish(again: PlaceOrder) -> No
     )
 
 
+def test_a_size_from_risk_is_the_same_wish_whatever_size_came_of_it() -> None:
+    sized = replace(MARKET, risk=Decimal(25))
+    assert wish(replace(sized, quantity=5)) == wish(sized)
+    assert wish(replace(sized, risk=Decimal(50))) != wish(sized)
+
+
 def test_a_limit_order_is_the_same_wish_in_another_group_or_for_another_time_and_nothing_else() -> None:
     assert wish(replace(LIMIT, time_in_force=TimeInForce.GTC, oco_id="new")) == wish(LIMIT)
     others = (

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from decimal import Decimal
 
+import pytest
+
 from ct_mcp.domain.account import Position
 from ct_mcp.domain.commands import PlaceOrder
 from ct_mcp.domain.order import OrderAction, OrderType
@@ -51,6 +53,18 @@ def test_risk_is_taken_over_a_distance_of_its_own_and_says_so(place: Place, view
     assert risk_is_within_limit(effect_of(place(quantity=3), view()), view(), policy()) == Denial(
         DenialCode.RISK_EXCEEDS_MAXIMUM, "risk=3000 over 80 ticks, maximum=2500"
     )
+
+
+@pytest.mark.parametrize(("named", "fits"), [("1000", True), ("800", True), ("799.99", False)])
+def test_a_size_that_was_reckoned_from_a_risk_holds_while_the_market_moves_a_little(
+    place: Place, view: Sees, policy: Allows, named: str, fits: bool
+) -> None:
+    answer = risk_is_within_limit(effect_of(place(risk=Decimal(named)), view()), view(), policy())
+    if fits:
+        assert isinstance(answer, Passed)
+    else:
+        figures = "risk=1000 over 80 ticks, maximum=2500, named=799.99; the same call reckons the size anew"
+        assert answer == Denial(DenialCode.RISK_EXCEEDS_NAMED, figures)
 
 
 def test_the_risk_limit_itself_may_be_reached(place: Place, view: Sees, policy: Allows) -> None:
