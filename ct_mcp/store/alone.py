@@ -15,6 +15,8 @@ How it works; the numbers stand again at the blocks that do it.
  5. After a while the shared store is asked again. Once it answers, and nothing was written into the file for a moment,
     this machine goes back to it, and notes in the shared journal what was done without it, with the last hash of the
     file, so that neither journal can be rewritten unseen.
+ 6. Where the file cannot be used, nothing can be done without the shared store, so nothing is waited for either: that
+    one is asked again with every call, and whoever calls meanwhile is told what is wrong with both.
 """
 
 import logging
@@ -56,7 +58,7 @@ _HOLD_OVER_ALL: frozenset[Callable[..., Any]] = frozenset(
     }
 )
 _ABOUT_TICKET: frozenset[Callable[..., Any]] = frozenset(
-    {tickets.find, tickets.approve, tickets.decline, tickets.spend}
+    {tickets.find, tickets.find_all, tickets.approve, tickets.decline, tickets.spend}
 )
 _GOES_ON_ALWAYS: frozenset[Callable[..., Any]] = frozenset(
     {leases.take_lease, leases.renew_lease, leases.release_lease}
@@ -107,7 +109,7 @@ class ExitsAlone:
             try:
                 return self._shared.read(work, *arguments)
             except StoreOutOfReach as failure:
-                self._part(failure)
+                self._part(failure, work)
         self._need_known(work, arguments)
         if work.__module__ == book.__name__:  # 3
             raise StoreOutOfReach(f"the record of executions cannot be read: {self._why}")
@@ -119,7 +121,7 @@ class ExitsAlone:
             try:
                 result = self._shared.write(work, *arguments)
             except StoreOutOfReach as failure:
-                self._part(failure)
+                self._part(failure, work)
                 raise
             self._in_doubt.note(work, arguments, result)  # 4
             return result
@@ -140,19 +142,25 @@ class ExitsAlone:
         self._file.close()
         self._shared.close()
 
-    # 1: parting
+    # 1, 6: parting
 
-    def _part(self, failure: StoreOutOfReach) -> None:
+    def _part(self, failure: StoreOutOfReach, work: Callable[..., Any]) -> None:
         self._why = f"the shared store is out of reach: {failure.what}"
         self._file.close()  # what is opened next is halted as of now
+        try:
+            self._began_after = self._file.read(_end_of)[0]
+        except StoreFailed as broken:
+            what = f"{self._why}; nor can exits go on without it: {broken.what}"
+            if work in _ABOUT_TICKET:
+                raise TicketOutOfReach(what) from broken
+            raise StoreOutOfReach(what, next_step=broken.advice) from broken
         self._parted = self._clock()
         self._written_at, self._ask_again_at = self._passed(), self._passed() + TRY_AGAIN_AFTER_SECONDS
-        self._began_after = self._file.read(_end_of)[0]
         _log.warning("Only exits go on: %s", self._why)
 
     def _need_known(self, work: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
         """Never say of a ticket of before that there is none: what it held may have been sent."""
-        if work is not tickets.find_all and work not in _ABOUT_TICKET:
+        if work not in _ABOUT_TICKET:
             return
         asked = arguments[0] if work is tickets.find_all else arguments[:1]
         if unknown := set(asked) - set(self._file.read(tickets.find_all, asked)):
@@ -168,7 +176,7 @@ class ExitsAlone:
         connection.execute(_HALT, (_BY, time_to_text(self._clock()), reason))
         connection.execute(_NOTHING_OPENS)
 
-    # 5: going back
+    # 5, 6: going back
 
     def _is_alone(self) -> bool:
         if self._parted is None:
@@ -186,24 +194,38 @@ class ExitsAlone:
         quiet = self._passed() - self._written_at
         if quiet < QUIET_FOR_SECONDS:
             return False
-        in_doubt, is_asking = self._file.read(_what_is_open, self._began_after, time_to_text(self._clock()))
+        try:
+            in_doubt, is_asking = self._file.read(_what_is_open, self._began_after, time_to_text(self._clock()))
+        except StoreFailed:
+            return True  # nothing goes on there
         return not is_asking and (not in_doubt or quiet >= LONGEST_IN_DOUBT_SECONDS)
 
     def _go_back(self, parted: datetime) -> None:
-        last, last_hash = self._file.read(_end_of)
-        if last > self._began_after:
-            words = (
-                f"The shared store was out of reach from {time_to_text(parted)} on; what was done stands in {FILE_NAME}"
-            )
-            detail = {"entries": last - self._began_after, "last_hash": last_hash, "file": str(self._path)}
-            self._shared.write(journal_table.append, NewEntry(EntryKind.ERROR, words, detail=detail), self._clock())
-        else:
+        if (done := self._done_alone()) is None:
             self._shared.read(_end_of)
+        else:
+            cannot = ", which cannot be read" if _UNREADABLE in done else ""
+            words = (
+                f"The shared store was out of reach from {time_to_text(parted)} on; what was done stands in "
+                f"{FILE_NAME}{cannot}"
+            )
+            self._shared.write(journal_table.append, NewEntry(EntryKind.ERROR, words, detail=done), self._clock())
         self._parted = None
         self._file.close()
         _log.warning("The shared store is reached again")
 
+    def _done_alone(self) -> dict[str, object] | None:
+        """Say how to find what was done in the file since the parting; None where that was nothing."""
+        try:
+            last, last_hash = self._file.read(_end_of)
+        except StoreFailed as broken:
+            return {_UNREADABLE: broken.what, "file": str(self._path)}
+        if last == self._began_after:
+            return None
+        return {"entries": last - self._began_after, "last_hash": last_hash, "file": str(self._path)}
 
+
+_UNREADABLE = "unreadable"
 _REACH = "the person must see that the shared store is reached again, then repeat it"
 
 

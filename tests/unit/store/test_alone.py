@@ -463,3 +463,45 @@ async def test_a_refusal_of_the_shared_store_itself_parts_nobody(
     with pytest.raises(StoreFailed, match="own_id"):
         await alone.open_ticket(replace(make_ticket(2), own_id="own-ticket-1"), now)
     assert await alone.halt() is None
+
+
+def spoil(folder: Path) -> None:
+    """Leave no state file in the place of this machine's."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for beside in ("-wal", "-shm"):
+        (folder / f"{FILE_NAME}{beside}").unlink(missing_ok=True)
+    (folder / FILE_NAME).write_bytes(b"no database of ours" * 100)
+    (folder / FILE_NAME).chmod(0o600)
+
+
+async def test_where_its_file_cannot_be_used_either_the_shared_store_is_asked_again_with_the_next_call(
+    alone: SqlStore, faraway: Faraway, folder: Path, now: datetime
+) -> None:
+    assert await alone.halt() is None
+    spoil(folder)
+    faraway.is_out = True
+    for call in (alone.halt(), alone.append(NewEntry(EntryKind.ASKED, "x"), now)):
+        with pytest.raises(StoreOutOfReach, match=r"it cannot be reached; nor can exits go on.*damaged.*move the file"):
+            await call
+    for about in (alone.ticket("before"), alone.spend_ticket("before", now)):
+        with pytest.raises(TicketOutOfReach, match=r"damaged.*What it held may have been sent before"):
+            await about
+    faraway.is_out = False
+    assert await alone.halt() is None
+
+
+async def test_it_goes_back_although_its_file_has_broken_meanwhile_and_says_so(
+    engine: ExitsAlone, alone: SqlStore, faraway: Faraway, folder: Path, passing: Passing
+) -> None:
+    faraway.is_out = True
+    assert await alone.halt() is not None
+    engine.close()
+    spoil(folder)
+    faraway.is_out = False
+    with pytest.raises(StoreFailed, match="damaged"):
+        await alone.halt()
+    passing.seconds += QUIET_FOR_SECONDS
+    assert await alone.halt() is None
+    (noted,) = faraway.inner.read(journal_table.newest, 9, None, None)
+    assert noted.summary.endswith(f"what was done stands in {FILE_NAME}, which cannot be read")
+    assert "damaged" in str(noted.detail["unreadable"])
