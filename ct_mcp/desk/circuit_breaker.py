@@ -76,12 +76,12 @@ def describe_halt(halt: Halt) -> str:
 
 
 async def halt_if_due(store: Store, now: datetime) -> Halt | None:
-    """Halt trading if it is time; gives the halt only where this call made it."""
+    """Halt trading if it is time; gives the halt only where this call made it. What is halted needs no second one."""
     unanswered = await store.unanswered_tickets(now - DECLINES_WITHIN, now)
     # Twice the longer time: whoever resumed before a proposal that has expired since is to be seen, too.
     recent = await store.refusals(_LOOK_BACK, now - 2 * DECLINES_WITHIN)
     why = reason_to_halt(recent, unanswered, now)
-    if not why:
+    if not why or await store.halt() is not None:
         return None
     halt = Halt("guard", now, why)
     return halt if await store.set_halt(halt) else None

@@ -7,6 +7,8 @@ import pytest
 
 from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.desk.desk import Desk
+from ct_mcp.domain.approval import Approval, Ticket, TicketState
+from ct_mcp.domain.commands import ClosePosition
 from ct_mcp.errors import StoreOutOfReach
 from ct_mcp.guard.policy import Policy
 from ct_mcp.simulator.clock import ManualClock
@@ -120,6 +122,32 @@ async def test_whoever_asks_again_for_what_was_sent_before_is_never_told_that_no
     assert "Nothing was sent" not in told.text
     assert "What it held may have been sent before; nothing is sent now" in told.text
     assert world.net() == 1
+
+
+async def test_a_denial_that_would_halt_trading_is_told_as_a_denial(
+    assistant_over: Assistant, faraway: Faraway
+) -> None:
+    faraway.is_out = True
+    for quantity in (96, 97, 98, 99):
+        told = await assistant_over.buys(quantity)
+        assert told.status == "denied", told.text
+        assert "QUANTITY_EXCEEDS_MAXIMUM" in told.reasons_text
+
+
+@pytest.mark.parametrize("policy", [Policy(exits_simulated=Approval.PAGE)])
+async def test_a_no_that_would_halt_trading_is_taken(
+    assistant_over: Assistant, world: World, desk: Desk, faraway: Faraway
+) -> None:
+    await assistant_over.buys(2)
+    world.later()
+    faraway.is_out = True
+    instrument = await desk.resolver.instrument("MES")
+    await desk.store.halt()
+    for contracts in (None, 1):
+        ticket = await desk.propose(ClosePosition("Sim101", instrument, contracts, None))
+        assert isinstance(ticket, Ticket), ticket
+        assert await desk.decisions.decline(ticket, "page")
+        assert (await desk.ticket(ticket.ticket_id)).state is TicketState.DECLINED
 
 
 @pytest.fixture
