@@ -12,9 +12,9 @@ How it works; the numbers stand again at the blocks that do it.
     That fails, and says so, rather than seem to hold. Nor is a book read there, which would be empty.
  4. What this process has sent, and of which nobody knows yet what became, is taken along into the file (`in_doubt`),
     so that an exit that is on its way is not sent again.
- 5. After a while the shared store is asked again. Once it answers, and nothing was written into the file for a moment,
-    this machine goes back to it, and notes in the shared journal what was done without it, with the last hash of the
-    file, so that neither journal can be rewritten unseen.
+ 5. After a while the shared store is asked again. Once it answers, and no send was on its way here for a moment, this
+    machine goes back to it, and notes in the shared journal what was done without it, with the last hash of the file,
+    so that neither journal can be rewritten unseen. What is denied, noted or renewed meanwhile keeps nobody here.
  6. Where the file cannot be used, nothing can be done without the shared store, so nothing is waited for either: that
     one is asked again with every call, and whoever calls meanwhile is told what is wrong with both.
 """
@@ -29,11 +29,11 @@ from time import monotonic
 from typing import Any, TypeVar, TypeVarTuple, cast
 
 from ct_mcp.errors import StoreFailed, StoreOutOfReach, TicketOutOfReach
-from ct_mcp.store import balances, book, duties, journal_table, leases, parts, tickets, trading_state, watches
+from ct_mcp.store import balances, book, duties, journal_table, parts, tickets, trading_state, watches
 from ct_mcp.store.codec import time_to_text
 from ct_mcp.store.database import Database, prepare_state_file
-from ct_mcp.store.in_doubt import InDoubt
-from ct_mcp.store.journal import EntryKind, NewEntry
+from ct_mcp.store.in_doubt import WRITES_ENTRY, InDoubt
+from ct_mcp.store.journal import SETTLING, EntryKind, NewEntry
 from ct_mcp.store.sql import Engine, SqlConnection
 from ct_mcp.text import plain
 
@@ -60,9 +60,8 @@ _HOLD_OVER_ALL: frozenset[Callable[..., Any]] = frozenset(
 _ABOUT_TICKET: frozenset[Callable[..., Any]] = frozenset(
     {tickets.find, tickets.find_all, tickets.approve, tickets.decline, tickets.spend}
 )
-_GOES_ON_ALWAYS: frozenset[Callable[..., Any]] = frozenset(
-    {leases.take_lease, leases.renew_lease, leases.release_lease}
-)
+_IS_SENT: frozenset[Callable[..., Any]] = frozenset({tickets.approve, tickets.spend})
+_IS_OF_A_SEND = SETTLING | {EntryKind.INTENT, EntryKind.ACCEPTED, EntryKind.UNKNOWN, EntryKind.READ_BACK}
 _ALONE: dict[Callable[..., Any], Callable[..., Any]] = {parts.check_turn: parts.check_turn_alone}
 _HALT = """
 INSERT INTO halt VALUES ('', ?, ?, ?) ON CONFLICT (service) DO UPDATE SET at = excluded.at, reason = excluded.reason
@@ -129,7 +128,7 @@ class ExitsAlone:
             raise StoreFailed(f"this would have to hold over all machines, and {self._why}", next_step=_REACH)
         self._need_known(work, arguments)
         result = self._file.write(work, *arguments)
-        if work not in _GOES_ON_ALWAYS:
+        if _is_under_way(work, arguments, result):
             self._written_at = self._passed()
         return result
 
@@ -231,6 +230,13 @@ _REACH = "the person must see that the shared store is reached again, then repea
 
 def _as_alone(work: Callable[[SqlConnection, *Ts], T]) -> Callable[[SqlConnection, *Ts], T]:
     return cast("Callable[[SqlConnection, *Ts], T]", _ALONE.get(work, work))
+
+
+def _is_under_way(work: Callable[..., Any], arguments: tuple[Any, ...], result: object) -> bool:
+    """Say whether a step of a send was written: its ticket, unless that was asked before, its intent or its answer."""
+    if work in WRITES_ENTRY:
+        return result is not None and arguments[0].kind in _IS_OF_A_SEND
+    return work in _IS_SENT or (work is tickets.propose and result is arguments[0])
 
 
 def _what_is_open(connection: SqlConnection, after: int, now: str) -> tuple[bool, bool]:

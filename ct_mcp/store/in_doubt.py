@@ -16,7 +16,10 @@ from ct_mcp.store.journal import SETTLING, Entry, EntryKind, NewEntry
 
 _MOST = 100
 _KEEPS_TICKET = frozenset({duties.add_part, watches.add_part})
-_WRITES_ENTRY = frozenset({journal_table.append, parts.append_intent, parts.append_intent_of_all})
+WRITES_ENTRY: frozenset[Callable[..., Any]] = frozenset(
+    {journal_table.append, parts.append_intent, parts.append_intent_of_all}
+)
+"""What writes one entry, which it is given first."""
 _COPIED = ("kind", "summary", "account", "ticket_id", "own_id", "fingerprint", "opens", "reason", "detail")
 
 
@@ -33,7 +36,7 @@ class InDoubt:
             self._keep(result)
         elif work in _KEEPS_TICKET and result:
             self._keep(arguments[1])
-        elif work in _WRITES_ENTRY and isinstance(result, Entry):
+        elif work in WRITES_ENTRY and isinstance(result, Entry):
             self._hear(result)
         elif work is watches.open_watch:
             self._settle(arguments[2])

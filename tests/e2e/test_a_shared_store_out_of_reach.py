@@ -124,6 +124,19 @@ async def test_whoever_asks_again_for_what_was_sent_before_is_never_told_that_no
     assert world.net() == 1
 
 
+async def test_openings_go_on_once_it_is_reached_although_the_assistant_kept_asking(
+    assistant_over: Assistant, world: World, faraway: Faraway
+) -> None:
+    faraway.is_out = True
+    assert (await assistant_over.buys(1)).status == "denied"
+    faraway.is_out = False
+    told = []
+    for _ in range(3):
+        world.later(10)
+        told.append((await assistant_over.buys(1)).status)
+    assert told == ["denied", "filled", "filled"]
+
+
 async def test_a_denial_that_would_halt_trading_is_told_as_a_denial(
     assistant_over: Assistant, faraway: Faraway
 ) -> None:

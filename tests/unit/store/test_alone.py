@@ -12,7 +12,7 @@ from typing import TypeVar, TypeVarTuple
 import pytest
 
 from ct_mcp.domain.approval import Approval, Halt, Ticket, TicketState
-from ct_mcp.domain.balances import ToldFloor
+from ct_mcp.domain.balances import Figures, ToldFloor
 from ct_mcp.domain.duty import Duty, DutyPart
 from ct_mcp.domain.lease import NOBODY, Holder
 from ct_mcp.domain.trades import Listening
@@ -31,7 +31,7 @@ from ct_mcp.store.journal import EntryKind, NewEntry
 from ct_mcp.store.sql import Engine, SqlConnection
 from ct_mcp.store.sql_store import SqlStore
 from ct_mcp.store.trading_state import StoredPin
-from tests.factories import place_order
+from tests.factories import account, place_order
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -115,6 +115,10 @@ async def exit_is_sent(store: SqlStore, make_ticket: MakeTicket, now: datetime, 
 
 async def answered(store: SqlStore, now: datetime, ticket_id: str = "exit") -> None:
     await store.append(NewEntry(EntryKind.ANSWERED, "flat", account="Sim101", ticket_id=ticket_id), now)
+
+
+def figures(at: datetime, gain: int = 0) -> Figures:
+    return Figures("Sim101", at, Decimal(50_000), Decimal(0), Decimal(gain), is_flat=False)
 
 
 def summaries(faraway: Faraway) -> list[str]:
@@ -342,15 +346,40 @@ async def test_exits_leave_that_were_written_down_a_moment_before_and_nothing_th
             assert leaves
 
 
-async def test_leases_that_are_renewed_keep_nobody_from_going_back(
-    alone: SqlStore, faraway: Faraway, passing: Passing, now: datetime
+NEVER_SENT = {
+    "a lease": lambda store, now: store.take_lease("book", "A", now, 15 * SECOND),
+    "a denial": lambda store, now: store.append(NewEntry(EntryKind.DENIED, "BUY 1", account="Sim101"), now),
+    "figures": lambda store, now: store.note_figures([figures(now)]),
+    "a day's loss": lambda store, now: store.mark_day_loss("Sim101", now.date(), Decimal(-600), now),
+    "accounts": lambda store, now: store.keep_accounts([account()], now),
+}
+
+
+@pytest.mark.parametrize("what", NEVER_SENT)
+async def test_whatever_is_written_and_is_no_step_of_a_send_keeps_nobody_from_going_back(
+    alone: SqlStore, faraway: Faraway, passing: Passing, now: datetime, what: str
 ) -> None:
     faraway.is_out = True
     assert await alone.halt() is not None
     faraway.is_out = False
-    for _ in range(4):
+    for seconds in range(4):
         passing.seconds += QUIET_FOR_SECONDS / 3
-        await alone.take_lease("book", "A", now, 15 * SECOND)
+        await NEVER_SENT[what](alone, now + seconds * SECOND)
+    assert await alone.halt() is None
+
+
+async def test_whoever_asks_for_the_same_exit_until_it_expires_and_again_is_not_alone_for_ever(
+    alone: SqlStore, faraway: Faraway, passing: Passing, make_ticket: MakeTicket, now: datetime
+) -> None:
+    faraway.is_out = True
+    assert await alone.halt() is not None
+    faraway.is_out = False
+    asked = make_ticket(ticket_id="exit")
+    for number in range(9):
+        await alone.open_ticket(replace(make_ticket(ticket_id=f"again-{number}"), fingerprint=asked.fingerprint), now)
+        passing.seconds += QUIET_FOR_SECONDS - 1
+    assert len(await alone.open_tickets(now)) == 1
+    assert await alone.decline_ticket("again-0", "page", now)
     assert await alone.halt() is None
 
 
