@@ -13,7 +13,9 @@ CtMcpError
 │   ├── BudgetExhausted  our own request budget is empty; says when it refills
 │   └── StoreFailed      the journal cannot be written, so nothing may be sent
 │       ├── StoreOutOfReach  that of all machines cannot be used just now
-│       │   └── TicketOutOfReach  it knows of a ticket, or of none: nobody can say which
+│       │   ├── TicketOutOfReach  it knows of a ticket, or of none: nobody can say which
+│       │   └── OnlyReduces  what may open waits for it; what leaves or only reduces does not
+│       ├── StoreRefused     it holds a rule that forbids what was to be written
 │       ├── NotInTeam    the database holds no plane over a team, or this role is no member
 │       └── StoreDamaged     it holds what we cannot have written
 ├── UpstreamError        they answered no, or could not be reached; nothing changed
@@ -140,6 +142,21 @@ class TicketOutOfReach(StoreOutOfReach):
 
     sent = "What it held may have been sent before; nothing is sent now."
     next_step = "do NOT propose it again as if nothing had happened; look with get_orders and get_positions"
+
+
+class OnlyReduces(StoreOutOfReach):
+    """What may open or add waits for the store that machines share, and so does what was begun in it."""
+
+    next_step = (
+        "close_position, flatten, cancels and what only reduces still leave: ask for it once more; what opens or adds "
+        "waits until the shared store is reached again"
+    )
+
+
+class StoreRefused(StoreFailed):
+    """A rule that stands in the store itself forbids what was to be written, whoever asks."""
+
+    next_step = "do not ask for the same again; if it was not asked twice, the person must check the journal"
 
 
 class NotInTeam(StoreFailed):

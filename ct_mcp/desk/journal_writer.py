@@ -16,7 +16,7 @@ from ct_mcp.domain.lease import NOBODY, Holder
 from ct_mcp.domain.watch import Watch
 from ct_mcp.errors import Halted, OrderDenied, StoreFailed, TakenOver
 from ct_mcp.guard.review import Result, Review
-from ct_mcp.store.journal import Entry, EntryKind, NewEntry
+from ct_mcp.store.journal import ONLY_REDUCES, Entry, EntryKind, NewEntry
 from ct_mcp.text import one_line
 
 # Far more than is sent in a day by hand.
@@ -235,7 +235,7 @@ def _of_ticket(kind: EntryKind, ticket: Ticket, detail: Mapping[str, object]) ->
 
 
 def _intent(step: Step, review: Review) -> NewEntry:
-    """``opens`` says that it counts as an order sent, per minute and per day."""
+    """``opens`` says that it counts as an order sent, per minute and per day; `ONLY_REDUCES` that it opens nothing."""
     effect = review.effect
     return NewEntry(
         EntryKind.INTENT,
@@ -247,6 +247,7 @@ def _intent(step: Step, review: Review) -> NewEntry:
         opens=effect.sends_orders and not step.is_of_watch,
         detail={
             **may_fill_detail(effect),
+            **({ONLY_REDUCES: True} if effect.only_reduces else {}),
             "position_before": starts_of(effect, review.context),
             "rules": _passed(review),
             "findings": [str(finding) for finding in review.findings],

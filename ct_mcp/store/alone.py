@@ -1,4 +1,4 @@
-"""What goes on while the store that machines share is out of reach: exits, and nothing that opens or adds.
+"""What goes on while the store that machines share is out of reach: what reduces, and nothing that opens or adds.
 
 How it works; the numbers stand again at the blocks that do it.
 
@@ -7,7 +7,8 @@ How it works; the numbers stand again at the blocks that do it.
     whether it was begun, so whoever asked is told, and sends nothing. What is asked from then on, also the same exit
     once more, goes to the file.
  2. In the file trading is halted, so that the guard denies whatever opens or adds, in words. The file itself takes no
-    intent that may open, and none of a ticket that it does not know as spent: what began before the parting ends there.
+    intent that may open: what sends an order is marked by its effect as one that only reduces. Nor does it take one of
+    a ticket that it does not know as spent: what began before the parting ends there.
  3. What must hold over all machines is not written into a file of one: a halt, its end, an arming, a PIN, the book.
     That fails, and says so, rather than seem to hold. Nor is a book read there, which would be empty.
  4. What this process has sent, and of which nobody knows yet what became, is taken along into the file (`in_doubt`),
@@ -20,7 +21,7 @@ How it works; the numbers stand again at the blocks that do it.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -28,12 +29,12 @@ from sqlite3 import Connection
 from time import monotonic
 from typing import Any, TypeVar, TypeVarTuple, cast
 
-from ct_mcp.errors import StoreFailed, StoreOutOfReach, TicketOutOfReach
+from ct_mcp.errors import OnlyReduces, StoreFailed, StoreOutOfReach, StoreRefused, TicketOutOfReach
 from ct_mcp.store import balances, book, duties, journal_table, parts, tickets, trading_state, watches
 from ct_mcp.store.codec import time_to_text
 from ct_mcp.store.database import Database, prepare_state_file
 from ct_mcp.store.in_doubt import WRITES_ENTRY, InDoubt
-from ct_mcp.store.journal import SETTLING, EntryKind, NewEntry
+from ct_mcp.store.journal import ONLY_REDUCES, SETTLING, EntryKind, NewEntry
 from ct_mcp.store.sql import Engine, SqlConnection
 from ct_mcp.text import plain
 
@@ -66,14 +67,13 @@ _ALONE: dict[Callable[..., Any], Callable[..., Any]] = {parts.check_turn: parts.
 _HALT = """
 INSERT INTO halt VALUES ('', ?, ?, ?) ON CONFLICT (service) DO UPDATE SET at = excluded.at, reason = excluded.reason
 """
-_NOTHING_OPENS = """
+# The detail is canonical JSON: what stands in a text of it has its quotes escaped, and is not taken for the mark.
+_NOTHING_OPENS = f"""
 CREATE TEMP TRIGGER IF NOT EXISTS nothing_opens_alone BEFORE INSERT ON journal
-WHEN NEW.kind = 'intent' AND (NEW.opens <> 0 OR NOT EXISTS
+WHEN NEW.kind = 'intent' AND ((NEW.opens <> 0 AND instr(NEW.detail, '"{ONLY_REDUCES}":true') = 0) OR NOT EXISTS
     (SELECT 1 FROM tickets WHERE tickets.ticket_id = NEW.ticket_id AND tickets.state = 'spent'))
-BEGIN
-    SELECT RAISE(ABORT, 'while the shared store is out of reach only exits that were asked for since may be sent');
-END
-"""
+BEGIN SELECT RAISE(ABORT, 'only what reduces, and was asked for since, may be sent'); END
+"""  # noqa: S608
 _IN_DOUBT = "SELECT EXISTS (SELECT 1 FROM outstanding WHERE sequence > ?)"
 _IS_ASKING = "SELECT EXISTS (SELECT 1 FROM tickets WHERE state IN ('open', 'approved') AND expires_at > ?)"
 _END = "SELECT (SELECT sequence FROM journal_end), (SELECT hash FROM journal ORDER BY sequence DESC LIMIT 1)"
@@ -127,7 +127,12 @@ class ExitsAlone:
         if work in _HOLD_OVER_ALL or work.__module__ == book.__name__:  # 3
             raise StoreFailed(f"this would have to hold over all machines, and {self._why}", next_step=_REACH)
         self._need_known(work, arguments)
-        result = self._file.write(work, *arguments)
+        try:
+            result = self._file.write(work, *arguments)
+        except StoreRefused as refusal:
+            if _writes({EntryKind.INTENT}, work, arguments):  # 2
+                raise OnlyReduces(f"only what reduces, and was asked for since, may be sent: {self._why}") from refusal
+            raise
         if _is_under_way(work, arguments, result):
             self._written_at = self._passed()
         return result
@@ -232,10 +237,14 @@ def _as_alone(work: Callable[[SqlConnection, *Ts], T]) -> Callable[[SqlConnectio
     return cast("Callable[[SqlConnection, *Ts], T]", _ALONE.get(work, work))
 
 
+def _writes(kinds: Collection[EntryKind], work: Callable[..., Any], arguments: tuple[Any, ...]) -> bool:
+    return work in WRITES_ENTRY and arguments[0].kind in kinds
+
+
 def _is_under_way(work: Callable[..., Any], arguments: tuple[Any, ...], result: object) -> bool:
     """Say whether a step of a send was written: its ticket, unless that was asked before, its intent or its answer."""
-    if work in WRITES_ENTRY:
-        return result is not None and arguments[0].kind in _IS_OF_A_SEND
+    if _writes(_IS_OF_A_SEND, work, arguments):
+        return result is not None
     return work in _IS_SENT or (work is tickets.propose and result is arguments[0])
 
 

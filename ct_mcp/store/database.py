@@ -9,7 +9,7 @@ from threading import Lock
 from time import monotonic, sleep
 from typing import TypeVar, TypeVarTuple
 
-from ct_mcp.errors import StoreFailed
+from ct_mcp.errors import StoreFailed, StoreRefused
 from ct_mcp.files import create_private_file, find_changeable_by_others, make_it_yours
 from ct_mcp.store.codec import MOVE_ASIDE
 from ct_mcp.store.schema import migrate
@@ -195,5 +195,7 @@ def describe_failure(error: sqlite3.Error | OSError | UnicodeEncodeError, path: 
     """Say what is wrong with the file and what the person can do."""
     # The low byte is the kind of failure, the rest its particulars.
     kind = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if kind == sqlite3.SQLITE_CONSTRAINT:
+        return StoreRefused(f"state file {path}: it refuses what does not go with what it holds ({error})")
     what, next_step = _FAILURES.get(kind, ("it cannot be used", ""))
     return StoreFailed(f"state file {path}: {what} ({error})", next_step=next_step)

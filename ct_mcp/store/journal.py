@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 from ct_mcp.errors import StoreDamaged
 from ct_mcp.store.codec import MOVE_ASIDE, canonical, time_from_text, time_to_text
 
+ONLY_REDUCES = "only_reduces"
+"""In the detail of an INTENT: true where what it sends only reduces, by its effect, although it counts as an order."""
 GENESIS = "0" * 64
 """What the first entry has for a previous hash."""
 
@@ -69,7 +71,7 @@ class NewEntry:
 
     ``summary`` is one line in our words. ``reason`` holds the assistant's words and nothing else. ``detail`` may hold
     whatever JSON holds; decimals, times and domain values in it are written as their text. ``fingerprint`` and
-    ``opens`` belong to an INTENT: which command it is, and whether it may open or add.
+    ``opens`` belong to an INTENT: which command it is, and whether it counts as an order sent, per minute and per day.
     """
 
     kind: EntryKind

@@ -124,6 +124,44 @@ async def test_whoever_asks_again_for_what_was_sent_before_is_never_told_that_no
     assert world.net() == 1
 
 
+@pytest.mark.parametrize("what", ["a bracket", "a stop", "a part sold", "a stop moved nearer"])
+async def test_an_order_that_only_reduces_leaves(
+    assistant_over: Assistant, world: World, faraway: Faraway, what: str
+) -> None:
+    await assistant_over.buys(2)
+    world.later()
+    stop = await assistant_over.protects(world.price(-40), 2) if what == "a stop moved nearer" else ""
+    world.later()
+    faraway.is_out = True
+    await assistant_over.call("get_account", account="Sim101")
+    match what:
+        case "a bracket":
+            at = str(world.price(-40))
+            told = await assistant_over.call("protect_position", account="Sim101", instrument="MES", stop_loss=at)
+        case "a stop":
+            told = await assistant_over.buys(2, action="SELL", order_type="STOP_MARKET", stop_price=world.price(-40))
+        case "a part sold":
+            told = await assistant_over.buys(1, action="SELL")
+        case _:
+            nearer = {"order_id": stop, "stop_price": world.price(-20)}
+            told = await assistant_over.call("change_order", account="Sim101", **nearer)
+    assert not told.is_error, told.text
+    assert told.status in {"filled", "working", "protected", "changed"}, told.text
+    assert (world.net(), len(world.live())) == ((1, 0) if what == "a part sold" else (2, 1))
+
+
+async def test_an_order_that_goes_beyond_what_is_held_does_not(
+    assistant_over: Assistant, world: World, faraway: Faraway
+) -> None:
+    await assistant_over.buys(2)
+    world.later()
+    faraway.is_out = True
+    told = await assistant_over.buys(3, action="SELL")
+    assert told.status == "denied", told.text
+    assert "TRADING_HALTED" in told.reasons_text
+    assert (world.net(), world.live()) == (2, [])
+
+
 async def test_openings_go_on_once_it_is_reached_although_the_assistant_kept_asking(
     assistant_over: Assistant, world: World, faraway: Faraway
 ) -> None:

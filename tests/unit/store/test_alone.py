@@ -17,7 +17,7 @@ from ct_mcp.domain.duty import Duty, DutyPart
 from ct_mcp.domain.lease import NOBODY, Holder
 from ct_mcp.domain.trades import Listening
 from ct_mcp.domain.watch import Watch, WatchKind
-from ct_mcp.errors import StoreFailed, StoreOutOfReach, TakenOver, TicketOutOfReach
+from ct_mcp.errors import OnlyReduces, StoreFailed, StoreOutOfReach, TakenOver, TicketOutOfReach
 from ct_mcp.store import journal_table
 from ct_mcp.store.alone import (
     FILE_NAME,
@@ -27,7 +27,7 @@ from ct_mcp.store.alone import (
     ExitsAlone,
 )
 from ct_mcp.store.database import Database
-from ct_mcp.store.journal import EntryKind, NewEntry
+from ct_mcp.store.journal import ONLY_REDUCES, EntryKind, NewEntry
 from ct_mcp.store.sql import Engine, SqlConnection
 from ct_mcp.store.sql_store import SqlStore
 from ct_mcp.store.trading_state import StoredPin
@@ -180,11 +180,31 @@ async def test_what_may_open_is_never_about_to_be_sent(
     assert await alone.halt() is not None
     await alone.open_ticket(make_ticket(ticket_id="entry", approval=Approval.NONE), now)
     assert await alone.spend_ticket("entry", now)
-    with pytest.raises(StoreFailed, match="only exits that were asked for since may be sent"):
+    with pytest.raises(
+        OnlyReduces, match=r"only what reduces, and was asked for since.*close_position, flatten, cancels"
+    ):
         await alone.append_intent(intent("entry", opens=True), now, 0)
-    with pytest.raises(StoreFailed, match="only exits that were asked for since may be sent"):
+    quoted = replace(intent("entry", opens=True), detail={"findings": ['{"only_reduces":true}']})
+    with pytest.raises(OnlyReduces):
+        await alone.append_intent(quoted, now, 0)
+    with pytest.raises(
+        StoreFailed, match=r"only what reduces, and was asked for since.*close_position, flatten, cancels"
+    ):
         await alone.append(intent("entry", opens=True), now)
     assert await alone.unsettled() == ()
+
+
+async def test_an_order_that_only_reduces_is_sent(
+    alone: SqlStore, faraway: Faraway, make_ticket: MakeTicket, now: datetime
+) -> None:
+    """A stop, a part that is sold: it counts as an order, and opens nothing."""
+    faraway.is_out = True
+    assert await alone.halt() is not None
+    await alone.open_ticket(make_ticket(ticket_id="stop", approval=Approval.NONE), now)
+    assert await alone.spend_ticket("stop", now)
+    sent = replace(intent("stop", opens=True), detail={ONLY_REDUCES: True})
+    assert await alone.append_intent(sent, now, 0) is not None
+    assert [entry.ticket_id for entry in await alone.unsettled()] == ["stop"]
 
 
 @pytest.mark.parametrize("opens", [False, True])
@@ -196,7 +216,7 @@ async def test_what_began_before_ends_there(
     assert await alone.spend_ticket("before", now)
     faraway.is_out = True
     assert await alone.halt() is not None, "another call has parted them"
-    with pytest.raises(StoreFailed, match="only exits that were asked for since"):
+    with pytest.raises(StoreFailed, match=r"only what reduces, and was asked for since.*ask for it once more"):
         await alone.append_intent(intent("before", opens=opens), now, 0)
 
 

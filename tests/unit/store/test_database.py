@@ -249,6 +249,7 @@ def test_text_that_no_file_can_hold_is_refused(database: Database) -> None:
         (sqlite3.SQLITE_CORRUPT, "damaged"),
         (sqlite3.SQLITE_NOTADB, "damaged"),
         (sqlite3.SQLITE_ERROR, "move the file aside"),
+        (sqlite3.SQLITE_CONSTRAINT_TRIGGER, "refuses what does not go with what it holds"),
         (sqlite3.SQLITE_READONLY, "cannot be used"),
         (sqlite3.SQLITE_IOERR_FSYNC, "cannot be used"),
     ],
