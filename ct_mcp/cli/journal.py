@@ -214,6 +214,7 @@ async def _outstanding(store: SqlStore, ticket_id: str) -> list[Entry]:
 
 
 async def _nothing_to_settle(store: SqlStore, ticket_id: str, screen: Screen) -> None:
+    await store.ticket(ticket_id)  # raises where only a store that is out of reach can know of it
     screen.say(f"Nothing of unknown outcome has the ticket id {safe(ticket_id)}.")
     if outstanding := await store.unsettled():
         screen.say("Of unknown outcome are:")

@@ -145,6 +145,22 @@ def _unwatched(
     return None if nothing_happened else (last.last_at, at)
 
 
+def joined(known: AccountDay | None, other: AccountDay) -> AccountDay:
+    """Give one day of two records of it: the later end, the higher peak, and the last stretch that neither watched."""
+    if known is None:
+        return other
+    later = known if known.last_at > other.last_at else other
+    between = (known.last_at, other.first_at) if other.first_at - known.last_at > WATCHED_WITHIN else None
+    stretches = [each for each in (known.unwatched, between, other.unwatched) if each is not None]
+    return replace(
+        later,
+        first_at=min(known.first_at, other.first_at),
+        opening=other.opening if known.opening is None else known.opening,
+        highest=_higher(known.highest, other.highest),
+        unwatched=max(stretches, key=lambda stretch: stretch[1], default=None),
+    )
+
+
 def after_telling(day: AccountDay, at: datetime) -> AccountDay:
     """Give a day as it counts once the person has told the floor: what was before is in what they told."""
     return replace(day, last_at=min(day.last_at, at), highest=None, unwatched=None)

@@ -9,8 +9,9 @@ How it works; the numbers stand again at the blocks that do it.
  2. In the file trading is halted, so that the guard denies whatever opens or adds, in words. The file itself takes no
     intent that may open: what sends an order is marked by its effect as one that only reduces. Nor does it take one of
     a ticket that it does not know as spent: what began before the parting ends there.
- 3. What must hold over all machines is not written into a file of one: a halt, its end, an arming, a PIN, the book.
-    That fails, and says so, rather than seem to hold. Nor is a book read there, which would be empty.
+ 3. What must hold over all machines is not written into a file of one: a halt, its end, an arming, a PIN, the book,
+    what a person says became of a send. That fails, and says so, rather than seem to hold. Nor is a book read there,
+    which would be empty.
  4. What this process has sent, and of which nobody knows yet what became, is taken along into the file (`in_doubt`),
     so that an exit that is on its way is not sent again.
  5. After a while the shared store is asked again. Once it answers, and no send was on its way here for a moment, this
@@ -18,10 +19,13 @@ How it works; the numbers stand again at the blocks that do it.
     so that neither journal can be rewritten unseen. What is denied, noted or renewed meanwhile keeps nobody here.
  6. Where the file cannot be used, nothing can be done without the shared store, so nothing is waited for either: that
     one is asked again with every call, and whoever calls meanwhile is told what is wrong with both.
+ 7. What was noted in the file and only tightens is carried over as this machine goes back (`left_behind`), or as the
+    next process first reaches the shared store.
 """
 
 import logging
 from collections.abc import Callable, Collection
+from contextlib import closing, suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -30,11 +34,12 @@ from time import monotonic
 from typing import Any, TypeVar, TypeVarTuple, cast
 
 from ct_mcp.errors import OnlyReduces, StoreFailed, StoreOutOfReach, StoreRefused, TicketOutOfReach
-from ct_mcp.store import balances, book, duties, journal_table, parts, tickets, trading_state, watches
+from ct_mcp.store import balances, book, duties, left_behind, parts, tickets, trading_state, watches
 from ct_mcp.store.codec import time_to_text
 from ct_mcp.store.database import Database, prepare_state_file
 from ct_mcp.store.in_doubt import WRITES_ENTRY, InDoubt
 from ct_mcp.store.journal import ONLY_REDUCES, SETTLING, EntryKind, NewEntry
+from ct_mcp.store.left_behind import LeftBehind
 from ct_mcp.store.sql import Engine, SqlConnection
 from ct_mcp.text import plain
 
@@ -94,18 +99,21 @@ class ExitsAlone:
         """Touch nothing. ``passed`` tells how time passes, in seconds, whatever the clock does."""
         self._shared = shared
         self._path = folder / FILE_NAME
-        self._file = Database(self._path, 5.0, partial(self._prepare, service=service))
+        self._prepare_plainly = partial(prepare_state_file, service=service)
+        self._file = Database(self._path, 5.0, self._prepare)
         self._clock, self._passed = clock, passed
         self._parted: datetime | None = None
         self._why = ""
         self._in_doubt = InDoubt()
         self._began_after = 0
         self._ask_again_at = self._written_at = 0.0
+        self._has_caught_up = False
 
     def read(self, work: Callable[[SqlConnection, *Ts], T], *arguments: *Ts) -> T:
         """Let ``work`` see one moment of the shared tables, or of the file."""
         if not self._is_alone():
             try:
+                self._catch_up()
                 return self._shared.read(work, *arguments)
             except StoreOutOfReach as failure:
                 self._part(failure, work)
@@ -118,21 +126,17 @@ class ExitsAlone:
         """Let ``work`` change the shared tables, or the file where this machine was parted from them before."""
         if not self._is_alone():
             try:
+                self._catch_up()
                 result = self._shared.write(work, *arguments)
             except StoreOutOfReach as failure:
                 self._part(failure, work)
                 raise
             self._in_doubt.note(work, arguments, result)  # 4
             return result
-        if work in _HOLD_OVER_ALL or work.__module__ == book.__name__:  # 3
+        if _must_hold_over_all(work, arguments):  # 3
             raise StoreFailed(f"this would have to hold over all machines, and {self._why}", next_step=_REACH)
         self._need_known(work, arguments)
-        try:
-            result = self._file.write(work, *arguments)
-        except StoreRefused as refusal:
-            if _writes({EntryKind.INTENT}, work, arguments):  # 2
-                raise OnlyReduces(f"only what reduces, and was asked for since, may be sent: {self._why}") from refusal
-            raise
+        result = self._write_alone(work, *arguments)
         if _is_under_way(work, arguments, result):
             self._written_at = self._passed()
         return result
@@ -173,8 +177,16 @@ class ExitsAlone:
 
     # 2: what the file takes
 
-    def _prepare(self, connection: Connection, service: str) -> None:
-        prepare_state_file(connection, service)
+    def _write_alone(self, work: Callable[[SqlConnection, *Ts], T], *arguments: *Ts) -> T:
+        try:
+            return self._file.write(work, *arguments)
+        except StoreRefused as refusal:
+            if _writes({EntryKind.INTENT}, work, arguments):
+                raise OnlyReduces(f"only what reduces, and was asked for since, may be sent: {self._why}") from refusal
+            raise
+
+    def _prepare(self, connection: Connection) -> None:
+        self._prepare_plainly(connection)
         self._in_doubt.take_along(connection)
         reason = f"{self._why}. It ends by itself once that is reached"
         connection.execute(_HALT, (_BY, time_to_text(self._clock()), reason))
@@ -189,7 +201,7 @@ class ExitsAlone:
             self._ask_again_at = self._passed() + TRY_AGAIN_AFTER_SECONDS
             try:
                 self._go_back(self._parted)
-            except StoreOutOfReach as failure:
+            except StoreFailed as failure:
                 self._why = f"the shared store is out of reach: {failure.what}"
         return self._parted is not None
 
@@ -205,15 +217,16 @@ class ExitsAlone:
         return not is_asking and (not in_doubt or quiet >= LONGEST_IN_DOUBT_SECONDS)
 
     def _go_back(self, parted: datetime) -> None:
-        if (done := self._done_alone()) is None:
-            self._shared.read(_end_of)
-        else:
+        note, done = None, self._done_alone()
+        if done is not None:
             cannot = ", which cannot be read" if _UNREADABLE in done else ""
             words = (
                 f"The shared store was out of reach from {time_to_text(parted)} on; what was done stands in "
                 f"{FILE_NAME}{cannot}"
             )
-            self._shared.write(journal_table.append, NewEntry(EntryKind.ERROR, words, detail=done), self._clock())
+            note = NewEntry(EntryKind.ERROR, words, detail=done)
+        self._shared.read(_end_of)
+        self._carry_over(self._file, note)
         self._parted = None
         self._file.close()
         _log.warning("The shared store is reached again")
@@ -228,6 +241,36 @@ class ExitsAlone:
             return None
         return {"entries": last - self._began_after, "last_hash": last_hash, "file": str(self._path)}
 
+    # 7: carrying over
+
+    def _catch_up(self) -> None:
+        """Before anything else is asked of the shared store: a process of before may have been alone when it ended."""
+        if self._has_caught_up:
+            return
+        if self._path.exists():
+            try:
+                with closing(Database(self._path, 5.0, self._prepare_plainly)) as file:
+                    self._carry_over(file, None)
+            except StoreOutOfReach:
+                raise
+            except StoreFailed as refusal:
+                _log.warning(
+                    "What was noted while the shared store was out of reach is not carried over: %s", refusal.what
+                )
+        self._has_caught_up = True
+
+    def _carry_over(self, file: Engine, note: NewEntry | None) -> None:
+        now, left = self._clock(), LeftBehind()
+        try:
+            left = file.read(left_behind.find, now)
+        except StoreFailed as broken:
+            _log.warning("What was noted while the shared store was out of reach cannot be read: %s", broken.what)
+        if not left.is_empty or note is not None:
+            self._shared.write(left_behind.carry_over, left, note, now)
+        if left.days:
+            with suppress(StoreFailed):  # it adds nothing the second time
+                file.write(left_behind.forget, left)
+
 
 _UNREADABLE = "unreadable"
 _REACH = "the person must see that the shared store is reached again, then repeat it"
@@ -239,6 +282,14 @@ def _as_alone(work: Callable[[SqlConnection, *Ts], T]) -> Callable[[SqlConnectio
 
 def _writes(kinds: Collection[EntryKind], work: Callable[..., Any], arguments: tuple[Any, ...]) -> bool:
     return work in WRITES_ENTRY and arguments[0].kind in kinds
+
+
+def _must_hold_over_all(work: Callable[..., Any], arguments: tuple[Any, ...]) -> bool:
+    """Say so also of what the person says became of a send, and of a peak that nothing here can be held against."""
+    if work is balances.note_figures:
+        return any(read.mark is not None for read in arguments[0])
+    is_said = _writes({EntryKind.SETTLED}, work, arguments) and "by" in arguments[0].detail
+    return is_said or work in _HOLD_OVER_ALL or work.__module__ == book.__name__
 
 
 def _is_under_way(work: Callable[..., Any], arguments: tuple[Any, ...], result: object) -> bool:

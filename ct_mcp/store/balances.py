@@ -7,7 +7,16 @@ from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
 
-from ct_mcp.domain.balances import AccountDay, BalanceRecord, Figures, ToldFloor, after_telling, marked, noted
+from ct_mcp.domain.balances import (
+    AccountDay,
+    BalanceRecord,
+    Figures,
+    ToldFloor,
+    after_telling,
+    joined,
+    marked,
+    noted,
+)
 from ct_mcp.domain.market import trading_day
 from ct_mcp.store.codec import time_from_text, time_to_text
 from ct_mcp.store.journal import EntryKind, NewEntry
@@ -20,6 +29,9 @@ _COLUMNS = "day, first_at, last_at, opening, balance, highest, is_flat, unwatche
 _DAYS = f"""
 SELECT {_COLUMNS} FROM account_days WHERE service = our_service() AND account = ? ORDER BY day DESC LIMIT ?
 """  # noqa: S608
+_ALL_DAYS = f"SELECT account, {_COLUMNS} FROM account_days WHERE service = our_service() ORDER BY day, account"  # noqa: S608
+_DAY = f"SELECT {_COLUMNS} FROM account_days WHERE service = our_service() AND account = ? AND day = ?"  # noqa: S608
+_FORGET_DAY = "DELETE FROM account_days WHERE service = our_service() AND account = ? AND day = ? AND last_at = ?"
 _KEEP_DAY = """
 INSERT INTO account_days VALUES (our_service(), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (service, account, day)
 DO UPDATE SET first_at = excluded.first_at, last_at = excluded.last_at, opening = excluded.opening,
@@ -43,6 +55,24 @@ def note_figures(connection: SqlConnection, figures: Iterable[Figures]) -> None:
         day = noted(last, read) if read.mark is None else marked(last, read, _told(connection, read.account))
         if day is not None:
             _keep(connection, read.account, day)
+
+
+def all_days(connection: SqlConnection) -> tuple[tuple[str, AccountDay], ...]:
+    """Give every day on record, of every account."""
+    return tuple((account, _day_of(row)) for account, *row in connection.execute(_ALL_DAYS).fetchall())
+
+
+def join_day(connection: SqlConnection, account: str, day: AccountDay) -> None:
+    """Add what was kept of a day in another place; what was before the person told the floor is in what they told."""
+    told = _told(connection, account)
+    if told is None or day.last_at > told.at:
+        row = connection.execute(_DAY, (account, day.day.isoformat())).fetchone()
+        _keep(connection, account, joined(None if row is None else _day_of(row), day))
+
+
+def forget_day(connection: SqlConnection, account: str, day: AccountDay) -> None:
+    """Take a day off the record, if nothing was added to it since."""
+    connection.execute(_FORGET_DAY, (account, day.day.isoformat(), time_to_text(day.last_at)))
 
 
 def balance_record(connection: SqlConnection, account: str) -> BalanceRecord:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ct_mcp.domain.approval import Ticket, TicketState
 from ct_mcp.store import duties, journal_table, parts, tickets, watches
-from ct_mcp.store.journal import SETTLING, Entry, EntryKind, NewEntry
+from ct_mcp.store.journal import SETTLING, Entry, EntryKind, NewEntry, copy_of
 
 _MOST = 100
 _KEEPS_TICKET = frozenset({duties.add_part, watches.add_part})
@@ -20,7 +20,6 @@ WRITES_ENTRY: frozenset[Callable[..., Any]] = frozenset(
     {journal_table.append, parts.append_intent, parts.append_intent_of_all}
 )
 """What writes one entry, which it is given first."""
-_COPIED = ("kind", "summary", "account", "ticket_id", "own_id", "fingerprint", "opens", "reason", "detail")
 
 
 class InDoubt:
@@ -49,8 +48,7 @@ class InDoubt:
             if ticket is None or tickets.find(connection, ticket.ticket_id) is not None:
                 continue
             tickets.keep(connection, replace(ticket, state=TicketState.SPENT))
-            copy = NewEntry(**{name: getattr(intent, name) for name in _COPIED})
-            journal_table.append(connection, copy, intent.at)
+            journal_table.append(connection, copy_of(intent), intent.at)
         connection.execute("COMMIT")
 
     def _keep(self, ticket: Ticket) -> None:

@@ -171,6 +171,11 @@ def entry_of(row: Row) -> Entry:
     return Entry(**read)
 
 
+def copy_of(entry: Entry) -> NewEntry:
+    """Give what an entry says, to be written down in another journal."""
+    return NewEntry(**{each.name: getattr(entry, each.name) for each in fields(NewEntry)})
+
+
 def check(rows: Iterable[Row], last_given: int) -> Verification:
     """Check the chain from its first row on; ``last_given`` is the highest sequence that an entry was ever given."""
     count, previous_hash = 0, GENESIS

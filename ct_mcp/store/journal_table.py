@@ -47,8 +47,13 @@ _OPENED = "SELECT EXISTS (SELECT 1 FROM journal WHERE sequence > :seen AND kind 
 def append(connection: SqlConnection, new: NewEntry, now: datetime) -> Entry:
     """Write one entry at the end of the chain."""
     _disarm_if_clock_was_set_back(connection, now)
+    return append_late(connection, new, now)
+
+
+def append_late(connection: SqlConnection, new: NewEntry, at: datetime) -> Entry:
+    """Write one that could not be written when it was made: its time says nothing about the clock."""
     last_given, last_hash = connection.execute(_HEAD).fetchone()
-    row = seal(new, now, last_given + 1, last_hash or GENESIS)
+    row = seal(new, at, last_given + 1, last_hash or GENESIS)
     connection.execute(_INSERT, row)
     if new.kind is EntryKind.INTENT:
         connection.execute(_AWAIT_OUTCOME, (row[0], new.ticket_id, new.own_id, new.fingerprint))

@@ -127,6 +127,12 @@ def last_day_lost(connection: SqlConnection, account: str) -> date | None:
     return None if row is None or row[0] is None else date.fromisoformat(row[0])
 
 
+def days_lost(connection: SqlConnection) -> tuple[tuple[str, date, Decimal], ...]:
+    """List every account, day and figure of ours with which a loss limit was reached."""
+    rows = connection.execute("SELECT account, day, figure FROM day_losses WHERE service = our_service() ORDER BY day")
+    return tuple((account, date.fromisoformat(day), Decimal(figure)) for account, day, figure in rows)
+
+
 def mark_day_loss(connection: SqlConnection, account: str, day: date, figure: Decimal, now: datetime) -> bool:
     """Remember that the limit was reached; nothing unmarks a day. Say whether that is new."""
     row = (account, day.isoformat(), str(figure))

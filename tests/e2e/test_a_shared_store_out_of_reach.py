@@ -175,6 +175,36 @@ async def test_openings_go_on_once_it_is_reached_although_the_assistant_kept_ask
     assert told == ["denied", "filled", "filled"]
 
 
+async def test_a_loss_that_was_reached_meanwhile_is_remembered_afterwards(
+    assistant_over: Assistant, world: World, faraway: Faraway
+) -> None:
+    account = world.sim.exchange.accounts["Sim101"]
+    faraway.is_out = True
+    account.gross_realized -= 600
+    assert not (await assistant_over.call("get_account", account="Sim101")).is_error
+    account.gross_realized += 300
+    faraway.is_out = False
+    world.later(60)
+    told = await assistant_over.buys(1)
+    assert told.status == "denied", told.text
+    assert "DAY_LOSS_REACHED" in told.reasons_text
+
+
+async def test_denials_of_meanwhile_count_towards_the_halt(
+    assistant_over: Assistant, world: World, desk: Desk, faraway: Faraway
+) -> None:
+    faraway.is_out = True
+    for quantity in (98, 99):
+        await assistant_over.buys(quantity)
+    faraway.is_out = False
+    world.later(60)
+    assert await desk.store.halt() is None
+    assert (await assistant_over.buys(97)).status == "denied"
+    halt = await desk.store.halt()
+    assert halt is not None
+    assert halt.reason.startswith("3 denials within")
+
+
 async def test_a_denial_that_would_halt_trading_is_told_as_a_denial(
     assistant_over: Assistant, faraway: Faraway
 ) -> None:

@@ -13,9 +13,15 @@ from typing import Any
 
 import pytest
 
+from ct_mcp.cli.journal import settle
+from ct_mcp.cli.screen import Screen
 from ct_mcp.desk.pin import set_pin
+from ct_mcp.errors import TicketOutOfReach
+from ct_mcp.store.alone import ExitsAlone
 from ct_mcp.store.journal import EntryKind, NewEntry
+from ct_mcp.store.sql_store import SqlStore
 from ct_mcp.store.sqlite import FILE_NAME, SqliteStore
+from tests.unit.store.test_alone import Faraway
 
 CtMcp = Callable[..., subprocess.CompletedProcess[str]]
 AtATerminal = Callable[..., Any]
@@ -312,6 +318,16 @@ async def test_what_is_not_outstanding_need_not_be_settled(
     terminal.until("Nothing of unknown outcome has the ticket id t-1.")
     terminal.until("t-2")
     assert terminal.ends() == 1
+
+
+async def test_what_only_a_store_out_of_reach_can_know_of_is_not_told_as_nothing(tmp_path: Path) -> None:
+    faraway, out = Faraway(tmp_path / "shared.sqlite3"), io.StringIO()
+    store = SqlStore(ExitsAlone(faraway, tmp_path / "state", "", lambda: LONG_AGO))
+    faraway.is_out = True
+    with pytest.raises(TicketOutOfReach, match="what became of ticket t-1 is not known"):
+        await settle(store, Screen(out), "t-1")
+    await store.close()
+    assert "unknown outcome" not in out.getvalue()
 
 
 async def test_a_pipe_settles_nothing(journal: CtMcp, store: SqliteStore) -> None:
