@@ -14,6 +14,7 @@ How it works; the numbers stand again at the blocks that do it.
     which would be empty.
  4. What this process has sent, and of which nobody knows yet what became, is taken along into the file (`in_doubt`),
     so that an exit that is on its way is not sent again.
+    Also what it saw last of the PIN goes along (`pin_copy`), since an exit may ask for it.
  5. After a while the shared store is asked again. Once it answers, and no send was on its way here for a moment, this
     machine goes back to it, and notes in the shared journal what was done without it, with the last hash of the file,
     so that neither journal can be rewritten unseen. What is denied, noted or renewed meanwhile keeps nobody here.
@@ -40,7 +41,9 @@ from ct_mcp.store.database import Database, prepare_state_file
 from ct_mcp.store.in_doubt import WRITES_ENTRY, InDoubt
 from ct_mcp.store.journal import ONLY_REDUCES, SETTLING, EntryKind, NewEntry
 from ct_mcp.store.left_behind import LeftBehind
+from ct_mcp.store.pin_copy import PinCopy
 from ct_mcp.store.sql import Engine, SqlConnection
+from ct_mcp.store.trading_state import StoredPin
 from ct_mcp.text import plain
 
 T = TypeVar("T")
@@ -66,6 +69,8 @@ _HOLD_OVER_ALL: frozenset[Callable[..., Any]] = frozenset(
 _ABOUT_TICKET: frozenset[Callable[..., Any]] = frozenset(
     {tickets.find, tickets.find_all, tickets.approve, tickets.decline, tickets.spend}
 )
+_ASKS_FOR_PIN: frozenset[Callable[..., Any]] = frozenset({trading_state.find_pin, trading_state.count_pin_try})
+_OF_A_REVIEW: frozenset[Callable[..., Any]] = frozenset({trading_state.recall})
 _IS_SENT: frozenset[Callable[..., Any]] = frozenset({tickets.approve, tickets.spend})
 _IS_OF_A_SEND = SETTLING | {EntryKind.INTENT, EntryKind.ACCEPTED, EntryKind.UNKNOWN, EntryKind.READ_BACK}
 _ALONE: dict[Callable[..., Any], Callable[..., Any]] = {parts.check_turn: parts.check_turn_alone}
@@ -104,51 +109,62 @@ class ExitsAlone:
         self._clock, self._passed = clock, passed
         self._parted: datetime | None = None
         self._why = ""
-        self._in_doubt = InDoubt()
+        self._in_doubt, self._pin = InDoubt(), PinCopy()
         self._began_after = 0
         self._ask_again_at = self._written_at = 0.0
         self._has_caught_up = False
 
     def read(self, work: Callable[[SqlConnection, *Ts], T], *arguments: *Ts) -> T:
         """Let ``work`` see one moment of the shared tables, or of the file."""
-        if not self._is_alone():
+        if not self._is_alone(work):
             try:
-                self._catch_up()
-                return self._shared.read(work, *arguments)
+                return self._read_shared(work, *arguments)
             except StoreOutOfReach as failure:
                 self._part(failure, work)
         self._need_known(work, arguments)
         if work.__module__ == book.__name__:  # 3
             raise StoreOutOfReach(f"the record of executions cannot be read: {self._why}")
-        return self._file.read(_as_alone(work), *arguments)
+        result = self._file.read(_as_alone(work), *arguments)
+        self._need_pin(work, result)
+        return result
 
     def write(self, work: Callable[[SqlConnection, *Ts], T], *arguments: *Ts) -> T:
         """Let ``work`` change the shared tables, or the file where this machine was parted from them before."""
-        if not self._is_alone():
+        if not self._is_alone(work):
             try:
-                self._catch_up()
                 result = self._shared.write(work, *arguments)
             except StoreOutOfReach as failure:
                 self._part(failure, work)
                 raise
             self._in_doubt.note(work, arguments, result)  # 4
+            self._pin.hear(work, arguments, result)
             return result
         if _must_hold_over_all(work, arguments):  # 3
             raise StoreFailed(f"this would have to hold over all machines, and {self._why}", next_step=_REACH)
         self._need_known(work, arguments)
         result = self._write_alone(work, *arguments)
+        self._need_pin(work, result)
+        self._pin.hear(work, arguments, result)
         if _is_under_way(work, arguments, result):
             self._written_at = self._passed()
         return result
 
     def aside(self) -> Engine:
         """Give another engine on what this one reads just now."""
-        return self._file.aside() if self._is_alone() else self._shared.aside()
+        return self._file.aside() if self._is_alone(_end_of) else self._shared.aside()
 
     def close(self) -> None:
         """Close both; a later call opens what it needs."""
         self._file.close()
         self._shared.close()
+
+    def _read_shared(self, work: Callable[[SqlConnection, *Ts], T], *arguments: *Ts) -> T:
+        """Read; with every review of an order also what is kept of the PIN, in the same moment."""
+        if work not in _OF_A_REVIEW:
+            return self._shared.read(work, *arguments)
+        result, pin = self._shared.read(_with_pin, work, arguments)
+        self._pin.see(pin)
+        return result
 
     # 1, 6: parting
 
@@ -175,6 +191,11 @@ class ExitsAlone:
             named = ", ".join(map(plain, sorted(unknown)))
             raise TicketOutOfReach(f"what became of ticket {named} is not known: {self._why}")
 
+    def _need_pin(self, work: Callable[..., Any], found: object) -> None:
+        """Never say that there is no PIN because it was not seen."""
+        if work in _ASKS_FOR_PIN and found is None and not self._pin.is_known:
+            raise StoreOutOfReach(f"whether there is a PIN, and which, is not known: {self._why}", next_step=_NO_PIN)
+
     # 2: what the file takes
 
     def _write_alone(self, work: Callable[[SqlConnection, *Ts], T], *arguments: *Ts) -> T:
@@ -188,15 +209,20 @@ class ExitsAlone:
     def _prepare(self, connection: Connection) -> None:
         self._prepare_plainly(connection)
         self._in_doubt.take_along(connection)
+        self._pin.take_along(connection)
         reason = f"{self._why}. It ends by itself once that is reached"
         connection.execute(_HALT, (_BY, time_to_text(self._clock()), reason))
         connection.execute(_NOTHING_OPENS)
 
     # 5, 6: going back
 
-    def _is_alone(self) -> bool:
+    def _is_alone(self, work: Callable[..., Any]) -> bool:
         if self._parted is None:
-            return False
+            try:
+                self._catch_up()
+            except StoreOutOfReach as failure:  # so nothing of the work was begun there, and it may go on here
+                self._part(failure, work)
+            return self._parted is not None
         if self._passed() >= self._ask_again_at and self._may_go_back():
             self._ask_again_at = self._passed() + TRY_AGAIN_AFTER_SECONDS
             try:
@@ -225,7 +251,7 @@ class ExitsAlone:
                 f"{FILE_NAME}{cannot}"
             )
             note = NewEntry(EntryKind.ERROR, words, detail=done)
-        self._shared.read(_end_of)
+        self._pin.see(self._shared.read(trading_state.find_pin))
         self._carry_over(self._file, note)
         self._parted = None
         self._file.close()
@@ -247,6 +273,7 @@ class ExitsAlone:
         """Before anything else is asked of the shared store: a process of before may have been alone when it ended."""
         if self._has_caught_up:
             return
+        self._pin.see(self._shared.read(trading_state.find_pin))
         if self._path.exists():
             try:
                 with closing(Database(self._path, 5.0, self._prepare_plainly)) as file:
@@ -273,6 +300,7 @@ class ExitsAlone:
 
 
 _UNREADABLE = "unreadable"
+_NO_PIN = "the person can leave in NinjaTrader itself, or see that the shared store is reached again, then repeat it"
 _REACH = "the person must see that the shared store is reached again, then repeat it"
 
 
@@ -297,6 +325,12 @@ def _is_under_way(work: Callable[..., Any], arguments: tuple[Any, ...], result: 
     if _writes(_IS_OF_A_SEND, work, arguments):
         return result is not None
     return work in _IS_SENT or (work is tickets.propose and result is arguments[0])
+
+
+def _with_pin(
+    connection: SqlConnection, work: Callable[..., T], arguments: tuple[Any, ...]
+) -> tuple[T, StoredPin | None]:
+    return work(connection, *arguments), trading_state.find_pin(connection)
 
 
 def _what_is_open(connection: SqlConnection, after: int, now: str) -> tuple[bool, bool]:

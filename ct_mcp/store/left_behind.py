@@ -1,8 +1,9 @@
 """What a machine noted while it was alone and that only tightens: carried over once the shared store is reached again.
 
 A day's loss that was reached holds for the day, also where it comes back before anybody could be told; so do a peak
-that a floor follows, and the denials and declines that halt trading. All of it stands in the file of that machine, so
-it is carried over also by a process that was started since. What was carried over once adds nothing the second time.
+that a floor follows, the denials and declines that halt trading, and wrong tries at the PIN. All of it stands in the
+file of that machine, so it is carried over also by a process that was started since. What was carried over once adds
+nothing the second time.
 
 A machine whose clock is off is kept from the shared store for that very reason: what it noted of times to come is not
 carried over.
@@ -18,6 +19,7 @@ from ct_mcp.domain.market import trading_day
 from ct_mcp.store import balances, journal_table, trading_state
 from ct_mcp.store.journal import Entry, EntryKind, NewEntry, copy_of
 from ct_mcp.store.sql import SqlConnection
+from ct_mcp.store.trading_state import PIN_TRIES_WITHIN
 
 # As far back as the desk looks for what halts trading.
 _COUNTS_FOR = timedelta(minutes=10)
@@ -26,16 +28,17 @@ _MOST_REFUSED = 100
 
 @dataclass(frozen=True, slots=True)
 class LeftBehind:
-    """Losses of the day and balances by account, and what was denied, declined or suspicious, oldest first."""
+    """Losses of the day and balances by account; what was denied, declined or suspicious; wrong tries at the PIN."""
 
     losses: tuple[tuple[str, date, Decimal], ...] = ()
     days: tuple[tuple[str, AccountDay], ...] = ()
     refused: tuple[Entry, ...] = ()
+    tries: tuple[datetime, ...] = ()
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing."""
-        return not (self.losses or self.days or self.refused)
+        return not (self.losses or self.days or self.refused or self.tries)
 
 
 def find(connection: SqlConnection, now: datetime) -> LeftBehind:
@@ -45,6 +48,7 @@ def find(connection: SqlConnection, now: datetime) -> LeftBehind:
         tuple(lost for lost in losses if lost[1] <= trading_day(now)),
         tuple((account, day) for account, day in balances.all_days(connection) if day.last_at <= now),
         tuple(_refused(connection, now)),
+        tuple(at for at in trading_state.pin_tries(connection, now - PIN_TRIES_WITHIN) if at <= now),
     )
 
 
@@ -58,6 +62,7 @@ def carry_over(connection: SqlConnection, left: LeftBehind, note: NewEntry | Non
         balances.join_day(connection, account, day)
     for account, lost_on, figure in left.losses:
         trading_state.mark_day_loss(connection, account, lost_on, figure, now)
+    trading_state.add_pin_tries(connection, left.tries)
     if note is not None:
         journal_table.append(connection, note, now)
 

@@ -3,7 +3,8 @@
 Each change that the person should find later is journalled in the same transaction.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -176,8 +177,9 @@ def disarm(connection: SqlConnection, account: str, by: str, now: datetime) -> b
 
 
 # So many wrong tries within this time lock the PIN, for the same time from the last of them on.
-_PIN_TRIES = 5
-_PIN_TRIES_WITHIN = timedelta(minutes=15)
+PIN_TRIES = 5
+PIN_TRIES_WITHIN = timedelta(minutes=15)
+"""So long after the last of `PIN_TRIES` wrong tries within this time no try counts."""
 
 _KEEP_PIN = """
 INSERT INTO pin VALUES (1, ?, ?, ?, ?, ?) ON CONFLICT (one) DO UPDATE SET salt = excluded.salt, cost = excluded.cost,
@@ -215,7 +217,7 @@ def count_pin_try(connection: SqlConnection, now: datetime) -> StoredPin | PinLo
         append(connection, NewEntry(EntryKind.PIN_WRONG, summary, detail={"what": "locked"}), now)
         return locked
     connection.execute("INSERT INTO pin_tries (at) VALUES (?)", (time_to_text(now),))
-    connection.execute(_FORGET_OLDER_TRIES, (_PIN_TRIES,))
+    connection.execute(_FORGET_OLDER_TRIES, (PIN_TRIES,))
     return pin
 
 
@@ -224,8 +226,34 @@ def forgive_pin_tries(connection: SqlConnection) -> None:
     connection.execute("DELETE FROM pin_tries")
 
 
+def copy_pin(connection: SqlConnection, pin: StoredPin | None) -> None:
+    """Keep what another store keeps of the PIN, or that none is set; tries at another one are forgotten."""
+    if find_pin(connection) == pin:
+        return
+    connection.execute("DELETE FROM pin")
+    forgive_pin_tries(connection)
+    if pin is not None:
+        connection.execute(_KEEP_PIN, astuple(pin))
+
+
+def pin_tries(connection: SqlConnection, since: datetime) -> tuple[datetime, ...]:
+    """Give the times of the wrong tries since a moment."""
+    rows = connection.execute("SELECT at FROM pin_tries WHERE at >= ? ORDER BY number", (time_to_text(since),))
+    return tuple(time_from_text(at) for (at,) in rows)
+
+
+def add_pin_tries(connection: SqlConnection, tries: Iterable[datetime]) -> None:
+    """Count wrong tries that were made elsewhere as well; those that are counted already are not counted twice."""
+    known = Counter(at for (at,) in connection.execute("SELECT at FROM pin_tries"))
+    more = Counter(map(time_to_text, tries)) - known
+    if more:
+        forgive_pin_tries(connection)
+        every = sorted((known + more).elements())[-PIN_TRIES:]
+        connection.executemany("INSERT INTO pin_tries (at) VALUES (?)", [(at,) for at in every])
+
+
 def _lock(connection: SqlConnection) -> PinLocked | None:
-    times = [time_from_text(at) for (at,) in connection.execute(_LAST_TRIES, (_PIN_TRIES,))]
-    if len(times) < _PIN_TRIES or times[0] - times[-1] > _PIN_TRIES_WITHIN:
+    times = [time_from_text(at) for (at,) in connection.execute(_LAST_TRIES, (PIN_TRIES,))]
+    if len(times) < PIN_TRIES or times[0] - times[-1] > PIN_TRIES_WITHIN:
         return None
-    return PinLocked(times[0] + _PIN_TRIES_WITHIN)
+    return PinLocked(times[0] + PIN_TRIES_WITHIN)

@@ -162,6 +162,16 @@ async def test_an_exit_goes_its_whole_way(
     assert summaries(faraway) == []
 
 
+async def test_a_write_that_was_never_begun_there_goes_on_here_at_once(
+    alone: SqlStore, faraway: Faraway, make_ticket: MakeTicket, now: datetime
+) -> None:
+    """The first call of a process asks the shared store what it must know before any other."""
+    faraway.is_out = True
+    ticket = make_ticket(ticket_id="exit", approval=Approval.NONE)
+    assert await alone.open_ticket(ticket, now) == ticket
+    assert await alone.halt() is not None
+
+
 async def test_a_write_that_fails_is_told_and_the_next_try_goes_on_here(
     alone: SqlStore, faraway: Faraway, make_ticket: MakeTicket, now: datetime
 ) -> None:

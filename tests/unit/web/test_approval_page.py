@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -12,9 +13,13 @@ from ct_mcp.domain.approval import Approval, ApprovalRequest, Finding, FindingKi
 from ct_mcp.domain.commands import Flatten
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.simulator import Simulator
+from ct_mcp.store.alone import ExitsAlone
 from ct_mcp.store.journal import EntryKind
+from ct_mcp.store.sql_store import SqlStore
 from ct_mcp.store.sqlite import SqliteStore
 from ct_mcp.web.sessions import SessionStore
+from tests import factories
+from tests.unit.store.test_alone import Faraway
 from tests.unit.web.conftest import Browser, Enter, Propose, StateOf
 
 LIVE = "APEX-482910"
@@ -427,3 +432,48 @@ async def test_what_expired_long_ago_leaves_the_page_when_something_new_is_asked
     page = await browser.look()
     assert page.count("data-card") == 1
     assert "3 MES" in page
+
+
+class TestOutOfReach:
+    """The store that machines share is out of reach, and an exit waits that asks for the PIN."""
+
+    @pytest.fixture
+    def faraway(self, tmp_path: Path) -> Faraway:
+        return Faraway(tmp_path / "shared.sqlite3")
+
+    @pytest.fixture
+    def store(self, tmp_path: Path, faraway: Faraway, clock: ManualClock) -> SqlStore:
+        return SqlStore(ExitsAlone(faraway, tmp_path / "state", "", clock, lambda: clock().timestamp()))
+
+    @pytest.fixture
+    async def exit_asked(self, store: SqlStore, faraway: Faraway, clock: ManualClock) -> Ticket:
+        faraway.is_out = True
+        await store.halt()
+        made, now = factories.ticket("exit-1", Flatten("Sim101", None)), clock()
+        waiting = replace(made, approval=Approval.PAGE_PIN, created_at=now, expires_at=now + timedelta(seconds=90))
+        return await store.open_ticket(waiting, now)
+
+    @pytest.fixture
+    async def pin(self, store: SqlStore, clock: ManualClock) -> str:
+        await set_pin(store, "4711", clock(), cost=16)
+        return "4711"
+
+    async def test_the_pin_counts_as_it_did(
+        self, pin: str, exit_asked: Ticket, enter: Enter, state_of: StateOf, clock: ManualClock
+    ) -> None:
+        browser = await enter(exit_asked)
+        clock.advance(2)
+        answer = await browser.post(deed(exit_asked, "approve"), pin="4712")
+        assert "That is not your PIN" in answer.text
+        await browser.post(deed(exit_asked, "approve"), pin=pin)
+        assert await state_of(exit_asked) is TicketState.APPROVED
+
+    async def test_where_it_was_never_seen_that_is_said(
+        self, exit_asked: Ticket, enter: Enter, state_of: StateOf, clock: ManualClock
+    ) -> None:
+        browser = await enter(exit_asked)
+        clock.advance(2)
+        answer = await browser.post(deed(exit_asked, "approve"), pin="4711")
+        assert "There is no PIN" not in answer.text
+        assert "whether there is a PIN, and which, is not known" in answer.text
+        assert await state_of(exit_asked) is TicketState.OPEN
