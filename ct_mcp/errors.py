@@ -136,6 +136,8 @@ class StoreFailed(Refused):
 class StoreOutOfReach(StoreFailed):
     """The store that machines share cannot be used just now, whatever it is asked."""
 
+    next_step = "ask once more: exits go on without it; for the rest the person must see that it is reached again"
+
 
 class TicketOutOfReach(StoreOutOfReach):
     """Whether there is such a ticket, and what became of it, only the shared store knows."""
