@@ -1,6 +1,8 @@
 """What a machine noted while it was alone and that only tightens holds afterwards, over all machines."""
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -9,12 +11,15 @@ import pytest
 
 from ct_mcp.desk.controls import Actor, Controls
 from ct_mcp.domain.approval import Ticket
-from ct_mcp.domain.balances import Figures, ToldFloor
+from ct_mcp.domain.balances import AccountDay, Figures, ToldFloor
 from ct_mcp.domain.market import trading_day
 from ct_mcp.errors import StoreFailed
 from ct_mcp.store import balances, journal_table, trading_state
 from ct_mcp.store.alone import QUIET_FOR_SECONDS, ExitsAlone
 from ct_mcp.store.journal import EntryKind, NewEntry
+from ct_mcp.store.left_behind import LeftBehind, carry_over
+from ct_mcp.store.postgres import PostgresDatabase
+from ct_mcp.store.postgres_url import PostgresUrl
 from ct_mcp.store.sql_store import SqlStore
 from tests.unit.store.test_alone import Faraway, Passing, exit_is_sent
 
@@ -234,3 +239,23 @@ async def test_what_a_person_says_became_of_a_send_would_have_to_hold_everywhere
     found = NewEntry(EntryKind.SETTLED, "seen", account="Sim101", ticket_id="exit", detail={"status": "filled"})
     await alone.append(found, now)
     assert await alone.unsettled() == (), "what was looked up counts here"
+
+
+def test_a_role_of_a_database_may_write_all_of_it(trader: PostgresUrl, now: datetime) -> None:
+    with closing(PostgresDatabase(trader)) as database:
+        denied = database.write(journal_table.append, NewEntry(EntryKind.DENIED, "BUY 9"), now)
+        day = AccountDay(trading_day(now), now, now, highest=Decimal(50_900), balance=Decimal(50_000))
+        lost = "Sim101", trading_day(now), Decimal(-600)
+        earlier = replace(denied, at=now - MINUTE)
+        left = LeftBehind((lost,), (("Sim101", day),), (earlier, denied), (now, now))
+        for _ in range(2):
+            database.write(carry_over, left, None, now)
+        assert database.read(trading_state.day_loss, "Sim101", trading_day(now))
+        assert database.read(balances.balance_record, "Sim101").days == (day,)
+        assert database.read(trading_state.pin_tries, now) == (now, now)
+        entries = database.read(journal_table.newest, 9, None, None)
+    assert [(entry.kind, entry.at) for entry in entries] == [
+        (EntryKind.DAY_LOSS, now),
+        (EntryKind.DENIED, now - MINUTE),
+        (EntryKind.DENIED, now),
+    ]
