@@ -221,16 +221,48 @@ async def has_filled_meanwhile(store: Store, ticket: Ticket, now: datetime) -> b
 
 
 async def recent_fills(store: Store, account: str, instrument: Instrument, now: datetime) -> tuple[str, ...]:
-    """Name what of ours was read as filled in an instrument within the last minutes, the newest first."""
-    told: dict[str, Entry] = {}
-    for entry in await store.entries_of_orders(_MOST_ENTRIES, account):
-        if now - entry.at > RECENTLY:
-            break
-        if entry.detail.get("filled") and entry.ticket_id and entry.kind in _TELLING:
-            told.setdefault(entry.own_id or entry.ticket_id, entry)
-    tickets = await store.tickets({entry.ticket_id or "" for entry in told.values()}) if told else {}
+    """Name what was read as filled in an instrument within the last minutes, the newest first, each contract once."""
+    told = [fill for fill in _fills_in(await store.entries_of_orders(_MOST_ENTRIES, account)) if fill.is_recent(now)]
+    tickets = await store.tickets({name for fill in told for name in fill.ticket_ids}) if told else {}
     there = {ticket_id for ticket_id, ticket in tickets.items() if instrument in _instruments(ticket)}
-    return tuple(_fill(entry, now) for entry in told.values() if entry.ticket_id in there)
+    return tuple(fill.line(now) for fill in reversed(told) if there & fill.ticket_ids)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fill:
+    """What an entry was the first to tell of an order; ``placed_by`` is the first that names the order."""
+
+    told_by: Entry
+    contracts: int
+    placed_by: Entry
+    was_seen: bool
+
+    def is_recent(self, now: datetime) -> bool:
+        return now - self.told_by.at <= RECENTLY
+
+    @property
+    def ticket_ids(self) -> frozenset[str]:
+        return frozenset(filter(None, (self.told_by.ticket_id, self.placed_by.ticket_id)))
+
+    def line(self, now: datetime) -> str:
+        """Give its age; where another command read the order later, only how long ago that was is known."""
+        what = f"{self.contracts} of {sanitize(self.placed_by.summary, longest=120)}"
+        return f"{'filled' if self.was_seen else 'read as filled'} {_ago(self.told_by.at, now)}: {what}"
+
+
+def _fills_in(newest_first: Sequence[Entry]) -> Iterator[_Fill]:
+    """Give what each entry tells of an order beyond all before it: a cancel or a change tells all that had filled."""
+    known, first = dict[str, int](), dict[str, Entry]()
+    places_none = {entry.own_id for entry in newest_first if entry.detail.get("may_fill") == []}
+    for entry in reversed(newest_first):
+        if not entry.ticket_id or entry.kind not in _TELLING:
+            continue
+        order = str(entry.detail.get("order_id") or entry.own_id or entry.ticket_id)
+        placed_by, filled = first.setdefault(order, entry), _whole(entry.detail.get("filled")) or 0
+        if (more := filled - known.get(order, 0)) > 0:
+            known[order] = filled
+            is_its_own = entry.own_id == placed_by.own_id and entry.own_id not in places_none
+            yield _Fill(entry, more, placed_by, is_its_own and entry.kind is not EntryKind.SETTLED)
 
 
 async def fills_told(store: Store, ticket: Ticket, now: datetime) -> tuple[str, ...]:
@@ -246,9 +278,8 @@ def shortened(fills: Sequence[str]) -> tuple[str, ...]:
     return (*fills[:_MOST_NAMED], f"{more} more filled within {span(RECENTLY.total_seconds())}")
 
 
-def _fill(entry: Entry, now: datetime) -> str:
-    ago = span(max(0.0, (now - entry.at).total_seconds()))
-    return f"filled {ago} ago: {entry.detail['filled']} of {sanitize(entry.summary, longest=120)}"
+def _ago(at: datetime, now: datetime) -> str:
+    return f"{span(max(0.0, (now - at).total_seconds()))} ago"
 
 
 def _instruments(ticket: Ticket) -> set[Instrument | None]:

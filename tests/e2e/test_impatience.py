@@ -424,3 +424,18 @@ async def test_a_yes_at_the_terminal_and_a_yes_in_the_form_send_once(
     assert "this ticket was spent before" in again.reasons_text
     assert (again.order_id, again.average_fill_price) == (told.order_id, told.average_fill_price)
     assert len(world.states()) == 1
+
+
+async def test_the_next_question_names_what_filled_before_a_cancel_once_and_with_its_own_age(
+    assistant: Assistant, world: World, person: Person
+) -> None:
+    for since_fill, named in ((20, 1), (1200, 0)):
+        world.sim.faults.arm(Fault.PARTIAL_FILL_STUCK, times=1)
+        part = await assistant.buys(2)
+        world.later(since_fill)
+        await assistant.call("cancel_order", account="Sim101", order_id=part.order_id)
+        world.later(20)
+        await assistant.buys(1)
+        assert person.asked[-1].count("WARNING: filled ") == named, person.asked[-1]
+        assert "filled 20 s ago" not in person.asked[-1]
+        world.later(600)

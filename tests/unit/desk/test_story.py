@@ -72,3 +72,39 @@ def test_of_many_fills_the_newest_are_named_and_the_others_are_counted() -> None
     assert shortened(fills) == (*fills[:5], "7 more filled within 5 min")
     assert shortened(fills[:5]) == tuple(fills[:5])
     assert shortened([]) == ()
+
+
+async def told_of_order(
+    store: SqliteStore, name: str, at: datetime, filled: int, order_id: str = "an-order", **places: object
+) -> None:
+    """Keep a command of which the journal says that its order has filled so much."""
+    order = factories.place_order()
+    ticket = factories.ticket(name, order, own_id=name, fingerprint=name, created_at=at)
+    await store.open_ticket(ticket, at)
+    words = f"{name} {order_id}"
+    await store.append(NewEntry(EntryKind.INTENT, words, order.account, name, name, detail=places), at)
+    read = {"order_id": order_id, "filled": filled}
+    await store.append(NewEntry(EntryKind.ANSWERED, words, order.account, name, name, detail=read), at)
+
+
+async def test_what_a_cancel_tells_again_of_its_order_is_not_named_again(store: SqliteStore) -> None:
+    await told_of_order(store, "BUY", NOW, 1)
+    await told_of_order(store, "CANCEL", NOW + 20 * SECOND, 1, may_fill=[])
+    told = await recent_fills(store, factories.SIM101, factories.ES, NOW + 40 * SECOND)
+    assert told == ("filled 40 s ago: 1 of BUY an-order",)
+    assert await recent_fills(store, factories.SIM101, factories.ES, NOW + 310 * SECOND) == ()
+
+
+async def test_what_filled_between_an_order_and_its_cancel_is_named_beside_what_had_filled_before(
+    store: SqliteStore,
+) -> None:
+    await told_of_order(store, "BUY", NOW, 1)
+    await told_of_order(store, "CANCEL", NOW + 20 * SECOND, 3, may_fill=[])
+    told = await recent_fills(store, factories.SIM101, factories.ES, NOW + 40 * SECOND)
+    assert told == ("read as filled 20 s ago: 2 of BUY an-order", "filled 40 s ago: 1 of BUY an-order")
+
+
+async def test_of_an_order_that_somebody_else_placed_only_the_reading_has_an_age(store: SqliteStore) -> None:
+    await told_of_order(store, "CANCEL", NOW, 1, may_fill=[])
+    told = await recent_fills(store, factories.SIM101, factories.ES, NOW + 40 * SECOND)
+    assert told == ("read as filled 40 s ago: 1 of CANCEL an-order",)
