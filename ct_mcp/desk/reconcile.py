@@ -31,7 +31,15 @@ from ct_mcp.domain.commands import (
     StrategyCommand,
 )
 from ct_mcp.domain.instrument import Instrument
-from ct_mcp.domain.order import LONGEST_LOOKBACK_SECONDS, OWN_ID, WORKING, Execution, Order, OrderState
+from ct_mcp.domain.order import (
+    IN_CANCELLATION,
+    LONGEST_LOOKBACK_SECONDS,
+    OWN_ID,
+    WORKING,
+    Execution,
+    Order,
+    OrderState,
+)
 from ct_mcp.domain.passing import has_passed, seconds_since
 from ct_mcp.domain.strategy import StartStrategy, Strategy
 from ct_mcp.domain.watch import SetWatch
@@ -113,9 +121,9 @@ class _Settler:
         order = await self.watch.look(action.account, action.order_id, lambda order: any(map(order.is_named, ids)))
         if order is None:
             return None
-        is_done = isinstance(action, ChangeOrder) and is_changed(order, action)
+        is_done = order.is_closed if isinstance(action, CancelOrder) else is_changed(order, action)
         may_come = not has_passed(entry.at, UNDER_WAY_SECONDS, self.clock()) or order.state not in WORKING
-        return _seen(order) if order.is_closed or is_done or not may_come else None
+        return {**_read(order), "is_over": True} if order.is_closed or is_done or not may_come else None
 
     async def _theirs(self, action: ChangeOrder | CancelOrder) -> list[str]:
         """Their ids for an order that was named by ours, which their rows need not show."""
@@ -187,7 +195,7 @@ class _Settler:
         since = entry.at - timedelta(seconds=_CLOCKS_DIFFER_SECONDS)
         told = await self.watch.fills(order.account, LONGEST_LOOKBACK_SECONDS)  # by whatever clock it was sent
         if await self._is_behind_us(age, order, net, told):
-            return {"order_id": order.order_id, "state": order.state, "filled": order.filled, "position": net}
+            return {**_read(order), "position": net}
         fills = [fill for fill in told if fill.instrument == order.instrument and (fill.at is None or fill.at >= since)]
         mine = sum(fill.quantity for fill in fills if fill.order_id == order.order_id)
         if net is None or mine != order.filled:
@@ -245,7 +253,9 @@ class _Settler:
             return None
         if may_come and not book.is_flat:
             return await self._refused(entry, book)
-        return {"positions": [*map(position_line, book.positions)], "orders": [*map(order_line, book.orders)]}
+        coming = on_its_way(book) or [order for order in book.orders if order.state in IN_CANCELLATION]
+        lines = {"positions": [*map(position_line, book.positions)], "orders": [*map(order_line, book.orders)]}
+        return lines if coming else {**lines, "is_over": True}
 
     async def _refused(self, entry: Entry, book: AccountState) -> _Found | None:
         """An exit that they took, and whose order reads as refused for what is still held: none of it can come."""
@@ -264,7 +274,7 @@ class _Settler:
             return None
         refused = [order for each in found for order in each.orders]
         ids, filled = [order.order_id for order in refused], sum(order.filled for order in refused)
-        return {"refused": ids, "filled": filled, "orders": [*map(order_line, refused)]}
+        return {"refused": ids, "filled": filled, "orders": [*map(order_line, refused)], "is_over": True}
 
 
 def _part_of(entry: Entry) -> int | None:
@@ -297,6 +307,18 @@ def _instrument_of(command: Command) -> Instrument | None:
             return None
 
 
+def is_order_as_asked(command: Command, order: Order) -> bool | None:
+    """Say whether an order that stands was cancelled or changed as asked; None where its state alone tells that."""
+    match command:
+        case CancelOrder() | ChangeOrder() if order.is_closed:
+            return None
+        case CancelOrder():
+            return False
+        case ChangeOrder():
+            return is_changed(order, command)
+    return None
+
+
 def is_as_asked(seen: Strategy, action: StrategyCommand) -> bool:
     """Say whether a strategy reads as it was asked to be; one that is over can be no other way any more."""
     match action:
@@ -319,7 +341,13 @@ def _may_be(order: Order, command: PlaceOrder, since: datetime) -> bool:
 
 
 def _seen(order: Order | None) -> _Found | None:
-    return None if order is None else {"order_id": order.order_id, "state": order.state, "filled": order.filled}
+    return None if order is None else _read(order)
+
+
+def _read(order: Order) -> dict[str, object]:
+    """An order as it was read, with its prices while it stands; ``is_over`` beside it: no more of it can come."""
+    stands = {} if order.is_closed else {"stands": order_line(order)}
+    return {"order_id": order.order_id, "state": order.state, "filled": order.filled, **stands}
 
 
 def _settled(entry: Entry, found: _Found) -> NewEntry:

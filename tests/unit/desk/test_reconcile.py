@@ -79,7 +79,12 @@ async def test_an_order_is_settled_by_the_id_that_they_acknowledged(
     assert accepted.status is Status.ACCEPTED
     (settled,) = await settle()
     assert (settled.kind, settled.ticket_id) == (EntryKind.SETTLED, accepted.ticket_id)
-    assert settled.detail == {"order_id": accepted.order_id, "state": "SUBMITTED", "filled": 0}
+    assert settled.detail == {
+        "order_id": accepted.order_id,
+        "state": "SUBMITTED",
+        "filled": 0,
+        "stands": f"BUY 1 MES 09-26 MARKET SUBMITTED ({accepted.order_id})",
+    }
     assert await store.unsettled() == ()
 
 
@@ -150,14 +155,15 @@ async def test_a_cancel_of_an_order_by_our_own_id_is_settled_by_the_id_that_they
     assert await settle() == []
     await does(CancelOrder("Sim101", str(told.order_id)))
     (settled,) = await settle()
-    assert settled.detail == {"order_id": told.order_id, "state": "CANCELLED", "filled": 0}
+    assert settled.detail == {"order_id": told.order_id, "state": "CANCELLED", "filled": 0, "is_over": True}
 
 
 @pytest.mark.parametrize("rpc", ["Change", "Cancel"])
 async def test_what_never_arrived_is_settled_by_the_order_that_stands_once_it_cannot_be_under_way(
     settle: Settles, does: Does, buy: Buys, price: Prices, sim: Simulator, clock: ManualClock, rpc: str
 ) -> None:
-    order_id = str((await does(buy(kind="LIMIT", limit_price=price(-40)))).order_id)
+    limit = price(-40)
+    order_id = str((await does(buy(kind="LIMIT", limit_price=limit))).order_id)
     change, cancel = ChangeOrder("Sim101", order_id, limit_price=price(-60)), CancelOrder("Sim101", order_id)
     await lost(does, sim, change if rpc == "Change" else cancel, rpc)
     clock.advance(30)
@@ -166,7 +172,15 @@ async def test_what_never_arrived_is_settled_by_the_order_that_stands_once_it_ca
     sim.exchange.orders[0].state = SimOrderState.CANCEL_PENDING
     assert await settle() == [], "something is on its way"
     sim.exchange.orders[0].state = SimOrderState.WORKING
-    assert (await settle())[0].detail == {"order_id": order_id, "state": "WORKING", "filled": 0}
+    (settled,) = await settle()
+    stands = f"BUY 1 MES 09-26 LIMIT {limit:f} WORKING ({order_id})"
+    assert settled.detail == {
+        "order_id": order_id,
+        "state": "WORKING",
+        "filled": 0,
+        "stands": stands,
+        "is_over": True,
+    }, "with the price that it stands at"
 
 
 async def test_a_cancel_is_settled_once_the_order_is_over(
@@ -237,7 +251,7 @@ async def test_an_exit_that_they_acknowledged_is_settled_as_soon_as_the_account_
     sim.faults.disarm()
     sim.advance(2)
     (settled,) = await settle()
-    assert (settled.kind, settled.detail) == (EntryKind.SETTLED, {"positions": [], "orders": []})
+    assert (settled.kind, settled.detail) == (EntryKind.SETTLED, {"positions": [], "orders": [], "is_over": True})
     assert await store.unsettled() == ()
 
 
@@ -264,7 +278,7 @@ async def test_an_exit_whose_answer_was_lost_may_still_come_though_the_account_i
     assert await settle() == []
     clock.advance(60)
     (settled,) = await settle()
-    assert settled.detail == {"positions": [], "orders": []}
+    assert settled.detail == {"positions": [], "orders": [], "is_over": True}
 
 
 async def test_an_exit_is_not_settled_while_nothing_can_be_read(
