@@ -11,6 +11,7 @@ from ct_mcp.domain.strategy import Strategy
 from ct_mcp.text import format_price, sanitize
 
 TELL_NOW = "tell the person now"
+CANCEL_AGAIN = "look with get_orders: what still works may be cancelled again, since a second cancel opens nothing"
 AWAIT = f"{TELL_NOW}; look with get_positions and get_orders until it is known what became of it, then flatten again"
 
 

@@ -314,3 +314,22 @@ async def test_only_a_408_that_proves_it_was_offline_before_is_certain(
     else:
         assert told.status == "filled"
         assert world.net() == 1
+
+
+@pytest.mark.parametrize(("tool", "rpc"), [("cancel_order", "Cancel"), ("cancel_orders", "CancelOrders")])
+async def test_a_cancel_of_unknown_outcome_may_go_again_at_once(
+    assistant: Assistant, world: World, wire: Wire, tool: str, rpc: str
+) -> None:
+    """A second one opens nothing, and what still works is to be taken back."""
+    cancel = {"account": "Sim101", "order_id": await assistant.rests(world.price(-60))}
+    cancel = cancel if tool == "cancel_order" else {"account": "Sim101"}
+    world.later()
+    world.sim.faults.arm(Fault.REQUEST_LOST_BEFORE_ACCEPT, rpc=rpc, times=1)
+    wire.meanwhile["/cancel"] = lambda: world.sim.faults.arm(Fault.BAD_GATEWAY, rpc="ListOrders")
+    lost = await assistant.call(tool, **cancel)
+    world.sim.faults.disarm()
+    assert lost.status == "unknown", lost.text
+    assert "do NOT send it again" not in lost.next_step
+    assert "may be cancelled again" in lost.next_step
+    assert "never send again, but for a cancel" in (await assistant.call("get_status")).text
+    assert (await assistant.call(tool, **cancel)).status == "cancelled"

@@ -12,6 +12,7 @@ from ct_mcp.desk.polling import AccountState
 from ct_mcp.desk.ports import BookReads
 from ct_mcp.desk.recognition import Asked
 from ct_mcp.desk.refusals import RefusedExits, refused_among, with_refused_exits
+from ct_mcp.desk.remedies import CANCEL_AGAIN
 from ct_mcp.domain.approval import Approval
 from ct_mcp.domain.commands import CancelOrder, CancelOrders, ClosePosition, Flatten
 from ct_mcp.domain.instrument import Instrument
@@ -32,7 +33,11 @@ async def cancel(execution: CommandExecution, wanted: CancelOrder) -> Outcome:
         return await execution.report_order(replace(outcome, reasons=()), seen)
     if answer.refusal:
         return await execution.with_what_stands(outcome, execution.review.effect.instrument)
-    return await execution.record(readback.unseen(outcome, "the cancel is not seen yet"))
+    return await execution.record(_may_go_again(readback.unseen(outcome, "the cancel is not seen yet")))
+
+
+def _may_go_again(unseen: Outcome) -> Outcome:
+    return replace(unseen, next_step=CANCEL_AGAIN)
 
 
 async def cancel_all(execution: CommandExecution, wanted: CancelOrders) -> Outcome:
@@ -55,6 +60,9 @@ async def cancel_all(execution: CommandExecution, wanted: CancelOrders) -> Outco
     book = await poller.book(wanted.account, wanted.instrument, is_done, before)
     if book is not None and not (book.positions or book.lists_orders):  # such lists may hide all that stands
         book = book if await poller.is_believable(wanted.account, wanted.instrument, book) else None
+    if book is None:
+        unread = readback.unseen(execution.after(answer), "the account could not be read")
+        return await execution.record(_may_go_again(unread))
 
     def judge(outcome: Outcome, read: AccountState) -> Outcome:
         return readback.from_cancels(outcome, read, execution.review.context, wanted.instrument, ids)

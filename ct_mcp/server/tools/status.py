@@ -44,7 +44,7 @@ if TYPE_CHECKING:  # the desk is loaded by the first call
     from ct_mcp.store.journal import Entry
 
 LONGEST_ACCOUNTS_SECONDS = 20.0
-_UNKNOWN = "sent, outcome unknown (never send again)"
+_UNKNOWN = "sent, outcome unknown (never send again, but for a cancel; confirm_ticket looks once more)"
 _LONGEST_QUOTE_SECONDS = 4.0
 
 
