@@ -192,6 +192,13 @@ def utc_minute(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
+def as_of(at: datetime, now: datetime) -> str:
+    """Say when something was so: ``as of 15:04:05 UTC, 12 min ago``; of another day with its date."""
+    then, today = at.astimezone(UTC), now.astimezone(UTC).date()
+    day = "" if then.date() == today else f"{then:%Y-%m-%d} "
+    return f"as of {day}{then:%H:%M:%S} UTC, {span(max(0.0, (now - at).total_seconds()))} ago"
+
+
 def local_and_utc(at: datetime) -> str:
     """Write a time on the person's own clock, and in UTC."""
     return f"{at.astimezone():%A %Y-%m-%d %H:%M} on your clock ({at.astimezone(UTC):%Y-%m-%d %H:%M} UTC)"

@@ -82,7 +82,7 @@ class Decisions:
             return "It is just being sent."
         told = story.outcome(now)
         filled = f", {told.filled_quantity} at {format_price(told.average_fill_price)}" if told.filled_quantity else ""
-        return f"It reads: {told.status}{filled}."
+        return f"What is known of it{f' {told.as_of}' if told.as_of else ''}: {told.status}{filled}."
 
     async def _decline(self, ticket: Ticket, detail: Mapping[str, object]) -> bool:
         declined = await self._store.decline_ticket(ticket.ticket_id, str(detail["by"]), self._clock())

@@ -38,7 +38,6 @@ from ct_mcp.desk.controls import Controls
 from ct_mcp.desk.decisions import Decisions
 from ct_mcp.desk.dispatch import handler_of, tell_of
 from ct_mcp.desk.execution import CommandExecution
-from ct_mcp.desk.exit_state import with_stops_owed
 from ct_mcp.desk.exit_watch import Road, watch_exits
 from ct_mcp.desk.handlers.everywhere import Departure, ReadBackOfAll, may_leave
 from ct_mcp.desk.handlers.exits import submit_flatten
@@ -54,13 +53,14 @@ from ct_mcp.desk.recent_reviews import RecentReviews
 from ct_mcp.desk.reconcile import settle_outstanding
 from ct_mcp.desk.recorder import make_record
 from ct_mcp.desk.second_yes import SecondPerson
-from ct_mcp.desk.story import LOOK_EVERY_SECONDS, fills_beside, fills_told, followed, has_filled_meanwhile, story_of
+from ct_mcp.desk.story import LOOK_EVERY_SECONDS, fills_beside, fills_told, has_filled_meanwhile
 from ct_mcp.desk.together import Part, together
+from ct_mcp.desk.told_again import ToldAgain
 from ct_mcp.desk.turns import Turns
 from ct_mcp.desk.warm_review import WarmReviews
 from ct_mcp.domain.approval import Ticket, TicketState
 from ct_mcp.domain.commands import Command, fingerprint
-from ct_mcp.errors import BadRequest, CtMcpError, NeedsRoom, NotConfirmed, StoreFailed, TicketSpent
+from ct_mcp.errors import BadRequest, CtMcpError, NeedsRoom, NotConfirmed
 from ct_mcp.guard.denial import DenialCode
 from ct_mcp.guard.effect import is_asked_at_once, is_urgent, leaves_accounts, leaves_position, leaves_whole_position
 from ct_mcp.guard.policy import Policy
@@ -105,6 +105,9 @@ class Desk:
         self._reviews = RecentReviews(clock)
         self._one_at_a_time, self._turns = anyio.Lock(), Turns(clock)
         self._kept_in_turn = anyio.Lock(fast_acquire=True)
+        self._told_again = ToldAgain(
+            upstream, store, clock, pause, lambda: self.contexts.contracts, self._journal.cry_of
+        )
         self.exit_watch = watch_exits(upstream, store, self.contexts, team.own, Road(self._send, clock, pause))
         team.on_change += (self.warm.forget, self._reviews.forget)
 
@@ -221,23 +224,12 @@ class Desk:
         return replace(told, reasons=(*told.reasons, *await fills_told(self.store, ticket, self.clock())))
 
     async def became_of(self, ticket: Ticket, seconds: float) -> Outcome:
-        """Tell what became of a spent ticket, from the journal; while it is under way, wait so long for its end.
-
-        What is outstanding is looked up once more. Nothing is sent.
+        """Tell what became of a spent ticket; while it is under way, wait so long for its end. Nothing is sent.
 
         Raises:
             TicketSpent: The journal cannot be read, or takes no entry.
         """
-        try:
-            story = await followed(self.store, ticket, seconds, self.clock, self.pause)
-            if any(entry.ticket_id == ticket.ticket_id for entry in await self.store.unsettled()):
-                for command in ticket.commands:
-                    await self._settle_before(command)
-                story = await story_of(self.store, ticket)
-        except StoreFailed as failed:
-            raise TicketSpent(f"what became of ticket {ticket.ticket_id} cannot be looked up: {failed.what}") from None
-        told, cry_of = story.outcome(self.clock()), self._journal.cry_of
-        return await with_stops_owed(told, self.store, ticket, cry_of, self.clock())
+        return await self._told_again.became_of(ticket, seconds)
 
     # 4: commit
 

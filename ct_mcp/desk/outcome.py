@@ -69,6 +69,13 @@ class Outcome:
     alarm: str = ""
     # Of a denial the codes of its reasons.
     codes: frozenset[str] = frozenset()
+    # When the status was so, in words, where it is told again and was not read just now.
+    as_of: str = ""
+
+    @property
+    def head(self) -> str:
+        """The status in capitals, with the time that it is of where that is not now."""
+        return f"{self.status.upper()} {self.as_of}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +103,8 @@ def detail_of(outcome: Outcome) -> dict[str, object]:
         "reasons": outcome.reasons,
         "warnings": outcome.warnings,
         "next_step": outcome.next_step,
+        "order_state": outcome.order_state,
+        "stands_now": outcome.stands_now,
     }
     known = {name: value for name, value in said.items() if value not in (None, (), "")}
     return {"status": outcome.status, "order_id": outcome.order_id, "filled": outcome.filled_quantity, **known}

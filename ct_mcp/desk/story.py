@@ -4,7 +4,7 @@ A ticket is spent once, and its answer may never have reached anybody: the clien
 again gets that answer here, and nothing is sent.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -20,10 +20,10 @@ from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import OrderState
 from ct_mcp.domain.passing import has_passed
 from ct_mcp.guard.context import RiskContext
-from ct_mcp.guard.effect import instrument_named, is_urgent
+from ct_mcp.guard.effect import instrument_named, is_urgent, leaves_position
 from ct_mcp.guard.effect_model import Effect
 from ct_mcp.store.journal import Entry, EntryKind
-from ct_mcp.text import sanitize, span
+from ct_mcp.text import as_of, sanitize, span
 
 LOOK_EVERY_SECONDS = 0.25
 # Longer than any request lives, and than any review before it takes.
@@ -51,30 +51,45 @@ class Story:
         last = max((entry.at for entry in self.entries), default=self.ticket.created_at)
         return not has_passed(last, UNDER_WAY_SECONDS, now) and any(_is_open(self._of(step)) for step in self._steps)
 
-    def outcome(self, now: datetime) -> Outcome:
+    def parts(self, now: datetime) -> list[Part]:
+        """Tell each of its commands as it was told, or settled since."""
+        return [self._part(step, now) for step in self._steps]
+
+    def outcome(self, now: datetime, parts: Sequence[Part] = ()) -> Outcome:
         """Tell what became of it: of one command its outcome, of several one for all."""
-        parts = [self._part(step, now) for step in self._steps]
+        parts = parts or self.parts(now)
         told = parts[0].outcome or Outcome(Status.DENIED, self.ticket.summary, self.ticket.simulated)
+        ends = [self.newest(number) for number in range(len(parts))]
+        at = min((end.at for end in ends if end is not None), default=self.ticket.created_at)
         if len(parts) > 1:
-            told = together(self.ticket, parts)
+            told = replace(together(self.ticket, parts), as_of=as_of(at, now) if _is_said_of_then(parts) else "")
         elif parts[0].outcome is None:
-            told = replace(told, reasons=(parts[0].why,))
+            told = replace(told, reasons=(parts[0].why,), as_of=as_of(at, now))
         told = replace(told, ticket_id=self.ticket.ticket_id)
+        if told.status is Status.SET:
+            return replace(told, next_step=self._of_watch(now))
         if told.status.sent is False:
             return replace(told, next_step="nothing of it was sent, and nothing will be: tell the person the reasons")
-        said = "this ticket was spent before, and is not sent again: this is what became of it"
-        return replace(told, reasons=(*told.reasons, said), next_step=told.next_step or self._look(told))
+        said = f"this ticket was spent before, and is not sent again: this is what became of it {as_of(at, now)}"
+        return replace(told, reasons=(*told.reasons, said))
 
     def part(self, number: int, now: datetime) -> Part | None:
         """Tell one of its commands; None where it was never written down as about to be sent."""
         step = Step(self.ticket, number)
         return self._part(step, now) if any(entry.kind is EntryKind.INTENT for entry in self._of(step)) else None
 
-    def _look(self, told: Outcome) -> str:
-        if told.status not in (Status.UNKNOWN, Status.ACCEPTED):
-            return ""
-        again = f"confirm_ticket with ticket_id {self.ticket.ticket_id} tells what is known by then, and sends nothing"
-        return f"do NOT send it again; look with get_orders and get_positions; {again}"
+    def newest(self, number: int) -> Entry | None:
+        """Give the newest that was written of one of its commands."""
+        return next(reversed(self._of(Step(self.ticket, number))), None)
+
+    def _of_watch(self, now: datetime) -> str:
+        """Say how the watch stands that it set, whose sends are tickets of their own."""
+        over = next((entry for entry in reversed(self.entries) if entry.kind is EntryKind.WATCH_OVER), None)
+        if over is not None:
+            return f"the watch is over, {as_of(over.at, now)}: {sanitize(over.summary)}"
+        return (
+            "the watch goes on, and sends by itself when it is due; end_watch ends it; get_watches tells how it stands"
+        )
 
     @property
     def _steps(self) -> list[Step]:
@@ -86,45 +101,72 @@ class Story:
 
     def _part(self, step: Step, now: datetime) -> Part:
         entries, account = self._of(step), step.command.account
-        if why := _never_sent(entries):
+        if why := _never_done(entries):
             return Part(account, None, why)
         if not entries and now > self.ticket.expires_at + _NEVER_SENT_AFTER:
             return Part(account, None, "it was spent, and never written down as about to be sent")
-        return Part(account, _told(step, entries))
+        return Part(account, _told(step, entries, now))
+
+
+def _is_said_of_then(parts: Sequence[Part]) -> bool:
+    return any(part.outcome is not None and part.outcome.as_of for part in parts)
 
 
 def _is_open(entries: Sequence[Entry]) -> bool:
     return not entries or entries[-1].kind in _SENDING
 
 
-def _never_sent(entries: Sequence[Entry]) -> str:
+def is_at_its_end(entry: Entry) -> bool:
+    """Say whether nothing more can come of a command by what was written of it last: all of it was read, or settled.
+
+    What the person settled is at its end too; an account that was read may still hold an order of it that is to fill.
+    """
+    if entry.kind is EntryKind.SETTLED:
+        return not {"is_over", "what", "watch", "strategy"}.isdisjoint(entry.detail)
+    return entry.kind is EntryKind.ANSWERED
+
+
+def _never_done(entries: Sequence[Entry]) -> str:
     """Say why nothing of it left; nothing where something did, or may have."""
     ends = [entry for entry in entries if entry.kind is not EntryKind.INTENT]
+    if ends and ends[-1].kind is EntryKind.SETTLED and isinstance(ends[-1].detail.get("watch"), str):
+        return "no watch was set, and nothing of it can come any more: it may be proposed anew"
     if not ends or not all(entry.kind is EntryKind.DENIED or "not_sent" in entry.detail for entry in ends):
         return ""
     newest = ends[-1].detail
     return "; ".join(_words(newest.get("denials"))) or f"not sent: {sanitize(str(newest.get('not_sent', '')))}"
 
 
-def _told(step: Step, entries: Sequence[Entry]) -> Outcome:
-    """Tell one command by the newest that was written of it."""
+def _told(step: Step, entries: Sequence[Entry], now: datetime) -> Outcome:
+    """Tell one command by the newest that was written of it: all of it is of then."""
     outcome = Outcome(Status.UNKNOWN, step.summary, step.simulated)
     if not entries or entries[-1].kind is EntryKind.INTENT:
         return replace(outcome, reasons=("it is just being sent, or whoever sent it ended before it was answered",))
-    detail = entries[-1].detail
+    detail, status = entries[-1].detail, _status(step, entries)
     unread = ("they took it, and it was not read back yet",) if entries[-1].kind is EntryKind.ACCEPTED else ()
-    order_id = next((entry.detail["order_id"] for entry in reversed(entries) if entry.detail.get("order_id")), None)
+    named = next((entry.detail["order_id"] for entry in reversed(entries) if entry.detail.get("order_id")), None)
+    order_id = detail.get("order_id", named)  # an answer that names none knows that what they named is another
     return replace(
         outcome,
-        status=_status(entries[-1]),
+        status=status,
         order_id=None if order_id is None else sanitize(str(order_id), longest=80),
+        order_state=_state(detail),
         filled_quantity=_whole(detail.get("filled")),
         average_fill_price=_price(detail.get("average_fill_price")),
         position_after=_whole(detail.get("position_after")),
-        reasons=(*unread, *_words(detail.get("reasons")), *_words(detail.get("what")), *_standing(detail)),
+        reasons=(
+            *unread,
+            *_unanswered(entries),
+            *_words(detail.get("reasons")),
+            *_words(detail.get("what")),
+            *_standing(detail),
+        ),
         alarm=_cried(entries),
         warnings=_words(detail.get("warnings")),
         next_step=sanitize(str(detail.get("next_step") or ""), longest=600),
+        stands_now=_words(detail.get("stands_now")),
+        # What nobody knows is not known now either.
+        as_of="" if status in (Status.UNKNOWN, Status.ACCEPTED) else as_of(entries[-1].at, now),
     )
 
 
@@ -134,34 +176,59 @@ def _cried(entries: Sequence[Entry]) -> str:
     return sanitize(str(next(cried, "")), longest=600)
 
 
-def _status(entry: Entry) -> Status:
+def _unanswered(entries: Sequence[Entry]) -> tuple[str, ...]:
+    """Why no answer could be trusted, of what was settled later."""
+    lost = [entry for entry in entries if entry.kind is EntryKind.UNKNOWN]
+    return _words(lost[-1].detail.get("reasons")) if lost and entries[-1].kind is EntryKind.SETTLED else ()
+
+
+def _status(step: Step, entries: Sequence[Entry]) -> Status:
     """Read the status as it was told; of what was settled later, as the order or the account was read."""
-    detail = entry.detail
-    if (told := str(detail.get("status") or "")) in frozenset(Status):
+    entry = entries[-1]
+    if (told := str(entry.detail.get("status") or "")) in frozenset(Status):
         return Status(told)
-    if (state := str(detail.get("state") or "")) in frozenset(OrderState):
-        return status_of(OrderState(state))
+    if (state := _state(entry.detail)) is not None:
+        return status_of(state)
     match entry.kind:
-        case EntryKind.ANSWERED if not detail.get("not_sent"):
+        case EntryKind.ANSWERED if not entry.detail.get("not_sent"):
             return Status.REJECTED
         case EntryKind.ACCEPTED | EntryKind.ANSWERED | EntryKind.ERROR:
             return Status.ACCEPTED
-        case EntryKind.SETTLED if "what" not in detail:
-            return Status.ACCEPTED
+        case EntryKind.SETTLED:
+            return _settled_as(step, entries)
         case _:
             return Status.UNKNOWN
 
 
-def _standing(detail: object) -> Iterator[str]:
-    """What was read of the account, the old order or the strategy, when it was settled."""
-    if not isinstance(detail, dict):
-        return
+def _settled_as(step: Step, entries: Sequence[Entry]) -> Status:
+    """Read what was settled by an account, which carries no id of ours: what stands tells of an exit alone.
+
+    Whether it did what was asked is not known, but only whether they took it; and what a person said was not read.
+    """
+    detail = entries[-1].detail
+    if "refused" in detail:
+        return Status.REJECTED
+    if "watch" in detail:
+        return Status.SET
+    if leaves_position(step.command) and detail.get("positions") == detail.get("orders") == []:
+        return Status.FLAT
+    was_taken = any(entry.kind is EntryKind.ACCEPTED for entry in entries)
+    return Status.ACCEPTED if was_taken and "what" not in detail else Status.UNKNOWN
+
+
+def _state(detail: Mapping[str, object]) -> OrderState | None:
+    state = str(detail.get("order_state") or detail.get("state") or "")
+    return OrderState(state) if state in frozenset(OrderState) else None
+
+
+def _standing(detail: Mapping[str, object]) -> Iterator[str]:
+    """What was read of the account, its orders or the strategy, when it was settled."""
     for name in ("positions", "orders"):
         if isinstance(detail.get(name), list):
-            yield f"{name} by then: {'; '.join(_words(detail[name])) or 'none'}"
-    for name in ("old_order", "strategy"):
+            yield f"{name}: {'; '.join(_words(detail[name])) or 'none'}"
+    for name, words in (("old_order", "old order"), ("strategy", "strategy"), ("stands", "the order")):
         if detail.get(name):
-            yield f"{name.replace('_', ' ')}: {sanitize(str(detail[name]))}"
+            yield f"{words}: {sanitize(str(detail[name]))}"
 
 
 def _words(value: object) -> tuple[str, ...]:

@@ -38,7 +38,7 @@ class Part:
         """This part in one line, under the name that tells it from the others."""
         if self.outcome is None:
             return f"{name}: NOT SENT: {self.why}"
-        return ": ".join(filter(None, (name, self.outcome.status.upper(), "; ".join(self.outcome.reasons))))
+        return ": ".join(filter(None, (name, self.outcome.head, "; ".join(self.outcome.reasons))))
 
     @property
     def was_sent(self) -> bool:
@@ -70,7 +70,7 @@ def together(ticket: Ticket, parts: Sequence[Part]) -> Outcome:
         asked=next((told.asked for _, told in outcomes if told.asked), ""),
         alarm="; ".join(f"{told.alarm} [{remedies.named(name)}]" for name, told in outcomes if told.alarm),
     )
-    if status is Status.FLAT:
+    if status is Status.FLAT and all(told.position_after == 0 for _, told in outcomes):
         return replace(outcome, position_after=0)
     return replace(outcome, next_step="; ".join(_steps(ticket, parts, status)))
 
@@ -84,7 +84,7 @@ def _by_account(
 
 def _steps(ticket: Ticket, parts: Sequence[Part], status: Status) -> Iterator[str]:
     """What to do about what is not as it was to be."""
-    if any(isinstance(command, Flatten) for command in ticket.commands):
+    if status is not Status.FLAT and any(isinstance(command, Flatten) for command in ticket.commands):
         yield _NOT_FLAT
     else:
         yield from dict.fromkeys(part.outcome.next_step for part in parts if part.outcome and part.outcome.next_step)

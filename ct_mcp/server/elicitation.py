@@ -98,7 +98,7 @@ def _as_repeated(told: Outcome | InputRequiredResult) -> Outcome | InputRequired
     if not isinstance(told, Outcome) or told.status is Status.NEEDS_APPROVAL:
         return told
     said = (
-        "the same call was made before and this is its answer: nothing was proposed anew. "
+        "the same call was made before and this is what became of it: nothing was proposed anew. "
         "Call again only if the person wants the same once more"
     )
     return replace(told, reasons=(*told.reasons, said))

@@ -80,7 +80,7 @@ async def test_a_call_that_is_repeated_while_the_first_is_still_sending_sends_no
         again = await assistant.buys(2)
         world.sim.faults.disarm()
     assert (again.status, again.sent) == ("filled", True), "it was looked up"
-    assert "the same call was made before and this is its answer" in again.reasons_text
+    assert "the same call was made before and this is what became of it" in again.reasons_text
     assert [told.status for told in answers] == ["filled"]
     assert len(world.states()) == 1
 

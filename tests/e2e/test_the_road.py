@@ -68,7 +68,8 @@ async def test_the_journal_tells_the_whole_story_in_its_order(assistant: Assista
     ]
     assert {entry.summary for entry in story} == {bought.summary}
     assert [entry.reason for entry in story] == ["trend day", "", "", "", ""]
-    told = {"status": "filled", "order_id": bought.order_id, "filled": 2}
+    told = {"status": "filled", "order_id": bought.order_id, "order_state": "FILLED", "filled": 2}
+    told["stands_now"] = bought.stands_now
     price = {"average_fill_price": f"{bought.average_fill_price:g}", "position_after": 2}
     assert story[-1].detail == told | price, "enough to say it again"
     assert (await store.verify()).ok

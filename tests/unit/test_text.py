@@ -3,12 +3,13 @@
 import subprocess
 import sys
 import unicodedata
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ct_mcp.text import LONGEST, as_argument, normalize, one_line, quoted, redact_secrets, sanitize
+from ct_mcp.text import LONGEST, as_argument, as_of, normalize, one_line, quoted, redact_secrets, sanitize
 
 
 @pytest.mark.parametrize(
@@ -106,3 +107,10 @@ def test_where_two_shells_quote_differently_nothing_is_left_that_either_acts_on(
 ) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
     assert not set("$`\\!") & set(as_argument(name))
+
+
+def test_what_was_so_carries_its_time_and_of_another_day_its_date() -> None:
+    at = datetime(2026, 9, 9, 14, 30, 5, tzinfo=UTC)
+    assert as_of(at, at + timedelta(minutes=11)) == "as of 14:30:05 UTC, 11 min ago"
+    assert as_of(at, at + timedelta(days=1)) == "as of 2026-09-09 14:30:05 UTC, 24 h 0 min ago"
+    assert as_of(at, at - timedelta(seconds=3)) == "as of 14:30:05 UTC, 0 s ago", "a clock that was set back"

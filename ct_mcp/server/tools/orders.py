@@ -200,7 +200,7 @@ def _trade_text(outcome: Outcome) -> str:
     return join_lines(
         (
             outcome.alarm,
-            f"{outcome.status.upper()} ({_SENT_WORDS[outcome.status.sent]}): {outcome.summary}",
+            f"{outcome.head} ({_SENT_WORDS[outcome.status.sent]}): {outcome.summary}",
             _order_words(outcome),
             f"strategy {outcome.strategy_id}" if outcome.strategy_id else "",
             _position_words(outcome),
@@ -218,7 +218,7 @@ def _trade_text(outcome: Outcome) -> str:
 def _last_words(outcome: Outcome) -> str:
     """Say once more how it ended: of a long answer some clients show the person the last lines only."""
     kind = "simulated: no real money can move" if outcome.simulated else _REAL[outcome.status.sent]
-    head = f"{outcome.status.upper()} ({_SENT_WORDS[outcome.status.sent]})"
+    head = f"{outcome.head} ({_SENT_WORDS[outcome.status.sent]})"
     return "; ".join(filter(None, (head, _filled_words(outcome), _position_words(outcome), kind)))
 
 
@@ -254,7 +254,8 @@ def _filled_words(outcome: Outcome) -> str:
 def _position_words(outcome: Outcome) -> str:
     if outcome.position_after is None:
         return ""
-    when = "position as it reads now" if outcome.status is Status.UNKNOWN else "position after"
+    reads_now = outcome.status is Status.UNKNOWN or outcome.as_of
+    when = "position as it reads now" if reads_now else "position after"
     return f"{when}: {contracts(outcome.position_after)}"
 
 

@@ -119,7 +119,8 @@ async def test_a_late_answer_is_told_what_became_of_the_ticket(
     await desk.commit(ticket.ticket_id)
     clock.advance(3600)  # long after its time ran out it was sent all the same
     told = await desk.decisions.too_late(ticket)
-    assert told.startswith("Too late: it was approved before, by form, and handed over. It reads: filled, ")
+    known = "What is known of it as of 14:30:00 UTC, 60 min ago: filled, "
+    assert told.startswith(f"Too late: it was approved before, by form, and handed over. {known}"), told
     assert "nothing was sent" not in told
 
 

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from ct_mcp.desk.story import recent_fills, shortened
+from ct_mcp.desk.outcome import Status
+from ct_mcp.desk.story import is_at_its_end, recent_fills, shortened, story_of
+from ct_mcp.domain.commands import ClosePosition
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.store.journal import EntryKind, NewEntry
 from ct_mcp.store.sqlite import SqliteStore
@@ -108,3 +110,35 @@ async def test_of_an_order_that_somebody_else_placed_only_the_reading_has_an_age
     await told_of_order(store, "CANCEL", NOW, 1, may_fill=[])
     told = await recent_fills(store, factories.SIM101, factories.ES, NOW + 40 * SECOND)
     assert told == ("read as filled 40 s ago: 1 of CANCEL an-order",)
+
+
+# What was settled
+
+
+@pytest.mark.parametrize(
+    ("found", "status", "is_over"),
+    [
+        ({"refused": ["an-order"], "filled": 0, "orders": [], "is_over": True}, Status.REJECTED, True),
+        ({"positions": [], "orders": [], "is_over": True}, Status.FLAT, True),
+        ({"positions": ["LONG 2 ES 12-26 at 6400"], "orders": [], "is_over": True}, Status.UNKNOWN, True),
+        ({"positions": ["LONG 2 ES 12-26 at 6400"], "orders": ["SELL 2 ES 12-26 MARKET"]}, Status.UNKNOWN, False),
+        ({"by": "the person", "what": "said at a terminal: it is flat"}, Status.UNKNOWN, True),
+    ],
+    ids=["refused", "nothing left", "still held", "its order works", "settled by the person"],
+)
+@pytest.mark.parametrize("was_taken", [False, True], ids=["no answer", "taken"])
+async def test_an_exit_that_was_settled_is_told_by_what_was_read_and_never_as_taken_where_they_did_not_say_so(
+    store: SqliteStore, found: dict[str, object], status: Status, is_over: bool, was_taken: bool
+) -> None:
+    exit_ = ClosePosition(factories.SIM101, factories.ES)
+    ticket = factories.ticket("exit", exit_, own_id="exit", fingerprint="exit", created_at=NOW)
+    await store.open_ticket(ticket, NOW)
+    answer = EntryKind.ACCEPTED if was_taken else EntryKind.UNKNOWN
+    for kind, detail in ((EntryKind.INTENT, {}), (answer, {"step": "close"}), (EntryKind.SETTLED, found)):
+        await store.append(NewEntry(kind, "CLOSE", exit_.account, "exit", "exit", detail=detail), NOW)
+    story = await story_of(store, ticket)
+    told, newest = story.outcome(NOW + 90 * SECOND), story.newest(0)
+    is_taken = was_taken and status is Status.UNKNOWN and "what" not in found
+    assert told.status is (Status.ACCEPTED if is_taken else status)
+    assert newest is not None
+    assert is_at_its_end(newest) is is_over

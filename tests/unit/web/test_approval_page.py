@@ -266,7 +266,7 @@ async def test_a_no_to_what_was_sent_meanwhile_hears_what_became_of_it(
     await desk.decisions.approve(ticket, "terminal")
     await desk.commit(ticket.ticket_id)
     late = await browser.post(deed(ticket, "decline"), csrf=csrf)
-    assert "approved before, by terminal, and handed over. It reads: filled, " in late.text
+    assert "approved before, by terminal, and handed over. What is known of it as of " in late.text
 
 
 async def test_the_script_learns_when_the_page_is_no_longer_true(enter: Enter, propose: Propose, desk: Desk) -> None:
