@@ -16,9 +16,9 @@ from ct_mcp.domain.market import Quote
 from ct_mcp.errors import BadReply, BudgetExhausted, CtMcpError, RateLimited
 from ct_mcp.guard.policy import Policy
 from ct_mcp.live.cache import LinkState
+from ct_mcp.server.account_queries import TradingStatus
 from ct_mcp.server.format import sanitize_name
 from ct_mcp.server.links import Link, broker_links, upstream_links
-from ct_mcp.server.queries import TradingStatus
 from ct_mcp.text import aged, command, count, format_price, redact_secrets, sanitize
 
 ALL_WELL, BROKEN, DRIFTED = 0, 1, 3

@@ -19,8 +19,8 @@ from ct_mcp.errors import (
     Unavailable,
 )
 from ct_mcp.live.cache import LinkState
+from ct_mcp.server.account_queries import TradingStatus
 from ct_mcp.server.format import sanitize_name
-from ct_mcp.server.queries import TradingStatus
 
 CHAIN = ("CrossTrade", "token", "plan", "add-on", "NinjaTrader")
 

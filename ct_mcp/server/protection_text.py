@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ct_mcp.server.account_queries import TradingStatus
 from ct_mcp.server.format import MOST_ROWS, sanitize_name
-from ct_mcp.server.queries import Query, TradingStatus, read_orders
+from ct_mcp.server.queries import Query, read_orders
 
 STEP = "tell the person now of what stands without a stop; protect_position sets one"
 STEP_UNKNOWN = "look with get_positions and get_orders whether a stop stands"

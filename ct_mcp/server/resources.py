@@ -12,9 +12,10 @@ from mcp_types import CallToolResult
 
 from ct_mcp.domain.market import trading_day
 from ct_mcp.errors import BadRequest, CtMcpError, NotFound
+from ct_mcp.server.account_queries import read_accounts
 from ct_mcp.server.context import ServerContext
 from ct_mcp.server.policy_text import policy_text
-from ct_mcp.server.queries import read_accounts, read_positions, time_limit
+from ct_mcp.server.queries import read_positions, time_limit
 from ct_mcp.server.references import REFERENCES, Reference, ReferenceCache
 from ct_mcp.server.resource_updates import ResourceKind
 from ct_mcp.server.team_link import TEAM_SECONDS

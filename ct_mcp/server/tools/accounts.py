@@ -12,6 +12,7 @@ from pydantic import Field
 from ct_mcp.domain.account import Account, Watermarks
 from ct_mcp.domain.market import trading_day
 from ct_mcp.guard.firm_policy import DayLossEnds
+from ct_mcp.server.account_queries import TradingStatus, blocked_reason, read_accounts
 from ct_mcp.server.context import ToolContext, query_of
 from ct_mcp.server.format import (
     ReadResult,
@@ -24,7 +25,7 @@ from ct_mcp.server.format import (
     to_float,
     tool_result,
 )
-from ct_mcp.server.queries import Query, TradingStatus, blocked_reason, read_accounts, time_limit
+from ct_mcp.server.queries import Query, time_limit
 from ct_mcp.server.tools.forms import AccountName, Skip
 from ct_mcp.text import count, iso, money, signed_money
 

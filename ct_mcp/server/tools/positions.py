@@ -14,6 +14,7 @@ from ct_mcp.domain.instrument import OtherInstrument
 from ct_mcp.domain.level import ExitKind
 from ct_mcp.domain.order import Order
 from ct_mcp.domain.products import price_of
+from ct_mcp.server.account_queries import flattenable_accounts
 from ct_mcp.server.context import ToolContext, desk_of, query_of
 from ct_mcp.server.elicitation import propose_and_ask
 from ct_mcp.server.format import (
@@ -31,7 +32,6 @@ from ct_mcp.server.format import (
 )
 from ct_mcp.server.queries import (
     Query,
-    flattenable_accounts,
     read_orders,
     read_positions,
     read_scope,

@@ -12,9 +12,10 @@ from pydantic import Field
 
 from ct_mcp.domain.approval import Halt, Ticket
 from ct_mcp.domain.market import CLOCK_PROBES, trading_day
-from ct_mcp.errors import CtMcpError, Unavailable
+from ct_mcp.errors import CtMcpError
 from ct_mcp.guard.policy import Policy
 from ct_mcp.live.cache import LinkState
+from ct_mcp.server.account_queries import TradingStatus, read_accounts_or_failure
 from ct_mcp.server.context import ToolContext, context_of, desk_of
 from ct_mcp.server.format import (
     MOST_ROWS,
@@ -33,7 +34,7 @@ from ct_mcp.server.format import (
 from ct_mcp.server.links import Link, broker_links, clock_link, next_step, upstream_links
 from ct_mcp.server.policy_text import MODES, all_limit_lines, approvals, firm_lines_of, unavailable_toolsets
 from ct_mcp.server.protection_text import OpenPositions, read_open_positions, unprotected_line
-from ct_mcp.server.queries import MOST_OUTSTANDING, Query, TradingStatus, read_accounts, time_limit
+from ct_mcp.server.queries import MOST_OUTSTANDING, Query, time_limit
 from ct_mcp.server.team_link import TEAM_SECONDS, team_link
 from ct_mcp.server.tools.forms import Details
 from ct_mcp.text import aged, command, iso, signed_money
@@ -43,7 +44,6 @@ if TYPE_CHECKING:  # the desk is loaded by the first call
     from ct_mcp.domain.team import TeamStanding
     from ct_mcp.store.journal import Entry
 
-LONGEST_ACCOUNTS_SECONDS = 20.0
 _UNKNOWN = "sent, outcome unknown (never send again, but for a cancel; confirm_ticket looks once more)"
 _LONGEST_QUOTE_SECONDS = 4.0
 
@@ -177,18 +177,6 @@ async def get_status(ctx: ToolContext, details: Details = False) -> Annotated[Ca
         team=team,
     )
     return status_result(report, query.desk.clock(), details=details)
-
-
-async def read_accounts_or_failure(
-    query: Query, longest_seconds: float = LONGEST_ACCOUNTS_SECONDS
-) -> tuple[list[TradingStatus] | None, CtMcpError | None]:
-    """Read the accounts, or give what prevented it; a service that does not answer is not waited for."""
-    try:
-        with anyio.move_on_after(longest_seconds):
-            return await read_accounts(query), None
-    except CtMcpError as error:
-        return None, error
-    return None, Unavailable(f"no answer within {longest_seconds:.0f} s")
 
 
 async def _read_links(query: Query) -> tuple[list[TradingStatus] | None, CtMcpError | None, Link]:

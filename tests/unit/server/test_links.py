@@ -4,8 +4,8 @@ import pytest
 
 from ct_mcp.domain.account import Account, AccountKind
 from ct_mcp.errors import AuthFailed, AuthReason, BudgetExhausted, NotFound, Unavailable
+from ct_mcp.server.account_queries import TradingStatus
 from ct_mcp.server.links import CHAIN, broker_links, next_step, upstream_links
-from ct_mcp.server.queries import TradingStatus
 
 
 def _standing(name: str, connection: str | None) -> TradingStatus:

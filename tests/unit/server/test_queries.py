@@ -13,7 +13,8 @@ from ct_mcp.desk.desk import Desk
 from ct_mcp.domain.account import Account, AccountKind
 from ct_mcp.errors import OrderDenied, Unavailable
 from ct_mcp.guard.policy import AccountPolicy, Mode, Policy
-from ct_mcp.server.queries import Query, blocked_reason, flattenable_accounts, time_limit
+from ct_mcp.server.account_queries import blocked_reason, flattenable_accounts
+from ct_mcp.server.queries import Query, time_limit
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.faults import Fault
 from ct_mcp.simulator.simulator import Simulator

@@ -18,11 +18,12 @@ from ct_mcp.domain.market import trading_day
 from ct_mcp.errors import Unavailable
 from ct_mcp.guard.policy import AccountPolicy, Mode, Policy
 from ct_mcp.live.cache import LinkState
+from ct_mcp.server.account_queries import read_accounts_or_failure
 from ct_mcp.server.app import build_server
 from ct_mcp.server.context import ServerContext
 from ct_mcp.server.links import Link
 from ct_mcp.server.queries import Query
-from ct_mcp.server.tools.status import StatusReport, read_accounts_or_failure, status_result
+from ct_mcp.server.tools.status import StatusReport, status_result
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.faults import Fault
 from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, SimOrderType
