@@ -21,6 +21,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from ct_mcp.desk.fills_seen import FillsSeen
+from ct_mcp.desk.order_lists import borne_out
 from ct_mcp.desk.ports import Upstream
 from ct_mcp.desk.side_by_side import Reading, SideBySide
 from ct_mcp.domain.account import Account, AccountKind, Position, account_key
@@ -209,6 +210,7 @@ async def with_orders_of_now(
         return context
     async with reads.side_by_side() as ask:
         again = ask.read("orders", reads.upstream.orders(context.account.name, active_only=False))
+    again = await borne_out(reads.upstream, context.account.name, again, Reading(context.positions))
     (fills, noted), standing_before = known, context.orders
     if fills.are_more(context.account.name, again.value or (), noted):
         async with reads.side_by_side() as ask:
@@ -218,6 +220,7 @@ async def with_orders_of_now(
     filled = (each for each in standing_before if each.order_id in now and now[each.order_id].filled > each.filled)
     standing = {order.order_id: order for order in now.values() if not order.is_closed}
     standing |= {order.order_id: order for order in filled}
+    context = replace(context, orders_doubted=again.is_borne_out is False)
     return replace(context, orders=None if again.value is None else tuple(standing.values()))
 
 

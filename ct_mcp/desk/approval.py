@@ -88,8 +88,12 @@ def _item(review: Review, filled: Sequence[str]) -> ApprovalItem:
 
 
 def approval_of(review: Review) -> Approval:
-    """The channel that the policy asks for, by what the command does to the risk and not by its verb."""
-    reduces = review.effect.only_reduces and not sets_a_watch(review.command)
+    """The channel that the policy asks for, by what the command does to the risk and not by its verb.
+
+    What is placed where a stop may stand that no list shows would be a second one: that is asked about.
+    """
+    may_double = review.context.orders_doubted and review.effect.sends_orders
+    reduces = review.effect.only_reduces and not sets_a_watch(review.command) and not may_double
     if reduces and is_cancel(review.command):
         return Approval.NONE
     return review.policy.approval_for(review.account, review.context.kind, leaves=bool(reduces))

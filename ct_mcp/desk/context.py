@@ -23,6 +23,7 @@ from ct_mcp.desk.elsewhere import Elsewhere
 from ct_mcp.desk.fills_seen import FillsSeen
 from ct_mcp.desk.market_reader import LiveQuotes, MarketReader
 from ct_mcp.desk.membership import Membership
+from ct_mcp.desk.order_lists import borne_out
 from ct_mcp.desk.pending import last_exit_is_over, pending_orders, possibly_open_orders, whole_exits
 from ct_mcp.desk.ports import BookReads, Reads, Store, Upstream
 from ct_mcp.desk.read_ahead import Ahead
@@ -39,12 +40,11 @@ from ct_mcp.guard.effect import (
     effect_of,
     instrument_named,
     is_exit_of_entry,
+    is_judged_by_book,
     is_new_order,
     is_urgent,
     leaves_all_held,
-    leaves_position,
     leaves_whole,
-    leaves_whole_position,
     may_open,
     strategy_named,
 )
@@ -64,8 +64,7 @@ class ContextBuilder:
         self._accounts = AccountReports(clock)
         self.resolver = Resolver(upstream, store, clock, self._market, self.look_ahead)
         self.elsewhere = Elsewhere(store, team, self.resolver)
-        self._upstream, self._store = upstream, store
-        self._team, self._clock = team, clock
+        self._upstream, self._store, self._team, self._clock = upstream, store, team, clock
         self.fills = FillsSeen(clock)
         self._ahead: dict[str, Ahead] = {}
 
@@ -129,14 +128,13 @@ class ContextBuilder:
         account = context.account.name if context.account else command.account
         context = await self._with_state(context, account, command)
         team = await self._team.hear() if may_open(effect_of(command, context)) else self._team.standing
-        context = replace(context, team=team)
         policy = self._team.policy.for_(account, instrument.root if instrument else None)
         if context.account is not None:
             await self.day_losses.note([context.account])
         if policy.firm is not None and context.account is not None:
             context = replace(context, record=await self._store.balance_record(account))
         possibly, names = await self._possibly_open(command, context), self.resolver.names
-        context = replace(context, possibly_open=possibly, listed_accounts=names, contracts=self.contracts)
+        context = replace(context, possibly_open=possibly, listed_accounts=names, contracts=self.contracts, team=team)
         return review(command, context, policy)
 
     async def review_to_propose(self, command: Command, book: BookReads | None, *, is_last: bool = True) -> Review:
@@ -173,8 +171,7 @@ class ContextBuilder:
         outstanding = await self._store.outstanding(command.account)
         if outstanding.entries or not await last_exit_is_over(self._store, command.account):
             return None
-        context = RiskContext(self._clock(), account, journal_position=outstanding.seen)
-        return await self._judged(command, context)
+        return await self._judged(command, RiskContext(self._clock(), account, journal_position=outstanding.seen))
 
     async def _read(self, command: Command, reads: ReviewReads, book: BookReads | None) -> RiskContext:
         name, urgent, shown = command.account, is_urgent(command), book or reads.upstream
@@ -205,6 +202,8 @@ class ContextBuilder:
         if fills_more or (positions.value is None and positions.error is None):
             async with reads.side_by_side() as ask:
                 positions = ask.read("positions", reads.upstream.positions(name))
+        if book is None and is_judged_by_book(command):
+            orders = await borne_out(reads.upstream, name, orders, positions)
         if reads.by_report and book is None:
             since = (ahead.began_at, ahead.ended_at) if ahead else (reads.began_at, self._clock())
             self._ahead[name] = Ahead(outstanding, noted_before, orders, positions, report, *since, by_report)
@@ -224,6 +223,7 @@ class ContextBuilder:
             strategy=strategy.value if strategy else None,
             journal_position=outstanding.seen,
             by_report=by_report,
+            orders_doubted=orders.is_borne_out is False,
         )
         return await self._completed(command, context, (reported, named, noted), market, reads)
 
@@ -248,8 +248,9 @@ class ContextBuilder:
             by_report = False
             async with reads.side_by_side() as ask:
                 positions = ask.read("positions", upstream.positions(name))
-        began_at, now = reads.began_at, self._clock()
-        self._ahead[name] = Ahead(outstanding, noted_before, orders, positions, report, began_at, now, by_report)
+        orders = await borne_out(upstream, name, orders, positions) if opens else orders
+        since = (reads.began_at, self._clock())
+        self._ahead[name] = Ahead(outstanding, noted_before, orders, positions, report, *since, by_report)
         return orders, positions
 
     async def book_to_plan(self, name: str, instrument: Instrument) -> BookReadings:
@@ -279,8 +280,7 @@ class ContextBuilder:
         context = await self._accounts.believed_empty(command, context, reads)
         if instrument is None:
             return context
-        # Nothing but a part of a position leaves by what is held: an empty list would make it a part of nothing.
-        if not urgent or (leaves_position(command) and not leaves_whole_position(command)):
+        if is_judged_by_book(command):
             report, named, noted = second
             context = await self._accounts.believed(context, instrument, report, named, reads)
             context = await with_orders_of_now(context, instrument, report, reads, (self.fills, noted))

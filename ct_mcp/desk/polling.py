@@ -6,6 +6,7 @@ from functools import partial
 
 import anyio
 
+from ct_mcp.desk.order_lists import borne_out, listed_elsewhere
 from ct_mcp.desk.ports import BookReads
 from ct_mcp.desk.side_by_side import SideBySide
 from ct_mcp.domain.account import Position
@@ -43,6 +44,8 @@ class AccountState:
     ended: tuple[Order, ...] = ()
     # Executions since the exit was sent, whosever they are; none where they were not asked for or not read.
     fills: tuple[Execution, ...] = ()
+    # No order is listed beside what is held, not even one that is over, and no second list could be read.
+    orders_doubted: bool = False
 
     @property
     def is_flat(self) -> bool:
@@ -190,12 +193,8 @@ class AccountPoller:
 
     async def _has_orders(self, account: str, before: Baseline) -> bool:
         """Ask the list of all accounts. Where it cannot be read nothing is proven: not every add-on has it."""
-        try:
-            rows = await self._upstream.all_orders(active_only=True)
-        except CtMcpError:
-            return False
-        mine = (order for order in rows if order.account == account and not order.is_closed)
-        return any(before.of is None or order.instrument == before.of for order in mine)
+        rows = await listed_elsewhere(self._upstream, account)
+        return any(before.of is None or order.instrument == before.of for order in rows or ())
 
     async def is_believable(self, account: str, instrument: Instrument | None, read: AccountState) -> bool:
         """Say whether a book that holds nothing is borne out by another source than the lists."""
@@ -249,9 +248,12 @@ class AccountPoller:
             async with SideBySide([]) as ask:
                 orders = ask.read("orders", self._upstream.orders(account, active_only=False))
                 positions = ask.read("positions", self._upstream.positions(account))
-            return book_of(positions.required(), orders.required(), instrument)
+            if _each_once(positions.required()):
+                orders = await borne_out(self._upstream, account, orders, positions)
+            book = book_of(positions.required(), orders.required(), instrument)
         except CtMcpError:
             return None
+        return book and replace(book, orders_doubted=orders.is_borne_out is False)
 
     async def book_believed(self, account: str, instrument: Instrument | None) -> AccountState | None:
         """One reading of positions and open orders, of which nothing held is borne out by another source."""

@@ -23,10 +23,14 @@ MOST_AT_ONCE = 3
 
 @dataclass(slots=True)
 class Reading(Generic[T]):
-    """One read: its value, or why there is none."""
+    """One read: its value, or why there is none.
+
+    ``is_borne_out`` says whether a second source was read that could have said otherwise; None where none was asked.
+    """
 
     value: T | None = None
     error: UpstreamError | None = None
+    is_borne_out: bool | None = None
 
     def required(self) -> T:
         """Give the value of a read that must not fail.

@@ -54,7 +54,8 @@ class RiskContext:
     a rule of its firm needs them. ``elsewhere`` are the books of all other accounts by name, read where a rule needs
     them: no more of each than positions, orders and what is of unknown outcome. ``team`` is how the trader stands with
     a team; None where there is none. ``by_report`` says that ``positions`` are the report's, which may be seconds old:
-    good for a question, after which they are read, and for nothing that is sent.
+    good for a question, after which they are read, and for nothing that is sent. ``orders_doubted`` says that the list
+    of orders was empty beside something that is held, and that no second list could be read to bear that out.
     """
 
     now: datetime
@@ -89,6 +90,7 @@ class RiskContext:
     elsewhere: "Mapping[str, RiskContext] | None" = None
     team: TeamStanding | None = None
     by_report: bool = False
+    orders_doubted: bool = False
 
     @property
     def kind(self) -> AccountKind:

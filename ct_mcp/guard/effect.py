@@ -93,6 +93,14 @@ def is_urgent(command: Command) -> bool:
     return is_exit_of_entry(command) or isinstance(command, leaves)
 
 
+def is_judged_by_book(command: Command) -> bool:
+    """Say whether it goes by what is held and stands: of what is urgent, only a part of a position does.
+
+    An empty list would make it a part of nothing.
+    """
+    return not is_urgent(command) or (leaves_position(command) and not leaves_whole_position(command))
+
+
 def is_new_order(command: Command) -> bool:
     """Say whether somebody wants a new order, or one in another's place, at the market or not."""
     return isinstance(command, PlaceOrder | ReplaceOrder | ReversePosition) and not is_exit_of_entry(command)

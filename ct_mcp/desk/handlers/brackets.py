@@ -155,7 +155,9 @@ def from_bracket(outcome: Outcome, book: AccountState, bracket: AskedBracket) ->
 def from_refused_bracket(outcome: Outcome, book: AccountState | None) -> Outcome:
     """Their no came before anything was cancelled; whether the position is protected is said all the same."""
     unknown = "it is NOT KNOWN whether the position stands protected as it is: its orders could not be read"
-    return replace(outcome, alarm=unknown if book is None else alarm_of(book.positions, book.orders))
+    if book is None or book.orders_doubted:
+        return replace(outcome, alarm=unknown)
+    return replace(outcome, alarm=alarm_of(book.positions, book.orders))
 
 
 def unread(outcome: Outcome) -> Outcome:

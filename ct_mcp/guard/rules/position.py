@@ -109,6 +109,10 @@ def partial_close_leaves_no_orders_behind(effect: Effect, context: RiskContext, 
     return Passed(_what_leaves(close, effect, context), warning(CLOSE_NOT_COVERED, f"{_TURN}; {way}"))
 
 
+_ORDERS_DOUBTED = (
+    "it is NOT KNOWN whether a stop or another exit stands already: the list of orders is empty, and no second list "
+    "could be read; beside one that stands, this could turn the position round"
+)
 _TURN = "the orders that stand could turn the position round"
 
 
@@ -125,6 +129,8 @@ def _left_by_an_order(order: PlaceOrder, effect: Effect, context: RiskContext) -
         return NotApplicable("leaves no position")
     figures = _what_leaves(order, effect, context)
     worst = None if effect.after is None else effect.after.side(sign)
+    if context.orders_doubted:
+        return Passed(figures, warning(CLOSE_NOT_COVERED, _ORDERS_DOUBTED))
     if effect.before is None or worst is None or worst <= max(effect.before.side(sign), after * sign):
         return Passed(figures)
     smaller = "make those orders smaller as well (change_order)" if after * before > 0 else "cancel those as well"
@@ -147,7 +153,7 @@ def position_to_turn_or_protect_is_held(effect: Effect, context: RiskContext, _p
     if reach.most_short <= 0 <= reach.most_long:
         return Denial(DenialCode.POSITION_UNKNOWN if unknown else DenialCode.POSITION_FLAT, figures)
     if isinstance(command, ProtectPosition):
-        adds = _fills_before_the_bracket(effect, net)
+        adds = _ORDERS_DOUBTED if context.orders_doubted else _fills_before_the_bracket(effect, net)
         return Passed(figures, warning(CLOSE_NOT_COVERED, adds) if adds else None)
     adds = _exits_that_would_add(command, context)
     return Passed(figures, warning(EXITS_MAY_STAY, adds) if adds else None)
