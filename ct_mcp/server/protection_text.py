@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ct_mcp.server.account_queries import TradingStatus
 from ct_mcp.server.format import MOST_ROWS, sanitize_name
-from ct_mcp.server.queries import Query, read_orders
+from ct_mcp.server.queries import Query, list_orders, orders_borne_out
 
 STEP = "tell the person now of what stands without a stop; protect_position sets one"
 STEP_UNKNOWN = "look with get_positions and get_orders whether a stop stands"
@@ -34,18 +34,19 @@ async def read_open_positions(query: Query, statuses: Sequence[TradingStatus]) -
     from ct_mcp.desk.standing import standing_of  # noqa: PLC0415
 
     held = [position for status in statuses for position in status.positions or () if position.quantity]
-    orders = await query.attempt("working orders", read_orders(query, None)) if held else ()
+    rows = await query.attempt("working orders", list_orders(query, None)) if held else None
+    orders = None if rows is None else await orders_borne_out(query, rows, None, [each.account for each in held])
     contracts = query.desk.contexts.contracts
     lines, bare, doubtful = [], [], []
     for position in held:
-        mine = [order for order in orders or () if order.account == position.account]
-        standing = standing_of(position, mine, contracts.get(position.instrument))
-        behind = "what is behind it is not known" if orders is None else "; ".join(standing.protection)
+        mine = orders.behind(position.account) if orders else None
+        standing = standing_of(position, mine or (), contracts.get(position.instrument))
+        behind = "what is behind it is not known" if mine is None else "; ".join(standing.protection)
         name = f"{sanitize_name(position.account)}  {position_line(position)}"
         lines.append(f"{name}; {behind}")
-        if orders is None or standing.doubtful:
+        if mine is None or standing.doubtful:
             doubtful.append(name)
-        if orders is not None and standing.bare > standing.doubtful:
+        if mine is not None and standing.bare > standing.doubtful:
             bare.append(f"{name} has NO STOP{_part(standing.bare - standing.doubtful, position.quantity)}")
     unread = [f"{sanitize_name(each.account.name)}  positions not read" for each in statuses if each.positions is None]
     return OpenPositions(tuple(lines[:MOST_ROWS]), _page(bare), _page([*doubtful, *unread]))

@@ -3,16 +3,16 @@
 An empty list is not believed on its word alone, since lists have come back empty by mistake.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import wraps
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import anyio
 
-from ct_mcp.domain.account import AccountSnapshot, Position
+from ct_mcp.domain.account import AccountSnapshot, Position, account_key
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import Order
 from ct_mcp.errors import BadReply, CtMcpError, Unavailable, UpstreamError
@@ -146,32 +146,106 @@ async def read_positions(query: Query, account: str | None) -> list[Position]:
     return [position for held in found for position in held]
 
 
-async def read_orders(query: Query, account: str | None, *, active_only: bool = True) -> Sequence[Order]:
-    """Read the orders of one account, or of all.
+@dataclass(frozen=True, slots=True)
+class OrdersRead:
+    """Orders as one list has them, or a second one where that held nothing of an account.
 
-    Where the list is empty, and the journal last knew an order of ours to stand, that one is looked up by itself:
-    lists have come back empty, and a second stop would be placed beside one that stands.
+    ``doubtful`` are the accounts, by `account_key`, of which neither holds anything and one could not be read.
+    """
+
+    rows: tuple[Order, ...] = ()
+    doubtful: frozenset[str] = frozenset()
+
+    def behind(self, account: str) -> tuple[Order, ...] | None:
+        """Give what stands in an account; None where that is not known."""
+        key = account_key(account)
+        if key in self.doubtful:
+            return None
+        return tuple(row for row in self.rows if account_key(row.account) == key and not row.is_closed)
+
+    @property
+    def open_only(self) -> "OrdersRead":
+        """The same without the orders that are over."""
+        return replace(self, rows=tuple(row for row in self.rows if not row.is_closed))
+
+
+async def read_orders(query: Query, account: str | None) -> OrdersRead:
+    """Read the orders of one account, or of all, those that are over too, for an answer about orders alone.
 
     Raises:
         UpstreamError: They could not be read.
     """
+    rows = await list_orders(query, account)
+    if account is not None or rows:
+        return await orders_borne_out(query, rows, account, () if account is None else (account,))
+    held = await query.attempt("positions, to confirm that there are no orders,", query.live.all_positions()) or ()
+    return await orders_borne_out(query, rows, None, [position.account for position in held])
+
+
+async def list_orders(query: Query, account: str | None) -> tuple[Order, ...]:
+    """Read the list of orders of one account, or of all, with those that are over.
+
+    A list that leaves something out has so far left out everything: one that holds what is over has left out nothing.
+
+    Raises:
+        UpstreamError: It could not be read.
+    """
     live = query.live
-    listed = await (
-        live.all_orders(active_only=active_only) if account is None else live.orders(account, active_only=active_only)
-    )
-    if listed:
-        return listed
+    return await (live.all_orders(active_only=False) if account is None else live.orders(account, active_only=False))
+
+
+async def orders_borne_out(
+    query: Query, rows: tuple[Order, ...], account: str | None, matters: Iterable[str]
+) -> OrdersRead:
+    """Give what `list_orders` gave, once the other list was asked about accounts that matter and have no order in it.
+
+    What the journal last knew to stand, and no list holds, is looked up by its id.
+    """
+    listed = {account_key(row.account) for row in rows}
+    silent = {account_key(name): name for name in matters if account_key(name) not in listed}
+    read = OrdersRead(rows)
+    if silent:
+        read = await _other_list(query, rows, account, silent)
+    if read.rows:
+        return read
     names = query.desk.resolver.names if account is None else (account,)
-    return [order for name in names for order in await _left_out(query, name)]
+    left_out = [order for name in names for order in await _left_out(query, name, is_read=account_key(name) in silent)]
+    found = {account_key(order.account) for order in left_out}
+    return OrdersRead(tuple(left_out), read.doubtful - found)
 
 
-async def _left_out(query: Query, account: str) -> list[Order]:
+async def _other_list(
+    query: Query, rows: tuple[Order, ...], account: str | None, silent: Mapping[str, str]
+) -> OrdersRead:
+    """Ask the list of all accounts about one, or the lists of some about them: lists have come back empty."""
+    from ct_mcp.desk.side_by_side import SideBySide  # noqa: PLC0415  # the desk is loaded by the first call
+
+    live, what = query.live, "a second list of orders, to confirm that none stands,"
+    async with SideBySide([]) as ask:
+        if account is not None:
+            reads = {account_key(account): ask.read("", query.attempt(what, live.all_orders(active_only=True)))}
+        else:
+            asked = list(silent.items())[:_MOST_LOOKED_UP]
+            reads = {
+                key: ask.read("", query.attempt(what, live.orders(name, active_only=False))) for key, name in asked
+            }
+    read = {key: reading.value for key, reading in reads.items()}
+    more = [row for found in read.values() for row in found or () if account_key(row.account) in silent]
+    if any(not row.is_closed for row in more):
+        names = ", ".join(sorted({sanitize_name(row.account) or "" for row in more if not row.is_closed}))
+        query.note(f"one list of orders left out what stands in {names}; another list holds it")
+    return OrdersRead((*rows, *more), frozenset(key for key in silent if read.get(key) is None))
+
+
+async def _left_out(query: Query, account: str, *, is_read: bool) -> list[Order]:
     """Look up what the journal last knew to stand; a list that holds any order, over or not, has left out nothing."""
     from ct_mcp.desk.pending import possibly_open_orders  # noqa: PLC0415  # the desk is loaded by the first call
 
     ids = await query.attempt("what the journal knows", possibly_open_orders(query.desk.store, account, None)) or ()
-    listed = await query.attempt("closed orders", query.upstream.orders(account, active_only=False)) if ids else ()
-    if listed or not ids:
+    if not ids:
+        return []
+    listed = () if is_read else await query.attempt("orders", query.upstream.orders(account, active_only=False))
+    if listed:
         return []
     found = list[Order]()
     for order_id in ids[:_MOST_LOOKED_UP]:

@@ -15,14 +15,14 @@ from ct_mcp.errors import BadRequest, CtMcpError, NotFound
 from ct_mcp.server.account_queries import read_accounts
 from ct_mcp.server.context import ServerContext
 from ct_mcp.server.policy_text import policy_text
-from ct_mcp.server.queries import read_positions, time_limit
+from ct_mcp.server.queries import read_orders, read_positions, time_limit
 from ct_mcp.server.references import REFERENCES, Reference, ReferenceCache
 from ct_mcp.server.resource_updates import ResourceKind
 from ct_mcp.server.team_link import TEAM_SECONDS
 from ct_mcp.server.tools.accounts import account_result, accounts_result, read_account
 from ct_mcp.server.tools.journal import journal_result
 from ct_mcp.server.tools.market import quotes_result
-from ct_mcp.server.tools.order_queries import orders_result
+from ct_mcp.server.tools.order_queries import orders_result, orders_scope
 from ct_mcp.server.tools.positions import Behind, positions_result
 from ct_mcp.server.tools.watches import watches_result
 
@@ -59,12 +59,12 @@ class ResourceReader:
         report = await read_account(query, account)
         name = report.account.name
         positions = await read_positions(query, name)
-        orders = await query.live.orders(name, active_only=True)
+        orders = await read_orders(query, name)
         now, notes = query.read_at, query.notes
         parts = {
             "account": account_result(report, notes, now),
             "positions": positions_result(positions, now, name, behind=Behind(orders, query.desk.contexts.contracts)),
-            "orders": orders_result([order for order in orders if not order.is_closed], name, [], now),
+            "orders": orders_result(orders.open_only.rows, orders_scope(name, orders), [], now),
         }
         return _compact({part: result.structured_content for part, result in parts.items()})
 

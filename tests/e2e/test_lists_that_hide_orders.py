@@ -3,7 +3,10 @@
 import pytest
 from mcp_types import ElicitResult
 
+from ct_mcp.desk.desk import Desk
 from ct_mcp.guard.policy import Policy
+from ct_mcp.server.queries import Query
+from ct_mcp.server.tools.charts import read_chart
 from ct_mcp.simulator.accounts import LIVE, SIM
 from ct_mcp.simulator.faults import Fault
 from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, SimOrder, SimOrderType
@@ -118,3 +121,62 @@ async def test_after_a_refused_bracket_a_hidden_stop_is_not_cried_for(
     assert standing(world) == 2, told.text
     assert "UNPROTECTED" not in told.text, told.text
     assert ("NOT KNOWN" in told.text) is not second, told.text
+
+
+# What is said
+
+
+@pytest.mark.parametrize("account", [ACCOUNT, None])
+async def test_what_one_list_hides_is_told_from_the_other(
+    assistant: Assistant, world: World, account: str | None
+) -> None:
+    somebody(world, Action.BUY, 2)
+    stop = somebody(world, Action.SELL, 2, stop=world.price(-40))
+    world.sim.faults.arm(Fault.EMPTY_LISTS, rpc="ListOrders" if account else "GetAllOrders")
+    told = await assistant.call("get_positions", account=account)
+    assert "stop 2 of 2" in told.text, told.text
+    assert "left out what stands in Sim101" in told.text
+    told = await assistant.call("get_orders", account=account)
+    assert [each["order_id"] for each in told.orders] == [stop.id]
+    told = await assistant.call("get_status")
+    assert (told.without_stop, told.stop_unknown) == ([], []), told.text
+
+
+@pytest.mark.parametrize("account", [ACCOUNT, None])
+async def test_where_no_second_list_can_be_read_it_is_not_known_whether_a_stop_stands(
+    assistant: Assistant, world: World, account: str | None
+) -> None:
+    somebody(world, Action.BUY, 2)
+    somebody(world, Action.SELL, 2, stop=world.price(-40))
+    empty, unread = ("ListOrders", "GetAllOrders") if account else ("GetAllOrders", "ListOrders")
+    world.sim.faults.arm(Fault.EMPTY_LISTS, rpc=empty)
+    world.sim.faults.arm(Fault.ERROR_500_BEFORE_ACCEPT, rpc=unread)
+    told = await assistant.call("get_positions", account=account)
+    assert "NOT KNOWN whether a stop stands" in told.text, told.text
+    assert "NO STOP" not in told.text
+    assert told.positions[0]["contracts_without_stop"] is None
+    assert "NOT KNOWN whether any stands" in (await assistant.call("get_orders", account=account)).text
+    if not account:
+        told = await assistant.call("get_status")
+        assert told.text.startswith("whether a stop stands is NOT KNOWN: Sim101"), told.text
+        assert told.without_stop == []
+
+
+async def test_a_chart_and_the_snapshot_show_a_stop_that_one_list_hides(
+    assistant: Assistant, world: World, desk: Desk
+) -> None:
+    somebody(world, Action.BUY, 2)
+    somebody(world, Action.SELL, 2, stop=world.price(-40))
+    world.sim.faults.arm(Fault.EMPTY_LISTS, rpc="ListOrders")
+    chart = await read_chart(Query(desk), "MES", "5 minute", 5, ACCOUNT)
+    assert chart.holdings is not None
+    assert len(chart.holdings.orders or ()) == 1
+    (snapshot,) = (await assistant.client.read_resource(f"crosstrade://accounts/{ACCOUNT}/snapshot")).contents
+    assert "STOP_MARKET" in getattr(snapshot, "text", ""), snapshot
+
+
+async def test_a_bare_position_is_told_so_without_a_second_list(assistant: Assistant, world: World, wire: Wire) -> None:
+    somebody(world, Action.BUY, 2)
+    wire.left.clear()
+    assert "NO STOP" in (await assistant.call("get_positions", account=ACCOUNT)).text
+    assert sum(path.endswith("/orders") for _, path, _ in wire.left) == 1

@@ -18,7 +18,7 @@ from ct_mcp.errors import ConfigError, CtMcpError
 from ct_mcp.server.context import ToolContext, query_of
 from ct_mcp.server.format import join_lines, sanitize_name
 from ct_mcp.server.policy_text import INSTALL_PILLOW, NO_PILLOW, why_no_pictures
-from ct_mcp.server.queries import Query, read_positions, time_limit
+from ct_mcp.server.queries import Query, read_orders, read_positions, time_limit
 from ct_mcp.server.tools.forms import InstrumentName
 
 if TYPE_CHECKING:  # the desk is loaded by the first call, not by the start
@@ -100,7 +100,10 @@ async def _read_holdings(query: Query, account: str | None, parts: _Parts) -> No
     if account is None:
         return
     parts.positions = await parts.attempt("position", read_positions(query, account))
-    parts.orders = await parts.attempt("working orders", query.live.orders(account, active_only=True))
+    orders = await parts.attempt("working orders", read_orders(query, account))
+    parts.orders = None if orders is None else orders.behind(account)
+    if orders is not None and parts.orders is None:
+        parts.failures.append("working orders: the list is empty, and no second one could be read")
     parts.fills = await _read_fills(query, account, parts)
 
 

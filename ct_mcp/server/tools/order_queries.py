@@ -31,7 +31,7 @@ from ct_mcp.server.format import (
     to_float,
     tool_result,
 )
-from ct_mcp.server.queries import Query, read_orders, read_scope, time_limit
+from ct_mcp.server.queries import OrdersRead, Query, read_orders, read_scope, time_limit
 from ct_mcp.server.tools.executions import ExecutionView, execution_line, execution_views, read_executions_of
 from ct_mcp.server.tools.forms import AccountName, AnyAccount, AnyInstrument, OrderId, Skip
 from ct_mcp.text import aged, count, iso
@@ -86,13 +86,20 @@ async def get_orders(
     """Orders with prices, fills and state: stops first, then the newest. A closed one missing proves nothing."""
     query = query_of(ctx)
     scope = await read_scope(query, account, instrument)
-    orders = await read_orders(query, scope.account, active_only=working_only)
-    shown = [order for order in orders if scope.includes(order.instrument) and not (working_only and order.is_closed)]
+    orders = await read_orders(query, scope.account)
+    rows = (orders.open_only if working_only else orders).rows
+    shown = [order for order in rows if scope.includes(order.instrument)]
     if not shown:
         await query.note_outstanding(scope.account)
     await _note_exits(query, shown)
     states = "working only" if working_only else "closed ones too"
-    return orders_result(shown, f"{scope}, {states}", query.notes, query.read_at, skip)
+    return orders_result(shown, orders_scope(f"{scope}, {states}", orders), query.notes, query.read_at, skip)
+
+
+def orders_scope(scope: str, orders: OrdersRead) -> str:
+    """Say what was read, and where that may not be all that stands."""
+    unknown = "; NOT KNOWN whether any stands: the list is empty, and no second one could be read"
+    return f"{scope}{unknown}" if orders.doubtful else scope
 
 
 async def _note_exits(query: Query, shown: Sequence[Order]) -> None:
@@ -112,7 +119,7 @@ def orders_result(
     shown, left_out = page_of(sorted(reversed(orders), key=_place), skip, "orders", "name an account or an instrument")
     rows, notes = [_order_view(order, now) for order in shown], [*left_out, *notes]
     structure = OrdersResult(read_at=iso(now) or "", notes=notes, scope=scope, orders=rows)
-    head = f"{count(len(orders), 'order')}; {scope}, read {structure.read_at}"
+    head = f"{count(len(orders), 'order')}{'' if orders else ' listed'}; {scope}, read {structure.read_at}"
     return tool_result(join_lines((head, *map(_order_line, rows), *note_lines(notes))), structure)
 
 

@@ -12,7 +12,6 @@ from ct_mcp.domain.account import Position
 from ct_mcp.domain.commands import ClosePosition, Flatten, ReversePosition
 from ct_mcp.domain.instrument import OtherInstrument
 from ct_mcp.domain.level import ExitKind
-from ct_mcp.domain.order import Order
 from ct_mcp.domain.products import price_of
 from ct_mcp.server.account_queries import flattenable_accounts
 from ct_mcp.server.context import ToolContext, desk_of, query_of
@@ -31,8 +30,10 @@ from ct_mcp.server.format import (
     tool_result,
 )
 from ct_mcp.server.queries import (
+    OrdersRead,
     Query,
-    read_orders,
+    list_orders,
+    orders_borne_out,
     read_positions,
     read_scope,
     time_limit,
@@ -111,15 +112,18 @@ async def get_positions(
     return positions_result(shown, query.read_at, str(scope), query.notes, skip, Behind(orders, contracts))
 
 
-async def _read_book(query: Query, account: str | None) -> tuple[list[Position], Sequence[Order] | None]:
+async def _read_book(query: Query, account: str | None) -> tuple[list[Position], OrdersRead | None]:
     """Read positions and, side by side, the orders behind them, which may be missing."""
     from ct_mcp.desk.side_by_side import SideBySide  # noqa: PLC0415  # the desk is loaded by the first call
 
-    asked = read_orders(query, account)
+    asked = list_orders(query, account)
     async with SideBySide([]) as ask:
         positions = ask.read("positions", read_positions(query, account))
         orders = ask.read("orders", query.attempt("the orders behind positions", asked))
-    return positions.required(), orders.value
+    held, rows = positions.required(), orders.value
+    if rows is None or not held:
+        return held, None
+    return held, await orders_borne_out(query, rows, account, [position.account for position in held])
 
 
 async def _contracts(query: Query, positions: Sequence[Position]) -> "Contracts":
@@ -135,16 +139,16 @@ async def _contracts(query: Query, positions: Sequence[Position]) -> "Contracts"
 class Behind:
     """The working orders that were read with positions, None where they were not, and what contracts are worth."""
 
-    orders: Sequence[Order] | None = None
+    orders: OrdersRead | None = None
     contracts: "Contracts" = field(default_factory=dict)
 
     def standing(self, position: Position) -> "Standing | None":
         """Give what is behind one position; nothing where its orders were not read or it is no future."""
         from ct_mcp.desk.standing import standing_of  # noqa: PLC0415  # late, as above
 
-        if self.orders is None or isinstance(position.instrument, OtherInstrument):
+        mine = self.orders.behind(position.account) if self.orders else None
+        if mine is None or isinstance(position.instrument, OtherInstrument):
             return None
-        mine = [order for order in self.orders if order.account == position.account]
         return standing_of(position, mine, self.contracts.get(position.instrument))
 
 
@@ -215,9 +219,13 @@ def _position_line(position: Position, standing: "Standing | None") -> str:
             f"at {price_of(position.instrument, position.average_price)}",
             f"market {price_of(position.instrument, position.market_price)}",
             f"P&L {money(position.unrealized_pnl)}",
-            *(_behind_words(standing) if standing else ()),
+            *(_behind_words(standing) if standing else _unknown_words(position)),
         )
     )
+
+
+def _unknown_words(position: Position) -> tuple[str, ...]:
+    return () if isinstance(position.instrument, OtherInstrument) else ("NOT KNOWN whether a stop stands",)
 
 
 def _behind_words(standing: "Standing") -> Iterator[str]:

@@ -38,7 +38,7 @@ async def test_a_working_order_is_listed_with_its_prices(ask: Ask, place: Place)
 async def test_no_orders_is_said_of_what_was_asked_for(ask: Ask) -> None:
     told = await ask("get_orders", account="Sim101", instrument="MES")
     assert told.data["orders"] == []
-    assert told.text == "no orders; Sim101, MES, working only, read 2026-09-09T14:30:00Z"
+    assert told.text == "no orders listed; Sim101, MES, working only, read 2026-09-09T14:30:00Z"
 
 
 async def test_closed_orders_come_only_when_they_are_asked_for(ask: Ask, place: Place) -> None:
