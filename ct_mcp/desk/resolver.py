@@ -54,6 +54,8 @@ class Resolver:
         self._known: dict[str, Account] = {}
         self._kept: dict[str, Account] = {}
         self._has_recalled = False
+        self.listed: frozenset[str] = frozenset()
+        """The accounts that the list of all named last, by `account_key`."""
 
     async def account(self, text: str) -> Account:
         """Find an account by its exact name, whatever the case of its letters, or by the name that one is shown under.
@@ -126,6 +128,7 @@ class Resolver:
         """All accounts, read now; ``urgent`` where an exit waits for it."""
         accounts = await (self._upstream.urgent() if urgent else self._upstream).accounts()
         await self.learn(accounts)
+        self.listed = frozenset(account_key(account.name) for account in accounts)
         return accounts
 
     async def look_again(self) -> None:

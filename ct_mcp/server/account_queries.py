@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from ct_mcp.domain.account import Account, AccountKind, AccountSnapshot, Position
+from ct_mcp.domain.account import Account, AccountKind, AccountSnapshot, Position, account_key
 from ct_mcp.domain.commands import ChangeOrder, Flatten
 from ct_mcp.domain.market import trading_day
 from ct_mcp.errors import CtMcpError, OrderDenied, StoreFailed, Unavailable
 from ct_mcp.server.format import sanitize_name
-from ct_mcp.server.queries import Query, is_of
+from ct_mcp.server.queries import Query, confirmed_positions, is_of
 
 if TYPE_CHECKING:  # the rules come with the first call
     from ct_mcp.guard.rule import Denial
@@ -41,7 +41,7 @@ class TradingStatus:
 
 
 async def read_accounts(query: Query) -> list[TradingStatus]:
-    """Read every account, with balances and positions where the summary of them can be read too.
+    """Read every account, with balances and with positions, each where it could be read.
 
     Raises:
         UpstreamError: The accounts could not be listed.
@@ -49,14 +49,57 @@ async def read_accounts(query: Query) -> list[TradingStatus]:
     from ct_mcp.desk.side_by_side import SideBySide  # noqa: PLC0415  # the desk is loaded by the first call
 
     async with SideBySide([]) as ask:
-        accounts = ask.read("accounts", query.live.accounts())
         report = ask.read("report", _report(query))
-    listed, summary = accounts.required(), report.value or ()
+        positions = ask.read("positions", _positions(query))
+    summary = report.value or ()
+    listed = await _listed(query, summary)
     await query.desk.resolver.learn(listed)
     for table in query.desk.policy.unmatched(account.name for account in listed):
         query.note(f'the settings have a table for account "{sanitize_name(table)}", and no account is called so')
     await query.note_outstanding()
-    return [await _trading_status(query, account, _row_of(account, summary)) for account in listed]
+    rows = [(account, _row_of(account, summary)) for account in listed]
+    held = [await _held(query, account, row, positions.value) for account, row in rows]
+    return [
+        await _trading_status(query, _merged(account, row.account) if row else account, mine)
+        for (account, row), mine in zip(rows, held, strict=True)
+    ]
+
+
+async def _report(query: Query) -> tuple[AccountSnapshot, ...] | None:
+    return await query.attempt("balances and positions in one report", query.live.snapshot())
+
+
+async def _positions(query: Query) -> tuple[Position, ...] | None:
+    return await query.attempt("the list of positions", query.live.all_positions())
+
+
+async def _listed(query: Query, summary: Sequence[AccountSnapshot]) -> Sequence[Account]:
+    """Give every account: as the report has them, while it names those that were listed last and tells all of them."""
+    told = [row.account for row in summary]
+    is_whole = all(each.kind is not AccountKind.UNKNOWN and each.connection_status for each in told)
+    if told and is_whole and {account_key(each.name) for each in told} == query.desk.resolver.listed:
+        return told
+    listed = await query.live.accounts()
+    query.desk.resolver.listed = frozenset(account_key(each.name) for each in listed)
+    return listed
+
+
+async def _held(
+    query: Query, account: Account, row: AccountSnapshot | None, listed: Sequence[Position] | None
+) -> tuple[Position, ...] | None:
+    """Give what an account holds now; None where that is not known.
+
+    The report may be three seconds old, and lists have come back empty: where the list holds nothing, what the report
+    shows is looked up by its name, and nothing held is the word of both.
+    """
+    mine = tuple(each for each in listed or () if account_key(each.account) == account_key(account.name))
+    if mine:
+        return mine
+    if row is None or (listed is None and not row.speaks_of_positions):
+        return None
+    what = f"what {sanitize_name(account.name)} holds"
+    found = await query.attempt(what, confirmed_positions(query, row, is_listed=listed is not None))
+    return None if found is None else tuple(found)
 
 
 async def read_accounts_or_failure(
@@ -71,19 +114,12 @@ async def read_accounts_or_failure(
     return None, Unavailable(f"no answer within {longest_seconds:.0f} s")
 
 
-async def _report(query: Query) -> tuple[AccountSnapshot, ...] | None:
-    return await query.attempt("balances and positions", query.live.snapshot())
-
-
 def _row_of(account: Account, summary: Sequence[AccountSnapshot]) -> AccountSnapshot | None:
     return next((row for row in summary if is_of(row, account.name)), None)
 
 
-async def _trading_status(query: Query, listed: Account, row: AccountSnapshot | None) -> TradingStatus:
-    if row is None:
-        return TradingStatus(listed, None, await blocked_reason(query, listed))
-    account, contradicts_itself = _merged(listed, row.account), row.speaks_of_positions and not row.positions
-    return TradingStatus(account, None if contradicts_itself else row.positions, await blocked_reason(query, account))
+async def _trading_status(query: Query, account: Account, held: tuple[Position, ...] | None) -> TradingStatus:
+    return TradingStatus(account, held, await blocked_reason(query, account))
 
 
 def _merged(listed: Account, summarized: Account) -> Account:

@@ -15,12 +15,14 @@ STEP_UNKNOWN = "look with get_positions and get_orders whether a stop stands"
 class OpenPositions:
     """What is held, each with what is behind it; ``bare`` are those that no stop covers wholly, in a few words.
 
-    ``doubtful`` are those of which nobody can say, and the accounts whose positions could not be read.
+    ``doubtful`` are those of which nobody can say, and the accounts whose positions could not be read; where nothing is
+    known to be held and some were not read, what is held ``is_unknown``.
     """
 
     lines: tuple[str, ...] = ()
     bare: tuple[str, ...] = ()
     doubtful: tuple[str, ...] = ()
+    is_unknown: bool = False
 
     @property
     def next_step(self) -> str:
@@ -28,11 +30,12 @@ class OpenPositions:
         return STEP if self.bare else STEP_UNKNOWN if self.doubtful else ""
 
 
-async def read_open_positions(query: Query, statuses: Sequence[TradingStatus]) -> OpenPositions:
+async def read_open_positions(query: Query, read: Sequence[TradingStatus] | None) -> OpenPositions:
     """Name every open position with what is behind it; its orders are read only where something is open."""
     from ct_mcp.desk.remedies import position_line  # noqa: PLC0415  # the desk is loaded by the first call
     from ct_mcp.desk.standing import standing_of  # noqa: PLC0415
 
+    statuses = read or ()
     held = [position for status in statuses for position in status.positions or () if position.quantity]
     rows = await query.attempt("working orders", list_orders(query, None)) if held else None
     orders = None if rows is None else await orders_borne_out(query, rows, None, [each.account for each in held])
@@ -49,7 +52,8 @@ async def read_open_positions(query: Query, statuses: Sequence[TradingStatus]) -
         if mine is not None and standing.bare > standing.doubtful:
             bare.append(f"{name} has NO STOP{_part(standing.bare - standing.doubtful, position.quantity)}")
     unread = [f"{sanitize_name(each.account.name)}  positions not read" for each in statuses if each.positions is None]
-    return OpenPositions(tuple(lines[:MOST_ROWS]), _page(bare), _page([*doubtful, *unread]))
+    is_unknown = read is None or (not held and bool(unread))
+    return OpenPositions(tuple(lines[:MOST_ROWS]), _page(bare), _page([*doubtful, *unread]), is_unknown)
 
 
 def _part(missing: int, held: int) -> str:

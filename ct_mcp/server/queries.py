@@ -142,7 +142,7 @@ async def read_positions(query: Query, account: str | None) -> list[Position]:
     await query.note_outstanding(account)
     summary = await query.attempt("a second report, to confirm that this is flat,", live.snapshot()) or ()
     suspects = [row for row in summary if account is None or is_of(row, account)]
-    found = [await _confirmed_positions(query, row) for row in suspects]
+    found = [await confirmed_positions(query, row) for row in suspects]
     return [position for held in found for position in held]
 
 
@@ -220,15 +220,14 @@ async def _other_list(
     """Ask the list of all accounts about one, or the lists of some about them: lists have come back empty."""
     from ct_mcp.desk.side_by_side import SideBySide  # noqa: PLC0415  # the desk is loaded by the first call
 
-    live, what = query.live, "a second list of orders, to confirm that none stands,"
-    async with SideBySide([]) as ask:
+    async def ask_list(name: str) -> tuple[Order, ...] | None:
+        what, live = "a second list of orders, to confirm that none stands,", query.live
         if account is not None:
-            reads = {account_key(account): ask.read("", query.attempt(what, live.all_orders(active_only=True)))}
-        else:
-            asked = list(silent.items())[:_MOST_LOOKED_UP]
-            reads = {
-                key: ask.read("", query.attempt(what, live.orders(name, active_only=False))) for key, name in asked
-            }
+            return await query.attempt(what, live.all_orders(active_only=True))
+        return await query.attempt(what, live.orders(name, active_only=False))
+
+    async with SideBySide([]) as ask:
+        reads = {key: ask.read("", ask_list(name)) for key, name in list(silent.items())[:_MOST_LOOKED_UP]}
     read = {key: reading.value for key, reading in reads.items()}
     more = [row for found in read.values() for row in found or () if account_key(row.account) in silent]
     if any(not row.is_closed for row in more):
@@ -257,14 +256,18 @@ async def _left_out(query: Query, account: str, *, is_read: bool) -> list[Order]
     return found
 
 
-async def _confirmed_positions(query: Query, row: AccountSnapshot) -> list[Position]:
-    """Look up the positions that the summary shows and the list does not."""
+async def confirmed_positions(query: Query, row: AccountSnapshot, *, is_listed: bool = True) -> list[Position]:
+    """Look up the positions that the summary shows and the list does not; ``is_listed`` says that there is a list.
+
+    Raises:
+        UpstreamError: They could not be looked up, or the summary says that something is held and not what.
+    """
     name = row.account.name
     if row.speaks_of_positions and not row.positions:
         raise BadReply(f"one report lists no positions and another says that {sanitize_name(name)} is not flat")
     read = [await query.upstream.position(name, shown.instrument) for shown in row.positions]
     held = [position for position in read if position.quantity]
-    if held:
+    if held and is_listed:
         query.note(f"the list of positions left out what {sanitize_name(name)} holds; it was found by another report")
     return held
 

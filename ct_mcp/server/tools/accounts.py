@@ -51,7 +51,7 @@ class AccountView(ToolResult):
 
 
 class AccountsResult(ReadResult):
-    """Every account that NinjaTrader has; balances and positions may be three seconds older than read_at."""
+    """Every account that NinjaTrader has; balances may be three seconds older than read_at."""
 
     accounts: list[AccountView]
 

@@ -44,7 +44,7 @@ async def test_balances_that_cannot_be_read_are_unknown_and_not_zero(ask: Ask, s
     assert "positions unknown" in told.text
     assert "flat" not in told.text
     assert told.data["notes"] == [note for note in told.data["notes"] if note.startswith("balances and positions")]
-    assert "note: balances and positions could not be read: UPSTREAM_UNAVAILABLE" in told.text
+    assert "note: balances and positions in one report could not be read: UPSTREAM_UNAVAILABLE" in told.text
 
 
 @pytest.mark.parametrize("tool", ["get_accounts", "get_account", "get_positions", "get_orders", "get_executions"])
