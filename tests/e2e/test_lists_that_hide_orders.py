@@ -180,3 +180,42 @@ async def test_a_bare_position_is_told_so_without_a_second_list(assistant: Assis
     wire.left.clear()
     assert "NO STOP" in (await assistant.call("get_positions", account=ACCOUNT)).text
     assert sum(path.endswith("/orders") for _, path, _ in wire.left) == 1
+
+
+# What is waited for
+
+
+@pytest.mark.parametrize("account", [ACCOUNT, None])
+async def test_a_list_that_comes_back_empty_is_no_news_of_an_exit(
+    assistant: Assistant, world: World, wire: Wire, account: str | None
+) -> None:
+    somebody(world, Action.BUY, 2)
+    somebody(world, Action.SELL, 2, stop=world.price(-40))
+    path = f"/accounts/{account}/positions" if account else "/api/positions"
+
+    def hides() -> None:  # from the second reading of positions on
+        wire.meanwhile[path] = lambda: world.sim.faults.arm(Fault.EMPTY_LISTS)
+
+    wire.meanwhile[path] = hides
+    told = await assistant.call("wait_for", seconds=10, account=account)
+    assert path not in wire.meanwhile, "it was read twice"
+    assert "gone" not in told.text.replace("told as gone", ""), told.text
+    assert "a list left out what may still be held or stand" in told.text, told.text
+
+
+async def test_an_exit_that_is_really_over_is_told_as_gone(assistant: Assistant, world: World, wire: Wire) -> None:
+    somebody(world, Action.BUY, 2)
+    stop = somebody(world, Action.SELL, 2, stop=world.price(-40))
+    path = f"/accounts/{ACCOUNT}/positions"
+
+    def leaves() -> None:
+        world.sim.exchange.cancel(stop, world.clock())
+        somebody(world, Action.SELL, 2)
+
+    def reads() -> None:
+        wire.meanwhile[path] = leaves
+
+    wire.meanwhile[path] = reads
+    told = await assistant.call("wait_for", seconds=10, account=ACCOUNT)
+    assert "gone: Sim101  LONG 2 MES" in told.text, told.text
+    assert "gone: Sim101  SELL 2 MES 09-26 STOP MARKET" in told.text, told.text
