@@ -88,12 +88,13 @@ class AccountReader:
 
     async def _read(self) -> AccountsSnapshot:
         failures: list[CtMcpError] = []
+        began_at = self._clock()  # what changes while it is read may be in neither part of it
         accounts = await _attempt(self._reads.snapshot(), failures)
         if accounts and self._hand_on is not None:
             await self._hand_on(row.account for row in accounts)
         # Where the accounts cannot be had, the same link keeps the orders back: one question is enough to know it.
         orders = await _attempt(self._reads.all_orders(active_only=True), failures) if accounts else None
-        return AccountsSnapshot(self._clock(), accounts, orders, tuple(failures))
+        return AccountsSnapshot(began_at, accounts, orders, tuple(failures))
 
 
 async def _attempt(read: Awaitable[_T], failures: list[CtMcpError]) -> _T | None:

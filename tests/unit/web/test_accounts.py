@@ -27,11 +27,13 @@ class Service:
     accounts_fail: CtMcpError | None = None
     orders_fail: CtMcpError | None = None
     now: datetime = NOW
+    takes: timedelta = timedelta(0)
     asked: list[str] = field(default_factory=list)
 
     async def snapshot(self) -> tuple[AccountSnapshot, ...]:
         """Tell of the accounts."""
         self.asked.append("accounts")
+        self.now += self.takes
         if self.accounts_fail:
             raise self.accounts_fail
         return (AccountSnapshot(SIM, (), is_flat=True),)
@@ -68,6 +70,11 @@ async def test_a_reading_that_is_old_or_of_the_future_is_made_anew(seconds: floa
     service.now += timedelta(seconds=seconds)
     assert (await reader.read()).read_at == (NOW if readings == 1 else service.now)
     assert service.asked.count("accounts") == readings
+
+
+async def test_a_reading_is_as_old_as_its_first_question() -> None:
+    service = Service(takes=timedelta(seconds=2))
+    assert (await service.reader().read()).age_seconds(service.now) == 2
 
 
 async def test_orders_that_could_not_be_read_leave_the_accounts() -> None:

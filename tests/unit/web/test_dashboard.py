@@ -65,6 +65,7 @@ async def test_accounts_positions_and_working_orders_are_read_from_the_service(
 async def test_what_is_empty_was_read_and_is_said_so(enter: Enter) -> None:
     page = (await enter()).page
     assert "No open positions." in page
+    assert "positions and balances are of a report that may be 3 s older" in page
     assert "No working orders." in page
     assert "Nothing waits for you." in page
     assert "Nothing was written down yet." in page
