@@ -208,6 +208,19 @@ async def test_the_executions_of_any_day_are_told_from_the_record(
     assert len(everybody.executions) == 2
 
 
+async def test_accounts_whose_last_minutes_are_not_read_are_counted(
+    assistant: Assistant, world: World, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await desk.recorder.look()
+    await trades_once(assistant, world)
+    await looks(desk, world)
+    told = await assistant.call("get_executions", day="today")
+    assert "were not read" not in told.text
+    monkeypatch.setattr("ct_mcp.server.tools.executions.MOST_ACCOUNTS", 0)
+    told = await assistant.call("get_executions", day="today")
+    assert any("the last minutes of" in note and "were not read" in note for note in told.notes), told.text
+
+
 @pytest.mark.parametrize(
     ("tool", "asked"),
     [

@@ -121,6 +121,8 @@ async def _of_day(query: Query, account: str | None, order_id: str | None, day: 
         found += [each for each in kept.values() if order_id in (None, each.order_id)]
         for gap in await book.gaps_of_day(name, meant):
             query.note(f"{sanitize_name(name)}: {gap.words}: what was executed then is missing here")
+    if meant == session_day(now) and (left := len(names) - MOST_ACCOUNTS) > 0:
+        query.note(f"the last minutes of {count(left, 'more account')} were not read: name the account")
     if not names:
         query.note("nothing is on record yet")
     scope = f"trading day {meant}, from the record"
