@@ -320,3 +320,14 @@ async def test_a_position_that_is_closed_for_an_order_that_is_rejected_is_told_f
     told = await assistant.buys(1, flatten_first=True, atm_strategy=template)
     assert (told.status, told.position_after, world.net()) == ("rejected", 0, 0)
     assert told.text.startswith("THE POSITION OF -3 WAS CLOSED, and the new order is REJECTED: it reads flat now")
+
+
+async def test_what_is_outstanding_is_named_beside_other_positions(
+    assistant: Assistant, world: World, store: SqliteStore, desk: Desk
+) -> None:
+    await assistant.buys(2, instrument="ES")
+    world.later()
+    await is_outstanding(store, desk)
+    told = await assistant.call("get_positions")
+    assert [row["instrument"] for row in told.positions] == ["ES 09-26"]
+    assert any("of unknown outcome" in note and "BUY 2 MES" in note for note in told.notes), told.text

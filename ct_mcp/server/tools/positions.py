@@ -106,8 +106,7 @@ async def get_positions(
     scope = await read_scope(query, account, instrument)
     held, orders = await _read_book(query, scope.account)
     shown = [position for position in held if scope.includes(position.instrument)]
-    if held and not shown:
-        await query.note_outstanding(scope.account)
+    await query.note_outstanding(scope.account)
     contracts = await _contracts(query, shown)
     return positions_result(shown, query.read_at, str(scope), query.notes, skip, Behind(orders, contracts))
 
