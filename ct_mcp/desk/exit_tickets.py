@@ -14,7 +14,16 @@ from ct_mcp.desk.remedies import order_line
 from ct_mcp.domain.account import AccountKind
 from ct_mcp.domain.approval import APPROVALS, Approval, ApprovalItem, ApprovalRequest, ShownOrder, Ticket
 from ct_mcp.domain.bracket import Bracket, Share, exit_price
-from ct_mcp.domain.commands import KINDS, CancelOrder, Command, PlaceOrder, fingerprint_all, headline, price_terms
+from ct_mcp.domain.commands import (
+    KINDS,
+    CancelOrder,
+    ChangeOrder,
+    Command,
+    PlaceOrder,
+    fingerprint_all,
+    headline,
+    price_terms,
+)
 from ct_mcp.domain.level import ExitKind
 from ct_mcp.domain.market import Contract
 from ct_mcp.domain.order import OWN_ID, Order, OrderType, TimeInForce
@@ -64,8 +73,8 @@ def exit_ticket(
 ) -> Ticket:
     """Make the ticket of what an entry was approved with, or of what leaves where that failed.
 
-    ``cancels`` are the orders that may go with it; no other. It is as strict as the entry's own, and as exits of the
-    account have to be (``least``): the yes to the entry covers both.
+    ``cancels`` are the orders that may go with it, or become smaller; no other. It is as strict as the entry's own, and
+    as exits of the account have to be (``least``): the yes to the entry covers both.
     """
     ticket_id = token_hex(8)
     kind = under.request.items[0].account_kind if under.request else AccountKind.UNKNOWN
@@ -107,6 +116,8 @@ def _at(order: PlaceOrder, kind: OrderType, price: Decimal) -> PlaceOrder:
 def _item(command: Command, kind: AccountKind, cancels: Sequence[Order]) -> ApprovalItem:
     """Say of an exit what the question to its entry has shown: this order, which leaves what it has filled."""
     item = ApprovalItem(command.account, kind, KINDS[type(command)], headline(command))
+    if isinstance(command, ChangeOrder):
+        return _resized(item, command, next(order for order in cancels if order.order_id == command.order_id))
     if isinstance(command, CancelOrder):
         shown = tuple(ShownOrder(order.order_id, order.remaining, order_line(order)) for order in cancels)
         return replace(item, only_reduces=True, cancels=shown)
@@ -118,6 +129,32 @@ def _item(command: Command, kind: AccountKind, cancels: Sequence[Order]) -> Appr
         instrument=command.instrument,
         sends=(command,),
         only_reduces=True,
+        position_before=held,
+        position_after=0,
+    )
+
+
+def _resized(item: ApprovalItem, command: ChangeOrder, order: Order) -> ApprovalItem:
+    """Say of an exit that becomes smaller that it does nothing else, and may do nothing but reduce."""
+    quantity = order.quantity if command.quantity is None else command.quantity
+    sends = PlaceOrder(
+        account=order.account,
+        instrument=order.instrument,
+        action=order.action,
+        quantity=quantity,
+        order_type=order.order_type,
+        limit_price=order.limit_price,
+        stop_price=order.stop_price,
+        time_in_force=order.time_in_force or TimeInForce.DAY,
+        oco_id=order.oco_id,
+    )
+    held = -order.action.sign * (quantity - order.filled)
+    return replace(
+        item,
+        instrument=order.instrument,
+        sends=(sends,),
+        only_reduces=True,
+        must_reduce=True,
         position_before=held,
         position_after=0,
     )

@@ -16,18 +16,22 @@ How it works; the numbers stand again at the blocks that do it.
  4. Exits that outlive their position would open one. They are cancelled once it was gone for a while by two readings
     and a second source: right after a fill a position may not be listed yet. So are those of an entry of which a part
     still rests, or has no exits yet, every quarter of a minute.
+ 5. Exits whose position is held are held against it (`desk/exit_cover.py`). They are over only once their position was
+    read gone, once they have filled, or once another stop stands in place of theirs.
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from secrets import token_hex
 
 from ct_mcp.desk.context import ContextBuilder
+from ct_mcp.desk.exit_cover import Exit, ExitCover, Exits, firsts_of
 from ct_mcp.desk.exit_keeper import ExitKeeper
 from ct_mcp.desk.exit_tries import Road, key_of
 from ct_mcp.desk.outcome import Status
+from ct_mcp.desk.polling import AccountState
 from ct_mcp.desk.ports import Store, Upstream
 from ct_mcp.desk.recognition import Ours, named_before
 from ct_mcp.desk.story import story_of
@@ -50,10 +54,12 @@ LEASE_NAME = "exits"
 LOOK_EVERY_SECONDS = 1.0
 _WITHOUT_STREAM_SECONDS = 2.0
 _AT_LEAST_EVERY_SECONDS = 15.0
+_IN_DOUBT_SECONDS = 5.0
 _GONE_FOR_SECONDS = 10.0
 _NEVER_SENT_AFTER_SECONDS = 60.0
 _LOST_AFTER_SECONDS = 3600.0
 _LOOK_BACK = 200
+_NEVER_STOOD = frozenset({Status.REJECTED, Status.CANCELLED})
 __all__ = ["ExitWatch", "Road", "watch_exits"]
 _log = logging.getLogger(__name__)
 
@@ -62,13 +68,14 @@ _log = logging.getLogger(__name__)
 class _Looked:
     """When an account was last looked at, what the stream had told of it by then, and whether each entry was seen.
 
-    ``failed`` counts how often it could not be read since it could.
+    ``failed`` counts how often it could not be read since it could; what is ``is_in_doubt`` is soon read once more.
     """
 
     at: datetime
     mark: int | None
     is_whole: bool = True
     failed: int = 0
+    is_in_doubt: bool = False
 
 
 def watch_exits(upstream: Upstream, store: Store, contexts: ContextBuilder, policy: Policy, road: Road) -> "ExitWatch":
@@ -94,7 +101,12 @@ class ExitWatch:
     _looked: dict[str, _Looked] = field(default_factory=dict)
     _gone_since: dict[tuple[str, int], datetime] = field(default_factory=dict)
     _watched: dict[tuple[str, int], datetime] = field(default_factory=dict)
-    _over: set[str] = field(default_factory=set)
+    _over: dict[str, Order] = field(default_factory=dict)
+    cover: ExitCover = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Give what stands its own hands."""
+        self.cover = ExitCover(self.keeper, self.watches.sender, self.clock)
 
     def listen(self, live: LiveView) -> None:
         """Look at an account when a stream has told of it, from now on."""
@@ -138,6 +150,8 @@ class ExitWatch:
     def _every_seconds(self, last: _Looked, duties: Sequence[Duty]) -> float:
         if last.failed:
             return min(_WITHOUT_STREAM_SECONDS**last.failed, _AT_LEAST_EVERY_SECONDS)
+        if last.is_in_doubt:
+            return _IN_DOUBT_SECONDS
         now = self.clock()
         waits = any(duty.state is DutyState.OPEN and not self.unseen.is_lost(key_of(duty), now) for duty in duties)
         is_told = last.mark is not None and last.is_whole
@@ -216,32 +230,61 @@ class ExitWatch:
         if (looked := self._looked.get(account)) is not None:
             looked.is_whole = False
 
-    # 4: exits that stand
+    # 4, 5: exits that stand
 
     async def _watch(self, duty: Duty, orders: Sequence[Order]) -> None:
-        key, is_open = key_of(duty), duty.state is DutyState.OPEN
-        if is_open and not self._is_to_be_watched(duty):
+        if duty.state is DutyState.OPEN and not self._is_to_be_watched(duty):
             return
-        ids = await self._exit_ids(duty)
-        left = [order for order in orders if not order.is_closed and any(map(order.is_named, ids))]
-        if not left and not is_open:
-            left = await self._not_listed(duty, ids)
-        if not left:
+        sent = tuple(await self._exits(duty))
+        if not sent and duty.state is DutyState.OPEN:
             return
         book = await self.keeper.poller.book_believed(duty.account, duty.order.instrument)
-        if book is None or book.net * duty.order.action.sign > 0:
-            self._gone_since.pop(key, None)
+        if book is None:
+            self._gone_since.pop(key_of(duty), None)
             return
-        since = self._gone_since.setdefault(key, self.clock())
-        if not has_passed(since, _GONE_FOR_SECONDS, self.clock()):
-            self._looked.pop(duty.account, None)
-            return
-        groups = {order.oco_id for order in left if order.oco_id}
-        firsts = [order for order in left if not order.oco_id]
-        firsts += [next(order for order in left if order.oco_id == group) for group in sorted(groups)]
-        self._gone_since[key] = self.clock()  # the next try comes after as long a while
-        cancels = [CancelOrder(duty.account, order.order_id) for order in firsts]
-        await self.keeper.send_under(duty, cancels, left)
+        exits = await self._read(duty, sent, (*orders, *book.orders, *book.over))
+        is_known = all(exits.order_of(each) is not None for each in sent)
+        gives_up = not is_known and has_passed(duty.opened_at, _LOST_AFTER_SECONDS, self.clock())
+        if book.net * duty.order.action.sign > 0:
+            self._gone_since.pop(key_of(duty), None)
+            words = await self.cover.hold(duty, exits, book, self._names_in(duty.account), gives_up=gives_up)
+            self._looked[duty.account].is_in_doubt |= self.cover.is_in_doubt(duty)
+        else:
+            words = await self._leave(duty, exits, book)
+        if words and (is_known or gives_up) and duty.state is DutyState.STANDING:
+            await self.keeper.end(duty, words if is_known else "its exits were never seen")
+            self._forget(duty, sent)
+
+    async def _leave(self, duty: Duty, exits: Exits, book: AccountState) -> str:
+        """Cancel what stands though its position is gone; nothing is left to be said of it once nothing stands."""
+        key, now = key_of(duty), self.clock()
+        if not exits.left:
+            await self.cover.gone(duty, exits, book)
+            return "its exits are over"
+        if not has_passed(self._gone_since.setdefault(key, now), _GONE_FOR_SECONDS, now):
+            self._looked[duty.account].is_in_doubt = True
+            return ""
+        await self.cover.gone(duty, exits, book)
+        self._gone_since[key] = now  # the next try comes after as long a while
+        cancels = [CancelOrder(duty.account, order.order_id) for order in firsts_of(exits.left)]
+        await self.keeper.send_under(duty, cancels, exits.left)
+        return ""
+
+    def _forget(self, duty: Duty, sent: Sequence[Exit]) -> None:
+        self.cover.forget(duty)
+        self._gone_since.pop(key_of(duty), None)
+        for each in sent:
+            self._over.pop(each.name, None)
+            self.unseen.seen((each.name, 0))
+
+    def _names_in(self, account: str) -> Callable[[], Awaitable[frozenset[str]]]:
+        """Give the names of the exits of all entries of an account."""
+
+        async def names() -> frozenset[str]:
+            owed = await self.store.duties(account)
+            return frozenset([each.name for duty in owed for each in await self._exits(duty)])
+
+        return names
 
     def _is_to_be_watched(self, duty: Duty) -> bool:
         """Of an entry that is looked at every other second, what stands already is looked at less often."""
@@ -251,45 +294,55 @@ class ExitWatch:
         self._watched[key_of(duty)] = now
         return True
 
-    async def _not_listed(self, duty: Duty, ids: Mapping[str, Ours | None]) -> list[Order]:
-        """An empty list proves nothing: each is asked for by its id, also one that was lost and has come all the same.
+    async def _read(self, duty: Duty, sent: Sequence[Exit], rows: Sequence[Order]) -> Exits:
+        """Find each in what was just listed; an empty list proves nothing, so what is not is asked for by its id.
 
-        One that was read as over is not asked for again: beside one that was lost each would cost a request a look.
-
-        Where all are over the duty is, too; what was never seen is waited for, but not for ever.
+        That finds one that was lost and has come all the same, too. One that was read as over is not asked for again:
+        beside one that was lost each would cost a request a look.
         """
-        look, asked = self.keeper.poller.look, {name: is_it for name, is_it in ids.items() if name not in self._over}
-        looked = {order_id: await look(duty.account, order_id, is_it) for order_id, is_it in asked.items()}
-        stands = [order for order in looked.values() if order is not None and not order.is_closed]
-        is_seen = None not in looked.values()
-        self._over |= {name for name, order in looked.items() if order is not None and order.is_closed}
-        if not stands and (is_seen or has_passed(duty.opened_at, _LOST_AFTER_SECONDS, self.clock())):
-            await self.keeper.end(duty, "its exits are over" if is_seen else "its exits were never seen")
-            self._over -= ids.keys()
-        return stands
+        left = dict[str, Order]()
+        for each in sent:
+            found = [order for order in rows if order.is_named(each.name)]
+            if each.name not in self._over and not found:
+                found = await self._ask(duty.account, each)
+            if over := next((order for order in found if order.is_closed), None):
+                self._over[each.name] = over
+            elif each.name not in self._over:
+                left.update((order.order_id, order) for order in found)
+        over_by_now = {each.name: self._over[each.name] for each in sent if each.name in self._over}
+        return Exits(tuple(sent), tuple(left.values()), over_by_now)
 
-    async def _exit_ids(self, duty: Duty) -> dict[str, Ours | None]:
+    async def _ask(self, account: str, it: Exit) -> list[Order]:
+        """Ask for one by its id; what was not found for a minute is asked for less often."""
+        key, now = (it.name, 0), self.clock()
+        if self.unseen.is_lost(key, now) and self.unseen.rests(key, now):
+            return []
+        found = await self.keeper.poller.look(account, it.name, it.is_it)
+        if found is None:
+            self.unseen.missed(key, now)
+            return []
+        self.unseen.seen(key)
+        return [found]
+
+    async def _exits(self, duty: Duty) -> list[Exit]:
         """By the service's ids, which the journal knows, else by ours; also of a target that was placed alone.
 
-        Beside an id of ours stands what the order must look like: the service need not show that id.
+        One that was refused, or cancelled, while it was being placed was told then, and stands behind nothing.
         """
-        ids = dict[str, Ours | None]()
+        exits = list[Exit]()
         for part in duty.parts:
             ticket = await self.store.ticket(part.ticket_id)
-            exits = [
-                (number, each)
-                for number, each in enumerate(ticket.commands if ticket else ())
-                if is_exit_of_entry(each)
-            ]
-            if ticket is None or not exits:
+            placed = [(n, each) for n, each in enumerate(ticket.commands if ticket else ()) if is_exit_of_entry(each)]
+            if ticket is None or not placed:
                 continue
             story = await story_of(self.store, ticket)
-            for number, command in exits:
+            for number, command in placed:
                 told = story.part(number, self.clock())
-                if told is not None and told.outcome is not None and told.outcome.status is not Status.REJECTED:
+                if told is not None and told.outcome is not None and told.outcome.status not in _NEVER_STOOD:
                     named, own_id = told.outcome.order_id, ticket.own_id_of(number)
-                    ids[named or own_id] = None if named else await self._ours(command, own_id, part.made_at)
-        return ids
+                    is_it = None if named else await self._ours(command, own_id, part.made_at)
+                    exits.append(Exit(named or own_id, command, is_it))
+        return exits
 
 
 def _is_it(order: Order, duty: Duty) -> bool:

@@ -338,8 +338,8 @@ class SqlStore:
         """Note, journal and tell how far a watch has come; False where that was noted before."""
         return await self._write(watches.turn_watch, watch, state, entry, now)
 
-    async def tell_of_watch(self, watch: Watch, entry: NewEntry, now: datetime) -> None:
-        """Journal what a watch tells, for every channel to show."""
+    async def tell_of_watch(self, watch: Watch | None, entry: NewEntry, now: datetime) -> None:
+        """Journal what a watch tells, for every channel to show; without one it is of exits that stand."""
         return await self._write(watches.tell, watch, entry, now)
 
     async def notices(self, after: int, limit: int) -> tuple[Notice, ...]:

@@ -40,6 +40,9 @@ _SAY = f"""
 INSERT INTO notices (service, at, account, watch_id, words, told)
 SELECT service, ?, account, watch_id, ?, 0 FROM watches WHERE watch_id = ? AND {_IS_OURS}
 """  # noqa: S608
+_SAY_OF_EXITS = """
+INSERT INTO notices (service, at, account, watch_id, words, told) VALUES (our_service(), ?, ?, '', ?, 0)
+"""
 _NOTICES = f"""
 SELECT number, at, account, watch_id, words FROM notices WHERE number > ? AND {_IS_OURS} ORDER BY number DESC LIMIT ?
 """  # noqa: S608
@@ -111,10 +114,13 @@ def turn_watch(connection: SqlConnection, watch: Watch, state: WatchState, entry
     return True
 
 
-def tell(connection: SqlConnection, watch: Watch, entry: NewEntry, now: datetime) -> None:
-    """Journal what it tells, and keep it for every channel to show."""
+def tell(connection: SqlConnection, watch: Watch | None, entry: NewEntry, now: datetime) -> None:
+    """Journal what it tells, and keep it for every channel to show; what no watch tells is of exits that stand."""
     append(connection, entry, now)
-    connection.execute(_SAY, (time_to_text(now), entry.summary, watch.watch_id))
+    if watch is None:
+        connection.execute(_SAY_OF_EXITS, (time_to_text(now), entry.account or "", entry.summary))
+    else:
+        connection.execute(_SAY, (time_to_text(now), entry.summary, watch.watch_id))
 
 
 def notices(connection: SqlConnection, after: int, limit: int) -> tuple[Notice, ...]:

@@ -12,6 +12,7 @@ import pytest
 from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.desk.desk import Desk
 from ct_mcp.desk.execution import CommandExecution
+from ct_mcp.desk.exit_cover import Exit
 from ct_mcp.desk.exit_keeper import ExitKeeper
 from ct_mcp.desk.exit_tries import key_of, note_of
 from ct_mcp.desk.exit_watch import ExitWatch
@@ -725,8 +726,9 @@ class TestWhatTheCampaignFound:
             return factories.order(order_id, state=OrderState.CANCELLED) if order_id == "over" else None
 
         monkeypatch.setattr(desk.exit_watch.keeper.poller, "look", look)
+        sent = [Exit(name, duty.order) for name in ("over", "lost")]
         for _ in range(3):
-            assert await desk.exit_watch._not_listed(duty, {"over": None, "lost": None}) == []
+            assert (await desk.exit_watch._read(duty, sent, ())).left == ()
         assert asked == ["over", "lost", "lost", "lost"]
 
     async def test_a_stop_that_went_once_orders_were_listed_stands_behind_nothing(

@@ -1,15 +1,16 @@
 """What is done about exits that stand, long after their entry has filled: until they are over, or their position is."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.desk.desk import Desk
-from ct_mcp.guard.policy import Policy
+from ct_mcp.guard.policy import IfUnprotected, Policy, Protection
 from ct_mcp.simulator.faults import Fault
-from ct_mcp.simulator.orders import Action
+from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, SimOrderState, SimOrderType
 from ct_mcp.store.sqlite import SqliteStore
 from tests.conftest import Person
 from tests.e2e.conftest import Assistant, Converse, Wire, World
@@ -142,3 +143,189 @@ async def test_an_account_that_is_gone_costs_no_request_a_second(
     before = len(world.sim.requests)
     await looks(world, desk, 60, every=1.0)
     assert len(world.sim.requests) - before <= 8
+
+
+def somebody_stops(world: World, quantity: int) -> None:
+    """A stop that is none of ours."""
+    contract = world.sim.market.front("MES", world.clock())
+    price = contract.product.price(round(world.price(-60) / contract.product.tick_size))
+    terms = OrderTerms(contract, Action.SELL, quantity, SimOrderType.STOP_MARKET, stop_price=price)
+    world.sim.exchange.submit(world.sim.exchange.accounts["Sim101"], terms, OrderLabels(), world.clock())
+
+
+async def told(store: SqliteStore) -> list[str]:
+    """What was told without being asked."""
+    return [notice.words for notice in await store.notices(0, 50)]
+
+
+def _rejects_a_stop(world: World) -> None:
+    orders = world.sim.exchange.live_orders("Sim101")
+    stop = next(each for each in orders if each.terms.order_type is SimOrderType.STOP_MARKET)
+    world.sim.exchange._set_state(stop, SimOrderState.REJECTED, world.clock())
+
+
+class TestAStopThatGoesBeforeItsTime:
+    async def test_the_broker_drops_it_and_what_is_bare_is_closed_and_told(
+        self, assistant: Assistant, world: World, desk: Desk, store: SqliteStore
+    ) -> None:
+        await assistant.buys(2, stop_loss="10 points")
+        _rejects_a_stop(world)
+        await looks(world, desk, 4, every=15.0)
+        assert world.net() == 0
+        cried, closed = await told(store)
+        bare = "2 of the 2 MES 09-26 held stand without a stop: its stop reads REJECTED by now"
+        assert cried == f"Sim101  UNPROTECTED: {bare}"
+        assert closed.startswith(f"Sim101  CLOSED: {bare}; closing it at the market: flat")
+        await looks(world, desk, 2, every=15.0)
+        assert await store.duties() == ()
+
+    async def test_one_reading_is_not_enough(
+        self, assistant: Assistant, world: World, desk: Desk, store: SqliteStore
+    ) -> None:
+        await assistant.buys(2, stop_loss="10 points")
+        _rejects_a_stop(world)
+        await looks(world, desk, 1, every=15.0)
+        assert (world.net(), await told(store)) == (2, [])
+
+    async def test_a_target_that_fills_in_part_takes_it_along_and_the_rest_is_closed(
+        self, assistant: Assistant, world: World, desk: Desk, store: SqliteStore
+    ) -> None:
+        await assistant.buys(4, stop_loss="10 points", take_profit="2 points")
+        world.sim.exchange._pace = replace(world.sim.exchange._pace, contracts_per_fill=1, fill_seconds=3600.0)
+        while world.net() == 4:
+            world.later(1)
+        assert (world.net(), len(exits(world))) == (3, 1), "the stop is gone"
+        await looks(world, desk, 5, every=15.0)
+        assert exits(world) == [("Market", 3)], await told(store)
+        assert "its target has filled in part, and the stop is CANCELLED with that" in (await told(store))[0]
+
+    async def test_beside_others_only_its_own_contracts_are_closed(
+        self, assistant: Assistant, world: World, desk: Desk, another_desk: Desk, store: SqliteStore
+    ) -> None:
+        await assistant.buys(2, **EXITS)
+        somebody(world, Action.BUY, 3)
+        _rejects_a_stop(world)
+        await looks(world, desk, 5, every=15.0)
+        assert (world.net(), exits(world)) == (3, [])
+        await looks(world, another_desk, 5, every=15.0)
+        assert (world.net(), await store.duties()) == (3, ())
+
+    async def test_that_somebody_cancelled_is_told_once_and_nothing_is_closed(
+        self, assistant: Assistant, world: World, desk: Desk, store: SqliteStore
+    ) -> None:
+        await assistant.buys(2, stop_loss="10 points")
+        (stop,) = world.live()
+        world.later()
+        gone = await assistant.call("cancel_order", account="Sim101", order_id=stop)
+        assert gone.status == "cancelled", gone.text
+        await looks(world, desk, 8, every=15.0)
+        assert world.net() == 2
+        (words,) = await told(store)
+        assert "its stop was cancelled, and no other stands in its place" in words
+        assert await store.duties() == ()
+
+    async def test_in_whose_place_another_stands_is_no_news(
+        self, assistant: Assistant, world: World, desk: Desk, store: SqliteStore
+    ) -> None:
+        await assistant.buys(2, **EXITS)
+        world.later()
+        asked = {"account": "Sim101", "instrument": "MES", "stop_loss": world.price(-20)}
+        placed = await assistant.call("protect_position", **asked)
+        assert not placed.is_error, placed.text
+        await looks(world, desk, 8, every=15.0)
+        assert (world.net(), await told(store)) == (2, [])
+
+    async def test_in_whose_place_another_stood_closes_nothing_once_that_goes_too(
+        self, assistant: Assistant, world: World, desk: Desk, store: SqliteStore
+    ) -> None:
+        await assistant.buys(2, stop_loss="10 points", take_profit="1 at 10 points, 1 at 20 points")
+        _rejects_a_stop(world)
+        somebody_stops(world, 1)
+        await looks(world, desk, 2, every=15.0)
+        theirs = next(each for each in world.sim.exchange.live_orders("Sim101") if each.labels.oco_id is None)
+        world.sim.exchange._set_state(theirs, SimOrderState.CANCELLED, world.clock())
+        await looks(world, desk, 6, every=15.0)
+        assert (world.net(), len(await told(store))) == (2, 1)
+
+
+class TestWhereThePersonIsToldAlone:
+    @pytest.fixture
+    def policy(self, policy: Policy) -> Policy:
+        return replace(policy, protection=Protection(if_unprotected=IfUnprotected.TELL))
+
+    async def test_a_stop_that_the_broker_drops_is_told_once_over_all_processes(
+        self, assistant: Assistant, world: World, desk: Desk, another_desk: Desk, store: SqliteStore
+    ) -> None:
+        await assistant.buys(2, **EXITS)
+        _rejects_a_stop(world)
+        await looks(world, desk, 4, every=15.0)
+        world.later(20)
+        await looks(world, another_desk, 4, every=15.0)
+        assert world.net() == 2
+        assert len(await told(store)) == 1
+
+
+class TestExitsThatAreLargerThanWhatIsLeft:
+    """The person takes a part by hand."""
+
+    async def test_are_made_smaller_and_turn_nothing_round(
+        self, assistant: Assistant, world: World, desk: Desk, store: SqliteStore
+    ) -> None:
+        await assistant.buys(2, **EXITS)
+        somebody(world, Action.SELL, 1)
+        assert (world.net(), exits(world)) == (1, [("StopMarket", 2), ("Limit", 2)])
+        await looks(world, desk, 2, every=15.0)
+        assert exits(world) == [("StopMarket", 2), ("Limit", 2)], "what has filled may not be listed yet"
+        world.later(30)
+        await looks(world, desk, 2, every=15.0)
+        assert (world.net(), exits(world)) == (1, [("StopMarket", 1), ("Limit", 1)]), await told(store)
+        (words,) = await told(store)
+        assert words.startswith("Sim101  its exits were TOO LARGE for the 1 held now: SELL 2 MES 09-26 STOP MARKET")
+        await looks(world, desk, 4, every=15.0)
+        assert len(await told(store)) == 1
+
+    async def test_of_two_entries_the_further_ones_go(
+        self, assistant: Assistant, world: World, desk: Desk, store: SqliteStore
+    ) -> None:
+        await assistant.buys(2, stop_loss="10 points")
+        world.later(70)
+        await assistant.buys(1, stop_loss="8 points")
+        assert world.net() == 3, exits(world)
+        world.later(60)
+        somebody(world, Action.SELL, 2)
+        await looks(world, desk, 4, every=15.0)
+        assert sum(size for _, size in exits(world)) == 1, await told(store)
+
+    async def test_stand_as_they_are_beside_a_stop_that_somebody_has_placed(
+        self, assistant: Assistant, world: World, desk: Desk, store: SqliteStore
+    ) -> None:
+        await assistant.buys(2, stop_loss="10 points")
+        world.later(60)
+        somebody_stops(world, 2)
+        await looks(world, desk, 4, every=15.0)
+        assert (exits(world), await told(store)) == ([("StopMarket", 2), ("StopMarket", 2)], [])
+
+    async def test_that_fill_before_anybody_looks_are_told_with_what_is_held_now(
+        self, assistant: Assistant, world: World, desk: Desk, store: SqliteStore
+    ) -> None:
+        await assistant.buys(2, stop_loss="3 points")
+        await looks(world, desk, 1, every=15.0)
+        somebody(world, Action.SELL, 1)
+        while world.net() == 1:
+            world.later(1)
+        assert world.net() == -1
+        await looks(world, desk, 2, every=15.0)
+        (words,) = await told(store)
+        assert words.endswith("its exits have filled 2, and -1 MES 09-26 is held now, 1 of it without a stop")
+
+    async def test_that_fill_before_the_person_turns_round_are_no_news(
+        self, assistant: Assistant, world: World, desk: Desk, store: SqliteStore
+    ) -> None:
+        await assistant.buys(2, stop_loss="3 points")
+        await looks(world, desk, 1, every=15.0)
+        while world.net() == 2:
+            world.later(1)
+        somebody(world, Action.SELL, 1)
+        assert world.net() == -1
+        await looks(world, desk, 2, every=15.0)
+        assert (await told(store), await store.duties()) == ([], ())

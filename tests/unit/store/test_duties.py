@@ -236,3 +236,15 @@ async def test_other_services_see_nothing_and_a_terminal_sees_all(
     assert not await theirs.add_part(duty, *exits(make_ticket, "part", now))
     assert not await theirs.turn_duty(duty, DutyState.OVER, note(duty), now)
     assert await ours.duties() == (duty,)
+
+
+async def test_what_is_told_of_exits_that_stand_is_told_to_their_service(
+    opened: Open, make_ticket: MakeTicket, now: datetime
+) -> None:
+    ours, theirs = opened("a"), opened("b")
+    duty = await owed(ours, make_ticket, now)
+    await ours.tell_of_watch(None, note(duty), now)
+    (told,) = await ours.take_notices(None)
+    assert (told.at, told.account, told.words) == (now, note(duty).account or "", note(duty).summary)
+    assert [entry.summary for entry in await ours.entries(1)] == [note(duty).summary]
+    assert await theirs.take_notices(None) == ()
