@@ -57,17 +57,21 @@ def position_line(position: Position) -> str:
 
 
 def order_line(order: Order) -> str:
-    """One open order, ``SELL 2 ES 12-26 STOP MARKET 6400 WORKING (id)``."""
-    prices = price_terms(order)
+    """One order with what may still fill of it, ``SELL 2 ES 12-26 STOP MARKET 6400 WORKING (id)``.
+
+    Of one that is over, all that it was for: ``BUY 4 ES 12-26 LIMIT 6400 CANCELLED, 3 filled (id)``.
+    """
+    prices, is_whole = price_terms(order), order.is_closed or order.exact_quantity is not None
     words = (
         order.action,
-        order.remaining if order.exact_quantity is None else order.amount,
+        order.amount if is_whole else order.remaining,
         order.instrument.label,
         order.order_type.replace("_", " "),
         prices,
         order.state_text,
     )
-    return " ".join(str(word) for word in words if str(word)) + f" ({sanitize(order.order_id, longest=80)})"
+    part = f", {order.filled} filled" if order.is_closed and 0 < order.filled < order.quantity else ""
+    return " ".join(str(word) for word in words if str(word)) + f"{part} ({sanitize(order.order_id, longest=80)})"
 
 
 def strategy_line(strategy: Strategy) -> str:

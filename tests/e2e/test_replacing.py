@@ -217,3 +217,13 @@ async def test_a_replacement_without_an_answer_is_not_claimed_and_what_is_new_is
     assert "perhaps the new one" in told.reasons_text
     assert "CANCELLED" in told.reasons_text
     assert len(world.sim.requests_of("CancelReplace")) == 1
+
+
+async def test_an_old_order_that_is_over_is_told_with_what_it_was_for(
+    assistant: Assistant, world: World, resting: str, replaces: Callable[..., Awaitable[Told]]
+) -> None:
+    world.sim.faults.arm(Fault.ANSWER_LOST_AFTER_ACCEPT, rpc="CancelReplace", times=1)
+    lost = await replaces(resting)
+    world.later(90)
+    told = await assistant.call("confirm_ticket", ticket_id=lost.ticket_id)
+    assert "old order: BUY 1 MES 09-26 LIMIT" in told.reasons_text

@@ -223,3 +223,18 @@ def test_a_strategy_is_shown_by_its_class_and_not_by_its_number_alone(reviewed: 
     lines = draw_ticket([review], "").question.splitlines()
     assert "As it stands: Turtle Type yes REALTIME, enabled (77)" in lines
     assert "It ends for good; its position is closed at the market and its orders are cancelled." in lines
+
+
+@pytest.mark.parametrize(
+    ("state", "filled", "words"),
+    [
+        (OrderState.PART_FILLED, 3, "BUY 1 MES 09-26 LIMIT 6000 PART_FILLED"),
+        (OrderState.CANCELLED, 0, "BUY 4 MES 09-26 LIMIT 6000 CANCELLED"),
+        (OrderState.CANCELLED, 3, "BUY 4 MES 09-26 LIMIT 6000 CANCELLED, 3 filled"),
+        (OrderState.FILLED, 4, "BUY 4 MES 09-26 LIMIT 6000 FILLED"),
+    ],
+)
+def test_an_order_that_is_over_is_told_with_all_that_it_was_for(
+    standing: Stands, state: OrderState, filled: int, words: str
+) -> None:
+    assert order_line(standing("b7", state=state, quantity=4, filled=filled)) == f"{words} (b7)"
