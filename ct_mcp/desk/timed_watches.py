@@ -17,8 +17,9 @@ from ct_mcp.desk.outcome import Status
 from ct_mcp.desk.polling import AccountState, Baseline
 from ct_mcp.desk.recognition import Asked
 from ct_mcp.desk.remedies import order_line, position_line
+from ct_mcp.desk.standing import lines_of
 from ct_mcp.desk.watch_prices import Rounds, WatchedPrices
-from ct_mcp.desk.watch_sender import WatchSender, said
+from ct_mcp.desk.watch_sender import WatchSender, come_to, said, with_what_stands
 from ct_mcp.domain.commands import CancelOrder, Flatten
 from ct_mcp.domain.order import Order
 from ct_mcp.domain.watch import Watch, WatchKind, WatchState
@@ -70,7 +71,7 @@ class TimedWatches:
             return
         self._orders[watch.watch_id] = order
         if order.is_closed:
-            await self.sender.end(watch, f"over: its order is {order.state_text}, {order.filled} filled")
+            await self._order_is_over(watch, order)
         elif is_time and not self._rests_again(watch):
             await self._cancel(watch, order)
 
@@ -85,12 +86,23 @@ class TimedWatches:
         outcome = await self.sender.send(watch, CancelOrder(order.account, order.order_id), order)
         if outcome is None:
             return
-        if outcome.status is Status.CANCELLED:
-            await self.sender.end(watch, f"cancelled, since its time has come: {order_line(order)}")
+        if (now := come_to(order, outcome)).is_closed:
+            is_cancelled = outcome.status is Status.CANCELLED
+            words = "cancelled, since its time has come" if is_cancelled else "over before its cancel"
+            await self.sender.end(watch, with_what_stands(f"{words}: {order_line(now)}", outcome))
         elif DenialCode.WATCH_WOULD_NOT_REDUCE in outcome.codes:
             await self.sender.end(watch, f"not cancelled, since it protects by now: {order_line(order)}")
         else:
             await self._tell(watch, f"not cancelled yet: {said(outcome)}")  # 3
+
+    async def _order_is_over(self, watch: Watch, order: Order) -> None:
+        """Say what it came to; where it filled before a cancel that nobody saw done, also what that has left."""
+        words = [f"over: its order is {order.state_text}, {order.filled} of {order.quantity} filled"]
+        if order.filled and watch.parts:
+            book = await self.sender.patient.book_believed(watch.account, order.instrument)
+            unread = ["what stands now could not be read"]
+            words += unread if book is None else lines_of(book.positions, book.orders, {})
+        await self.sender.end(watch, "; ".join(words))
 
     async def _not_believed(self, watch: Watch, order: Order) -> None:
         """Lists have come back empty: an order that seems to open may be all that protects. It stands, and is told."""
@@ -207,9 +219,9 @@ class TimedWatches:
         if outcome.status is not Status.FLAT:
             await self._tell(watch, f"{come} not seen flat yet: {said(outcome)}")
         elif self.sender.now() < today.usual:
-            await self._tell(watch, f"{come} flat; it was: {stands}")
+            await self._tell(watch, with_what_stands(f"{come} flat; it was: {stands}", outcome))
         else:
-            await self.sender.end(watch, f"{come} flat; it was: {stands}")
+            await self.sender.end(watch, with_what_stands(f"{come} flat; it was: {stands}", outcome))
 
     async def _over(self, watch: Watch) -> None:
         """Nothing is left: by what it has done, or because nothing was open."""

@@ -78,7 +78,8 @@ class Trailer:
             return
         it.order = order
         if order.is_closed:
-            await self.sender.end(watch, f"over: its stop is {order.state_text}")  # 4
+            words = f"over: its stop is {order.state_text}, {order.filled} of {order.quantity} filled"
+            await self.sender.end(watch, words)  # 4
             return
         net = await self.sender.patient.net_position(watch.account, order.instrument)
         if net is None or net * order.action.sign < 0:
@@ -104,7 +105,9 @@ class Trailer:
             return
         outcome = await self.sender.send(watch, change, fresh)
         if outcome is not None and outcome.status in (Status.CHANGED, Status.WORKING):
-            it.order, it.told = replace(fresh, stop_price=price), ""
+            it.order, told, it.told = replace(fresh, stop_price=price), it.told, outcome.alarm
+            if outcome.alarm and outcome.alarm != told:
+                await self.sender.tell(watch, f"the stop was moved: {outcome.alarm}")
         else:
             await self._not_moved(it, watch, outcome)
 

@@ -1,7 +1,7 @@
 """How a watch sends, tells and ends: by a ticket that is made once, and by the road that everything goes."""
 
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import anyio
@@ -130,8 +130,20 @@ class WatchSender:
 
 def said(outcome: Outcome) -> str:
     """Say what became of a send, in one line."""
-    parts = (outcome.alarm, outcome.status, *outcome.reasons, *outcome.warnings, outcome.next_step)
+    parts = (outcome.alarm, outcome.status, *outcome.reasons, *outcome.warnings, *outcome.stands_now, outcome.next_step)
     return "; ".join(filter(None, parts))
+
+
+def with_what_stands(words: str, outcome: Outcome) -> str:
+    """Add to what a send has come to what must be read first, what stands by now, and what to do about it."""
+    parts = (outcome.alarm, words, *outcome.warnings, *outcome.stands_now, outcome.next_step)
+    return "; ".join(filter(None, parts))
+
+
+def come_to(order: Order, outcome: Outcome) -> Order:
+    """Give the order of a send as its outcome read it: it may have filled since it was looked at."""
+    state, filled = outcome.order_state, outcome.filled_quantity
+    return replace(order, state=state or order.state, filled=order.filled if filled is None else filled)
 
 
 def _head(watch: Watch) -> str:

@@ -61,6 +61,25 @@ async def trailed(assistant: Assistant, world: World) -> tuple[str, float]:
     return stop, stop_price(world)
 
 
+def submits(world: World, action: Action, quantity: int) -> None:
+    """Send an order at the market by the person's own hand."""
+    terms = OrderTerms(world.sim.market.front("MES", world.clock()), action, quantity, SimOrderType.MARKET)
+    world.sim.exchange.submit(world.sim.exchange.accounts["Sim101"], terms, OrderLabels(), world.clock())
+
+
+def fills(world: World, contracts: int) -> Callable[[], None]:
+    """Fill so many contracts, one by one, of the order that rests."""
+    exchange = world.sim.exchange
+    (order,) = exchange.live_orders("Sim101")
+    exchange._pace = replace(exchange._pace, contracts_per_fill=1)
+
+    def fill() -> None:
+        for _ in range(contracts):
+            exchange._fill(order, round(order.terms.limit_price * 4), world.clock())
+
+    return fill
+
+
 async def looks(desk: Desk, world: World, times: int = 3, seconds: float = 6.0) -> None:
     """Let time pass, and look each time."""
     for _ in range(times):
@@ -151,6 +170,22 @@ async def test_it_is_refused_without_a_standing_stop(
     assert "ORDER_UNKNOWN" in told.reasons_text
 
 
+async def test_another_stop_that_went_as_this_one_moved_is_told(
+    assistant: Assistant, world: World, desk: Desk, store: SqliteStore, wire: Wire
+) -> None:
+    await trailed(assistant, world)
+    submits(world, Action.BUY, 2)
+    world.later(5)
+    other = await assistant.protects(world.price(-60), quantity=2)
+    world.later(5)
+    exchange = world.sim.exchange
+    (order,) = (each for each in exchange.orders if each.id == other)
+    wire.meanwhile["/change"] = lambda: exchange.cancel(order, world.clock())
+    await desk.exit_watch.look()
+    told = await told_by(store)
+    assert "the stop was moved: UNPROTECTED: 2 of the 4 contracts" in told, told
+
+
 async def test_it_ends_with_its_stop(assistant: Assistant, world: World, desk: Desk, store: SqliteStore) -> None:
     stop, _ = await trailed(assistant, world)
     world.later()
@@ -164,9 +199,7 @@ async def test_it_ends_where_the_position_is_gone_and_names_the_order_that_stand
     assistant: Assistant, world: World, desk: Desk, store: SqliteStore, wire: Wire
 ) -> None:
     await trailed(assistant, world)
-    contract = world.sim.market.front("MES", world.clock())
-    terms = OrderTerms(contract, Action.SELL, 2, SimOrderType.MARKET)
-    world.sim.exchange.submit(world.sim.exchange.accounts["Sim101"], terms, OrderLabels(), world.clock())
+    submits(world, Action.SELL, 2)
     world.later(3)
     sent = len(wire.posts())
     await looks(desk, world, times=5)
@@ -192,7 +225,7 @@ async def test_a_lost_answer_to_a_move_is_not_sent_again(
 ) -> None:
     await trailed(assistant, world)
     sent = len(wire.posts())
-    world.sim.faults.arm(Fault.ANSWER_LOST_AFTER_ACCEPT, rpc="ChangeOrder", times=1)
+    world.sim.faults.arm(Fault.ANSWER_LOST_AFTER_ACCEPT, rpc="Change", times=1)
     await desk.exit_watch.look()
     assert len(wire.posts()) == sent + 1
 
@@ -258,7 +291,7 @@ async def test_one_that_fills_before_ends_the_watch(
         if world.net():
             break
     await looks(desk, world)
-    assert "over: its order is FILLED, 1 filled" in await told_by(store)
+    assert "over: its order is FILLED, 1 of 1 filled" in await told_by(store)
 
 
 async def test_what_protects_cannot_be_cancelled_later(assistant: Assistant, world: World) -> None:
@@ -291,12 +324,55 @@ async def test_a_lost_cancel_is_not_sent_again_and_is_found_done(
     await cancels_later(assistant, world)
     world.later(20 * 60 + 1)
     sent = world.writes()
-    world.sim.faults.arm(Fault.ANSWER_LOST_AFTER_ACCEPT, rpc="CancelOrder", times=1)
+    world.sim.faults.arm(Fault.ANSWER_LOST_AFTER_ACCEPT, rpc="Cancel", times=1)
     await desk.exit_watch.look()
     await looks(desk, world, times=3, seconds=15)
     assert world.writes() == sent + 1
     assert world.live() == []
     assert await store.watches() == ()
+
+
+@pytest.mark.parametrize(
+    ("contracts", "words"),
+    [
+        (3, "cancelled, since its time has come: BUY 4 MES 09-26 LIMIT {price} CANCELLED, 3 filled"),
+        (4, "over before its cancel: BUY 4 MES 09-26 LIMIT {price} FILLED"),
+    ],
+)
+async def test_what_filled_before_the_cancel_is_told_with_the_position_and_its_stop(
+    assistant: Assistant, world: World, desk: Desk, store: SqliteStore, wire: Wire, contracts: int, words: str
+) -> None:
+    price = world.price(-40)
+    resting = await assistant.rests(price, quantity=4)
+    await assistant.call("set_watch", kind="cancel_after", account="Sim101", order_id=resting, time="1 minute")
+    wire.meanwhile["/cancel"] = fills(world, contracts)
+    await looks(desk, world, times=8, seconds=10)
+    told = await told_by(store)
+    assert words.format(price=f"{price:g}") in told, told
+    assert f"LONG {contracts} MES 09-26 at {price:g}; NO STOP" in told, told
+    assert await store.watches() == ()
+
+
+async def test_what_filled_before_a_lost_cancel_is_told_with_the_position_and_its_stop(
+    assistant: Assistant, world: World, desk: Desk, store: SqliteStore, wire: Wire
+) -> None:
+    resting = await assistant.rests(world.price(-40), quantity=4)
+    await assistant.call("set_watch", kind="cancel_after", account="Sim101", order_id=resting, time="1 minute")
+    fill = fills(world, 3)
+
+    def lost() -> None:
+        fill()
+        world.sim.faults.arm(Fault.ANSWER_LOST_AFTER_ACCEPT, rpc="Cancel", times=1)
+        world.sim.faults.arm(Fault.ERROR_500_BEFORE_ACCEPT, rpc="GetOrder")
+
+    wire.meanwhile["/cancel"] = lost
+    await looks(desk, world, times=1, seconds=61)
+    assert "not cancelled yet: unknown" in await told_by(store)
+    world.sim.faults.disarm()
+    await looks(desk, world, seconds=10)
+    told = await told_by(store)
+    assert "over: its order is CANCELLED, 3 of 4 filled; LONG 3 MES 09-26" in told, told
+    assert "NO STOP" in told, told
 
 
 # Flat by a time
@@ -686,9 +762,7 @@ async def test_flat_is_not_said_where_an_order_that_was_seen_is_in_no_list_any_m
     await assistant.call("set_watch", kind="flat_by", account="Sim101", time="11 minutes")
     world.later(2 * 60)
     await desk.exit_watch.look()
-    contract = world.sim.market.front("MES", world.clock())
-    terms = OrderTerms(contract, Action.SELL, 2, SimOrderType.MARKET)
-    world.sim.exchange.submit(world.sim.exchange.accounts["Sim101"], terms, OrderLabels(), world.clock())
+    submits(world, Action.SELL, 2)
     world.later(9 * 60 + 1)
     assert (world.net(), world.live()) == (0, [resting])
     world.sim.faults.arm(Fault.EMPTY_LISTS)
