@@ -225,7 +225,8 @@ class TimedWatches:
 
     async def _over(self, watch: Watch) -> None:
         """Nothing is left: by what it has done, or because nothing was open."""
-        words = "what it sent is seen done" if watch.parts else "its time has come, and nothing is open"
+        has_sent = await self.sender.has_sent(watch)
+        words = "what it sent is seen done" if has_sent else "its time has come, and nothing is open"
         await self.sender.end(watch, f"{words}: nothing is held, and no order is left")
 
     def _is_unread_for_long(self, watch: Watch) -> bool:

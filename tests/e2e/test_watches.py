@@ -18,7 +18,7 @@ from ct_mcp.domain.order import Order
 from ct_mcp.errors import StoreFailed
 from ct_mcp.guard.policy import Limits, Mode, Policy, Watching
 from ct_mcp.simulator.clock import ManualClock
-from ct_mcp.simulator.faults import Fault
+from ct_mcp.simulator.faults import Fault, Lag
 from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, SimOrderType
 from ct_mcp.store.journal import EntryKind
 from ct_mcp.store.sqlite import SqliteStore
@@ -376,6 +376,23 @@ async def test_what_filled_before_a_lost_cancel_is_told_with_the_position_and_it
 
 
 # Flat by a time
+
+
+async def test_what_sent_nothing_itself_does_not_say_that_what_it_sent_is_done(
+    assistant: Assistant, world: World, desk: Desk, store: SqliteStore
+) -> None:
+    await assistant.buys(2)
+    await assistant.call("set_watch", kind="flat_by", account="Sim101", time="10 minutes")
+    world.later(590)
+    world.sim.faults.arm(Lag.CLOSE_STUCK, times=1)
+    await assistant.call("flatten", account="Sim101")
+    sent = world.writes()
+    world.later(9)
+    await looks(desk, world, times=6, seconds=4)
+    world.sim.faults.disarm()
+    await looks(desk, world, times=14)
+    assert world.writes() == sent, "its own tries were denied"
+    assert "its time has come, and nothing is open" in await told_by(store)
 
 
 async def test_a_time_to_be_flat_by_warns_then_cancels_and_flattens(
