@@ -19,6 +19,7 @@ from ct_mcp.desk.ports import Upstream
 from ct_mcp.desk.recognition import Ours
 from ct_mcp.desk.second_look import looked_again
 from ct_mcp.desk.standing import Contracts, results_of
+from ct_mcp.desk.submission import Submission, detail_of_answer, kind_of
 from ct_mcp.domain.account import Position
 from ct_mcp.domain.approval import Approval, Ticket
 from ct_mcp.domain.commands import PlaceOrder
@@ -38,43 +39,6 @@ Finish = Callable[[Outcome], Awaitable[Outcome]]
 async def as_it_is(told: Outcome) -> Outcome:
     """Add nothing."""
     return told
-
-
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """What came of one write: an acknowledgement, their no, or nothing that can be trusted."""
-
-    acknowledged: Acknowledged | StrategyAcknowledged | None = None
-    refusal: OrderRejected | NotFound | None = None
-    unknown: OutcomeUnknown | None = None
-    trouble: tuple[str, ...] = ()
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """The service's own warning, labelled as its words, and trouble of ours."""
-        warning = self.acknowledged.warning if self.acknowledged else None
-        return (*((f'CrossTrade warns: "{warning}"',) if warning else ()), *self.trouble)
-
-    @property
-    def reasons(self) -> tuple[str, ...]:
-        """Why it is not an acknowledgement."""
-        failure = self.refusal or self.unknown
-        return (failure.what,) if failure else ()
-
-    @property
-    def taken(self) -> Acknowledged:
-        """What they said of orders and positions when they took it; nothing where they did not."""
-        return self.acknowledged if isinstance(self.acknowledged, Acknowledged) else Acknowledged()
-
-    @property
-    def order_id(self) -> str | None:
-        """The order that they named first."""
-        return self.taken.order_ids[0] if self.taken.order_ids else None
-
-    @property
-    def strategy_id(self) -> str | None:
-        """The strategy that they named."""
-        return self.acknowledged.strategy_id if isinstance(self.acknowledged, StrategyAcknowledged) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +114,7 @@ class CommandExecution:
             raise
         except Exception as surprise:  # noqa: BLE001  # a fault of ours after the send must not read as "not sent"
             answer = Submission(unknown=OutcomeUnknown(f"an internal fault ({type(surprise).__name__}) hid the answer"))
-        trouble = await self.journal.after_the_wire(_kind_of(answer), self.step, _detail_of(answer, step))
+        trouble = await self.journal.after_the_wire(kind_of(answer), self.step, detail_of_answer(answer, step))
         self.answers.append(answer)
         return replace(answer, trouble=trouble)
 
@@ -384,16 +348,3 @@ def _expected(review: Review, seen: Order) -> int | None:
         return None
     before = 0 if order.flatten_first else review.context.net_position(seen.instrument)
     return None if before is None else before + seen.action.sign * seen.filled
-
-
-def _kind_of(answer: Submission) -> EntryKind:
-    if answer.unknown:
-        return EntryKind.UNKNOWN
-    return EntryKind.ANSWERED if answer.refusal else EntryKind.ACCEPTED
-
-
-def _detail_of(answer: Submission, step: str) -> dict[str, object]:
-    named: dict[str, object] = {"step": step, "order_id": answer.order_id}
-    if answer.strategy_id is not None:
-        named["strategy_id"] = answer.strategy_id
-    return {**named, "reasons": answer.reasons, "warnings": answer.warnings}

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 import anyio
 
 from ct_mcp.desk import readback
-from ct_mcp.desk.execution import CommandExecution, Submission
+from ct_mcp.desk.execution import CommandExecution
 from ct_mcp.desk.handlers.exits import cancel_leftovers, refused_exits
 from ct_mcp.desk.one_reading import OneReading
 from ct_mcp.desk.outcome import Outcome
@@ -25,6 +25,7 @@ from ct_mcp.desk.polling import AccountPoller, AccountState, moments
 from ct_mcp.desk.ports import Store
 from ct_mcp.desk.refusals import RefusedExits, with_refused_exits
 from ct_mcp.desk.remedies import order_line, position_line
+from ct_mcp.desk.submission import Submission
 from ct_mcp.guard.denial import DenialCode
 from ct_mcp.guard.review import Review
 

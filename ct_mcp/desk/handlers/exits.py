@@ -6,13 +6,14 @@ from dataclasses import replace
 from ct_mcp.crosstrade.schemas.orders import Acknowledged
 from ct_mcp.desk import readback
 from ct_mcp.desk.approval_request import MOST_CANCELLED_SINGLY
-from ct_mcp.desk.execution import CommandExecution, Submission
+from ct_mcp.desk.execution import CommandExecution
 from ct_mcp.desk.outcome import Outcome
 from ct_mcp.desk.polling import AccountState
 from ct_mcp.desk.ports import BookReads
 from ct_mcp.desk.recognition import Asked
 from ct_mcp.desk.refusals import RefusedExits, refused_among, with_refused_exits
 from ct_mcp.desk.remedies import CANCEL_AGAIN
+from ct_mcp.desk.submission import Submission
 from ct_mcp.domain.approval import Approval
 from ct_mcp.domain.commands import CancelOrder, CancelOrders, ClosePosition, Flatten
 from ct_mcp.domain.instrument import Instrument

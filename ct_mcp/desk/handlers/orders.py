@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 
 from ct_mcp.desk import readback, remedies
-from ct_mcp.desk.execution import CommandExecution, Submission
+from ct_mcp.desk.execution import CommandExecution
 from ct_mcp.desk.misfits import with_leftovers
 from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.desk.pending import is_shown, starts_of
@@ -14,6 +14,7 @@ from ct_mcp.desk.readback import LOOK_AGAIN, age_of, from_order, on_its_way, uns
 from ct_mcp.desk.recognition import Asked, Ours
 from ct_mcp.desk.remedies import order_line
 from ct_mcp.desk.stops import covers_of
+from ct_mcp.desk.submission import Submission
 from ct_mcp.domain.account import Direction
 from ct_mcp.domain.commands import ChangeOrder, PlaceOrder, ReplaceOrder, ReversePosition
 from ct_mcp.domain.order import Order, OrderState, has_come_to_rest

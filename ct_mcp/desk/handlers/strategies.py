@@ -7,13 +7,14 @@ import anyio
 
 from ct_mcp.crosstrade.schemas.strategies import StrategyAcknowledged
 from ct_mcp.desk import remedies
-from ct_mcp.desk.execution import CommandExecution, Submission
+from ct_mcp.desk.execution import CommandExecution
 from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.desk.polling import LONGEST_SECONDS, AccountState, Baseline, Pause, moments
 from ct_mcp.desk.ports import Reads
 from ct_mcp.desk.readback import age_of, unseen
 from ct_mcp.desk.remedies import order_line, position_line, strategy_line
 from ct_mcp.desk.stops import alarm_of, covers_of, may_stand
+from ct_mcp.desk.submission import Submission
 from ct_mcp.domain.commands import CloseStrategy, DisableStrategy, EnableStrategy
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import IN_FLIGHT, Order

@@ -5,8 +5,9 @@ It stands apart from the handlers that send.
 
 from dataclasses import replace
 
-from ct_mcp.desk.execution import CommandExecution, Submission
+from ct_mcp.desk.execution import CommandExecution
 from ct_mcp.desk.outcome import Outcome, Status
+from ct_mcp.desk.submission import Submission
 from ct_mcp.desk.watch_tickets import watch_of
 from ct_mcp.domain.watch import SetWatch
 from ct_mcp.errors import NeedsRoom

@@ -11,10 +11,11 @@ from ct_mcp.crosstrade.schemas.orders import Acknowledged
 from ct_mcp.desk.approval import draw_ticket
 from ct_mcp.desk.desk import Desk
 from ct_mcp.desk.dispatch import handler_of
-from ct_mcp.desk.execution import STALE_AFTER_SECONDS, CommandExecution, Submission
+from ct_mcp.desk.execution import STALE_AFTER_SECONDS, CommandExecution
 from ct_mcp.desk.journal_writer import JournalWriter, Step
 from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.desk.polling import Pause
+from ct_mcp.desk.submission import Submission
 from ct_mcp.domain.approval import Ticket
 from ct_mcp.domain.commands import CancelOrder, CancelOrders, ChangeOrder, ClosePosition, Command, Flatten
 from ct_mcp.domain.instrument import Instrument

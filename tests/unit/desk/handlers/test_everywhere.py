@@ -7,9 +7,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ct_mcp.desk.execution import Submission
 from ct_mcp.desk.handlers.everywhere import Departure
 from ct_mcp.desk.polling import AccountState
+from ct_mcp.desk.submission import Submission
 from tests.unit.desk.conftest import Holds, Stands
 
 BEGAN = datetime(2026, 9, 9, 14, 30, tzinfo=UTC)
