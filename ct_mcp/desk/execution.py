@@ -11,7 +11,7 @@ from ct_mcp.desk.exit_state import KeepsExits
 from ct_mcp.desk.in_list import InList
 from ct_mcp.desk.journal_writer import JournalWriter, Step
 from ct_mcp.desk.membership import Membership
-from ct_mcp.desk.misfits import with_misfits, with_too_small
+from ct_mcp.desk.misfits import with_misfits, with_too_small, without_what_cannot_come
 from ct_mcp.desk.outcome import Outcome, Status, detail_of
 from ct_mcp.desk.pending import is_shown, starts_of, with_outstanding
 from ct_mcp.desk.polling import AccountPoller, AccountState, Baseline, Pause
@@ -139,7 +139,8 @@ class CommandExecution:
             asked=_asked(self.step.ticket),
         )
         if answer.refusal:
-            return replace(outcome, status=Status.REJECTED, next_step=answer.refusal.advice)
+            refused = replace(outcome, status=Status.REJECTED, next_step=answer.refusal.advice)
+            return without_what_cannot_come(refused)
         if answer.unknown:
             return replace(outcome, status=Status.UNKNOWN, next_step=readback.LOOK_AGAIN)
         return outcome
@@ -302,6 +303,7 @@ class CommandExecution:
         ``is_known`` says that all of it was read all the same, and nothing of it can come any more. A fill that the
         positions do not show yet (``is_shown``) counts as well until they do: they may be seconds behind.
         """
+        outcome = without_what_cannot_come(outcome)
         final = is_shown and (is_known or outcome.status not in (Status.ACCEPTED, Status.UNKNOWN))
         kind = EntryKind.ANSWERED if final else EntryKind.READ_BACK
         trouble = await self.journal.after_the_wire(kind, self.step, detail_of(outcome))

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ct_mcp.desk import remedies
-from ct_mcp.desk.outcome import Outcome
+from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.desk.polling import AccountState
 from ct_mcp.desk.remedies import order_line
 from ct_mcp.desk.standing import Contracts, ExitLeg, Standing, standings_of
@@ -20,8 +20,12 @@ from ct_mcp.domain.commands import PlaceOrder
 from ct_mcp.domain.order import IN_CANCELLATION, Order, OrderType
 from ct_mcp.guard.exposure import goes_towards_flat, worst_case
 from ct_mcp.guard.review import Review
-from ct_mcp.guard.rules.position import CLOSE_NOT_COVERED
+from ct_mcp.guard.rules.entry import EXITS_NOT_TAKEN_ALONG
+from ct_mcp.guard.rules.position import CLOSE_NOT_COVERED, EXITS_MAY_STAY
 from ct_mcp.text import contracts
+
+_WHAT_MAY_COME = frozenset({CLOSE_NOT_COVERED, EXITS_MAY_STAY})
+_OVER = frozenset({Status.FILLED, Status.FLAT, Status.CANCELLED, Status.REJECTED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,19 @@ def with_misfits(
     outcome = with_too_small(outcome, review, book, worth)
     outcome = _with(outcome, large, "if the person wants them to fit what is held")
     return with_leftovers(outcome, left, book.net)
+
+
+def without_what_cannot_come(outcome: Outcome) -> Outcome:
+    """Leave out what was to be feared of a command that is over: it has come and was read, or it cannot come any more.
+
+    Whoever is told to cancel a stop "once this fills" would strip a position that nothing has left. Where something
+    filled and what it has left was not read, it stands.
+    """
+    has_filled = outcome.filled_quantity or outcome.status is Status.FILLED
+    if outcome.status not in _OVER or (has_filled and outcome.position_after is None):
+        return outcome
+    gone = _WHAT_MAY_COME | ({EXITS_NOT_TAKEN_ALONG} if outcome.status is Status.REJECTED else set())
+    return replace(outcome, findings=tuple(it for it in outcome.findings if it.code not in gone))
 
 
 def with_too_small(outcome: Outcome, review: Review, book: AccountState, worth: Contracts) -> Outcome:

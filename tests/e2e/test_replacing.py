@@ -1,6 +1,7 @@
 """One order in the place of another: the new one has a new id, and never do both stand in silence."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -227,3 +228,18 @@ async def test_an_old_order_that_is_over_is_told_with_what_it_was_for(
     world.later(90)
     told = await assistant.call("confirm_ticket", ticket_id=lost.ticket_id)
     assert "old order: BUY 1 MES 09-26 LIMIT" in told.reasons_text
+
+
+async def test_a_new_order_that_is_refused_adds_nothing_to_what_the_old_one_filled(
+    assistant: Assistant, world: World, wire: Wire, replaces: Callable[..., Awaitable[Told]]
+) -> None:
+    order_id = await assistant.rests(world.price(-8), quantity=2)
+    exchange = world.sim.exchange
+    (order,) = exchange.live_orders("Sim101")
+    exchange._pace = replace(exchange._pace, contracts_per_fill=1)
+    wire.meanwhile["/replace"] = lambda: exchange._fill(order, round(order.terms.limit_price * 4), world.clock())
+    world.sim.faults.arm(Fault.LATE_REJECT, rpc="CancelReplace", times=1)
+    told = await replaces(order_id)
+    assert (told.status, told.position_after, world.net()) == ("rejected", 1, 1)
+    assert "THE OLD ORDER FILLED 1 of 2 before its cancel, and the new one is REJECTED: NEITHER STANDS" in told.text
+    assert "if it is too much" not in told.next_step

@@ -296,6 +296,21 @@ async def test_what_is_to_take_a_part_is_asked_about_beside_exits_that_are_large
     assert turns not in filled.text, "it is named now"
 
 
+@pytest.mark.parametrize("fault", [Fault.LATE_REJECT, Fault.REFUSED_WITH_400])
+async def test_after_an_exit_that_came_to_nothing_nobody_is_told_to_cancel_the_stop(
+    assistant: Assistant, world: World, person: Person, fault: Fault
+) -> None:
+    await assistant.buys(2)
+    world.later(30)
+    await assistant.protects(world.price(-40), quantity=2)
+    world.later(5)
+    world.sim.faults.arm(fault, rpc="PlaceOrder", times=1)
+    told = await assistant.buys(2, action="SELL")
+    assert "cancel those as well" in person.asked[-1]
+    assert told.status == "rejected"
+    assert "cancel those as well" not in told.text
+
+
 @pytest.mark.parametrize(
     ("order", "worst"),
     [({"quantity": 2}, -2), ({"quantity": 3}, -3), ({"quantity": 2, "order_type": "LIMIT", "limit_price": 40}, -2)],

@@ -20,7 +20,6 @@ from ct_mcp.domain.commands import ChangeOrder, PlaceOrder, ReplaceOrder, Revers
 from ct_mcp.domain.order import Order, OrderState, has_come_to_rest
 from ct_mcp.errors import CtMcpError
 from ct_mcp.guard.exposure import goes_towards_flat
-from ct_mcp.guard.rules.position import EXITS_MAY_STAY
 
 
 async def place(execution: CommandExecution, order: PlaceOrder) -> Outcome:
@@ -231,9 +230,7 @@ def from_reverse(outcome: Outcome, book: AccountState, held: int, leg: Order | N
             reasons=reasons,
             next_step=_bare_after(book),
         )
-        # Whether the old exits stay was not known before; now they are read.
-        known = tuple(found for found in outcome.findings if found.code != EXITS_MAY_STAY)
-        return with_leftovers(replace(outcome, findings=known), book.orders, book.net)
+        return with_leftovers(outcome, book.orders, book.net)
     reason = f"the position reads {_signed(book.net)} and was to be {-held:+d}"
     warnings = (*_half_way(book, held, leg), *outcome.warnings)
     step = f"NOT turned as asked: {remedies.TELL_NOW}; {LOOK_AGAIN}"
@@ -317,25 +314,31 @@ def from_replace(outcome: Outcome, wanted: ReplaceOrder, old: Order | None, new:
     if old is None:
         cry = f"whether the old order {remedies.named(wanted.order_id)} is gone could not be read: both may stand"
         return replace(told, warnings=(cry, *told.warnings), next_step=LOOK_AGAIN)
+    if not old.is_closed:
+        both = "" if new is not None and new.is_closed else "; both may fill"
+        cry = f"THE OLD ORDER STILL STANDS: {order_line(old)}{both}"
+        part = (f"it has filled {old.filled} of {old.quantity} by now",) if old.filled > filled else ()
+        step = f"{remedies.TELL_NOW}; {remedies.cancelling(old)}"
+        return replace(told, warnings=(cry, *part, *told.warnings), next_step=step)
     if old.filled > filled:
         return _filled_before(told, wanted, old, new)
-    if old.is_closed and new is not None and new.is_closed and not new.filled:
+    if new is not None and new.is_closed and not new.filled:
         neither = f"the old order is gone ({old.state}) and the new one is {new.state}: NEITHER STANDS"
         return replace(told, warnings=(neither, *told.warnings))
-    if old.is_closed:
-        return told
-    cry = f"THE OLD ORDER STILL STANDS: {order_line(old)}; both may fill"
-    step = f"{remedies.TELL_NOW}; {remedies.cancelling(old)}"
-    return replace(told, warnings=(cry, *told.warnings), next_step=step)
+    return told
 
 
 def _filled_before(told: Outcome, wanted: ReplaceOrder, old: Order, new: Order | None) -> Outcome:
-    """What the old order filled is not taken off the new one."""
-    together = old.action.sign * old.filled + wanted.order.action.sign * wanted.order.quantity
+    """What the old one filled is not taken off the new one, which counts with what it filled and what it still may."""
     filled = f"THE OLD ORDER FILLED {old.filled} of {old.quantity} before its cancel"
     if new is None:
         return replace(told, warnings=(filled, *told.warnings))
-    cry = f"{filled}, and the new one is for {wanted.order.quantity}: together they make {_signed(together)}"
+    size = new.filled + new.remaining
+    if not size:
+        cry = f"{filled}, and the new one is {new.state}: NEITHER STANDS"
+        return replace(told, warnings=(cry, *told.warnings), next_step=remedies.TELL_NOW)
+    together = old.action.sign * old.filled + new.action.sign * size
+    cry = f"{filled}, and the new one is for {size}: together they make {_signed(together)}"
     mend = remedies.closing(wanted.account, old.instrument) if new.is_closed else remedies.cancelling(new)
     return replace(told, warnings=(cry, *told.warnings), next_step=f"{remedies.TELL_NOW}; if it is too much: {mend}")
 

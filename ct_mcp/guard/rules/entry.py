@@ -29,6 +29,8 @@ from ct_mcp.guard.rules.price import no_quote
 from ct_mcp.text import format_price, plain
 
 NO_EXITS = NotApplicable("no stop and no target go with it")
+EXITS_NOT_TAKEN_ALONG = "EXITS_NOT_TAKEN_ALONG"
+"""The code of the remark that what goes with an entry does not go with the order that takes its place."""
 
 
 @rule("bracket-fits", "the stop and the target fit the order")
@@ -113,7 +115,7 @@ def replaced_entry_keeps_no_exits(effect: Effect, context: RiskContext, _policy:
         return NotApplicable("takes the place of no entry that is owed exits")
     owed = "; ".join(exits_in_words(context.entries[order.order_id]) for order in gone)
     lost = f"what goes with the old order is not taken along: {owed}"
-    return Passed("replaced", warning("EXITS_NOT_TAKEN_ALONG", lost))
+    return Passed("replaced", warning(EXITS_NOT_TAKEN_ALONG, lost))
 
 
 @rule("stop-required", "it opens with a stop, where one is required")

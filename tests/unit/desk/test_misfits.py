@@ -2,16 +2,29 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
-from ct_mcp.desk.misfits import Misfit, calls_of, larger_than_held, left_over, too_large, too_small
+from ct_mcp.desk.misfits import (
+    Misfit,
+    calls_of,
+    larger_than_held,
+    left_over,
+    too_large,
+    too_small,
+    without_what_cannot_come,
+)
+from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.desk.standing import Standing, standings_of
 from ct_mcp.domain.account import Position
+from ct_mcp.domain.approval import Finding, FindingKind
 from ct_mcp.domain.bracket import Bracket, Target
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.level import Distance, Unit
 from ct_mcp.domain.order import Order, OrderAction, OrderType
+from ct_mcp.guard.rules.entry import EXITS_NOT_TAKEN_ALONG
+from ct_mcp.guard.rules.position import CLOSE_NOT_COVERED, EXITS_MAY_STAY
 from tests import factories
 from tests.factories import ES, MES
 
@@ -153,3 +166,26 @@ def test_a_misfit_alone_names_itself_alone() -> None:
     assert Misfit(3, (stop,), ((stop, 3),)).line == (
         "TOO SMALL for the 3 held now: SELL 2 ES 12-26 STOP MARKET 6380 WORKING (a-stop)"
     )
+
+
+@pytest.mark.parametrize(
+    ("status", "read", "left"),
+    [
+        (Status.REJECTED, {}, []),
+        (Status.CANCELLED, {}, [EXITS_NOT_TAKEN_ALONG]),
+        (Status.CANCELLED, {"filled_quantity": 1}, [CLOSE_NOT_COVERED, EXITS_MAY_STAY, EXITS_NOT_TAKEN_ALONG]),
+        (Status.CANCELLED, {"filled_quantity": 1, "position_after": 1}, [EXITS_NOT_TAKEN_ALONG]),
+        (Status.FILLED, {}, [CLOSE_NOT_COVERED, EXITS_MAY_STAY, EXITS_NOT_TAKEN_ALONG]),
+        (Status.FILLED, {"position_after": 0}, [EXITS_NOT_TAKEN_ALONG]),
+        (Status.WORKING, {"position_after": 1}, [CLOSE_NOT_COVERED, EXITS_MAY_STAY, EXITS_NOT_TAKEN_ALONG]),
+        (Status.UNKNOWN, {"position_after": 1}, [CLOSE_NOT_COVERED, EXITS_MAY_STAY, EXITS_NOT_TAKEN_ALONG]),
+    ],
+)
+def test_what_was_to_be_feared_is_told_for_as_long_as_it_may_come(
+    status: Status, read: dict[str, Any], left: list[str]
+) -> None:
+    codes = (CLOSE_NOT_COVERED, EXITS_MAY_STAY, EXITS_NOT_TAKEN_ALONG, "ANOTHER")
+    findings = tuple(Finding(FindingKind.WARNING, code, "") for code in codes)
+    outcome = replace(Outcome(status, "", simulated=True, findings=findings), **read)
+    told = without_what_cannot_come(outcome)
+    assert [each.code for each in told.findings] == [*left, "ANOTHER"]

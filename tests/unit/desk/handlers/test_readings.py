@@ -115,6 +115,35 @@ def test_both_filled_is_mended_by_closing_the_position(standing: Stands, swap: R
     )
 
 
+@pytest.mark.parametrize(
+    ("filled", "said", "step"),
+    [
+        (0, "the new one is REJECTED: NEITHER STANDS", "tell the person now"),
+        (1, "the new one is for 1: together they make +2", "if it is too much: close_position"),
+    ],
+)
+def test_what_the_new_order_cannot_fill_any_more_is_not_counted(
+    standing: Stands, swap: ReplaceOrder, filled: int, said: str, step: str
+) -> None:
+    old = standing("a1", quantity=2, filled=1, state=OrderState.CANCELLED)
+    told = from_replace(SENT, swap, old, standing("b2", quantity=2, filled=filled, state=OrderState.REJECTED), 0)
+    assert told.warnings[0] == f"THE OLD ORDER FILLED 1 of 2 before its cancel, and {said}"
+    assert step in told.next_step
+    assert ("close_position" in told.next_step) is bool(filled)
+
+
+def test_an_old_order_that_has_filled_in_part_and_stands_is_told_as_standing(
+    standing: Stands, swap: ReplaceOrder
+) -> None:
+    old = standing("a1", quantity=3, filled=1, state=OrderState.CANCEL_PENDING)
+    told = from_replace(SENT, swap, old, standing("b2", quantity=2), 0)
+    assert told.warnings[0].startswith("THE OLD ORDER STILL STANDS: BUY 2 MES")
+    assert told.warnings[0].endswith("both may fill")
+    assert told.warnings[1] == "it has filled 1 of 3 by now"
+    alone = from_replace(SENT, swap, old, standing("b2", quantity=2, state=OrderState.REJECTED), 0)
+    assert "both may fill" not in alone.warnings[0]
+
+
 def test_a_lost_replacement_says_what_could_not_be_read(standing: Stands) -> None:
     told = from_lost_replace(LOST, None, None)
     assert told.status is Status.UNKNOWN
