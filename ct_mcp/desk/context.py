@@ -210,8 +210,7 @@ class ContextBuilder:
         account, reported = (known, None) if report is None else await self._account(name, report, urgent=urgent)
         standing = None if orders.value is None else tuple(order for order in orders.value if not order.is_closed)
         pending = pending_orders(outstanding.entries, orders.value or (), positions.value or (), self._clock())
-        if book is None:
-            pending += self.fills.not_shown(name, orders.value, positions.value, pending)
+        pending += () if book else self.fills.not_shown(name, orders.value, positions.value, pending)
         context = RiskContext(
             self._clock(),
             account,
@@ -224,6 +223,7 @@ class ContextBuilder:
             journal_position=outstanding.seen,
             by_report=by_report,
             orders_doubted=orders.is_borne_out is False,
+            over=frozenset(order.order_id for order in orders.value or () if order.is_closed),
         )
         return await self._completed(command, context, (reported, named, noted), market, reads)
 

@@ -1,6 +1,6 @@
 """One command of a spent ticket on its way: submit it once, write down what came back and what was read afterwards."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil
 
@@ -24,7 +24,7 @@ from ct_mcp.domain.account import Position
 from ct_mcp.domain.approval import Approval, Ticket
 from ct_mcp.domain.commands import PlaceOrder
 from ct_mcp.domain.instrument import Instrument
-from ct_mcp.domain.order import Order, OrderAction
+from ct_mcp.domain.order import Execution, Order, OrderAction
 from ct_mcp.errors import BudgetExhausted, CtMcpError, NotFound, OrderRejected, OutcomeUnknown
 from ct_mcp.guard.effect import instrument_named, is_exit_of_entry, leaves_position, may_open
 from ct_mcp.guard.review import Review
@@ -287,6 +287,7 @@ class CommandExecution:
         if state is not None:
             scope = instrument_named(self.review.command, self.review.context)
             state = await looked_again(self.urgent_poller, self.review, state, scope)
+            state = replace(state, fills=await self._filled_since(state.fills))
             told = readback.with_lost_stops(judge(outcome, state), self.review, state)
             ended = (
                 *readback.ended_since(self.review, state, answer.taken, told.order_id),
@@ -294,19 +295,36 @@ class CommandExecution:
                 *results_of(self.review.context.positions or answer.taken.closed, state.fills, self.contracts),
             )
             told = readback.with_standing(told, state, self.contracts, ended)
-            return await self.record(with_too_small(told, self.review, state, self.contracts))
+            told = with_too_small(told, self.review, state, self.contracts)
+            return await self.record(told, fills=state.fills)
         return await self.record(readback.unseen(outcome, "the account could not be read"))
 
-    async def record(self, outcome: Outcome, *, is_known: bool = False, is_shown: bool = True) -> Outcome:
+    async def _filled_since(self, fills: tuple[Execution, ...]) -> tuple[Execution, ...]:
+        """Leave out what was there before: executions are asked for by whole seconds, so some of before come along.
+
+        By their orders, since clocks differ: those that were over as this was reviewed or are known to the journal as
+        over, and those whose fills another answer has told.
+        """
+        if not fills:
+            return ()
+        standing = {order.order_id for order in self.review.context.orders or ()}
+        before = (await self.journal.orders_over_before(self.step) | self.review.context.over) - standing
+        return tuple(fill for fill in fills if fill.order_id not in before)
+
+    async def record(
+        self, outcome: Outcome, *, is_known: bool = False, is_shown: bool = True, fills: Sequence[Execution] = ()
+    ) -> Outcome:
         """Write down what is going to be said. What was only accepted, or is unknown, stays outstanding.
 
         ``is_known`` says that all of it was read all the same, and nothing of it can come any more. A fill that the
-        positions do not show yet (``is_shown``) counts as well until they do: they may be seconds behind.
+        positions do not show yet (``is_shown``) counts as well until they do: they may be seconds behind. The orders of
+        the ``fills`` are written down as well, so that no later answer takes them for fills of its own.
         """
         outcome = without_what_cannot_come(outcome)
         final = is_shown and (is_known or outcome.status not in (Status.ACCEPTED, Status.UNKNOWN))
         kind = EntryKind.ANSWERED if final else EntryKind.READ_BACK
-        trouble = await self.journal.after_the_wire(kind, self.step, detail_of(outcome))
+        by = sorted({fill.order_id for fill in fills if fill.order_id})
+        trouble = await self.journal.after_the_wire(kind, self.step, detail_of(outcome) | ({"fills": by} if by else {}))
         # The journal keeps the id as they spell it, to look with; what is told is made harmless.
         named = None if outcome.order_id is None else sanitize(outcome.order_id, longest=80)
         return replace(outcome, order_id=named, warnings=(*outcome.warnings, *trouble))

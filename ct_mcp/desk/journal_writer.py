@@ -7,7 +7,7 @@ from itertools import dropwhile
 
 from ct_mcp.desk.circuit_breaker import SLIP, describe_halt, halt_if_due
 from ct_mcp.desk.membership import Membership
-from ct_mcp.desk.pending import may_fill_detail, starts_of
+from ct_mcp.desk.pending import may_fill_detail, orders_over_before, starts_of
 from ct_mcp.desk.ports import Store
 from ct_mcp.desk.recognition import named_before
 from ct_mcp.domain.approval import Approval, Ticket
@@ -179,6 +179,15 @@ class JournalWriter:
         """Give the orders of earlier intents by the service's ids; none where the journal cannot be read."""
         try:
             return named_before(await self._store.entries_of_orders(_LOOK_BACK, step.command.account), step.own_id)
+        except StoreFailed:
+            return frozenset()
+
+    async def orders_over_before(self, step: Step) -> frozenset[str]:
+        """Give the orders that were over before, or whose fills were told; none where the journal cannot be read."""
+        try:
+            return orders_over_before(
+                await self._store.entries_of_orders(_LOOK_BACK, step.command.account), step.own_id
+            )
         except StoreFailed:
             return frozenset()
 

@@ -165,6 +165,17 @@ async def possibly_open_orders(store: Store, account: str, instrument: Instrumen
     return tuple([order_id for order_id, story in standing.items() if await _is_of(store, story, instrument)])
 
 
+def orders_over_before(newest_first: Iterable[Entry], own_id: str) -> frozenset[str]:
+    """Give the orders that other intents have seen over, or whose fills they have told."""
+    others, newest, told = [each for each in newest_first if each.own_id != own_id], dict[str, Entry](), set[str]()
+    for entry in others:
+        if isinstance(order_id := entry.detail.get("order_id"), str):
+            newest.setdefault(order_id, entry)
+        fills = entry.detail.get("fills")
+        told |= set(fills) if isinstance(fills, list | tuple) else set()
+    return frozenset(told | {order_id for order_id, entry in newest.items() if _is_over(entry)})
+
+
 def _is_over(newest: Entry) -> bool:
     """As it was read back, or settled later."""
     return str(newest.detail.get("status") or newest.detail.get("state")).casefold() in _OVER

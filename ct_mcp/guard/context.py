@@ -40,7 +40,8 @@ class PendingOrder:
 class RiskContext:
     """What is known when a rule decides. None means not known, and not knowing is a denial.
 
-    ``positions`` and ``orders`` are those of the command's account; ``orders`` holds all that are not closed.
+    ``positions`` and ``orders`` are those of the command's account; ``orders`` holds all that are not closed,
+    ``over`` the ids of those that were.
     ``whole_exits`` are the instruments, or None for all, of which an exit of ours may still leave whatever is held.
     ``strategy`` is the one that the command names; ``atm_templates`` are read for an order that names one. ``unread``
     says what could not be read. ``journal_position`` is where the journal ended when the reading began: what was
@@ -91,6 +92,7 @@ class RiskContext:
     team: TeamStanding | None = None
     by_report: bool = False
     orders_doubted: bool = False
+    over: frozenset[str] = frozenset()
 
     @property
     def kind(self) -> AccountKind:

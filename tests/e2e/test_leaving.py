@@ -329,3 +329,46 @@ async def test_what_fills_between_the_readings_of_a_review_is_in_one_of_them(
     await assistant.protects(world.price(-40), quantity=4)
     assert world.net() == 2
     assert "Position +2 now" in "".join(person.asked[asked:])
+
+
+@pytest.mark.parametrize(
+    ("exits", "closed"),
+    [(("close_position", {"quantity": 2}), 2), (("close_position", {}), 4), (("flatten", {}), 4)],
+    ids=["a part", "all of it", "flatten"],
+)
+async def test_the_fills_and_the_result_of_an_exit_are_those_of_this_exit(
+    assistant: Assistant, world: World, exits: tuple[str, dict[str, int]], closed: int
+) -> None:
+    await assistant.buys(5)
+    world.later(60)
+    first = await assistant.call("close_position", account="Sim101", instrument="MES", quantity=1)
+    assert first.status == "filled"
+    tool, size = exits
+    told = await assistant.call(tool, account="Sim101", instrument="MES", **size)
+    (fill,) = (line for line in told.stands_now if line.startswith("fill: "))
+    (result,) = (line for line in told.stands_now if line.startswith("result: "))
+    assert fill.startswith(f"fill: SELL {closed} MES 09-26"), told.text
+    assert f" for {closed} MES 09-26" in result, told.text
+
+
+async def test_what_filled_before_a_cancel_of_all_is_no_fill_beside_it(assistant: Assistant, world: World) -> None:
+    await assistant.buys(2)
+    told = await assistant.call("cancel_orders", account="Sim101")
+    assert told.status == "cancelled"
+    assert "fill: " not in told.text, told.text
+    assert told.next_step == ""
+
+
+async def test_what_a_hand_filled_before_a_cancel_of_all_is_told_by_one_answer(
+    assistant: Assistant, world: World, wire: Wire
+) -> None:
+    def buys() -> None:
+        terms = OrderTerms(world.sim.market.front("MES", world.clock()), Action.BUY, 1, SimOrderType.MARKET)
+        world.sim.exchange.submit(world.sim.exchange.accounts["Sim101"], terms, OrderLabels(), world.clock())
+        world.later(1)
+
+    wire.meanwhile["/orders/cancel"] = buys
+    first = await assistant.call("cancel_orders", account="Sim101")
+    assert "fill: BUY 1 MES" in first.warnings_text, first.text
+    second = await assistant.call("cancel_orders", account="Sim101")
+    assert "fill: " not in second.text, second.text

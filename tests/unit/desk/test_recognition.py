@@ -11,6 +11,7 @@ from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.crosstrade.schemas.orders import Acknowledged
 from ct_mcp.desk.desk import Desk
 from ct_mcp.desk.outcome import Outcome, Status
+from ct_mcp.desk.pending import orders_over_before
 from ct_mcp.desk.polling import Pause
 from ct_mcp.desk.ports import Upstream
 from ct_mcp.desk.recognition import Asked, Ours
@@ -22,6 +23,7 @@ from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.faults import Fault
 from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, SimOrderType
 from ct_mcp.simulator.simulator import Simulator
+from ct_mcp.store.journal import Entry, EntryKind
 from ct_mcp.store.sqlite import SqliteStore
 from tests import factories
 from tests.factories import NOW
@@ -269,3 +271,20 @@ def sells_by_hand(sim: Simulator, clock: ManualClock, quantity: int) -> str:
 def test_a_turn_is_of_any_size_only_under_the_id_that_they_named(changes: dict[str, Any], is_it: bool) -> None:
     ours = Ours(SENT.instrument, SENT.action, 2, "mine", NOW, named="named")
     assert ours(replace(factories.order("b2", order_type=OrderType.MARKET), **changes)) is is_it
+
+
+def test_an_order_that_may_still_fill_or_is_our_own_was_not_over_before() -> None:
+    def told(own_id: str, **detail: object) -> Entry:
+        kind = EntryKind.ANSWERED
+        return Entry(1, NOW, kind, "BUY 1 MES", "Sim101", "t1", own_id, None, False, "", detail, "", "")
+
+    newest_first = [
+        told("mine", order_id="mine-1", status="filled", fills=["mine-2"]),
+        told("other", order_id="filled", status="filled"),
+        told("other", order_id="filled", status="working"),
+        told("another", order_id="stands", status="working"),
+        told("exit", order_id=None, status="filled", fills=["by-an-exit"]),
+        told("late", order_id="settled", state="CANCELLED"),
+        told("late", order_id="taken"),
+    ]
+    assert orders_over_before(newest_first, "mine") == {"filled", "by-an-exit", "settled"}
