@@ -289,10 +289,11 @@ class CommandExecution:
             state = await looked_again(self.urgent_poller, self.review, state, scope)
             state = replace(state, fills=await self._filled_since(state.fills))
             told = readback.with_lost_stops(judge(outcome, state), self.review, state)
+            held = () if told.status is Status.UNKNOWN else self.review.context.positions or answer.taken.closed
             ended = (
                 *readback.ended_since(self.review, state, answer.taken, told.order_id),
                 *readback.fill_lines(self.review, state, answer.taken),
-                *results_of(self.review.context.positions or answer.taken.closed, state.fills, self.contracts),
+                *results_of(held, state.fills, self.contracts),
             )
             told = readback.with_standing(told, state, self.contracts, ended)
             told = with_too_small(told, self.review, state, self.contracts)

@@ -25,6 +25,7 @@ from ct_mcp.text import contracts, format_price
 LOOK_AGAIN = "do NOT send it again; look with get_orders and get_positions until you see what became of it"
 AS_BEFORE = "so it was before this was sent; what stands now could not be read"
 CANCEL_LEFTOVERS = "orders are left that can open a position: cancel those that the person does not want"
+_NO_ID = "this close was not answered and carries no id of ours, so it may still come"
 _MOST_FILLS_TOLD = 6
 _MONEY_MAY_BE_AT_RISK = "tell the person now"
 
@@ -118,7 +119,8 @@ def has_left(net: int, goal: int) -> bool:
 def from_close(outcome: Outcome, book: AccountState, goal: int, by_others: int = 0) -> Outcome:
     """Say what a close left: ``goal`` is the largest position, signed, that it was to leave.
 
-    ``by_others`` is what standing orders have filled meanwhile, which a partial close does not count as its own.
+    ``by_others`` is what standing orders have filled meanwhile, which a partial close does not count as its own. Of one
+    that was not answered nobody can say whose fills these are: somebody else may have left as much.
     """
     outcome = replace(outcome, position_after=None if book.is_stale else book.net)
     if not has_left(book.net, goal):
@@ -132,6 +134,9 @@ def from_close(outcome: Outcome, book: AccountState, goal: int, by_others: int =
         then = book.net + sum(order.action.sign * order.remaining for order in coming) if coming else then
         step = f"NOT done: {_MONEY_MAY_BE_AT_RISK}; filled as well, it takes the position to {contracts(then)}"
         return replace(outcome, reasons=(*outcome.reasons, why, *lines, *age_of(book)), next_step=step)
+    if goal and outcome.status is Status.UNKNOWN:
+        why = f"the position reads {contracts(book.net)}; by whom is not known: {_NO_ID}"
+        return replace(outcome, reasons=(*outcome.reasons, why, *age_of(book)), next_step=LOOK_AGAIN)
     if book.is_flat:
         return replace(outcome, status=Status.FLAT, next_step="")
     return replace(

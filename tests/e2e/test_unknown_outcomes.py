@@ -13,6 +13,7 @@ from ct_mcp.guard.policy import Limits, Policy
 from ct_mcp.simulator.addon import AddOnAssumptions
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.faults import Fault
+from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, SimOrderType
 from ct_mcp.simulator.simulator import SimulatorSettings
 from ct_mcp.store.journal import EntryKind
 from ct_mcp.store.sqlite import SqliteStore
@@ -245,6 +246,29 @@ async def test_an_unknown_partial_close_is_not_repeated_until_what_is_left_was_r
     world.later(60)
     later = await assistant.call("close_position", **close)
     assert (later.status, later.position_after, world.net()) == ("filled", 1, 1)
+    assert await store.unsettled() == ()
+
+
+async def test_a_part_that_somebody_else_sold_is_not_told_as_filled_by_a_close_without_an_answer(
+    assistant: Assistant, world: World, wire: Wire, store: SqliteStore
+) -> None:
+    await assistant.buys(5)
+    world.later(60)
+    world.sim.faults.arm(Fault.REQUEST_LOST_BEFORE_ACCEPT, rpc="ClosePosition", times=1)
+
+    def sells() -> None:
+        terms = OrderTerms(world.sim.market.front("MES", world.clock()), Action.SELL, 2, SimOrderType.MARKET)
+        world.sim.exchange.submit(world.sim.exchange.accounts["Sim101"], terms, OrderLabels(), world.clock())
+        world.later(1)
+
+    wire.meanwhile["/positions/close"] = sells
+    told = await assistant.call("close_position", account="Sim101", instrument="MES", quantity=2)
+    assert (told.status, told.position_after, world.net()) == ("unknown", 3, 3)
+    assert "the position reads +3; by whom is not known" in told.reasons_text, told.text
+    assert "result: " not in told.text
+    assert len(await store.unsettled()) == 1, "a late arrival is counted"
+    world.later(90)
+    await assistant.call("confirm_ticket", ticket_id=told.ticket_id)
     assert await store.unsettled() == ()
 
 

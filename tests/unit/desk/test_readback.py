@@ -199,6 +199,13 @@ def test_what_they_refused_is_never_called_filled(standing: Stands, holding: Hol
     assert from_close(refused, AccountState((), ()), 0).status is Status.FLAT
 
 
+@pytest.mark.parametrize("left", [1, 0])
+def test_a_part_that_was_closed_is_not_told_as_filled_by_a_close_without_an_answer(holding: Holds, left: int) -> None:
+    told = from_close(LOST, AccountState((holding(left),) if left else (), ()), 1)
+    assert (told.status, told.position_after, told.next_step) == (Status.UNKNOWN, left, LOOK_AGAIN)
+    assert "by whom is not known" in told.reasons[-1]
+
+
 EXIT = {"action": OrderAction.SELL}
 STOP = {**EXIT, "order_type": OrderType.STOP_MARKET, "limit_price": None, "stop_price": Decimal(5990)}
 
