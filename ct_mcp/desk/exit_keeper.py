@@ -65,7 +65,7 @@ from ct_mcp.guard.policy import Policy
 from ct_mcp.store.journal import EntryKind
 
 _TRY_EVERY_SECONDS, _MOST_LOOKS, _GONE_FOR_SECONDS = 0.25, 6, 10.0
-_MOST_TICKETS, _MOST_CLOSES = 20, 12  # tries at the exits of one entry, and at leaving it: neither uses up the other
+_MOST_TICKETS, _MOST_CLOSES = 20, 12  # tries at exits in a row, and at leaving: neither uses up the other
 _BY_ANOTHER = Kept(("another ct-mcp is just placing its exits",), is_by_another=True)  # or is gone: look again
 _NOT_THERE = frozenset({ExitState.REFUSED, ExitState.SENDING})
 
@@ -75,8 +75,7 @@ class ExitKeeper:
 
     def __init__(self, upstream: Upstream, store: Store, contexts: ContextBuilder, policy: Policy, road: Road) -> None:
         self._upstream, self._store = upstream, store
-        self._contexts = contexts
-        self._policy = policy
+        self._contexts, self._policy = contexts, policy
         self._clock = road.clock
         self._pause = road.pause
         self._send, self._holder = road.send, road.holder
@@ -202,7 +201,7 @@ class ExitKeeper:
     async def _place(self, it: Try, bare: int, covered: int) -> None:
         """Place the exits of the next share; ``it.why`` says why that did not work."""
         it.why = ""
-        if sum(1 for part in it.duty.parts if part.contracts) >= _MOST_TICKETS:
+        if it.denied_in_a_row >= _MOST_TICKETS:
             it.why, it.is_final = f"its exits were denied again and again, {_MOST_TICKETS} times", True
             return
         if self._denials[key_of(it.duty)] >= AT_ONCE and not (bare := await needed_of(self.poller, it, bare)):
@@ -226,6 +225,7 @@ class ExitKeeper:
             said = said_of(outcome)
             if outcome.status in (Status.WORKING, Status.FILLED):
                 it.placed.append(exits_line(command))
+                self._denials.pop(key_of(it.duty), None)
                 it.protected_after = it.seconds(self._clock()) if number == 0 else it.protected_after
             elif number:
                 it.warnings.append(f"the target is not seen standing, the stop does: {said}")

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import takewhile
 
 from ct_mcp.desk import remedies
 from ct_mcp.desk.context import ContextBuilder
@@ -55,6 +56,11 @@ class Try:
     def unsent(self) -> OwnIds:
         """Our order ids of exits that never left, and never may once they are made anew."""
         return tuple(own_id for each in self.parts if each.state is ExitState.NEVER_SENT for own_id in each.unsent)
+
+    @property
+    def denied_in_a_row(self) -> int:
+        """How many of the last tickets of exits sent nothing: those that stand use up no try."""
+        return len([*takewhile(lambda each: each.state is ExitState.NEVER_SENT, reversed(self.parts))])
 
     def is_vain(self, denied: Outcome, denials: int) -> bool:
         """Say whether a moment mends nothing: the market has passed the stop, or a target alone was denied for long."""
