@@ -28,7 +28,7 @@ from decimal import Decimal
 import anyio
 
 from ct_mcp.desk.context import ContextBuilder
-from ct_mcp.desk.exit_state import ExitState, OwnIds, have_all_left, not_seen_yet, read_part
+from ct_mcp.desk.exit_state import ExitState, OwnIds, have_all_left, not_seen_yet, read_parts
 from ct_mcp.desk.exit_tickets import exit_ticket, exits_line, exits_of, needs_fill_price
 from ct_mcp.desk.exit_tries import (
     AT_ONCE,
@@ -36,6 +36,7 @@ from ct_mcp.desk.exit_tries import (
     Road,
     Try,
     bare_of,
+    book_after_failure,
     contract_of,
     fresh,
     is_held,
@@ -46,7 +47,6 @@ from ct_mcp.desk.exit_tries import (
     never_left,
     note_of,
     said_of,
-    without_exits,
 )
 from ct_mcp.desk.journal_writer import Step
 from ct_mcp.desk.outcome import Kept, Outcome, Status
@@ -168,9 +168,9 @@ class ExitKeeper:
 
     async def _round(self, it: Try) -> Kept | None:
         """Look at what has exits and place what is missing; None where there is more to do, or to wait for."""
-        sent, now, void = (part for part in it.duty.parts if part.contracts), self._clock(), self._void
-        parts = it.parts = [await read_part(self._store, part, now, is_void=part.ticket_id in void) for part in sent]
-        bare = it.entry.filled - sum(each.part.contracts for each in parts if each.state is not ExitState.NEVER_SENT)
+        parts, it.closed = await read_parts(self._store, it.duty, self._clock(), self._void)
+        it.parts = parts
+        bare = it.unplaced
         it.is_ours = bare <= 0 and all(each.state not in _NOT_THERE for each in parts)
         if refused := next((each for each in parts if each.state is ExitState.REFUSED), None):
             it.why, it.is_final = refused.words, True
@@ -213,7 +213,8 @@ class ExitKeeper:
             it.why = "the price of the fill, or the tick of the contract, is not known"
             return
         commands = exits_of(it.duty.order, share, fill or Decimal(0), contract)
-        ticket = await self._ticket(it.duty, commands, share.contracts, anew=it.unsent)
+        part = DutyPart("", share.contracts, self._clock(), it.unsent)
+        ticket = await self._ticket(it.duty, commands, part)
         if ticket is not None:
             await self._send_exits(it, ticket, commands)
         else:  # somebody else was quicker, or the lease is another's by now: look again
@@ -265,7 +266,7 @@ class ExitKeeper:
         return outcome
 
     async def _ticket(
-        self, duty: Duty, commands: Sequence[Command], contracts: int, cancels: Sequence[Order] = (), anew: OwnIds = ()
+        self, duty: Duty, commands: Sequence[Command], part: DutyPart, cancels: Sequence[Order] = ()
     ) -> Ticket | None:
         """Keep the ticket of some commands under the yes to the entry; None where somebody else was quicker."""
         under = await self._store.ticket(duty.ticket_id)
@@ -273,7 +274,7 @@ class ExitKeeper:
             return None
         least = self._policy.exits_simulated if under.simulated else self._policy.exits_live
         ticket = exit_ticket(under, commands, least, self._clock(), cancels)
-        part = DutyPart(ticket.ticket_id, contracts, self._clock(), anew)
+        part = replace(part, ticket_id=ticket.ticket_id, made_at=self._clock())
         return ticket if await self._store.add_part(duty, ticket, part, self._holder_of(duty)) else None
 
     def _holder_of(self, duty: Duty) -> Holder:
@@ -282,7 +283,8 @@ class ExitKeeper:
 
     async def _kept(self, it: Try, *, has_all: bool) -> Kept:
         """What has filled has its stops; the duty is fulfilled once it has its targets as well."""
-        words = "its stop and targets stand, placed by another ct-mcp" if has_all else _BY_ANOTHER.lines[0]
+        stand = it.as_closed or "its stop and targets stand, placed by another ct-mcp"
+        words = stand if has_all else _BY_ANOTHER.lines[0]
         if it.placed:
             seconds = it.seconds(self._clock()) if it.protected_after is None else it.protected_after
             what = "placed" if it.bracket.stop_loss is None else "protected"
@@ -290,7 +292,7 @@ class ExitKeeper:
             await self._store.append(note_of(it.duty, EntryKind.PROTECTED, words), self._clock())
         self._rests.end(key_of(it.duty))
         if is_over := it.entry.is_closed and has_all:
-            await self._turn(it.duty, DutyState.STANDING, "all that filled has its exits")
+            await self._turn(it.duty, DutyState.STANDING, it.as_closed or "all that filled has its exits")
         return Kept((words,), tuple(it.warnings), is_over=is_over)
 
     # 4: it did not work in time
@@ -304,8 +306,8 @@ class ExitKeeper:
         self._rests.begin(key, self._clock())
         if it.bracket.stop_loss is None:
             return Kept(warnings=(*warnings, f"the target is not seen standing: {why}"), is_over=order.is_closed)
-        book = await self._book_after_failure(it)
-        bare = without_exits(order, it.parts) if book is None else bare_of(book, order, it.parts)
+        book = await book_after_failure(self.poller, it)
+        bare = it.uncovered if book is None else bare_of(book, it)
         if not bare:
             return await self._not_needed(it, book, why)
         self._gone_since.pop(key, None)
@@ -321,16 +323,6 @@ class ExitKeeper:
         self._rests.shorten(key, left)
         kept = kept_of_leaving(left, order, book, bare, what)
         return replace(kept, warnings=warnings, is_over=kept.is_over and await self._is_over(it, why))
-
-    async def _book_after_failure(self, it: Try) -> AccountState | None:
-        """Read the book once more; that nothing is held is believed of a second source alone."""
-        order = it.entry
-        book = await self.poller.book_now(order.account, order.instrument)
-        if book is None or bare_of(book, order, it.parts):
-            return book
-        if is_held(book, order):  # the stop may have gone once orders were listed, and before positions were
-            return await self.poller.book_now(order.account, order.instrument) or book
-        return await self.poller.book_believed(order.account, order.instrument)
 
     async def _settle(self, account: str) -> None:
         """Find out what became of what was sent before: what is on its way, and will never come, blocks the next."""
@@ -357,7 +349,7 @@ class ExitKeeper:
         if key_of(it.duty) not in self._covered:
             return None
         book = await self.poller.book_now(it.entry.account, it.entry.instrument)
-        if book is not None and is_held(book, it.entry) and not bare_of(book, it.entry, it.parts):
+        if book is not None and is_held(book, it.entry) and not bare_of(book, it):
             return Kept()
         self._covered.discard(key_of(it.duty))
         return None
@@ -385,16 +377,22 @@ class ExitKeeper:
 
     async def _leave(self, it: Try, book: AccountState | None, bare: int) -> Outcome:
         """Close what is bare at the market, with what is left of the entry; a part only beside what is protected."""
-        outcomes = await self.send_under(it.duty, leaving(it.entry, book, bare), [it.entry])
+        outcomes = await self.send_under(it.duty, leaving(it.entry, book, bare), [it.entry], closes=bare)
         why = f"another process is about it, or it was tried {_MOST_CLOSES} times: close it in NinjaTrader"
         return outcomes[-1] if outcomes else Outcome(Status.DENIED, "", simulated=False, reasons=(why,))
 
     async def send_under(
-        self, duty: Duty, commands: Sequence[Command], cancels: Sequence[Order] = (), anew: OwnIds = ()
+        self,
+        duty: Duty,
+        commands: Sequence[Command],
+        cancels: Sequence[Order] = (),
+        anew: OwnIds = (),
+        closes: int = 0,
     ) -> list[Outcome]:
         """Send what leaves, or what is left over, under the yes to an entry; nothing where somebody else has begun."""
         duty = await fresh(self._store, duty)
         if await have_all_left(self._store, duty, _MOST_CLOSES, self._clock()):
             return []
-        ticket = await self._ticket(duty, commands, 0, cancels, anew)
+        part = DutyPart("", 0, self._clock(), anew, closes)
+        ticket = await self._ticket(duty, commands, part, cancels)
         return [] if ticket is None else [await self._sent(duty, ticket, number) for number in range(len(commands))]

@@ -4,7 +4,7 @@ Whoever keeps the exits decides on it and on nothing else that was said of them;
 entry hears by it that a stop is owed still.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum, auto
@@ -75,6 +75,45 @@ async def read_part(store: Store, part: DutyPart, now: datetime, *, is_void: boo
     return ExitPart(part, _STATES.get(told.outcome.status, ExitState.IN_DOUBT), words, unsent)
 
 
+async def read_parts(store: Store, duty: Duty, now: datetime, void: Collection[str] = ()) -> tuple[list[ExitPart], int]:
+    """Read the exits of a duty, less what was closed since for want of them, and how many contracts that was."""
+    exits, closed = list[ExitPart](), 0
+    for part in duty.parts:
+        if part.contracts:
+            exits.append(await read_part(store, part, now, is_void=part.ticket_id in void))
+        elif part.closes:
+            taken = await _taken(store, part)
+            exits, closed = _without(exits, taken), closed + taken
+    return exits, closed
+
+
+def _without(exits: Sequence[ExitPart], taken: int) -> list[ExitPart]:
+    """Leave out so many contracts of those whose stop is not known to stand, the oldest first."""
+    left = list[ExitPart]()
+    for each in exits:
+        less = 0 if each.state in (ExitState.STANDS, ExitState.NEVER_SENT) else min(taken, each.part.contracts)
+        taken, rest = taken - less, each.part.contracts - less
+        left += [replace(each, part=replace(each.part, contracts=rest))] if rest else []
+    return left
+
+
+async def _taken(store: Store, part: DutyPart) -> int:
+    """Say how many contracts a close has taken, as it was read; none where that is not known."""
+    ticket = await store.ticket(part.ticket_id)
+    story = () if ticket is None else (await story_of(store, ticket)).entries
+    own_id = None if ticket is None else ticket.own_id_of(len(ticket.commands) - 1)
+    told = [entry.detail for entry in story if entry.own_id == own_id]
+    if any(_reads_closed(each) for each in told):
+        return part.closes
+    filled = [number for each in told if isinstance(number := each.get("filled"), int)]
+    return min(part.closes, max(filled, default=0))
+
+
+def _reads_closed(detail: Mapping[str, object]) -> bool:
+    is_closed = detail.get("status") in (Status.FLAT, Status.FILLED) or detail.get("position_after") == 0
+    return is_closed or detail.get("positions") == []
+
+
 async def have_all_left(store: Store, duty: Duty, most: int, now: datetime) -> bool:
     """Say whether so many of the last tickets that were to leave were sent: what was denied uses up no try."""
     tried = [part for part in duty.parts if not part.contracts][-most:]
@@ -143,6 +182,6 @@ def _is_stop_owed(duty: Duty) -> bool:
 
 
 async def _covered(store: Store, duty: Duty, now: datetime) -> int:
-    """Contracts of an entry whose stop was seen standing."""
-    parts = [await read_part(store, part, now, is_void=False) for part in duty.parts if part.contracts]
-    return sum(each.part.contracts for each in parts if each.state is ExitState.STANDS)
+    """Contracts of an entry whose stop was seen standing, or that were closed for want of one."""
+    parts, closed = await read_parts(store, duty, now)
+    return closed + sum(each.part.contracts for each in parts if each.state is ExitState.STANDS)

@@ -37,6 +37,7 @@ class Try:
     entry: Order
     since: datetime
     parts: Sequence[ExitPart] = ()
+    closed: int = 0
     waited: float = 0.0
     why: str = ""
     is_final: bool = False
@@ -61,6 +62,23 @@ class Try:
     def denied_in_a_row(self) -> int:
         """How many of the last tickets of exits sent nothing: those that stand use up no try."""
         return len([*takewhile(lambda each: each.state is ExitState.NEVER_SENT, reversed(self.parts))])
+
+    @property
+    def as_closed(self) -> str:
+        """What is said once nothing is owed any more, where some of it was closed; else nothing."""
+        return "what could not be protected was closed, and all else that filled has its exits" if self.closed else ""
+
+    @property
+    def unplaced(self) -> int:
+        """Contracts that filled, of which no exits were sent, and that were not closed."""
+        sent = sum(each.part.contracts for each in self.parts if each.state is not ExitState.NEVER_SENT)
+        return self.entry.filled - self.closed - sent
+
+    @property
+    def uncovered(self) -> int:
+        """Contracts that filled, were not closed, and have no exits that are known to stand, or to have stood."""
+        stands = sum(each.part.contracts for each in self.parts if each.state is ExitState.STANDS)
+        return max(0, self.entry.filled - self.closed - stands)
 
     def is_vain(self, denied: Outcome, denials: int) -> bool:
         """Say whether a moment mends nothing: the market has passed the stop, or a target alone was denied for long."""
@@ -128,13 +146,14 @@ def is_held(book: AccountState, entry: Order) -> bool:
     return book.net * entry.action.sign > 0
 
 
-def bare_of(book: AccountState, entry: Order, parts: Sequence[ExitPart]) -> int:
+def bare_of(book: AccountState, it: Try) -> int:
     """Contracts of an entry that no stop is seen behind; none where the position is gone.
 
-    What got exits that stand is none of them, though they may have filled while the position still reads as before.
+    What got exits that stand is none of them, though they may have filled while the position still reads as before;
+    nor is what was closed, though somebody else may hold as much since.
     """
-    held = next((each for each in book.positions if each.net * entry.action.sign > 0), None)
-    return 0 if held is None else min(without_exits(entry, parts), cover_of(held, book.orders).bare)
+    held = next((each for each in book.positions if each.net * it.entry.action.sign > 0), None)
+    return 0 if held is None else min(it.uncovered, cover_of(held, book.orders).bare)
 
 
 async def contract_of(contexts: ContextBuilder, upstream: Upstream, duty: Duty) -> Contract | None:
@@ -155,7 +174,18 @@ async def needed_of(poller: AccountPoller, it: Try, bare: int) -> int:
     Contracts of a fill that took a part of another position need none, and would be denied theirs again and again.
     """
     book = await poller.book_now(it.entry.account, it.entry.instrument)
-    return bare if book is None else min(bare, bare_of(book, it.entry, it.parts))
+    return bare if book is None else min(bare, bare_of(book, it))
+
+
+async def book_after_failure(poller: AccountPoller, it: Try) -> AccountState | None:
+    """Read the book once more; that nothing is held is believed of a second source alone."""
+    order = it.entry
+    book = await poller.book_now(order.account, order.instrument)
+    if book is None or bare_of(book, it):
+        return book
+    if is_held(book, order):  # the stop may have gone once orders were listed, and before positions were
+        return await poller.book_now(order.account, order.instrument) or book
+    return await poller.book_believed(order.account, order.instrument)
 
 
 async def fresh(store: Store, duty: Duty) -> Duty:
@@ -181,7 +211,8 @@ def kept_of_leaving(left: Outcome, entry: Order, book: AccountState | None, bare
         alarm = f"CLOSED, since the stop could not be placed: {what}; {_words(left, entry, bare)}"
         return Kept(alarm=alarm, is_over=True, closed=closed)
     done = "CLOSED, and what was sent may still come" if now == 0 else "UNPROTECTED"
-    return Kept(alarm=f"{done}: {what}; closing it at the market: {_words(left, entry, bare)}", closed=closed)
+    alarm = f"{done}: {what}; closing it at the market: {_words(left, entry, bare)}"
+    return Kept(alarm=alarm, is_over=now == 0, closed=closed)
 
 
 def _words(left: Outcome, entry: Order, bare: int) -> str:
@@ -198,11 +229,6 @@ def said_of(outcome: Outcome) -> str:
     if DenialCode.CHANGED_SINCE_ASKED in outcome.codes:
         return "not sent, since on what was read it could open a position"
     return "; ".join((outcome.status, *outcome.reasons))
-
-
-def without_exits(entry: Order, parts: Sequence[ExitPart]) -> int:
-    """Contracts that filled and have no exits that are known to stand, or to have stood."""
-    return entry.filled - sum(each.part.contracts for each in parts if each.state is ExitState.STANDS)
 
 
 def key_of(duty: Duty) -> tuple[str, int]:

@@ -25,13 +25,15 @@ class DutyState(StrEnum):
 class DutyPart:
     """The ticket that holds the exits of so many contracts, the stop first; it is spent from the start.
 
-    ``instead_of`` are our order ids of what was never about to be sent, and never will be once this one is made.
+    ``instead_of`` are our order ids of what was never about to be sent, and never will be once this one is made. Of a
+    ticket that holds no exits ``closes`` says how many contracts of the entry it is to close.
     """
 
     ticket_id: str
     contracts: int
     made_at: datetime
     instead_of: tuple[str, ...] = ()
+    closes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Duties on disk: which entries are owed exits, and the tickets of those exits, each made once whoever is alive."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -22,9 +23,12 @@ _STANDING = f"""
 SELECT ticket_id, number, own_id, opened_at, state FROM duties WHERE state <> 'over' AND {_IS_OURS}
 ORDER BY opened_at, ticket_id, number
 """  # noqa: S608
-_PARTS = (
-    "SELECT part_id, contracts, made_at FROM duty_parts WHERE ticket_id = ? AND number = ? ORDER BY made_at, part_id"
-)
+# As they were made; how many contracts one is to close stands in the journal, where it was made under the yes.
+_PARTS = """
+SELECT part_id, contracts, made_at, CASE WHEN contracts = 0 THEN
+    (SELECT detail FROM journal WHERE journal.ticket_id = part_id AND kind = 'approved' LIMIT 1) END
+FROM duty_parts WHERE ticket_id = ? AND number = ? ORDER BY rowid
+"""
 _ADD_PART = """
 INSERT INTO duty_parts SELECT ?, ?, ?, ?, ? WHERE EXISTS
     (SELECT 1 FROM duties JOIN tickets USING (ticket_id)
@@ -74,13 +78,14 @@ def add_part(connection: SqlConnection, duty: Duty, ticket: Ticket, part: DutyPa
         return False
     void_intents(connection, part.instead_of)
     tickets.keep(connection, replace(ticket, state=TicketState.SPENT))
+    closes = {"closes": part.closes} if part.closes else {}
     entry = NewEntry(
         EntryKind.APPROVED,
         ticket.summary,
         account=duty.account,
         ticket_id=ticket.ticket_id,
         own_id=ticket.own_id,
-        detail={"by": ticket.decided_by, "entry": duty.own_id, "contracts": part.contracts},
+        detail={"by": ticket.decided_by, "entry": duty.own_id, "contracts": part.contracts, **closes},
     )
     append(connection, entry, part.made_at)
     return True
@@ -115,5 +120,13 @@ def _duty_of(connection: SqlConnection, row: tuple[str, int, str, str, str]) -> 
     if not isinstance(command, PlaceOrder):
         return None
     rows = connection.execute(_PARTS, (ticket_id, number))
-    parts = (DutyPart(part_id, contracts, time_from_text(made_at)) for part_id, contracts, made_at in rows)
+    parts = (
+        DutyPart(part_id, contracts, time_from_text(made_at), closes=_closed_by(detail))
+        for part_id, contracts, made_at, detail in rows
+    )
     return Duty(ticket_id, number, own_id, command, time_from_text(opened_at), DutyState(state), tuple(parts))
+
+
+def _closed_by(detail: str | None) -> int:
+    """Read how many contracts a ticket is to close; one of an older version does not say."""
+    return int(json.loads(detail).get("closes", 0)) if detail else 0

@@ -20,7 +20,7 @@ from ct_mcp.desk.handlers import entries, orders
 from ct_mcp.desk.outcome import Kept, Outcome, Status
 from ct_mcp.desk.polling import AccountPoller, AccountState
 from ct_mcp.domain.approval import Ticket
-from ct_mcp.domain.duty import Duty, DutyState
+from ct_mcp.domain.duty import Duty, DutyPart, DutyState
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import Order, OrderAction, OrderState
 from ct_mcp.errors import BadReply, StoreFailed
@@ -786,7 +786,8 @@ class TestWhatTheCampaignFound:
         holder = await desk.exit_watch._keep_lease()
         assert holder is not None
         desk.exit_watch.keeper.looks[key_of(duty)] = holder
-        assert await desk.exit_watch.keeper._ticket(duty, (duty.order,), 2) is not None
+        part = DutyPart("", 2, desk.clock())
+        assert await desk.exit_watch.keeper._ticket(duty, (duty.order,), part) is not None
         await desk.exit_watch.let_go()
         await another_desk.exit_watch.look()
         assert [each.state for each in await store.duties()] == [DutyState.OPEN]

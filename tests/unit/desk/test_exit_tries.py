@@ -5,14 +5,15 @@ from datetime import timedelta
 import pytest
 
 from ct_mcp.desk.exit_state import ExitPart, ExitState
-from ct_mcp.desk.exit_tries import Rests, bare_of, said_of
+from ct_mcp.desk.exit_tries import Rests, Try, bare_of, said_of
 from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.desk.polling import AccountState
-from ct_mcp.domain.duty import DutyPart
+from ct_mcp.domain.duty import Duty, DutyPart
 from ct_mcp.domain.order import OrderState, OrderType
-from tests.factories import NOW, order, position, stop_order
+from tests.factories import NOW, order, place_order, position, stop_order
 
 KEY = ("ticket", 0)
+DUTY = Duty("ticket", 0, "ctmcp-ticket", place_order(quantity=4), NOW)
 FILLED = order("9", quantity=4, filled=4, order_type=OrderType.MARKET, state=OrderState.FILLED)
 
 
@@ -39,7 +40,17 @@ def test_bare_is_what_has_neither_exits_of_its_own_nor_a_stop_behind_it(
 ) -> None:
     rows = tuple(stop_order(f"s{size}", quantity=size) for size in stops)
     book = AccountState((position(held),) if held else (), rows)
-    assert bare_of(book, FILLED, parts) == bare
+    assert bare_of(book, Try(DUTY, FILLED, NOW, parts)) == bare
+
+
+def test_what_was_closed_is_owed_nothing_and_what_fills_later_is_placed() -> None:
+    """Two were closed since their stop was refused; two more have filled."""
+    it = Try(DUTY, FILLED, NOW, parts=(), closed=2)
+    assert (it.unplaced, it.uncovered) == (2, 2)
+    it.parts = (part(2, ExitState.IN_DOUBT),)
+    assert (it.unplaced, it.uncovered) == (0, 2)
+    it.parts = (part(2, ExitState.STANDS),)
+    assert (it.unplaced, it.uncovered) == (0, 0)
 
 
 def test_what_fails_again_rests_twice_as_long_and_what_works_no_more() -> None:

@@ -96,10 +96,12 @@ async def test_over_a_reopened_file_it_is_owed_still_with_its_tickets(
     for number in (1, 2):
         ticket, part = exits(make_ticket, f"part-{number}", now + number * SECOND, number)
         assert await store.add_part(await known(store), ticket, part)
+    close = DutyPart("close", 0, now + 2 * SECOND, closes=2)
+    assert await store.add_part(await known(store), ticket_of(make_ticket, "close", entry()), close)
     await store.close()
     back = await known(opened())
     assert replace(back, parts=()) == duty
-    assert back.parts == (DutyPart("part-1", 1, now + SECOND), DutyPart("part-2", 2, now + 2 * SECOND))
+    assert back.parts == (DutyPart("part-1", 1, now + SECOND), DutyPart("part-2", 2, now + 2 * SECOND), close)
 
 
 async def test_those_of_one_account_are_listed_alone_the_oldest_first(
