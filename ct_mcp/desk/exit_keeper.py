@@ -22,12 +22,12 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
 from decimal import Decimal
 
 import anyio
 
 from ct_mcp.desk.context import ContextBuilder
+from ct_mcp.desk.exit_claims import Claims
 from ct_mcp.desk.exit_state import ExitState, OwnIds, have_all_left, not_seen_yet, read_parts
 from ct_mcp.desk.exit_tickets import exit_ticket, exits_line, exits_of, needs_fill_price
 from ct_mcp.desk.exit_tries import (
@@ -35,7 +35,7 @@ from ct_mcp.desk.exit_tries import (
     Rests,
     Road,
     Try,
-    bare_of,
+    as_not_ours,
     book_after_failure,
     contract_of,
     fresh,
@@ -43,17 +43,16 @@ from ct_mcp.desk.exit_tries import (
     kept_of_leaving,
     key_of,
     leaving,
-    needed_of,
     never_left,
     note_of,
     said_of,
+    targets_unsent,
 )
 from ct_mcp.desk.journal_writer import Step
 from ct_mcp.desk.outcome import Kept, Outcome, Status
 from ct_mcp.desk.polling import AccountPoller, AccountState
 from ct_mcp.desk.ports import Store, Upstream
 from ct_mcp.desk.reconcile import settle_outstanding
-from ct_mcp.desk.story import story_of
 from ct_mcp.domain.approval import Ticket
 from ct_mcp.domain.bracket import shares
 from ct_mcp.domain.commands import Command, PlaceOrder
@@ -64,7 +63,7 @@ from ct_mcp.errors import CtMcpError, StoreFailed
 from ct_mcp.guard.policy import Policy
 from ct_mcp.store.journal import EntryKind
 
-_TRY_EVERY_SECONDS, _MOST_LOOKS, _GONE_FOR_SECONDS = 0.25, 6, 10.0
+_TRY_EVERY_SECONDS, _MOST_LOOKS = 0.25, 6
 _MOST_TICKETS, _MOST_CLOSES = 20, 12  # tries at exits in a row, and at leaving: neither uses up the other
 _BY_ANOTHER = Kept(("another ct-mcp is just placing its exits",), is_by_another=True)  # or is gone: look again
 _NOT_THERE = frozenset({ExitState.REFUSED, ExitState.SENDING})
@@ -80,11 +79,10 @@ class ExitKeeper:
         self._pause = road.pause
         self._send, self._holder = road.send, road.holder
         self.poller = AccountPoller(upstream.urgent(), road.pause)
+        self._claims = Claims(self.poller, store, lambda: contexts.contracts, road.clock)
         self.looks: dict[tuple[str, int], Holder] = {}
         self._told: dict[tuple[str, int], int] = {}
         self._rests = Rests()
-        self._gone_since: dict[tuple[str, int], datetime] = {}
-        self._covered: set[tuple[str, int]] = set()
         self._void: set[str] = set()
         self._denials = Counter[tuple[str, int]]()
 
@@ -152,6 +150,7 @@ class ExitKeeper:
 
     async def _keep(self, duty: Duty, entry: Order) -> Kept:
         if not entry.filled:
+            self._claims.see(duty, 0)
             if entry.is_closed:
                 await self.end(duty, f"nothing of {entry.action} {entry.quantity} {entry.instrument} filled")
             return Kept(is_over=entry.is_closed)
@@ -171,12 +170,13 @@ class ExitKeeper:
         parts, it.closed = await read_parts(self._store, it.duty, self._clock(), self._void)
         it.parts = parts
         bare = it.unplaced
+        self._claims.see(it.duty, it.uncovered)
         it.is_ours = bare <= 0 and all(each.state not in _NOT_THERE for each in parts)
         if refused := next((each for each in parts if each.state is ExitState.REFUSED), None):
             it.why, it.is_final = refused.words, True
         elif bare > 0:
-            if (kept := await self._stands_covered(it)) is not None:
-                return kept
+            if await self._claims.has_stop_of_another(it):
+                return Kept()
             await self._place(it, bare, it.entry.filled - bare)
             if not it.why:
                 return None
@@ -204,14 +204,17 @@ class ExitKeeper:
         if it.denied_in_a_row >= _MOST_TICKETS:
             it.why, it.is_final = f"its exits were denied again and again, {_MOST_TICKETS} times", True
             return
-        if self._denials[key_of(it.duty)] >= AT_ONCE and not (bare := await needed_of(self.poller, it, bare)):
-            it.why = "nothing of it is listed that stands without a stop"
-            return
-        share = shares(it.bracket, covered, covered + bare)[0]
         contract, fill = await contract_of(self._contexts, self._upstream, it.duty), it.entry.average_fill_price
         if contract is None or (fill is None and needs_fill_price(it.duty.order)):
             it.why = "the price of the fill, or the tick of the contract, is not known"
             return
+        is_old = self._claims.is_old(it.duty)
+        if is_old or self._denials[key_of(it.duty)] >= AT_ONCE:
+            bare = await self._claims.needed(it, bare)
+        if not bare:
+            it.why, it.is_final = "nothing of it is listed that stands without a stop", is_old
+            return
+        share = shares(it.bracket, covered, covered + bare)[0]
         commands = exits_of(it.duty.order, share, fill or Decimal(0), contract)
         part = DutyPart("", share.contracts, self._clock(), it.unsent)
         ticket = await self._ticket(it.duty, commands, part)
@@ -240,20 +243,11 @@ class ExitKeeper:
 
     async def _place_targets(self, it: Try) -> bool:
         """Place the targets of those who were gone between stop and target; False where one may still be about it."""
-        parts = [each for each in it.parts if each.state in (ExitState.STANDS, ExitState.IN_DOUBT)]
-        tickets = [await self._store.ticket(part.ticket_id) for part in it.duty.parts]
-        alone = {ticket.commands[0] for ticket in tickets if ticket is not None and len(ticket.commands) == 1}
-        for each in parts:
-            ticket = await self._store.ticket(each.part.ticket_id)
-            if ticket is None or len(ticket.commands) < 2 or ticket.commands[1] in alone:
-                continue
-            told = (await story_of(self._store, ticket)).part(1, self._clock())
-            if told is None and not await self._store.is_quiet(ticket.ticket_id, self._clock()):
-                return False
-            if told is None or told.outcome is None:
-                for outcome in await self.send_under(it.duty, ticket.commands[1:], anew=each.unsent):
-                    it.warnings.append(f"the target, which had not been sent before: {said_of(outcome)}")
-        return True
+        unsent = await targets_unsent(self._store, it, self._clock())
+        for each, target in unsent or ():
+            for outcome in await self.send_under(it.duty, (target,), anew=each.unsent):
+                it.warnings.append(f"the target, which had not been sent before: {said_of(outcome)}")
+        return unsent is not None
 
     async def _sent(self, duty: Duty, ticket: Ticket, number: int) -> Outcome:
         """Send one command, whole once it was begun."""
@@ -307,10 +301,10 @@ class ExitKeeper:
         if it.bracket.stop_loss is None:
             return Kept(warnings=(*warnings, f"the target is not seen standing: {why}"), is_over=order.is_closed)
         book = await book_after_failure(self.poller, it)
-        bare = it.uncovered if book is None else bare_of(book, it)
+        bare = await self._claims.bare(it, book)
         if not bare:
-            return await self._not_needed(it, book, why)
-        self._gone_since.pop(key, None)
+            return await (self._not_needed(it, book, why) if book and not it.is_theirs else self._not_ours(it, book))
+        self._claims.gone_since.pop(key, None)
         what = f"{bare} of the {order.filled} {order.instrument} filled stand without a stop: {why}"
         if bare > self._told.get(key, 0):
             self._told[key] = bare
@@ -344,15 +338,16 @@ class ExitKeeper:
         await self._turn(it.duty, DutyState.STANDING, f"closed, since it could not be protected: {why}")
         return True
 
-    async def _stands_covered(self, it: Try) -> Kept | None:
-        """Say whether a stop of somebody else's, beside which ours was denied, still stands behind it."""
-        if key_of(it.duty) not in self._covered:
-            return None
-        book = await self.poller.book_now(it.entry.account, it.entry.instrument)
-        if book is not None and is_held(book, it.entry) and not bare_of(book, it):
-            return Kept()
-        self._covered.discard(key_of(it.duty))
-        return None
+    async def _not_ours(self, it: Try, book: AccountState | None) -> Kept:
+        """Say once of what was not seen at once that it is somebody else's by now, or that this is not known."""
+        key, cry = key_of(it.duty), as_not_ours(it, book)
+        if key not in self._told:
+            self._told[key] = 0
+            await self._cry(it.duty, cry)
+        is_over = book is not None and it.entry.is_closed and self._claims.is_gone(key)
+        if is_over:
+            await self._turn(it.duty, DutyState.STANDING, "what is held is not taken for what it has filled")
+        return Kept(warnings=tuple(it.warnings), alarm=cry, is_over=is_over)
 
     async def _not_needed(self, it: Try, book: AccountState | None, why: str) -> Kept:
         """A stop stands, or the position is gone; that is not believed at once, since a fill may not be listed yet.
@@ -361,14 +356,13 @@ class ExitKeeper:
         """
         key, words = key_of(it.duty), "a stop stands behind it"
         if not (held := book is not None and is_held(book, it.entry)):
-            since = self._gone_since.setdefault(key, self._clock())
-            if abs((self._clock() - since).total_seconds()) < _GONE_FOR_SECONDS:
+            if not self._claims.is_gone(key):
                 unseen = f"{it.entry.filled} filled, no position is listed, and no stop was placed: {why}"
                 return Kept(warnings=(*it.warnings, f"{unseen}; it is looked at again while ct-mcp runs"))
             words = "the position is gone already"
         elif not it.is_ours:
             self._rests.end(key)
-            self._covered.add(key)
+            self._claims.covered.add(key)
             return Kept((f"{words}, which is not ours; ours is placed once it goes, while ct-mcp runs",))
         has_all = not held or await self._place_targets(it)
         if is_over := it.entry.is_closed and has_all:

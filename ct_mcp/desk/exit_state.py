@@ -23,6 +23,7 @@ from ct_mcp.domain.duty import SENDING_SECONDS, Duty, DutyPart, DutyState
 from ct_mcp.domain.order import Order
 from ct_mcp.domain.passing import has_passed
 from ct_mcp.errors import StoreFailed
+from ct_mcp.guard.effect import is_exit_of_entry
 
 OwnIds = tuple[str, ...]
 """Order ids of ours."""
@@ -85,6 +86,20 @@ async def read_parts(store: Store, duty: Duty, now: datetime, void: Collection[s
             taken = await _taken(store, part)
             exits, closed = _without(exits, taken), closed + taken
     return exits, closed
+
+
+async def exit_names(store: Store, duty: Duty, now: datetime) -> frozenset[str]:
+    """Give the ids by which the exits of a duty may be listed, theirs and ours, and the names of their groups."""
+    names = set[str]()
+    for part in duty.parts:
+        if (ticket := await store.ticket(part.ticket_id)) is None:  # pragma: no cover  # a ticket is never removed
+            continue
+        for number, (own_id, told) in enumerate(await _parts_of(store, ticket, now)):
+            command = ticket.commands[number]
+            if is_exit_of_entry(command):
+                named = None if told is None or told.outcome is None else told.outcome.order_id
+                names |= {name for name in (own_id, named, command.oco_id) if name}
+    return frozenset(names)
 
 
 def _without(exits: Sequence[ExitPart], taken: int) -> list[ExitPart]:

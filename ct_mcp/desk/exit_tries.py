@@ -13,13 +13,15 @@ from ct_mcp.desk.outcome import Kept, Outcome, Status
 from ct_mcp.desk.polling import AccountPoller, AccountState, Pause
 from ct_mcp.desk.ports import Store, Upstream
 from ct_mcp.desk.stops import cover_of
+from ct_mcp.desk.story import story_of
 from ct_mcp.domain.bracket import Bracket
-from ct_mcp.domain.commands import CancelOrder, ClosePosition, Command, Flatten
+from ct_mcp.domain.commands import CancelOrder, ClosePosition, Command, Flatten, PlaceOrder
 from ct_mcp.domain.duty import Duty, DutyPart, DutyState
 from ct_mcp.domain.market import Contract
 from ct_mcp.domain.order import Order
 from ct_mcp.errors import CtMcpError
 from ct_mcp.guard.denial import DenialCode
+from ct_mcp.guard.effect import is_exit_of_entry
 from ct_mcp.store.journal import EntryKind, NewEntry
 
 _LONGEST_REST_SECONDS, _SOON_SECONDS = 60.0, 15.0
@@ -42,6 +44,7 @@ class Try:
     why: str = ""
     is_final: bool = False
     is_ours: bool = True
+    is_theirs: bool = False
     placed: list[str] = field(default_factory=list)
     protected_after: float | None = None
     turned_away_with: tuple[DutyPart, ...] | None = None
@@ -143,7 +146,12 @@ def never_left(step: Step, error: CtMcpError) -> Outcome:
 
 def is_held(book: AccountState, entry: Order) -> bool:
     """Say whether anything is held on the side of an entry."""
-    return book.net * entry.action.sign > 0
+    return held_of(book, entry) > 0
+
+
+def held_of(book: AccountState, entry: Order) -> int:
+    """Contracts that are held on the side of an entry."""
+    return max(0, book.net * entry.action.sign)
 
 
 def bare_of(book: AccountState, it: Try) -> int:
@@ -168,15 +176,6 @@ async def contract_of(contexts: ContextBuilder, upstream: Upstream, duty: Duty) 
     return contexts.contract_before(quotes[0]) if quotes else None
 
 
-async def needed_of(poller: AccountPoller, it: Try, bare: int) -> int:
-    """How many of the contracts without exits are listed as held without a stop; all where the book cannot be read.
-
-    Contracts of a fill that took a part of another position need none, and would be denied theirs again and again.
-    """
-    book = await poller.book_now(it.entry.account, it.entry.instrument)
-    return bare if book is None else min(bare, bare_of(book, it))
-
-
 async def book_after_failure(poller: AccountPoller, it: Try) -> AccountState | None:
     """Read the book once more; that nothing is held is believed of a second source alone."""
     order = it.entry
@@ -186,6 +185,24 @@ async def book_after_failure(poller: AccountPoller, it: Try) -> AccountState | N
     if is_held(book, order):  # the stop may have gone once orders were listed, and before positions were
         return await poller.book_now(order.account, order.instrument) or book
     return await poller.book_believed(order.account, order.instrument)
+
+
+async def targets_unsent(store: Store, it: Try, now: datetime) -> list[tuple[ExitPart, PlaceOrder]] | None:
+    """Give the targets that were never sent beside their stop; None where one may still be about one of them."""
+    parts = [each for each in it.parts if each.state in (ExitState.STANDS, ExitState.IN_DOUBT)]
+    tickets = [await store.ticket(part.ticket_id) for part in it.duty.parts]
+    alone = {ticket.commands[0] for ticket in tickets if ticket is not None and len(ticket.commands) == 1}
+    unsent = list[tuple[ExitPart, PlaceOrder]]()
+    for each in parts:
+        ticket = await store.ticket(each.part.ticket_id)
+        if ticket is None or len(ticket.commands) < 2 or ticket.commands[1] in alone:
+            continue
+        told = (await story_of(store, ticket)).part(1, now)
+        if told is None and not await store.is_quiet(ticket.ticket_id, now):
+            return None
+        if (told is None or told.outcome is None) and is_exit_of_entry(ticket.commands[1]):
+            unsent.append((each, ticket.commands[1]))
+    return unsent
 
 
 async def fresh(store: Store, duty: Duty) -> Duty:
@@ -229,6 +246,17 @@ def said_of(outcome: Outcome) -> str:
     if DenialCode.CHANGED_SINCE_ASKED in outcome.codes:
         return "not sent, since on what was read it could open a position"
     return "; ".join((outcome.status, *outcome.reasons))
+
+
+def as_not_ours(it: Try, book: AccountState | None) -> str:
+    """Cry of what is held without a stop, and is not taken for what an entry has filled; or could not be read."""
+    filled, instrument = it.entry.filled, it.entry.instrument
+    if book is None:
+        what = f"whether {it.uncovered} of the {filled} {instrument} filled are held still, and without a stop"
+        return f"it is NOT KNOWN {what}: the account could not be read; ct-mcp looks again"
+    what = f"what is held in {instrument} stands without a stop for a part at least, and is not taken for the {filled}"
+    why = "others have filled since, or it cannot be told"
+    return f"UNPROTECTED: {what} that this entry filled: {why}; no stop is placed behind it, and nothing is closed"
 
 
 def key_of(duty: Duty) -> tuple[str, int]:

@@ -13,7 +13,21 @@ from ct_mcp.simulator.orders import Action
 from ct_mcp.store.journal import EntryKind
 from ct_mcp.store.sqlite import SqliteStore
 from tests.e2e.conftest import Assistant, Wire, World
-from tests.e2e.test_entries_with_exits import EXITS, at_the_second_order, exits, looks, somebody
+from tests.e2e.test_entries_with_exits import (
+    EXITS,
+    at_the_second_order,
+    exits,
+    fills,
+    looks,
+    refuses_the_stop,
+    somebody,
+)
+
+
+async def cries(store: SqliteStore) -> list[str]:
+    """What was cried of entries that stand without a stop."""
+    entries = await store.entries(500)
+    return [str(entry.detail["said"]) for entry in entries if entry.kind is EntryKind.UNPROTECTED]
 
 
 class TestAnEntryThatFillsOneByOne:
@@ -84,3 +98,111 @@ class TestAfterAClose:
         await looks(world, desk, 40)
         assert world.net() == 2
         assert [duty.state for duty in await store.duties()] == [DutyState.STANDING]
+
+
+class TestAFillThatNobodySaw:
+    """A resting entry fills while no ct-mcp runs, and one starts later."""
+
+    @pytest.fixture
+    async def resting(self, assistant: Assistant, world: World) -> None:
+        """Two rest below the market, with a stop at a price."""
+        told = await assistant.buys(
+            2, order_type="LIMIT", limit_price=world.price(-8), stop_loss=world.price(-40), take_profit="15 points"
+        )
+        assert told.status == "working", told.text
+
+    async def test_is_protected_where_nobody_else_has_traded_since(
+        self, world: World, another_desk: Desk, store: SqliteStore, resting: None
+    ) -> None:
+        fills(world)
+        await looks(world, another_desk, 3)
+        assert (world.net(), exits(world)) == (2, [("StopMarket", 2), ("Limit", 2)])
+        assert await cries(store) == []
+
+    async def test_is_protected_an_hour_later_where_its_price_is_that_of_the_position(
+        self, world: World, another_desk: Desk, resting: None
+    ) -> None:
+        somebody(world, Action.BUY, 1)
+        somebody(world, Action.SELL, 1)
+        fills(world)
+        world.later(3600)
+        await looks(world, another_desk, 3)
+        assert (world.net(), exits(world)) == (2, [("StopMarket", 2), ("Limit", 2)])
+
+    async def test_is_left_alone_where_the_person_has_left_it_and_holds_another_trade(
+        self, world: World, another_desk: Desk, store: SqliteStore, resting: None
+    ) -> None:
+        fills(world)
+        somebody(world, Action.SELL, 2)
+        world.later(3600)
+        somebody(world, Action.BUY, 2)
+        await looks(world, another_desk, 20)
+        assert (world.net(), exits(world)) == (2, [])
+        (cry,) = await cries(store)
+        assert "is not taken for the 2 that this entry filled" in cry
+        assert await store.duties() == ()
+
+    async def test_is_left_alone_a_minute_later_as_well(
+        self, world: World, another_desk: Desk, store: SqliteStore, resting: None
+    ) -> None:
+        fills(world)
+        somebody(world, Action.SELL, 2)
+        somebody(world, Action.BUY, 2)
+        await looks(world, another_desk, 20)
+        assert (world.net(), exits(world)) == (2, [])
+        assert len(await cries(store)) == 1
+
+    async def test_gets_a_stop_for_what_is_left_of_it(
+        self, world: World, another_desk: Desk, store: SqliteStore, resting: None
+    ) -> None:
+        fills(world)
+        somebody(world, Action.SELL, 1)
+        somebody(world, Action.BUY, 3)
+        await looks(world, another_desk, 20)
+        assert (world.net(), exits(world)) == (4, [("StopMarket", 1), ("Limit", 1)])
+        assert len(await cries(store)) == 1, "of what is not its own"
+
+    async def test_is_not_closed_though_the_market_has_passed_its_stop(
+        self, assistant: Assistant, world: World, another_desk: Desk
+    ) -> None:
+        stop = world.price(-20)
+        await assistant.buys(2, order_type="LIMIT", limit_price=world.price(-8), stop_loss=stop)
+        fills(world)
+        somebody(world, Action.SELL, 2)
+        for _ in range(1000):
+            if world.price() < stop - 1:
+                break
+            world.later(10)
+        somebody(world, Action.BUY, 2)
+        await looks(world, another_desk, 20)
+        assert world.net() == 2
+
+    async def test_is_said_not_to_be_known_where_the_account_cannot_be_read(
+        self, world: World, another_desk: Desk, store: SqliteStore, resting: None
+    ) -> None:
+        fills(world)
+        world.sim.faults.arm(Fault.ERROR_500_BEFORE_ACCEPT, rpc="ListPositions")
+        await looks(world, another_desk, 5)
+        (cry,) = await cries(store)
+        assert cry.startswith("it is NOT KNOWN whether 2 of the 2 MES 09-26 filled are held still"), cry
+        world.sim.faults.disarm()
+        await looks(world, another_desk, 10)
+        assert (world.net(), exits(world)) == (2, [("StopMarket", 2), ("Limit", 2)])
+
+
+async def test_what_the_person_leaves_by_hand_and_opens_again_is_not_closed_for_it(
+    assistant: Assistant, world: World, wire: Wire, desk: Desk, store: SqliteStore
+) -> None:
+    """The stop was refused, and the close was lost: the person was told to look to it."""
+
+    def goes_wrong() -> None:
+        refuses_the_stop(world)
+        world.sim.faults.arm(Fault.REQUEST_LOST_BEFORE_ACCEPT, rpc="Flatten", times=1)
+
+    at_the_second_order(wire, goes_wrong)
+    told = await assistant.buys(2, **EXITS)
+    assert told.text.startswith("UNPROTECTED"), told.text
+    somebody(world, Action.SELL, 2)
+    somebody(world, Action.BUY, 2)
+    await looks(world, desk, 90)
+    assert world.net() == 2
