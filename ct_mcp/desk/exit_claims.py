@@ -14,15 +14,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from ct_mcp.desk.exit_state import ExitState, exit_names
-from ct_mcp.desk.exit_tries import Try, bare_of, held_of, is_held, key_of
+from ct_mcp.desk.exit_tries import Try, bare_of, book_of_entry, held_of, is_held, key_of
 from ct_mcp.desk.polling import AccountPoller, AccountState
-from ct_mcp.desk.ports import Store
+from ct_mcp.desk.ports import BookReads, Store
 from ct_mcp.domain.duty import Duty
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.market import Contract
 from ct_mcp.domain.order import LONGEST_LOOKBACK_SECONDS, Execution, Order
 from ct_mcp.domain.trades import as_execution
 from ct_mcp.errors import StoreFailed
+from ct_mcp.guard.context import RiskContext
 from ct_mcp.guard.protection import is_stop
 
 AT_ONCE_SECONDS = 20.0
@@ -51,9 +52,11 @@ class Claims:
     """What the keeper of one desk knows of when its entries have filled, and of who else stands beside them."""
 
     poller: AccountPoller
+    upstream: BookReads
     store: Store
     contracts: Callable[[], Mapping[Instrument, Contract]]
     clock: Callable[[], datetime]
+    alone: set[tuple[str, int]] = field(default_factory=set)
     covered: set[tuple[str, int]] = field(default_factory=set)
     gone_since: dict[tuple[str, int], datetime] = field(default_factory=dict)
     _whole: dict[tuple[str, int], datetime] = field(default_factory=dict)
@@ -93,12 +96,19 @@ class Claims:
         self.covered.discard(key_of(it.duty))
         return False
 
+    async def stands_alone(self, it: Try, book: AccountState | None) -> bool:
+        """Say whether nothing of anybody else is held or works beside it, as it is read, or was as it was sent."""
+        if book is None:
+            return key_of(it.duty) in self.alone
+        names = await exit_names(self.store, it.duty, self.clock())
+        return all(_is_it(it.entry, row) or names & {row.order_id, row.own_id, row.oco_id} for row in book.orders)
+
     async def needed(self, it: Try, bare: int) -> int:
         """How many of the contracts without exits are listed as held without a stop.
 
         Contracts of a fill that took a part of another position need none, and would be denied theirs again and again.
         """
-        book = await self.poller.book_now(it.entry.account, it.entry.instrument)
+        book = await book_of_entry(self.poller, self.upstream, it.entry)
         return min(bare, await self.bare(it, book))
 
     async def bare(self, it: Try, book: AccountState | None) -> int:
@@ -125,7 +135,8 @@ class Claims:
             left = self._without_executions(it, book, fills)
         else:
             is_whole = await self._are_all_told(entry.account, min(mine))
-            left = left_of(book.net, entry.action.sign, moves_of(entry, book, fills, are_all_told=is_whole))
+            moves = moves_of(entry, book, fills, are_all_told=is_whole)
+            left = left_of(book.net, entry.action.sign, moves, it.closing)
         if any(each.state is ExitState.STANDS for each in it.parts):
             names = await exit_names(self.store, it.duty, self.clock())
             ours = (row for row in book.orders if is_stop(row) and names & {row.order_id, row.own_id, row.oco_id})
@@ -164,11 +175,17 @@ class Claims:
             return entry.filled if abs(held.average_price - fill) < contract.tick_size / 2 else 0
         if not any(_is_it(entry, row) for row in _rows(book)):
             return 0 if self.was_late(it.duty) else entry.filled
-        return left_of(book.net, entry.action.sign, moves_of(entry, book, fills, are_all_told=False))
+        return left_of(book.net, entry.action.sign, moves_of(entry, book, fills, are_all_told=False), it.closing)
 
     def _age(self, duty: Duty) -> float:
         known = self._bare.get(key_of(duty))
         return 0.0 if known is None else abs((self.clock() - known.since).total_seconds())
+
+
+def nothing_beside(context: RiskContext, instrument: Instrument) -> bool:
+    """Say whether nothing was held, worked or could still come in an instrument as an entry was reviewed."""
+    is_flat = context.net_position(instrument) == 0 and context.open_orders(instrument) == ()
+    return is_flat and not context.pending_orders(instrument)
 
 
 def moves_of(entry: Order, book: AccountState, fills: Sequence[Execution], *, are_all_told: bool) -> list[Move]:
@@ -193,8 +210,11 @@ def moves_of(entry: Order, book: AccountState, fills: Sequence[Execution], *, ar
     return [*first, *in_turn[:at], *(Move(signed * sign) for signed in untimed), *in_turn[at:]]
 
 
-def left_of(net: int, sign: int, moves: Iterable[Move]) -> int:
-    """Contracts of an entry on the side ``sign`` that are left of a position: others leave what is theirs first."""
+def left_of(net: int, sign: int, moves: Iterable[Move], closing: int = 0) -> int:
+    """Contracts of an entry on the side ``sign`` that are left of a position: others leave what is theirs first.
+
+    ``closing`` of what was sold may have been by a close of ours, of which nothing was read: those are the entry's.
+    """
     moves = [*moves]
     before = (net - sum(move.signed for move in moves)) * sign
     theirs, short, ours = max(0, before), max(0, -before), 0
@@ -206,9 +226,11 @@ def left_of(net: int, sign: int, moves: Iterable[Move]) -> int:
             covers = min(short, size)
             short, theirs = short - covers, theirs + size - covers
         else:
-            first = min(theirs, -size)
-            then = min(ours, -size - first)
-            theirs, ours, short = theirs - first, ours - then, short - size - first - then
+            by_us = min(closing, ours, -size)
+            first = min(theirs, -size - by_us)
+            then = min(ours - by_us, -size - by_us - first)
+            closing, theirs, ours = closing - by_us, theirs - first, ours - by_us - then
+            short += -size - by_us - first - then
     return ours
 
 

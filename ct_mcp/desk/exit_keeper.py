@@ -79,7 +79,7 @@ class ExitKeeper:
         self._pause = road.pause
         self._send, self._holder = road.send, road.holder
         self.poller = AccountPoller(upstream.urgent(), road.pause)
-        self._claims = Claims(self.poller, store, lambda: contexts.contracts, road.clock)
+        self._claims = Claims(self.poller, upstream.urgent(), store, lambda: contexts.contracts, road.clock)
         self.looks: dict[tuple[str, int], Holder] = {}
         self._told: dict[tuple[str, int], int] = {}
         self._rests = Rests()
@@ -88,13 +88,14 @@ class ExitKeeper:
 
     # 1: the duty
 
-    async def begin(self, step: Step, order: PlaceOrder) -> Duty:
+    async def begin(self, step: Step, order: PlaceOrder, *, stands_alone: bool) -> Duty:
         """Write down what the entry of a step is owed, before it is sent; the watch of this process leaves it to us.
 
         Raises:
             StoreFailed: It could not be written, so the entry may not be sent.
         """
         duty = Duty(step.ticket.ticket_id, step.number, step.own_id, order, self._clock())
+        self._claims.alone |= {key_of(duty)} if stands_alone else set()
         self.looks[key_of(duty)] = NOBODY  # before it can be read: a look of the watch may come while it is written
         try:
             await self._store.open_duty(duty)
@@ -167,7 +168,7 @@ class ExitKeeper:
 
     async def _round(self, it: Try) -> Kept | None:
         """Look at what has exits and place what is missing; None where there is more to do, or to wait for."""
-        parts, it.closed = await read_parts(self._store, it.duty, self._clock(), self._void)
+        parts, it.closed, it.closing = await read_parts(self._store, it.duty, self._clock(), self._void)
         it.parts = parts
         bare = it.unplaced
         self._claims.see(it.duty, it.uncovered)
@@ -212,7 +213,8 @@ class ExitKeeper:
         if is_old or self._denials[key_of(it.duty)] >= AT_ONCE:
             bare = await self._claims.needed(it, bare)
         if not bare:
-            it.why, it.is_final = "nothing of it is listed that stands without a stop", is_old
+            it.why = "nothing of it is listed that stands without a stop"
+            it.is_final = it.is_untried = is_old
             return
         share = shares(it.bracket, covered, covered + bare)[0]
         commands = exits_of(it.duty.order, share, fill or Decimal(0), contract)
@@ -291,7 +293,7 @@ class ExitKeeper:
 
     # 4: it did not work in time
 
-    async def _failed(self, it: Try) -> Kept:
+    async def _failed(self, it: Try) -> Kept | None:
         """Look once more; tell what is bare, and close it where the person was told so."""
         key, order, warnings = key_of(it.duty), it.entry, tuple(it.warnings)
         why = it.why or "whether the stop stands was not seen in time"
@@ -300,11 +302,14 @@ class ExitKeeper:
         self._rests.begin(key, self._clock())
         if it.bracket.stop_loss is None:
             return Kept(warnings=(*warnings, f"the target is not seen standing: {why}"), is_over=order.is_closed)
-        book = await book_after_failure(self.poller, it)
+        book = await book_after_failure(self.poller, self._claims.upstream, it)
         bare = await self._claims.bare(it, book)
         if not bare:
             return await (self._not_needed(it, book, why) if book and not it.is_theirs else self._not_ours(it, book))
         self._claims.gone_since.pop(key, None)
+        if it.is_untried and not it.is_late(self._clock()):  # it is listed by now: its stop comes first
+            it.is_final = it.is_untried = False
+            return None
         what = f"{bare} of the {order.filled} {order.instrument} filled stand without a stop: {why}"
         if bare > self._told.get(key, 0):
             self._told[key] = bare
@@ -371,7 +376,8 @@ class ExitKeeper:
 
     async def _leave(self, it: Try, book: AccountState | None, bare: int) -> Outcome:
         """Close what is bare at the market, with what is left of the entry; a part only beside what is protected."""
-        outcomes = await self.send_under(it.duty, leaving(it.entry, book, bare), [it.entry], closes=bare)
+        commands = leaving(it, book, bare, stands_alone=await self._claims.stands_alone(it, book))
+        outcomes = await self.send_under(it.duty, commands, [it.entry], closes=bare)
         why = f"another process is about it, or it was tried {_MOST_CLOSES} times: close it in NinjaTrader"
         return outcomes[-1] if outcomes else Outcome(Status.DENIED, "", simulated=False, reasons=(why,))
 

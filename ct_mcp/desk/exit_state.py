@@ -24,6 +24,7 @@ from ct_mcp.domain.order import Order
 from ct_mcp.domain.passing import has_passed
 from ct_mcp.errors import StoreFailed
 from ct_mcp.guard.effect import is_exit_of_entry
+from ct_mcp.store.journal import EntryKind
 
 OwnIds = tuple[str, ...]
 """Order ids of ours."""
@@ -76,16 +77,21 @@ async def read_part(store: Store, part: DutyPart, now: datetime, *, is_void: boo
     return ExitPart(part, _STATES.get(told.outcome.status, ExitState.IN_DOUBT), words, unsent)
 
 
-async def read_parts(store: Store, duty: Duty, now: datetime, void: Collection[str] = ()) -> tuple[list[ExitPart], int]:
-    """Read the exits of a duty, less what was closed since for want of them, and how many contracts that was."""
-    exits, closed = list[ExitPart](), 0
+async def read_parts(
+    store: Store, duty: Duty, now: datetime, void: Collection[str] = ()
+) -> tuple[list[ExitPart], int, int]:
+    """Read the exits of a duty, less what was closed since for want of them, and how many contracts that was.
+
+    The last are those that a close may have taken as well, of which nothing was read.
+    """
+    exits, closed, closing = list[ExitPart](), 0, 0
     for part in duty.parts:
         if part.contracts:
             exits.append(await read_part(store, part, now, is_void=part.ticket_id in void))
         elif part.closes:
-            taken = await _taken(store, part)
-            exits, closed = _without(exits, taken), closed + taken
-    return exits, closed
+            taken, may_be = await _taken(store, part)
+            exits, closed, closing = _without(exits, taken), closed + taken, closing + may_be
+    return exits, closed, closing
 
 
 async def exit_names(store: Store, duty: Duty, now: datetime) -> frozenset[str]:
@@ -112,16 +118,19 @@ def _without(exits: Sequence[ExitPart], taken: int) -> list[ExitPart]:
     return left
 
 
-async def _taken(store: Store, part: DutyPart) -> int:
-    """Say how many contracts a close has taken, as it was read; none where that is not known."""
+async def _taken(store: Store, part: DutyPart) -> tuple[int, int]:
+    """Say how many contracts a close has taken, as it was read, and how many more it may have."""
     ticket = await store.ticket(part.ticket_id)
     story = () if ticket is None else (await story_of(store, ticket)).entries
     own_id = None if ticket is None else ticket.own_id_of(len(ticket.commands) - 1)
     told = [entry.detail for entry in story if entry.own_id == own_id]
     if any(_reads_closed(each) for each in told):
-        return part.closes
+        return part.closes, 0
+    is_open = any(entry.own_id == own_id and entry.kind in (EntryKind.ACCEPTED, EntryKind.UNKNOWN) for entry in story)
+    is_refused = any("refused" in each or each.get("status") == Status.REJECTED for each in told)
     filled = [number for each in told if isinstance(number := each.get("filled"), int)]
-    return min(part.closes, max(filled, default=0))
+    taken = min(part.closes, max(filled, default=0))
+    return taken, part.closes - taken if is_open and not is_refused else 0
 
 
 def _reads_closed(detail: Mapping[str, object]) -> bool:
@@ -151,7 +160,7 @@ async def _parts_of(store: Store, ticket: Ticket, now: datetime) -> list[tuple[s
 class KeepsExits(Protocol):
     """Who gives an entry the exits that were promised with it (`desk/exit_keeper.py`, which sends by the desk)."""
 
-    async def begin(self, step: Step, order: PlaceOrder) -> Duty: ...
+    async def begin(self, step: Step, order: PlaceOrder, *, stands_alone: bool) -> Duty: ...
     async def end(self, duty: Duty, words: str) -> None: ...
     async def follow(self, duty: Duty, entry: Order) -> tuple[Order, Kept]: ...
     def let_go(self, duty: Duty) -> None: ...
@@ -198,5 +207,5 @@ def _is_stop_owed(duty: Duty) -> bool:
 
 async def _covered(store: Store, duty: Duty, now: datetime) -> int:
     """Contracts of an entry whose stop was seen standing, or that were closed for want of one."""
-    parts, closed = await read_parts(store, duty, now)
+    parts, closed, _ = await read_parts(store, duty, now)
     return closed + sum(each.part.contracts for each in parts if each.state is ExitState.STANDS)

@@ -61,6 +61,24 @@ def exits_of(entry: PlaceOrder, share: Share, fill: Decimal, contract: Contract)
     return tuple(exits)
 
 
+def close_at_market(entry: PlaceOrder, contracts: int) -> PlaceOrder:
+    """Give the order that leaves so many contracts of a fill, and lets every other order of the instrument stand."""
+    return replace(
+        entry,
+        action=leaving(entry.action.sign),
+        quantity=contracts,
+        order_type=OrderType.MARKET,
+        limit_price=None,
+        stop_price=None,
+        time_in_force=TimeInForce.DAY,
+        oco_id=None,
+        bracket=None,
+        risk=None,
+        tag=None,
+        exit_of=f"{OWN_ID}{token_hex(8)}",
+    )
+
+
 def needs_fill_price(entry: PlaceOrder) -> bool:
     """Say whether any of its exits is a distance from the fill."""
     bracket = _bracket_of(entry)

@@ -8,10 +8,12 @@ from itertools import takewhile
 from ct_mcp.desk import remedies
 from ct_mcp.desk.context import ContextBuilder
 from ct_mcp.desk.exit_state import ExitPart, ExitState, OwnIds
+from ct_mcp.desk.exit_tickets import close_at_market
 from ct_mcp.desk.journal_writer import Step
 from ct_mcp.desk.outcome import Kept, Outcome, Status
-from ct_mcp.desk.polling import AccountPoller, AccountState, Pause
-from ct_mcp.desk.ports import Store, Upstream
+from ct_mcp.desk.polling import AccountPoller, AccountState, Pause, book_of
+from ct_mcp.desk.ports import BookReads, Store, Upstream
+from ct_mcp.desk.side_by_side import SideBySide
 from ct_mcp.desk.stops import cover_of
 from ct_mcp.desk.story import story_of
 from ct_mcp.domain.bracket import Bracket
@@ -40,11 +42,13 @@ class Try:
     since: datetime
     parts: Sequence[ExitPart] = ()
     closed: int = 0
+    closing: int = 0
     waited: float = 0.0
     why: str = ""
     is_final: bool = False
     is_ours: bool = True
     is_theirs: bool = False
+    is_untried: bool = False
     placed: list[str] = field(default_factory=list)
     protected_after: float | None = None
     turned_away_with: tuple[DutyPart, ...] | None = None
@@ -176,10 +180,24 @@ async def contract_of(contexts: ContextBuilder, upstream: Upstream, duty: Duty) 
     return contexts.contract_before(quotes[0]) if quotes else None
 
 
-async def book_after_failure(poller: AccountPoller, it: Try) -> AccountState | None:
+async def book_of_entry(poller: AccountPoller, upstream: BookReads, entry: Order) -> AccountState | None:
+    """Read the book; where the list of positions cannot be read the position by its name, but none is not believed."""
+    if (book := await poller.book_now(entry.account, entry.instrument)) is not None:
+        return book
+    try:
+        async with SideBySide([]) as ask:
+            orders = ask.read("orders", upstream.orders(entry.account, active_only=False))
+            position = ask.read("position", upstream.position(entry.account, entry.instrument))
+        held = position.required()
+        return book_of((held,), orders.required(), entry.instrument) if held.quantity else None
+    except CtMcpError:
+        return None
+
+
+async def book_after_failure(poller: AccountPoller, upstream: BookReads, it: Try) -> AccountState | None:
     """Read the book once more; that nothing is held is believed of a second source alone."""
     order = it.entry
-    book = await poller.book_now(order.account, order.instrument)
+    book = await book_of_entry(poller, upstream, order)
     if book is None or bare_of(book, it):
         return book
     if is_held(book, order):  # the stop may have gone once orders were listed, and before positions were
@@ -212,18 +230,24 @@ async def fresh(store: Store, duty: Duty) -> Duty:
     return next(found, replace(duty, state=DutyState.OVER))
 
 
-def leaving(entry: Order, book: AccountState | None, bare: int) -> tuple[Command, ...]:
-    """Close what is bare of an entry, with the rest of it; the whole where nothing else is known to be held."""
-    if book is None or bare >= abs(book.net):
+def leaving(it: Try, book: AccountState | None, bare: int, *, stands_alone: bool) -> tuple[Command, ...]:
+    """Close what is bare of an entry, with the rest of it; the whole only where nothing else stands beside it.
+
+    A close of all that is held takes every order of the instrument along; an order at the market does not.
+    """
+    entry, is_all = it.entry, book is None or bare >= abs(book.net)
+    if is_all and stands_alone:
         return (Flatten(entry.account, entry.instrument),)
     rest = () if entry.is_closed else (CancelOrder(entry.account, entry.order_id),)
+    if is_all and book is not None:
+        return (*rest, close_at_market(it.duty.order, bare))
     return (*rest, ClosePosition(entry.account, entry.instrument, bare))
 
 
 def kept_of_leaving(left: Outcome, entry: Order, book: AccountState | None, bare: int, what: str) -> Kept:
     """Say what a close of what is bare came to, and how many contracts it took from the position that was read."""
     was, now = (None if book is None else book.net), left.position_after
-    closed = 0 if was is None or now is None else abs(was) - abs(now)
+    closed = left.filled_quantity or 0 if was is None or now is None else abs(was) - abs(now)
     if left.status in (Status.FLAT, Status.FILLED):
         alarm = f"CLOSED, since the stop could not be placed: {what}; {_words(left, entry, bare)}"
         return Kept(alarm=alarm, is_over=True, closed=closed)

@@ -9,9 +9,10 @@ from ct_mcp.desk.desk import Desk
 from ct_mcp.domain.duty import DutyState
 from ct_mcp.guard.policy import Limits, Policy
 from ct_mcp.simulator.faults import Fault
-from ct_mcp.simulator.orders import Action
+from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, SimOrder, SimOrderType
 from ct_mcp.store.journal import EntryKind
 from ct_mcp.store.sqlite import SqliteStore
+from tests.conftest import Person
 from tests.e2e.conftest import Assistant, Wire, World
 from tests.e2e.test_entries_with_exits import (
     EXITS,
@@ -28,6 +29,12 @@ async def cries(store: SqliteStore) -> list[str]:
     """What was cried of entries that stand without a stop."""
     entries = await store.entries(500)
     return [str(entry.detail["said"]) for entry in entries if entry.kind is EntryKind.UNPROTECTED]
+
+
+def hides_what_is_held(world: World) -> None:
+    """Neither the list of positions nor one by its name can be read from now on."""
+    world.sim.faults.arm(Fault.ERROR_500_BEFORE_ACCEPT, rpc="ListPositions")
+    world.sim.faults.arm(Fault.BAD_GATEWAY, rpc="GetPosition")
 
 
 class TestAnEntryThatFillsOneByOne:
@@ -181,7 +188,7 @@ class TestAFillThatNobodySaw:
         self, world: World, another_desk: Desk, store: SqliteStore, resting: None
     ) -> None:
         fills(world)
-        world.sim.faults.arm(Fault.ERROR_500_BEFORE_ACCEPT, rpc="ListPositions")
+        hides_what_is_held(world)
         await looks(world, another_desk, 5)
         (cry,) = await cries(store)
         assert cry.startswith("it is NOT KNOWN whether 2 of the 2 MES 09-26 filled are held still"), cry
@@ -206,3 +213,87 @@ async def test_what_the_person_leaves_by_hand_and_opens_again_is_not_closed_for_
     somebody(world, Action.BUY, 2)
     await looks(world, desk, 90)
     assert world.net() == 2
+
+
+def theirs(world: World, action: Action, size: int, kind: SimOrderType, ticks_away: int) -> SimOrder:
+    """An order of somebody else's that rests, and a minute in which nothing is sent."""
+    contract = world.sim.market.front("MES", world.clock())
+    price = contract.product.price(round(world.price(ticks_away) / contract.product.tick_size))
+    is_stop, account = kind is SimOrderType.STOP_MARKET, world.sim.exchange.accounts["Sim101"]
+    limit, stop = (0.0, price) if is_stop else (price, 0.0)
+    terms = OrderTerms(contract, action, size, kind, limit_price=limit, stop_price=stop)
+    order = world.sim.exchange.submit(account, terms, OrderLabels(), world.clock())
+    world.later(70)
+    return order
+
+
+class TestACloseBesideOthers:
+    """The stop of an entry is refused, and what is bare is closed."""
+
+    async def test_takes_none_of_what_was_held_before_though_positions_cannot_be_listed(
+        self, assistant: Assistant, world: World, wire: Wire, desk: Desk
+    ) -> None:
+        somebody(world, Action.BUY, 3)
+        stop = theirs(world, Action.SELL, 3, SimOrderType.STOP_MARKET, -60)
+
+        def goes_wrong() -> None:
+            refuses_the_stop(world)
+            world.sim.faults.arm(Fault.ERROR_500_BEFORE_ACCEPT, rpc="ListPositions")
+
+        at_the_second_order(wire, goes_wrong)
+        await assistant.buys(1, stop_loss="10 points")
+        assert (world.net(), stop.is_live) == (3, True), "closed by what its name told"
+        world.sim.faults.disarm()
+        await looks(world, desk, 60)
+        world.sim.exchange.cancel(stop, world.clock())
+        await looks(world, desk, 60)
+        assert world.net() == 3
+
+    async def test_waits_where_nothing_tells_what_is_held(
+        self, assistant: Assistant, world: World, wire: Wire, desk: Desk
+    ) -> None:
+        somebody(world, Action.BUY, 3)
+        stop = theirs(world, Action.SELL, 3, SimOrderType.STOP_MARKET, -60)
+
+        def goes_wrong() -> None:
+            refuses_the_stop(world)
+            hides_what_is_held(world)
+
+        at_the_second_order(wire, goes_wrong)
+        told = await assistant.buys(1, stop_loss="10 points")
+        assert told.text.startswith("UNPROTECTED: 1 of the 1 MES 09-26 filled stand without a stop"), told.text
+        assert (world.net(), stop.is_live) == (4, True)
+        world.sim.faults.disarm()
+        await looks(world, desk, 30)
+        assert (world.net(), stop.is_live) == (3, True)
+
+    async def test_goes_without_a_reading_where_nothing_stood_beside_it(
+        self, assistant: Assistant, world: World, wire: Wire
+    ) -> None:
+        def goes_wrong() -> None:
+            refuses_the_stop(world)
+            hides_what_is_held(world)
+
+        at_the_second_order(wire, goes_wrong)
+        await assistant.buys(2, stop_loss="10 points")
+        assert world.net() == 0
+
+    @pytest.mark.parametrize("quotes", [True, False], ids=["with quotes", "without"])
+    async def test_lets_a_resting_order_of_somebody_elses_stand(
+        self, assistant: Assistant, world: World, wire: Wire, desk: Desk, person: Person, quotes: bool
+    ) -> None:
+        order = theirs(world, Action.BUY, 1, SimOrderType.LIMIT, -100)
+
+        def goes_wrong() -> None:
+            refuses_the_stop(world)
+            if not quotes:
+                world.sim.faults.arm(Fault.ERROR_500_BEFORE_ACCEPT, rpc="GetQuote")
+
+        at_the_second_order(wire, goes_wrong)
+        told = await assistant.buys(2, stop_loss="10 points")
+        assert told.text.startswith("CLOSED, since the stop could not be placed: 2 of the 2 MES 09-26"), told.text
+        assert "was to be" not in told.text, "it was closed by the same yes"
+        assert (told.position_after, world.net(), order.is_live) == (0, 0, True)
+        assert "what is unprotected is CLOSED" in person.asked[-1]
+        await looks(world, desk, 30)
+        assert (world.net(), order.is_live) == (0, True)

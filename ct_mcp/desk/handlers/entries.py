@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from ct_mcp.desk import readback
 from ct_mcp.desk.execution import CommandExecution
+from ct_mcp.desk.exit_claims import nothing_beside
 from ct_mcp.desk.exit_state import KeepsExits
 from ct_mcp.desk.handlers.orders import found, place, that_must_stand
 from ct_mcp.desk.outcome import Kept, Outcome
@@ -29,7 +30,8 @@ async def place_entry(execution: CommandExecution, order: PlaceOrder) -> Outcome
     keeper = execution.exits
     if keeper is None:  # pragma: no cover  # every desk has one
         raise ValueError("an entry with exits needs somebody to keep them")
-    duty = await keeper.begin(execution.step, order)
+    stands_alone = nothing_beside(execution.review.context, order.instrument)
+    duty = await keeper.begin(execution.step, order, stands_alone=stands_alone)
     try:
         return await _place_owed(execution, keeper, duty)
     finally:
