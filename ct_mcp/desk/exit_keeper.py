@@ -13,7 +13,8 @@ How it works; the numbers stand again at the blocks that do it.
  4. A stop that is refused, or does not stand when the time is up, is looked for once more. What is bare then is told in
     the journal, and closed where the person was told so; in any case that is the first word of the answer. Where that
     has not worked, the watch tries again, each time after twice the time. A position that is not listed right after a
-    fill is not taken to be gone: that is believed of a second source, and after a while.
+    fill is not taken to be gone: that is believed of a second source, and after a while. Nobody else's contracts or
+    orders go with it, and a fill of long ago may be somebody else's by now (`desk/exit_claims.py`).
 
 An exit never widens anything, so it needs no further yes; a whole exit that is sent at the end always goes.
 """
