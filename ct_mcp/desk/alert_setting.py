@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from ct_mcp.desk.alerts import has_come
+from ct_mcp.desk.alerts import EXECUTIONS, SEEN_FOR_SECONDS, has_come
 from ct_mcp.desk.floor_alert import KnowsFloors, above_floor, drawdown_of
 from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.desk.ports import Store
@@ -16,11 +16,15 @@ from ct_mcp.text import command, money, one_line
 
 @dataclass(frozen=True, slots=True)
 class _Stands:
-    """How what an alert looks at stands now; ``unknown`` where that is not known."""
+    """How what an alert looks at stands now; ``unknown`` where that is not known.
+
+    ``executions`` are the ids of those that there were before one on fills; None where they were not read.
+    """
 
     words: str = ""
     is_so: bool = False
     unknown: bool = False
+    executions: tuple[str, ...] | None = None
 
 
 async def set_alert(desk: KnowsFloors, watch: Watch) -> Outcome:
@@ -36,7 +40,8 @@ async def set_alert(desk: KnowsFloors, watch: Watch) -> Outcome:
     watch = replace(watch, state=WatchState.WARNED) if now.unknown else watch
     words = ", ".join(filter(None, (watch.words, now.words)))
     line = one_line(f"{watch.account}  watch {watch.watch_id}: {words}".strip())
-    entry = NewEntry(EntryKind.WATCH_SET, line, watch.account or None, detail={"watch": watch.watch_id})
+    seen = {} if now.executions is None else {EXECUTIONS: list(now.executions)}
+    entry = NewEntry(EntryKind.WATCH_SET, line, watch.account or None, detail={"watch": watch.watch_id, **seen})
     await desk.store.open_watch(watch, desk.policy.watches.most, (entry,), desk.clock())
     return Outcome(
         Status.SET,
@@ -57,6 +62,9 @@ async def _stands(desk: KnowsFloors, watch: Watch) -> _Stands:
         if watch.on is AlertOn.PNL:
             pnl = (await desk.upstream.account(watch.account)).balances.day_pnl
             return _Stands(f"now {money(pnl)}", has_come(watch, pnl))
+        if watch.on is AlertOn.FILL:
+            before = await desk.upstream.executions(watch.account, SEEN_FOR_SECONDS)
+            return _Stands(executions=tuple(fill.execution_id for fill in before))
     except CtMcpError as error:
         return _Stands(f"how it stands now could not be read: {error.what}")
     if watch.on is AlertOn.ROOM:

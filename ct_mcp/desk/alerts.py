@@ -2,6 +2,9 @@
 
 They send nothing, ever. A room that is not known is told as not known, once for as long as it is so; it counts as
 reached only where it would be reached whatever is not known.
+
+A fill is new if it was not there when the alert was set: executions are told by their ids, which are written down then,
+and not by NinjaTrader's clock, which may be seconds behind ours.
 """
 
 from dataclasses import dataclass, field
@@ -11,13 +14,19 @@ from decimal import Decimal
 from ct_mcp.desk.floor_alert import AboveFloor, KnowsFloors, above_floor, drawdown_of
 from ct_mcp.desk.watch_prices import Rounds, WatchedPrices
 from ct_mcp.desk.watch_sender import WatchSender
-from ct_mcp.domain.order import Execution
+from ct_mcp.domain.order import LONGEST_LOOKBACK_SECONDS, Execution
 from ct_mcp.domain.products import price_of
 from ct_mcp.domain.watch import AlertOn, Watch, WatchState
 from ct_mcp.errors import BadRequest, CtMcpError
+from ct_mcp.store.journal import EntryKind
 from ct_mcp.text import format_price, money, utc_minute
 
-_CLOCKS_DIFFER = timedelta(seconds=5)
+_CLOCKS_DIFFER = timedelta(seconds=15)
+SEEN_FOR_SECONDS = 60
+"""So far back executions are taken note of as a fill alert is set: further than any look at it reaches behind that."""
+EXECUTIONS = "executions"
+"""Where the ids of those stand in the journal, with the watch."""
+_LOOK_BACK = 500
 _UNKNOWN_FOR = timedelta(seconds=30)
 
 
@@ -30,6 +39,7 @@ class Alerts:
     rounds: Rounds
     floors: KnowsFloors
     _unknown_since: dict[str, datetime] = field(default_factory=dict)
+    _seen: dict[str, frozenset[str] | None] = field(default_factory=dict)
 
     async def look(self, watch: Watch) -> None:
         """Tell, and end, once it is so."""
@@ -98,8 +108,24 @@ class Alerts:
             return ""
         age = self.sender.now() - watch.made_at + _CLOCKS_DIFFER
         fills = await self.sender.patient.fills(watch.account, max(1, int(age.total_seconds())))
-        mine = [fill for fill in fills if _is_of(fill, watch)]
-        return "; ".join(map(_fill_words, mine))
+        mine = [fill for fill in fills if watch.instrument in (None, fill.instrument)]
+        seen = await self._seen_before(watch) if mine else None
+        return "; ".join(_fill_words(fill) for fill in mine if _is_new(fill, watch, seen))
+
+    async def _seen_before(self, watch: Watch) -> frozenset[str] | None:
+        """Give the executions that were there as it was set, by whatever process; None where that is not known.
+
+        Of one that was set so long ago that nothing from before it is told any more, there are none.
+        """
+        if (self.sender.now() - watch.made_at).total_seconds() > LONGEST_LOOKBACK_SECONDS + SEEN_FOR_SECONDS:
+            return frozenset()
+        if watch.watch_id not in self._seen:
+            story = await self.sender.store.entries(_LOOK_BACK, watch.account)
+            sets = (each for each in story if each.kind is EntryKind.WATCH_SET)
+            told = next((each.detail for each in sets if each.detail.get("watch") == watch.watch_id), {})
+            ids = told.get(EXECUTIONS)
+            self._seen[watch.watch_id] = frozenset(map(str, ids)) if isinstance(ids, list | tuple) else None
+        return self._seen[watch.watch_id]
 
 
 def has_come(watch: Watch, figure: Decimal | None) -> bool:
@@ -109,9 +135,11 @@ def has_come(watch: Watch, figure: Decimal | None) -> bool:
     return figure >= watch.level if watch.is_above else figure <= watch.level
 
 
-def _is_of(fill: Execution, watch: Watch) -> bool:
-    is_later = fill.at is not None and fill.at >= watch.made_at
-    return is_later and watch.instrument in (None, fill.instrument)
+def _is_new(fill: Execution, watch: Watch, seen: frozenset[str] | None) -> bool:
+    """Say whether it came after a watch was set; by its time only where nobody could say what was there before."""
+    if seen is None:
+        return fill.at is not None and fill.at >= watch.made_at
+    return fill.execution_id not in seen
 
 
 def _fill_words(fill: Execution) -> str:

@@ -14,7 +14,7 @@ from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.crosstrade.rate_limit import Allowance
 from ct_mcp.desk.desk import Desk
 from ct_mcp.desk.exit_watch import LEASE
-from ct_mcp.domain.order import Order
+from ct_mcp.domain.order import Execution, Order
 from ct_mcp.errors import StoreFailed
 from ct_mcp.guard.policy import Limits, Mode, Policy, Watching
 from ct_mcp.simulator.clock import ManualClock
@@ -517,6 +517,56 @@ async def test_every_kind_of_alert_tells(
     await assistant.buys(1)
     await looks(desk, world, times=3, seconds=30)
     assert said in await told_by(store)
+
+
+@pytest.mark.parametrize("behind", [4, -4, None], ids=["behind", "ahead", "none"])
+@pytest.mark.parametrize("is_another", [False, True], ids=["the same process", "another one"])
+async def test_a_fill_is_new_whatever_clock_it_was_stamped_by(
+    assistant: Assistant,
+    world: World,
+    desk: Desk,
+    another_desk: Desk,
+    store: SqliteStore,
+    monkeypatch: pytest.MonkeyPatch,
+    behind: int | None,
+    is_another: bool,
+) -> None:
+    """What filled before it was set is stamped by the same clock, and is no news."""
+    read = CrossTrade.executions
+
+    async def stamped(self: CrossTrade, account: str, seconds: int) -> tuple[Execution, ...]:
+        found = await read(self, account, seconds)
+        off = None if behind is None else timedelta(seconds=behind)
+        return tuple(replace(each, at=each.at - off if each.at and off else None) for each in found)
+
+    monkeypatch.setattr(CrossTrade, "executions", stamped)
+    submits(world, Action.BUY, 2)
+    world.later(2)
+    await assistant.call("set_watch", kind="fill", account="Sim101")
+    looking = another_desk if is_another else desk
+    await looks(looking, world, times=2)
+    assert await told_by(store) == ""
+    submits(world, Action.SELL, 1)
+    await looks(looking, world)
+    told = await told_by(store)
+    assert "SELL 1 MES 09-26 at" in told
+    assert "BUY" not in told
+
+
+async def test_a_fill_alert_that_could_not_read_what_filled_before_says_so_and_goes_by_the_time(
+    assistant: Assistant, world: World, desk: Desk, store: SqliteStore
+) -> None:
+    submits(world, Action.BUY, 2)
+    world.later(2)
+    world.sim.faults.arm(Fault.ERROR_500_BEFORE_ACCEPT, rpc="ListExecutions")
+    told = await assistant.call("set_watch", kind="fill", account="Sim101")
+    assert "how it stands now could not be read" in told.text
+    world.sim.faults.disarm()
+    await looks(desk, world, times=2)
+    assert await told_by(store) == ""
+    submits(world, Action.SELL, 1)
+    await looks(desk, world)
+    assert "SELL 1 MES 09-26 at" in await told_by(store)
 
 
 @pytest.mark.parametrize(
