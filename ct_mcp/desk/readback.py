@@ -13,7 +13,7 @@ from ct_mcp.desk.standing import Contracts, lines_of, standings_of
 from ct_mcp.desk.stops import alarm_of, covered, covers_of, lost_in, mending, price_lost
 from ct_mcp.domain.commands import ChangeOrder, ClosePosition, price_terms
 from ct_mcp.domain.instrument import Instrument
-from ct_mcp.domain.order import IN_PLACE, Execution, Order, OrderState, OrderType
+from ct_mcp.domain.order import IN_CANCELLATION, IN_PLACE, Execution, Order, OrderState, OrderType
 from ct_mcp.domain.products import price_of
 from ct_mcp.guard.context import RiskContext
 from ct_mcp.guard.effect import contracts_closed, instrument_named
@@ -25,6 +25,7 @@ from ct_mcp.text import contracts, format_price
 LOOK_AGAIN = "do NOT send it again; look with get_orders and get_positions until you see what became of it"
 AS_BEFORE = "so it was before this was sent; what stands now could not be read"
 CANCEL_LEFTOVERS = "orders are left that can open a position: cancel those that the person does not want"
+_IN_CHANGE = IN_CANCELLATION | {OrderState.CHANGE_PENDING, OrderState.CHANGE_SUBMITTED}
 _NO_ID = "this close was not answered and carries no id of ours, so it may still come"
 _MOST_FILLS_TOLD = 6
 _MONEY_MAY_BE_AT_RISK = "tell the person now"
@@ -93,14 +94,13 @@ def with_position(outcome: Outcome, net: int | None, expected: int | None) -> Ou
 
 
 def is_changed(order: Order, change: ChangeOrder) -> bool:
-    """Say whether the order stands as the change asked, and no change is on its way any more."""
+    """Say whether the order stands as the change asked, and neither a change nor a cancel is on its way."""
     asked = (
         (change.quantity, order.quantity),
         (change.limit_price, order.limit_price),
         (change.stop_price, order.stop_price),
     )
-    pending = order.state in (OrderState.CHANGE_PENDING, OrderState.CHANGE_SUBMITTED)
-    return not pending and all(wanted is None or wanted == stands for wanted, stands in asked)
+    return order.state not in _IN_CHANGE and all(wanted is None or wanted == stands for wanted, stands in asked)
 
 
 def largest_left(close: ClosePosition, net: int | None) -> int:

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from mcp_types import ElicitResult
 
+from ct_mcp.crosstrade.client import CrossTrade
+from ct_mcp.domain.order import Order, OrderState
 from ct_mcp.simulator.faults import Fault
 from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, SimOrder, SimOrderState, SimOrderType
 from tests.conftest import Person
@@ -153,6 +155,33 @@ async def test_a_change_that_comes_too_late_is_told_as_the_fill_that_it_met(
     assert (told.status, told.sent, told.filled_quantity) == ("filled", True, 1)
     assert "not found or already terminal" in told.reasons_text
     assert told.position_after == world.net() == 1
+
+
+async def test_a_stop_that_is_being_cancelled_is_not_told_as_changed(
+    assistant: Assistant, world: World, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await assistant.buys(2)
+    world.later()
+    stop = await assistant.protects(world.price(-40), quantity=2)
+    read, listed = CrossTrade.order, CrossTrade.orders
+
+    def goes(order: Order) -> Order:
+        return replace(order, state=OrderState.CANCEL_PENDING) if order.order_id == stop else order
+
+    async def order(self: CrossTrade, account: str, order_id: str) -> Order:
+        return goes(await read(self, account, order_id))
+
+    async def orders(self: CrossTrade, account: str, *, active_only: bool) -> tuple[Order, ...]:
+        return tuple(map(goes, await listed(self, account, active_only=active_only)))
+
+    def begins() -> None:
+        monkeypatch.setattr(CrossTrade, "order", order)
+        monkeypatch.setattr(CrossTrade, "orders", orders)
+
+    wire.meanwhile["/change"] = begins
+    told = await assistant.call("change_order", account="Sim101", order_id=stop, stop_price=world.price(-36))
+    assert told.status == "accepted", told.text
+    assert "CANCEL_PENDING" in told.reasons_text
 
 
 async def test_one_of_two_linked_orders_cancels_the_other(assistant: Assistant, world: World) -> None:

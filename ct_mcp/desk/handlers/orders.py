@@ -100,7 +100,8 @@ async def change(execution: CommandExecution, wanted: ChangeOrder) -> Outcome:
 
     seen = await execution.seen_order(wanted.order_id, is_done, is_it)
     if seen is None or not is_done(seen):
-        return await execution.record(readback.unseen(outcome, "the change is not seen yet"))
+        reads = "" if seen is None else f": it reads {order_line(seen)}"
+        return await execution.record(readback.unseen(outcome, f"the change is not seen yet{reads}"))
     if not seen.is_closed:
         told = readback.with_order(replace(outcome, status=Status.CHANGED, next_step=""), seen)
         lost = execution.review.effect.lost

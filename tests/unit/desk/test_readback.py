@@ -95,8 +95,18 @@ def test_a_position_that_does_not_agree_with_the_fill_is_doubted() -> None:
 CHANGE = ChangeOrder("Sim101", "a1", 3, Decimal(6010), None)
 
 
-@pytest.mark.parametrize("state", [OrderState.CHANGE_PENDING, OrderState.CHANGE_SUBMITTED])
-def test_a_change_that_is_on_its_way_is_not_done_however_the_order_reads(standing: Stands, state: OrderState) -> None:
+@pytest.mark.parametrize(
+    "state",
+    [
+        OrderState.CHANGE_PENDING,
+        OrderState.CHANGE_SUBMITTED,
+        OrderState.CANCEL_PENDING,
+        OrderState.CANCEL_SUBMITTED,
+    ],
+)
+def test_while_a_change_or_a_cancel_is_on_its_way_none_is_done_however_the_order_reads(
+    standing: Stands, state: OrderState
+) -> None:
     asked = {"quantity": 3, "limit_price": Decimal("6010.00")}
     assert is_changed(standing(**asked), CHANGE)
     assert not is_changed(standing(**asked, state=state), CHANGE)
