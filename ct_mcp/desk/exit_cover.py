@@ -16,6 +16,7 @@ What is told stands in the journal, and in the next answer of any tool.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -34,6 +35,7 @@ from ct_mcp.domain.commands import CancelOrder, ChangeOrder, ClosePosition, Comm
 from ct_mcp.domain.duty import Duty, DutyState
 from ct_mcp.domain.order import IN_CANCELLATION, IN_FLIGHT, LONGEST_LOOKBACK_SECONDS, Order, OrderState
 from ct_mcp.domain.passing import has_passed
+from ct_mcp.errors import StoreFailed
 from ct_mcp.guard.effect import leaves_position
 from ct_mcp.store.journal import EntryKind
 
@@ -62,11 +64,15 @@ class Exit:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """So many contracts whose stop is over, and did not fill; ``is_forced`` where nobody can have wanted that."""
+    """So many contracts whose stop is over, and did not fill; ``is_forced`` where nobody can have wanted that.
+
+    ``targets`` stand still for them.
+    """
 
     contracts: int
     why: str
     is_forced: bool = False
+    targets: tuple[Order, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +106,12 @@ class Exits:
         left = min(order.quantity, stop.command.quantity) - order.filled - sum(taken)
         if not order.is_closed or order.state is OrderState.FILLED or len(taken) < len(beside) or left <= 0:
             return
+        targets = tuple(each for each in beside if each is not None and not each.is_closed)
         if order.state is OrderState.REJECTED:
-            yield Lost(left, "its stop reads REJECTED by now", is_forced=True)
+            yield Lost(left, "its stop reads REJECTED by now", is_forced=True, targets=targets)
         elif any(taken):
-            yield Lost(left, "its target has filled in part, and the stop is CANCELLED with that", is_forced=True)
+            why = "its target has filled in part, and the stop is CANCELLED with that"
+            yield Lost(left, why, is_forced=True, targets=targets)
         else:
             yield Lost(left, "its stop was cancelled, and no other stands in its place")
 
@@ -182,36 +190,39 @@ class ExitCover:
             return ""
         why = "; ".join(dict.fromkeys(each.why for each in lost))
         what = f"{bare} of the {held.quantity} {held.instrument} held stand without a stop: {why}"
-        if bare > self._told.get(key, 0) and not await self._was_told(duty, bare):
-            await self._tell(duty, EntryKind.UNPROTECTED, f"UNPROTECTED: {what}", bare=bare)
-        self._told[key] = max(bare, self._told.get(key, 0))
-        bracket, forced = duty.order.bracket, min(bare, sum(each.contracts for each in lost if each.is_forced))
+        if bare > self._told.get(key, 0):
+            with suppress(StoreFailed):  # that it cannot be written keeps nothing from being closed
+                if not await self._was_told(duty, bare):
+                    await self._tell(duty, EntryKind.UNPROTECTED, f"UNPROTECTED: {what}", bare=bare)
+                self._told[key] = bare
+        bracket, forced = duty.order.bracket, tuple(each for each in lost if each.is_forced)
         if forced and bracket is not None and bracket.closes_if_unprotected:
-            return await self._close(duty, exits, held, forced, what) if duty.state is DutyState.STANDING else ""
+            is_its_turn = duty.state is DutyState.STANDING and not self._rests.has(key, self.clock())
+            targets = tuple(order for each in forced for order in each.targets)
+            goes = Lost(min(bare, sum(each.contracts for each in forced)), what, targets=targets)
+            return await self._close(duty, exits, held, goes) if is_its_turn else ""
         return "" if exits.left else f"told, and not closed: {what}"
 
-    async def _close(self, duty: Duty, exits: Exits, held: Position, forced: int, what: str) -> str:
+    async def _close(self, duty: Duty, exits: Exits, held: Position, goes: Lost) -> str:
         """Close what has lost its stop, once; what may still come of a try before is looked up first.
 
         A part is not closed again though nobody knows what became of the close: the rest may be somebody else's.
         """
-        key, now = key_of(duty), self.clock()
-        if self._rests.has(key, now):
-            return ""
+        key, what, is_part = key_of(duty), goes.why, goes.contracts < held.quantity
         before = await self._closed_before(duty)
         if before & _IS_OUT:
             return "" if exits.left else "its exits are over; what was unprotected was closed once, and is not again"
-        if before and forced < held.quantity:
+        if before and is_part:
             once = "a close of it was sent, is not seen done, and is not sent again: close it in NinjaTrader"
             await self._say_once(duty, EntryKind.UNPROTECTED, f"UNPROTECTED: {what}; {once}")
             return ""
         if self._rests.has_failed(key):
             await self.sender.settle(duty.account)
-        self._rests.begin(key, now)
+        self._rests.begin(key, self.clock())
         commands: tuple[Command, ...] = (Flatten(duty.account, held.instrument),)
-        if forced < held.quantity:  # what is left over beside a part would be too large for the rest
-            cancels = [CancelOrder(duty.account, order.order_id) for order in firsts_of(exits.left)]
-            commands = (*cancels, ClosePosition(duty.account, held.instrument, forced))
+        if is_part:  # beside the rest its targets would be too large
+            cancels = [CancelOrder(duty.account, order.order_id) for order in goes.targets]
+            commands = (*cancels, ClosePosition(duty.account, held.instrument, goes.contracts))
         outcomes = await self.keeper.send_under(duty, commands, exits.left)
         words, why = f"UNPROTECTED: {what}", "another process is about it, or it was tried too often: close it by hand"
         if outcomes:

@@ -210,6 +210,15 @@ class TestAStopThatGoesBeforeItsTime:
         await looks(world, another_desk, 5, every=15.0)
         assert (world.net(), await store.duties()) == (3, ())
 
+    async def test_of_two_pairs_the_other_one_stands_on(
+        self, assistant: Assistant, world: World, desk: Desk, store: SqliteStore
+    ) -> None:
+        await assistant.buys(3, stop_loss="10 points", take_profit="1 at 10 points, 2 at 20 points")
+        _rejects_a_stop(world)
+        await looks(world, desk, 8, every=15.0)
+        assert (world.net(), sorted(exits(world))) == (2, [("Limit", 2), ("StopMarket", 2)])
+        assert len(await told(store)) == 2
+
     async def test_that_somebody_cancelled_is_told_once_and_nothing_is_closed(
         self, assistant: Assistant, world: World, desk: Desk, store: SqliteStore
     ) -> None:
