@@ -5,13 +5,13 @@ the page and the terminal render it. At the send the same facts are read anew an
 `still_approved`.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from secrets import choice, token_hex
 
-from ct_mcp.desk.approval_request import item_of
+from ct_mcp.desk.approval_request import goes_singly, item_of
 from ct_mcp.desk.journal_writer import summary_of
 from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.desk.story import shortened
@@ -24,6 +24,7 @@ from ct_mcp.domain.approval import (
     ApprovalRequest,
     Finding,
     FindingKind,
+    ShownOrder,
     Ticket,
     TicketState,
 )
@@ -151,7 +152,7 @@ def _is_whole_as_shown(review: Review, ticket: Ticket, number: int) -> bool:
 def _done_otherwise(shown: ApprovalItem, review: Review) -> list[Denial]:
     """What the command would do now and the question did not show; the figures say what changed."""
     now = item_of(review)
-    changed = [*_other_account(shown, now), *_other_orders(shown, now), *_other_cancels(shown, now)]
+    changed = [*_other_account(shown, now), *_other_orders(shown, now), *_other_cancels(shown, now, review)]
     changed += [*_other_close(shown, now), *_other_stop(shown, now)]
     if not changed:
         return []
@@ -172,11 +173,18 @@ def _other_orders(shown: ApprovalItem, now: ApprovalItem) -> Iterator[str]:
         yield f"shown as {_kind(shown)}, {_path(shown)}; now {_kind(now)}, {_path(now)}"
 
 
-def _other_cancels(shown: ApprovalItem, now: ApprovalItem) -> Iterator[str]:
+def _other_cancels(shown: ApprovalItem, now: ApprovalItem, review: Review) -> Iterator[str]:
+    """Say which orders would go that were not shown, or more of one; what is not known any more may be anything."""
+    if shown.cancels and review.effect.cancels is None and not goes_singly(shown, review.command):
+        yield f"orders shown to go={_listed(shown.cancels)}; which go by now is not known"
     sizes = {order.order_id: order.remaining for order in shown.cancels}
-    more = [order.line for order in now.cancels if order.remaining > sizes.get(order.order_id, 0)]
+    more = [order for order in now.cancels if order.remaining > sizes.get(order.order_id, 0)]
     if more:
-        yield f"orders that would go and were not shown: {'; '.join(more)}"
+        yield f"orders that would go and were not shown: {_listed(more)}"
+
+
+def _listed(orders: Iterable[ShownOrder]) -> str:
+    return "; ".join(order.line for order in orders)
 
 
 def _other_close(shown: ApprovalItem, now: ApprovalItem) -> Iterator[str]:

@@ -31,12 +31,12 @@ from ct_mcp.domain.order import Order
 from ct_mcp.domain.products import price_of, ticks_in_32nds
 from ct_mcp.domain.strategy import StartStrategy
 from ct_mcp.domain.watch import SetWatch
-from ct_mcp.guard.effect import instrument_named
+from ct_mcp.guard.effect import instrument_named, is_cancel
 from ct_mcp.guard.effect_model import Effect, RiskDirection
 from ct_mcp.guard.exposure import goes_towards_flat
 from ct_mcp.guard.figures import OrderFigures, order_figures, quote_for
 from ct_mcp.guard.firm_room import firm_facts
-from ct_mcp.guard.protection import leaving
+from ct_mcp.guard.protection import is_stop, leaving
 from ct_mcp.guard.review import Review
 from ct_mcp.guard.room import day_room
 from ct_mcp.text import contracts, one_line
@@ -66,7 +66,7 @@ def item_of(review: Review) -> ApprovalItem:
         headline=one_line(headline(effect.meant)),
         instrument=effect.instrument,
         sends=_sent_by(effect),
-        cancels=tuple(ShownOrder(order.order_id, order.remaining, order_line(order)) for order in effect.cancels or ()),
+        cancels=_shown_to_go(effect.cancels or ()),
         only_reduces=effect.only_reduces,
         position_before=effect.position_before,
         position_after=effect.position_after,
@@ -86,6 +86,17 @@ def item_of(review: Review) -> ApprovalItem:
         day_room=_room_of_day(review) if figures.has_stop else None,
         rules=firm_facts(effect, context, review.policy) if figures.risk_basis else (),
     )
+
+
+def _shown_to_go(cancels: Sequence[Order]) -> tuple[ShownOrder, ...]:
+    """Give the orders that go, stops last: whatever fails on the way leaves what protects standing."""
+    in_turn = sorted(cancels, key=is_stop)
+    return tuple(ShownOrder(order.order_id, order.remaining, order_line(order)) for order in in_turn)
+
+
+def goes_singly(shown: ApprovalItem, command: Command) -> bool:
+    """Say whether a cancel takes the orders that were shown by their ids, and no other, whatever stands by then."""
+    return is_cancel(command) and 0 < len(shown.cancels) <= MOST_CANCELLED_SINGLY
 
 
 def _room_of_day(review: Review) -> Decimal | None:

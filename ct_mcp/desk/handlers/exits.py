@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from ct_mcp.crosstrade.schemas.orders import Acknowledged
 from ct_mcp.desk import readback
-from ct_mcp.desk.approval_request import MOST_CANCELLED_SINGLY
+from ct_mcp.desk.approval_request import goes_singly
 from ct_mcp.desk.execution import CommandExecution
 from ct_mcp.desk.outcome import Outcome
 from ct_mcp.desk.polling import AccountState
@@ -14,13 +14,10 @@ from ct_mcp.desk.recognition import Asked
 from ct_mcp.desk.refusals import RefusedExits, refused_among, with_refused_exits
 from ct_mcp.desk.remedies import CANCEL_AGAIN
 from ct_mcp.desk.submission import Submission
-from ct_mcp.domain.approval import Approval
 from ct_mcp.domain.commands import CancelOrder, CancelOrders, ClosePosition, Flatten
 from ct_mcp.domain.instrument import Instrument
-from ct_mcp.domain.order import Order
 from ct_mcp.errors import CtMcpError, OrderRejected
 from ct_mcp.guard.effect import closes_a_part, contracts_closed, is_partial, may_open
-from ct_mcp.guard.protection import is_stop
 from ct_mcp.store.journal import EntryKind
 
 
@@ -52,12 +49,13 @@ async def cancel_all(execution: CommandExecution, wanted: CancelOrders) -> Outco
         answer = await _cancel_each(execution, named)
     else:
         answer = await execution.submit("cancel", execution.leaving.cancel_orders(wanted.account, wanted.instrument))
-    ids = frozenset(order.order_id for order in named)
+    ids = frozenset(named)
 
     def is_done(book: AccountState) -> bool:
         return not readback.to_be_cancelled(book, ids)
 
     before, poller = execution.baseline(answer), execution.urgent_poller
+    before = replace(before, order_ids=tuple(dict.fromkeys((*before.order_ids, *named))))
     book = await poller.book(wanted.account, wanted.instrument, is_done, before)
     if book is not None and not (book.positions or book.lists_orders):  # such lists may hide all that stands
         book = book if await poller.is_believable(wanted.account, wanted.instrument, book) else None
@@ -71,31 +69,36 @@ async def cancel_all(execution: CommandExecution, wanted: CancelOrders) -> Outco
     return await execution.report_account(judge, answer, book)
 
 
-def _named_in_the_question(execution: CommandExecution) -> tuple[Order, ...]:
-    """Give the orders that the person was shown one by one, and that go; none where nobody was asked about each."""
-    cancels = execution.review.effect.cancels or ()
-    is_asked = execution.step.ticket.approval is not Approval.NONE
-    return cancels if is_asked and len(cancels) <= MOST_CANCELLED_SINGLY else ()
+def _named_in_the_question(execution: CommandExecution) -> tuple[str, ...]:
+    """Give the orders that the person was shown one by one, stops last; none where nobody was asked about each.
+
+    What a list shows to be gone is left out. A list that was not read, or shows nothing, makes it no other cancel.
+    """
+    step, standing = execution.step, {order.order_id for order in execution.review.effect.cancels or ()}
+    request = step.ticket.request
+    shown = request.items[step.number] if request and step.ticket.is_asked else None
+    if shown is None or not goes_singly(shown, step.command):
+        return ()
+    named = tuple(order.order_id for order in shown.cancels)
+    return tuple(order_id for order_id in named if order_id in standing) or named
 
 
-async def _cancel_each(execution: CommandExecution, orders: Sequence[Order]) -> Submission:
-    """Cancel some orders, one request each, and stops last: whatever fails on the way leaves what protects standing."""
+async def _cancel_each(execution: CommandExecution, named: Sequence[str]) -> Submission:
+    """Cancel some orders in turn, one request each."""
     account, answers, trouble = execution.step.command.account, list[Submission](), list[str]()
-    in_turn = sorted(orders, key=is_stop)
-    for number, order in enumerate(in_turn):
+    for number, order_id in enumerate(named):
         try:
             if answers:
                 await execution.another_intent()
-            answer = await execution.submit("cancel", execution.leaving.cancel_order(account, order.order_id))
+            answer = await execution.submit("cancel", execution.leaving.cancel_order(account, order_id))
         except CtMcpError as error:
             if not answers:
                 raise
-            unsent = ", ".join(each.order_id for each in in_turn[number:])
-            trouble.append(f"NOT SENT for {unsent}: {error.what}")
+            trouble.append(f"NOT SENT for {', '.join(named[number:])}: {error.what}")
             break
         answers.append(answer)
         if isinstance(answer.refusal, OrderRejected):
-            trouble.append(f"the cancel of {order.order_id} was refused: {answer.refusal.what}")
+            trouble.append(f"the cancel of {order_id} was refused: {answer.refusal.what}")
     return _as_one(answers, trouble)
 
 

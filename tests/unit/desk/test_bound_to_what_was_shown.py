@@ -8,6 +8,7 @@ from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.domain.approval import Ticket
 from ct_mcp.domain.commands import CancelOrders, ClosePosition, Command, Flatten, ReversePosition
 from ct_mcp.domain.instrument import Instrument
+from ct_mcp.simulator.faults import Fault
 from ct_mcp.simulator.simulator import Simulator
 from tests.unit.desk.conftest import Buys, Does, Prices
 
@@ -46,6 +47,23 @@ async def test_a_cancel_takes_no_order_that_was_not_shown(
     assert "CHANGED_SINCE_ASKED: orders that would go and were not shown: BUY 1" in told.reasons[0]
     assert len(sim.exchange.live_orders("Sim101")) == 2
     assert later.status is Status.WORKING
+
+
+@pytest.mark.parametrize(("fault", "times"), [(Fault.ERROR_500_BEFORE_ACCEPT, 4), (Fault.EMPTY_LISTS, 1)])
+async def test_a_cancel_takes_the_orders_that_were_shown_and_no_other_though_none_can_be_read_by_then(
+    desk: Desk, does: Does, long_two: Outcome, buy: Buys, price: Prices, sim: Simulator, fault: Fault, times: int
+) -> None:
+    entry = await does(buy(1, kind="LIMIT", limit_price=price(-60)))
+    stop = await does(buy(2, action="SELL", kind="STOP_MARKET", stop_price=price(-40)))
+    ticket = await _approved(desk, CancelOrders("Sim101", None))
+    assert "an order that is placed meanwhile stays" in ticket.question
+    later = await does(buy(1, kind="LIMIT", limit_price=price(-40)))
+    sim.faults.arm(fault, rpc="ListOrders", times=times)
+    told = await desk.commit(ticket.ticket_id)
+    assert sim.requests_of("CancelOrders") == []
+    assert [request.path.split("/")[-2] for request in sim.requests_of("Cancel")] == [entry.order_id, stop.order_id]
+    assert [order.id for order in sim.exchange.live_orders("Sim101")] == [later.order_id]
+    assert told.status is Status.CANCELLED
 
 
 async def test_an_order_that_still_does_what_was_shown_is_sent_and_the_answer_says_what_moved(

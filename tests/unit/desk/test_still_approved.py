@@ -184,6 +184,26 @@ def test_a_cancel_takes_no_order_that_was_not_shown_and_no_more_of_one(
     assert changes(asked, reviewed(cancel, positions=held, orders=())) == "", "fewer go as they are"
 
 
+def test_orders_that_were_shown_and_cannot_be_read_any_more_are_not_taken_by_what_goes_to_the_whole_account(
+    reviewed: Reviewed, standing: Stands, holding: Holds, buy: Buys, mes: Instrument
+) -> None:
+    stops = [standing(f"s{n}", quantity=2, stop_price=Decimal(5990), **STOP) for n in range(11)]
+
+    def unread(command: Command, shown: int) -> str:
+        asked = reviewed(command, positions=(holding(2),), orders=tuple(stops[:shown]))
+        return changes(asked, reviewed(command, positions=(holding(2),), orders=None))
+
+    protect = ProtectPosition("Sim101", mes, None, Decimal(5980))
+    swap = ReplaceOrder("Sim101", "s0", buy(2, "SELL", kind="STOP_MARKET", stop_price=Decimal(5980)))
+    goes: list[tuple[Command, int]] = [(CancelOrders("Sim101", None), 10), (CancelOrder("Sim101", "s0"), 1)]
+    stays: list[tuple[Command, int]] = [(CancelOrders("Sim101", None), 11), (protect, 1), (swap, 1)]
+    for command, shown in stays:
+        assert "SELL 2 MES 09-26 STOP MARKET 5990 WORKING (s0)" in unread(command, shown)
+        assert "which go by now is not known" in unread(command, shown)
+    for command, shown in goes:
+        assert unread(command, shown) == "", "they go by the ids that were shown, and no other does"
+
+
 def test_a_cancel_that_was_shown_as_harmless_takes_no_protection(
     reviewed: Reviewed, standing: Stands, holding: Holds
 ) -> None:
