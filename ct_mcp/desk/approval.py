@@ -14,6 +14,7 @@ from secrets import choice, token_hex
 from ct_mcp.desk.approval_request import goes_singly, item_of
 from ct_mcp.desk.journal_writer import summary_of
 from ct_mcp.desk.outcome import Outcome, Status
+from ct_mcp.desk.remedies import order_line
 from ct_mcp.desk.story import shortened
 from ct_mcp.domain.approval import (
     APPROVALS,
@@ -28,8 +29,8 @@ from ct_mcp.domain.approval import (
     Ticket,
     TicketState,
 )
-from ct_mcp.domain.commands import KINDS, ClosePosition, describe, fingerprint_all
-from ct_mcp.domain.order import OWN_ID
+from ct_mcp.domain.commands import KINDS, ClosePosition, ReplaceOrder, describe, fingerprint_all
+from ct_mcp.domain.order import OWN_ID, Order
 from ct_mcp.errors import NeedsRoom, NotConfirmed, TicketSpent
 from ct_mcp.guard.denial import OF_THE_CALL, OF_THE_MOMENT, DenialCode
 from ct_mcp.guard.effect import is_cancel, leaves_whole_position, sets_a_watch
@@ -181,6 +182,18 @@ def _other_cancels(shown: ApprovalItem, now: ApprovalItem, review: Review) -> It
     more = [order for order in now.cancels if order.remaining > sizes.get(order.order_id, 0)]
     if more:
         yield f"orders that would go and were not shown: {_listed(more)}"
+    if shown.kind == KINDS[ReplaceOrder]:
+        yield from _filled_since(shown, review.effect.cancels or ())
+
+
+def _filled_since(shown: ApprovalItem, gone: Iterable[Order]) -> Iterator[str]:
+    """What has filled of an order is not taken off the one that comes in its place, which was shown without it."""
+    by_id = {order.order_id: order for order in gone}
+    for was in shown.cancels:
+        order = by_id.get(was.order_id)
+        if order is not None and order.remaining < was.remaining:
+            filled = f"{order.filled} of {order.quantity} filled"
+            yield f"to be replaced shown={was.line}, now={order_line(order)}, {filled}"
 
 
 def _listed(orders: Iterable[ShownOrder]) -> str:

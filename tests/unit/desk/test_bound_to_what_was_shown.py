@@ -6,7 +6,7 @@ import pytest
 from ct_mcp.desk.desk import Desk
 from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.domain.approval import Ticket
-from ct_mcp.domain.commands import CancelOrders, ClosePosition, Command, Flatten, ReversePosition
+from ct_mcp.domain.commands import CancelOrders, ClosePosition, Command, Flatten, ReplaceOrder, ReversePosition
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.simulator.faults import Fault
 from ct_mcp.simulator.simulator import Simulator
@@ -64,6 +64,23 @@ async def test_a_cancel_takes_the_orders_that_were_shown_and_no_other_though_non
     assert [request.path.split("/")[-2] for request in sim.requests_of("Cancel")] == [entry.order_id, stop.order_id]
     assert [order.id for order in sim.exchange.live_orders("Sim101")] == [later.order_id]
     assert told.status is Status.CANCELLED
+
+
+async def test_an_order_that_fills_in_part_while_somebody_reads_is_not_replaced_at_its_full_size(
+    desk: Desk, does: Does, buy: Buys, price: Prices, sim: Simulator
+) -> None:
+    sim.faults.arm(Fault.PARTIAL_FILL_STUCK, times=1)
+    first = await does(buy(4, kind="LIMIT", limit_price=price(-2)))
+    swap = ReplaceOrder("Sim101", str(first.order_id), buy(4, kind="LIMIT", limit_price=price(2)))
+    ticket = await _approved(desk, swap)
+    assert "Position flat now, +4 after" in ticket.question
+    for _ in range(80):
+        sim.advance(1)
+    assert _net(sim) == 2
+    told = await desk.commit(ticket.ticket_id)
+    assert told.status is Status.DENIED
+    assert "2 of 4 filled" in told.reasons[0]
+    assert sim.requests_of("CancelReplace") == []
 
 
 async def test_an_order_that_still_does_what_was_shown_is_sent_and_the_answer_says_what_moved(

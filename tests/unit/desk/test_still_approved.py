@@ -204,6 +204,22 @@ def test_orders_that_were_shown_and_cannot_be_read_any_more_are_not_taken_by_wha
         assert unread(command, shown) == "", "they go by the ids that were shown, and no other does"
 
 
+def test_an_order_that_has_filled_in_part_since_is_not_replaced_at_the_size_that_was_shown(
+    reviewed: Reviewed, standing: Stands, holding: Holds, buy: Buys
+) -> None:
+    old = standing("s9", quantity=4)
+    filled = replace(old, filled=2)
+    swap = ReplaceOrder("Sim101", "s9", buy(4, kind="LIMIT", limit_price=Decimal(5990)))
+    told = changes(reviewed(swap, orders=(old,)), reviewed(swap, positions=(holding(2),), orders=(filled,)))
+    assert "to be replaced shown=BUY 4 MES 09-26 LIMIT 6000 WORKING (s9)" in told
+    assert "now=BUY 2 MES 09-26 LIMIT 6000 WORKING (s9), 2 of 4 filled" in told
+    known_of = reviewed(swap, positions=(holding(2),), orders=(filled,))
+    assert changes(known_of, known_of) == "", "whoever was shown what is left of it said yes to that"
+    change = ChangeOrder("Sim101", "s9", limit_price=Decimal(5995))
+    now = reviewed(change, positions=(holding(2),), orders=(filled,))
+    assert changes(reviewed(change, orders=(old,)), now) == "", "a changed order keeps what it has filled"
+
+
 def test_a_cancel_that_was_shown_as_harmless_takes_no_protection(
     reviewed: Reviewed, standing: Stands, holding: Holds
 ) -> None:
