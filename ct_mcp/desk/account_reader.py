@@ -11,9 +11,6 @@
 4. An entry from a template brings its exits as it fills. Where it filled after orders were listed and before positions
    were, the position is there and its exits are in no list: where that may be so, orders are read once more. What
    these show to have filled since may be in neither reading, so positions are, too.
-5. A cancel of all orders that is shown neither an order nor a position would take a stop unasked if the lists had come
-   back empty. So it is held against the report of all accounts, and where that tells of a position nothing is known.
-6. What closes a part needs to know what is held of that instrument alone: its name tells where the list cannot be read.
 """
 
 from collections.abc import Callable
@@ -26,11 +23,9 @@ from ct_mcp.desk.order_lists import borne_out
 from ct_mcp.desk.ports import Upstream
 from ct_mcp.desk.side_by_side import Reading, SideBySide
 from ct_mcp.domain.account import Account, AccountKind, Position, account_key
-from ct_mcp.domain.commands import Command
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.errors import UpstreamError
 from ct_mcp.guard.context import RiskContext
-from ct_mcp.guard.effect import instrument_named, is_cancel, leaves_position, leaves_whole, leaves_whole_position
 
 KEPT_FOR = timedelta(seconds=3)
 """As old as the report of all accounts may be."""
@@ -139,34 +134,6 @@ class AccountReports:
             self._were_flat.add(key)
             return context
         return await self._by_name(context, key, named, reads, ask_account=report is not None)
-
-    async def believed_empty(self, command: Command, context: RiskContext, reads: ReviewReads) -> RiskContext:
-        """Where a cancel of all is shown nothing at all, believe that if the report of all accounts says the same (5).
-
-        Where it cannot be read, it is not known either. What closes a part is told by the name of its position (6).
-        """
-        if context.positions is None and leaves_position(command) and not leaves_whole_position(command):
-            return await self._part_by_name(command, context, reads)
-        is_of_all = is_cancel(command) and leaves_whole(command)
-        is_shown_nothing = context.positions == () and context.orders == ()
-        if not is_of_all or not is_shown_nothing or context.account is None:
-            return context
-        async with reads.side_by_side() as ask:
-            read = ask.read("account", self.report(context.account.name, reads))
-        account, held, _ = read.value or (None, None, False)
-        if account is not None and not any(row.net for row in held or ()) and not _contradicts(account, ()):
-            return context
-        return replace(context, positions=None, orders=None)
-
-    async def _part_by_name(self, command: Command, context: RiskContext, reads: ReviewReads) -> RiskContext:
-        """Take what its name tells where the list cannot be read; that nothing is held is not believed of it alone."""
-        instrument = instrument_named(command, context)
-        if instrument is None or context.account is None:
-            return context
-        async with reads.side_by_side() as ask:
-            named = ask.read("position", reads.upstream.position(context.account.name, instrument))
-        held = named.value
-        return context if held is None or not held.quantity else replace(context, positions=(held,))
 
     async def _by_name(
         self,

@@ -28,6 +28,7 @@ from ct_mcp.desk.pending import last_exit_is_over, pending_orders, possibly_open
 from ct_mcp.desk.ports import BookReads, Reads, Store, Upstream
 from ct_mcp.desk.read_ahead import Ahead
 from ct_mcp.desk.resolver import BookReadings, OpensIn, Resolver
+from ct_mcp.desk.second_source import with_second_source
 from ct_mcp.desk.side_by_side import Reading, SideBySide
 from ct_mcp.domain.account import Account, Position
 from ct_mcp.domain.approval import Approval
@@ -65,8 +66,7 @@ class ContextBuilder:
         self.resolver = Resolver(upstream, store, clock, self._market, self.look_ahead)
         self.elsewhere = Elsewhere(store, team, self.resolver)
         self._upstream, self._store, self._team, self._clock = upstream, store, team, clock
-        self.fills = FillsSeen(clock)
-        self._ahead: dict[str, Ahead] = {}
+        self.fills, self._ahead = FillsSeen(clock), dict[str, Ahead]()
 
     def hear_quotes(self, live: LiveQuotes) -> None:
         """Take quotes from a stream from now on, where it tells fresh ones."""
@@ -225,6 +225,7 @@ class ContextBuilder:
             orders_doubted=orders.is_borne_out is False,
             over=frozenset(order.order_id for order in orders.value or () if order.is_closed),
         )
+        context = await with_second_source(command, context, reads, self._store, lists_orders=bool(orders.value))
         return await self._completed(command, context, (reported, named, noted), market, reads)
 
     async def look_ahead(self, name: str, upstream: Upstream, opens: OpensIn | None = None) -> BookReadings:
@@ -277,7 +278,6 @@ class ContextBuilder:
     ) -> RiskContext:
         """Add what could only be asked for once orders and positions were known."""
         instrument, urgent = instrument_named(command, context), is_urgent(command)
-        context = await self._accounts.believed_empty(command, context, reads)
         if instrument is None:
             return context
         if is_judged_by_book(command):

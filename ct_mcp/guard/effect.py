@@ -132,6 +132,11 @@ def is_cancel(command: Command) -> bool:
     return isinstance(command, CancelOrder | CancelOrders)
 
 
+def may_take_a_stop(command: Command) -> bool:
+    """Say whether it closes nothing, and may take a stop away: it cancels, or pauses what keeps one."""
+    return is_cancel(command) or isinstance(command, DisableStrategy)
+
+
 def leaves_position(command: Command) -> bool:
     """Say whether it closes what is held, in whole or in part."""
     return isinstance(command, ClosePosition | Flatten)
