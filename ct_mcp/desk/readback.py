@@ -187,7 +187,7 @@ def from_cancels(
 ) -> Outcome:
     """Say of each order that was to be cancelled what became of it: one may have filled before its cancel.
 
-    Where some were ``named``, those alone were; where none was, all went that worked then, and some nobody had seen.
+    Where some were ``named``, those alone were; where none was, all went that worked then, and some no list had shown.
     """
     stand = to_be_cancelled(book, named)
     outcome = replace(outcome, warnings=(*_placed_meanwhile(book, before, stand, named), *outcome.warnings))
@@ -215,7 +215,7 @@ def _placed_meanwhile(
         yield from (f"placed meanwhile, so it stays: {order_line(it)}" for it in book.orders if it not in stand)
     elif before.orders is not None:
         new = (order for order in book.ended if before.order(order.order_id) is None and not order.filled)
-        yield from (f"went with the others, though nobody had seen it before: {_ending(order)}" for order in new)
+        yield from (f"went with the others, though no list had shown it before: {_ending(order)}" for order in new)
 
 
 def _filled_by(order: Order, before: RiskContext) -> int:
@@ -245,13 +245,14 @@ def _net_of(book: AccountState, instrument: Instrument) -> int:
 
 def with_lost_stops(outcome: Outcome, review: Review, book: AccountState) -> Outcome:
     """Cry in the first words of a position that has lost its stop, with the calls that mend it."""
-    lost = lost_in(review, book.positions, book.orders)
+    lost = lost_in(review, book.positions, book.orders, book.ended)
     if not lost:
         return outcome
     alarm = "; ".join(filter(None, (outcome.alarm, *(cover.alarm for cover in lost))))
     if review.effect.is_exit:
         return replace(outcome, alarm=alarm)
-    calls = "; ".join(mending(cover, price_lost(review, cover.held), book.orders) for cover in lost)
+    stood = [(cover, price_lost(review, cover.held, book.ended)) for cover in lost]
+    calls = "; ".join(mending(cover, price, book.orders) for cover, price in stood)
     was_shown = review.effect.lost is not None and review.effect.lost.bare
     step = f"{remedies.TELL_NOW}; {'if they want a stop: ' if was_shown else ''}{calls}"
     return replace(outcome, alarm=alarm, next_step="; ".join(filter(None, (outcome.next_step, step))))

@@ -31,7 +31,7 @@ def _has_been_left(review: Review, book: AccountState) -> Iterator[Position]:
     before = {order.order_id: order.filled for order in review.context.orders or ()}
     listed = {order.order_id: order for order in (*book.orders, *book.over, *book.ended)}
     more = [each for name, each in listed.items() if name in before and each.filled > before[name]]
-    for cover in lost_in(review, book.positions, book.orders):
+    for cover in lost_in(review, book.positions, book.orders, book.ended):
         side = cover.held.instrument, leaving(cover.held.net)
         if any((order.instrument, order.action) == side for order in more):
             yield cover.held

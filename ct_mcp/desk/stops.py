@@ -96,26 +96,37 @@ def mending(cover: Cover, price: Decimal | None, orders: Iterable[Order]) -> str
     return f"{stop}; where the market has passed that price, {leaving_now}"
 
 
-def lost_in(review: Review, positions: Iterable[Position], orders: Iterable[Order]) -> tuple[Cover, ...]:
-    """Give the positions without a stop that had one when this was reviewed, or were to get one by it."""
-    covers = covers_of(positions, orders)
-    return tuple(cover for cover in covers if cover.bare and _was_to_have_one(review, cover.held))
+def lost_in(
+    review: Review, positions: Iterable[Position], orders: Iterable[Order], ended: Iterable[Order] = ()
+) -> tuple[Cover, ...]:
+    """Give the positions without a stop that had one when this was reviewed, or were to get one by it.
+
+    ``ended`` are orders that are over since: a stop among them stood, though no list may have shown it then.
+    """
+    ended, covers = tuple(ended), covers_of(positions, orders)
+    return tuple(cover for cover in covers if cover.bare and _was_to_have_one(review, cover.held, ended))
 
 
-def price_lost(review: Review, held: Position) -> Decimal | None:
+def price_lost(review: Review, held: Position, ended: Iterable[Order] = ()) -> Decimal | None:
     """Where the stop stood that is gone, or was to stand."""
-    stood = [order.stop_price for order in _stops_before(review, held)]
+    stood = [order.stop_price for order in (*_stops_before(review, held), *_stops_ended(held, ended))]
     wanted = [leg.stop_price for leg in _stops_wanted(review, held)]
     return next((price for price in (*stood, *wanted) if price is not None), None)
 
 
-def _was_to_have_one(review: Review, held: Position) -> bool:
+def _was_to_have_one(review: Review, held: Position, ended: Iterable[Order]) -> bool:
     """Say so as well where it is not known what stood."""
-    return review.context.orders is None or bool(_stops_before(review, held) or _stops_wanted(review, held))
+    stood = review.context.orders is None or _stops_before(review, held) or _stops_ended(held, ended)
+    return bool(stood or _stops_wanted(review, held))
 
 
 def _stops_before(review: Review, held: Position) -> tuple[Order, ...]:
     return cover_of(held, review.context.orders or ()).stops
+
+
+def _stops_ended(held: Position, ended: Iterable[Order]) -> tuple[Order, ...]:
+    side, over = (held.instrument, leaving(held.net)), (o for o in ended if o.state is not OrderState.FILLED)
+    return tuple(o for o in over if o.order_type.needs_stop_price and (o.instrument, o.action) == side)
 
 
 def _stops_wanted(review: Review, held: Position) -> tuple[PlaceOrder, ...]:

@@ -302,7 +302,7 @@ async def test_whoever_asks_for_all_without_a_question_has_all_that_work_at_that
     assert len(person.asked) == asked, "nothing that it knows of protects anything"
     assert [path for path, _ in wire.posts() if path.endswith("/cancel")] == ["/v1/api/accounts/Sim101/orders/cancel"]
     assert (told.status, world.live()) == ("cancelled", [])
-    went = "went with the others, though nobody had seen it before: cancelled: SELL 1 MES 09-26 STOP MARKET"
+    went = "went with the others, though no list had shown it before: cancelled: SELL 1 MES 09-26 STOP MARKET"
     assert went in told.warnings_text
 
 

@@ -64,6 +64,7 @@ async def test_a_cancel_takes_the_orders_that_were_shown_and_no_other_though_non
     assert [request.path.split("/")[-2] for request in sim.requests_of("Cancel")] == [entry.order_id, stop.order_id]
     assert [order.id for order in sim.exchange.live_orders("Sim101")] == [later.order_id]
     assert told.status is Status.CANCELLED
+    assert told.alarm.startswith("UNPROTECTED: 2 of the 2 contracts held in MES 09-26")
 
 
 async def test_an_order_that_fills_in_part_while_somebody_reads_is_not_replaced_at_its_full_size(

@@ -1,11 +1,12 @@
 """A stop is not taken unasked because one list came back empty; what takes no stop asks nobody, and costs nothing."""
 
+from typing import Any
 
 import pytest
 
 from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.desk.desk import Desk
-from ct_mcp.desk.outcome import Outcome
+from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.desk.polling import Pause
 from ct_mcp.domain.approval import Approval, Ticket
 from ct_mcp.domain.commands import CancelOrder, CancelOrders, Command, DisableStrategy
@@ -16,7 +17,8 @@ from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, SimOrderTyp
 from ct_mcp.simulator.simulator import Simulator
 from ct_mcp.simulator.strategies import COMPILED, StrategyPlan
 from ct_mcp.store.sqlite import SqliteStore
-from tests.unit.desk.conftest import MES, Buys, Does, Prices
+from ct_mcp.text import format_price
+from tests.unit.desk.conftest import MES, Buys, Does, Odd, Prices, Way
 
 SIM, LIVE = "Sim101", "APEX-482910"
 LISTS = ["ListPositions", "ListOrders"]
@@ -146,3 +148,41 @@ async def test_the_cancel_of_an_entry_that_is_a_stop_asks_for_the_position_by_it
 async def test_a_list_that_shows_what_is_over_hides_no_stop(desk: Desk, long_two: Outcome, sim: Simulator) -> None:
     for command in ALL:
         assert await asked(desk, sim, command) == sorted(LISTS)
+
+
+# What is said afterwards --------------------------------------------------------------------------------------------
+
+
+async def test_where_every_list_was_empty_the_answer_cries_over_the_position_that_lost_its_stop(
+    crosstrade: CrossTrade,
+    store: SqliteStore,
+    clock: ManualClock,
+    pause: Pause,
+    long_two: Outcome,
+    sim: Simulator,
+    price: Prices,
+) -> None:
+    empty = {"orders", "all_orders"}
+
+    def once(name: str) -> Way:
+        async def listed(inner: Any, *given: object, **named: object) -> object:
+            if name not in empty:
+                return await getattr(inner, name)(*given, **named)
+            empty.remove(name)
+            return ()
+
+        return listed
+
+    stop = price(-40)
+    by_hand(sim, SIM, "MES", Action.SELL, stop=float(stop))
+    lists = Odd(crosstrade, {name: once(name) for name in empty})
+    desk = Desk(lists, store, Policy(), clock=clock, pause=pause)
+    ticket = await desk.propose(CancelOrders(SIM, None))
+    assert isinstance(ticket, Ticket)
+    assert ticket.approval is Approval.NONE, "two lists and the journal say that nothing stands"
+    told = await desk.commit(ticket.ticket_id)
+    assert told.status is Status.CANCELLED
+    assert "went with the others, though no list had shown it before: cancelled: SELL 2 MES" in str(told.warnings)
+    assert told.alarm == "UNPROTECTED: 2 of the 2 contracts held in MES 09-26 stand without a stop"
+    assert "tell the person now; place_order with account" in told.next_step
+    assert f"stop_price {format_price(stop)}" in told.next_step
