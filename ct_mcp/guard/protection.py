@@ -88,6 +88,8 @@ def lost_by_cancelling(
         return None
     left = [order for order in (*context.orders, new) if order is not None and order not in gone]
     instruments = dict.fromkeys(order.instrument for order in gone if may_be_stop(order))
+    if any(context.net_position(instrument) is None for instrument in instruments):
+        return None
     bare = tuple(bare for name in instruments for bare in bare_without(name, gone, left, context))
     away = None if new is None else moves_away_from(gone, new, context)
     return LostProtection(bare, away is not None, away or None)
@@ -125,6 +127,8 @@ def lost_by_joining(order: PlaceOrder, context: RiskContext) -> LostProtection |
 def lost_by_changing(change: ChangeOrder, order: Order | None, context: RiskContext) -> LostProtection | None:
     """Say what a smaller, or a further, stop leaves without one."""
     if order is None or context.orders is None or context.positions is None:
+        return None
+    if context.net_position(order.instrument) is None and (order.oco_id or may_be_stop(order)):
         return None
     held = dict(held_each_way(order.instrument, context))[order.action]
     if is_stop(order) and held:

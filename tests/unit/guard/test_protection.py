@@ -201,6 +201,25 @@ def test_what_was_not_read_is_not_known(view: Sees, stop: Rests, action: Command
     assert effect_of(action, view(**{"orders": (stop(quantity=2),), unread: None})).lost is None
 
 
+@pytest.mark.parametrize(
+    "action",
+    [CancelOrder("Sim101", "s"), CancelOrders("Sim101", None), ChangeOrder("Sim101", "s", quantity=1)],
+    ids=["cancel", "cancel all", "shrink"],
+)
+def test_a_stop_of_what_is_listed_twice_is_not_known_to_protect_nothing(
+    view: Sees, held: Holds, stop: Rests, action: Command
+) -> None:
+    twice = view(positions=held(2) * 2, orders=(stop("s", quantity=2),))
+    effect = effect_of(action, twice)
+    assert (effect.lost, effect.only_reduces) == (None, None)
+
+
+def test_an_entry_of_what_is_listed_twice_may_go_all_the_same(view: Sees, held: Holds, resting: Rests) -> None:
+    twice = view(positions=held(2) * 2, orders=(resting("e", quantity=2),))
+    for action in (CancelOrder("Sim101", "e"), ChangeOrder("Sim101", "e", quantity=1)):
+        assert effect_of(action, twice).only_reduces is True
+
+
 def test_an_order_nobody_knows_is_not_known_to_protect_nothing(view: Sees) -> None:
     assert effect_of(CancelOrder("Sim101", "nobody"), view()).lost is None
     assert effect_of(ChangeOrder("Sim101", "nobody", quantity=1), view()).lost is None
