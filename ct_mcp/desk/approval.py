@@ -136,11 +136,19 @@ def still_approved(review: Review, ticket: Ticket, number: int) -> Review:
         denials.append(Denial(DenialCode.APPROVAL_OUTGROWN, figures))
     shown = None if ticket.request is None else ticket.request.items[number]
     if shown is not None and shown.must_reduce and not review.effect.only_reduces:
-        figures = "it was made by a watch, which may only reduce; nothing was sent"
-        denials.append(Denial(DenialCode.WATCH_WOULD_NOT_REDUCE, figures))
+        denials.append(_would_not_reduce(review))
     if shown is not None and ticket.is_asked:
         denials += _done_otherwise(shown, review)
     return replace(review, denials=tuple(denials))
+
+
+def _would_not_reduce(review: Review) -> Denial:
+    """Deny what a watch has made: for good where it does not reduce, for now where that is not known."""
+    if review.effect.only_reduces is None:
+        figures = "it was made by a watch, which may only reduce, and whether it does is not known; nothing was sent"
+        return Denial(DenialCode.POSITION_UNKNOWN, figures)
+    figures = "it was made by a watch, which may only reduce; nothing was sent"
+    return Denial(DenialCode.WATCH_WOULD_NOT_REDUCE, figures)
 
 
 def _is_whole_as_shown(review: Review, ticket: Ticket, number: int) -> bool:

@@ -94,3 +94,16 @@ def test_what_would_not_reduce_by_the_send_is_denied_whoever_was_asked(
 ) -> None:
     sent = still_approved(review(command, now, NOBODY_IS_ASKED), ticket_of(command, STOP, approval), 0)
     assert DenialCode.WATCH_WOULD_NOT_REDUCE in {denial.code for denial in sent.denials}
+
+
+@pytest.mark.parametrize(
+    "now",
+    [context(positions=None, orders=(STOP,)), context(positions=(), orders=None)],
+    ids=["positions are not read", "orders are not read"],
+)
+def test_where_nobody_knows_whether_it_reduces_it_is_not_sent_and_not_said_to_protect(now: RiskContext) -> None:
+    command = CancelOrder(SIM101, "0")
+    sent = still_approved(review(command, now, NOBODY_IS_ASKED), ticket_of(command, STOP, Approval.NONE), 0)
+    codes = {denial.code for denial in sent.denials}
+    assert DenialCode.POSITION_UNKNOWN in codes
+    assert DenialCode.WATCH_WOULD_NOT_REDUCE not in codes
