@@ -231,8 +231,8 @@ class Connection:
 
     @cached_property
     def _exits(self) -> httpx.AsyncBaseTransport:
-        """The way of exits and what they look at: no number of slow reads takes it."""
-        return self.transport or _bare_transport()
+        """The way of exits and what they look at: no number of slow reads takes it, nor of other exits."""
+        return self.transport or _bare_transport(most=None)
 
     def _timeout(self, call: Call) -> httpx.Timeout:
         times = self.timeouts
@@ -241,13 +241,13 @@ class Connection:
         return httpx.Timeout(seconds, connect=times.connect_seconds, pool=times.connect_seconds)
 
 
-def _bare_transport() -> httpx.AsyncBaseTransport:
+def _bare_transport(most: int | None = 10) -> httpx.AsyncBaseTransport:
     """A transport that follows no redirect, keeps no cookie and asks no environment for a proxy.
 
     A connection is kept for seconds alone: one that was idle for long may be dead without a sign, and an exit sent into
     it would be of unknown outcome.
     """
-    limits = httpx.Limits(max_connections=10, max_keepalive_connections=4, keepalive_expiry=5.0)
+    limits = httpx.Limits(max_connections=most, max_keepalive_connections=4, keepalive_expiry=5.0)
     return httpx.AsyncHTTPTransport(trust_env=False, limits=limits)
 
 

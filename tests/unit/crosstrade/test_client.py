@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import struct
+import sys
 import tracemalloc
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -742,6 +743,16 @@ async def test_an_answer_is_read_plain_or_packed_once(world: World, body: bytes,
     ids=["twice", "otherwise", "unknown", "not at all", "cut off", "in two"],
 )
 @pytest.mark.parametrize(
+def test_exits_have_connections_of_their_own_and_as_many_as_there_are_exits() -> None:
+    client = CrossTrade(HOST, TOKEN)
+    assert not {"_exits", "_transport"} & vars(client.connection).keys(), "none is made before it is needed"
+    exits, others = client.connection._exits, client.connection._transport
+    assert isinstance(exits, httpx.AsyncHTTPTransport)
+    assert isinstance(others, httpx.AsyncHTTPTransport)
+    assert exits is not others
+    assert (exits._pool._max_connections, others._pool._max_connections) == (sys.maxsize, 10)
+
+
     ("use", "error"), [(lambda c: c.accounts(), BadReply), (lambda c: c.flatten("Sim101", None), OutcomeUnknown)]
 )
 async def test_an_answer_that_is_packed_otherwise_is_not_trusted(
