@@ -17,7 +17,7 @@ from plane_world import Team
 
 from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.crosstrade.connection import utc_now
-from ct_mcp.crosstrade.rate_limit import Allowance, TokenBucket, allowance
+from ct_mcp.crosstrade.rate_limit import Allowance, Rank, TokenBucket, allowance
 from ct_mcp.crosstrade.request import CallTimeouts
 from ct_mcp.desk.desk import Desk
 from ct_mcp.desk.outcome import Outcome, Status
@@ -100,7 +100,7 @@ def held(team: Team, schema: str) -> Held:
 class Unmetered:
     """A budget that keeps nobody waiting."""
 
-    async def wait(self, now: datetime, *, urgent: bool) -> float:
+    async def wait(self, now: datetime, *, rank: Rank, waited: float = 0.0) -> float:
         """Let it go."""
         return 0.0
 

@@ -19,7 +19,7 @@ from virtual_store import OURS, THEIRS, MemoryDatabase, MemoryStore
 from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.crosstrade.connection import Connection
 from ct_mcp.crosstrade.failures import HttpAnswer
-from ct_mcp.crosstrade.rate_limit import Allowance, TokenBucket, allowance
+from ct_mcp.crosstrade.rate_limit import Allowance, Rank, TokenBucket, allowance
 from ct_mcp.crosstrade.request import Call as UpstreamCall
 from ct_mcp.crosstrade.stream.socket import LiveStream
 from ct_mcp.desk import approval as tickets_of_the_desk
@@ -102,7 +102,7 @@ def forget_before(looked: dict[str, float], moment: float) -> None:
 class Unmetered:
     """A budget that keeps nobody waiting."""
 
-    async def wait(self, now: datetime, *, urgent: bool) -> float:
+    async def wait(self, now: datetime, *, rank: Rank, waited: float = 0.0) -> float:
         """Let it go."""
         return 0.0
 

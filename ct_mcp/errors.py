@@ -11,6 +11,7 @@ CtMcpError
 │   ├── TakenOver        another ct-mcp may be about it: what a watch or an entry is owed
 │   ├── Halted           trading is halted; says who, when, why, and how the person lifts it
 │   ├── BudgetExhausted  our own request budget is empty; says when it refills
+│   │   └── AskedToWait  CrossTrade asked us to wait, and the time is not over
 │   └── StoreFailed      the journal cannot be written, so nothing may be sent
 │       ├── StoreOutOfReach  that of all machines cannot be used just now
 │       │   ├── TicketOutOfReach  it knows of a ticket, or of none: nobody can say which
@@ -124,6 +125,13 @@ class BudgetExhausted(Refused):
 
     code = "BUDGET_EXHAUSTED"
     next_step = "wait, then ask again with fewer calls"
+
+
+class AskedToWait(BudgetExhausted):
+    """CrossTrade asked us to wait, and the time is not over; what leaves a position does not wait for it."""
+
+    code = "RATE_LIMITED"
+    next_step = "wait that long, then ask again; cancels, closes and flattens are sent all the same"
 
 
 class StoreFailed(Refused):

@@ -7,7 +7,7 @@ import httpx
 
 from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.crosstrade.connection import utc_now
-from ct_mcp.crosstrade.rate_limit import Allowance, TokenBucket, allowance
+from ct_mcp.crosstrade.rate_limit import Allowance, Rank, TokenBucket, allowance
 from ct_mcp.desk.desk import Desk
 from ct_mcp.desk.outcome import Outcome
 from ct_mcp.guard.policy import Policy
@@ -20,7 +20,7 @@ _DISCARD = 9
 class Unmetered:
     """A budget that keeps nobody waiting."""
 
-    async def wait(self, now: datetime, *, urgent: bool) -> float:
+    async def wait(self, now: datetime, *, rank: Rank, waited: float = 0.0) -> float:
         """Let it go at once."""
         return 0.0
 

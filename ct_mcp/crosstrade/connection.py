@@ -22,12 +22,13 @@ import anyio
 import httpx
 
 from ct_mcp import __version__
-from ct_mcp.crosstrade.failures import HttpAnswer, SentRequest, failure_of, retry_after_seconds
-from ct_mcp.crosstrade.rate_limit import Budget, OwnBudget, ServicePace
+from ct_mcp.crosstrade.failures import HttpAnswer, SentRequest, failure_of, is_of_one_account, retry_after_seconds
+from ct_mcp.crosstrade.rate_limit import LONGEST_PAUSE_OF_EXITS_SECONDS, Budget, OwnBudget, Rank, ServicePace
 from ct_mcp.crosstrade.request import USUAL_TIMEOUTS, Call, CallOptions, CallTimeouts
 from ct_mcp.crosstrade.schemas.reply import Reply
 from ct_mcp.errors import (
     AddonOffline,
+    AskedToWait,
     AuthFailed,
     AuthReason,
     BadReply,
@@ -46,6 +47,7 @@ _CODING = "gzip"
 _USUAL_PENALTY_SECONDS = 1.0
 _SILENT_AFTER_SECONDS = 5.0
 _STILL_SILENT_SECONDS = 2.0
+_STILL_LET_THROUGH_SECONDS = 15.0
 _GIVEN_UP = (TimeoutError, httpx.TimeoutException)
 _T = TypeVar("_T")
 
@@ -68,6 +70,7 @@ class Connection:
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep
     pace: ServicePace = field(default_factory=ServicePace, init=False)
     _answered_at: float = field(default=float("-inf"), init=False)
+    _let_through_at: float = field(default=float("-inf"), init=False)
     _silent: tuple[str, float, float] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -89,12 +92,13 @@ class Connection:
                 raise failed or error from None
             except (Unavailable, AddonOffline, RateLimited) as error:
                 failed = error
+                asked_for = error.retry_after_seconds if isinstance(error, RateLimited) else None
             if self._silence(call, asked_at):
                 raise failed
             is_late = (self.clock() - started_at).total_seconds() > self.timeouts.read_seconds
             if is_late or (pause := next(pauses, None)) is None:
                 raise failed
-            await self.sleep(pause)
+            await self.sleep(max(pause, min(asked_for or 0.0, BACK_OFF_SECONDS[-1])))
 
     async def send(self, call: Call, parse: Callable[[Reply], _T], options: CallOptions) -> _T:
         """Write something, once. While writing, Unavailable means that it never left, so that may be tried again.
@@ -124,7 +128,7 @@ class Connection:
             step = "the person must set CROSSTRADE_TOKEN and start again"
             raise AuthFailed("there is no token", AuthReason.NO_TOKEN, next_step=step)
         address = call.address
-        await self._take_turn(urgent=options.urgent)
+        waited = await self._take_turn(_rank(call, urgent=options.urgent))
         if options.last_check is not None:
             await options.last_check()
         began = anyio.current_time()
@@ -133,9 +137,12 @@ class Connection:
         self._hear(call, outcome, began, ended)
         if _tells_the_pace(call, outcome):
             self.pace.took(ended - began, ended)
-        if isinstance(outcome, HttpAnswer) and outcome.status == 429:
+        if isinstance(outcome, HttpAnswer) and outcome.status == 429 and not is_of_one_account(outcome):
             self.pace.refused(ended)
+            self._let_through_at = float("-inf")
             await self.budget.penalise(now, retry_after_seconds(outcome, now) or _USUAL_PENALTY_SECONDS)
+        elif isinstance(outcome, HttpAnswer) and waited >= LONGEST_PAUSE_OF_EXITS_SECONDS:
+            self._let_through_at = ended
         endpoint, secrets = call.endpoint, (self.token,)
         request = SentRequest(
             call.rpc, endpoint.writes, endpoint.assumed, secrets, endpoint.steps, unused_proxy=self._unused_proxy
@@ -177,13 +184,27 @@ class Connection:
     def _urgent_turn(self) -> anyio.Lock:
         return anyio.Lock()
 
-    async def _take_turn(self, *, urgent: bool) -> None:
-        waited = 0.0
-        while seconds := await self.budget.wait(self.clock(), urgent=urgent):
+    async def _take_turn(self, rank: Rank) -> float:
+        """Wait for a place, and say how long. An exit is not given up for want of one: a 429 would tell.
+
+        Where an exit was let through in a pause, the next, and what it looks at, need not wait as long again.
+        """
+        was_let_through = anyio.current_time() - self._let_through_at <= _STILL_LET_THROUGH_SECONDS
+        waited = LONGEST_PAUSE_OF_EXITS_SECONDS if was_let_through and rank is not Rank.USUAL else 0.0
+        while seconds := await self.budget.wait(self.clock(), rank=rank, waited=waited):
             if waited + seconds > self.timeouts.turn_seconds:
-                raise BudgetExhausted(f"our own request budget is empty; the next request may leave in {seconds:.1f} s")
+                if rank is Rank.EXIT:
+                    break
+                raise await self._no_turn(seconds)
             await self.sleep(seconds)
             waited += seconds
+        return waited
+
+    async def _no_turn(self, seconds: float) -> BudgetExhausted:
+        """Say whose limit it is."""
+        if (await self.budget.snapshot(self.clock())).paused_seconds:
+            return AskedToWait(f"CrossTrade asked us to wait; the next request may leave in {seconds:.1f} s")
+        return BudgetExhausted(f"our own request budget is empty; the next request may leave in {seconds:.1f} s")
 
     async def _request(self, call: Call, address: str, transport: httpx.AsyncBaseTransport) -> HttpAnswer | Exception:
         timeout = self._timeout(call)
@@ -202,7 +223,8 @@ class Connection:
                 finally:
                     await response.aclose()
                 text = None if text is None else redact(text, self.token)
-                return HttpAnswer(response.status_code, text, response.headers.get("retry-after"))
+                headers = response.headers
+                return HttpAnswer(response.status_code, text, headers.get("retry-after"), headers.get("date"))
         except Exception as error:  # noqa: BLE001 - whatever broke, the failures table must judge it: a write may be out
             return error
 
@@ -255,6 +277,12 @@ def _bare_transport(most: int | None = 10) -> httpx.AsyncBaseTransport:
 def _url(address: str, query: tuple[tuple[str, str], ...]) -> httpx.URL:
     """Take an address apart: the same few are asked all day, and that takes as long as sending does."""
     return httpx.URL(address, params=dict(query) or None)
+
+
+def _rank(call: Call, *, urgent: bool) -> Rank:
+    if not urgent:
+        return Rank.USUAL
+    return Rank.EXIT if call.endpoint.writes else Rank.FOR_EXIT
 
 
 def _tells_the_pace(call: Call, outcome: HttpAnswer | Exception) -> bool:

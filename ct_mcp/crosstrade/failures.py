@@ -40,6 +40,10 @@ from ct_mcp.text import quoted
 
 NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 LONGEST_WAIT_SECONDS = 3600.0
+# Its budget is full again in seven seconds, so a larger figure was meant in milliseconds.
+_LONGEST_IN_SECONDS = 300.0
+# Not every answer tells the time at theirs, and what lies between two clocks says little.
+_LONGEST_BY_OUR_CLOCK_SECONDS = 10.0
 _MAY_BE_REPEATED = "call get_status; once CrossTrade can be reached, the same may be asked for again"
 
 # Only these two prove that the add-on was away before anything was handed to it.
@@ -52,6 +56,7 @@ _LEFT_OPEN = re.compile(
     r"(?i)internal_error|broker_rate_limited|tradovate_unavailable|tradovate_session_expired"
     r"|close_needs_reconciliation|reconciliation_required"
 )
+_OF_ONE_ACCOUNT = re.compile(r"(?i)snapshot_refresh_pending")
 _NO_POSITION = re.compile(r"(?i)\bno positions? (?:was )?found for instrument")
 _ORDER_GONE = re.compile(r"(?i)not found or already terminal")
 _NOT_FOUND = re.compile(
@@ -102,6 +107,7 @@ class HttpAnswer:
     status: int
     text: str | None
     retry_after: str | None = None
+    date: str | None = None
     body: object = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -124,9 +130,14 @@ def retry_after_seconds(answer: HttpAnswer, now: datetime) -> float | None:
     details = body.get("details")
     nested = details.get("retryAfter") if isinstance(details, dict) else None
     for value in (body.get("retryAfter"), body.get("retry_after"), nested, answer.retry_after):
-        if (seconds := _wait_seconds(value, now)) is not None:
+        if (seconds := _wait_seconds(value, answer.date, now)) is not None:
             return min(max(0.0, seconds), LONGEST_WAIT_SECONDS)
     return None
+
+
+def is_of_one_account(answer: HttpAnswer) -> bool:
+    """Say whether a 429 is about one account, whose figures they are reading anew, and about no number of requests."""
+    return _OF_ONE_ACCOUNT.search(error_text(answer)) is not None
 
 
 def error_text(answer: HttpAnswer) -> str:
@@ -243,27 +254,36 @@ def _body(answer: HttpAnswer) -> dict[str, object]:
     return answer.body if isinstance(answer.body, dict) else {}
 
 
-def _wait_seconds(value: object, now: datetime) -> float | None:
+def _wait_seconds(value: object, their_date: str | None, now: datetime) -> float | None:
     match value:
         case bool() | None:
             return None
         case int() | Decimal():
             return _not_milliseconds(float(min(value, 10**9)))
         case str():
-            return _parse_seconds(value.strip(), now)
+            return _parse_seconds(value.strip(), their_date, now)
         case _:
             return None
 
 
-def _parse_seconds(text: str, now: datetime) -> float | None:
+def _parse_seconds(text: str, their_date: str | None, now: datetime) -> float | None:
+    """Read seconds, or how far a time is from when they answered, by their own clock where they tell it."""
     if re.fullmatch(r"\d{1,9}(?:\.\d{1,9})?", text):
         return _not_milliseconds(float(text))
+    if (until := _parse_date(text)) is None:
+        return None
+    if their_date is not None and (answered_at := _parse_date(their_date.strip())) is not None:
+        return min((until - answered_at).total_seconds(), _LONGEST_IN_SECONDS)
+    return min((until - now).total_seconds(), _LONGEST_BY_OUR_CLOCK_SECONDS)
+
+
+def _parse_date(text: str) -> datetime | None:
     try:
         at = parsedate_to_datetime(text)
     except (ValueError, OverflowError):
         return None
-    return ((at if at.tzinfo else at.replace(tzinfo=UTC)) - now).total_seconds()
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _not_milliseconds(figure: float) -> float:
-    return figure / 1000 if figure > 1000 else figure
+    return figure / 1000 if figure > _LONGEST_IN_SECONDS else figure

@@ -1,9 +1,14 @@
 """How many requests we allow ourselves, and whether the service wants fewer just now. No sleeping and no clock.
 
 The service meters REST and socket together, per token: three a second and twenty at once. `TokenBucket` is the budget
-that all share. The last tokens are kept for exits, so that reading quotes never holds up a flatten. Nothing is reserved
-ahead: whoever finds too few tokens is told how long to wait and asks again, so that somebody who gave up waiting has
-taken nothing.
+that all share. Some tokens are kept for exits and what they look at, so that reading quotes never holds up a flatten;
+the last are for the writes of exits alone, so that no exit waits while others are read back. Nothing is reserved ahead:
+whoever finds too few tokens is told how long to wait and asks again, so that somebody who gave up waiting has taken
+nothing.
+
+Where the service asked for a pause, nothing is shown and nothing opens before it is over. But what it says of the time
+may be wrong, or be meant for other requests, and the broker's limit may be over sooner: so an exit, and what it looks
+at, waits two seconds at most and is then sent. Another refusal says that it did not arrive, and costs nothing.
 
 The service slows down before it refuses: to somebody who hurries, or asks for many things at once, reads that took
 half a second take five. So `ServicePace` learns the usual time of an answer from those that were quick. Where two of
@@ -14,7 +19,8 @@ asked that need not be, for a while. Writes are never held up by it.
 from collections import deque
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from math import ceil
+from enum import Enum
+from math import ceil, inf
 from statistics import median
 from typing import Protocol
 
@@ -23,6 +29,8 @@ from typing import Protocol
 CAPACITY = 19.0
 PER_SECOND = 2.9
 RESERVE = 6.0
+FOR_EXITS_ALONE = 3.0
+LONGEST_PAUSE_OF_EXITS_SECONDS = 2.0
 LONGEST_PENALTY_SECONDS = 300.0
 
 _CLOCKS_DIFFER_SECONDS = 5.0
@@ -31,17 +39,29 @@ _CLOCKS_DIFFER_SECONDS = 5.0
 _HAIR = 1e-9
 
 
+class Rank(Enum):
+    """Who takes of the last tokens: nobody else, what an exit looks at, or the write of an exit."""
+
+    USUAL = "usual"
+    FOR_EXIT = "for an exit"
+    EXIT = "exit"
+
+
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """So many at once, so many a second after that, and how many of them are kept for exits."""
+    """So many at once, so many a second after that, and how many of them are kept for exits.
+
+    ``reserve`` is for exits and what they look at, ``for_exits_alone`` is that part of it which only their writes take.
+    """
 
     capacity: float = CAPACITY
     per_second: float = PER_SECOND
     reserve: float = RESERVE
+    for_exits_alone: float = FOR_EXITS_ALONE
 
 
 WHOLE = Rate()
-THIRD = Rate(CAPACITY / 3, PER_SECOND / 3, RESERVE / 3)
+THIRD = Rate(CAPACITY / 3, PER_SECOND / 3, RESERVE / 3, FOR_EXITS_ALONE / 3)
 """What a process allows itself that cannot ask the others: three of them stay within the whole."""
 
 
@@ -62,17 +82,29 @@ class TokenBucket:
         tokens = min(self.rate.capacity, self.tokens + max(0.0, passed) * self.rate.per_second)
         return replace(self, tokens=tokens, at=self.at if -_CLOCKS_DIFFER_SECONDS < passed < 0 else now)
 
-    def taken(self, now: datetime, *, urgent: bool) -> tuple["TokenBucket", float]:
-        """Take one token, or take none and say how many seconds to wait before asking again."""
+    def taken(self, now: datetime, rank: Rank, waited: float = 0.0) -> tuple["TokenBucket", float]:
+        """Take one token, or take none and say how many seconds to wait before asking again, who ``waited`` so long."""
         bucket = self.refilled(now)
-        missing = (1.0 if urgent else 1.0 + self.rate.reserve) - bucket.tokens
+        missing = 1.0 + self._kept_from(rank) - bucket.tokens
+        is_held = bucket.is_paused and rank is not Rank.USUAL
+        longest = LONGEST_PAUSE_OF_EXITS_SECONDS - waited if is_held else inf
+        if longest <= _HAIR:
+            return bucket, 0.0  # for all others the pause stays as long as it was
         if missing <= _HAIR:
             return replace(bucket, tokens=bucket.tokens - 1.0), 0.0
         # In whole milliseconds, rounded up: a wait shorter than the clock can tell would be asked for again and again.
-        return bucket, ceil(missing / self.rate.per_second * 1000) / 1000
+        return bucket, ceil(min(missing / self.rate.per_second, longest) * 1000) / 1000
+
+    @property
+    def is_paused(self) -> bool:
+        """Say whether the service asked for a pause that is not over: nothing else takes more than there is."""
+        return self.tokens < 0
+
+    def _kept_from(self, rank: Rank) -> float:
+        return {Rank.EXIT: 0.0, Rank.FOR_EXIT: self.rate.for_exits_alone, Rank.USUAL: self.rate.reserve}[rank]
 
     def penalised(self, now: datetime, retry_after_seconds: float) -> "TokenBucket":
-        """Take account of a 429: nothing leaves before their time is up, and then exits first."""
+        """Take account of a 429: nothing is shown or opened before their time is up, and then exits leave first."""
         bucket = self.refilled(now)
         wait = min(max(0.0, retry_after_seconds), LONGEST_PENALTY_SECONDS)
         return replace(bucket, tokens=min(bucket.tokens, 1.0 - wait * self.rate.per_second))
@@ -89,7 +121,7 @@ class TokenBucket:
         """Give the common bucket, less what a process has sent alone and has not got back by now."""
         here, there = self.refilled(now), alone.refilled(now)
         sent = there.rate.capacity - max(0.0, there.tokens)
-        left = replace(here, tokens=here.tokens - sent)
+        left = replace(here, tokens=max(min(here.tokens, 0.0), here.tokens - sent))
         return left.penalised(now, (1.0 - there.tokens) / there.rate.per_second) if there.tokens < 0 else left
 
 
@@ -97,7 +129,7 @@ class TokenBucket:
 class Allowance:
     """The budget as a person reads it: requests that may leave at once, and when it is full again.
 
-    ``note`` says what is wrong with it, if anything is.
+    ``note`` says what is wrong with it, if anything is, ``paused_seconds`` how long the service still wants none.
     """
 
     requests_left: int
@@ -106,11 +138,13 @@ class Allowance:
     capacity: int = int(CAPACITY)
     per_second: float = PER_SECOND
     note: str = ""
+    paused_seconds: float = 0.0
 
 
 def allowance(bucket: TokenBucket, now: datetime, note: str = "") -> Allowance:
     """Say what a bucket allows at this moment."""
-    tokens, rate = bucket.refilled(now).tokens, bucket.rate
+    bucket = bucket.refilled(now)
+    tokens, rate = bucket.tokens, bucket.rate
     return Allowance(
         requests_left=max(0, int(tokens - rate.reserve + _HAIR)),
         requests_left_for_exits=max(0, int(tokens + _HAIR)),
@@ -118,13 +152,14 @@ def allowance(bucket: TokenBucket, now: datetime, note: str = "") -> Allowance:
         capacity=int(rate.capacity),
         per_second=round(rate.per_second, 2),
         note=note,
+        paused_seconds=round((1.0 - tokens) / rate.per_second, 3) if bucket.is_paused else 0.0,
     )
 
 
 class Budget(Protocol):
     """One budget for everything with the same token. Asynchronous, since a shared one has to look it up."""
 
-    async def wait(self, now: datetime, *, urgent: bool) -> float:
+    async def wait(self, now: datetime, *, rank: Rank, waited: float = 0.0) -> float:
         """Take a place and say 0, or take none and say how many seconds to wait before asking again."""
         ...
 
@@ -143,8 +178,8 @@ class OwnBudget:
     def __init__(self) -> None:
         self._bucket = TokenBucket()
 
-    async def wait(self, now: datetime, *, urgent: bool) -> float:
-        self._bucket, seconds = self._bucket.taken(now, urgent=urgent)
+    async def wait(self, now: datetime, *, rank: Rank, waited: float = 0.0) -> float:
+        self._bucket, seconds = self._bucket.taken(now, rank, waited)
         return seconds
 
     async def penalise(self, now: datetime, retry_after_seconds: float) -> None:

@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 
 import anyio
 
-from ct_mcp.crosstrade.rate_limit import Allowance, TokenBucket, allowance
+from ct_mcp.crosstrade.rate_limit import Allowance, Rank, TokenBucket, allowance
 from ct_mcp.errors import StoreFailed
 from ct_mcp.store.rate_limit_file import BucketState, Change
 
@@ -49,12 +49,12 @@ class SharedBudget:
         self._alone_until: datetime | None = None
         self._why = ""
 
-    async def wait(self, now: datetime, *, urgent: bool) -> float:
+    async def wait(self, now: datetime, *, rank: Rank, waited: float = 0.0) -> float:
         """Take a place and say 0, or take none and say how many seconds to wait before asking again."""
-        return await self._step(now, lambda bucket, at: bucket.taken(at, urgent=urgent))
+        return await self._step(now, lambda bucket, at: bucket.taken(at, rank, waited))
 
     async def penalise(self, now: datetime, retry_after_seconds: float) -> None:
-        """They answered 429: every process waits."""
+        """They asked for a pause: every process waits."""
         await self._step(now, lambda bucket, at: (bucket.penalised(at, retry_after_seconds), None))
 
     async def snapshot(self, now: datetime) -> Allowance:

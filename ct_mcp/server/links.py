@@ -10,6 +10,7 @@ from datetime import datetime
 from ct_mcp.domain.market import Quote, clock_words, their_clock_ahead_seconds
 from ct_mcp.errors import (
     AddonOffline,
+    AskedToWait,
     AuthFailed,
     AuthReason,
     BadReply,
@@ -60,7 +61,7 @@ def _break(failure: CtMcpError) -> tuple[int, LinkState]:
             return 3, LinkState.BROKEN
         case Unavailable() | BadReply():
             return 0, LinkState.BROKEN
-        case RateLimited():
+        case RateLimited() | AskedToWait():
             return 1, LinkState.UNKNOWN
         case BudgetExhausted():
             return 0, LinkState.UNKNOWN

@@ -9,7 +9,7 @@ import anyio
 
 from ct_mcp.domain.account import Account, AccountSnapshot, Position
 from ct_mcp.domain.order import Order
-from ct_mcp.errors import AddonOffline, AuthFailed, BudgetExhausted, CtMcpError, RateLimited, Unavailable
+from ct_mcp.errors import AddonOffline, AskedToWait, AuthFailed, BudgetExhausted, CtMcpError, RateLimited, Unavailable
 from ct_mcp.guard.policy import Mode
 from ct_mcp.text import sanitize
 
@@ -21,6 +21,7 @@ _LINKS: tuple[tuple[type[CtMcpError], str], ...] = (
     (AuthFailed, "The token does not open CrossTrade"),
     (AddonOffline, "The add-on inside NinjaTrader does not answer"),
     (RateLimited, "CrossTrade asks us to slow down"),
+    (AskedToWait, "CrossTrade asks us to slow down"),
     (BudgetExhausted, "Our own request budget is used up"),
 )
 

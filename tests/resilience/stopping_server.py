@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import anyio
 
 from ct_mcp.crosstrade.client import CrossTrade
-from ct_mcp.crosstrade.rate_limit import Allowance, TokenBucket, allowance
+from ct_mcp.crosstrade.rate_limit import Allowance, Rank, TokenBucket, allowance
 from ct_mcp.desk.desk import Desk
 from ct_mcp.domain.approval import Approval
 from ct_mcp.domain.lease import NOBODY, Holder
@@ -37,7 +37,7 @@ T = TypeVar("T")
 class Unmetered:
     """A budget that keeps nobody waiting."""
 
-    async def wait(self, now: datetime, *, urgent: bool) -> float:
+    async def wait(self, now: datetime, *, rank: Rank, waited: float = 0.0) -> float:
         """Let it go."""
         return 0.0
 

@@ -12,7 +12,7 @@ import anyio
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ct_mcp.crosstrade.rate_limit import CAPACITY, PER_SECOND, RESERVE
+from ct_mcp.crosstrade.rate_limit import CAPACITY, PER_SECOND, RESERVE, Rank
 from ct_mcp.simulator.clock import wall_clock
 from ct_mcp.simulator.hours import MarketHours
 from ct_mcp.simulator.simulator import Simulator, SimulatorSettings
@@ -73,11 +73,11 @@ async def test_reads_of_all_keep_to_the_rate_and_an_exit_of_one_goes_before_them
 
     assert sum(answered) == 24
     told = sorted((each for of_one in await processes.asked("budget_answers") for each in of_one), key=lambda it: it[0])
-    exits, reads = ([each for each in told if each[1] is urgent] for urgent in (True, False))
+    exits, reads = ([each for each in told if each[1] == rank.value] for rank in (Rank.EXIT, Rank.USUAL))
     _keeps_within(CAPACITY, [at for at, _, seconds in told if not seconds])
     _keeps_within(CAPACITY - RESERVE, [at for at, _, seconds in reads if not seconds])
     assert any(seconds for _, _, seconds in reads), "reads had to wait"
-    assert not any(seconds for _, _, seconds in exits[: int(RESERVE)]), "and nothing of that was the exit's to wait for"
+    assert [seconds for _, _, seconds in exits] == [0.0], "and nothing of that was the exit's to wait for"
 
 
 def _keeps_within(at_once: float, granted: Sequence[str]) -> None:

@@ -19,7 +19,7 @@ from anyio import to_thread
 from ct_mcp.config.team_policy import parse_team_policy
 from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.crosstrade.connection import utc_now
-from ct_mcp.crosstrade.rate_limit import Allowance, TokenBucket, allowance
+from ct_mcp.crosstrade.rate_limit import Allowance, Rank, TokenBucket, allowance
 from ct_mcp.crosstrade.request import CallTimeouts
 from ct_mcp.desk import membership
 from ct_mcp.desk.desk import Desk
@@ -83,7 +83,7 @@ def member(policy: Policy, clock: Callable[[], datetime], plane: str, folder: Pa
 class Unmetered:
     """A budget that keeps nobody waiting, where another thing is looked at."""
 
-    async def wait(self, now: datetime, *, urgent: bool) -> float:
+    async def wait(self, now: datetime, *, rank: Rank, waited: float = 0.0) -> float:
         """Let it go."""
         return 0.0
 
@@ -100,12 +100,12 @@ class NotingBudget(SharedBudget):
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
-        self.answered: list[tuple[str, bool, float]] = []
+        self.answered: list[tuple[str, str, float]] = []
 
-    async def wait(self, now: datetime, *, urgent: bool) -> float:
+    async def wait(self, now: datetime, *, rank: Rank, waited: float = 0.0) -> float:
         """Answer as it does, and note it."""
-        seconds = await super().wait(now, urgent=urgent)
-        self.answered.append((str(self._known.at), urgent, seconds))
+        seconds = await super().wait(now, rank=rank, waited=waited)
+        self.answered.append((str(self._known.at), rank.value, seconds))
         return seconds
 
 
@@ -235,8 +235,8 @@ class Worker:
                 tasks.start_soon(ask)
         return len(answers)
 
-    async def budget_answers(self) -> list[tuple[str, bool, float]]:
-        """What the budget answered: by which time, to an exit or not, and how many seconds to wait."""
+    async def budget_answers(self) -> list[tuple[str, str, float]]:
+        """What the budget answered: by which time, to which rank, and how many seconds to wait."""
         return self.budget.answered
 
     async def take_lease(self, holder: str, stop_at: str = "") -> bool:

@@ -15,7 +15,7 @@ from ct_mcp.cli.runtime import Runtime, shared_budget, store_of, utc_now
 from ct_mcp.cli.serve import wire
 from ct_mcp.config.settings import Settings
 from ct_mcp.config.sources import Secret
-from ct_mcp.crosstrade.rate_limit import CAPACITY
+from ct_mcp.crosstrade.rate_limit import CAPACITY, Rank
 from ct_mcp.domain.approval import Halt
 from ct_mcp.live.cache import LinkState
 from ct_mcp.store import postgres_wakes
@@ -51,7 +51,7 @@ async def test_two_machines_share_halts_and_a_demo_keeps_its_own(trader: Postgre
 async def test_two_machines_share_the_request_budget(trader: PostgresUrl, tmp_path: Path) -> None:
     one = Settings(tmp_path / "one", state=trader, token=Secret("token"))
     budgets = [shared_budget(each, utc_now) for each in (one, replace(one, state_dir=tmp_path / "two"))]
-    assert await budgets[0].wait(utc_now(), urgent=False) == 0
+    assert await budgets[0].wait(utc_now(), rank=Rank.USUAL) == 0
     assert (await budgets[1].snapshot(utc_now())).requests_left_for_exits == CAPACITY - 1
     for budget in budgets:
         await budget.close()

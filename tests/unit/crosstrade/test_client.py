@@ -23,7 +23,7 @@ from anyio.abc import SocketAttribute, SocketStream
 from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.crosstrade.connection import LONGEST_ANSWER_BYTES, utc_now
 from ct_mcp.crosstrade.failures import NoPosition
-from ct_mcp.crosstrade.rate_limit import OwnBudget
+from ct_mcp.crosstrade.rate_limit import OwnBudget, Rank
 from ct_mcp.crosstrade.request import Call, CallTimeouts
 from ct_mcp.crosstrade.schemas.bracket import ASSUMED_FIELDS
 from ct_mcp.crosstrade.schemas.strategies import StrategyAcknowledged
@@ -35,6 +35,7 @@ from ct_mcp.domain.order import OrderAction, OrderType, TimeInForce
 from ct_mcp.domain.strategy import BarType, HostMode, StartStrategy
 from ct_mcp.errors import (
     AddonOffline,
+    AskedToWait,
     AuthFailed,
     AuthReason,
     BadReply,
@@ -571,8 +572,68 @@ async def test_a_read_that_would_wait_too_long_after_their_refusal_says_that_the
         await client.accounts()
     assert caught.value.retry_after_seconds == 60
     assert len(world.sent) == 1
-    with pytest.raises(BudgetExhausted):
-        await client.urgent().cancel_order("Sim101", "a1")
+    with pytest.raises(AskedToWait, match=r"RATE_LIMITED: CrossTrade asked us to wait; .* may leave in 6\d\.\d s"):
+        await client.positions("Sim101")
+
+
+async def test_an_exit_leaves_two_seconds_into_a_pause_and_another_refusal_is_told_as_that(
+    world: World, client: CrossTrade
+) -> None:
+    world.will_answer(said(429, "rate_limited", retryAfter=120))
+    with pytest.raises(RateLimited):
+        await client.accounts()
+    began = world.now
+    with pytest.raises(RateLimited, match="Flatten was answered with HTTP 429"):
+        await client.urgent().flatten("Sim101", None)
+    assert (world.now - began).total_seconds() == 2.0
+    assert [request.method for request in world.sent] == ["GET", "POST"]
+    assert (await client.allowance()).paused_seconds > 100
+
+
+async def test_an_exit_that_is_answered_in_a_pause_lets_the_next_go_at_once_and_nothing_else(
+    world: World, client: CrossTrade
+) -> None:
+    limited = said(429, "rate_limited", retryAfter=120)
+    world.will_answer(limited, {"success": True}, {"success": True, "positions": []}, {"success": True}, limited)
+    with pytest.raises(RateLimited):
+        await client.accounts()
+    exits, began = client.urgent(), world.now
+    await exits.flatten("Sim101", None)
+    assert await exits.positions("Sim101") == ()
+    await exits.flatten("Sim102", None)
+    assert (world.now - began).total_seconds() == 2.0
+    with pytest.raises(AskedToWait):
+        await client.accounts()
+    for _ in range(2):  # refused again, they wait again
+        with pytest.raises(RateLimited):
+            await exits.flatten("Sim103", None)
+    assert (world.now - began).total_seconds() == 4.0
+
+
+async def test_an_exit_that_found_no_place_in_the_budget_for_long_leaves_all_the_same(world: World) -> None:
+    client = client_of(world, timeouts=CallTimeouts(turn_seconds=0.2))
+    world.will_answer({"success": True})
+    for _ in range(20):
+        await client.urgent().flatten("Sim101", None)
+    assert len(world.sent) == 20
+
+
+async def test_a_time_to_wait_is_measured_by_the_clock_of_who_asks(world: World, client: CrossTrade) -> None:
+    ahead = {"Date": "Wed, 18 Mar 2026 21:04:00 GMT", "Retry-After": "Wed, 18 Mar 2026 21:04:03 GMT"}
+    world.will_answer(httpx.Response(429, json={"error": "Rate limit exceeded"}, headers=ahead), YES)
+    with pytest.raises(RateLimited):
+        await client.reverse("Sim101", MES)
+    assert (await client.allowance()).paused_seconds == 3.0
+
+
+async def test_figures_of_one_account_that_are_read_anew_keep_nothing_else_waiting(
+    world: World, client: CrossTrade
+) -> None:
+    pending = said(429, "snapshot_refresh_pending", retryAfter=1)
+    world.will_answer(pending, {"success": True, "positions": []})
+    assert await client.positions("Sim101") == ()
+    assert world.slept == [1.0]
+    assert client.held_up() == ""
 
 
 async def test_the_last_check_runs_after_the_wait_and_before_the_send(world: World, client: CrossTrade) -> None:
@@ -647,7 +708,7 @@ async def test_a_proxy_that_is_not_used_is_named_where_there_is_no_way_out(
 class Unmetered(OwnBudget):
     """A budget that lets everything go at once."""
 
-    async def wait(self, now: datetime, *, urgent: bool) -> float:
+    async def wait(self, now: datetime, *, rank: Rank, waited: float = 0.0) -> float:
         return 0.0
 
 
@@ -680,6 +741,16 @@ async def test_no_number_of_reads_that_wait_for_an_answer_keeps_an_exit_from_lea
             await client.urgent().flatten("Sim101", None)
             tasks.cancel_scope.cancel()
     await listener.aclose()
+
+
+def test_exits_have_connections_of_their_own_and_as_many_as_there_are_exits() -> None:
+    client = CrossTrade(HOST, TOKEN)
+    assert not {"_exits", "_transport"} & vars(client.connection).keys(), "none is made before it is needed"
+    exits, others = client.connection._exits, client.connection._transport
+    assert isinstance(exits, httpx.AsyncHTTPTransport)
+    assert isinstance(others, httpx.AsyncHTTPTransport)
+    assert exits is not others
+    assert (exits._pool._max_connections, others._pool._max_connections) == (sys.maxsize, 10)
 
 
 class Packed(httpx.AsyncBaseTransport):
@@ -743,16 +814,6 @@ async def test_an_answer_is_read_plain_or_packed_once(world: World, body: bytes,
     ids=["twice", "otherwise", "unknown", "not at all", "cut off", "in two"],
 )
 @pytest.mark.parametrize(
-def test_exits_have_connections_of_their_own_and_as_many_as_there_are_exits() -> None:
-    client = CrossTrade(HOST, TOKEN)
-    assert not {"_exits", "_transport"} & vars(client.connection).keys(), "none is made before it is needed"
-    exits, others = client.connection._exits, client.connection._transport
-    assert isinstance(exits, httpx.AsyncHTTPTransport)
-    assert isinstance(others, httpx.AsyncHTTPTransport)
-    assert exits is not others
-    assert (exits._pool._max_connections, others._pool._max_connections) == (sys.maxsize, 10)
-
-
     ("use", "error"), [(lambda c: c.accounts(), BadReply), (lambda c: c.flatten("Sim101", None), OutcomeUnknown)]
 )
 async def test_an_answer_that_is_packed_otherwise_is_not_trusted(

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from ct_mcp.crosstrade.client import CrossTrade
-from ct_mcp.crosstrade.rate_limit import OwnBudget
+from ct_mcp.crosstrade.rate_limit import OwnBudget, Rank
 from ct_mcp.crosstrade.schemas.bracket import ASSUMED_FIELDS
 from ct_mcp.errors import BudgetExhausted, NotFound
 
@@ -147,8 +147,8 @@ async def test_without_their_description_the_assumption_stands_until_there_is_on
 
 async def test_an_empty_budget_leaves_the_assumption(service: Service) -> None:
     class Spent(OwnBudget):
-        async def wait(self, now: datetime, *, urgent: bool) -> float:
-            raise BudgetExhausted(f"nothing is left at {now}, urgent or not: {urgent}")
+        async def wait(self, now: datetime, *, rank: Rank, waited: float = 0.0) -> float:
+            raise BudgetExhausted(f"nothing is left at {now} for {rank}, who waited {waited}")
 
     transport = httpx.MockTransport(service.answer)
     async with CrossTrade("https://crosstrade.invalid", "t", transport=transport, budget=Spent()) as client:

@@ -260,12 +260,15 @@ def test_an_order_that_is_gone_may_have_filled() -> None:
         ('{"details": {"retryAfter": 3}}', None, 3.0),
         ('{"details": "none"}', "4", 4.0),
         ('{"retryAfter": 2500}', None, 2.5),
+        ('{"retryAfter": 500}', None, 0.5),
+        ('{"retryAfter": 120}', None, 120.0),
         ('{"retryAfter": true}', "2.25", 2.25),
         ('{"retryAfter": -4}', None, 0.0),
         ('{"retryAfter": [1]}', None, None),
         ('{"retryAfter": 1e400}', None, 3600.0),
         ("<html>", "Wed, 18 Mar 2026 21:00:07 GMT", 7.0),
         ("<html>", "Wed, 18 Mar 2026 21:00:07", 7.0),
+        ("<html>", "Wed, 18 Mar 2026 21:00:47 GMT", 10.0),
         ("<html>", "Wed, 18 Mar 2026 20:00:00 GMT", 0.0),
         ("<html>", "soon", None),
         ("<html>", "Mon, 01 Jan 2024 00:00:00 +99999999999999", None),
@@ -280,6 +283,21 @@ def test_the_time_they_ask_for_is_read_from_body_or_header(
     failure = failure_of(READ, answer, NOW)
     assert isinstance(failure, RateLimited)
     assert failure.retry_after_seconds == seconds
+
+
+@pytest.mark.parametrize(
+    ("until", "date", "seconds"),
+    [
+        ("Wed, 18 Mar 2026 21:04:02 GMT", "Wed, 18 Mar 2026 21:04:00 GMT", 2.0),
+        ("Wed, 18 Mar 2026 20:00:02 GMT", "Wed, 18 Mar 2026 20:00:00 GMT", 2.0),
+        ("Wed, 18 Mar 2026 23:00:00 GMT", "Wed, 18 Mar 2026 21:00:00 GMT", 300.0),
+        ("Wed, 18 Mar 2026 21:04:02 GMT", "yesterday", 10.0),
+    ],
+)
+def test_a_time_until_which_they_ask_to_wait_is_measured_by_their_own_clock(
+    until: str, date: str, seconds: float
+) -> None:
+    assert retry_after_seconds(HttpAnswer(429, "{}", until, date), NOW) == seconds
 
 
 JSON = st.recursive(

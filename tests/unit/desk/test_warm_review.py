@@ -12,6 +12,7 @@ import anyio.lowlevel
 import pytest
 
 from ct_mcp.crosstrade.client import CrossTrade
+from ct_mcp.crosstrade.rate_limit import Rank
 from ct_mcp.desk.desk import Desk
 from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.desk.warm_review import Passing, WarmReviews
@@ -429,7 +430,7 @@ async def test_it_takes_nothing_of_the_last_requests(
     async with asks(buy(2)):
         before, left = len(sim.requests), await crosstrade.allowance()
         while (await crosstrade.allowance()).requests_left > 5:
-            await crosstrade.connection.budget.wait(crosstrade.connection.clock(), urgent=False)
+            await crosstrade.connection.budget.wait(crosstrade.connection.clock(), rank=Rank.USUAL)
         await ticker.reads()
         assert len(sim.requests) == before
         assert (

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import anyio
 import pytest
 
-from ct_mcp.crosstrade.rate_limit import CAPACITY
+from ct_mcp.crosstrade.rate_limit import CAPACITY, Rank
 from ct_mcp.desk.request_budget import SharedBudget
 from ct_mcp.errors import StoreFailed
 from ct_mcp.store.postgres_url import PostgresUrl
@@ -66,7 +66,7 @@ async def test_by_clocks_that_differ_nothing_refills_twice(trader: PostgresUrl, 
     let_go = 0
     try:
         for turn in range(60):
-            let_go += await budgets[turn % 2].wait(NOW, urgent=True) == 0
+            let_go += await budgets[turn % 2].wait(NOW, rank=Rank.EXIT) == 0
         apart = abs(
             tables[0].now() - tables[1].now()
         ).total_seconds()  # as they asked the database, one after the other
@@ -81,6 +81,6 @@ async def test_without_the_database_a_machine_goes_on_alone_and_says_so(trader: 
     with pytest.raises(StoreFailed, match="it cannot be reached"):
         await table.change("a", one_less)
     budget = SharedBudget(table, "token", table.now)
-    assert await budget.wait(NOW, urgent=True) == 0
+    assert await budget.wait(NOW, rank=Rank.EXIT) == 0
     assert "not shared with other processes, so a third of the rate" in (await budget.snapshot(NOW)).note
     await budget.close()
