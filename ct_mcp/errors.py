@@ -257,3 +257,8 @@ class OutcomeUnknown(CtMcpError):
     code = "OUTCOME_UNKNOWN"
     sent = "It was sent and may or may not have taken effect."
     next_step = "do NOT send it again; look with get_orders and get_positions"
+
+    def __init__(self, what: str, *, next_step: str = "", order_id: str | None = None) -> None:
+        """Keep which order they named, where they did."""
+        super().__init__(what, next_step=next_step)
+        self.order_id = order_id

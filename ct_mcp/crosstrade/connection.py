@@ -143,11 +143,7 @@ class Connection:
             await self.budget.penalise(now, retry_after_seconds(outcome, now) or _USUAL_PENALTY_SECONDS)
         elif isinstance(outcome, HttpAnswer) and waited >= LONGEST_PAUSE_OF_EXITS_SECONDS:
             self._let_through_at = ended
-        endpoint, secrets = call.endpoint, (self.token,)
-        request = SentRequest(
-            call.rpc, endpoint.writes, endpoint.assumed, secrets, endpoint.steps, unused_proxy=self._unused_proxy
-        )
-        return _judged(call, outcome, now, request)
+        return _judged(call, outcome, now, _sent(call, self.token, self._unused_proxy))
 
     def _hear(self, call: Call, outcome: HttpAnswer | Exception, began: float, ended: float) -> None:
         """Take note of who answers, and of a read that nobody has answered, nor anything else since it left."""
@@ -277,6 +273,13 @@ def _bare_transport(most: int | None = 10) -> httpx.AsyncBaseTransport:
 def _url(address: str, query: tuple[tuple[str, str], ...]) -> httpx.URL:
     """Take an address apart: the same few are asked all day, and that takes as long as sending does."""
     return httpx.URL(address, params=dict(query) or None)
+
+
+def _sent(call: Call, token: str, unused_proxy: str) -> SentRequest:
+    end = call.endpoint
+    return SentRequest(
+        call.rpc, end.writes, end.assumed, (token,), end.steps, unused_proxy, places=end.places, closes=end.closes
+    )
 
 
 def _rank(call: Call, *, urgent: bool) -> Rank:

@@ -26,7 +26,8 @@ class Assumption(StrEnum):
 class Endpoint:
     """One route. ``assumed`` says what in this row is our deduction.
 
-    A call in ``steps`` does one thing and then another: when they refuse it, the first may have been done.
+    A call in ``steps`` does one thing and then another: when they refuse it, the first may have been done. One that
+    ``places`` brings an order of its own, and one that ``closes`` does nothing but leave.
     """
 
     rpc: str
@@ -36,6 +37,8 @@ class Endpoint:
     note: str = ""
     assumed: Assumption = Assumption.NOTHING
     steps: bool = False
+    places: bool = False
+    closes: bool = False
 
     @property
     def path_is_assumed(self) -> bool:
@@ -55,6 +58,14 @@ def _steps(rpc: str, path: str, note: str = "", assumed: Assumption = Assumption
     return replace(_write(rpc, path, note, assumed), steps=True)
 
 
+def _closes(rpc: str, path: str, note: str = "") -> Endpoint:
+    return replace(_write(rpc, path, note), closes=True)
+
+
+def _places(endpoint: Endpoint) -> Endpoint:
+    return replace(endpoint, places=True)
+
+
 _ACCOUNT = "/accounts/{account}"
 _ORDER = f"{_ACCOUNT}/orders/{{order_id}}"
 _STRATEGY = f"{_ACCOUNT}/strategies/{{strategy_id}}"
@@ -70,8 +81,8 @@ _ROWS = (
     _read("GetAllPositions", "/positions", "add-on 1.12.0"),
     _read("GetPosition", f"{_ACCOUNT}/position", "what comes when flat is not documented"),
     _write("FlattenEverything", "/positions/flatten", "NEVER CALLED: with an empty body it closes every account"),
-    _write("Flatten", f"{_ACCOUNT}/positions/flatten", "leaves resting entries where there is no position"),
-    _write("ClosePosition", f"{_ACCOUNT}/positions/close", "a partial close leaves stops and targets at their size"),
+    _closes("Flatten", f"{_ACCOUNT}/positions/flatten", "leaves resting entries where there is no position"),
+    _closes("ClosePosition", f"{_ACCOUNT}/positions/close", "a partial close leaves stops and targets at their size"),
     _steps("Reverse", f"{_ACCOUNT}/positions/reverse"),
     _steps("ReversePosition", f"{_ACCOUNT}/positions/reverseposition", "places even if the old position still stands"),
     # Orders
@@ -80,8 +91,8 @@ _ROWS = (
     _read("GetOrder", _ORDER, "may miss a living order that is asked for by our own id"),
     _read("GetOrderStatus", f"{_ORDER}/status"),
     _read("GetOrderLifecycle", f"{_ORDER}/lifecycle", "add-on 1.13.2; the evidence after an unknown outcome"),
-    _write("PlaceOrder", f"{_ACCOUNT}/orders/place", "acknowledged by the add-on; neither working nor filled"),
-    _steps("FlatPlace", f"{_ACCOUNT}/orders/flatplace", "places even if the old position still stands"),
+    _places(_write("PlaceOrder", f"{_ACCOUNT}/orders/place", "acknowledged by the add-on; neither working nor filled")),
+    _places(_steps("FlatPlace", f"{_ACCOUNT}/orders/flatplace", "places even if the old position still stands")),
     _write("Cancel", f"{_ORDER}/cancel"),
     _write("CancelOrders", f"{_ACCOUNT}/orders/cancel", "no instrument: every order of the account"),
     _write("CancelAllOrders", "/orders/cancelall", "NEVER CALLED: it reaches accounts that nobody named"),

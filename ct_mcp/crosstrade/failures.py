@@ -8,9 +8,11 @@
 | 401, 403                             | AuthFailed             | AuthFailed                                 |
 | 408                                  | AddonOffline           | AddonOffline if proven, else OutcomeUnknown |
 | 429                                  | RateLimited            | RateLimited; the broker's: OutcomeUnknown  |
+| 4xx whose words cannot be read       | by its status          | OutcomeUnknown: they may leave it open     |
 | 3xx, 5xx                             | Unavailable            | OutcomeUnknown                             |
 | 200 that cannot be read              | BadReply               | OutcomeUnknown                             |
 | a code that leaves it open           | by its status          | OutcomeUnknown, whatever the status        |
+| a no to an order that names one      |                        | OutcomeUnknown: it may have been placed    |
 | a no to a call that is made in steps |                        | OutcomeUnknown, unless it came beforehand  |
 """
 
@@ -53,9 +55,11 @@ _LOST_ON_THE_WAY = re.compile(
     r"(?i)time[d -]*out|connection closed|disconnected|no (?:response|answer|reply)|no longer"
 )
 _LEFT_OPEN = re.compile(
-    r"(?i)internal_error|broker_rate_limited|tradovate_unavailable|tradovate_session_expired"
+    r"(?i)internal_error|broker[_ ]rate[_ ]limit|tradovate_unavailable|tradovate_session_expired"
     r"|close_needs_reconciliation|reconciliation_required"
 )
+# Said to an exit: what it asks for is on its way by another request. To anything else it is a no.
+_CLOSE_RUNS = re.compile(r"(?i)close_in_progress")
 _OF_ONE_ACCOUNT = re.compile(r"(?i)snapshot_refresh_pending")
 _NO_POSITION = re.compile(r"(?i)\bno positions? (?:was )?found for instrument")
 _ORDER_GONE = re.compile(r"(?i)not found or already terminal")
@@ -98,6 +102,8 @@ class SentRequest:
     secrets: tuple[str, ...] = ()
     steps: bool = False
     unused_proxy: str = ""
+    places: bool = False
+    closes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +195,7 @@ def _from_status(request: SentRequest, answer: HttpAnswer, now: datetime) -> CtM
             return AuthFailed(what, AuthReason.PLAN if is_plan else AuthReason.TOKEN_REFUSED)
         case 408:
             return _from_408(request, answer, what)
-        case 429 if not (request.writes and _LEFT_OPEN.search(error_text(answer))):
+        case 429 if not (request.writes and (_is_unread(answer) or _LEFT_OPEN.search(error_text(answer)))):
             return RateLimited(what, retry_after_seconds=retry_after_seconds(answer, now))
         case 404:
             return _from_404(request, answer)
@@ -211,9 +217,28 @@ def _from_words(request: SentRequest, answer: HttpAnswer) -> CtMcpError:
     what = f"{request.rpc} was refused{_said(request, answer)}"
     if _LEFT_OPEN.search(words) or _LOST_ON_THE_WAY.search(words):
         return OutcomeUnknown(what) if request.writes else Unavailable(what)
+    if request.writes and _is_unread(answer):
+        return OutcomeUnknown(f"{request.rpc} was answered with HTTP {answer.status} that cannot be read")
+    if request.closes and _CLOSE_RUNS.search(words):
+        return OutcomeUnknown(f"{what}; so an exit is on its way")
+    if request.places and (named := _order_named(answer)):
+        return OutcomeUnknown(f"{what}; it names an order all the same", order_id=named)
     if request.steps and not any(proof.search(words) for proof in _BEFORE_IT_BEGAN):
         return OutcomeUnknown(f"{what}; what it does first may have been done")
     return _definite_no(request, words, what)
+
+
+def _is_unread(answer: HttpAnswer) -> bool:
+    """Say whether its words are not known: they broke off, were too long, or are those of somebody in between."""
+    return answer.body is None
+
+
+def _order_named(answer: HttpAnswer) -> str | None:
+    """Give the order that they name beside their no: who has refused one has none to name."""
+    match _body(answer):
+        case {"orderId": str(order_id)} | {"orderIds": [str(order_id), *_]}:
+            return order_id or None
+    return None
 
 
 def _definite_no(request: SentRequest, words: str, what: str) -> UpstreamError:

@@ -37,7 +37,7 @@ class Submission:
     @property
     def order_id(self) -> str | None:
         """The order that they named first."""
-        return self.taken.order_ids[0] if self.taken.order_ids else None
+        return self.unknown.order_id if self.unknown else next(iter(self.taken.order_ids), None)
 
     @property
     def strategy_id(self) -> str | None:

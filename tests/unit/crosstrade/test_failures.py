@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ct_mcp.crosstrade.endpoints import ENDPOINTS
 from ct_mcp.crosstrade.failures import (
     HttpAnswer,
     NoPosition,
@@ -34,7 +35,7 @@ from ct_mcp.errors import (
 NOW = datetime(2026, 3, 18, 21, 0, tzinfo=UTC)
 TOKEN = "tok-3f9a77c1d2"
 READ = SentRequest("ListOrders", writes=False, secrets=(TOKEN,))
-WRITE = SentRequest("PlaceOrder", writes=True, secrets=(TOKEN,))
+WRITE = SentRequest("PlaceOrder", writes=True, secrets=(TOKEN,), places=True)
 
 
 def said(error: str, **more: object) -> str:
@@ -68,7 +69,7 @@ def read_and_write(broken: Exception | HttpAnswer) -> tuple[type[CtMcpError], ty
         (HttpAnswer(400, said("Invalid request")), OrderRejected, OrderRejected),
         (HttpAnswer(400, json.dumps({"error": "Invalid request"})), OrderRejected, OrderRejected),
         (HttpAnswer(400, said("tradovate_rejected")), OrderRejected, OrderRejected),
-        (HttpAnswer(400, "<html>"), OrderRejected, OrderRejected),
+        (HttpAnswer(400, "{}"), OrderRejected, OrderRejected),
         (HttpAnswer(409, said("ambiguous account")), OrderRejected, OrderRejected),
         (HttpAnswer(422, said("quantity")), OrderRejected, OrderRejected),
         (HttpAnswer(200, said("Market position is not flat")), OrderRejected, OrderRejected),
@@ -98,8 +99,20 @@ def read_and_write(broken: Exception | HttpAnswer) -> tuple[type[CtMcpError], ty
         (HttpAnswer(400, said("connection closed")), Unavailable, OutcomeUnknown),
         # Too fast.
         (HttpAnswer(429, said("rate_limited")), RateLimited, RateLimited),
-        (HttpAnswer(429, "<html>"), RateLimited, RateLimited),
+        (HttpAnswer(429, '{"error": "Rate limit exceeded"}'), RateLimited, RateLimited),
         (HttpAnswer(429, said("broker_rate_limited")), RateLimited, OutcomeUnknown),
+        (HttpAnswer(429, said("Broker rate limit reached")), RateLimited, OutcomeUnknown),
+        # Of a no that cannot be read nobody knows whether it leaves open what happened.
+        (HttpAnswer(429, "<html>"), RateLimited, OutcomeUnknown),
+        (HttpAnswer(429, '{"success":false,"error":"broker_rate_lim'), RateLimited, OutcomeUnknown),
+        (HttpAnswer(429, None), RateLimited, OutcomeUnknown),
+        (HttpAnswer(400, "<html>"), OrderRejected, OutcomeUnknown),
+        (HttpAnswer(409, '{"success":false,"error":"close_needs_rec'), OrderRejected, OutcomeUnknown),
+        (HttpAnswer(422, ""), OrderRejected, OutcomeUnknown),
+        # One that names an order may have placed it.
+        (HttpAnswer(200, said("not confirmed yet", orderId="a1")), OrderRejected, OutcomeUnknown),
+        (HttpAnswer(400, said("not confirmed yet", orderIds=["a1"])), OrderRejected, OutcomeUnknown),
+        (HttpAnswer(400, said("Invalid request", orderId="", orderIds=[])), OrderRejected, OrderRejected),
         # Their trouble.
         (HttpAnswer(301, ""), Unavailable, OutcomeUnknown),
         (HttpAnswer(500, said("internal_error")), Unavailable, OutcomeUnknown),
@@ -193,6 +206,33 @@ def test_an_add_on_that_is_too_old_is_named_as_the_remedy() -> None:
 def test_a_write_that_never_left_may_be_repeated_and_a_lost_one_may_not() -> None:
     assert "may be asked for again" in message(WRITE, httpx.ConnectError(""))
     assert "do NOT send it again" in message(WRITE, httpx.ReadTimeout(""))
+
+
+@pytest.mark.parametrize("status", [200, 400, 409])
+@pytest.mark.parametrize(
+    ("rpc", "error"),
+    [
+        ("ClosePosition", OutcomeUnknown),
+        ("Flatten", OutcomeUnknown),
+        ("CloseStrategy", OrderRejected),
+        ("PlaceOrder", OrderRejected),
+        ("CancelOrders", OrderRejected),
+    ],
+)
+def test_a_close_that_runs_already_is_an_exit_on_its_way_and_a_no_to_all_else(
+    status: int, rpc: str, error: type[CtMcpError]
+) -> None:
+    request = SentRequest(rpc, writes=True, closes=ENDPOINTS[rpc].closes)
+    assert type(failure_of(request, HttpAnswer(status, said("close_in_progress")), NOW)) is error
+
+
+def test_the_order_that_a_no_names_is_kept_to_look_with() -> None:
+    for named in ({"orderId": "a1"}, {"orderIds": ["a1", "a2"]}):
+        failure = failure_of(WRITE, HttpAnswer(200, said("not confirmed yet", **named)), NOW)
+        assert isinstance(failure, OutcomeUnknown)
+        assert failure.order_id == "a1"
+    cancel = SentRequest("Cancel", writes=True)
+    assert type(failure_of(cancel, HttpAnswer(400, said("no", orderId="a1")), NOW)) is OrderRejected
 
 
 STEPS = SentRequest("ReversePosition", writes=True, secrets=(TOKEN,), steps=True)
