@@ -174,7 +174,7 @@ class CommandExecution:
         told = readback.from_order(outcome, seen)
         shown = True
         if told.status in (Status.CANCELLED, Status.REJECTED):
-            book = await self._book_believed(seen.instrument)
+            book = await self.book_believed(seen.instrument)
             told = readback.with_what_stands(told, self.review, book, self.contracts)
             told, net = with_misfits(told, self.review, book, self.contracts, seen), told.position_after
         else:
@@ -187,16 +187,17 @@ class CommandExecution:
         return await self.record(await finish(told), is_shown=shown)
 
     async def with_what_stands(self, outcome: Outcome, instrument: Instrument | None) -> Outcome:
-        """Read position and orders once more, and say what stands now and whether a stop was lost.
+        """Read position and orders once more, and say what stands now and whether a stop was lost."""
+        return self.with_book(outcome, instrument, await self.book_believed(instrument))
 
-        Where no instrument is known the whole account is told, and no position of it is the one that is meant.
-        """
-        book = await self._book_believed(instrument)
+    def with_book(self, outcome: Outcome, instrument: Instrument | None, book: AccountState | None) -> Outcome:
+        """Say it as it was read; without an instrument of the whole account, and no position of it is the one meant."""
         told = readback.with_what_stands(outcome, self.review, book, self.contracts)
         told = with_misfits(told, self.review, book, self.contracts)
         return told if instrument is not None else replace(told, position_after=None)
 
-    async def _book_believed(self, instrument: Instrument | None) -> AccountState | None:
+    async def book_believed(self, instrument: Instrument | None) -> AccountState | None:
+        """Read position and orders once more; None where they cannot be read or believed."""
         book = await self.urgent_poller.book_believed(self.step.command.account, instrument)
         return None if book is None else await looked_again(self.urgent_poller, self.review, book, instrument)
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from ct_mcp.crosstrade.rate_limit import Allowance, OwnBudget
+from ct_mcp.crosstrade.rate_limit import Allowance, OwnBudget, Rank
 from ct_mcp.desk.controls import Actor, Controls
 from ct_mcp.domain.approval import Approval
 from ct_mcp.domain.market import trading_day
@@ -29,13 +29,13 @@ class WaitsOnce:
     inner: OwnBudget = field(default_factory=OwnBudget)
     meanwhile: Callable[[], Awaitable[object]] | None = None
 
-    async def wait(self, now: datetime, *, urgent: bool) -> float:
+    async def wait(self, now: datetime, *, rank: Rank, waited: float = 0.0) -> float:
         """Let it wait, and act."""
         if self.meanwhile and (await self.store.entries(1))[0].kind is EntryKind.INTENT:
             act, self.meanwhile = self.meanwhile, None
             await act()
             return 1.0
-        return await self.inner.wait(now, urgent=urgent)
+        return await self.inner.wait(now, rank=rank, waited=waited)
 
     async def penalise(self, now: datetime, retry_after_seconds: float) -> None:
         """Take account of a 429."""

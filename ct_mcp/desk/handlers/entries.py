@@ -11,6 +11,7 @@ from ct_mcp.desk.execution import CommandExecution
 from ct_mcp.desk.exit_claims import nothing_beside
 from ct_mcp.desk.exit_state import KeepsExits
 from ct_mcp.desk.handlers.orders import found, place, that_must_stand
+from ct_mcp.desk.handlers.refused_orders import submit_order
 from ct_mcp.desk.outcome import Kept, Outcome
 from ct_mcp.desk.polling import Baseline
 from ct_mcp.desk.readback import LOOK_AGAIN
@@ -41,11 +42,10 @@ async def place_entry(execution: CommandExecution, order: PlaceOrder) -> Outcome
 async def _place_owed(execution: CommandExecution, keeper: KeepsExits, duty: Duty) -> Outcome:
     """Send an entry that is owed exits, and give what fills at once its own."""
     order = duty.order
-    send = execution.while_fresh.place_order(order, execution.own_id, require=that_must_stand(execution, order))
-    answer = await execution.submit("place", send)
+    answer, book = await submit_order(execution, order, that_must_stand(execution, order))
     if answer.refusal:
         await keeper.end(duty, "the entry was refused: no exits are owed")
-        return await execution.with_what_stands(execution.after(answer), order.instrument)
+        return execution.with_book(execution.after(answer), order.instrument, book)
     outcome, seen = await found(execution, order, answer, _has_moved)
     kept = Kept((_UNSEEN,))
     if seen is not None:

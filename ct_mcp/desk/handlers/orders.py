@@ -6,6 +6,7 @@ from functools import partial
 
 from ct_mcp.desk import readback, remedies
 from ct_mcp.desk.execution import CommandExecution
+from ct_mcp.desk.handlers.refused_orders import submit_order
 from ct_mcp.desk.misfits import with_leftovers
 from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.desk.pending import is_shown, starts_of
@@ -27,13 +28,14 @@ async def place(execution: CommandExecution, order: PlaceOrder) -> Outcome:
     if order.flatten_first:
         return await _flatten_and_place(execution, order)
     require = that_must_stand(execution, order)
-    send = execution.while_fresh.place_order(order, execution.own_id, require=require)
-    answer = await execution.submit("place", send)
     if order.exit_of is not None:  # whoever placed its entry says what stands
+        send = execution.while_fresh.place_order(order, execution.own_id, require=require)
+        answer = await execution.submit("place", send)
         outcome, seen = (execution.after(answer), None) if answer.refusal else await found(execution, order, answer)
         return await execution.record(outcome if seen is None else from_order(outcome, seen))
+    answer, book = await submit_order(execution, order, require)
     if answer.refusal:
-        return await execution.with_what_stands(execution.after(answer), order.instrument)
+        return execution.with_book(execution.after(answer), order.instrument, book)
     outcome, seen = await found(execution, order, answer, with_book=True)
     return await execution.report_order(outcome, seen)
 
