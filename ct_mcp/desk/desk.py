@@ -339,15 +339,17 @@ class Desk:
     async def _cleared(self, step: Step) -> Review:
         """Review again and, where it passes, write the intent. What may add risk does so one at a time.
 
-        Two orders that passed side by side could break a limit together. An exit waits for nobody.
+        Two orders that passed side by side could break a limit together. An exit waits for nobody, and is one if it was
+        shown to only reduce: where it would add by now, its intent is written on nothing that has moved meanwhile.
         """
         # What the first of several sends changes what the next is judged on.
         (held, *_) = (step.number == 0 and self._recent_reviews(step.ticket)) or (None,)
         if is_urgent(step.command):
             held = held or await self._unread_exit(step)
-            return await self._reviewed_again(step, held)
-        async with self._one_at_a_time:
-            return await self._reviewed_again(step, held)
+        elif not step.only_reduces:
+            async with self._one_at_a_time:
+                return await self._reviewed_again(step, held)
+        return await self._reviewed_again(step, held)
 
     async def _unread_exit(self, step: Step) -> Review | None:
         """An exit that leaves all goes whatever the book has become: after a yes, too, it waits for no reading."""

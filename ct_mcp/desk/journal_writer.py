@@ -55,6 +55,11 @@ class Step:
         return self.ticket.request is not None and self.ticket.request.items[self.number].must_reduce
 
     @property
+    def only_reduces(self) -> bool:
+        """Whether it was judged to only reduce, as the ticket was made."""
+        return self.ticket.request is not None and bool(self.ticket.request.items[self.number].only_reduces)
+
+    @property
     def simulated(self) -> bool:
         """Whether no real money can move in its account, as it was when the person was asked."""
         request = self.ticket.request

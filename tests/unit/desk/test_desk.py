@@ -11,6 +11,7 @@ import pytest
 from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.desk.desk import Desk
 from ct_mcp.desk.outcome import Outcome, Status
+from ct_mcp.desk.polling import Pause
 from ct_mcp.desk.recent_reviews import REVIEW_HOLDS_SECONDS
 from ct_mcp.domain.approval import Approval, Ticket, TicketState
 from ct_mcp.domain.commands import CancelOrder, CancelOrders, ClosePosition, Command, Flatten
@@ -23,7 +24,7 @@ from ct_mcp.simulator.faults import Fault
 from ct_mcp.simulator.simulator import Simulator
 from ct_mcp.store.journal import EntryKind
 from ct_mcp.store.sqlite import SqliteStore
-from tests.unit.desk.conftest import Buys, Does, Prices
+from tests.unit.desk.conftest import Buys, Does, Odd, Prices
 
 REVIEWS = ("GetAccount", "ListPositions", "ListOrders", "GetQuote")
 
@@ -268,6 +269,72 @@ async def test_an_exit_waits_for_no_order_that_is_being_reviewed(
         sim.faults.disarm()
     assert flat_in_time
     assert told[0].status is Status.FLAT
+
+
+async def test_what_only_reduces_waits_for_no_order_that_is_being_reviewed(
+    crosstrade: CrossTrade,
+    store: SqliteStore,
+    policy: Policy,
+    clock: ManualClock,
+    pause: Pause,
+    long_two: Outcome,
+    buy: Buys,
+    price: Prices,
+) -> None:
+    """The stop of a bare position, while the reading for an entry elsewhere hangs."""
+    hangs, hung, may_answer, is_told = set[str](), anyio.Event(), anyio.Event(), anyio.Event()
+
+    async def orders(inner: Any, *given: Any, **named: Any) -> Any:
+        if hangs:
+            hangs.clear()
+            hung.set()
+            await may_answer.wait()
+        return await inner.orders(*given, **named)
+
+    desk = Desk(Odd(crosstrade, {"orders": orders}), store, policy, clock=clock, pause=pause)
+    entry = await desk.propose(buy(1, instrument=Instrument("MNQ", 2026, 9)))
+    stop = await desk.propose(buy(2, action="SELL", kind="STOP_MARKET", stop_price=price(-40)))
+    assert isinstance(entry, Ticket)
+    assert isinstance(stop, Ticket)
+    await desk.decisions.approve(entry, "terminal")
+    told: list[Outcome] = []
+
+    async def protect() -> None:
+        told.append(await desk.commit(stop.ticket_id))
+        is_told.set()
+
+    hangs.add("the next")
+    async with anyio.create_task_group() as group:
+        group.start_soon(desk.commit, entry.ticket_id)
+        with anyio.fail_after(60):
+            await hung.wait()
+        group.start_soon(protect)
+        with anyio.move_on_after(10):
+            await is_told.wait()
+        stood_in_time = is_told.is_set()
+        may_answer.set()
+    assert stood_in_time
+    assert told[0].status is Status.WORKING
+
+
+async def test_of_two_exits_at_the_same_moment_that_would_turn_the_position_one_is_sent(
+    desk: Desk, long_two: Outcome, buy: Buys, price: Prices, sim: Simulator
+) -> None:
+    """The second is judged with the first in the journal."""
+    stop = await desk.propose(buy(2, action="SELL", kind="STOP_MARKET", stop_price=price(-40)))
+    target = await desk.propose(buy(2, action="SELL", kind="LIMIT", limit_price=price(40)))
+    told: list[Outcome] = []
+
+    async def commit(ticket_id: str) -> None:
+        told.append(await desk.commit(ticket_id))
+
+    async with anyio.create_task_group() as group:
+        for ticket in (stop, target):
+            assert isinstance(ticket, Ticket)
+            assert ticket.approval is Approval.NONE
+            group.start_soon(commit, ticket.ticket_id)
+    assert {outcome.status for outcome in told} == {Status.WORKING, Status.DENIED}
+    assert len(sim.exchange.live_orders("Sim101")) == 1
 
 
 async def test_the_yes_is_taken_back_by_a_rule_that_fails_by_then(
