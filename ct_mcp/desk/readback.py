@@ -255,7 +255,9 @@ def with_lost_stops(outcome: Outcome, review: Review, book: AccountState) -> Out
     calls = "; ".join(mending(cover, price, book.orders) for cover, price in stood)
     was_shown = review.effect.lost is not None and review.effect.lost.bare
     step = f"{remedies.TELL_NOW}; {'if they want a stop: ' if was_shown else ''}{calls}"
-    return replace(outcome, alarm=alarm, next_step="; ".join(filter(None, (outcome.next_step, step))))
+    # "do not send the same again" does not go with the call for the same stop.
+    before = "" if outcome.status is Status.REJECTED else outcome.next_step
+    return replace(outcome, alarm=alarm, next_step="; ".join(filter(None, (before, step))))
 
 
 def with_stops_lost_since(outcome: Outcome, review: Review, book: AccountState) -> Outcome:

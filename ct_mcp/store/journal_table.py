@@ -9,6 +9,7 @@ from functools import lru_cache
 from ct_mcp.store.codec import canonical, time_from_text, time_to_text
 from ct_mcp.store.journal import (
     GENESIS,
+    ONLY_REDUCES,
     SETTLING,
     Entry,
     EntryKind,
@@ -150,7 +151,7 @@ SELECT EXISTS (SELECT 1 FROM outstanding WHERE fingerprint = ?
 AND NOT EXISTS (SELECT 1 FROM others WHERE others.ticket_id = outstanding.ticket_id))
 """
 _INTENTS_OF_COMMAND = """
-SELECT at, sequence, ticket_id, own_id FROM journal WHERE kind = 'intent' AND fingerprint = ?
+SELECT at, sequence, ticket_id, own_id, detail FROM journal WHERE kind = 'intent' AND fingerprint = ?
 AND NOT EXISTS (SELECT 1 FROM others WHERE others.ticket_id = journal.ticket_id)
 ORDER BY sequence DESC LIMIT ?
 """
@@ -159,6 +160,8 @@ SELECT kind, detail, at FROM journal
 WHERE ticket_id = :ticket_id AND sequence > :sequence AND (own_id IS NULL OR :own_id IS NULL OR own_id = :own_id)
 AND kind IN ('accepted', 'answered', 'unknown', 'read_back', 'settled')
 """
+# What was told of it then, as the desk spells it.
+_REJECTED = "rejected"
 # So many in a row that never left are passed over, and the next one counts: more would be somebody going in circles.
 _PASSED_OVER = 50
 
@@ -179,15 +182,16 @@ def last_intent(connection: SqlConnection, fingerprint: str) -> LastIntent | Non
     """Tell when an identical command was last sent, or may have been; settled only if no such one is outstanding.
 
     It counts from the end of the sending: whoever gave up on a slow answer may ask again right after it.
-    What certainly never left is passed over, and so is an exit whose order was refused before any of it filled; but
-    never while the outcome of one like it is unknown.
+    What certainly never left is passed over, and so is an exit that was refused, or whose order was, before any of it
+    filled; but never while the outcome of one like it is unknown.
     """
     is_outstanding = bool(connection.execute(_IS_OUTSTANDING, (fingerprint,)).fetchone()[0])
     newest_first = connection.execute(_INTENTS_OF_COMMAND, (fingerprint, _PASSED_OVER + 1)).fetchall()
-    for passed, (at, sequence, ticket_id, own_id) in enumerate(newest_first):
+    for passed, (at, sequence, ticket_id, own_id, detail) in enumerate(newest_first):
         intent = {"sequence": sequence, "ticket_id": ticket_id, "own_id": own_id}
         came = connection.execute(_CAME_OF_IT, intent).fetchall()
-        if is_outstanding or passed == _PASSED_OVER or not _came_to_nothing(came):
+        is_over = _came_to_nothing(came) or (bool(json.loads(detail).get(ONLY_REDUCES)) and _was_refused(came))
+        if is_outstanding or passed == _PASSED_OVER or not is_over:
             return LastIntent(_end_of_sending(at, came), not is_outstanding)
     return None
 
@@ -200,6 +204,15 @@ def _end_of_sending(at: str, came: Sequence[tuple[str, str, str]]) -> datetime:
 def _came_to_nothing(came: Sequence[tuple[str, str, str]]) -> bool:
     told = [json.loads(said) for _, said, _ in came]
     return _never_left(came) or any("refused" in each and not each.get("filled") for each in told)
+
+
+def _was_refused(came: Sequence[tuple[str, str, str]]) -> bool:
+    """Say whether each answer was their no, or the order they took was refused, and nothing is known to have filled."""
+    told = [(kind, json.loads(said)) for kind, said, _ in came]
+    answers = [kind == EntryKind.ANSWERED for kind, each in told if "step" in each]
+    is_no = bool(answers) and all(answers)
+    is_refused = is_no or any(each.get("status") == _REJECTED for _, each in told)
+    return is_refused and not any(each.get("filled") for _, each in told)
 
 
 def _never_left(came: Sequence[tuple[str, str, str]]) -> bool:

@@ -143,6 +143,36 @@ async def test_their_no_is_written_down_with_their_words(
     assert detail["reasons"] == ['PlaceOrder was refused; CrossTrade said "Invalid request"']
 
 
+@pytest.mark.parametrize("fault", [Fault.REFUSED_WITH_400, Fault.CONFLICT, Fault.LATE_REJECT])
+async def test_the_stop_of_a_bare_position_that_was_refused_goes_again_at_once_as_its_answer_says(
+    does: Does, long_two: Outcome, buy: Buys, price: Prices, sim: Simulator, fault: Fault
+) -> None:
+    stop = buy(2, action="SELL", kind="STOP_MARKET", stop_price=price(-40))
+    sim.faults.arm(fault, rpc="PlaceOrder", times=1)
+    told = await does(stop)
+    assert told.status is Status.REJECTED
+    assert "place_order with account Sim101" in told.next_step
+    assert "do not send" not in told.next_step
+    assert (await does(stop)).status is Status.WORKING
+
+
+@pytest.mark.parametrize("fault", [Fault.REFUSED_WITH_400, Fault.CONFLICT])
+async def test_the_close_of_a_part_that_was_refused_goes_again_at_once(
+    does: Does, long_two: Outcome, sim: Simulator, mes: Instrument, fault: Fault
+) -> None:
+    part = ClosePosition("Sim101", mes, quantity=1)
+    sim.faults.arm(fault, rpc="ClosePosition", times=1)
+    assert (await does(part)).status is Status.REJECTED
+    assert (await does(part)).status is Status.FILLED
+
+
+async def test_what_opens_and_was_refused_is_not_sent_again_at_once(does: Does, buy: Buys, sim: Simulator) -> None:
+    sim.faults.arm(Fault.REFUSED_WITH_400, rpc="PlaceOrder", times=1)
+    assert (await does(buy())).status is Status.REJECTED
+    again = await does(buy())
+    assert again.reasons[0].startswith("DUPLICATE_WITHIN_WINDOW")
+
+
 @pytest.mark.parametrize(("seconds", "is_sent"), [(STALE_AFTER_SECONDS, True), (STALE_AFTER_SECONDS + 0.1, False)])
 @pytest.mark.parametrize("changes", [False, True], ids=["place", "change"])
 async def test_a_review_that_is_too_old_at_the_wire_stops_what_may_add(

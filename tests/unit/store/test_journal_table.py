@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ct_mcp.errors import StoreFailed
 from ct_mcp.store import journal_table
-from ct_mcp.store.journal import SETTLING, Entry, EntryKind, NewEntry, Outstanding
+from ct_mcp.store.journal import ONLY_REDUCES, SETTLING, Entry, EntryKind, NewEntry, Outstanding
 from ct_mcp.store.sql import SqlConnection
 from tests.unit.store.conftest import Begin
 
@@ -269,6 +269,42 @@ def test_what_may_have_left_is_never_passed_over(begin: Begin, came: list[str]) 
     unknown = {"nothing", "unknown", "accepted"} & set(came)
     may_have_left = [number for number, what in enumerate(came) if what != "not sent" or unknown]
     assert found == ((NOW + may_have_left[-1] * SECOND, not unknown) if may_have_left else None)
+
+
+THEIR_NO = NewEntry(EntryKind.ANSWERED, "x", ticket_id="t", detail={"step": "place", "reasons": ["no"]})
+TAKEN = replace(THEIR_NO, kind=EntryKind.ACCEPTED)
+REJECTED = replace(THEIR_NO, detail={"status": "rejected", "filled": 0})
+
+
+@pytest.mark.parametrize(
+    ("of_intent", "came", "is_passed_over"),
+    [
+        ({ONLY_REDUCES: True}, [THEIR_NO], True),
+        ({ONLY_REDUCES: True}, [THEIR_NO, REJECTED], True),
+        ({ONLY_REDUCES: True}, [TAKEN, REJECTED], True),
+        ({ONLY_REDUCES: True}, [TAKEN, THEIR_NO], False),
+        ({ONLY_REDUCES: True}, [THEIR_NO, replace(REJECTED, detail={"filled": 1})], False),
+        ({ONLY_REDUCES: True}, [TAKEN, replace(REJECTED, detail={"status": "rejected", "filled": 1})], False),
+        ({ONLY_REDUCES: True}, [TAKEN, replace(REJECTED, detail={"status": "working", "filled": 0})], False),
+        ({}, [THEIR_NO, REJECTED], False),
+    ],
+    ids=["no", "no, and told", "rejected", "one of two", "it filled", "it filled in part", "it works", "it may open"],
+)
+def test_an_exit_that_was_refused_before_any_of_it_filled_is_passed_over(
+    journal: SqlConnection, of_intent: dict[str, object], came: list[NewEntry], is_passed_over: bool
+) -> None:
+    journal_table.append(journal, replace(intent("t"), detail=of_intent), NOW)
+    for entry in came:
+        journal_table.append(journal, entry, NOW)
+    assert journal_table.last_intent(journal, "action of t") == (None if is_passed_over else (NOW, True))
+
+
+def test_an_exit_that_was_refused_is_not_passed_over_while_one_like_it_is_unknown(journal: SqlConnection) -> None:
+    for ticket_id in ("earlier", "t"):
+        once = replace(intent(ticket_id), fingerprint="action of t", detail={ONLY_REDUCES: True})
+        journal_table.append(journal, once, NOW)
+    journal_table.append(journal, THEIR_NO, NOW)
+    assert journal_table.last_intent(journal, "action of t") == (NOW, False)
 
 
 def test_an_action_is_not_settled_while_an_older_one_like_it_is_unknown(journal: SqlConnection) -> None:
