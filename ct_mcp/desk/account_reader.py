@@ -11,6 +11,8 @@
 4. An entry from a template brings its exits as it fills. Where it filled after orders were listed and before positions
    were, the position is there and its exits are in no list: where that may be so, orders are read once more. What
    these show to have filled since may be in neither reading, so positions are, too.
+5. An exit takes the account as it is known and waits for no reading of it. The close of a part that may turn the
+   position is judged as what opens, and by figures that are read then.
 """
 
 from collections.abc import Callable
@@ -22,7 +24,7 @@ from ct_mcp.desk.fills_seen import FillsSeen
 from ct_mcp.desk.order_lists import borne_out
 from ct_mcp.desk.ports import Upstream
 from ct_mcp.desk.side_by_side import Reading, SideBySide
-from ct_mcp.domain.account import Account, AccountKind, Position, account_key
+from ct_mcp.domain.account import Account, AccountKind, Balances, Position, account_key
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.errors import UpstreamError
 from ct_mcp.guard.context import RiskContext
@@ -202,6 +204,15 @@ async def with_orders_of_now(
     standing |= {order.order_id: order for order in filled}
     context = replace(context, orders_doubted=again.is_borne_out is False)
     return replace(context, orders=None if again.value is None else tuple(standing.values()))
+
+
+def with_figures(context: RiskContext, told: Reading[Report]) -> RiskContext:
+    """Take the account as it was read just now; where it could not be, its figures of before do not serve (5)."""
+    if told.value is not None:
+        return replace(context, account=told.value.account)
+    return (
+        context if context.account is None else replace(context, account=replace(context.account, balances=Balances()))
+    )
 
 
 def _contradicts(account: Account, positions: tuple[Position, ...]) -> bool:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from ct_mcp.desk.account_reader import AccountReports, Report, ReviewReads, with_orders_of_now
+from ct_mcp.desk.account_reader import AccountReports, Report, ReviewReads, with_figures, with_orders_of_now
 from ct_mcp.desk.approval import approval_of
 from ct_mcp.desk.day_losses import DayLosses
 from ct_mcp.desk.elsewhere import Elsewhere
@@ -25,7 +25,7 @@ from ct_mcp.desk.market_reader import LiveQuotes, MarketReader
 from ct_mcp.desk.membership import Membership
 from ct_mcp.desk.order_lists import borne_out
 from ct_mcp.desk.pending import last_exit_is_over, pending_orders, possibly_open_orders, whole_exits
-from ct_mcp.desk.ports import BookReads, Reads, Store, Upstream
+from ct_mcp.desk.ports import BookReads, Store, Upstream
 from ct_mcp.desk.read_ahead import Ahead
 from ct_mcp.desk.resolver import BookReadings, OpensIn, Resolver
 from ct_mcp.desk.second_source import with_second_source
@@ -35,7 +35,6 @@ from ct_mcp.domain.approval import Approval
 from ct_mcp.domain.commands import Command, wish
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.market import CLOCK_PROBES, Contract, Quote, Session, their_clock_ahead_seconds
-from ct_mcp.domain.strategy import Strategy
 from ct_mcp.guard.context import RiskContext
 from ct_mcp.guard.effect import (
     effect_of,
@@ -191,7 +190,8 @@ class ContextBuilder:
             named = self._ask_by_name(ask, name, instrument, reads) if instrument and not urgent else None
             told = ahead.report if ahead else None
             report = None if known else told or ask.read("account", self._accounts.report(name, reads))
-            strategy = _ask_strategy(command, ask, reads.upstream)
+            strategy_id = strategy_named(command)
+            strategy = None if strategy_id is None else ask.read("strategy", reads.upstream.strategy(name, strategy_id))
             needs_market = instrument is not None and (not urgent or is_exit_of_entry(command))
             market = self._ask_market(ask, instrument, reads) if instrument and needs_market else None
         fills_more = book is None and self.fills.are_more(name, orders.value or (), noted_before)
@@ -284,10 +284,13 @@ class ContextBuilder:
             report, named, noted = second
             context = await self._accounts.believed(context, instrument, report, named, reads)
             context = await with_orders_of_now(context, instrument, report, reads, (self.fills, noted))
-        # Of what is urgent only a partial close that may turn the position is judged as an order, by the market too.
+        # Of what is urgent only a partial close that may turn the position is judged as an order: by the market and by
+        # figures of now, too.
         if market is None and (not urgent or effect_of(command, context).sends_orders):
             async with reads.side_by_side() as ask:
                 market = self._ask_market(ask, instrument, reads)
+                told = ask.read("account", self._accounts.report(command.account, reads)) if urgent else None
+            context = context if told is None else with_figures(context, told)
         order = effect_of(command, context).order
         if order is not None and order.atm_strategy is not None:
             async with reads.side_by_side() as ask:
@@ -393,8 +396,3 @@ class ContextBuilder:
 _MarketReadings = tuple[Reading[Quote], Reading[Session]]
 _SecondWords = tuple[tuple[Position, ...] | None, Reading[Position] | None, int]
 """What else tells of positions, the report of all and a position by its name, and up to when fills are known of."""
-
-
-def _ask_strategy(command: Command, ask: SideBySide, upstream: Reads) -> Reading[Strategy] | None:
-    strategy_id = strategy_named(command)
-    return None if strategy_id is None else ask.read("strategy", upstream.strategy(command.account, strategy_id))

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
+from ct_mcp.desk.desk import Desk
 from ct_mcp.simulator.faults import Fault
 from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, SimOrderType
 from tests.conftest import Person
-from tests.e2e.conftest import Assistant, Wire, World
+from tests.e2e.conftest import Assistant, Converse, Wire, World
 
 
 def bodies(wire: Wire, ending: str) -> list[dict[str, Any]]:
@@ -31,6 +32,19 @@ async def test_closing_a_part_leaves_the_rest(assistant: Assistant, world: World
     told = await assistant.call("close_position", account="Sim101", instrument="MES", quantity=2)
     assert (told.status, told.position_after, world.net()) == ("filled", 3, 3)
     assert bodies(wire, "/positions/close") == [{"instrument": "MES 09-26", "quantity": 2}]
+
+
+async def test_a_part_beside_a_stop_can_be_closed_after_a_restart(
+    assistant: Assistant, converse: Converse, person: Person, world: World, another_desk: Desk
+) -> None:
+    """It may turn the position, so it needs the day's figures, which nobody has read since."""
+    await assistant.buys(2)
+    world.later()
+    await assistant.protects(world.price(-40), 2)
+    world.later()
+    async with converse(person, another_desk) as again:
+        told = await again.call("close_position", account="Sim101", instrument="MES 09-26", quantity=1)
+    assert (told.status, told.position_after) == ("filled", 1), told.text
 
 
 @pytest.mark.parametrize(("held", "percent", "left"), [(5, 50, 2), (5, 10, 4), (3, 33.4, 1), (1, 1, 0), (4, 25, 3)])

@@ -136,6 +136,51 @@ async def test_an_order_needs_its_account_read_now_and_an_exit_takes_the_one_it_
     assert sorted(asked(sim)[before:]) == ["ListOrders", "ListPositions"], "an exit asks for no account that is known"
 
 
+@pytest.fixture
+async def part_beside_a_stop(does: Does, long_two: Outcome, buy: Buys, price: Prices, sim: Simulator) -> ClosePosition:
+    """The close of a part that may turn the position, once the stop fills as well."""
+    assert (await does(buy(2, action="SELL", kind="STOP_MARKET", stop_price=price(-40)))).status is Status.WORKING
+    sim.advance(20)
+    return ClosePosition(SIM, MES, quantity=1)
+
+
+async def test_a_part_that_may_turn_the_position_is_judged_by_figures_of_now(
+    desk: Desk, part_beside_a_stop: ClosePosition, sim: Simulator
+) -> None:
+    before = len(asked(sim))
+    assert (await desk.preview(part_beside_a_stop)).passes
+    assert sorted(rpc for rpc in asked(sim)[before:] if rpc[:4] != "List") == ["GetAccountSummary", "GetQuote"]
+    sim.advance(20)
+    sim.exchange.accounts[SIM].gross_realized -= 600  # by what somebody else did
+    review = await desk.preview(part_beside_a_stop)
+    assert [denial.code for denial in review.denials] == ["DAY_LOSS_REACHED"]
+
+
+async def test_figures_of_before_do_not_serve_a_part_whose_account_cannot_be_read(
+    desk: Desk, part_beside_a_stop: ClosePosition, sim: Simulator
+) -> None:
+    sim.faults.arm(Fault.CONNECT_REFUSED, rpc="GetAccount")
+    sim.faults.arm(Fault.HTML_PAGE, rpc="GetAccountSummary")
+    review = await desk.preview(part_beside_a_stop)
+    assert [denial.code for denial in review.denials] == ["DAY_PNL_UNKNOWN"]
+    assert review.simulated
+    assert "account" in str(review.context.unread)
+    assert (await desk.preview(ClosePosition(SIM, MES))).passes, "all of it goes whatever is known"
+
+
+async def test_a_part_that_may_turn_the_position_is_judged_out_of_the_reserve(
+    desk: Desk, part_beside_a_stop: ClosePosition, crosstrade: CrossTrade, clock: ManualClock
+) -> None:
+    await crosstrade.connection.budget.penalise(clock(), 8.7)
+    assert (await desk.preview(part_beside_a_stop)).passes
+
+
+async def test_a_part_that_only_reduces_asks_for_no_account(desk: Desk, long_two: Outcome, sim: Simulator) -> None:
+    before = len(asked(sim))
+    assert (await desk.preview(ClosePosition(SIM, MES, quantity=1))).passes
+    assert set(asked(sim)[before:]) == {"ListOrders", "ListPositions"}
+
+
 async def test_an_account_that_the_report_of_all_leaves_out_is_asked_for_by_itself(
     desk: Desk, buy: Buys, sim: Simulator
 ) -> None:
