@@ -161,8 +161,7 @@ class ContextBuilder:
     async def review_unread(self, command: Command) -> Review | None:
         """Judge an exit by what is known without a question; None where something has to be read first.
 
-        Nothing but a wrong account stops one that leaves all, so it need not wait for a reading. What was sent before
-        and may still be on its way has to be looked at.
+        Nothing but a wrong account stops one that leaves all; what may still be on its way has to be looked at.
         """
         account = self.resolver.known(command.account)
         if account is None or not leaves_all_held(command):
@@ -170,7 +169,8 @@ class ContextBuilder:
         outstanding = await self._store.outstanding(command.account)
         if outstanding.entries or not await last_exit_is_over(self._store, command.account):
             return None
-        return await self._judged(command, RiskContext(self._clock(), account, journal_position=outstanding.seen))
+        context = RiskContext(self._clock(), account, journal_position=outstanding.seen)
+        return await self._judged(command, replace(context, front_taken=self.resolver.front_taken(command.account)))
 
     async def _read(self, command: Command, reads: ReviewReads, book: BookReads | None) -> RiskContext:
         name, urgent, shown = command.account, is_urgent(command), book or reads.upstream
@@ -252,13 +252,13 @@ class ContextBuilder:
         orders = await borne_out(upstream, name, orders, positions) if opens else orders
         since = (reads.began_at, self._clock())
         self._ahead[name] = Ahead(outstanding, noted_before, orders, positions, report, *since, by_report)
-        return orders, positions
+        return orders, positions, report
 
     async def book_to_plan(self, name: str, instrument: Instrument) -> BookReadings:
         """Give orders and positions to plan by, read now or a moment ago; the review that follows takes the same."""
         ahead = self._ahead.get(name)
         if ahead and not ahead.by_report and ahead.serves(await self._store.outstanding(name), self._clock()):
-            return ahead.orders, ahead.positions
+            return ahead.orders, ahead.positions, ahead.report
         return await self.look_ahead(name, self._upstream, OpensIn(instrument))
 
     def _taken_ahead(self, name: str, reads: ReviewReads, outstanding: Outstanding) -> Ahead | None:

@@ -17,6 +17,7 @@ from ct_mcp.desk.pending import is_shown, starts_of, with_outstanding
 from ct_mcp.desk.polling import AccountPoller, AccountState, Baseline, Pause
 from ct_mcp.desk.ports import Upstream
 from ct_mcp.desk.recognition import Ours
+from ct_mcp.desk.root_months import with_months_unseen
 from ct_mcp.desk.second_look import looked_again
 from ct_mcp.desk.standing import Contracts, results_of
 from ct_mcp.desk.submission import Submission, detail_of_answer, kind_of
@@ -209,11 +210,10 @@ class CommandExecution:
         book = next((look.book for look in self.looks if look.seen is seen), None)
         book = book or await self.poller.book_beside(seen, self._known_beside(seen))
         if book is not None:
-            book = await looked_again(self.poller, self.review, book, seen.instrument)
-            told = readback.with_stops_lost_since(outcome, self.review, book)
+            review, book = self.review, await looked_again(self.poller, self.review, book, seen.instrument)
+            told = readback.with_stops_lost_since(outcome, review, book)
             if not seen.filled:
-                told = readback.with_moves(told, self.review, book, seen.instrument)
-                told = readback.with_bare_beside(told, self.review, book)
+                told = readback.with_bare_beside(readback.with_moves(told, review, book, seen.instrument), review, book)
             taken, named = Acknowledged((seen.order_id,)), seen.order_id if seen.is_closed else None
             ended = readback.ended_since(self.review, book, taken, named)
             told = readback.with_standing(told, book, self.contracts, ended)
@@ -289,7 +289,8 @@ class CommandExecution:
             scope = instrument_named(self.review.command, self.review.context)
             state = await looked_again(self.urgent_poller, self.review, state, scope)
             state = replace(state, fills=await self._filled_since(state.fills))
-            told = readback.with_lost_stops(judge(outcome, state), self.review, state)
+            told = with_months_unseen(judge(outcome, state), state, self.review, outcome.status)
+            told = readback.with_lost_stops(told, self.review, state)
             held = () if told.status is Status.UNKNOWN else self.review.context.positions or answer.taken.closed
             ended = (
                 *readback.ended_since(self.review, state, answer.taken, told.order_id),

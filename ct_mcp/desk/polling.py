@@ -1,7 +1,7 @@
 """Looks until the account says what became of an action, and not one read longer than it must."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import anyio
@@ -44,6 +44,8 @@ class AccountState:
     ended: tuple[Order, ...] = ()
     # Executions since the exit was sent, whosever they are; none where they were not asked for or not read.
     fills: tuple[Execution, ...] = ()
+    # What else the account holds, where one instrument was read.
+    beside: tuple[Position, ...] = field(default=(), compare=False)
     # No order is listed beside what is held, not even one that is over, and no second list could be read.
     orders_doubted: bool = False
 
@@ -372,6 +374,7 @@ def book_of(
     return AccountState(
         tuple(each for each in positions if each.quantity and instrument in (None, each.instrument)),
         tuple(order for order in mine if not order.is_closed),
+        beside=tuple(each for each in positions if each.quantity and instrument not in (None, each.instrument)),
         over=tuple(order for order in orders if order.is_closed),
     )
 

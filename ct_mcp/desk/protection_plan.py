@@ -45,7 +45,7 @@ async def protection_for(
     """
     account, instrument = held_in
     given = {leg: level for leg, level in levels.items() if isinstance(level, Decimal)}
-    orders, positions = await contexts.book_to_plan(account, instrument)
+    orders, positions, _ = await contexts.book_to_plan(account, instrument)
     contract = contexts.contracts.get(instrument)
     if contract is None and given != levels:
         contract = (await contexts.quote(instrument)).contract

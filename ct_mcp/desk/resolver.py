@@ -5,8 +5,10 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from ct_mcp.desk.account_reader import Report
 from ct_mcp.desk.market_reader import MarketReader
 from ct_mcp.desk.ports import Store, Upstream
+from ct_mcp.desk.root_months import held_elsewhere, months_elsewhere, months_of
 from ct_mcp.desk.side_by_side import Reading, SideBySide
 from ct_mcp.domain.account import Account, AccountKind, Position, account_key
 from ct_mcp.domain.instrument import FrontMonth, Instrument, OtherInstrument, parse_instrument
@@ -17,7 +19,8 @@ from ct_mcp.text import sanitize
 _log = logging.getLogger(__name__)
 
 
-BookReadings = tuple[Reading[tuple[Order, ...]], Reading[tuple[Position, ...]]]
+BookReadings = tuple[Reading[tuple[Order, ...]], Reading[tuple[Position, ...]], Reading[Report] | None]
+"""Orders, positions, and the report of all accounts where that was read with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ class Resolver:
         self._known: dict[str, Account] = {}
         self._kept: dict[str, Account] = {}
         self._has_recalled = False
+        self._front_taken: dict[str, Instrument] = {}
         self.listed: frozenset[str] = frozenset()
         """The accounts that the list of all named last, by `account_key`."""
 
@@ -181,12 +185,12 @@ class Resolver:
                     book = ask.read("positions", self._look_ahead(account, self._upstream, opens))
         instrument = front.required()
         # Where they cannot be read the review, which reads them as well, denies what opens.
-        _, positions = book.required()
-        held = [
-            each
-            for each in positions.value or ()
-            if each.instrument.root == instrument.root and each.net * action.sign < 0
-        ]
+        _, positions, report = book.required()
+        rows = positions.value or ()
+        if not rows and report and report.value:
+            told = report.value.positions or ()
+            rows = await held_elsewhere(self._upstream, account, instrument.root, told)
+        held = [each for each in rows if each.instrument.root == instrument.root and each.net * action.sign < 0]
         if any(each.instrument != instrument for each in held):
             months = ", ".join(f"{each.direction} {each.quantity} {each.instrument}" for each in held)
             stands_for = f"{text[:40]!r} stands for {instrument} now, and {months} is held"
@@ -201,6 +205,7 @@ class Resolver:
         Raises:
             BadRequest: Several contract months of the root are open, so the month must be named.
         """
+        self._front_taken.pop(account_key(account), None)
         match parse_instrument(text, self._clock().date()):
             case Instrument() as dated:
                 return dated
@@ -219,13 +224,20 @@ class Resolver:
         if len(months) > 1:
             listed = ", ".join(sorted(map(str, months)))
             raise BadRequest(f"instrument {text[:40]!r} is open in several contract months: {listed}; name one")
-        return months.pop() if months else await self.instrument(text)
+        if months:
+            return months.pop()
+        self._front_taken[account_key(account)] = front = await self.instrument(text)
+        return front
+
+    def front_taken(self, account: str) -> Instrument | None:
+        """Give, once, the front month that was just taken for a root of which no source showed anything as held."""
+        return self._front_taken.pop(account_key(account), None)
 
     async def _open_months(self, root: str, account: str, opens: OpensIn | None) -> set[Instrument]:
-        orders, positions = await self._look_ahead(account, self._upstream.urgent(), opens)
-        held = {position.instrument for position in positions.required() if position.quantity}
-        ordered = {order.instrument for order in orders.required() if not order.is_closed}
-        return {instrument for instrument in held | ordered if instrument.root == root}
+        urgent = self._upstream.urgent()
+        orders, positions, _ = await self._look_ahead(account, urgent, opens)
+        listed = positions.required(), orders.required()
+        return months_of(root, *listed) | await months_elsewhere(urgent, account, root, *listed)
 
 
 def _lasting(account: Account) -> Account:

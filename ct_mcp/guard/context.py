@@ -57,6 +57,7 @@ class RiskContext:
     a team; None where there is none. ``by_report`` says that ``positions`` are the report's, which may be seconds old:
     good for a question, after which they are read, and for nothing that is sent. ``orders_doubted`` says that the list
     of orders was empty beside something that is held, and that no second list could be read to bear that out.
+    ``front_taken`` is the front month that an exit was taken to mean by its root, as nothing of it was shown as held.
     """
 
     now: datetime
@@ -93,6 +94,7 @@ class RiskContext:
     by_report: bool = False
     orders_doubted: bool = False
     over: frozenset[str] = frozenset()
+    front_taken: Instrument | None = None
 
     @property
     def kind(self) -> AccountKind:
