@@ -34,14 +34,16 @@ KEPT_FOR = timedelta(seconds=3)
 
 
 class Report(NamedTuple):
-    """An account, with what the report of all accounts holds of it; None where it was read by itself.
+    """An account, with what the report of all accounts holds of it; None where that does not say, or was not read.
 
-    ``tells_all`` says that the report is at one with itself on whether anything is held.
+    ``tells_all`` says that the report is at one with itself on whether anything is held. ``is_mute`` says that it was
+    read and names no list of positions, or says that something is held and lists nothing.
     """
 
     account: Account
     positions: tuple[Position, ...] | None = None
     tells_all: bool = False
+    is_mute: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +93,10 @@ class AccountReports:
             account = report.account
             is_it = account.name.casefold() == name.casefold()
             if is_it and account.kind is not AccountKind.UNKNOWN and account.balances.day_pnl is not None:
-                is_held = any(position.quantity for position in report.positions)
+                held = report.what_is_held
+                is_held = any(position.quantity for position in held or ())
                 tells_all = is_held if report.is_flat is None else is_held is not report.is_flat
-                return Report(account, report.positions, tells_all)
+                return Report(account, held, tells_all and held is not None, held is None)
         return Report(await self.by_itself(name, reads.upstream))
 
     async def by_itself(self, name: str, upstream: Upstream) -> Account:

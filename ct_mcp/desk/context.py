@@ -366,9 +366,9 @@ class ContextBuilder:
     ) -> tuple[Account, tuple[Position, ...] | None]:
         if urgent and report.value is None:
             return await self.resolver.account(name), None
-        account, positions, _ = report.required()
-        await self.resolver.learn([account])
-        return account, positions
+        told = report.required()
+        await self.resolver.learn([told.account])
+        return told.account, told.positions
 
     async def _possibly_open(self, command: Command, context: RiskContext) -> tuple[str, ...]:
         """Lists have come back empty: an exit that is shown nothing must know what may stand all the same."""

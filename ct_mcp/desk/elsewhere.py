@@ -97,5 +97,5 @@ def _is_of(one: str, other: str) -> bool:
 def _agree(report: AccountSnapshot, rows: Sequence[Position]) -> bool:
     """Say whether the report holds nothing that the list does not hold as well, on the same side."""
     sides = {(row.instrument, row.direction) for row in rows if row.quantity}
-    told = {(held.instrument, held.direction) for held in report.positions if held.quantity}
-    return told <= sides and (bool(sides) or not report.speaks_of_positions)
+    told = {(held.instrument, held.direction) for held in report.positions or () if held.quantity}
+    return told <= sides and (bool(sides) or report.what_is_held is not None)

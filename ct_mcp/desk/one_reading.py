@@ -64,13 +64,13 @@ class OneReading:
         """Give one position as the report of all accounts has it.
 
         Raises:
-            UpstreamError: The report could not be read, or says that something is held and not what.
+            UpstreamError: The report could not be read, or does not say what is held.
         """
         report = next((row for row in await self.snapshot() if _is_of(row.account.name, account)), None)
-        held = next((row for row in report.positions if row.instrument == instrument), None) if report else None
+        held = next((row for row in (report and report.positions) or () if row.instrument == instrument), None)
         if held is not None:
             return held
-        if report is None or (report.speaks_of_positions and not report.positions):
+        if report is None or report.what_is_held is None:
             raise BadReply("the report of all accounts does not say what is held")
         return Position(account, instrument, Direction.FLAT, 0, average_price=Decimal(0))
 

@@ -214,17 +214,17 @@ class AccountPoller:
     async def _reported(self, account: str, read: AccountState) -> frozenset[Instrument] | None:
         """Ask the report of all accounts, another source than the lists, for what it holds and the list does not.
 
-        None where that is not known: it could not be read, or says that something is held and not what. It may be three
-        seconds old, so what it shows may be gone.
+        None where that is not known: it could not be read, or does not say what is held. It may be three seconds old,
+        so what it shows may be gone.
         """
         try:
             reports = await self._upstream.snapshot()
         except CtMcpError:
             return None
         mine = [report for report in reports if report.account.name == account]
-        shown = {held.instrument for report in mine for held in report.positions if held.quantity}
+        shown = {held.instrument for report in mine for held in report.positions or () if held.quantity}
         shown -= {held.instrument for held in read.positions}
-        is_known = bool(shown or read.positions or not any(report.speaks_of_positions for report in mine))
+        is_known = bool(shown or read.positions or all(report.what_is_held is not None for report in mine))
         return frozenset(shown) if mine and is_known else None
 
     async def _holds(self, account: str, instrument: Instrument) -> bool:

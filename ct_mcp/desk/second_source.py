@@ -105,9 +105,9 @@ async def _reported(
         read = ask.read("report of all accounts", reads.upstream.snapshot())
     is_it = None if context.account is None else account_key(context.account.name)
     report = next((row for row in read.value or () if account_key(row.account.name) == is_it), None)
-    if report is None or (report.speaks_of_positions and not report.positions):
+    if report is None or report.what_is_held is None:
         return None
-    shown = {held.instrument for held in report.positions if held.quantity}
+    shown = {held.instrument for held in report.what_is_held if held.quantity}
     shown -= {held.instrument for held in context.positions or () if held.quantity}
     return frozenset(shown if doubted is None else shown.intersection(doubted))
 

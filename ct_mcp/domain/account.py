@@ -147,17 +147,23 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class AccountSnapshot:
-    """An account with its open positions, as one report said it."""
+    """An account with its open positions, as one report said it; None where it names no list of them."""
 
     account: Account
-    positions: tuple[Position, ...]
+    positions: tuple[Position, ...] | None
     is_flat: bool | None
 
     @property
     def speaks_of_positions(self) -> bool:
         """Say whether anything in it says that something is held; only positions have an unrealised P&L."""
-        held = any(position.quantity for position in self.positions)
+        held = any(position.quantity for position in self.positions or ())
         return held or self.is_flat is False or bool(self.account.balances.unrealized_pnl)
+
+    @property
+    def what_is_held(self) -> tuple[Position, ...] | None:
+        """Its positions; None where it names no list, or says that something is held and lists nothing."""
+        held = any(position.quantity for position in self.positions or ())
+        return self.positions if held or not self.speaks_of_positions else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,7 +95,7 @@ async def _held(
     mine = tuple(each for each in listed or () if account_key(each.account) == account_key(account.name))
     if mine:
         return mine
-    if row is None or (listed is None and not row.speaks_of_positions):
+    if row is None or row.positions is None or (listed is None and not row.speaks_of_positions):
         return None
     what = f"what {sanitize_name(account.name)} holds"
     found = await query.attempt(what, confirmed_positions(query, row, is_listed=listed is not None))

@@ -265,7 +265,9 @@ async def confirmed_positions(query: Query, row: AccountSnapshot, *, is_listed: 
     name = row.account.name
     if row.speaks_of_positions and not row.positions:
         raise BadReply(f"one report lists no positions and another says that {sanitize_name(name)} is not flat")
-    read = [await query.upstream.position(name, shown.instrument) for shown in row.positions]
+    if row.positions is None:
+        query.note(f"a second report, to confirm that this is flat, does not say what {sanitize_name(name)} holds")
+    read = [await query.upstream.position(name, shown.instrument) for shown in row.positions or ()]
     held = [position for position in read if position.quantity]
     if held and is_listed:
         query.note(f"the list of positions left out what {sanitize_name(name)} holds; it was found by another report")

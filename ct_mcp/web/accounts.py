@@ -47,9 +47,9 @@ class AccountsSnapshot:
     @property
     def positions(self) -> list[Position] | None:
         """What is held; None where that was not read, or an account holds something that was not told."""
-        if self.accounts is None or any(seen.is_flat is False and not seen.positions for seen in self.accounts):
+        if self.accounts is None or any(seen.what_is_held is None for seen in self.accounts):
             return None
-        return [held for seen in self.accounts for held in seen.positions if held.quantity]
+        return [held for seen in self.accounts for held in seen.positions or () if held.quantity]
 
     @property
     def working_orders(self) -> list[Order] | None:

@@ -13,13 +13,17 @@ Change = Callable[[httpx.Request, Any], Any]
 
 @dataclass
 class Altered(httpx.AsyncBaseTransport):
-    """Hands on each answer as the ``changes`` make it."""
+    """Hands on each answer as the ``changes`` make it; what ends as ``instead`` says never arrives, and is answered."""
 
     inner: httpx.AsyncBaseTransport
     changes: list[Change] = field(default_factory=list)
+    instead: dict[str, Any] = field(default_factory=dict)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Pass a request on and change what comes back, if it is JSON."""
+        for ending, said in self.instead.items():
+            if request.url.path.endswith(ending):
+                return httpx.Response(200, json=said)
         answer = await self.inner.handle_async_request(request)
         await answer.aread()
         try:

@@ -21,8 +21,8 @@ from ct_mcp.crosstrade.schemas.values import (
     MaybeText,
     RowContext,
     Text,
-    or_empty_list,
     or_empty_object,
+    or_no_list,
     required_text,
     row_fault,
 )
@@ -133,10 +133,13 @@ class WirePosition(WireModel):
 
 
 class WireSnapshot(WireModel):
-    """One account with its positions; the account may be nested or be the row itself."""
+    """One account with its positions; the account may be nested or be the row itself.
+
+    What is no list of positions says nothing of them, and never that there are none.
+    """
 
     account: object = None
-    positions: Annotated[list[object], PlainValidator(or_empty_list)] = Field(default_factory=list)
+    positions: Annotated[list[object] | None, PlainValidator(or_no_list)] = None
 
 
 class WireWatermarks(WireModel):
@@ -196,6 +199,8 @@ def _snapshot(value: object, what: str, context: RowContext) -> AccountSnapshot:
     named = f"{what}, 'account'" if nested else what
     of_account = parse_row(WireAccount, nested or value, named, context)
     account = of_account.account()
+    if row.positions is None:
+        return AccountSnapshot(account, None, of_account.is_account_flat)
     positions = parse_rows(WirePosition, row.positions, f"{what}, 'positions'", RowContext(context.today, account.name))
     return AccountSnapshot(account, tuple(each.position() for each in positions), of_account.is_account_flat)
 

@@ -182,6 +182,11 @@ def or_empty_list(value: object) -> object:
     return value if isinstance(value, list) else []
 
 
+def or_no_list(value: object) -> object:
+    """Take whatever is no list for none at all."""
+    return value if isinstance(value, list) else None
+
+
 # --- fields of a row ---
 
 
