@@ -113,6 +113,7 @@ async def _watch(settings: Settings, demo: bool, screen: Screen) -> None:  # noq
 def _connected(runtime: Runtime) -> "Desk":
     """Build a desk that hears what the stream tells."""
     desk, live = runtime.build_desk(), runtime.live
+    live.name_of = desk.name_of
     desk.on_sent.append(live.sent)
     desk.contexts.hear_quotes(live)
     desk.exit_watch.listen(live)

@@ -118,6 +118,11 @@ class Desk:
 
     # 1, 2: propose
 
+    def name_of(self, account: str) -> str | None:
+        """Give the name of an account as it is listed; None where no known account is called so."""
+        known = self.resolver.known(account)
+        return known.name if known else self.recorder.name_of(account)
+
     async def preview(self, command: Command) -> Review:
         """Review a command and send nothing: no ticket, no journal."""
         return await self.contexts.review(command)

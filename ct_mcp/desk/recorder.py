@@ -27,7 +27,7 @@ from ct_mcp.desk.book import TradeBook
 from ct_mcp.desk.excursions import Excursions
 from ct_mcp.desk.market_reader import LiveQuotes
 from ct_mcp.desk.ports import Store, Upstream
-from ct_mcp.domain.account import Account, AccountKind
+from ct_mcp.domain.account import Account, AccountKind, account_key
 from ct_mcp.domain.instrument import Instrument, OtherInstrument
 from ct_mcp.domain.order import Execution
 from ct_mcp.domain.products import currency_of
@@ -107,6 +107,10 @@ class Recorder:
     def listen(self, live: TellsNews) -> None:
         """Hear what a stream tells, and what we send ourselves, while it is here that the book is kept."""
         self._live = live
+
+    def name_of(self, account: str) -> str | None:
+        """Give the name of an account as it was listed for the record; None where none was called so."""
+        return next((name for name in self._followed if account_key(name) == account_key(account)), None)
 
     def _hear(self, event: Event) -> None:
         """Take a price; an account of which there is word may have been filled by now."""

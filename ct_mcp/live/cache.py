@@ -10,7 +10,8 @@ How it works; the numbers stand again at the blocks that do it.
     and for all together, the counts only grow, and each answer carries the count of when its request began. An answer
     whose count is no longer the present one may be old.
  3. Silence about an account means that nothing changed only while the stream is sound and has proven that it tells of
-    accounts (`is_trusted`). Without it nothing that was kept is served.
+    accounts (`is_trusted`). Without it nothing that was kept is served. Word of a name that is no known account's may
+    be of any account, so it is word of all.
  4. An empty answer is never served: flat, and no order left, are said only when they were read for the answer.
  5. A question that equals one under way waits for that one's answer, with or without a stream; but not for one that
     began long ago, or before a change, since it may tell of a time before the question.
@@ -102,6 +103,8 @@ class LiveCache:
         self.stream: StreamProtocol | None = None
         self.condition: Callable[[], tuple[LinkState, str]] = lambda: (LinkState.OFF, "everything is read by request")
         self.clock = clock
+        self.name_of: Callable[[str], str | None] = lambda name: name
+        """Gives the name of an account as it is listed; None where no known account is called so."""
         self._answers: dict[Hashable, CachedAnswer[Any]] = {}
         self._pending: dict[Hashable, _PendingRead] = {}
         self._ticks: dict[Instrument, QuoteTick] = {}
@@ -145,8 +148,12 @@ class LiveCache:
     def hear(self, event: Event) -> None:
         """Take what the stream told, and wake whoever waits for it."""
         match event:
-            case AccountChanged(account=str(name)) if len(self._spoke) < _MOST_KEPT:
-                self._spoke.add(name.casefold())
+            case AccountChanged(account=str(name)):
+                event = replace(event, account=self.name_of(name))
+                if event.is_event and len(self._spoke) < _MOST_KEPT:
+                    self._spoke.add(name.casefold())
+            case PnlUpdate():
+                event = replace(event, account=self.name_of(event.account) or event.account)
             case Gap():
                 self._spoke.clear()
         self._take(event)

@@ -155,6 +155,7 @@ class ServerContext:
         self.refuse_with_faults()
         desk = self._build_desk()
         view = self._live() if self._live else LiveCache(desk.clock)
+        view.name_of = desk.name_of
         desk.on_sent.append(view.sent)
         desk.contexts.hear_quotes(view)
         desk.warm.listen(view)

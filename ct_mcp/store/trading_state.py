@@ -110,9 +110,12 @@ def clear_halt(connection: SqlConnection, by: str, now: datetime, shown: Halt | 
 
 
 def day_loss(connection: SqlConnection, account: str, day: date) -> bool:
-    """Say whether the account has reached its loss limit in this trading day, or in one that a clock set back hides."""
+    """Say whether the account has reached its loss limit in this trading day, or in one that a clock set back hides.
+
+    The stream may spell its name in other letters than the lists do, and a loss counts however it was told.
+    """
     found = connection.execute(
-        f"SELECT 1 FROM day_losses WHERE account = ? AND day >= ? AND {_HOLDS_US}",  # noqa: S608
+        f"SELECT 1 FROM day_losses WHERE lower(account) = lower(?) AND day >= ? AND {_HOLDS_US}",  # noqa: S608
         (account, day.isoformat()),
     )
     return found.fetchone() is not None
@@ -121,7 +124,7 @@ def day_loss(connection: SqlConnection, account: str, day: date) -> bool:
 def last_day_lost(connection: SqlConnection, account: str) -> date | None:
     """Give the last trading day in which the account reached its loss limit; None where it never has."""
     found = connection.execute(
-        f"SELECT MAX(day) FROM day_losses WHERE account = ? AND {_HOLDS_US}",  # noqa: S608
+        f"SELECT MAX(day) FROM day_losses WHERE lower(account) = lower(?) AND {_HOLDS_US}",  # noqa: S608
         (account,),
     )
     row = found.fetchone()

@@ -1,5 +1,6 @@
 """A conversation beside a living stream: fewer requests, the same truth, and no claim that nothing backs."""
 
+import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -316,3 +317,64 @@ async def test_a_page_finds_a_fresh_review_as_well(
         told = await Assistant(client).buys(2)
     assert (told.status, told.position_after) == ("filled", 3), told.text
     assert reader.before_the_send == []
+
+
+class TestWithoutAccountEvents:
+    """The service pushes none; a frame of another type must not stand for one."""
+
+    @pytest.fixture
+    def events(self) -> EventPushes:
+        return EventPushes.NEVER
+
+    async def test_a_notice_does_not_make_old_positions_pass_for_unchanged(
+        self, talks: Assistant, listening: Listening, crosstrade: CrossTrade, world: World
+    ) -> None:
+        await talks.buys(2)
+        world.sim.faults.arm(StreamFault.FRAME_UNKNOWN, times=1)
+        await listening.passes(2)
+        await talks.call("get_positions", account="Sim101")
+        await crosstrade.place_order(MARKET, "somebody-else")
+        await listening.passes(5)
+        told = await talks.call("get_positions", account="Sim101")
+        assert told.positions[0]["quantity"] == world.net() == 3, told.text
+
+    async def test_a_notice_that_names_the_account_does_not_delay_the_stop_that_is_owed(
+        self, talks: Assistant, listening: Listening, world: World, desk: Desk, clock: ManualClock
+    ) -> None:
+        desk.exit_watch.listen(listening.view)
+        price = world.price(-8)
+        told = await talks.buys(1, order_type="LIMIT", limit_price=price, stop_loss="10 points", instrument="MES 09-26")
+        assert told.status == "working", told.text
+        notice = {"type": "accountNotice", "account": "Sim101", "text": "trade copier is paused"}
+        listening.stream.protocol.received(json.dumps(notice), clock())
+        for _ in range(900):
+            await listening.passes(1)
+            await desk.exit_watch.look()
+            if world.net():
+                break
+        assert world.net() == 1
+        for _ in range(3):
+            await listening.passes(1)
+            await desk.exit_watch.look()
+        assert world.live(), "three seconds after the fill there is no stop"
+
+    @pytest.mark.parametrize("name", ["Sim 101 (Demo)", " Sim101 "])
+    async def test_word_of_a_name_that_nobody_knows_is_word_of_every_account(
+        self,
+        talks: Assistant,
+        listening: Listening,
+        crosstrade: CrossTrade,
+        world: World,
+        clock: ManualClock,
+        name: str,
+    ) -> None:
+        await talks.buys(2)
+        told_of = {"type": "positionUpdate", "account": name, "instrument": "MES 09-26", "quantity": 2}
+        listening.stream.protocol.received(json.dumps(told_of), clock())
+        await listening.passes(2)
+        await talks.call("get_positions", account="Sim101")
+        await crosstrade.place_order(MARKET, "somebody-else")
+        listening.stream.protocol.received(json.dumps({**told_of, "quantity": 3}), clock())
+        await listening.passes(3)
+        told = await talks.call("get_positions", account="Sim101")
+        assert told.positions[0]["quantity"] == world.net() == 3, told.text

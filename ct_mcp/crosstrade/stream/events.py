@@ -25,9 +25,14 @@ class QuoteTick:
 
 @dataclass(frozen=True, slots=True)
 class AccountChanged:
-    """Something changed in this account, or in one that the frame does not name."""
+    """Something changed in this account, or in one that the frame does not name.
+
+    ``is_event`` says that it is one of the events that were asked for: what else names an account may end what is
+    known of it, and proves nothing of what is told.
+    """
 
     account: str | None
+    is_event: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,8 @@ from ct_mcp.text import sanitize
 LONGEST_FRAME_CHARACTERS = 1024 * 1024
 READY = "ready"
 _TOO_MANY_VIOLATIONS = 1008
+# Those that are subscribed to. A frame of another type, such as a notice, shows nothing of whether these come.
+_ACCOUNT_EVENTS = ("orderUpdate", "executionUpdate", "positionUpdate")
 # Where a frame may name its account, if it does not do so itself.
 _ROWS_WITH_ACCOUNT = ("order", "execution", "position", "data")
 
@@ -144,7 +146,7 @@ def _messages(values: Mapping[str, object], head: WireFrame, now: datetime) -> t
             # What answers us tells nothing of an account; a no is kept in their words.
             return () if head.error is None else (StreamRefusal(sanitize(head.error)),)
         case _:
-            return (AccountChanged(_account(values)),)
+            return (AccountChanged(_account(values), is_event=values.get("type") in _ACCOUNT_EVENTS),)
 
 
 def _ticks(values: Mapping[str, object], head: WireFrame, now: datetime) -> Iterator[QuoteTick]:

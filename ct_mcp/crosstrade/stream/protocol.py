@@ -12,7 +12,8 @@ How it works; the numbers stand again at the blocks that do it.
     d. when the service names its state, READY included, or asks to read everything again;
     e. when it refuses something that we asked of the stream.
  3. Whether account events come at all is documented for no NinjaTrader account. So in each connection the first one
-    has to prove it before their absence means anything (`hears_accounts`).
+    has to prove it before their absence means anything (`hears_accounts`). A frame of any other type, whatever it
+    names, ends what was known and proves nothing.
  4. What happened between two looks is folded: of each instrument and account only the newest is told, of gaps the last.
     So no queue is longer than the number of instruments wanted and of accounts kept.
  5. After each connect everything is subscribed to anew. Changes of what is wanted have a budget of their own at the
@@ -177,9 +178,11 @@ class StreamProtocol:
             case PnlUpdate() if len(self._pnl) < MOST_ACCOUNTS:
                 self._pnl[message.account] = message
             case AccountChanged():
-                self.hears_accounts = True  # 3.
-                changed = message if len(self._changed) < MOST_ACCOUNTS else AccountChanged(None)
-                self._changed[changed.account] = changed
+                self.hears_accounts |= message.is_event  # 3.
+                name = message.account if len(self._changed) < MOST_ACCOUNTS else None
+                before = self._changed.get(name)
+                is_event = message.is_event or (before is not None and before.is_event)
+                self._changed[name] = AccountChanged(name, is_event=is_event)
             # 2d. READY too: what happened before it was not heard.
             case StreamState():
                 self.state = message.name

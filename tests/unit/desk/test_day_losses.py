@@ -61,6 +61,14 @@ async def test_it_is_noted_by_whoever_reads_the_figures(
     assert await store.day_loss("Sim101", trading_day(clock())) is reached
 
 
+async def test_it_counts_in_whatever_letters_the_stream_spells_the_account(
+    desk: Desk, store: SqliteStore, clock: ManualClock
+) -> None:
+    await desk.day_losses.note_pnl("SIM101", Decimal(-400), Decimal(-200))
+    assert await store.day_loss("Sim101", trading_day(clock()))
+    assert (await store.balance_record("Sim101")).lost_on == trading_day(clock())
+
+
 async def test_it_is_noted_as_soon_as_the_stream_tells_it(desk: Desk, store: SqliteStore, clock: ManualClock) -> None:
     cache = LiveCache(clock)
     async with anyio.create_task_group() as tasks:

@@ -196,7 +196,7 @@ def pnl(clock: ManualClock, unrealized: int = 5, account: str = "SIM101") -> Pnl
 EVENTS: dict[str, tuple[Callable[[ManualClock], Event], set[str]]] = {
     "word of one account": (lambda _: AccountChanged("sim101"), {ACCOUNTS, SIM101}),
     "word of an account without a name": (lambda _: AccountChanged(None), {ACCOUNTS, SIM101, APEX}),
-    "word of an account that nobody watches": (lambda _: AccountChanged("Sim999"), {ACCOUNTS}),
+    "word of a name that no known account has": (lambda _: AccountChanged("Sim999"), {ACCOUNTS, SIM101, APEX}),
     "a doubt": (lambda _: Gap("a gap"), {ACCOUNTS, SIM101, APEX}),
     "profit and loss": (pnl, {SIM101}),
     "profit and loss of an account that nobody watches": (lambda clock: pnl(clock, account="Sim999"), set()),

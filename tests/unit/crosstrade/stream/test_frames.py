@@ -78,13 +78,23 @@ def test_profit_and_loss_is_read_from_a_list_and_from_an_object_by_name() -> Non
 
 
 @pytest.mark.parametrize(
-    "kind", ["orderUpdate", "executionUpdate", "positionUpdate", "executionReportUpdate", "newKind"]
+    ("kind", "is_event"),
+    [
+        ("orderUpdate", True),
+        ("executionUpdate", True),
+        ("positionUpdate", True),
+        ("executionReportUpdate", False),
+        ("accountNotice", False),
+    ],
 )
-def test_any_other_frame_is_word_that_an_account_changed(kind: str) -> None:
-    assert told(type=kind, account="Sim101", quantity=3) == (AccountChanged("Sim101"),)
-    assert told(type=kind, position={"account": "Sim101"}) == (AccountChanged("Sim101"),)
-    assert told(type=kind, data={"account": "Sim101"}) == (AccountChanged("Sim101"),)
-    assert told(type=kind, accountId=7) == (AccountChanged(None),)
+def test_any_other_frame_is_word_that_an_account_changed_and_an_event_only_if_it_was_asked_for(
+    kind: str, is_event: bool
+) -> None:
+    named, of_any = AccountChanged("Sim101", is_event=is_event), AccountChanged(None, is_event=is_event)
+    assert told(type=kind, account="Sim101", quantity=3) == (named,)
+    assert told(type=kind, position={"account": "Sim101"}) == (named,)
+    assert told(type=kind, data={"account": "Sim101"}) == (named,)
+    assert told(type=kind, accountId=7) == (of_any,)
 
 
 def test_states_and_the_call_to_read_again_are_told() -> None:

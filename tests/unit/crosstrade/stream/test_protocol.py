@@ -189,6 +189,16 @@ def test_account_events_have_to_prove_themselves_on_every_connection() -> None:
     assert not protocol.hears_accounts
 
 
+def test_a_notice_proves_no_account_events_and_hides_none() -> None:
+    protocol = connected()
+    protocol.received(frame(1, "accountNotice", account="Sim101"), NOW)
+    assert not protocol.hears_accounts
+    assert AccountChanged("Sim101", is_event=False) in protocol.events()
+    protocol.received(frame(2, "orderUpdate", account="Sim101"), NOW)
+    protocol.received(frame(3, "accountNotice", account="Sim101"), NOW)
+    assert AccountChanged("Sim101") in protocol.events()
+
+
 def test_the_newest_of_each_instrument_and_account_is_told_once() -> None:
     protocol = connected(ES)
     for number, bid in enumerate((6410, 6411)):
