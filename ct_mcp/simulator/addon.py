@@ -161,14 +161,14 @@ class AddOn:
         return contract
 
     def find_order(self, account: str, any_id: str) -> SimOrder | None:
-        """Find an order of an account by NinjaTrader's id or by the caller's own."""
+        """Find an order of an account by its ids at NinjaTrader and the broker, or by the caller's own."""
         name = self.account(account).spec.name
         return next(
             (order for order in self.exchange.orders if order.account == name and self._has_id(order, any_id)), None
         )
 
     def _has_id(self, order: SimOrder, any_id: str) -> bool:
-        if order.id == any_id:
+        if any_id in (order.id, order.number):
             return True
         keeps_own_id = self.assumptions.own_id_lookup or order.labels.template is not None
         return keeps_own_id and order.labels.own_id == any_id

@@ -47,11 +47,16 @@ _REJECTED_BY_FAULT = "Order rejected by the exchange"
 
 @dataclass(frozen=True, slots=True)
 class ExchangePace:
-    """How long things take, in seconds, and how many contracts one execution fills at most."""
+    """How long things take, in seconds, and how many contracts one execution fills at most.
+
+    `numbers_orders` says that the broker gives each order a number of its own: what acknowledges it names the id of its
+    placement, and what is read shows the number.
+    """
 
     acknowledgement_seconds: float = 0.05
     fill_seconds: float = 0.15
     contracts_per_fill: int = 10
+    numbers_orders: bool = False
 
 
 class Exchange:
@@ -112,6 +117,8 @@ class Exchange:
     def submit(self, account: SimAccount, terms: OrderTerms, labels: OrderLabels, now: datetime) -> SimOrder:
         """Take an order; the broker accepts or rejects it later."""
         order = SimOrder(self.ids.order(account.spec), account.spec.name, terms, labels, now)
+        if self._pace.numbers_orders:
+            self.renumber(order)
         order.owner_id = labels.owner_id or (self.ids.strategy() if labels.template else None)
         candidates = _BLOCKING_FAULTS_OF_A_CLOSE if labels.closes else _BLOCKING_FAULTS
         order.blocking_fault = self.faults.first_due(candidates, labels.rpc)
@@ -121,6 +128,10 @@ class Exchange:
         self._set_state(order, SimOrderState.SUBMITTED, now)
         self.schedule.after(now, self._pace.acknowledgement_seconds, partial(self._acknowledge, order, reason))
         return order
+
+    def renumber(self, order: SimOrder) -> None:
+        """Let the broker give an order another id; the one of its placement keeps working."""
+        order.number = self.ids.number()
 
     def cancel(self, order: SimOrder, now: datetime) -> None:
         """Ask for an order to be cancelled; it may still fill until the exchange has done so."""

@@ -124,6 +124,7 @@ class SimOrder:
     """One order and its progress.
 
     `matches_from` is the first moment at which it can fill; `blocking_fault` is the fault that holds it back, if any.
+    `id` is the one of its placement, which keeps working; `number` is the one that the broker has given it since.
     """
 
     id: str
@@ -140,6 +141,12 @@ class SimOrder:
     blocking_fault: AnyFault | None = None
     joins_oco: bool = True
     owner_id: int | None = None
+    number: str | None = None
+
+    @property
+    def shown_id(self) -> str:
+        """The id that rows, executions and histories show."""
+        return self.number or self.id
 
     @property
     def is_live(self) -> bool:
@@ -221,8 +228,10 @@ class IdGenerator:
 
     def order(self, spec: AccountSpec) -> str:
         """Make the id of an order: NinjaTrader's on a simulated account, the broker's number on a real one."""
-        if spec.is_simulated:
-            return self.guid("order")
+        return self.guid("order") if spec.is_simulated else self.number()
+
+    def number(self) -> str:
+        """Make a number as brokers give it to an order."""
         self._made += 1
         return str(_FIRST_BROKER_NUMBER + self._made)
 

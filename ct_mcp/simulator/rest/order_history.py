@@ -109,7 +109,7 @@ def execution_json(addon: AddOn, execution: SimExecution) -> ExecutionJson:
         "time": dotnet_time(addon.local(execution.at)),
         "epoch": epoch_milliseconds(execution.at),
         "name": with_hostile_text(addon.faults, order.labels.name),
-        "orderId": order.id,
+        "orderId": order.shown_id,
         "account": order.account,
         "serverName": addon.assumptions.computer,
         "instrument": contract.name,
@@ -148,7 +148,7 @@ def transition_event(addon: AddOn, transition: OrderTransition, *, raw: bool) ->
         "source": "order_update",
         "event": "OrderUpdate",
         "orderState": transition.state,
-        "orderId": transition.order.id,
+        "orderId": transition.order.shown_id,
         "account": transition.order.account,
         "filled": transition.filled,
     }
@@ -192,7 +192,7 @@ def get_order_lifecycle(addon: AddOn, args: LifecycleArgs) -> LifecycleBody:
         events = sorted(events, key=lambda event: event["epoch"])[: args.limit]
     return {
         "success": True,
-        "orderId": order.id if order else args.order_id,
+        "orderId": order.shown_id if order else args.order_id,
         "originalOrderId": order.labels.own_id if order else None,
         "account": order.account if order else args.account,
         "count": len(events),
@@ -222,7 +222,9 @@ def list_executions_of_order(addon: AddOn, args: OrderArgs) -> ExecutionsBody:
 
 
 def _order_of_any_account(addon: AddOn, any_id: str) -> SimOrder | None:
-    return next((order for order in addon.exchange.orders if any_id in (order.id, order.labels.own_id)), None)
+    return next(
+        (order for order in addon.exchange.orders if any_id in (order.id, order.number, order.labels.own_id)), None
+    )
 
 
 def _find_execution(addon: AddOn, args: ExecutionArgs) -> SimExecution:

@@ -120,7 +120,7 @@ def order_json(addon: AddOn, order: SimOrder) -> OrderJson:
     """Write an order as it is in a list."""
     terms, labels = order.terms, order.labels
     return {
-        "id": order.id,
+        "id": order.shown_id,
         "orderId": None,
         "ocoId": labels.oco_id or "",
         "name": with_hostile_text(addon.faults, labels.name),
@@ -147,7 +147,7 @@ def order_body(addon: AddOn, order: SimOrder) -> OrderBody:
     terms = order.terms
     return {
         "account": order.account,
-        "orderId": order.id,
+        "orderId": order.shown_id,
         "instrument": terms.contract.name,
         "instrumentType": "Future",
         "orderType": terms.order_type,

@@ -10,6 +10,7 @@ import pytest
 
 from ct_mcp.simulator.addon import AddOnAssumptions
 from ct_mcp.simulator.clock import ManualClock
+from ct_mcp.simulator.exchange import ExchangePace
 from ct_mcp.simulator.simulator import Simulator, SimulatorSettings
 
 Call = Callable[..., Awaitable[Any]]
@@ -116,3 +117,30 @@ async def test_only_an_order_with_a_template_carries_the_callers_id(call: Call, 
         "<NinjaTrader><AutomatedTradingOrderId>a&lt;b&amp;c</AutomatedTradingOrderId></NinjaTrader>"
     )
     assert (atm["automatedTradingOrderId"], atm["ownerStrategy"]["name"]) == ("a<b&c", "Scalp 8x8")
+
+
+async def test_the_number_of_a_broker_is_shown_and_the_id_of_the_placement_keeps_working(
+    sim: Simulator, call: Call, place: Place
+) -> None:
+    placed = await place(**RESTING)
+    sim.exchange.renumber(sim.exchange.orders[0])
+    number = (await call("GET", "/accounts/Sim101/orders"))["orders"][0]["id"]
+    assert number.isdecimal()
+    for either in (placed, number):
+        assert (await call("GET", f"/accounts/Sim101/orders/{either}"))["orderId"] == number
+        assert (await call("GET", f"/accounts/Sim101/orders/{either}/lifecycle"))["orderId"] == number
+
+
+async def test_a_broker_that_numbers_orders_does_so_at_once_and_the_answer_names_the_other_id(
+    clock: ManualClock,
+) -> None:
+    settings = SimulatorSettings(rate_limit=None, pace=ExchangePace(numbers_orders=True))
+    sim = Simulator(seed=7, clock=clock, token="t", settings=settings)
+    order = {"instrument": "ES", "action": "BUY", "quantity": 1, "orderType": "MARKET", "timeInForce": "DAY"}
+    headers = {"Authorization": "Bearer t"}
+    async with httpx.AsyncClient(transport=sim.transport(), base_url="http://sim/v1/api", headers=headers) as http:
+        placed = (await http.post("/accounts/Sim101/orders/place", json=order)).json()["orderId"]
+        sim.advance(1)
+        fill = (await http.get("/accounts/Sim101/executions")).json()["executions"][0]["orderId"]
+    assert (len(placed), fill) == (32, sim.exchange.orders[0].shown_id)
+    assert fill.isdecimal()
