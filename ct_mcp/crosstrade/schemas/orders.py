@@ -158,9 +158,13 @@ class WireOrder(WireModel):
         return held_price(value, info) if is_used else None
 
     def order(self) -> Order:
-        """Give it in our words."""
+        """Give it in our words.
+
+        Filled is their word for all of it: a count of contracts that says less is behind it.
+        """
         word = self.state_word or ""
         state = parse_state(word)
+        filled = max(self.filled, self.quantity) if state is OrderState.FILLED else self.filled
         return Order(
             account=self.account,
             order_id=self.order_id,
@@ -170,11 +174,11 @@ class WireOrder(WireModel):
             state=state,
             quantity=self.quantity,
             exact_quantity=self.exact_quantity,
-            filled=self.filled,
+            filled=filled,
             limit_price=self.limit_price,
             stop_price=self.stop_price,
             # Zero is the price of what has not filled: beside a fill it is none.
-            average_fill_price=(self.average_fill_price or None) if self.filled else None,
+            average_fill_price=(self.average_fill_price or None) if filled else None,
             time_in_force=self.time_in_force,
             oco_id=self.oco_id,
             name=self.name,

@@ -91,6 +91,20 @@ def test_a_fill_at_zero_has_no_price(reply: Replies) -> None:
     assert (read.filled, read.average_fill_price) == (1, None)
 
 
+@pytest.mark.parametrize("counted", [0, 1])
+def test_an_order_that_reads_filled_has_filled_all_of_it_whatever_is_counted(reply: Replies, counted: int) -> None:
+    price = Decimal("6050.75")
+    row = reply("GetOrder", orderState="Filled", quantity=2, filled=counted, averageFillPrice=price)
+    read = parse_asked_order(row, "Sim101")
+    assert (read.filled, read.average_fill_price) == (2, price)
+
+
+@pytest.mark.parametrize("word", ["Cancelled", "PartFilled", "Working"])
+def test_of_any_other_order_what_is_counted_has_filled(reply: Replies, word: str) -> None:
+    read = parse_asked_order(reply("GetOrder", orderState=word, quantity=2, filled=1), "Sim101")
+    assert read.filled == 1
+
+
 def test_orders_of_every_account_each_name_theirs(reply: Replies) -> None:
     assert [order.account for order in known_orders().of(reply("GetAllOrders"), None)] == ["Sim101", "APEX1234"]
     with pytest.raises(BadReply, match="not of the one"):
