@@ -28,6 +28,7 @@ from decimal import Decimal
 import anyio
 
 from ct_mcp.desk.context import ContextBuilder
+from ct_mcp.desk.entry_count import EntryCount
 from ct_mcp.desk.exit_claims import Claims
 from ct_mcp.desk.exit_state import ExitState, OwnIds, have_all_left, not_seen_yet, read_parts
 from ct_mcp.desk.exit_tickets import exit_ticket, exits_line, exits_of, needs_fill_price
@@ -84,6 +85,7 @@ class ExitKeeper:
         self.looks: dict[tuple[str, int], Holder] = {}
         self._told: dict[tuple[str, int], int] = {}
         self._rests = Rests()
+        self._count = EntryCount(upstream.urgent(), self.poller, self._rests, road.clock)
         self._void: set[str] = set()
         self._denials = Counter[tuple[str, int]]()
 
@@ -119,13 +121,13 @@ class ExitKeeper:
 
     async def follow(self, duty: Duty, entry: Order) -> tuple[Order, Kept]:
         """Give what fills its exits until the entry has come to rest; what fills later is kept by the watch."""
-        kept = Kept()
+        kept, entry = Kept(), await self._count.of(entry)
         for _ in range(_MOST_LOOKS):
             told = await self._keep(duty, entry)
             kept = replace(told, lines=(*kept.lines, *told.lines), warnings=(*kept.warnings, *told.warnings))
             if kept.is_over or kept.alarm or has_come_to_rest(entry) or not entry.filled:
                 break
-            before, entry = entry, await self._more_of(entry)
+            before, entry = entry, await self._count.more_of(entry)
             if entry.filled == before.filled:
                 break
         return entry, kept
@@ -134,17 +136,9 @@ class ExitKeeper:
         """Say of what has filled that its stop is not seen, where that is so by now."""
         return await not_seen_yet(self._store, duty.ticket_id, filled, self._clock())
 
-    async def _more_of(self, entry: Order) -> Order:
-        """Look until more of it has filled, or it is over."""
-
-        def has_moved(order: Order) -> bool:
-            return order.filled > entry.filled or has_come_to_rest(order)
-
-        return await self.poller.order(entry.account, entry.order_id, has_moved) or entry
-
     async def keep(self, duty: Duty, entry: Order) -> Kept:
         """Do the same for an entry that was just read, unless it rests."""
-        return Kept() if self.rests(duty) else await self._keep(duty, entry)
+        return Kept() if self.rests(duty) else await self._keep(duty, await self._count.of(entry))
 
     def rests(self, duty: Duty) -> bool:
         """Say whether what has failed is not tried yet."""
@@ -153,9 +147,9 @@ class ExitKeeper:
     async def _keep(self, duty: Duty, entry: Order) -> Kept:
         if not entry.filled:
             self._claims.see(duty, 0)
-            if entry.is_closed:
+            if is_over := entry.is_closed and await self._count.is_nothing(duty, entry):
                 await self.end(duty, f"nothing of {entry.action} {entry.quantity} {entry.instrument} filled")
-            return Kept(is_over=entry.is_closed)
+            return Kept(is_over=is_over)
         self._contexts.fills.saw(entry.account, entry.order_id, entry.filled)
         it = Try(duty, entry, self._clock())
         while True:
@@ -206,6 +200,7 @@ class ExitKeeper:
         if it.denied_in_a_row >= _MOST_TICKETS:
             it.why, it.is_final = f"its exits were denied again and again, {_MOST_TICKETS} times", True
             return
+        it.entry = await self._count.priced(it.duty, it.entry)
         contract, fill = await contract_of(self._contexts, self._upstream, it.duty), it.entry.average_fill_price
         if contract is None or (fill is None and needs_fill_price(it.duty.order)):
             it.why = "the price of the fill, or the tick of the contract, is not known"
