@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ct_mcp.desk.handlers.strategies import StrategyPoller
-from ct_mcp.desk.pending import UNDER_WAY_SECONDS, fills_of, is_exit_of, is_shown, takes_away
+from ct_mcp.desk.pending import UNDER_WAY_SECONDS, fills_of, is_exit_of, is_shown, takes_away, whole_exits
 from ct_mcp.desk.polling import AccountPoller, AccountState, Pause
 from ct_mcp.desk.ports import BookReads, Reads, Store
 from ct_mcp.desk.readback import is_changed, on_its_way
@@ -146,12 +146,33 @@ class _Settler:
 
     async def _strategy(self, entry: Entry, action: StrategyCommand) -> _Found | None:
         """One that was started is found by the id that they named for it, and by nothing else."""
+        if isinstance(action, CloseStrategy):
+            return await self._ended(entry, action)
         named = await self._named(entry, "strategy_id") if isinstance(action, StartStrategy) else [action.strategy_id]
         for strategy_id in named:
             seen = await self.strategies.look(action.account, strategy_id)
             if seen is not None and is_as_asked(seen, action):
                 return {"strategy": strategy_line(seen)}
         return None
+
+    async def _ended(self, entry: Entry, action: CloseStrategy) -> _Found | None:
+        """One that is over, once no order is on its way there; what cannot be under way any more, as all stands.
+
+        It is an exit, which holds others up as long as it may come.
+        """
+        seen = await self.strategies.look(action.account, action.strategy_id)
+        is_late = has_passed(entry.at, UNDER_WAY_SECONDS, self.clock())
+        if not is_late and (seen is None or not seen.is_over):
+            return None
+        scope = next(iter(whole_exits([entry])), None)
+        book = await self.watch.book_now(action.account, scope)
+        if book is None or not await self.watch.is_believable(action.account, scope, book):
+            return None
+        is_listed = book.is_flat or seconds_since(entry.at, self.clock()) >= _LISTED_AFTER_SECONDS
+        if not is_late and (on_its_way(book) or not is_listed):
+            return None
+        named = {} if seen is None else {"strategy": strategy_line(seen)}
+        return {**named, **_standing(book)}
 
     async def _named(self, entry: Entry, what: str) -> list[str]:
         """What they named when they took it, if they did."""
@@ -253,9 +274,7 @@ class _Settler:
             return None
         if may_come and not book.is_flat:
             return await self._refused(entry, book)
-        coming = on_its_way(book) or [order for order in book.orders if order.state in IN_CANCELLATION]
-        lines = {"positions": [*map(position_line, book.positions)], "orders": [*map(order_line, book.orders)]}
-        return lines if coming else {**lines, "is_over": True}
+        return _standing(book)
 
     async def _refused(self, entry: Entry, book: AccountState) -> _Found | None:
         """An exit that they took, and whose order reads as refused for what is still held: none of it can come."""
@@ -275,6 +294,12 @@ class _Settler:
         refused = [order for each in found for order in each.orders]
         ids, filled = [order.order_id for order in refused], sum(order.filled for order in refused)
         return {"refused": ids, "filled": filled, "orders": [*map(order_line, refused)], "is_over": True}
+
+
+def _standing(book: AccountState) -> dict[str, object]:
+    coming = on_its_way(book) or [order for order in book.orders if order.state in IN_CANCELLATION]
+    lines = {"positions": [*map(position_line, book.positions)], "orders": [*map(order_line, book.orders)]}
+    return lines if coming else {**lines, "is_over": True}
 
 
 def _part_of(entry: Entry) -> int | None:

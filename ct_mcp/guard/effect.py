@@ -78,7 +78,7 @@ def effect_of(command: Command, context: RiskContext) -> Effect:  # noqa: C901, 
         case DisableStrategy():
             effect = _pause(command, context)
         case CloseStrategy():
-            effect = _end(command)
+            effect = _end(command, context)
         case SetWatch():  # pragma: no branch  # the set is closed
             effect = _set_watch(command, context)
     return effect
@@ -138,8 +138,8 @@ def may_take_a_stop(command: Command) -> bool:
 
 
 def leaves_position(command: Command) -> bool:
-    """Say whether it closes what is held, in whole or in part."""
-    return isinstance(command, ClosePosition | Flatten)
+    """Say whether it closes what is held, in whole or in part, or what a strategy holds."""
+    return isinstance(command, ClosePosition | Flatten | CloseStrategy)
 
 
 def leaves_whole_position(command: Command) -> bool:
@@ -309,7 +309,9 @@ def _close(close: ClosePosition, context: RiskContext) -> Effect:
     return replace(opens, order=order, legs=(order,))
 
 
-def _leave(command: ClosePosition | Flatten, instrument: Instrument | None, context: RiskContext) -> Effect:
+def _leave(
+    command: ClosePosition | Flatten | CloseStrategy, instrument: Instrument | None, context: RiskContext
+) -> Effect:
     """Leave all of one instrument, or of the account: the orders there go, and what is held is closed."""
     held = [position for position in context.positions or () if position.quantity]
     held = [position for position in held if instrument in (None, position.instrument)]
@@ -372,8 +374,13 @@ def _pause(command: DisableStrategy, context: RiskContext) -> Effect:
     return Effect(command, lost=lost_by_pausing(context), only_reduces=reduces, direction=direction)
 
 
-def _end(command: CloseStrategy) -> Effect:
-    return Effect(command, only_reduces=True, direction=RiskDirection.CLOSES, is_exit=True)
+def _end(command: CloseStrategy, context: RiskContext) -> Effect:
+    """End a strategy: its position leaves at the market, so it is an exit there; of all, where nobody knows where.
+
+    Which part of what the account holds is the strategy's, and which orders are, no reading says.
+    """
+    left = _leave(command, instrument_named(command, context), context)
+    return replace(left, cancels=(), position_before=None, position_after=None)
 
 
 # Watches ----------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from ct_mcp.desk.execution import CommandExecution
 from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.desk.polling import LONGEST_SECONDS, AccountState, Baseline, Pause, moments
 from ct_mcp.desk.ports import Reads
-from ct_mcp.desk.readback import age_of, unseen
+from ct_mcp.desk.readback import age_of, on_its_way, unseen
 from ct_mcp.desk.remedies import order_line, position_line, strategy_line
 from ct_mcp.desk.stops import alarm_of, covers_of, may_stand
 from ct_mcp.desk.submission import Submission
@@ -100,7 +100,8 @@ async def end(execution: CommandExecution, wanted: CloseStrategy) -> Outcome:
     book = await execution.urgent_poller.book(
         wanted.account, instrument, lambda book: book.is_flat, Baseline((instrument,) if instrument else ())
     )
-    return await execution.record(from_ended(outcome, book, instrument))
+    is_seen = book is not None and not book.is_stale and not on_its_way(book)
+    return await execution.record(from_ended(outcome, book, instrument), is_shown=is_seen)
 
 
 async def _read(
@@ -192,6 +193,9 @@ def from_ended(outcome: Outcome, book: AccountState | None, instrument: Instrume
     warnings = (*outcome.warnings, *_held("is still held by the account", book), *age_of(book))
     if book.is_flat:
         return replace(outcome, warnings=warnings)
+    if on_its_way(book):
+        step = f"{remedies.TELL_NOW}; look with get_positions until it has filled; what is on its way is not sent again"
+        return replace(outcome, warnings=warnings, next_step=_both(outcome, step))
     calls = [remedies.closing(held.account, held.instrument) for held in book.positions]
     calls += [remedies.cancelling(order) for order in book.orders]
     step = f"{remedies.TELL_NOW}; if they do not want what is left: {'; '.join(calls)}"

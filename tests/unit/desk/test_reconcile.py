@@ -383,28 +383,41 @@ async def test_an_empty_list_settles_nothing_while_another_report_speaks_of_a_po
         assert len(await settle()) == 1
 
 
-@pytest.mark.parametrize(
-    ("rpc", "action"), [("DisableStrategy", DisableStrategy), ("CloseStrategy", CloseStrategy)], ids=["pause", "end"]
-)
-async def test_a_strategy_is_settled_once_it_reads_as_asked(
-    settle: Settles,
-    does: Does,
-    sim: Simulator,
-    mes: Instrument,
-    clock: ManualClock,
-    store: SqliteStore,
-    rpc: str,
-    action: type[DisableStrategy | CloseStrategy],
+async def test_a_paused_strategy_is_settled_once_it_reads_as_asked(
+    settle: Settles, does: Does, sim: Simulator, mes: Instrument, clock: ManualClock
 ) -> None:
     started = await does(StartStrategy("Sim101", "HoldLong", mes, HostMode.ACCOUNT, BarType.MINUTE, 5))
     sim.advance(20)
-    await lost(does, sim, action("Sim101", str(started.strategy_id)), rpc)
+    await lost(does, sim, DisableStrategy("Sim101", str(started.strategy_id)), "DisableStrategy")
     clock.advance(600)
     assert await settle() == [], "it does not read as asked, and was perhaps never asked"
     (ours,) = [each for each in sim.strategies.all if each.id == started.strategy_id]
     sim.strategies.close(ours, clock())
     (settled,) = await settle()
     assert "FINALIZED" in found_of(settled)["strategy"]
+
+
+@pytest.mark.parametrize("is_done", [True, False], ids=["it came late", "it never came"])
+async def test_an_ended_strategy_is_settled_once_it_is_over_or_its_end_cannot_come_any_more(
+    settle: Settles, does: Does, sim: Simulator, mes: Instrument, clock: ManualClock, *, is_done: bool
+) -> None:
+    started = await does(StartStrategy("Sim101", "HoldLong", mes, HostMode.ACCOUNT, BarType.MINUTE, 5))
+    sim.advance(20)
+    await lost(does, sim, CloseStrategy("Sim101", str(started.strategy_id)), "CloseStrategy")
+    assert await settle() == [], "it does not read as asked, and may still come"
+    if is_done:
+        (ours,) = [each for each in sim.strategies.all if each.id == started.strategy_id]
+        sim.faults.arm(Fault.NO_FILL)
+        sim.strategies.close(ours, clock())
+        clock.advance(10)
+        assert await settle() == [], "its order is on its way"
+        sim.faults.disarm()
+        sim.advance(10)
+    else:
+        clock.advance(60)
+    (settled,) = await settle()
+    assert ("FINALIZED" in found_of(settled)["strategy"]) is is_done
+    assert len(found_of(settled)["positions"]) == (0 if is_done else 1)
 
 
 async def test_a_start_of_unknown_outcome_stays_outstanding_and_is_never_guessed(

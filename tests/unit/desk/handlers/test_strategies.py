@@ -7,7 +7,7 @@ from ct_mcp.desk.desk import Desk
 from ct_mcp.desk.outcome import Status
 from ct_mcp.desk.ports import Upstream
 from ct_mcp.domain.approval import Ticket
-from ct_mcp.domain.commands import CloseStrategy, DisableStrategy, EnableStrategy
+from ct_mcp.domain.commands import ClosePosition, CloseStrategy, Command, DisableStrategy, EnableStrategy, Flatten
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.strategy import BarType, HostMode, StartStrategy
 from ct_mcp.errors import AddonOffline, OutcomeUnknown, Unavailable
@@ -202,6 +202,66 @@ async def test_what_the_account_still_holds_after_a_close_is_told_with_the_calls
     assert any(line.startswith("LONG 1 MES 09-26") for line in told.warnings)
     assert f"cancel_order with account Sim101, order_id {order.order_id}" in told.next_step
     assert "close_position with account Sim101, instrument MES 09-26" in told.next_step
+
+
+def net(sim: Simulator) -> int:
+    """What the account really holds, signed."""
+    return sum(held.quantity for held in sim.exchange.accounts["Sim101"].positions.values())
+
+
+MES = Instrument("MES", 2026, 9)
+EXITS = [Flatten("Sim101", MES), Flatten("Sim101", None), ClosePosition("Sim101", MES)]
+
+
+@pytest.mark.parametrize("first", EXITS)
+async def test_a_strategy_is_not_closed_beside_an_exit_that_is_on_its_way(
+    does: Does, running: str, sim: Simulator, first: Command
+) -> None:
+    sim.faults.arm(Lag.CLOSE_STUCK)
+    assert (await does(first)).status is Status.ACCEPTED
+    sim.advance(5)
+    told = await does(CloseStrategy("Sim101", running))
+    assert "EXIT_ON_ITS_WAY" in str(told.reasons)
+    sim.faults.disarm()
+    sim.advance(20)
+    assert net(sim) == 0
+    assert (await does(CloseStrategy("Sim101", running))).status is Status.CHANGED, "the first exit is over by now"
+
+
+@pytest.mark.parametrize("second", EXITS)
+async def test_a_position_is_not_left_twice_while_a_strategys_close_is_on_its_way(
+    does: Does, running: str, sim: Simulator, second: Command
+) -> None:
+    sim.faults.arm(Fault.NO_FILL)
+    told = await does(CloseStrategy("Sim101", running))
+    assert "still standing: SELL 2 MES 09-26 MARKET" in str(told.warnings)
+    assert "close_position" not in told.next_step
+    assert "what is on its way is not sent again" in told.next_step
+    sim.advance(3)
+    assert "EXIT_ON_ITS_WAY" in str((await does(second)).reasons)
+    sim.faults.disarm()
+    sim.advance(20)
+    assert net(sim) == 0
+
+
+async def test_a_strategys_close_of_unknown_outcome_holds_exits_back_for_a_minute_and_no_longer(
+    does: Does, running: str, sim: Simulator, clock: ManualClock, store: SqliteStore
+) -> None:
+    sim.faults.arm(Fault.REQUEST_LOST_BEFORE_ACCEPT, rpc="CloseStrategy", times=1)
+    assert (await does(CloseStrategy("Sim101", running))).status is Status.UNKNOWN
+    assert "EXIT_ON_ITS_WAY" in str((await does(Flatten("Sim101", MES))).reasons)
+    clock.advance(60)
+    assert (await does(Flatten("Sim101", MES))).status is Status.FLAT
+    assert await store.unsettled() == ()
+
+
+async def test_what_a_strategys_close_does_not_cover_leaves_after_it(
+    does: Does, running: str, buy: Buys, sim: Simulator
+) -> None:
+    await does(buy(1))
+    sim.advance(20)
+    assert (await does(CloseStrategy("Sim101", running))).position_after == 1
+    assert (await does(ClosePosition("Sim101", MES))).status is Status.FLAT
 
 
 @pytest.mark.parametrize("action", [EnableStrategy, DisableStrategy, CloseStrategy])
