@@ -33,7 +33,6 @@ from ct_mcp.domain.strategy import StartStrategy
 from ct_mcp.domain.watch import SetWatch
 from ct_mcp.guard.effect import instrument_named, is_cancel
 from ct_mcp.guard.effect_model import Effect, RiskDirection
-from ct_mcp.guard.exposure import goes_towards_flat
 from ct_mcp.guard.figures import OrderFigures, order_figures, quote_for
 from ct_mcp.guard.firm_room import firm_facts
 from ct_mcp.guard.protection import is_stop, leaving
@@ -54,9 +53,7 @@ def item_of(review: Review) -> ApprovalItem:
     """Everything in it is made here, and stays as it is as long as the ticket lives."""
     effect, context = review.effect, review.context
     figures = order_figures(effect, context, review.policy) or OrderFigures()
-    if goes_towards_flat(
-        effect.position_before, effect.position_after
-    ):  # it risks nothing, and nobody asks what it is worth
+    if effect.leads_to_flat:  # it risks nothing, and nobody asks what it is worth
         figures = replace(figures, notional=None, risk=None, risk_ticks=0, gain=None)
     currency = "" if effect.order is None else figures.currency or "currency unknown"
     return ApprovalItem(

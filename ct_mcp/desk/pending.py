@@ -20,7 +20,6 @@ from ct_mcp.guard.context import PendingOrder, RiskContext
 from ct_mcp.guard.denial import DenialCode
 from ct_mcp.guard.effect import instrument_named
 from ct_mcp.guard.effect_model import Effect
-from ct_mcp.guard.exposure import goes_towards_flat
 from ct_mcp.store.journal import SETTLING, Entry, EntryKind
 from ct_mcp.text import sanitize, span
 
@@ -43,9 +42,8 @@ def may_fill_detail(effect: Effect) -> dict[str, object]:
 
 def _leaves_by_an_order(effect: Effect) -> bool:
     """Say whether it is an order at the market that leaves what is held: by what it does it is an exit on its way."""
-    order = effect.order
-    is_market = order is not None and order.order_type is OrderType.MARKET and not order.flatten_first
-    return is_market and goes_towards_flat(effect.position_before, effect.position_after)
+    is_market = effect.order is not None and effect.order.order_type is OrderType.MARKET
+    return is_market and effect.leads_to_flat
 
 
 def _named(instrument: Instrument) -> list[object]:

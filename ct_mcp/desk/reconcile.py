@@ -299,7 +299,7 @@ class _Settler:
 def _standing(book: AccountState) -> dict[str, object]:
     coming = on_its_way(book) or [order for order in book.orders if order.state in IN_CANCELLATION]
     lines = {"positions": [*map(position_line, book.positions)], "orders": [*map(order_line, book.orders)]}
-    return lines if coming else {**lines, "is_over": True}
+    return {**lines, **({} if coming else {"is_over": True})}
 
 
 def _part_of(entry: Entry) -> int | None:

@@ -13,7 +13,7 @@ read the `Effect`; nothing else asks a command of what kind it is in order to ju
    may turn the position round; then it is judged as what it is, an order that may open.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import ROUND_CEILING, Decimal
 from enum import StrEnum
@@ -39,7 +39,7 @@ from ct_mcp.domain.order import Order, OrderType, is_whole_number
 from ct_mcp.domain.strategy import StartStrategy
 from ct_mcp.domain.watch import SetWatch
 from ct_mcp.guard.context import PendingOrder, RiskContext
-from ct_mcp.guard.effect_model import Effect, RiskDirection, exit_order, is_within, orders_of
+from ct_mcp.guard.effect_model import Effect, RiskDirection, beside_exits, exit_order, is_within, orders_of
 from ct_mcp.guard.effect_orders import change_effect, place_effect, protect_effect, replace_effect, reverse_effect
 from ct_mcp.guard.exposure import Book, Leg, reach
 from ct_mcp.guard.protection import (
@@ -317,7 +317,7 @@ def _leave(
     held = [position for position in held if instrument in (None, position.instrument)]
     fills = tuple(PendingOrder(position.instrument, -position.net, leaves=True) for position in held)
     net = None if instrument is None else context.net_position(instrument)
-    return Effect(
+    effect = Effect(
         command,
         instrument,
         cancels=orders_of(instrument, context),
@@ -325,28 +325,11 @@ def _leave(
         position_after=0 if instrument is not None else None,
         may_fill=fills,
         leaves_all=True,
-        follows_whole_exit=any(None in (instrument, scope) or scope == instrument for scope in context.whole_exits),
-        on_the_way=tuple(_exits_on_the_way(instrument, context)),
         only_reduces=True,
         direction=RiskDirection.CLOSES,
         is_exit=True,
     )
-
-
-def _exits_on_the_way(instrument: Instrument | None, context: RiskContext) -> Iterable[PendingOrder]:
-    """Give the exits that may still fill: those of unknown outcome, and market orders that are listed.
-
-    Where several rows tell of a position nobody knows how much is held, and all the same on which side.
-    """
-    for sent in context.pending:
-        takes_away = (context.net_position(sent.instrument) or 0) * sent.signed_quantity <= 0
-        if sent.leaves and sent.signed_quantity and takes_away and instrument in (None, sent.instrument):
-            yield sent
-    for order in orders_of(instrument, context) or ():
-        signed = order.action.sign * order.remaining
-        rows = [held for held in context.positions or () if held.instrument == order.instrument]
-        if order.order_type is OrderType.MARKET and any(held.net * signed < 0 for held in rows):
-            yield PendingOrder(order.instrument, signed, leaves=True)
+    return beside_exits(effect, instrument, context)
 
 
 # Strategies -------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from ct_mcp.domain.commands import (
 )
 from ct_mcp.domain.order import Order, OrderType, TimeInForce, is_whole_number
 from ct_mcp.guard.context import PendingOrder, RiskContext
-from ct_mcp.guard.effect_model import Effect, RiskDirection, exit_order, is_within, orders_of
+from ct_mcp.guard.effect_model import Effect, RiskDirection, beside_exits, exit_order, is_within, orders_of
 from ct_mcp.guard.exposure import Book, Leg, leg_of, leg_of_new, reach
 from ct_mcp.guard.protection import (
     LostProtection,
@@ -73,7 +73,7 @@ def reverse_effect(command: ReversePosition, context: RiskContext) -> Effect:
         turned = [Leg(-leg.signed) for leg in book.legs]
         after = reach(book.net, [*book.legs, *turned, Leg(-book.net), Leg(-book.net)])
     return replace(
-        effect,
+        beside_exits(effect, command.instrument, context),
         instrument=command.instrument,
         order=order,
         legs=_legs_of(order, net),
@@ -145,6 +145,8 @@ def _of_order(effect: Effect, fills: int, leg: Leg | None, context: RiskContext)
         sends_orders=True,
         adds_up=True,
     )
+    if order.flatten_first and net != 0:
+        effect = beside_exits(effect, order.instrument, context)
     reduces = _order_reduces(effect, order, fills, context)
     return replace(
         effect, only_reduces=reduces, direction=_direction_of_order(order, effect.lost, net, reduces=reduces)

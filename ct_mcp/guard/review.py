@@ -15,7 +15,6 @@ from ct_mcp.domain.commands import Command
 from ct_mcp.guard.context import PendingOrder, RiskContext
 from ct_mcp.guard.effect import effect_of
 from ct_mcp.guard.effect_model import Effect
-from ct_mcp.guard.exposure import goes_towards_flat
 from ct_mcp.guard.firm_policy import Automation
 from ct_mcp.guard.policy import Policy
 from ct_mcp.guard.rule import Denial, NotApplicable, Passed, Rule, RuleAnswer
@@ -153,7 +152,7 @@ class Review:
 
         Of what leads towards flat no value and no risk is shown, so how they were reckoned is not said either.
         """
-        exits = goes_towards_flat(self.effect.position_before, self.effect.position_after)
+        exits = self.effect.leads_to_flat
         found = (result.finding for result in self.results if result.finding is not None)
         return tuple(dict.fromkeys(it for it in found if not (exits and it.kind is FindingKind.ASSUMPTION)))
 

@@ -20,7 +20,6 @@ from ct_mcp.domain.account import Direction
 from ct_mcp.domain.commands import ChangeOrder, PlaceOrder, ReplaceOrder, ReversePosition
 from ct_mcp.domain.order import Order, OrderState, has_come_to_rest
 from ct_mcp.errors import CtMcpError
-from ct_mcp.guard.exposure import goes_towards_flat
 
 
 async def place(execution: CommandExecution, order: PlaceOrder) -> Outcome:
@@ -46,8 +45,8 @@ def that_must_stand(execution: CommandExecution, order: PlaceOrder) -> frozenset
     Of an order that opens or adds nothing is required: a fill meanwhile may change what it finds, and the limits,
     which count that fill, have allowed it. ``maxPositions`` is not sent, since no limit of ours says the same.
     """
-    net, effect = execution.review.context.net_position(order.instrument), execution.review.effect
-    if not net or not goes_towards_flat(net, effect.position_after):
+    net = execution.review.context.net_position(order.instrument)
+    if not net or not execution.review.effect.leads_to_flat:
         return None
     return frozenset({Direction.LONG if net > 0 else Direction.SHORT})
 

@@ -10,7 +10,6 @@ from ct_mcp.guard.context import PendingOrder, RiskContext, may_rest, session_is
 from ct_mcp.guard.denial import DenialCode
 from ct_mcp.guard.effect import leaves_position, repeat_does_harm
 from ct_mcp.guard.effect_model import Effect
-from ct_mcp.guard.exposure import goes_towards_flat
 from ct_mcp.guard.figures import contract_currency, notional, quote_for, rate_of, risk_of
 from ct_mcp.guard.flat_by import flat_by_time
 from ct_mcp.guard.policy import Policy
@@ -122,15 +121,14 @@ def _unresolved_beside(effect: Effect, context: RiskContext) -> list[PendingOrde
     leaves = bool(effect.may_fill) and all(fill.leaves for fill in effect.may_fill)
     if effect.instrument is None or leaves or _protects(effect) or effect.only_reduces or not effect.sends_orders:
         return []
-    orders = effect.legs if effect.order is None else (effect.order,)
-    signs = {order.action.sign for order in orders or ()} or {1, -1}
+    signs = {leg.action.sign for leg in effect.legs or ()} or {1, -1}
     pending = context.pending_orders(effect.instrument)
     return [sent for sent in pending if any(sent.signed_quantity * sign > 0 for sign in signs)]
 
 
 def _protects(effect: Effect) -> bool:
     stop = effect.order is not None and effect.order.order_type.needs_stop_price
-    return stop and goes_towards_flat(effect.position_before, effect.position_after)
+    return stop and effect.leads_to_flat
 
 
 def _never_waits(effect: Effect) -> bool:

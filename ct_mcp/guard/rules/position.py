@@ -53,14 +53,22 @@ def on_brackets(check: BracketCheck) -> Check:
 def exit_is_not_on_its_way(effect: Effect, context: RiskContext, _policy: Policy) -> RuleAnswer:
     """Two exits for one position turn it round; what the first one leaves may still be closed.
 
+    The first leg of a reverse, and of an order that flattens first, is an exit as well.
     A bracket is placed when the orders of the instrument are cancelled, and an exit at the market is one of them.
     """
     if isinstance(effect.command, ProtectPosition):
         return _no_exit_is_cancelled(effect)
-    if not effect.is_exit or not (effect.on_the_way or effect.follows_whole_exit):
+    if not (effect.on_the_way or effect.follows_whole_exit):
         return NotApplicable("no exit is on its way")
     sent = [f"{order.signed_quantity:+d} {order.instrument}" for order in effect.on_the_way]
     figures = f"on its way={', '.join(sent) or 'an exit of all that was held, not seen to be done yet'}"
+    left = _not_covered(effect, context) if effect.is_exit else ()
+    how = f"what it does not cover: {'; '.join(left)}" if left else "look with get_positions until it has filled"
+    return Denial(DenialCode.EXIT_ON_ITS_WAY, f"{figures}; {how}")
+
+
+def _not_covered(effect: Effect, context: RiskContext) -> list[str]:
+    """Give the calls that leave what the exits on their way do not."""
     left = []
     for instrument in dict.fromkeys(order.instrument for order in effect.on_the_way):
         net = context.net_position(instrument) or 0
@@ -72,8 +80,7 @@ def exit_is_not_on_its_way(effect: Effect, context: RiskContext, _policy: Policy
     others -= {order.instrument for order in effect.on_the_way} | set(context.whole_exits)
     if effect.instrument is None and None not in context.whole_exits:
         left += [f"flatten of {instrument}" for instrument in sorted(others)]
-    how = f"what it does not cover: {'; '.join(left)}" if left else "look with get_positions until it has filled"
-    return Denial(DenialCode.EXIT_ON_ITS_WAY, f"{figures}; {how}")
+    return left
 
 
 def _no_exit_is_cancelled(effect: Effect) -> RuleAnswer:

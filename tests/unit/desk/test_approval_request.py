@@ -54,6 +54,18 @@ def test_the_question_says_all_that_the_person_must_know_of_an_order(reviewed: R
     ]
 
 
+@pytest.mark.parametrize("quantity", [2, 3, 4])
+def test_what_flattens_first_and_opens_fewer_than_are_held_shows_what_it_risks(
+    reviewed: Reviewed, buy: Buys, holding: Holds, quantity: int
+) -> None:
+    review = reviewed(buy(quantity, flatten_first=True), positions=(holding(3),))
+    lines = draw_ticket([review], "").question.splitlines()
+    assert f"Position +3 now, +{quantity} after" in lines
+    assert f"Risk {100 * quantity}.00 (USD, over 80 ticks)" in lines
+    assert any(line.startswith("Value ") for line in lines)
+    assert any("so its risk is taken over 80 ticks" in line for line in lines)
+
+
 def test_the_person_reads_what_could_not_be_verified_right_before_they_are_asked(reviewed: Reviewed, buy: Buys) -> None:
     told = "Could not verify: the service did not say whether the account is connected"
     one = draw_ticket([reviewed(buy())], "").question

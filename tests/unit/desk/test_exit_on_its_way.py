@@ -12,7 +12,15 @@ from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.desk.ports import Upstream
 from ct_mcp.domain.account import AccountSnapshot, Balances, Position
 from ct_mcp.domain.approval import Approval, Ticket
-from ct_mcp.domain.commands import CancelOrder, CancelOrders, ClosePosition, Command, Flatten
+from ct_mcp.domain.commands import (
+    CancelOrder,
+    CancelOrders,
+    ClosePosition,
+    Command,
+    Flatten,
+    PlaceOrder,
+    ReversePosition,
+)
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import Order
 from ct_mcp.guard.policy import Policy
@@ -22,7 +30,7 @@ from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, SimOrderTyp
 from ct_mcp.simulator.simulator import Simulator
 from ct_mcp.store.journal import EntryKind, NewEntry
 from ct_mcp.store.sqlite import SqliteStore
-from tests.unit.desk.conftest import Buys, Does, Oddly, Way
+from tests.unit.desk.conftest import Buys, Does, Oddly, Prices, Way
 
 MES, MNQ = Instrument("MES", 2026, 9), Instrument("MNQ", 2026, 9)
 EXITS = ("Flatten", "ClosePosition")
@@ -60,6 +68,39 @@ async def test_a_second_exit_sends_nothing_while_the_first_fills_slowly(
     assert again.reasons[0].endswith("; look with get_positions until it has filled")
     assert sent(sim) == 1
     assert held(sim) == []
+
+
+@pytest.mark.parametrize("first", WHOLE.values(), ids=WHOLE.keys())
+@pytest.mark.parametrize("turns", [True, False], ids=["reverse", "flatten first"])
+async def test_what_leaves_first_and_opens_then_sends_nothing_beside_an_exit_on_its_way(
+    does: Does, long_two: Outcome, buy: Buys, sim: Simulator, first: Command, *, turns: bool
+) -> None:
+    sim.faults.arm(Lag.CLOSE_STUCK)
+    assert (await does(first)).status is Status.ACCEPTED
+    sim.advance(5)
+    told = await does(ReversePosition("Sim101", MES) if turns else buy(1, flatten_first=True))
+    assert told.status is Status.DENIED
+    (why,) = [reason for reason in told.reasons if reason.startswith("EXIT_ON_ITS_WAY: on its way=-2 MES 09-26")]
+    assert why.endswith("; look with get_positions until it has filled")
+    assert held(sim) == []
+
+
+@pytest.mark.parametrize(
+    ("unknown", "then"),
+    [(("SELL", 2), ("BUY", 1, "MARKET")), (("BUY", 1), ("BUY", 1, "STOP_MARKET"))],
+    ids=["on the side of the leg that leaves", "on the side of the leg that opens"],
+)
+async def test_what_flattens_first_waits_for_what_is_unknown_on_the_side_of_either_leg(
+    does: Does, buy: Buys, price: Prices, sim: Simulator, unknown: tuple[str, int], then: tuple[str, int, str]
+) -> None:
+    await does(buy(3))
+    sim.advance(20)
+    sim.faults.arm(Fault.REQUEST_LOST_BEFORE_ACCEPT, rpc="PlaceOrder", times=1)
+    assert (await does(buy(unknown[1], action=unknown[0]))).status is Status.UNKNOWN
+    at = price(20) if then[2] == "STOP_MARKET" else None
+    wanted: PlaceOrder = buy(then[1], then[0], then[2], stop_price=at, flatten_first=True)
+    assert "OUTCOME_UNRESOLVED" in str((await does(wanted)).reasons)
+    assert held(sim) == [3]
 
 
 @pytest.mark.parametrize("first", WHOLE.values(), ids=WHOLE.keys())
