@@ -8,6 +8,7 @@ from ct_mcp.crosstrade.schemas.orders import Acknowledged
 from ct_mcp.crosstrade.schemas.strategies import StrategyAcknowledged
 from ct_mcp.desk import readback
 from ct_mcp.desk.exit_state import KeepsExits
+from ct_mcp.desk.held_now import leaves_what_was_shown
 from ct_mcp.desk.in_list import InList
 from ct_mcp.desk.journal_writer import JournalWriter, Step
 from ct_mcp.desk.membership import Membership
@@ -94,6 +95,7 @@ class CommandExecution:
         read_at = self.review.context.read_at or self.review.context.now
         if (age := (self.journal.clock() - read_at).total_seconds()) > STALE_AFTER_SECONDS:
             raise BudgetExhausted(f"the order waited {age:.0f} s for the request budget, longer than its review holds")
+        await leaves_what_was_shown(self.urgent, self.review, self.journal.clock)
         await self.still_ours()
         if may_open(self.review.effect):
             await self.journal.not_stopped(self.step, self.review, self.team)

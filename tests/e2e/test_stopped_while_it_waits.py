@@ -1,4 +1,4 @@
-"""An order waits for the request budget, its intent is written, and a person stops trading meanwhile."""
+"""An order waits for the request budget, its intent is written, and somebody acts meanwhile: stops it, or trades."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -13,9 +13,10 @@ from ct_mcp.domain.approval import Approval
 from ct_mcp.domain.market import trading_day
 from ct_mcp.guard.policy import AccountPolicy, Mode, Policy
 from ct_mcp.simulator.clock import ManualClock
+from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, SimOrderType
 from ct_mcp.store.journal import EntryKind
 from ct_mcp.store.sqlite import SqliteStore
-from tests.e2e.conftest import Assistant, World
+from tests.e2e.conftest import Assistant, Told, World
 
 ACCOUNT = "Sim101"
 LIVE = "APEX-482910"
@@ -109,3 +110,65 @@ async def test_what_only_leaves_is_sent_although_trading_was_halted_while_it_wai
     told = await assistant.buys(1, action="SELL")
     assert budget.meanwhile is None
     assert (told.status, world.net()) == ("filled", 1), told.text
+
+
+async def somebody_buys(world: World, clock: ManualClock, quantity: int) -> None:
+    contract = world.sim.market.front("MES", clock())
+    terms = OrderTerms(contract, Action.BUY, quantity, SimOrderType.MARKET)
+    world.sim.exchange.submit(world.sim.exchange.accounts[ACCOUNT], terms, OrderLabels(rpc="ByHand"), clock())
+    world.later(2)
+
+
+async def time_passes(world: World) -> None:
+    world.later(2)
+
+
+async def turns(assistant: Assistant) -> Told:
+    return await assistant.call("reverse_position", account=ACCOUNT, instrument="MES")
+
+
+async def flattens_first(assistant: Assistant) -> Told:
+    return await assistant.buys(1, flatten_first=True)
+
+
+@pytest.mark.parametrize("asks", [turns, flattens_first])
+async def test_what_would_leave_more_than_was_shown_is_not_sent(
+    assistant: Assistant,
+    world: World,
+    store: SqliteStore,
+    budget: WaitsOnce,
+    clock: ManualClock,
+    asks: Callable[[Assistant], Awaitable[Told]],
+) -> None:
+    await store.arm(ACCOUNT, clock() + timedelta(hours=1), "terminal", clock())
+    await assistant.buys(2)
+    world.later()
+    writes = world.writes()
+    budget.meanwhile = lambda: somebody_buys(world, clock, 3)
+    told = await asks(assistant)
+    assert budget.meanwhile is None, "it did wait"
+    assert "MES 09-26 was +2 when this was reviewed and reads +5 by now" in told.text
+    assert "Nothing was sent" in told.text
+    world.later()
+    assert (world.net(), world.writes()) == (5, writes)
+    assert not await store.unsettled()
+
+
+@pytest.mark.parametrize(("asks", "after"), [(turns, -2), (flattens_first, 1)])
+async def test_what_leaves_first_goes_where_as_much_is_held_as_was_shown_however_long_it_waited(
+    assistant: Assistant,
+    world: World,
+    store: SqliteStore,
+    budget: WaitsOnce,
+    clock: ManualClock,
+    asks: Callable[[Assistant], Awaitable[Told]],
+    after: int,
+) -> None:
+    await store.arm(ACCOUNT, clock() + timedelta(hours=1), "terminal", clock())
+    await assistant.buys(2)
+    world.later()
+    budget.meanwhile = lambda: time_passes(world)
+    await asks(assistant)
+    assert budget.meanwhile is None
+    world.later()
+    assert world.net() == after

@@ -6,22 +6,19 @@ from decimal import Decimal
 from ct_mcp.crosstrade.schemas.orders import Acknowledged
 from ct_mcp.desk import readback, remedies
 from ct_mcp.desk.execution import CommandExecution
+from ct_mcp.desk.held_now import positions_now
 from ct_mcp.desk.misfits import with_too_small
 from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.desk.polling import AccountState, Baseline
 from ct_mcp.desk.readback import LOOK_AGAIN, their_words
 from ct_mcp.desk.remedies import order_line
 from ct_mcp.desk.stops import STANDS, alarm_of, cover_of, mending
-from ct_mcp.desk.warm_review import HOLDS_SECONDS
 from ct_mcp.domain.account import Direction, Position
 from ct_mcp.domain.commands import ProtectPosition
 from ct_mcp.domain.order import IN_MARKET, Order, OrderType
-from ct_mcp.errors import BadRequest, Unavailable, UpstreamError
+from ct_mcp.errors import BadRequest
 from ct_mcp.guard.protection import leaving
 from ct_mcp.guard.rules.position import CLOSE_NOT_COVERED
-
-# About what one reading takes: what was asked for so long ago has only just been answered.
-_JUST_ASKED_SECONDS = 0.75
 
 
 async def protect(execution: CommandExecution, wanted: ProtectPosition) -> Outcome:
@@ -71,12 +68,7 @@ async def _sent(execution: CommandExecution, wanted: ProtectPosition) -> Acknowl
 
 
 async def _held_right_now(execution: CommandExecution, wanted: ProtectPosition) -> Position:
-    try:
-        just_read = _just_read(execution)
-        positions = await execution.upstream.positions(wanted.account) if just_read is None else just_read
-    except UpstreamError as error:
-        # Their no to this read must not be told as a no to the bracket, which was not sent.
-        raise Unavailable(f"positions could not be read right before the bracket: {error.what}") from None
+    positions = await positions_now(execution.upstream, execution.review, execution.journal.clock)
     reviewed = execution.review.context.net_position(wanted.instrument) or 0
     held = next((position for position in positions if position.instrument == wanted.instrument), None)
     if held is None or held.direction is Direction.FLAT:
@@ -84,18 +76,6 @@ async def _held_right_now(execution: CommandExecution, wanted: ProtectPosition) 
     if held.net * reviewed <= 0:
         raise BadRequest(f"{wanted.instrument} was {reviewed:+d} when this was reviewed and is {held.net:+d} by now")
     return held
-
-
-def _just_read(execution: CommandExecution) -> tuple[Position, ...] | None:
-    """Give the positions of the review that sends, where another reading would tell nothing newer; else None.
-
-    They were asked for a moment ago; or the stream, which speaks of the account, has told of no change in it since.
-    """
-    context = execution.review.context
-    read_at = context.read_at or context.book_asked_at
-    longest = HOLDS_SECONDS if context.read_at else _JUST_ASKED_SECONDS
-    age = None if read_at is None else (execution.journal.clock() - read_at).total_seconds()
-    return context.positions if age is not None and 0 <= age <= longest else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,7 +144,7 @@ async def test_a_position_that_cannot_be_read_right_before_the_wire_is_not_prote
     await desk.decisions.approve(ticket, "terminal")
     sim.advance(1)
     sim.faults.arm(Fault.REFUSED_WITH_400, rpc="ListPositions")
-    with pytest.raises(Unavailable, match="right before the bracket"):
+    with pytest.raises(Unavailable, match="right before it was to be sent"):
         await desk.commit(ticket.ticket_id)
     assert sim.requests_of("CancelAndBracket") == []
     assert await store.unsettled() == ()

@@ -83,7 +83,7 @@ async def test_a_position_that_went_in_between_is_rejected_in_their_words(
 ) -> None:
     async def too_late(inner: Upstream, account: str, instrument: Any) -> Acknowledged:
         await inner.close_position(ClosePosition("Sim101", mes))
-        sim.advance(1)
+        sim.advance(0.6)  # sooner than it is looked at once more
         return await inner.reverse(account, instrument)
 
     told = await odd("reverse", too_late)(turn)
@@ -144,7 +144,7 @@ async def test_a_position_that_grew_meanwhile_is_turned_at_its_new_size_and_that
 ) -> None:
     async def somebody_buys_one_more(inner: Upstream, account: str, instrument: Any) -> Acknowledged:
         await inner.place_order(buy(1), "somebody-else")
-        sim.advance(1)
+        sim.advance(0.6)  # sooner than it is looked at once more
         return await inner.reverse(account, instrument)
 
     told = await odd("reverse", somebody_buys_one_more)(turn)
