@@ -24,7 +24,7 @@ from ct_mcp.desk.fills_seen import FillsSeen
 from ct_mcp.desk.market_reader import LiveQuotes, MarketReader
 from ct_mcp.desk.membership import Membership
 from ct_mcp.desk.order_lists import borne_out
-from ct_mcp.desk.pending import last_exit_is_over, pending_orders, possibly_open_orders, whole_exits
+from ct_mcp.desk.pending import last_exit_is_over, pending_orders, possibly_open_orders, strategy_starts, whole_exits
 from ct_mcp.desk.ports import BookReads, Store, Upstream
 from ct_mcp.desk.read_ahead import Ahead
 from ct_mcp.desk.resolver import BookReadings, OpensIn, Resolver
@@ -218,6 +218,7 @@ class ContextBuilder:
             standing,
             pending,
             whole_exits=whole_exits(outstanding.entries),
+            strategy_starts=strategy_starts(outstanding.entries),
             book_asked_at=ahead.began_at if ahead else reads.began_at,
             strategy=strategy.value if strategy else None,
             journal_position=outstanding.seen,

@@ -35,6 +35,8 @@ def may_fill_detail(effect: Effect) -> dict[str, object]:
     }
     if effect.leaves_all:
         detail["leaves_all"] = _named(effect.instrument) if effect.instrument else []
+    if effect.starts:
+        detail["starts"] = _named(effect.instrument) if effect.instrument else []
     if _leaves_by_an_order(effect):
         detail["takes_away"] = True
     return detail
@@ -107,7 +109,16 @@ def _unlisted(entry: Entry, now: datetime | None) -> Iterator[PendingOrder]:
 
 def whole_exits(outstanding: Iterable[Entry]) -> tuple[Instrument | None, ...]:
     """What outstanding exits leave as they arrive: an instrument, or None for all."""
-    scopes = (entry.detail["leaves_all"] for entry in outstanding if "leaves_all" in entry.detail)
+    return _scopes(outstanding, "leaves_all")
+
+
+def strategy_starts(outstanding: Iterable[Entry]) -> tuple[Instrument | None, ...]:
+    """Where a strategy may trade by now that nobody has seen do so: an instrument, or None where that is not known."""
+    return _scopes(outstanding, "starts")
+
+
+def _scopes(outstanding: Iterable[Entry], key: str) -> tuple[Instrument | None, ...]:
+    scopes = (entry.detail[key] for entry in outstanding if key in entry.detail)
     return tuple(held_instrument(*scope) if isinstance(scope, list) and scope else None for scope in scopes)
 
 

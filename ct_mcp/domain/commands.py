@@ -363,6 +363,7 @@ def fingerprint(command: Command) -> str:
 
 
 def _fingerprint(value: Command | Bracket | Target | Distance) -> str:
+    value = value.in_order if isinstance(value, StartStrategy) else value
     sized = isinstance(value, PlaceOrder) and value.risk is not None
     names = (field.name for field in fields(value) if not (sized and field.name == "quantity"))
     parts = (f"{name}={_canonical(getattr(value, name))}" for name in names)

@@ -1,6 +1,6 @@
 """NinjaScript strategies as NinjaTrader reports them, and what one is started with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 
@@ -83,3 +83,9 @@ class StartStrategy:
     bar_type: BarType
     period: int
     parameters: tuple[tuple[str, ParameterValue], ...] = ()
+
+    @property
+    def in_order(self) -> "StartStrategy":
+        """The same start, with equal parameters however they were written: in whatever order, 100.0 as 100."""
+        numbers = ((name, Decimal(given) if type(given) is int else given) for name, given in self.parameters)
+        return replace(self, parameters=tuple(sorted(numbers, key=repr)))

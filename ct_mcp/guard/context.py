@@ -43,6 +43,7 @@ class RiskContext:
     ``positions`` and ``orders`` are those of the command's account; ``orders`` holds all that are not closed,
     ``over`` the ids of those that were.
     ``whole_exits`` are the instruments, or None for all, of which an exit of ours may still leave whatever is held.
+    ``strategy_starts`` are those, or None for any, where a strategy of ours may trade that nobody has seen start.
     ``strategy`` is the one that the command names; ``atm_templates`` are read for an order that names one. ``unread``
     says what could not be read. ``journal_position`` is where the journal ended when the reading began: what was
     written later, this may not know. ``possibly_open`` are orders of ours that the journal last knew to stand, where
@@ -66,6 +67,7 @@ class RiskContext:
     orders: tuple[Order, ...] | None = None
     pending: tuple[PendingOrder, ...] = ()
     whole_exits: tuple[Instrument | None, ...] = ()
+    strategy_starts: tuple[Instrument | None, ...] = ()
     quote: Quote | None = None
     contract_before: Contract | None = None
     session: Session | None = None

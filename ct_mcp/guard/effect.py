@@ -74,7 +74,7 @@ def effect_of(command: Command, context: RiskContext) -> Effect:  # noqa: C901, 
         case ProtectPosition():
             effect = protect_effect(command, context)
         case StartStrategy() | EnableStrategy():
-            effect = _start(command)
+            effect = _start(command, context)
         case DisableStrategy():
             effect = _pause(command, context)
         case CloseStrategy():
@@ -335,12 +335,12 @@ def _leave(
 # Strategies -------------------------------------------------------------------------------------------------------
 
 
-def _start(command: StartStrategy | EnableStrategy) -> Effect:
+def _start(command: StartStrategy | EnableStrategy, context: RiskContext) -> Effect:
     """Say what a strategy does by itself is in no figure of ours."""
-    instrument = command.instrument if isinstance(command, StartStrategy) else None
     return Effect(
         command,
-        instrument,
+        instrument_named(command, context),
+        starts=True,
         only_reduces=False,
         direction=RiskDirection.OPENS,
         sends_orders=True,

@@ -36,7 +36,7 @@ class Effect:
     is held as it arrives, whatever was read before, and ``follows_whole_exit`` that such a one may be on its way.
     ``on_the_way`` are exits that were sent before and may still fill, for a command that leaves what they leave, by
     itself or by its first leg.
-    ``adds_up`` says that a repeat does harm.
+    ``starts`` says that it lets a strategy trade. ``adds_up`` says that a repeat does harm.
     """
 
     command: Command
@@ -57,6 +57,7 @@ class Effect:
     only_reduces: bool | None = None
     direction: RiskDirection | None = None
     is_exit: bool = False
+    starts: bool = False
     sends_orders: bool = False
     adds_up: bool = False
 

@@ -8,7 +8,7 @@ from ct_mcp.domain.commands import CancelOrder, CancelOrders, DisableStrategy, P
 from ct_mcp.domain.market import Contract
 from ct_mcp.guard.context import PendingOrder, RiskContext, may_rest, session_is_open, session_told
 from ct_mcp.guard.denial import DenialCode
-from ct_mcp.guard.effect import leaves_position, repeat_does_harm
+from ct_mcp.guard.effect import leaves_position, may_open, repeat_does_harm
 from ct_mcp.guard.effect_model import Effect
 from ct_mcp.guard.figures import contract_currency, notional, quote_for, rate_of, risk_of
 from ct_mcp.guard.flat_by import flat_by_time
@@ -82,6 +82,12 @@ def no_twin_is_unresolved(effect: Effect, context: RiskContext, _policy: Policy)
         return EXIT
     if context.identical_is_unknown:
         return Denial(DenialCode.OUTCOME_UNRESOLVED, "an identical action was sent and its outcome is not known")
+    if _may_have_started(effect, context):
+        where = str(effect.instrument or "an instrument that is not known")
+        figures = f"a strategy was started or let trade in {where}, and its outcome is not known"
+        known = "until it is known no other starts and nothing opens there; look with get_strategies"
+        settle = f"what stays unknown the person settles: {command('journal', 'settle')}"
+        return Denial(DenialCode.OUTCOME_UNRESOLVED, f"{figures}; {known}; {settle}")
     beside = _unresolved_beside(effect, context)
     unknown, filled = ([each for each in beside if each.is_filled is is_filled] for is_filled in (False, True))
     if unknown:
@@ -110,6 +116,13 @@ def _all_goes(effect: Effect) -> str:
 
 def _each(sent: Iterable[PendingOrder]) -> str:
     return ", ".join(f"{each.signed_quantity:+d} {each.instrument}" for each in sent)
+
+
+def _may_have_started(effect: Effect, context: RiskContext) -> bool:
+    """Say whether a strategy may trade, unseen, where another is to start or an order to open."""
+    opens = effect.starts or (effect.order is not None and not effect.leads_to_flat)
+    there = any(None in (at, effect.instrument) or at == effect.instrument for at in context.strategy_starts)
+    return may_open(effect) and opens and there
 
 
 def _unresolved_beside(effect: Effect, context: RiskContext) -> list[PendingOrder]:

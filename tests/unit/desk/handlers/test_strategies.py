@@ -1,22 +1,35 @@
 """Strategies: started once, switched as read, and what they leave is said."""
 
+from dataclasses import replace
+from decimal import Decimal
+
 import pytest
 
 from ct_mcp.crosstrade.schemas.strategies import StrategyAcknowledged
 from ct_mcp.desk.desk import Desk
-from ct_mcp.desk.outcome import Status
+from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.desk.ports import Upstream
 from ct_mcp.domain.approval import Ticket
-from ct_mcp.domain.commands import ClosePosition, CloseStrategy, Command, DisableStrategy, EnableStrategy, Flatten
+from ct_mcp.domain.commands import (
+    ClosePosition,
+    CloseStrategy,
+    Command,
+    DisableStrategy,
+    EnableStrategy,
+    Flatten,
+    ReversePosition,
+)
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.strategy import BarType, HostMode, StartStrategy
 from ct_mcp.errors import AddonOffline, OutcomeUnknown, Unavailable
+from ct_mcp.guard.denial import DenialCode
 from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.faults import Fault, Lag
 from ct_mcp.simulator.simulator import Simulator
 from ct_mcp.store.sqlite import SqliteStore
 from tests.unit.desk.conftest import Buys, Does, Oddly, Prices
 
+MES = Instrument("MES", 2026, 9)
 Switch = type[EnableStrategy | DisableStrategy | CloseStrategy]
 
 
@@ -33,6 +46,11 @@ async def running(does: Does, start: StartStrategy, sim: Simulator) -> str:
     assert told.status is Status.CHANGED
     sim.advance(10)
     return str(told.strategy_id)
+
+
+def net(sim: Simulator) -> int:
+    """What the account really holds, signed."""
+    return sum(held.quantity for held in sim.exchange.accounts["Sim101"].positions.values())
 
 
 def copies(sim: Simulator) -> int:
@@ -85,6 +103,59 @@ async def test_a_start_that_never_arrived_is_unknown_and_never_repeated(
     assert again.status is Status.DENIED
     assert len(sim.requests_of("StartStrategy")) == 1
     assert len(await store.unsettled()) == 1
+
+
+async def test_the_same_parameters_in_another_order_start_no_second_copy(
+    does: Does, start: StartStrategy, sim: Simulator
+) -> None:
+    await does(replace(start, parameters=(("Quantity", 1), ("StopTicks", 40))))
+    again = await does(replace(start, parameters=(("StopTicks", Decimal("40.0")), ("Quantity", 1))))
+    assert again.codes == {DenialCode.DUPLICATE_WITHIN_WINDOW}
+    assert copies(sim) == 1
+
+
+IN_OTHER_WORDS: dict[str, dict[str, object]] = {
+    "a default written out": {"parameters": (("Quantity", 2), ("StopTicks", 40))},
+    "on a chart": {"mode": HostMode.CHART},
+    "another period": {"period": 4},
+}
+
+
+@pytest.mark.parametrize("words", IN_OTHER_WORDS.values(), ids=IN_OTHER_WORDS.keys())
+async def test_a_start_of_unknown_outcome_holds_back_every_other_in_its_instrument(
+    does: Does, start: StartStrategy, sim: Simulator, words: dict[str, object]
+) -> None:
+    sim.faults.arm(Fault.REQUEST_LOST_BEFORE_ACCEPT, rpc="StartStrategy", times=1)
+    assert (await does(start)).status is Status.UNKNOWN
+    told = await does(replace(start, **words))  # type: ignore[arg-type]
+    assert told.codes == {DenialCode.OUTCOME_UNRESOLVED}
+    assert "look with get_strategies" in told.reasons[0]
+    elsewhere = replace(start, instrument=Instrument("MNQ", 2026, 9))
+    assert (await does(elsewhere)).status is Status.CHANGED
+
+
+async def test_a_start_of_unknown_outcome_holds_back_what_opens_there_and_nothing_that_leaves(
+    does: Does, start: StartStrategy, long_two: Outcome, buy: Buys, price: Prices, sim: Simulator
+) -> None:
+    sim.faults.arm(Fault.REQUEST_LOST_BEFORE_ACCEPT, rpc="StartStrategy", times=1)
+    assert (await does(start)).status is Status.UNKNOWN
+    for opens in (buy(1), buy(1, kind="LIMIT", limit_price=price(-40)), ReversePosition("Sim101", MES)):
+        assert DenialCode.OUTCOME_UNRESOLVED in (await does(opens)).codes
+    assert (await does(buy(1, instrument=Instrument("MNQ", 2026, 9)))).status is Status.FILLED
+    assert (await does(buy(2, "SELL", "STOP_MARKET", stop_price=price(-40)))).status is Status.WORKING
+    assert (await does(buy(1, "SELL"))).status is Status.FILLED, "beside a stop it may open, and leaves all the same"
+    sim.advance(20)
+    assert net(sim) == 2, "one of each"
+
+
+async def test_an_enabling_of_unknown_outcome_holds_back_what_opens_there(
+    does: Does, running: str, buy: Buys, sim: Simulator
+) -> None:
+    await does(DisableStrategy("Sim101", running))
+    sim.advance(20)
+    sim.faults.arm(Fault.REQUEST_LOST_BEFORE_ACCEPT, rpc="EnableStrategy", times=1)
+    assert (await does(EnableStrategy("Sim101", running))).status is Status.UNKNOWN
+    assert (await does(buy(1))).codes == {DenialCode.OUTCOME_UNRESOLVED}
 
 
 async def test_two_new_copies_leave_a_lost_start_unknown(
@@ -204,12 +275,6 @@ async def test_what_the_account_still_holds_after_a_close_is_told_with_the_calls
     assert "close_position with account Sim101, instrument MES 09-26" in told.next_step
 
 
-def net(sim: Simulator) -> int:
-    """What the account really holds, signed."""
-    return sum(held.quantity for held in sim.exchange.accounts["Sim101"].positions.values())
-
-
-MES = Instrument("MES", 2026, 9)
 EXITS = [Flatten("Sim101", MES), Flatten("Sim101", None), ClosePosition("Sim101", MES)]
 
 
