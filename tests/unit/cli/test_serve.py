@@ -105,11 +105,23 @@ def test_what_is_no_message_leaves_only_messages_on_stdout(
 ) -> None:
     process, ask = served(*arguments, "--log-level", "debug")
     assert process.stdin is not None
+    assert process.stdout is not None
     process.stdin.write("this is not JSON\n\n[]\n")
+    process.stdin.flush()
+    answers = [json.loads(process.stdout.readline()) for _ in range(2)]
+    assert [(answer["id"], answer["error"]["code"]) for answer in answers] == [(None, -32700)] * 2
     ask("tools/call", name="get_positions", arguments={})
     code, out, _ = rest_of(process)
     assert code == 0
     assert all(json.loads(line)["jsonrpc"] == "2.0" for line in out.splitlines())
+
+
+def test_a_halt_is_set_although_its_reason_ends_in_half_a_letter(served: Callable[..., Server]) -> None:
+    process, ask = served("--demo")
+    halted = ask("tools/call", name="halt_trading", arguments={"reason": "the fills make no sense \ud83d"})
+    assert halted["structuredContent"]["halted"] is True
+    assert ask("tools/call", name="get_status", arguments={})["structuredContent"]["halted"] is True
+    assert rest_of(process)[0] == 0
 
 
 @signals_as_posix_has_them
