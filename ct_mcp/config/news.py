@@ -23,6 +23,8 @@ from ct_mcp.guard.firm_policy import NewsCalendar, NewsEvent
 _COVERS = re.compile(r"#\s*covers until (\d{4}-\d{2}-\d{2})\s*", re.ASCII)
 _HEADER = ["time", "zone", "name", "roots"]
 _LARGEST = 1_000_000
+# A slip, and at the ends of what there is neither a zone nor a window of minutes can be reckoned.
+_YEARS = range(2000, 2101)
 
 
 def read_calendar(file: Path, faults: list[str]) -> NewsCalendar | None:
@@ -38,7 +40,7 @@ def read_calendar(file: Path, faults: list[str]) -> NewsCalendar | None:
         return None
     found = [*faults_of_others, *(f"{file}: {fault}" for fault in _faults_of(lines))]
     faults.extend(found)
-    return None if found else NewsCalendar(_covered(lines[0]), tuple(map(_event, _rows(lines))))
+    return None if found else NewsCalendar(_covered(lines[0]), tuple(map(_event, lines[2:])))
 
 
 def _faults_of(lines: list[str]) -> Iterator[str]:
@@ -49,12 +51,12 @@ def _faults_of(lines: list[str]) -> Iterator[str]:
     if len(lines) < 2 or [cell.strip() for cell in lines[1].split(",")] != _HEADER:
         yield f"line 2: expected {','.join(_HEADER)}"
         return
-    for number, row in enumerate(_rows(lines), start=3):
+    for number, line in enumerate(lines[2:], start=3):
         try:
-            _event(row)
-        except (ValueError, KeyError, OSError):
+            _event(line)
+        except (ValueError, KeyError, OSError, csv.Error):
             example = "2026-12-09 14:00,America/New_York,FOMC,ES NQ"
-            yield f"line {number}: found {shown(','.join(row))}, expected time, zone, name and roots, such as {example}"
+            yield f"line {number}: found {shown(line)}, expected time, zone, name and roots, such as {example}"
 
 
 def _covered(line: str) -> date:
@@ -64,13 +66,10 @@ def _covered(line: str) -> date:
     return date.fromisoformat(found[1])
 
 
-def _rows(lines: list[str]) -> list[list[str]]:
-    return [[cell.strip() for cell in row] for row in csv.reader(lines[2:])]
-
-
-def _event(row: list[str]) -> NewsEvent:
-    at, zone, name, roots = row
-    if not name:
-        raise ValueError
+def _event(line: str) -> NewsEvent:
+    """Read one line by itself: a quotation mark that is left open takes no other line with it."""
+    at, zone, name, roots = (cell.strip() for row in csv.reader([line]) for cell in row)
     moment = datetime.strptime(at, "%Y-%m-%d %H:%M").replace(tzinfo=ZoneInfo(zone))
+    if not name or moment.year not in _YEARS:
+        raise ValueError
     return NewsEvent(moment.astimezone(UTC), name, frozenset(map(root, roots.split())))
