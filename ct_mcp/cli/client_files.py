@@ -93,7 +93,7 @@ def plan_uninstall(client: Client, file: Path, name: str) -> ClientFileChange:
         ClientFileRefused: As above.
     """
     before = read_text(file)
-    with _refusing(client, file):
+    with _refusing(client, file, "mend it, or take the entry out by hand"):
         if before is None or name not in client.named(before):
             return ClientFileChange(file, before, before)
         origin = _origin(client, file, name)
@@ -170,14 +170,12 @@ def _inserted(before: str, after: str) -> str | None:
 
 
 @contextmanager
-def _refusing(client: Client, file: Path) -> Iterator[None]:
+def _refusing(client: Client, file: Path, next_step: str = "") -> Iterator[None]:
     try:
         yield
     except UnreadableText as error:
-        by_hand = command("install", client.key, "--print")
-        raise ClientFileRefused(
-            f"{file} is left as it is: {error}", next_step=f"mend it, or add by hand what {by_hand} shows"
-        ) from error
+        by_hand = next_step or f"mend it, or add by hand what {command('install', client.key, '--print')} shows"
+        raise ClientFileRefused(f"{file} is left as it is: {error}", next_step=by_hand) from error
 
 
 def read_text(file: Path) -> str | None:

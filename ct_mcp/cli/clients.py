@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import dropwhile
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -145,6 +146,8 @@ class ContinueBlock:
         if not text.strip():
             return {}
         lines = text.splitlines()
+        if _is_of_others(lines):
+            return {}
         try:
             name, *told = (
                 _behind(lines[at], start) for at, start in ((0, "name: "), (6, "    command: "), (7, "    args: "))
@@ -159,17 +162,29 @@ class ContinueBlock:
     @staticmethod
     def put(text: str, box: str, name: str, entry: Mapping[str, Any]) -> str:
         """Write the block, and keep what stands behind it."""
-        if other := next((there for there in ContinueBlock.entries(text, box) if there != name), None):
+        there = ContinueBlock.entries(text, box)
+        if other := next((key for key in there if key != name), None):
             raise UnreadableText(f"it holds the block of {other}, and can hold one only")
-        rest = text.splitlines(keepends=True)[8:]
+        rest = text.splitlines(keepends=True)[8 if there else 4 :]
         newline = "\r\n" if "\r\n" in text else "\n"
         ours = yaml_lines([entry["command"], *entry["args"]], name)
         return newline.join([*ours, ""]) + "".join(rest)
 
     @staticmethod
     def take(text: str, box: str, name: str) -> str:
-        """Leave nothing: the file is for this server alone."""
-        return ""
+        """Leave the servers that a person added behind ours, with the lines that a block begins with; else nothing."""
+        lines = text.splitlines(keepends=True)
+        rest = list(dropwhile(lambda line: not line.strip() or line.startswith("    "), lines[8:]))
+        if rest and not rest[0].startswith("  - "):
+            raise UnreadableText(f"behind the entry stands what is no other of {box}")
+        return "".join([*lines[:4], *rest]) if rest else ""
+
+
+def _is_of_others(lines: Sequence[str]) -> bool:
+    """Say whether ours was taken out of a block, and others stand there still."""
+    name = lines[0].removeprefix("name: ")
+    is_begun = lines[:4] == yaml_lines([""], name)[:4]
+    return is_begun and len(lines) > 4 and not any(name in line for line in lines[4:])
 
 
 def _behind(line: str, start: str) -> str:
