@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,9 +27,10 @@ from ct_mcp.cli.client_files import (
     write_change,
 )
 from ct_mcp.cli.clients import CLIENTS, Client, ClientPlace, Machine, starts_us, this_machine
-from ct_mcp.cli.runtime import settings_for
+from ct_mcp.cli.runtime import FLAGS, OF_THE_DEMO, settings_for
 from ct_mcp.cli.screen import Screen
 from ct_mcp.cli.terminal import is_at_terminal, read_line
+from ct_mcp.config.settings import Settings
 from ct_mcp.config.sources import TOKEN_VARIABLES
 from ct_mcp.errors import ConfigError
 from ct_mcp.text import command
@@ -63,18 +64,22 @@ def run(chosen: argparse.Namespace) -> int:
     client = CLIENTS[chosen.client]
     settings = None if chosen.uninstall else settings_for(chosen)
     asked = Installation(
-        client, chosen.name, _words(chosen), machine, chosen.uninstall, chosen.dry_run, agreed=chosen.yes
+        client, chosen.name, _words(chosen, settings), machine, chosen.uninstall, chosen.dry_run, agreed=chosen.yes
     )
     if chosen.print:
         return _print(asked)
     code = install(asked, screen)
     if code == 0 and settings is not None and not (chosen.dry_run or chosen.demo):
+        _tell_of_databases(screen)
         _tell_of_the_token(screen, has_one=settings.token is not None)
     return code
 
 
-def _words(chosen: argparse.Namespace) -> tuple[str, ...]:
+def _words(chosen: argparse.Namespace, settings: Settings | None) -> tuple[str, ...]:
     """Give the words that start this server on this machine, with its flags; paths are whole.
+
+    What the variables of this terminal say becomes a flag, since the client will not have them: a server would trade
+    that was meant to read only. A demo reads few of them, and so does this.
 
     Raises:
         ConfigError: It stands where uv may clear it away.
@@ -86,11 +91,23 @@ def _words(chosen: argparse.Namespace) -> tuple[str, ...]:
             f"What runs here stands in a cache of uv, which may be cleared: install it first (uv tool install ct-mcp), "
             f"then run {again} again. Nothing was changed."
         )
-    flags = ["--demo"] if chosen.demo else []
-    for name, variable in (("config", "CT_MCP_CONFIG"), ("state_dir", "CT_MCP_STATE_DIR")):
-        if given := getattr(chosen, name) or os.environ.get(variable, "").strip():
-            flags += [f"--{name.replace('_', '-')}", str(Path(given).expanduser().absolute())]
-    return (*program, "serve", *flags)
+    return (*program, "serve", *(_flags(chosen, settings) if settings else ()))
+
+
+def _flags(chosen: argparse.Namespace, settings: Settings) -> Iterator[str]:
+    if chosen.demo:
+        yield "--demo"
+    for name in FLAGS:
+        variable = f"CT_MCP_{name.upper()}"
+        is_read = not chosen.demo or variable in OF_THE_DEMO
+        if given := getattr(chosen, name, None) or (is_read and os.environ.get(variable, "").strip()):
+            yield from (f"--{name.replace('_', '-')}", _as_flag(name, given, settings))
+
+
+def _as_flag(name: str, given: str, settings: Settings) -> str:
+    if name == "mode":  # of a variable a slip is read as read_only; of a flag the server would not start
+        return settings.policy.mode.value
+    return str(Path(given).expanduser().absolute()) if name in ("config", "state_dir") else given
 
 
 def _list(screen: Screen, machine: Machine) -> int:
@@ -256,6 +273,17 @@ def _run(words: Sequence[str]) -> "subprocess.CompletedProcess[str]":
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return subprocess.CompletedProcess(words, 1, "", type(error).__name__)
+
+
+def _tell_of_databases(screen: Screen) -> None:
+    """Say that a database is not carried over: its address may hold a password, and a flag is seen by others."""
+    for name in ("CT_MCP_STATE", "CT_MCP_PLANE"):
+        if os.environ.get(name, "").strip():
+            screen.say(
+                f"{name} stands in the environment of this terminal, which a client that you start elsewhere does not "
+                f"see, and was not carried over. Name that database in the settings, without its password.",
+                "person",
+            )
 
 
 def _tell_of_the_token(screen: Screen, *, has_one: bool) -> None:

@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from ct_mcp.store.postgres_url import PostgresUrl
     from ct_mcp.store.sql_store import SqlStore
 
-_FLAGS = ("config", "state_dir", "base_url", "mode", "toolsets", "log_level")
-_OF_THE_DEMO = ("CT_MCP_STATE_DIR", "CT_MCP_LOG_LEVEL")
+FLAGS = ("config", "state_dir", "base_url", "mode", "toolsets", "log_level")
+"""The settings that ``serve`` takes as flags; each may stand in a variable ``CT_MCP_...`` as well."""
+OF_THE_DEMO = ("CT_MCP_STATE_DIR", "CT_MCP_LOG_LEVEL")
+"""The variables that a demo reads."""
 
 
 def utc_now() -> datetime:
@@ -44,7 +46,7 @@ def settings_for(chosen: "argparse.Namespace") -> Settings:
     Raises:
         ConfigError: One line for each fault.
     """
-    flags: Mapping[str, str | None] = {name: getattr(chosen, name, None) for name in _FLAGS}
+    flags: Mapping[str, str | None] = {name: getattr(chosen, name, None) for name in FLAGS}
     if not getattr(chosen, "demo", False):
         return load(flags, os.environ)
     return demo_settings(flags)
@@ -52,7 +54,7 @@ def settings_for(chosen: "argparse.Namespace") -> Settings:
 
 def demo_settings(flags: Mapping[str, str | None]) -> Settings:
     """Make the built-in settings with a state folder of their own: a demo reads no token and no usual file."""
-    environ = {name: os.environ[name] for name in _OF_THE_DEMO if name in os.environ}
+    environ = {name: os.environ[name] for name in OF_THE_DEMO if name in os.environ}
     chosen = {name: flags.get(name) for name in ("config", "state_dir", "log_level", "mode", "toolsets")}
     settings = load(chosen, environ, default_file=_no_file, keyring=lambda: None)
     return replace(settings, state_dir=settings.state_dir / "demo", state=None, plane=None, token=None, demo=True)

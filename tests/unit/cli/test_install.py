@@ -218,6 +218,34 @@ def test_after_others_changed_the_file_the_entry_alone_is_taken_out(tmp_path: Pa
     assert desk.file.read_text(encoding="utf-8") == desk.text.replace("// mine", "// changed")
 
 
+def test_servers_that_a_person_added_behind_the_block_of_continue_stay(tmp_path: Path) -> None:
+    desk, added = (
+        Desk(tmp_path, "continue"),
+        '  - name: files\n    command: "files-server"\n    env:\n      KEY: "abc"\n',
+    )
+    desk.runs()
+    whole = desk.file.read_text(encoding="utf-8")
+    desk.file.write_text(f"{whole}    env:\n      OURS: 1\n\n{added}", encoding="utf-8")
+    desk.runs(uninstall=True)
+    without = desk.file.read_text(encoding="utf-8")
+    (entry,) = yaml.safe_load(without)["mcpServers"]
+    assert entry == {"name": "files", "command": "files-server", "env": {"KEY": "abc"}}
+    desk.runs()
+    assert desk.file.read_text(encoding="utf-8") == whole + added
+    desk.runs(uninstall=True)
+    assert desk.file.read_text(encoding="utf-8") == without
+
+
+@pytest.mark.parametrize("added", ["# mine\n", "rules:\n  - be kind\n"])
+def test_what_is_no_server_behind_the_block_of_continue_is_not_lost(tmp_path: Path, added: str) -> None:
+    desk = Desk(tmp_path, "continue")
+    desk.runs()
+    desk.file.write_text(desk.file.read_text(encoding="utf-8") + added, encoding="utf-8")
+    with pytest.raises(ClientFileRefused, match="take the entry out by hand"):
+        desk.runs(uninstall=True)
+    assert desk.file.read_text(encoding="utf-8").endswith(added)
+
+
 def test_an_entry_of_another_kind_is_not_written_over(tmp_path: Path) -> None:
     desk = Desk(tmp_path, "cursor")
     desk.file.write_text('{"mcpServers": {"ct-mcp": {"url": "http://127.0.0.1:8421/mcp"}}}', encoding="utf-8")
@@ -323,6 +351,47 @@ def test_the_token_is_never_written_and_the_person_is_told_where_it_belongs(ct_m
     (tmp_path / "home" / ".cursor").mkdir()
     done = ct_mcp("install", "cursor", "--yes", CROSSTRADE_TOKEN=SECRET)
     assert "ct-mcp login" in done.stdout
+    assert SECRET not in done.stdout + (tmp_path / "home" / ".cursor" / "mcp.json").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "flags"),
+    [
+        ("CT_MCP_MODE", "read_only", ["--mode", "read_only"]),
+        ("CT_MCP_MODE", "read-only", ["--mode", "read_only"]),
+        ("CT_MCP_TOOLSETS", "read", ["--toolsets", "read"]),
+        ("CT_MCP_BASE_URL", "https://other.example", ["--base-url", "https://other.example"]),
+        ("CT_MCP_LOG_LEVEL", "debug", ["--log-level", "debug"]),
+        ("CT_MCP_LOG_LEVEL", " ", []),
+    ],
+)
+def test_what_a_variable_of_the_terminal_says_goes_with_the_entry(
+    ct_mcp: CtMcp, tmp_path: Path, variable: str, value: str, flags: list[str]
+) -> None:
+    assert args_of(ct_mcp, tmp_path, **{variable: value}) == ["serve", *flags]
+
+
+def test_a_demo_carries_what_a_demo_reads(ct_mcp: CtMcp, tmp_path: Path) -> None:
+    given = {"CT_MCP_MODE": "read_only", "CT_MCP_CONFIG": "nowhere.toml", "CT_MCP_LOG_LEVEL": "debug"}
+    assert args_of(ct_mcp, tmp_path, "--demo", **given) == ["serve", "--demo", "--log-level", "debug"]
+
+
+def args_of(ct_mcp: CtMcp, folder: Path, *flags: str, **environ: str) -> list[str]:
+    """Install it in Cursor; gives what stands in the entry from ``serve`` on."""
+    (folder / "home" / ".cursor").mkdir()
+    done = ct_mcp("install", "cursor", "--yes", *flags, **{"CT_MCP_STATE_DIR": "", **environ})
+    assert done.returncode == 0, done.stderr
+    file = folder / "home" / ".cursor" / "mcp.json"
+    args: list[str] = json.loads(file.read_text(encoding="utf-8"))["mcpServers"]["ct-mcp"]["args"]
+    return args[args.index("serve") :]
+
+
+@pytest.mark.parametrize("variable", ["CT_MCP_STATE", "CT_MCP_PLANE"])
+def test_a_database_of_the_terminal_is_named_and_never_written(ct_mcp: CtMcp, tmp_path: Path, variable: str) -> None:
+    (tmp_path / "home" / ".cursor").mkdir()
+    url = f"postgresql://trader:{SECRET}@localhost/desk"
+    done = ct_mcp("install", "cursor", "--yes", **{variable: url})
+    assert f"{variable} stands in the environment of this terminal" in " ".join(done.stdout.split())
     assert SECRET not in done.stdout + (tmp_path / "home" / ".cursor" / "mcp.json").read_text(encoding="utf-8")
 
 
