@@ -18,6 +18,8 @@ How it works; the numbers stand again at the blocks that do it.
  6. Quotes are pushed. A pushed price is served while it is fresh, on top of a quote that was read, since only that one
     says what the contract is worth; and only by a name that was read not long ago, since which contract a root stands
     for is theirs to say.
+    No stamp counts as later than the coming of its frame, or one from the future would keep out all that follow; what
+    is stamped well ahead is not served: the next question reads.
  7. Everything is bounded: answers, names, accounts, instruments. What somebody holds is forgotten last.
  8. Silence may stand for a reading of a moment ago (`silence`), and for that it must prove more: the account itself has
     spoken since the last gap, and some frame came within the last seconds.
@@ -153,7 +155,8 @@ class LiveCache:
                 if event.is_event and len(self._spoke) < _MOST_KEPT:
                     self._spoke.add(name.casefold())
             case PnlUpdate():
-                event = replace(event, account=self.name_of(event.account) or event.account)
+                name = self.name_of(event.account) or event.account
+                event = replace(event, account=name, at=min(event.at, self.clock()))
             case Gap():
                 self._spoke.clear()
         self._take(event)
@@ -161,8 +164,12 @@ class LiveCache:
     def _take(self, event: Event) -> None:
         match event:
             case QuoteTick():
-                held = self._ticks.get(event.instrument)
-                if held is None or held.at <= event.at:
+                now, held = self.clock(), self._ticks.get(event.instrument)
+                is_ahead = (event.at - now).total_seconds() > self.freshness.quote_seconds
+                event = replace(event, at=min(event.at, now))
+                if is_ahead:
+                    self._ticks.pop(event.instrument, None)
+                elif held is None or held.at <= event.at or held.at > now:
                     self._ticks[event.instrument] = event
             # 2. A change of an account that is counted by itself; 7. of all where that would be one too many.
             case AccountChanged(account=str(name)) if self._has_room_for(name.casefold()):

@@ -15,6 +15,7 @@ from ct_mcp.crosstrade.stream.events import Gap
 from ct_mcp.crosstrade.stream.socket import LiveStream
 from ct_mcp.desk.desk import Desk
 from ct_mcp.desk.warm_review import Passing, WarmReviews
+from ct_mcp.desk.watch_prices import WatchedPrices
 from ct_mcp.domain.approval import Approval, Ticket
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.guard.policy import Limits, Policy
@@ -129,6 +130,28 @@ async def test_quotes_come_live_and_cost_no_request(talks: Assistant, listening:
         assert quote["last"] == pytest.approx(world.price(), abs=0.26), "at most a second old"
         assert quote["age_seconds"] <= 2
     assert listening.asked("GetQuote") - asked <= 3, "only a quiet market is asked for"
+
+
+async def test_one_stamp_from_the_future_does_not_freeze_the_price(
+    talks: Assistant, listening: Listening, world: World, clock: ManualClock, desk: Desk
+) -> None:
+    await talks.call("get_quotes", instruments=["MES"])
+    await listening.passes(2)
+    ahead = int((clock() + timedelta(hours=1)).timestamp() * 1000)
+    row = {"instrument": "MES 09-26", "last": 5900.0, "bid": 5899.75, "ask": 5900.0}
+    listening.stream.protocol.received(json.dumps({"type": "marketData", "epoch": ahead, "quotes": [row]}), clock())
+    for event in listening.stream.protocol.events():  # as the socket tells them after each frame
+        listening.view.hear(event)
+    await listening.passes(120)
+    told = await talks.call("get_quotes", instruments=["MES"])
+    assert told.quotes[0]["last"] == pytest.approx(world.price(), abs=0.51), told.text
+    prices = WatchedPrices(desk.upstream, clock, 10.0)
+    prices.listen(listening.view)
+    watched = await prices.of(MES)
+    assert watched is not None
+    assert float(watched.last or 0) == pytest.approx(world.price(), abs=0.51)
+    order = await talks.buys(1)
+    assert order.status == "filled", order.text
 
 
 async def test_positions_and_orders_are_served_once_events_have_proved_themselves(

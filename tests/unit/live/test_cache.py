@@ -367,6 +367,34 @@ async def test_an_older_tick_never_takes_the_place_of_a_newer_one(
     assert quote.bid == 6411
 
 
+@pytest.mark.parametrize("ahead", [0.5, 1.5])
+async def test_a_stamp_a_little_ahead_counts_as_one_of_its_coming(
+    cache: LiveCache, reads: LiveReads, clock: ManualClock, ahead: float
+) -> None:
+    await reads.quotes(["ES"])
+    came = clock()
+    cache.hear(tick(came + timedelta(seconds=ahead), "6411"))
+    (quote,) = await reads.quotes(["ES"])
+    assert quote.bid == 6411
+    assert quote.at == came
+
+
+async def test_a_stamp_well_ahead_keeps_no_later_price_out_and_is_read_by_request(
+    cache: LiveCache, reads: LiveReads, sim: Simulator, clock: ManualClock
+) -> None:
+    await reads.quotes(["ES"])
+    before = len(sim.requests_of("GetQuote"))
+    cache.hear(tick(clock() + timedelta(hours=1), "6000"))
+    clock.advance(1)
+    (quote,) = await reads.quotes(["ES"])
+    assert quote.bid != 6000
+    assert len(sim.requests_of("GetQuote")) == before + 1
+    cache.hear(tick(clock(), "6411"))
+    (quote,) = await reads.quotes(["ES"])
+    assert quote.bid == 6411
+    assert len(sim.requests_of("GetQuote")) == before + 1
+
+
 async def test_several_names_keep_their_order_whatever_came_from_where(
     cache: LiveCache, reads: LiveReads, clock: ManualClock
 ) -> None:
