@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ct_mcp.config.faults import KeyPath, as_key, mismatch, shown
 from ct_mcp.config.firm import faults_of_rules
+from ct_mcp.config.presets import load_preset
 from ct_mcp.config.values import account_name, root
 from ct_mcp.domain.account import account_key
-from ct_mcp.guard.policy import OF_WHOLE_ACCOUNTS, FlatBy, LimitOverrides, Limits
+from ct_mcp.guard.policy import OF_WHOLE_ACCOUNTS, FlatBy, LimitOverrides, Limits, is_earlier
 
 if TYPE_CHECKING:
     from ct_mcp.config.schema import AccountTable, InstrumentTable, LimitsTable
@@ -49,6 +50,24 @@ def contradictions(
     zones = {limits["flat_by"].zone for limits in (file.limits.given(), *overrides.values()) if limits.get("flat_by")}
     if len(zones) > 1:  # nobody can say which of two times of day is the stricter
         yield f"flat_by: found times in the zones {' and '.join(sorted(zones))}, expected one zone throughout"
+    yield from _times_beside_presets(file)
+
+
+def _times_beside_presets(file: "LimitingFile") -> Iterator[str]:
+    """Find times to be flat by that come now before that of an account's preset, and now after it."""
+    of_all = [file.limits, *(one.limits for one in file.instruments.values())]
+    for name, account in file.accounts.items():
+        preset = None if account.firm is None else load_preset(account.firm)
+        known = None if preset is None else preset.limits.get("flat_by")
+        if preset is None or known is None:
+            continue
+        for found in dict.fromkeys(each.given().get("flat_by") for each in (*of_all, account.limits)):
+            if found is not None and not (is_earlier(found, known) or is_earlier(known, found)):
+                yield (
+                    f"flat_by: found {_spelled(found)}, and {preset.preset.name} of {as_key(('accounts', name))} has "
+                    f"{_spelled(known)}: which of them comes first changes over the year; expected a time in the "
+                    f"zone {known.zone}"
+                )
 
 
 def _names_that_nothing_matches(file: "LimitingFile") -> Iterator[str]:

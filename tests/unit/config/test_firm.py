@@ -12,6 +12,7 @@ from ct_mcp.config import firm as firm_settings
 from ct_mcp.config.presets import load_preset, preset_names
 from ct_mcp.config.schema import RulesTable
 from ct_mcp.config.settings import Settings
+from ct_mcp.guard.context import flat_by_moment
 from ct_mcp.guard.firm_policy import (
     Automation,
     DayLossEnds,
@@ -276,3 +277,30 @@ def test_a_calendar_that_is_not_there_or_no_text_is_refused(faults: Faults, tmp_
     assert "not UTF-8" in faults(with_calendar(file))[0]
     file.write_bytes(b"#" * 1_000_001)
     assert "larger than a calendar" in faults(with_calendar(file))[0]
+
+
+PLACES = pytest.mark.parametrize("place", ["limits", 'accounts."EVAL-1".limits', "instruments.ES.limits"])
+
+
+@PLACES
+@pytest.mark.parametrize("at", ["20:30 UTC", "22:05 Europe/Berlin", "05:30 Asia/Tokyo"])
+def test_a_time_to_be_flat_by_that_passes_the_presets_in_a_part_of_the_year_is_refused(
+    faults: Faults, place: str, at: str
+) -> None:
+    told = "\n".join(faults(account() + f'[{place}]\nflat_by = "{at}"'))
+    assert f'flat_by: found "{at}", and topstep-50k of [accounts] "EVAL-1" has "15:10 America/Chicago"' in told
+
+
+@PLACES
+def test_a_time_of_another_zone_that_is_always_before_the_presets_holds_all_year(read: Loader, place: str) -> None:
+    settings = read(account() + f'[{place}]\nflat_by = "15:30 America/New_York"')
+    firm = FlatBy(time(15, 10), "America/Chicago")
+    for day in ((2026, 1, 15), (2026, 3, 18), (2026, 7, 15), (2026, 10, 28)):
+        noon, held = datetime(*day, 18, tzinfo=UTC), policy_of(settings).limits.flat_by
+        assert held is not None
+        assert flat_by_moment(held, noon) < flat_by_moment(firm, noon)
+
+
+def test_times_of_accounts_that_never_meet_may_be_of_two_zones(read: Loader) -> None:
+    others = '[accounts."OWN-2".limits]\nflat_by = "22:05 Europe/Berlin"'
+    assert read(account() + others).policy.for_("OWN-2", None).limits.flat_by == FlatBy(time(22, 5), "Europe/Berlin")
