@@ -19,6 +19,7 @@ from ct_mcp.desk.story import shortened
 from ct_mcp.domain.approval import (
     APPROVALS,
     FILLED_RECENTLY,
+    LEFT_ALONE,
     SECOND_YES,
     Approval,
     ApprovalItem,
@@ -58,12 +59,17 @@ _WAITING = {
 }
 
 
-def draw_ticket(reviews: Sequence[Review], reason: str, filled: Sequence[Sequence[str]] = ()) -> Ticket:
+def draw_ticket(
+    reviews: Sequence[Review], reason: str, filled: Sequence[Sequence[str]] = (), left_alone: Sequence[str] = ()
+) -> Ticket:
     """Make the ticket of reviewed commands: fresh ids, the channel that must bring the yes, what is to be shown.
 
     Of several accounts it is as strict as the strictest. ``filled`` names for each command what was filled in its
-    instrument a little while ago: whoever is asked twice for one wish must see it.
+    instrument a little while ago: whoever is asked twice for one wish must see it. ``left_alone`` names the accounts
+    that are not flattened where all were meant: it stays with the ticket, so that every answer of it can say so.
     """
+    first, *others = map(_item, reviews, filled or [()] * len(reviews))
+    alone = (Finding(FindingKind.WARNING, LEFT_ALONE, each) for each in left_alone)
     ticket_id = token_hex(8)
     commands = tuple(review.command for review in reviews)
     now = max(review.context.now for review in reviews)
@@ -73,7 +79,7 @@ def draw_ticket(reviews: Sequence[Review], reason: str, filled: Sequence[Sequenc
         fingerprint=fingerprint_all(commands),
         own_id=f"{OWN_ID}{ticket_id}",
         summary=summary_of(reviews),
-        request=ApprovalRequest(tuple(map(_item, reviews, filled or [()] * len(reviews)))),
+        request=ApprovalRequest((replace(first, findings=(*alone, *first.findings)), *others)),
         phrase=_phrase(reviews),
         approval=max(map(approval_of, reviews), key=APPROVALS.index),
         simulated=all(review.simulated for review in reviews),

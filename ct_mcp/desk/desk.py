@@ -54,7 +54,7 @@ from ct_mcp.desk.reconcile import settle_outstanding
 from ct_mcp.desk.recorder import make_record
 from ct_mcp.desk.second_yes import SecondPerson
 from ct_mcp.desk.story import LOOK_EVERY_SECONDS, fills_beside, fills_told, has_filled_meanwhile
-from ct_mcp.desk.together import Part, together
+from ct_mcp.desk.together import Part, together, with_left_alone
 from ct_mcp.desk.told_again import ToldAgain
 from ct_mcp.desk.turns import Turns
 from ct_mcp.desk.warm_review import WarmReviews
@@ -127,10 +127,12 @@ class Desk:
         """Review a command and send nothing: no ticket, no journal."""
         return await self.contexts.review(command)
 
-    async def propose(self, commands: Command | Sequence[Command], reason: str = "") -> Ticket | Outcome:
+    async def propose(
+        self, commands: Command | Sequence[Command], reason: str = "", left_alone: Sequence[str] = ()
+    ) -> Ticket | Outcome:
         """Review commands: their one ticket where every rule passes, or the denial with all its reasons.
 
-        The same proposal within the life of its ticket gives the same ticket.
+        The same proposal within the life of its ticket gives the same ticket. ``left_alone`` is as in `draw_ticket`.
 
         Raises:
             BadRequest: It holds nothing, or the same command twice.
@@ -146,7 +148,7 @@ class Desk:
         if advised:
             return await self.plans.keep(reviews, reason)
         fills = [await fills_beside(self.store, review.effect, self.clock()) for review in reviews]
-        drawn = draw_ticket(reviews, reason, fills)
+        drawn = draw_ticket(reviews, reason, fills, left_alone)
         leaves = all(is_asked_at_once(review.effect) for review in reviews)
         try:
             most, entry = None if leaves else MOST_WAITING, proposed(drawn, reviews)
@@ -157,7 +159,7 @@ class Desk:
             return await self._denied(no_room(reviews, full), reason)
         # Something may have filled while the question was made, which then does not show it.
         if ticket.ticket_id == drawn.ticket_id and await has_filled_meanwhile(self.store, ticket, self.clock()):
-            return await self.propose(asked, reason)
+            return await self.propose(asked, reason, left_alone)
         self._reviews.keep(ticket, reviews)
         await self.second_yes.ask(ticket)
         return ticket
@@ -223,7 +225,7 @@ class Desk:
         Raises:
             TicketSpent: It was spent before; see `became_of`.
         """
-        told = await self.second_yes.beside(awaiting(ticket, self.clock()), ticket)
+        told = with_left_alone(await self.second_yes.beside(awaiting(ticket, self.clock()), ticket), ticket)
         if told.status is Status.NEEDS_APPROVAL:
             return told
         return replace(told, reasons=(*told.reasons, *await fills_told(self.store, ticket, self.clock())))
@@ -234,7 +236,7 @@ class Desk:
         Raises:
             TicketSpent: The journal cannot be read, or takes no entry.
         """
-        return await self._told_again.became_of(ticket, seconds)
+        return with_left_alone(await self._told_again.became_of(ticket, seconds), ticket)
 
     # 4: commit
 
@@ -265,7 +267,7 @@ class Desk:
             finally:
                 for command in ticket.commands:
                     tell_of(command, self.on_sent)
-        return outcome
+        return with_left_alone(outcome, ticket)
 
     async def _part(self, step: Step, send_it: Callable[[Step], Awaitable[_Sent]]) -> "Part | _Sent":
         """Send one command of several: what fails in one does not keep the next from being sent."""

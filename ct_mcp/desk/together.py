@@ -75,6 +75,12 @@ def together(ticket: Ticket, parts: Sequence[Part]) -> Outcome:
     return replace(outcome, next_step="; ".join(_steps(ticket, parts, status)))
 
 
+def with_left_alone(told: Outcome, ticket: Ticket) -> Outcome:
+    """Tell with an answer which accounts its ticket leaves alone, where all were meant."""
+    alone = () if ticket.request is None else (finding.text for finding in ticket.request.left_alone)
+    return replace(told, warnings=tuple(dict.fromkeys((*told.warnings, *alone))))
+
+
 def _by_account(
     outcomes: Sequence[tuple[str, Outcome]], lines: Callable[[Outcome], Sequence[str]], *, in_one: bool
 ) -> tuple[str, ...]:

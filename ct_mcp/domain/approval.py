@@ -24,6 +24,8 @@ FILLED_RECENTLY = "FILLED_RECENTLY"
 """The code of a finding that names what filled in the same instrument a little while ago."""
 SECOND_YES = "SECOND_YES"
 """The code of a finding that says that a second person is asked as well: nothing is sent without their yes."""
+LEFT_ALONE = "LEFT_ALONE"
+"""The code of a finding that names an account that is not flattened, where all were meant."""
 
 
 class Approval(StrEnum):
@@ -199,9 +201,17 @@ class ApprovalRequest:
         """Whether no real money can move in any of its accounts."""
         return all(item.simulated for item in self.items)
 
+    @property
+    def left_alone(self) -> tuple[Finding, ...]:
+        """Which accounts are not flattened, where all were meant: a finding of the first command, about all of them."""
+        return tuple(finding for finding in self.items[0].findings if finding.code == LEFT_ALONE)
+
     def is_overtaken_by(self, newer: "ApprovalRequest") -> bool:
-        """Say whether a newer one about the same shows another position, or a fill or a second yes that this lacks."""
-        return any(
+        """Say whether a newer one about the same shows what this does not show, which the person has to see.
+
+        That is another position, or a fill, a second yes or an account that is left alone which this lacks.
+        """
+        return not set(newer.left_alone) <= set(self.left_alone) or any(
             (None not in (was.position_before, now.position_before) and was.position_before != now.position_before)
             or now.fills_shown > was.fills_shown
             or now.wants_second > was.wants_second
@@ -226,10 +236,11 @@ class ApprovalRequest:
         """Everything beneath the headline, as plain lines, without the text that is to be typed."""
         if len(self.items) == 1:
             return self.items[0].lines
-        told: list[str] = []
+        told = list(map(str, self.left_alone))
         for item in self.items:
             head = f"{'SIM' if item.simulated else 'LIVE'}  {item.account}  {item.headline}"
-            told += ["", head, *(item.lines or ("nothing held, no open orders",))]
+            own = replace(item, findings=tuple(each for each in item.findings if each.code != LEFT_ALONE))
+            told += ["", head, *(own.lines or ("nothing held, no open orders",))]
         return tuple(told)
 
 

@@ -40,9 +40,11 @@ _REQUEST = "approval"
 
 
 async def propose_and_ask(
-    ctx: ToolContext, commands: Command | Sequence[Command], reason: str = ""
+    ctx: ToolContext, commands: Command | Sequence[Command], reason: str = "", left_alone: Sequence[str] = ()
 ) -> Outcome | InputRequiredResult:
     """Propose commands, ask for the yes that it needs, and commit it once the yes is there.
+
+    ``left_alone`` names the accounts that are not flattened where all were meant.
 
     Raises:
         NotConfirmed: The client brought back an answer to a form about something else.
@@ -58,7 +60,7 @@ async def propose_and_ask(
         return await _ask_and_commit(ctx, ticket, ends_at)
     if (first := await _unheard(ctx, asked, fingerprint)) is not None:
         return _as_repeated(await _ask_and_commit(ctx, first, ends_at))
-    proposed = await desk.propose(commands, reason)
+    proposed = await desk.propose(commands, reason, left_alone)
     return proposed if isinstance(proposed, Outcome) else await _ask_and_commit(ctx, proposed, ends_at)
 
 

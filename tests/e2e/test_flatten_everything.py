@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from mcp_types import ElicitResult
 
+from ct_mcp.desk.desk import Desk
 from ct_mcp.desk.handlers import everywhere
 from ct_mcp.domain.approval import Approval, Halt
 from ct_mcp.guard.policy import AccountPolicy, Mode, Policy
@@ -25,8 +26,9 @@ from ct_mcp.simulator.orders import (
 )
 from ct_mcp.simulator.simulator import SimulatorSettings
 from ct_mcp.store.sqlite import SqliteStore
+from ct_mcp.web.ticket_view import ticket_view
 from tests.conftest import Person
-from tests.e2e.conftest import Assistant, Told, Wire, World
+from tests.e2e.conftest import Assistant, Converse, Told, Wire, World
 
 REAL = LIVE.name
 SECOND = replace(SIM, id=3, name="Sim102", display_name="Sim102", connection="Sim102")
@@ -449,3 +451,66 @@ async def test_an_add_on_without_lists_of_all_is_read_account_by_account(
     world.sim.faults.arm(Fault.ERROR_500_BEFORE_ACCEPT, rpc="GetAllPositions")
     told = await assistant.call("flatten_everything")
     assert (told.status, world.net(), world.live("Sim102")) == ("flat", 0, [])
+
+
+NOT_TOUCHED = f"not touched (get_positions tells what it holds): {REAL} (ACCOUNT_NOT_SIMULATED"
+
+
+@pytest.mark.parametrize("policy", [Policy(exits_simulated=Approval.PAGE)], ids=["asked on the page"])
+class TestTheAccountsLeftAlone:
+    """They stay with the ticket: the person's question and each answer of it name them."""
+
+    async def _asked(self, assistant: Assistant, world: World) -> Told:
+        holds(world, "Sim101")
+        holds(world, REAL)
+        world.later(30)
+        told = await assistant.call("flatten_everything")
+        assert told.status == "needs_approval"
+        return told
+
+    async def _says_yes(self, desk: Desk, told: Told) -> None:
+        ticket = await desk.ticket(told.ticket_id)
+        assert await desk.decisions.take(ticket, ticket.phrase, "page")
+
+    async def test_are_named_in_each_answer_once(self, assistant: Assistant, world: World, desk: Desk) -> None:
+        asked = await self._asked(assistant, world)
+        assert asked.text.count(NOT_TOUCHED) == 1
+        again = await assistant.call("flatten_everything")
+        assert again.ticket_id == asked.ticket_id
+        waits = await assistant.call("confirm_ticket", ticket_id=asked.ticket_id)
+        assert (waits.status, waits.text.count(NOT_TOUCHED)) == ("needs_approval", 1)
+        await self._says_yes(desk, asked)
+        flat = await assistant.call("confirm_ticket", ticket_id=asked.ticket_id)
+        assert (flat.status, flat.text.count(NOT_TOUCHED)) == ("flat", 1)
+        told = await assistant.call("confirm_ticket", ticket_id=asked.ticket_id)
+        assert (told.status, told.text.count(NOT_TOUCHED)) == ("flat", 1)
+        assert world.net(account=REAL) != 0
+
+    async def test_are_named_after_a_restart(
+        self, assistant: Assistant, world: World, desk: Desk, converse: Converse, person: Person
+    ) -> None:
+        asked = await self._asked(assistant, world)
+        await self._says_yes(desk, asked)
+        await assistant.call("confirm_ticket", ticket_id=asked.ticket_id)
+        restarted = Desk(desk.upstream, desk.store, desk.policy, clock=desk.clock, pause=desk.pause)
+        async with converse(person, over=restarted) as after_a_restart:
+            told = await after_a_restart.call("confirm_ticket", ticket_id=asked.ticket_id)
+        assert (told.status, told.text.count(NOT_TOUCHED)) == ("flat", 1)
+
+    async def test_are_named_in_the_question(self, assistant: Assistant, world: World, desk: Desk) -> None:
+        asked = await self._asked(assistant, world)
+        ticket = await desk.ticket(asked.ticket_id)
+        assert ticket.request is not None
+        assert ticket.request.lines[0].startswith(f"WARNING: {NOT_TOUCHED}")
+        shown = [remark.text for item in ticket_view(ticket, desk.clock()).items for remark in item.remarks]
+        assert sum(text.startswith(NOT_TOUCHED) for text in shown) == 1
+
+    @pytest.mark.parametrize("settings", [SimulatorSettings(accounts=(SIM, LIVE))], ids=["one of two"])
+    async def test_are_asked_about_where_the_same_flatten_was_proposed_for_one_account(
+        self, assistant: Assistant, world: World
+    ) -> None:
+        one = await assistant.call("flatten", account="Sim101")
+        assert NOT_TOUCHED not in one.text
+        asked = await self._asked(assistant, world)
+        assert asked.ticket_id != one.ticket_id
+        assert NOT_TOUCHED in asked.text

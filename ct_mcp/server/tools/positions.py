@@ -271,10 +271,11 @@ async def flatten_everything(ctx: ToolContext) -> Traded:
     Warnings name the accounts it leaves alone: tell the person. For one account use flatten.
     """
     accounts, left_alone = await flattenable_accounts(Query(desk_of(ctx)))
-    outcome = await propose_and_ask(ctx, [Flatten(account, None) for account in accounts])
+    outcome = await propose_and_ask(ctx, [Flatten(account, None) for account in accounts], left_alone=left_alone)
     if isinstance(outcome, InputRequiredResult):
         return outcome
-    return to_result(replace(outcome, warnings=(*outcome.warnings, *left_alone)))
+    # One that was approved before, by an older version or for a single account, does not name them.
+    return to_result(replace(outcome, warnings=tuple(dict.fromkeys((*outcome.warnings, *left_alone)))))
 
 
 async def reverse_position(ctx: ToolContext, account: AccountName, instrument: HeldInstrument) -> Traded:
