@@ -17,6 +17,7 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
 from mcp_types import CallToolResult, ToolAnnotations
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from ct_mcp.errors import CtMcpError
 from ct_mcp.server.context import ServerContext
@@ -49,6 +50,8 @@ class StrictMetadata(FuncMetadata):
     def validate_arguments(self, arguments_to_validate: dict[str, Any]) -> dict[str, Any]:
         """Check the arguments; gives them by the names of the function's parameters."""
         given = self._without_nulls(arguments_to_validate)
+        if broken := [name for name, value in given.items() if not _is_whole_text((name, value))]:
+            raise _refused(broken, given, "expected text that can be written as UTF-8")
         if self.form:
             return {self.form: self.arg_model.model_validate(given)}
         return super().validate_arguments(given)
@@ -127,6 +130,26 @@ def _without_null_members(value: Any) -> Any:
             return [_without_null_members(item) for item in value]
         case _:
             return value
+
+
+def _is_whole_text(value: Any) -> bool:
+    """Say whether all text in it can be written down: half a letter, which JSON can spell, cannot."""
+    match value:
+        case str():
+            return not any("\ud800" <= letter <= "\udfff" for letter in value)
+        case dict():
+            return all(map(_is_whole_text, value.items()))
+        case list() | tuple():
+            return all(map(_is_whole_text, value))
+        case _:
+            return True
+
+
+def _refused(names: list[str], given: dict[str, Any], expected: str) -> ValidationError:
+    """Refuse arguments that no validator has looked at."""
+    fault = PydanticCustomError("argument", "{expected}", {"expected": expected})
+    faults = [InitErrorDetails(type=fault, loc=(sanitize(name),), input=given[name]) for name in names]
+    return ValidationError.from_exception_data("arguments", faults)
 
 
 def strict_tool(

@@ -104,8 +104,9 @@ _entry_of_order = lru_cache(maxsize=256)(entry_of)
 # As the index has it, letter for letter: SQLite takes a partial index only for its own condition.
 # The last entries alone are looked through, since this is asked before every order: more than come in hours.
 _REFUSALS = """
-SELECT * FROM journal WHERE sequence > (SELECT max(sequence) FROM journal) - 10000 AND at >= ?
-AND kind IN ('denied', 'declined', 'suspicious', 'resumed') ORDER BY sequence DESC LIMIT ?
+SELECT * FROM journal WHERE sequence > (SELECT max(sequence) FROM journal) - 10000 AND at >= :since
+AND kind IN ('denied', 'declined', 'suspicious', 'resumed')
+AND (:among IS NULL OR instr(', ' || account || ',', :among) > 0) ORDER BY sequence DESC LIMIT :limit
 """
 _UNSETTLED = """
 SELECT * FROM journal WHERE sequence IN (SELECT sequence FROM outstanding) AND (:account IS NULL OR account = :account)
@@ -125,9 +126,14 @@ def of_orders(connection: SqlConnection, limit: int, account: str) -> tuple[Entr
     return tuple(map(_entry_of_order, connection.execute(_OF_ORDERS, (account, limit))))
 
 
-def refusals(connection: SqlConnection, limit: int, since: datetime) -> tuple[Entry, ...]:
-    """Read the last of what was denied, declined, suspicious or resumed since a moment, newest first."""
-    return tuple(entry_of(row) for row in connection.execute(_REFUSALS, (time_to_text(since), limit)))
+def refusals(connection: SqlConnection, limit: int, since: datetime, account: str | None = None) -> tuple[Entry, ...]:
+    """Read the last of what was denied, declined, suspicious or resumed since a moment, newest first.
+
+    With ``account`` only what names it, by itself or among others.
+    """
+    among = None if account is None else f", {account},"
+    wanted = {"since": time_to_text(since), "limit": limit, "among": among}
+    return tuple(entry_of(row) for row in connection.execute(_REFUSALS, wanted))
 
 
 def unsettled(connection: SqlConnection) -> tuple[Entry, ...]:

@@ -138,9 +138,9 @@ class SqlStore:
         """Read those of the last entries that say of an order which it is, what filled, or that it brings none."""
         return await self._read(journal_table.of_orders, limit, account)
 
-    async def refusals(self, limit: int, since: datetime) -> tuple[Entry, ...]:
+    async def refusals(self, limit: int, since: datetime, account: str | None = None) -> tuple[Entry, ...]:
         """Read the last of what was denied, declined, suspicious or resumed since a moment, newest first."""
-        return await self._read(journal_table.refusals, limit, since)
+        return await self._read(journal_table.refusals, limit, since, account)
 
     async def search(self, wanted: JournalQuery) -> tuple[Entry, ...]:
         """Read the newest of the entries that are wanted, newest last."""

@@ -3,6 +3,7 @@
 import pytest
 
 from ct_mcp.guard.policy import Limits, Policy
+from ct_mcp.simulator.accounts import LIVE
 from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, SimOrderType
 from tests.e2e.conftest import Assistant, World
 
@@ -111,6 +112,23 @@ async def test_the_journal_can_be_asked_for_refusals_alone(assistant: Assistant)
     await assistant.buys(1)
     told = await assistant.call("get_journal", refused_only=True)
     assert [entry["kind"] for entry in told.structure["entries"]] == ["denied"]
+
+
+@pytest.mark.parametrize("account", ["Sim101", "sim101"])
+async def test_refusals_of_one_account_are_found_by_any_case_and_among_those_of_others(
+    assistant: Assistant, account: str
+) -> None:
+    await assistant.buys(50)
+    for quantity in (50, 51):
+        assert (await assistant.buys(quantity, account=LIVE.name)).status == "denied"
+    told = await assistant.call("get_journal", refused_only=True, account=account, limit=2)
+    assert [entry["account"] for entry in told.structure["entries"]] == ["Sim101"], told.text
+
+
+async def test_refusals_of_an_account_that_is_not_there_are_no_empty_list(assistant: Assistant) -> None:
+    told = await assistant.call("get_journal", refused_only=True, account="Sim1O1")
+    assert told.is_error
+    assert "Sim101" in told.text
 
 
 async def test_the_status_tells_the_profit_and_loss_of_the_day(assistant: Assistant) -> None:

@@ -10,10 +10,11 @@ from pydantic import Field
 from ct_mcp.server.context import ToolContext, desk_of
 from ct_mcp.server.format import ReadResult, ToolResult, age_seconds, join_cells, join_lines, sanitize_name, tool_result
 from ct_mcp.server.queries import time_limit
-from ct_mcp.server.tools.forms import AnyAccount
+from ct_mcp.server.tools.forms import AnyAccount, name_on_record
 from ct_mcp.text import aged, count, iso
 
 if TYPE_CHECKING:  # the store is loaded by the first call
+    from ct_mcp.desk.desk import Desk
     from ct_mcp.store.journal import Entry
 
 # Only these details are shown, by these names; whatever else an entry may come to hold stays in the file.
@@ -68,13 +69,17 @@ async def get_journal(
 ) -> Annotated[CallToolResult, JournalResult]:
     """Our own journal: what was asked, denied, approved, sent and answered. Works offline."""
     desk = desk_of(ctx)
+    name = None if account is None else await _named(desk, account)
     if refused_only:
-        entries = await desk.store.refusals(limit, desk.clock() - _REFUSALS_OF)
-        return journal_result([entry for entry in entries if account in (None, entry.account)], desk.clock())
-    entries = await desk.store.entries(limit, account)
-    if account is not None and not entries:
-        entries = await desk.store.entries(limit, (await desk.resolver.account(account)).name)
+        entries = await desk.store.refusals(limit, desk.clock() - _REFUSALS_OF, name)
+    else:
+        entries = await desk.store.entries(limit, name)
     return journal_result(entries, desk.clock())
+
+
+async def _named(desk: "Desk", account: str) -> str:
+    """Give an account its name: as the journal spells it, which needs no service, else as the record or it does."""
+    return account if await desk.store.entries(1, account) else await name_on_record(desk, account)
 
 
 def journal_result(entries: Sequence["Entry"], now: datetime) -> CallToolResult:

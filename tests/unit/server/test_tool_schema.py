@@ -100,6 +100,27 @@ async def test_a_look_alike_of_an_account_is_refused(
     assert not sim.exchange.orders
 
 
+HALF_LETTERS: list[tuple[str, dict[str, Any]]] = [
+    ("get_journal", {"account": "\ud800"}),
+    ("flatten", {"account": "Sim101\udfff"}),
+    ("place_order", ORDER | {"reason": "\ud83d"}),
+    ("cancel_orders", {"account": "\udc00"}),
+    ("get_status", {"\udc00": 1}),
+]
+
+
+@pytest.mark.parametrize(("tool", "arguments"), HALF_LETTERS)
+async def test_text_that_cannot_be_written_down_is_a_bad_argument(
+    desk: Desk, sim: Simulator, tool: str, arguments: dict[str, Any]
+) -> None:
+    """Called below the transport, on which some clients send half a letter as JSON spells it."""
+    server = build_server(ServerContext(lambda: desk, Policy()))
+    with pytest.raises(ToolError, match=r"^REQUEST_INVALID.*UTF-8.*Nothing was sent") as refused:
+        await server.call_tool(tool, arguments)
+    assert str(refused.value).encode()
+    assert not sim.requests
+
+
 async def test_null_says_the_same_as_leaving_a_field_out(connect: Connect) -> None:
     async with connect() as client:
         result = await client.call_tool("get_positions", {"account": None, "instrument": None})

@@ -420,6 +420,15 @@ def test_refusals_are_read_from_a_moment_on_and_newest_first(journal: SqlConnect
     assert [entry.summary for entry in journal_table.refusals(journal, 1, NOW)] == ["at 3"]
 
 
+def test_refusals_of_an_account_are_picked_before_they_are_counted(journal: SqlConnection) -> None:
+    accounts = ("Sim101", "Sim102, Sim101", "Sim1010", "Sim102", None)
+    for account in accounts:
+        journal_table.append(journal, NewEntry(EntryKind.DENIED, f"of {account}", account=account), NOW)
+    found = journal_table.refusals(journal, 2, NOW, "Sim101")
+    assert [entry.account for entry in found] == ["Sim102, Sim101", "Sim101"]
+    assert len(journal_table.refusals(journal, 9, NOW)) == len(accounts)
+
+
 SAYING_NOTHING_OF_AN_ORDER: list[dict[str, object]] = [
     {},
     {"order_id": None},
