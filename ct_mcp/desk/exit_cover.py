@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from ct_mcp.desk.exit_keeper import ExitKeeper
+from ct_mcp.desk.exit_tickets import close_at_market
 from ct_mcp.desk.exit_tries import Rests, key_of, note_of
 from ct_mcp.desk.misfits import Misfit, calls_of, larger_than_held
 from ct_mcp.desk.outcome import Outcome, Status
@@ -36,7 +37,7 @@ from ct_mcp.domain.duty import Duty, DutyState
 from ct_mcp.domain.order import IN_CANCELLATION, IN_FLIGHT, LONGEST_LOOKBACK_SECONDS, Order, OrderState
 from ct_mcp.domain.passing import has_passed
 from ct_mcp.errors import StoreFailed
-from ct_mcp.guard.effect import leaves_position
+from ct_mcp.guard.effect import is_exit_of_entry, leaves_position
 from ct_mcp.store.journal import EntryKind
 
 _FOR_SECONDS = 10.0
@@ -161,7 +162,7 @@ class ExitCover:
 
         ``names`` gives the exits of all entries of the account.
         """
-        held = next(each for each in book.positions if each.net * duty.order.action.sign > 0)
+        held = _held_in(book, duty)
         key, lost = key_of(duty), exits.lost(gives_up=gives_up)
         self._in_doubt.discard(key)
         bare = min(sum(each.contracts for each in lost), held.quantity - covered(held, book.orders))
@@ -169,7 +170,7 @@ class ExitCover:
             await self._cut(duty, exits, book, held, names)
         if bare > 0:
             lost = tuple(replace(each, is_forced=each.is_forced and key not in self._replaced) for each in lost)
-            return await self._bare(duty, exits, held, lost, bare)
+            return await self._bare(duty, exits, book, lost, bare)
         self._bare_since.pop(key, None)
         self._cancelled_since.pop(key, None)
         if lost:
@@ -180,8 +181,8 @@ class ExitCover:
 
     # 1, 2
 
-    async def _bare(self, duty: Duty, exits: Exits, held: Position, lost: Sequence[Lost], bare: int) -> str:
-        key = key_of(duty)
+    async def _bare(self, duty: Duty, exits: Exits, book: AccountState, lost: Sequence[Lost], bare: int) -> str:
+        key, held = key_of(duty), _held_in(book, duty)
         is_forced = any(each.is_forced for each in lost)
         known, seconds = (
             (self._bare_since, _FOR_SECONDS) if is_forced else (self._cancelled_since, _LISTED_WITHIN_SECONDS)
@@ -200,15 +201,17 @@ class ExitCover:
             is_its_turn = duty.state is DutyState.STANDING and not self._rests.has(key, self.clock())
             targets = tuple(order for each in forced for order in each.targets)
             goes = Lost(min(bare, sum(each.contracts for each in forced)), what, targets=targets)
-            return await self._close(duty, exits, held, goes) if is_its_turn else ""
+            return await self._close(duty, exits, book, goes) if is_its_turn else ""
         return "" if exits.left else f"told, and not closed: {what}"
 
-    async def _close(self, duty: Duty, exits: Exits, held: Position, goes: Lost) -> str:
+    async def _close(self, duty: Duty, exits: Exits, book: AccountState, goes: Lost) -> str:
         """Close what has lost its stop, once; what may still come of a try before is looked up first.
 
-        A part is not closed again though nobody knows what became of the close: the rest may be somebody else's.
+        A part is not closed again though nobody knows what became of the close: the rest may be somebody else's. Nor
+        do orders of somebody else go along: beside any, what is held leaves by an order at the market.
         """
-        key, what, is_part = key_of(duty), goes.why, goes.contracts < held.quantity
+        key, what, held = key_of(duty), goes.why, _held_in(book, duty)
+        is_part = goes.contracts < held.quantity
         before = await self._closed_before(duty)
         if before & _IS_OUT:
             return "" if exits.left else "its exits are over; what was unprotected was closed once, and is not again"
@@ -219,10 +222,14 @@ class ExitCover:
         if self._rests.has_failed(key):
             await self.sender.settle(duty.account)
         self._rests.begin(key, self.clock())
+        ours = {order.order_id for order in exits.left}
         commands: tuple[Command, ...] = (Flatten(duty.account, held.instrument),)
         if is_part:  # beside the rest its targets would be too large
             cancels = [CancelOrder(duty.account, order.order_id) for order in goes.targets]
             commands = (*cancels, ClosePosition(duty.account, held.instrument, goes.contracts))
+        elif any(order.order_id not in ours for order in book.orders):
+            cancels = [CancelOrder(duty.account, order.order_id) for order in firsts_of(exits.left)]
+            commands = (*cancels, close_at_market(duty.order, held.quantity))
         outcomes = await self.keeper.send_under(duty, commands, exits.left)
         words, why = f"UNPROTECTED: {what}", "another process is about it, or it was tried too often: close it by hand"
         if outcomes:
@@ -237,7 +244,7 @@ class ExitCover:
         found, store = set[Status](), self.sender.store
         for part in (each for each in duty.parts if not each.contracts):
             ticket = await store.ticket(part.ticket_id)
-            numbers = [n for n, each in enumerate(ticket.commands if ticket else ()) if leaves_position(each)]
+            numbers = [n for n, each in enumerate(ticket.commands if ticket else ()) if _leaves(each)]
             if ticket is None or not numbers:
                 continue
             story = await story_of(store, ticket)
@@ -340,6 +347,14 @@ class ExitCover:
     async def _tell(self, duty: Duty, kind: EntryKind, words: str, **more: object) -> None:
         note = note_of(duty, kind, words)
         await self.sender.store.tell_of_watch(None, replace(note, detail={**note.detail, **more}), self.clock())
+
+
+def _held_in(book: AccountState, duty: Duty) -> Position:
+    return next(each for each in book.positions if each.net * duty.order.action.sign > 0)
+
+
+def _leaves(command: Command) -> bool:
+    return leaves_position(command) or is_exit_of_entry(command)
 
 
 def firsts_of(orders: Sequence[Order]) -> list[Order]:

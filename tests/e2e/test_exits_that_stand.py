@@ -179,6 +179,19 @@ class TestAStopThatGoesBeforeItsTime:
         await looks(world, desk, 2, every=15.0)
         assert await store.duties() == ()
 
+    async def test_no_order_of_anybody_else_goes_with_it(
+        self, assistant: Assistant, world: World, desk: Desk, store: SqliteStore
+    ) -> None:
+        entry = await assistant.rests(world.price(-75))
+        await assistant.buys(2, stop_loss="10 points", take_profit="50 points")
+        _rejects_a_stop(world)
+        await looks(world, desk, 4, every=15.0)
+        assert (world.net(), world.live()) == (0, [entry])
+        _, closed = await told(store)
+        assert "CLOSED: 2 of the 2 MES 09-26 held stand without a stop" in closed
+        await looks(world, desk, 2, every=15.0)
+        assert await store.duties() == ()
+
     async def test_one_reading_is_not_enough(
         self, assistant: Assistant, world: World, desk: Desk, store: SqliteStore
     ) -> None:
