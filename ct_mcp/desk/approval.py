@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from secrets import choice, token_hex
 
+from ct_mcp.desk import remedies
 from ct_mcp.desk.approval_request import goes_singly, item_of
 from ct_mcp.desk.journal_writer import summary_of
 from ct_mcp.desk.outcome import Outcome, Status
@@ -37,7 +38,8 @@ from ct_mcp.guard.denial import OF_THE_CALL, OF_THE_MOMENT, DenialCode
 from ct_mcp.guard.effect import is_cancel, leaves_whole_position, sets_a_watch
 from ct_mcp.guard.effect_model import RiskDirection
 from ct_mcp.guard.exposure import goes_towards_flat
-from ct_mcp.guard.review import Review, largest_that_passes
+from ct_mcp.guard.protection import lost_by_cancelling
+from ct_mcp.guard.review import Review, largest_that_passes, review
 from ct_mcp.guard.rule import Denial
 from ct_mcp.text import command, contracts, format_price, sanitize
 
@@ -308,7 +310,7 @@ def denied(reviews: Sequence[Review], notes: Sequence[str] = (), fills: Sequence
 def _after_denial(reviews: Sequence[Review]) -> str:
     """One no is a no to all; what passes by itself is named, so that no account waits for another one's exit."""
     codes = {denial.code for review in reviews for denial in review.denials}
-    step = "; ".join(filter(None, (*_by_kind(codes), _most_that_passes(reviews))))
+    step = "; ".join(filter(None, (*_by_kind(codes), _most_that_passes(reviews), _once_cancelled(reviews))))
     if codes == {DenialCode.EXIT_ON_ITS_WAY}:
         step = "look with get_positions and get_orders until it has filled; one that was lost goes again after a minute"
         step = f"{step}; one that stands in get_orders and does not fill: cancel_order it, then leave again"
@@ -325,6 +327,20 @@ def _by_kind(codes: Collection[DenialCode]) -> Iterator[str]:
         yield "what is of this moment may pass later: look again first"
     if set(codes) - OF_THE_CALL - OF_THE_MOMENT:
         yield "only they can change the limits, in the settings of ct-mcp"
+
+
+def _once_cancelled(reviews: Sequence[Review]) -> str:
+    """Of a bracket that passes once what it cancels is gone, and none of that protects: the calls, one by one."""
+    no, effect = reviews[0], reviews[0].effect
+    gone, legs, lost = effect.cancels, effect.legs, lost_by_cancelling(effect.cancels, no.context)
+    is_bracket = effect.takes_away_first and effect.order is None
+    if len(reviews) > 1 or not is_bracket or not gone or not legs or lost is None or lost.is_any:
+        return ""
+    left = tuple(order for order in no.context.orders or () if order not in gone)
+    if not review(no.command, replace(no.context, orders=left), no.policy).passes:
+        return ""
+    calls = f"{remedies.cancelling_all(gone)}; then, once they read cancelled: {remedies.protecting(legs)}"
+    return f"it passes once what it would cancel is gone, and none of that is a stop behind the position: {calls}"
 
 
 def _most_that_passes(reviews: Sequence[Review]) -> str:

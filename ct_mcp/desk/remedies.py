@@ -1,10 +1,10 @@
 """The calls that mend what went wrong, as the assistant would make them: with every field, ready to be proposed."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 from ct_mcp.domain.account import Position
-from ct_mcp.domain.commands import price_terms
+from ct_mcp.domain.commands import PlaceOrder, price_terms
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.order import Order, OrderAction
 from ct_mcp.domain.strategy import Strategy
@@ -34,6 +34,13 @@ def shrinking(order: Order, contracts: int) -> str:
 def closing(account: str, instrument: Instrument) -> str:
     """Leave a position."""
     return f"close_position with account {named(account)}, instrument {instrument}"
+
+
+def protecting(legs: Sequence[PlaceOrder]) -> str:
+    """Put a bracket round a position, given the legs of it."""
+    given = [("stop_loss", leg.stop_price) for leg in legs] + [("take_profit", leg.limit_price) for leg in legs]
+    prices = (f", {name} {format_price(price)}" for name, price in given if price is not None)
+    return f"protect_position with account {named(legs[0].account)}, instrument {legs[0].instrument}{''.join(prices)}"
 
 
 def stopping(held: Position, contracts: int, price: Decimal) -> str:

@@ -166,6 +166,44 @@ async def test_a_first_stop_may_be_set_while_trading_is_halted(
     assert (told.status, len(world.live())) == ("working", 2)
 
 
+async def test_while_trading_is_halted_a_target_that_stands_alone_gets_a_stop_by_the_calls_that_are_named(
+    assistant: Assistant,
+    world: World,
+    store: SqliteStore,
+    clock: ManualClock,
+    person: Person,
+    held: int,
+    protects: Callable[..., Awaitable[Told]],
+) -> None:
+    at = world.price(40)
+    target = await assistant.buys(2, action="SELL", order_type="LIMIT", limit_price=at)
+    await store.set_halt(Halt("person", clock(), "lunch"))
+    asked, stop = len(person.asked), world.price(-40)
+    told = await protects(stop_loss=stop, take_profit=None)
+    assert told.status == "denied"
+    assert f"cancel_order with account Sim101, order_id {target.order_id}; then, once they read cancelled:" in told.text
+    step = "protect_position with account Sim101, instrument MES 09-26"
+    assert f"{step}, stop_loss {stop:g}, take_profit {at:g}" in told.text
+    await assistant.call("cancel_order", account="Sim101", order_id=target.order_id)
+    told = await protects(stop_loss=stop, take_profit=at)
+    assert (told.status, len(world.live()), len(person.asked)) == ("working", 2, asked)
+
+
+async def test_no_answer_advises_to_cancel_a_stop_for_a_bracket_that_a_halt_denies(
+    assistant: Assistant,
+    world: World,
+    store: SqliteStore,
+    clock: ManualClock,
+    held: int,
+    protects: Callable[..., Awaitable[Told]],
+) -> None:
+    await assistant.protects(world.price(-40), quantity=2)
+    await store.set_halt(Halt("person", clock(), "lunch"))
+    told = await protects(stop_loss=None, take_profit=world.price(40))
+    assert told.status == "denied"
+    assert "cancel_order" not in told.text
+
+
 async def test_a_refused_stop_leaves_a_bare_position_that_is_cried_out(
     world: World, held: int, protects: Callable[..., Awaitable[Told]]
 ) -> None:
