@@ -5,12 +5,14 @@ day, this one goes on for as long as anybody reads. What says nothing new is wri
 """
 
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
+from ct_mcp.desk.carried_over import CarriedOver
 from ct_mcp.desk.ports import Store
 from ct_mcp.domain.account import Account, Balances
 from ct_mcp.domain.balances import Figures
+from ct_mcp.domain.market import trading_day
 from ct_mcp.errors import StoreFailed
 
 _EVERY = timedelta(seconds=30)
@@ -23,18 +25,19 @@ class BalanceNotes:
         self._store = store
         self._clock = clock
         self._last: dict[str, Figures] = {}
-        self._highest: dict[str, Decimal] = {}
+        self._highest: dict[str, tuple[date, Decimal]] = {}
+        self.carried = CarriedOver(store)
 
     async def note(self, accounts: Iterable[Account]) -> None:
-        """Note the figures of accounts as just read."""
+        """Note the figures of accounts as just read; none of one that is not connected, nor of the session before."""
         now = self._clock()
-        read = (_figures_of(account.name, account.balances, now) for account in accounts)
-        await self._write([figures for figures in read if figures is not None and self._says_something(figures)])
+        read = [_figures_of(each.name, each.balances, now) for each in accounts if each.is_connected is not False]
+        await self._write([figures for figures in read if figures is not None and await self._is_worth_it(figures)])
 
-    async def note_pnl(self, account: str, realized: Decimal, unrealized: Decimal) -> None:
+    async def note_pnl(self, account: str, realized: Decimal, unrealized: Decimal, at: datetime | None = None) -> None:
         """Note the P&L that the stream tells of an account; its cash follows from what the day opened with."""
-        figures = Figures(account, self._clock(), None, realized, unrealized, is_flat=not unrealized)
-        if self._says_something(figures):
+        figures = Figures(account, at or self._clock(), None, realized, unrealized, is_flat=not unrealized)
+        if await self._is_worth_it(figures):
             await self._write([figures])
 
     async def note_mark(self, account: str, high: Decimal) -> bool:
@@ -55,12 +58,21 @@ class BalanceNotes:
         for read in figures:
             self._last[read.account] = read
             if (gain := _gain_of(read)) is not None:
-                known = self._highest.get(read.account)
-                self._highest[read.account] = gain if known is None else max(known, gain)
+                known = self._highest_of(read)
+                self._highest[read.account] = trading_day(read.at), gain if known is None else max(known, gain)
+
+    def _highest_of(self, read: Figures) -> Decimal | None:
+        """Give the highest gain that was noted of the day of these figures."""
+        day, highest = self._highest.get(read.account, (None, None))
+        return highest if day == trading_day(read.at) else None
+
+    async def _is_worth_it(self, read: Figures) -> bool:
+        is_carried = await self.carried.is_carried(read.account, read.realized, read.at)
+        return not is_carried and self._says_something(read)
 
     def _says_something(self, read: Figures) -> bool:
-        """Say whether it is the first in a while, or a trade, or higher than what was noted."""
-        last, gain, highest = self._last.get(read.account), _gain_of(read), self._highest.get(read.account)
+        """Say whether it is the first in a while, or a trade, or higher than what was noted of its day."""
+        last, gain, highest = self._last.get(read.account), _gain_of(read), self._highest_of(read)
         if last is None or not timedelta(0) <= read.at - last.at < _EVERY:
             return True
         if (read.realized, read.is_flat) != (last.realized, last.is_flat):

@@ -11,6 +11,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from ct_mcp.desk.balance_notes import BalanceNotes
+from ct_mcp.desk.carried_over import told_at
 from ct_mcp.desk.membership import PolicyInForce
 from ct_mcp.desk.ports import Store
 from ct_mcp.domain.account import Account
@@ -37,14 +38,23 @@ class DayLosses:
         await self._balances.note(accounts)
 
     async def note_losses(self, accounts: Iterable[Account]) -> None:
-        """Note every account whose figures, as just read, have reached the limit, and nothing else of them."""
-        for account in accounts:
-            await self.note_figure(account.name, account.balances.day_pnl)
+        """Note every account whose figures, as just read, have reached the limit, and nothing else of them.
 
-    async def note_pnl(self, account: str, realized: Decimal, unrealized: Decimal) -> None:
-        """Note the P&L of the day that the stream tells of one account."""
-        await self.note_figure(account, realized + unrealized)
-        await self._balances.note_pnl(account, realized, unrealized)
+        What an account shows before it is connected is of no day that anybody knows.
+        """
+        for account in accounts:
+            if account.is_connected is not False:
+                figures = account.balances
+                await self._note(account.name, figures.realized_pnl, figures.unrealized_pnl, self._clock())
+
+    async def note_pnl(
+        self, account: str, realized: Decimal, unrealized: Decimal, stamp: datetime | None = None
+    ) -> None:
+        """Note the P&L of the day that the stream tells of one account, as of its stamp."""
+        now = self._clock()
+        at = now if stamp is None else told_at(stamp, now)
+        await self._note(account, realized, unrealized, at)
+        await self._balances.note_pnl(account, realized, unrealized, at)
 
     def wants_mark(self, account: str) -> bool:
         """Say whether the floor of an account moves within the day, and no mark of this day was taken for it yet."""
@@ -64,14 +74,21 @@ class DayLosses:
         firm = self._held.policy.for_(account, None).firm
         return firm is not None and firm.drawdown is not None and firm.drawdown.kind is DrawdownKind.INTRADAY
 
-    async def note_figure(self, account: str, pnl: Decimal | None) -> None:
-        """Note the P&L of the day of one account, realised and unrealised together; None says nothing."""
-        limit, now = self._held.policy.for_(account, None).limits.max_day_loss, self._clock()
-        mark = account, trading_day(now)
-        if pnl is None or not pnl.is_finite() or pnl > -limit or mark in self._noted:
+    async def _note(self, account: str, realized: Decimal | None, unrealized: Decimal | None, at: datetime) -> None:
+        """Note the P&L of the day of one account, realised and unrealised together; None says nothing.
+
+        What was realised in the session before is none of this day, what is open is.
+        """
+        if realized is None or unrealized is None:
+            return
+        is_carried = await self._balances.carried.is_carried(account, realized, at)
+        pnl = unrealized if is_carried else realized + unrealized
+        limit = self._held.policy.for_(account, None).limits.max_day_loss
+        mark = account, trading_day(at)
+        if not pnl.is_finite() or pnl > -limit or mark in self._noted:
             return
         try:
-            await self._store.mark_day_loss(account, mark[1], pnl, now)
+            await self._store.mark_day_loss(account, mark[1], pnl, self._clock())
         except StoreFailed:
             return  # what was read is shown all the same, and the next reading tries again
-        self._noted = {known for known in self._noted if known[1] == mark[1]} | {mark}
+        self._noted = {known for known in self._noted if known[1] >= mark[1]} | {mark}

@@ -29,6 +29,6 @@ async def note_losses(cache: LiveCache, losses: "DayLosses") -> None:
         with send, receive:
             async for update in receive:
                 if update.realized is not None and update.unrealized is not None:
-                    await losses.note_pnl(update.account, update.realized, update.unrealized)
+                    await losses.note_pnl(update.account, update.realized, update.unrealized, update.at)
     finally:
         stop()

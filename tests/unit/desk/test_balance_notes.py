@@ -1,7 +1,7 @@
 """What is noted of balances: all that is new, and nothing twice in half a minute."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from ct_mcp.desk.day_losses import DayLosses
 from ct_mcp.desk.membership import Membership
 from ct_mcp.domain.account import Account, Balances
 from ct_mcp.domain.balances import Figures
+from ct_mcp.domain.market import trading_day
 from ct_mcp.errors import StoreFailed
 from ct_mcp.store.sqlite import SqliteStore
 from tests.factories import NOW, account, policy
@@ -99,4 +100,34 @@ async def test_what_the_stream_tells_raises_the_peak_of_the_day(tmp_path: Path) 
     (day,) = (await store.balance_record("Sim101")).days
     assert (day.balance, day.highest) == (Decimal(50_100), Decimal(50_500))
     assert await store.day_loss("Sim101", day.day), "realised and unrealised are down by 500"
+    await store.close()
+
+
+async def test_a_peak_of_the_second_day_is_noted_as_one_of_the_first_is(book: Notebook, notes: BalanceNotes) -> None:
+    await notes.note([figures(50_000)])
+    await notes.note_pnl("Sim101", Decimal(1500), Decimal(0))
+    book.now += timedelta(days=1)
+    await notes.note([figures(51_500)])
+    await notes.note_pnl("Sim101", Decimal(0), Decimal(10))
+    for gain in (700, 1400, 700, 200):
+        book.now += timedelta(seconds=5)
+        await notes.note_pnl("Sim101", Decimal(0), Decimal(gain))
+    assert [each.unrealized for each in book.written[-2:]] == [700, 1400]
+
+
+async def test_the_gain_of_the_session_before_is_no_balance_of_the_new_one(tmp_path: Path) -> None:
+    now = datetime(2026, 9, 10, 21, 59, 59, tzinfo=UTC)  # a second before 17:00 in Chicago
+    store = SqliteStore(tmp_path / "state")
+    notes = BalanceNotes(store, lambda: now)
+    await notes.note([figures(51_500, realized=1500)])
+    rolled = trading_day(now) + timedelta(days=1)
+    now += timedelta(seconds=32)
+    await notes.note([figures(51_500, realized=1500)])
+    assert (await store.balance_record("Sim101")).on(rolled) is None
+    now += timedelta(hours=1)
+    await notes.note([figures(51_500)])
+    day = (await store.balance_record("Sim101")).on(rolled)
+    assert day is not None
+    assert day.opening == 51_500
+    assert day.highest == 51_500
     await store.close()

@@ -2,15 +2,19 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import anyio
 import pytest
 
 from ct_mcp.crosstrade.stream.events import PnlUpdate
+from ct_mcp.desk.day_losses import DayLosses
 from ct_mcp.desk.desk import Desk
+from ct_mcp.desk.membership import Membership
 from ct_mcp.domain.account import Account, AccountSnapshot, Balances
 from ct_mcp.domain.market import trading_day
+from ct_mcp.guard.policy import Policy
 from ct_mcp.live.cache import LiveCache
 from ct_mcp.live.losses import note_losses
 from ct_mcp.live.reads import LiveReads
@@ -59,6 +63,87 @@ async def test_it_is_noted_by_whoever_reads_the_figures(
     }
     await reads[what]()
     assert await store.day_loss("Sim101", trading_day(clock())) is reached
+
+
+ROLL = datetime(2026, 9, 9, 22, tzinfo=UTC)
+"""17:00 in Chicago."""
+
+
+def showing(realized: int, unrealized: int = 0, connection_status: str = "Connected") -> Account:
+    balances = Balances(realized_pnl=Decimal(realized), unrealized_pnl=Decimal(unrealized))
+    return replace(account(), balances=balances, connection_status=connection_status)
+
+
+class TestAtTheRoll:
+    """The clock of these stands a second before the trading day rolls."""
+
+    @pytest.fixture
+    def clock(self) -> ManualClock:
+        return ManualClock(ROLL - timedelta(seconds=1))
+
+    async def test_a_frame_of_the_session_before_is_of_its_day(
+        self, desk: Desk, store: SqliteStore, clock: ManualClock
+    ) -> None:
+        clock.advance(1.02)
+        await desk.day_losses.note_pnl("Sim101", Decimal(-600), Decimal(0), ROLL - timedelta(milliseconds=10))
+        assert (await store.balance_record("Sim101")).lost_on == trading_day(ROLL) - timedelta(days=1)
+        assert not await store.day_loss("Sim101", trading_day(clock()))
+
+    @pytest.mark.parametrize("stamp", [timedelta(hours=-1), timedelta(hours=1)])
+    async def test_a_stamp_that_cannot_be_keeps_no_loss_from_counting_today(
+        self, desk: Desk, store: SqliteStore, clock: ManualClock, stamp: timedelta
+    ) -> None:
+        clock.advance(1.02)
+        await desk.day_losses.note_pnl("Sim101", Decimal(-600), Decimal(0), clock() + stamp)
+        assert (await store.balance_record("Sim101")).lost_on == trading_day(clock())
+
+    async def test_the_loss_of_the_session_before_is_none_of_the_new_one(
+        self, desk: Desk, store: SqliteStore, clock: ManualClock
+    ) -> None:
+        await desk.day_losses.note([showing(-600)])
+        clock.advance(31)
+        await desk.day_losses.note([showing(-600)])
+        clock.advance(60)
+        await desk.day_losses.note([showing(0)])
+        assert not await store.day_loss("Sim101", trading_day(clock()))
+
+    @pytest.mark.parametrize(("realized", "unrealized"), [(-601, 0), (-600, -500)])
+    async def test_what_is_lost_since_counts_at_once(
+        self, desk: Desk, store: SqliteStore, clock: ManualClock, realized: int, unrealized: int
+    ) -> None:
+        await desk.day_losses.note([showing(-600)])
+        clock.advance(2)
+        await desk.day_losses.note([showing(realized, unrealized)])
+        assert await store.day_loss("Sim101", trading_day(clock()))
+
+    async def test_a_loss_that_stays_counts_after_five_minutes(
+        self, desk: Desk, store: SqliteStore, clock: ManualClock
+    ) -> None:
+        await desk.day_losses.note([showing(-600)])
+        clock.advance(302)
+        await desk.day_losses.note([showing(-600)])
+        assert await store.day_loss("Sim101", trading_day(clock()))
+
+    async def test_who_has_just_started_knows_it_from_the_record(
+        self, desk: Desk, store: SqliteStore, clock: ManualClock
+    ) -> None:
+        lost = showing(-600)
+        lost = replace(lost, balances=replace(lost.balances, cash_value=Decimal(49_400)))
+        await desk.day_losses.note([lost])
+        clock.advance(31)
+        started = DayLosses(store, Membership(Policy(), clock), clock)
+        await started.note([lost])
+        assert not await store.day_loss("Sim101", trading_day(clock()))
+        assert (await store.balance_record("Sim101")).on(trading_day(clock())) is None
+
+
+async def test_what_an_account_shows_before_it_is_connected_is_of_no_day(
+    desk: Desk, store: SqliteStore, clock: ManualClock
+) -> None:
+    lost = showing(-600, connection_status="Connecting")
+    await desk.day_losses.note([replace(lost, balances=replace(lost.balances, cash_value=Decimal(0)))])
+    record = await store.balance_record("Sim101")
+    assert (record.lost_on, record.days) == (None, ())
 
 
 async def test_it_counts_in_whatever_letters_the_stream_spells_the_account(
