@@ -18,6 +18,7 @@ from ct_mcp.text import contracts, money
 
 # What of a form every client shows: the first line with what is to be typed in two rows of 80 columns, and the title.
 _LONGEST_HEAD = 100
+_LONGEST_ACCOUNT_IN_HEAD = 60
 _LONGEST_TITLE = 40
 _CLOCKS_DIFFER = timedelta(seconds=5)
 FILLED_RECENTLY = "FILLED_RECENTLY"
@@ -231,6 +232,19 @@ class ApprovalRequest:
             return f"{item.account}  {item.headline}"
         return f"{len(self.items)} commands under one yes"
 
+    def headline_within(self, room: int) -> str:
+        """Give the headline where there is room, else a shorter one; a long name of an account gives way to the order.
+
+        Of such a name both ends stay, since accounts of one person often begin alike.
+        """
+        if len(self.headline) <= room:
+            return self.headline
+        if len(self.items) == 1 and len(account := self.items[0].account) > _LONGEST_ACCOUNT_IN_HEAD:
+            half = (_LONGEST_ACCOUNT_IN_HEAD - 3) // 2
+            short = f"{account[:half]}...{account[-half:]}  {self.items[0].headline}"
+            return short if len(short) <= room else f"{short[:room]}..."
+        return f"{self.headline[:room]}..."
+
     @property
     def lines(self) -> tuple[str, ...]:
         """Everything beneath the headline, as plain lines, without the text that is to be typed."""
@@ -288,13 +302,14 @@ class Ticket:
         """The question as plain text, for a form: what is asked, and what must be typed.
 
         Clients cut it: one draws three rows of 80 columns, and no key shows the rest. So its first line holds all that
-        a yes needs, and a headline too long for that is cut there and stands whole further down.
+        a yes needs; a headline too long for that is shortened there and stands whole further down.
         """
         request = self.request
         shown: tuple[str, ...] = ()
         if request is not None:
-            head, whole = request.headline, () if len(request.headline) <= _LONGEST_HEAD else (request.headline,)
-            first = f"{head[:_LONGEST_HEAD]}{'...' if whole else ''} - to send it, type {self.phrase}"
+            head = request.headline_within(_LONGEST_HEAD)
+            whole = () if head == request.headline else (request.headline,)
+            first = f"{head} - to send it, type {self.phrase}"
             shown = (first, request.heading, *whole, *request.lines)
         return "\n".join((*shown, "", f"To send it, type:  {self.phrase}", "Anything else sends nothing."))
 

@@ -60,6 +60,13 @@ def test_what_a_yes_needs_stands_in_what_every_client_shows(headline: str, accou
     assert len(ticket.field_title) <= TITLE
 
 
+def test_a_long_name_of_an_account_leaves_the_order_in_the_first_line() -> None:
+    account = "APEX-" + "9" * 120 + "-07"
+    first, *further = ticket_of("V7MA", item_of(HEADLINES[0], account)).question.splitlines()
+    assert first == f"APEX-{'9' * 23}...{'9' * 25}-07  {HEADLINES[0]} - to send it, type V7MA"
+    assert f"{account}  {HEADLINES[0]}" in further
+
+
 def test_the_kind_of_the_account_is_the_second_line() -> None:
     first, second, *_ = ticket_of("SELL 2 MES", item_of("SELL 2 MES", "APEX-1", AccountKind.LIVE)).question.splitlines()
     assert first == "APEX-1  SELL 2 MES - to send it, type SELL 2 MES"
