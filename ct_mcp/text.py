@@ -27,8 +27,8 @@ _SECRETS = re.compile(
     r"|\b[\w-]{0,20}(?:key|token|secret|authorization)'?\s*[=:]\s*'?(?:bearer\s+)?)[^\s,;&'}]+"
 )
 _QUOTATION_MARKS = dict.fromkeys(map(ord, '"`´«»“”„‟‹›〝〞❝❞'), "'")  # noqa: RUF001 - look-alikes are the point
-# Letters by their category, and blank all the same.
-_BLANK_LETTERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+BLANK_LETTERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+"""Letters by their category, and blank all the same."""
 
 
 def quoted(text: str, secrets: Iterable[str] = ()) -> str:
@@ -84,16 +84,15 @@ def _seen(character: str) -> str:
     if character.isspace():
         return " "
     category = unicodedata.category(character)
-    is_hidden = category[0] == "C" or category in ("Mn", "Me", "Zl", "Zp") or character in _BLANK_LETTERS
+    is_hidden = category[0] == "C" or category in ("Mn", "Me", "Zl", "Zp") or character in BLANK_LETTERS
     return "" if is_hidden else character
 
 
 def one_line(text: str) -> str:
-    """Make one line without control, format or bidirectional characters: no name may repaint what a person reads."""
-    if text.isprintable():
+    """Make one line without what is unseen or drawn over others: no name may repaint what a person reads."""
+    if text.isascii() and text.isprintable():
         return text
-    spaced = "".join(" " if letter.isspace() else letter for letter in text)
-    return "".join(letter for letter in spaced if unicodedata.category(letter)[0] != "C")
+    return "".join(map(_seen, unicodedata.normalize("NFC", text)))
 
 
 def plain(text: str, longest: int = 60) -> str:

@@ -22,6 +22,8 @@ from rich.segment import ControlType
 from rich.table import Table
 from rich.text import Text
 
+from ct_mcp.text import BLANK_LETTERS
+
 _INDENT = "    "
 _NARROWEST, _WIDEST = 40, 100
 _STYLES = {"bold": "bold", "quiet": "dim", "good": "green", "bad": "red", "person": "yellow", "quoted": "cyan"}
@@ -172,9 +174,9 @@ class _Console(Console):
 
 
 def _visible(text: str) -> str:
-    """The text without what a terminal would obey or hide: control, format and private characters."""
+    """The text without what a terminal would obey or hide: control, format and private characters, blank letters."""
     plain = text.replace("\t", " ")
-    return "".join(character for character in plain if unicodedata.category(character)[0] != "C")
+    return "".join(one for one in plain if unicodedata.category(one)[0] != "C" and one not in BLANK_LETTERS)
 
 
 def _can_write(out: TextIO, marks: Marks) -> bool:

@@ -80,6 +80,11 @@ def test_a_mark_that_nobody_sees_changes_nothing_of_what_is_read(text: str) -> N
     assert one_line(f"\u200b{text}") == one_line(text)
 
 
+@pytest.mark.parametrize("hidden", ["\u3164", "\u2800", "\u115f", "\uffa0", "\u0338", "\u20e3", "\u202e"])
+def test_a_line_holds_no_blank_letter_and_no_mark_over_another(hidden: str) -> None:
+    assert one_line(f"Sim{hidden}101{hidden}\nof Jos\u00e9, Jose\u0301") == "Sim101 of Jos\u00e9, Jos\u00e9"
+
+
 NAMES = [
     "APEX-482910",
     "two words",

@@ -90,7 +90,7 @@ def test_a_quoted_line_takes_no_more_rows_than_allowed() -> None:
     assert third == "    | short"
 
 
-HOSTILE = "red \x1b[31m\x1b]0;title\x07 \x9b2J [bold red]markup[/] :boom: \u202e\u200b\x00 end"
+HOSTILE = "red \x1b[31m\x1b]0;title\x07 \x9b2J [bold red]markup[/] :boom: \u202e\u200b\u3164\u2800\x00 end"
 HARMLESS = "red [31m]0;title 2J [bold red]markup[/] :boom:  end"
 
 
@@ -104,7 +104,7 @@ def test_no_word_can_repaint_the_terminal_or_act_as_markup() -> None:
     with screen.panel(title=HOSTILE, foot=HOSTILE):
         screen.say(HOSTILE, label="  ")
     shown = console.shows()
-    assert not {"\x1b", "\x07", "\x9b", "\x00", "\u202e", "\u200b"} & set(shown)
+    assert not {"\x1b", "\x07", "\x9b", "\x00", "\u202e", "\u200b", "\u3164", "\u2800"} & set(shown)
     assert shown.count("[bold red]markup[/]") + shown.count(":boom:") >= 12
     assert HARMLESS in shown.splitlines()
 
