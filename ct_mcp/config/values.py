@@ -24,7 +24,8 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 
 _HOST = r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]"
 _ADDRESS = re.compile(rf"(?P<scheme>https?)://(?P<host>{_HOST})(?::(?P<port>[0-9]{{1,5}}))?/?", re.IGNORECASE)
-_LOOPBACK = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|\[::1\]", re.IGNORECASE)
+_BYTE = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"  # what is larger is a name, which anybody may answer to
+_LOOPBACK = re.compile(rf"localhost|127(\.{_BYTE}){{3}}|\[::1\]", re.IGNORECASE)
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _FLAT_BY = re.compile(r"(?P<hour>[01][0-9]|2[0-3]):(?P<minute>[0-5][0-9]) (?P<zone>\S+)")
 _WINDOWS_PATH_WITH_ESCAPES = re.compile(r"[A-Za-z]:.*[\x00-\x1f]", re.DOTALL)

@@ -94,7 +94,7 @@ def test_a_home_that_is_not_known_is_a_fault(faults: Faults) -> None:
     assert line.endswith("expected a path; the home folder is not known")
 
 
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.8.8.8", "[::1]", "LOCALHOST"])
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.8.8.8", "127.255.0.99", "[::1]", "LOCALHOST"])
 def test_plain_http_is_for_this_machine(read: Loader, host: str) -> None:
     assert read(base_url=f"http://{host}:8787/").base_url == f"http://{host.lower()}:8787"
 
@@ -106,6 +106,8 @@ def test_plain_http_is_for_this_machine(read: Loader, host: str) -> None:
         "http://127.0.0.1.example.com",
         "http://localhost.example.com",
         "http://0.0.0.0",
+        "http://127.999.1.1",
+        "http://127.0.0.01",
         "http://127.0.0.1@example.com",
         "https://app.crosstrade.io/v1/api",
         "https://app.crosstrade.io?x=1",
