@@ -79,11 +79,21 @@ async def test_no_tool_resumes(assistant: Assistant) -> None:
     assert not [tool.name for tool in tools if "resume" in tool.name]
 
 
-@pytest.mark.parametrize("reason", ["", None, 5, "x" * 301])
+@pytest.mark.parametrize("reason", ["", None, 5])
 async def test_a_halt_says_why(assistant: Assistant, store: SqliteStore, reason: object) -> None:
     told = await assistant.call("halt_trading", reason=reason)
     assert told.text.startswith("REQUEST_INVALID: reason")
     assert await store.halt() is None
+
+
+async def test_it_halts_however_long_the_reason_is(assistant: Assistant, store: SqliteStore) -> None:
+    told = await assistant.call("halt_trading", reason=f"{WHY} " + "x" * 100_000)
+    assert (told.halted, told.is_error) == (True, False)
+    halt = await store.halt()
+    assert halt is not None
+    assert told.reason == halt.reason
+    assert halt.reason.startswith(WHY)
+    assert len(halt.reason) == 300
 
 
 async def test_a_reason_is_one_harmless_line(assistant: Assistant, store: SqliteStore) -> None:

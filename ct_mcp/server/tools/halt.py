@@ -34,13 +34,14 @@ class HaltResult(ToolResult):
 
 async def halt_trading(
     ctx: ToolContext,
-    reason: Annotated[str, Field(min_length=1, max_length=300, description="Why, for the person")],
+    reason: Annotated[str, Field(min_length=1, description="Why, for the person")],
 ) -> Annotated[CallToolResult, HaltResult]:
     """Stop everything that opens or adds, at once, for all accounts; no yes is needed.
 
     It closes and cancels nothing, so a working entry can still fill; exits go on. It stands until the person resumes,
     at a terminal or at the console.
     """
+    # However long the reason is, it halts: what is too long is cut.
     from ct_mcp.desk.controls import Actor  # noqa: PLC0415  # the desk is loaded by the first call
 
     desk = desk_of(ctx)
