@@ -24,6 +24,8 @@ from ct_mcp.server.context import ServerContext
 from ct_mcp.text import sanitize
 
 _MOST_FAULTS = 12
+MOST_COUNTED, MOST_RISKED = 10**20, 1_000_000_000
+"""What is beyond is no argument: its digits would fill answers and the journal. The rules judge what is within."""
 _NOTHING_SENT = "REQUEST_INVALID: {faults}. Nothing was sent to the market. Next: correct the arguments and call again."
 _HIDDEN = (
     "INTERNAL_FAULT: something in ct-mcp itself went wrong and was written to its log. "
@@ -260,8 +262,8 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
 def _argument(field: dict[str, Any]) -> dict[str, Any]:
     """List an argument without what costs tokens on every turn, and is refused in words where it matters.
 
-    That is how long a text or a list may be, that nothing is counted or risked below nothing, and that a count begins
-    there, as a switch is off.
+    That is how long a text or a list may be, that nothing is counted or risked below nothing or beyond all reason, and
+    that a count begins there, as a switch is off.
     """
     shown = {name: _listed(value) for name, value in field.items() if not _goes_without_saying(name, value)}
     return {**shown, "type": _one(field["type"])}
@@ -277,7 +279,8 @@ def _listed(value: Any) -> Any:
 def _goes_without_saying(name: str, value: Any) -> bool:
     is_nothing = name == "default" and value in (0, False)
     is_least = name == "minimum" and value in (0, 0.01, 1)
-    return is_nothing or is_least or name in ("minLength", "maxLength", "minItems", "maxItems")
+    is_most = name == "maximum" and value in (MOST_COUNTED, MOST_RISKED)
+    return is_nothing or is_least or is_most or name in ("minLength", "maxLength", "minItems", "maxItems")
 
 
 def _one(kind: str | list[str]) -> str:

@@ -17,7 +17,7 @@ from ct_mcp.domain.level import ExitKind, Level, read_level
 from ct_mcp.domain.order import OrderAction, OrderType, TimeInForce
 from ct_mcp.domain.products import read_32nds, ticks_in_32nds
 from ct_mcp.errors import BadRequest
-from ct_mcp.server.tool_schema import UNLISTED, StrictArguments
+from ct_mcp.server.tool_schema import MOST_COUNTED, MOST_RISKED, UNLISTED, StrictArguments
 from ct_mcp.server.tools.exit_levels import read_bracket, targets_as_text, to_decimal
 
 if TYPE_CHECKING:  # the desk is loaded by the first call, not by the start
@@ -33,7 +33,7 @@ Details = Annotated[bool, Field(description="true: every limit and figure")]
 Skip = Annotated[int, Field(ge=0, description="Rows to skip, as the answer says")]
 OrderId = Annotated[str, Field(min_length=1, max_length=64, description="From get_orders")]
 _Action = Annotated[Literal["BUY", "SELL"], Field(description="What the person asked for")]
-_Quantity = Annotated[int, Field(ge=1, description="Contracts")]
+_Quantity = Annotated[int, Field(ge=1, le=MOST_COUNTED, description="Contracts")]
 _OrderType = Annotated[
     Literal["MARKET", "LIMIT", "STOP_MARKET", "STOP_LIMIT"],
     Field(
@@ -111,6 +111,7 @@ _Risk = Annotated[
     float | None,
     Field(
         ge=0.01,
+        le=MOST_RISKED,
         description="Instead of quantity: the most it may lose to stop_loss, in account currency; with one target",
     ),
 ]
@@ -192,7 +193,7 @@ class OrderForm(StrictArguments):
 class EntryForm(OrderForm):
     """An order with the exits that go with it, and a size of its own or from what it may lose."""
 
-    quantity: Annotated[int | None, Field(ge=1, description="Contracts; or give risk")] = None  # type: ignore[assignment]  # one of the two is asked for
+    quantity: Annotated[int | None, Field(ge=1, le=MOST_COUNTED, description="Contracts; or give risk")] = None  # type: ignore[assignment]  # one of the two is asked for
     risk: _Risk = None
     stop_loss: _StopLoss = None
     take_profit: _TakeProfit = None
@@ -239,8 +240,10 @@ class ReplaceOrderForm(OrderForm, OrderReference):
 class PreviewOrderForm(PlaceOrderForm):
     """The arguments of preview_order: those of place_order, so that they can be tried as they are."""
 
-    quantity: Annotated[int | None, Field(ge=1, description="Without it and risk: the most that pass")] = None  # type: ignore[assignment]  # as above
-    risk: Annotated[float | None, Field(ge=0.01, description="As in place_order")] = None
+    quantity: Annotated[
+        int | None, Field(ge=1, le=MOST_COUNTED, description="Without it and risk: the most that pass")
+    ] = None  # type: ignore[assignment]  # as above
+    risk: Annotated[float | None, Field(ge=0.01, le=MOST_RISKED, description="As in place_order")] = None
     stop_loss: _StopAsInPlaceOrder = None
     take_profit: _TargetAsInPlaceOrder = None
     tag: Annotated[str | None, Field(max_length=32, json_schema_extra={UNLISTED: True})] = None

@@ -21,6 +21,7 @@ from ct_mcp.server.format import (
     to_float,
     tool_result,
 )
+from ct_mcp.server.tool_schema import MOST_COUNTED
 from ct_mcp.server.tools.forms import (
     AccountName,
     OneInstrument,
@@ -108,7 +109,7 @@ async def change_order(
     ctx: ToolContext,
     account: AccountName,
     order_id: OrderId,
-    quantity: Annotated[int | None, Field(ge=1, description="New total quantity")] = None,
+    quantity: Annotated[int | None, Field(ge=1, le=MOST_COUNTED, description="New total quantity")] = None,
     limit_price: Annotated[Price | None, Field(description="New limit")] = None,
     stop_price: Annotated[Price | None, Field(description="New stop")] = None,
 ) -> Traded:

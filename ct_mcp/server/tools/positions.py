@@ -38,6 +38,7 @@ from ct_mcp.server.queries import (
     read_scope,
     time_limit,
 )
+from ct_mcp.server.tool_schema import MOST_COUNTED
 from ct_mcp.server.tools.exit_levels import to_decimal
 from ct_mcp.server.tools.forms import (
     AccountName,
@@ -241,7 +242,7 @@ async def close_position(
     ctx: ToolContext,
     account: AccountName,
     instrument: HeldInstrument,
-    quantity: Annotated[int | None, Field(ge=1, description="Contracts; else all")] = None,
+    quantity: Annotated[int | None, Field(ge=1, le=MOST_COUNTED, description="Contracts; else all")] = None,
     percent: Annotated[
         float | None, Field(ge=0.01, le=100, description="Instead of quantity; rounds up to whole contracts")
     ] = None,

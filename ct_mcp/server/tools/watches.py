@@ -12,7 +12,7 @@ from pydantic import Field
 from ct_mcp.domain.watch import Notice, Watch, WatchKind
 from ct_mcp.server.context import ToolContext, context_of, desk_of
 from ct_mcp.server.format import ReadResult, ToolResult, join_cells, join_lines, sanitize_name, tool_result
-from ct_mcp.server.tool_schema import StrictArguments
+from ct_mcp.server.tool_schema import MOST_COUNTED, StrictArguments
 from ct_mcp.server.tools.forms import AnyAccount
 from ct_mcp.server.tools.orders import Traded, propose, trade_result
 from ct_mcp.server.tools.watch_words import alert_of, command_of
@@ -48,7 +48,9 @@ class WatchForm(StrictArguments):
         str | None,
         Field(max_length=60, description="Of flat_by, cancel_after, time: '20 minutes', '15:10 America/Chicago'"),
     ] = None
-    hours: Annotated[int | None, Field(ge=1, description="How long it lives; else until the session ends")] = None
+    hours: Annotated[
+        int | None, Field(ge=1, le=MOST_COUNTED, description="How long it lives; else until the session ends")
+    ] = None
 
 
 class WatchView(ToolResult):
