@@ -1,4 +1,4 @@
-"""Products by their roots: micros of which, in which currency they are settled, and which are quoted in 32nds.
+"""Products by their roots: sizes of which, in which currency they are settled, and which are quoted in 32nds.
 
 The service tells ticks and values of a contract, and none of these. What is not listed here is not guessed: it
 counts as a whole contract, and its currency is what its exchange settles in, or not known.
@@ -39,6 +39,18 @@ MINI_OF: Mapping[str, str] = {
     "MWN": "UB",
 }
 """The full-size root of each micro. A micro counts as a tenth of it, as firms count, whatever its real size is."""
+
+_OTHER_SIZES: Mapping[str, str] = {
+    "FDXM": "FDAX",
+    "VXM": "VX",
+    "MHI": "HSI",
+    "SXM": "SXF",
+    "MNI": "NIY",
+    "NK225M": "NK225",
+    **{"QM": "CL", "QG": "NG", "QO": "GC", "QI": "SI", "QC": "HG"},
+    **{"E7": "6E", "J7": "6J"},
+}
+"""The full-size root of what is smaller and yet no micro: it counts as a whole contract, as firms count."""
 
 MICRO = Decimal("0.1")
 
@@ -150,6 +162,11 @@ def roots_alike(root: str) -> tuple[str, ...]:
     kin = [MINI_OF[root]] if root in MINI_OF else [micro for micro, full in MINI_OF.items() if full == root]
     alike = get_close_matches(root, _KNOWN_ROOTS, n=_MOST_ALIKE, cutoff=0.6)
     return tuple(name for name in dict.fromkeys((*kin, *alike)) if name != root)[:_MOST_ALIKE]
+
+
+def product_of(root: str) -> str:
+    """Name the product of a root by the root of its full size: one product has several sizes."""
+    return MINI_OF.get(root) or _OTHER_SIZES.get(root, root)
 
 
 def minis(root: str, contracts: int) -> Decimal:

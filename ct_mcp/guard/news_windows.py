@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ct_mcp.domain.instrument import Instrument
-from ct_mcp.domain.products import MINI_OF
+from ct_mcp.domain.products import product_of
 from ct_mcp.guard.firm_policy import NewsEvent, NewsRule
 from ct_mcp.guard.flat_by import flat_by_is_near
 from ct_mcp.guard.policy import Mode, Policy
@@ -34,8 +34,7 @@ class NewsWindow:
 
 def concerns(event: NewsEvent, instrument: Instrument) -> bool:
     """Say whether a release is about an instrument; one without roots is about all."""
-    full = {MINI_OF.get(root, root) for root in event.roots}
-    return not full or MINI_OF.get(instrument.root, instrument.root) in full
+    return not event.roots or product_of(instrument.root) in map(product_of, event.roots)
 
 
 def window_of(event: NewsEvent, news: NewsRule) -> NewsWindow:

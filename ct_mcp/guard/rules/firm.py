@@ -10,7 +10,7 @@ from decimal import Decimal
 from ct_mcp.domain.commands import PlaceOrder
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.market import trading_day
-from ct_mcp.domain.products import MINI_OF, minis
+from ct_mcp.domain.products import minis, product_of
 from ct_mcp.guard.context import RiskContext
 from ct_mcp.guard.denial import DenialCode
 from ct_mcp.guard.drawdown import floor_words
@@ -202,21 +202,17 @@ def _against(
 ) -> list[str] | None:
     """Name what may come to stand against an order in its product or groups; None where that of one is not known."""
     kin, side = _kin_of(order.instrument, firm), -order.action.sign
-    mine = [(other, worst) for other, worst in ends if _full_size(other) in kin]
+    mine = [(other, worst) for other, worst in ends if product_of(other.root) in kin]
     if any(worst is None for _, worst in mine):
         return None
     found = [(other, 0 if worst is None else worst.side(side)) for other, worst in mine]
     return [f"{side * contracts:+d} {other}" for other, contracts in found if contracts]
 
 
-def _full_size(instrument: Instrument) -> str:
-    return MINI_OF.get(instrument.root, instrument.root)
-
-
 def _kin_of(instrument: Instrument, firm: FirmRules) -> frozenset[str]:
-    """Name the products that may not stand against it: its own in both sizes, and those of its groups."""
-    own = _full_size(instrument)
-    groups = ({MINI_OF.get(root, root) for root in group} for group in firm.opposite_groups)
+    """Name the products that may not stand against it: its own in every size, and those of its groups."""
+    own = product_of(instrument.root)
+    groups = (set(map(product_of, group)) for group in firm.opposite_groups)
     return frozenset({own}.union(*(group for group in groups if own in group)))
 
 

@@ -6,12 +6,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ct_mcp.domain.products import MINI_OF, currency_of, minis, price_of, read_32nds
+from ct_mcp.domain.products import MINI_OF, currency_of, minis, price_of, product_of, read_32nds, usual_point_value
 
 
 def test_ten_micros_are_one_mini_and_nothing_is_a_micro_of_a_micro() -> None:
     assert minis("MES", 10) == minis("ES", 1) == Decimal(1)
     assert not set(MINI_OF) & set(MINI_OF.values())
+
+
+SIZES = {"FDXM": "FDAX", "FDXS": "FDAX", "QM": "CL", "MCL": "CL", "QO": "GC", "MGC": "GC", "QG": "NG", "MNG": "NG"}
+
+
+@pytest.mark.parametrize(("root", "full"), SIZES.items())
+def test_each_size_of_a_product_is_of_that_product_worth_less_and_in_its_currency(root: str, full: str) -> None:
+    assert product_of(root) == product_of(full) == full
+    assert (usual_point_value(root) or 0) < (usual_point_value(full) or 0)
+    assert currency_of(root, "") == currency_of(full, "")
+
+
+@pytest.mark.parametrize("root", sorted(set(SIZES) - set(MINI_OF)))
+def test_a_smaller_size_that_is_no_micro_counts_as_a_whole_contract(root: str) -> None:
+    assert minis(root, 3) == Decimal(3)
 
 
 @pytest.mark.parametrize(

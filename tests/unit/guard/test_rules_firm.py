@@ -231,6 +231,16 @@ def test_nothing_is_bought_while_the_same_product_may_stand_short(book: RiskCont
     assert review(place_order(), book, firm(no_opposite=True)).passes is passes
 
 
+@pytest.mark.parametrize(
+    ("held", "ordered"), [("FDAX", "FDXM"), ("FDXS", "FDXM"), ("CL", "QM"), ("MCL", "QM"), ("QO", "GC"), ("NG", "QG")]
+)
+def test_nothing_opens_against_any_other_size_of_the_same_product(codes: Codes, held: str, ordered: str) -> None:
+    bought, named = place_order(instrument=Instrument(ordered, 2026, 12)), Instrument(held, 2026, 12)
+    for net, denied in ((-1, {"OPPOSITE_POSITION"}), (1, set[str]())):
+        found = review(bought, context(positions=(position(net, named),)), firm(no_opposite=True))
+        assert codes(found) & {"OPPOSITE_POSITION"} == denied
+
+
 def test_a_group_that_was_set_counts_as_one_product(codes: Codes) -> None:
     indexes = (frozenset({"ES", "MNQ"}),)
     book = context(positions=(position(-1, NQ),))
@@ -276,6 +286,12 @@ def news(at: datetime, *, until: date = TODAY, roots: tuple[str, ...] = (), unkn
 def test_around_a_release_nothing_opens(codes: Codes, seconds: int, roots: tuple[str, ...], passes: bool) -> None:
     rule = news(NOW + timedelta(seconds=seconds), roots=roots)
     assert codes(review(place_order(), context(), firm(news=rule))) == (set() if passes else {"NEWS_WINDOW"})
+
+
+def test_a_release_concerns_every_size_of_its_products(codes: Codes) -> None:
+    bought = place_order(instrument=Instrument("QM", 2026, 12))
+    for root, denied in (("CL", {"NEWS_WINDOW"}), ("MCL", {"NEWS_WINDOW"}), ("NG", set[str]())):
+        assert codes(review(bought, context(), firm(news=news(NOW, roots=(root,))))) & {"NEWS_WINDOW"} == denied
 
 
 @pytest.mark.parametrize(
