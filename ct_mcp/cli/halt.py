@@ -54,7 +54,7 @@ async def _halt(store: SqlStore, screen: Screen, reason: str, chosen: argparse.N
     if stands == earlier:
         screen.say(f"Trading was halted before, {describe_halt(stands)}. That halt stands.", "person")
     else:
-        screen.say("Trading is halted: nothing opens or adds any more, with whatever client.", "good")
+        screen.say("Trading is halted: nothing opens or adds any more, with whatever client or token.", "good")
     screen.say(f"Closing, flattening and cancelling still work. Lift it with {command('resume')}.")
     waiting = len(await store.open_tickets(utc_now()))
     if waiting:

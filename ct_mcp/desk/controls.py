@@ -36,9 +36,12 @@ class Controls:
         self._clock = clock
 
     async def halt(self, reason: str, actor: Actor) -> Halt:
-        """Stop whatever opens or adds, until the person resumes; gives the halt that stands, which may be older."""
+        """Stop whatever opens or adds, until the person resumes; gives the halt that stands, which may be older.
+
+        That of a person is for all services and tokens: who stops in a hurry need not know which of them a server has.
+        """
         halt = Halt(actor.value, self._clock(), one_line(reason))
-        await self._store.set_halt(halt)
+        await self._store.set_halt(halt, for_all=actor is not Actor.ASSISTANT)
         return await self._store.halt() or halt
 
     async def resume(self, actor: Actor, shown: Halt | None = None) -> bool:

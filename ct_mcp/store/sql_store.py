@@ -174,9 +174,9 @@ class SqlStore:
         """Read the halt that stands; None if trading is not halted."""
         return await self._read(trading_state.halt)
 
-    async def set_halt(self, halt: Halt) -> bool:
-        """Halt trading, and journal it; the first halt stands. False, and no entry, if trading was halted already."""
-        return await self._write(trading_state.set_halt, halt)
+    async def set_halt(self, halt: Halt, *, for_all: bool = False) -> bool:
+        """Halt trading of ours or ``for_all``, and journal it; the first stands. False, and no entry, if one does."""
+        return await self._write(trading_state.set_halt, halt, for_all)
 
     async def clear_halt(self, by: str, now: datetime, shown: Halt | None = None) -> bool:
         """Lift the halt, and journal it; False if there was none, or not the one that was shown."""

@@ -88,12 +88,16 @@ def halt(connection: SqlConnection) -> Halt | None:
     return Halt(by, time_from_text(at), "; ".join(dict.fromkeys(reason for _, _, reason in rows)))
 
 
-def set_halt(connection: SqlConnection, new: Halt) -> bool:
-    """Halt trading; the first halt stands, with its reason, until it is lifted. Say whether this is the first."""
-    if connection.execute("SELECT 1 FROM halt WHERE service IN ('', our_service())").fetchone() is not None:
+def set_halt(connection: SqlConnection, new: Halt, for_all: bool = False) -> bool:  # noqa: FBT001, FBT002  # as SqlStore passes it
+    """Halt trading of this service, or ``for_all``; the first halt stands, with its reason, until it is lifted.
+
+    Say whether this is the first.
+    """
+    whom = "''" if for_all else "our_service()"
+    if connection.execute(f"SELECT 1 FROM halt WHERE service IN ('', {whom})").fetchone() is not None:  # noqa: S608
         return False
     row = (new.by, time_to_text(new.at), new.reason)
-    connection.execute("INSERT INTO halt VALUES (our_service(), ?, ?, ?)", row)
+    connection.execute(f"INSERT INTO halt VALUES ({whom}, ?, ?, ?)", row)  # noqa: S608
     entry = NewEntry(EntryKind.HALTED, f"Trading halted by {new.by}: {new.reason}", detail={"by": new.by})
     append(connection, entry, new.at)
     return True

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -60,6 +61,18 @@ async def test_everybody_may_halt_and_it_is_written_down_who_did(
     assert await store.halt() == halt
     entry = await newest(store)
     assert (entry.kind, entry.detail["by"]) == (EntryKind.HALTED, actor.value)
+
+
+@pytest.mark.parametrize("actor", Actor)
+async def test_the_halt_of_a_person_holds_whatever_token_a_server_has(
+    tmp_path: Path, clock: ManualClock, actor: Actor
+) -> None:
+    server, other = SqliteStore(tmp_path, service="new"), SqliteStore(tmp_path, service="old")
+    assert await server.halt() is None
+    await Controls(other, clock).halt("stop", actor)
+    assert (await server.halt() is not None) is (actor is not Actor.ASSISTANT)
+    await server.close()
+    await other.close()
 
 
 async def test_the_first_halt_stands_and_is_given_back(

@@ -115,6 +115,18 @@ async def test_a_halt_of_one_service_halts_no_other_and_one_without_a_token_halt
     assert await theirs.halt() is None
 
 
+async def test_a_halt_for_all_stands_beside_that_of_one_service_until_it_is_lifted(
+    store_of: Open, now: datetime
+) -> None:
+    ours, theirs = store_of("a"), store_of("b")
+    assert await ours.set_halt(Halt("breaker", now, "three denials"))
+    assert await ours.set_halt(Halt("the person", now + HOUR, "stop"), for_all=True)
+    assert not await theirs.set_halt(Halt("breaker", now + HOUR, "three denials"))
+    assert await theirs.halt() == Halt("the person", now + HOUR, "stop")
+    assert await theirs.clear_halt("the person", now)
+    assert await ours.halt() == Halt("breaker", now, "three denials"), "what was halted for a reason of its own stays"
+
+
 async def test_losses_and_armings_are_of_one_service(store_of: Open, now: datetime) -> None:
     ours, theirs, terminal = store_of("a"), store_of("b"), store_of("")
     await ours.arm("Live1", now + HOUR, "terminal", now)
