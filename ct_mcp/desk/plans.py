@@ -5,6 +5,7 @@
    nothing of it can ever be approved or sent; its status is ``needs_approval``, since it is the person's to act on.
 2. The executions that tools read of that account are held against the plans of the last hours. Each that fits one, in
    instrument and side, no earlier and no larger, is written down as its deed: ``read_back`` under the id of the plan.
+   What fills of an order that was listed when the plan was made is none: that order was there before it.
    What is filled while nobody reads for a quarter of an hour is not seen, and no plan is ever said not to be followed.
 """
 
@@ -30,6 +31,7 @@ from ct_mcp.text import format_price, one_line, sanitize
 _MARK = "plan-"
 _FOLLOWED_FOR = timedelta(hours=12)
 _MOST_ENTRIES = 200
+_MOST_ORDERS = 500
 _BY_HAND = "nothing was sent and nothing will be: tell the person the plan, who places it in NinjaTrader by hand"
 _NEXT = f"{_BY_HAND}; there is no ticket to confirm, and get_executions tells what was done"
 
@@ -87,6 +89,7 @@ class Plans:
                 "plan": list(lines),
                 "orders": [_order(order) for order in _orders_of(reviews)],
                 "wish": _wish(reviews),
+                "there_before": _there_before(reviews),
             },
         )
         await self._store.append(entry, self._clock())
@@ -126,6 +129,7 @@ class _Plan:
     action: str
     quantity: int
     left: int
+    there_before: frozenset[str] | None
 
     def taken_of(self, executions: Sequence[Execution]) -> list[Execution]:
         """Give the executions that carry it out, the oldest first, up to its contracts."""
@@ -137,7 +141,13 @@ class _Plan:
 
     def _fits(self, execution: Execution) -> bool:
         where = (str(execution.instrument), execution.action) == (self.instrument, self.action)
-        return where and execution.at is not None and execution.at >= self.entry.at - _CLOCKS_DIFFER
+        return where and execution.at is not None and self._is_later(execution, execution.at)
+
+    def _is_later(self, execution: Execution, at: datetime) -> bool:
+        """Say whether it came after the plan; by its time alone where nobody could say which orders were there."""
+        if self.there_before is None or execution.order_id is None:
+            return at >= self.entry.at
+        return execution.order_id not in self.there_before and at >= self.entry.at - _CLOCKS_DIFFER
 
     def deed(self, fits: Sequence[Execution]) -> NewEntry:
         """Write what was done of it."""
@@ -176,6 +186,16 @@ def _order(order: PlaceOrder) -> dict[str, object]:
     return {"instrument": str(order.instrument), "action": order.action, "quantity": order.quantity}
 
 
+def _there_before(reviews: Sequence[Review]) -> list[str] | None:
+    """Name the orders that were listed as it was made, those that were over too; None where that is not known."""
+    contexts = [review.context for review in reviews]
+    if any(each.orders is None or each.orders_doubted for each in contexts):
+        return None
+    over = {name for each in contexts for name in each.over}
+    names = over | {order.order_id for each in contexts for order in each.orders or ()}
+    return sorted(names) if len(names) <= _MOST_ORDERS else None
+
+
 def _is_of_a_plan(entry: Entry, now: datetime) -> bool:
     return _is_plan(entry) and now - entry.at <= _FOLLOWED_FOR
 
@@ -194,7 +214,9 @@ def _plans_of(entries: Sequence[Entry]) -> list[_Plan]:
     for entry in reversed(entries):
         match _list(entry, "orders"):
             case [{"instrument": str(instrument), "action": str(action), "quantity": int(quantity)}]:
-                plans.append(_Plan(entry, instrument, action, quantity, quantity - filled.get(entry.own_id, 0)))
+                left, before = quantity - filled.get(entry.own_id, 0), entry.detail.get("there_before")
+                known = frozenset(map(str, before)) if isinstance(before, list) else None
+                plans.append(_Plan(entry, instrument, action, quantity, left, known))
     return plans
 
 

@@ -317,6 +317,18 @@ class TestAdvice:
         assert world.writes() == 0
         assert world.net() == 1
 
+    async def test_what_was_done_by_hand_before_a_plan_is_not_told_as_planned(
+        self, assistant: Assistant, world: World
+    ) -> None:
+        by_hand(world)
+        world.later(8)
+        assert "Position +1 now" in (await assistant.buys(1, stop_loss="10 points")).reasons_text
+        world.later(2)
+        assert "as planned" not in (await assistant.call("get_executions", account="Sim101")).text
+        by_hand(world)
+        world.later(5)
+        assert "1 of 1 as planned" in (await assistant.call("get_executions", account="Sim101")).text
+
     async def test_a_rules_no_is_a_no_to_a_plan_as_well(self, assistant: Assistant, world: World) -> None:
         denied = await assistant.buys(20)
         assert denied.status == "denied"

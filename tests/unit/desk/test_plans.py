@@ -12,7 +12,7 @@ import pytest
 from ct_mcp.desk.membership import Membership
 from ct_mcp.desk.outcome import Status
 from ct_mcp.desk.plans import Plans, as_plans
-from ct_mcp.domain.order import Execution, OrderAction
+from ct_mcp.domain.order import Execution, Order, OrderAction, OrderState, OrderType
 from ct_mcp.guard.firm_policy import Automation
 from ct_mcp.guard.policy import AccountPolicy, Policy
 from ct_mcp.guard.review import review
@@ -115,6 +115,24 @@ async def test_what_does_not_fit_is_no_deed(plans: Plans, store: SqliteStore, ot
     await plan(plans)
     assert await plans.follow(SIM101, [other]) == ()
     assert len(await store.entries(9)) == 1
+
+
+async def test_what_fills_of_an_order_that_was_there_before_is_no_deed(plans: Plans) -> None:
+    standing = Order(SIM101, "o2", ES, OrderAction.BUY, OrderType.LIMIT, OrderState.WORKING, 1, 0)
+    facts = replace(context(orders=(standing,)), over=frozenset({"o1"}))
+    _, (judged,) = as_plans([review(place_order(quantity=2), facts, ADVISED.for_(SIM101, "ES"))])
+    await plans.keep([judged], "")
+    a_little_before = NOW - timedelta(seconds=8)  # by a clock that is behind it may be of later
+    known = [fill("x1", order_id="o1", at=a_little_before), fill("x2", order_id="o1"), fill("x3", order_id="o2")]
+    assert await plans.follow(SIM101, known) == ()
+    assert await plans.follow(SIM101, [*known, fill("x4", order_id="o3", at=a_little_before)]) != ()
+
+
+async def test_where_nobody_could_list_the_orders_only_what_is_later_by_its_time_is_a_deed(plans: Plans) -> None:
+    _, (judged,) = as_plans([review(place_order(quantity=2), context(orders=None), ADVISED.for_(SIM101, "ES"))])
+    await plans.keep([judged], "")
+    assert await plans.follow(SIM101, [fill(at=NOW - timedelta(seconds=1))]) == ()
+    assert await plans.follow(SIM101, [fill(at=NOW)]) != ()
 
 
 async def test_old_plans_and_accounts_that_are_sent_to_are_not_followed(
