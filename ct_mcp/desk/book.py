@@ -3,7 +3,7 @@
 What is asked for is asked for by trading days, both ends included; None is as far as the record goes.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -87,7 +87,7 @@ class TradeBook:
         return await self.executions(account, began, trading_day_began(noon + timedelta(days=1)))
 
     async def gaps_of_day(self, account: str, day: date) -> tuple[RecordGap, ...]:
-        """Name the stretches of one trading day in which nobody listened."""
+        """Name the stretches of one trading day in which nobody listened, and what of it lies before the record."""
         return await self.gaps(account, Wanted(day, day))
 
     async def trades(self, account: str, wanted: Wanted = EVERYTHING) -> TradeList:
@@ -161,14 +161,25 @@ class TradeBook:
         await self._store.prune_book(account, cut, Listening(cut, cut, held))
 
     def _gaps(self, account: str, read: AccountBook, wanted: Wanted) -> tuple[RecordGap, ...]:
-        found = gaps_between(account, read.listenings, read.imported, self._clock())
-        return tuple(gap for gap in found if _reaches_into(gap, wanted, self._clock()))
+        now = self._clock()
+        found = (*_before(account, read, wanted, now), *gaps_between(account, read.listenings, read.imported, now))
+        return tuple(gap for gap in found if _reaches_into(gap, wanted, now))
 
 
 def _figures(trips: Sequence[RoundTrip], by: GroupBy | None) -> tuple[tuple[Performance, ...], tuple[Group, ...]]:
     """Reckon them in all, by currency, and split up."""
     totals = tuple(performance_of(found, currency) for currency, found in by_currency(trips).items())
     return totals, () if by is None else groups_of(trips, by)
+
+
+def _before(account: str, read: AccountBook, wanted: Wanted, now: datetime) -> Iterator[RecordGap]:
+    """Name what was asked for and lies before the first listening or import; nothing where that is all on record."""
+    if wanted.since is None:
+        return
+    known = [each.began for each in read.listenings[:1]] + list(read.imported[:1])
+    began, ended = trading_day_began(datetime.combine(wanted.since, time(12), UTC)), min(known, default=None)
+    if began < (ended or now):
+        yield RecordGap(account, began, ended, is_before=True)
 
 
 def _reaches_into(gap: RecordGap, wanted: Wanted, now: datetime) -> bool:

@@ -15,7 +15,7 @@ from ct_mcp.domain.account import Direction
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.market import trading_day
 from ct_mcp.domain.order import Execution, OrderAction
-from ct_mcp.text import count
+from ct_mcp.text import count, utc_minute
 
 SERVED_FOR = timedelta(minutes=15)
 """So far back the service gives executions: whoever looks again within it has missed none."""
@@ -276,16 +276,24 @@ class RecordGap:
     """A stretch in which nobody listened for longer than the service keeps executions: what was done in it is missing.
 
     ``ended`` is None while it lasts. ``imported`` counts the executions that were imported of it, which may be all.
+    ``is_before`` marks the time before anything is on record, as far back as was asked: nobody knows who listened.
     """
 
     account: str
     began: datetime
     ended: datetime | None
     imported: int = 0
+    is_before: bool = False
 
     @property
     def words(self) -> str:
         """From when to when, in UTC."""
+        if self.is_before:
+            return (
+                "nothing is on record"
+                if self.ended is None
+                else f"nothing is on record before {utc_minute(self.ended)}"
+            )
         until = "now" if self.ended is None else f"{self.ended:%Y-%m-%d %H:%M}"
         imported = f" ({count(self.imported, 'execution')} of it imported)" if self.imported else ""
         return f"nobody listened {self.began:%Y-%m-%d %H:%M} to {until} UTC{imported}"

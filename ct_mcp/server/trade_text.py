@@ -54,7 +54,7 @@ def trades_text(trades: TradeList, days: TradingDays, now: datetime, skip: int) 
 
 def record_lines(began: datetime | None, gaps: Sequence[RecordGap], heard_until: datetime | None = None) -> list[str]:
     """Say since when there is a record, and where it has gaps: what was done in them is in no figure."""
-    if began is None and not gaps:
+    if began is None and (not gaps or heard_until is None):
         return [_NO_RECORD]
     since = "nothing executed is on record" if began is None else f"on record since {utc_minute(began)}"
     since += "" if heard_until is None else f", read last {iso(heard_until)}: what was done since is not in it yet"

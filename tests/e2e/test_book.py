@@ -9,10 +9,12 @@ import pytest
 
 from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.crosstrade.stream.events import QuoteTick
+from ct_mcp.desk.book import Wanted
 from ct_mcp.desk.book_import import from_journal, plan_import
 from ct_mcp.desk.desk import Desk
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.trades import ExcursionSource, Source
+from ct_mcp.domain.trading_days import session_day
 from ct_mcp.errors import StoreFailed
 from ct_mcp.guard.policy import Policy
 from ct_mcp.live.cache import LiveCache
@@ -90,6 +92,33 @@ async def test_a_stretch_in_which_nobody_listened_is_named(
     assert gap.ended == clock() - timedelta(minutes=14)
 
 
+@pytest.mark.parametrize("account", ["Sim101", None])
+async def test_a_day_that_nobody_recorded_is_not_told_as_empty(
+    assistant: Assistant, world: World, account: str | None
+) -> None:
+    await trades_once(assistant, world)  # nothing was recorded yet
+    world.later(24 * 3600)
+    told = await assistant.call("get_executions", account=account, day="yesterday")
+    assert "Sim101: nothing is on record: what was executed then may be missing here" in told.notes, told.text
+
+
+async def test_the_time_before_the_record_is_a_gap_for_every_reader(
+    assistant: Assistant, world: World, desk: Desk, clock: ManualClock
+) -> None:
+    await trades_once(assistant, world)
+    world.later(24 * 3600)
+    await desk.recorder.look()
+    began = clock() - timedelta(minutes=14)
+    before = f"nothing is on record before {began:%Y-%m-%d %H:%M} UTC"
+    executions = await assistant.call("get_executions", account="Sim101", day="yesterday")
+    assert f"Sim101: {before}: what was executed then may be missing here" in executions.notes
+    for tool in ("get_trades", "get_performance"):
+        assert before in (await assistant.call(tool, account="Sim101", since="yesterday")).text
+    (gap,) = await desk.book.gaps("Sim101", Wanted(since=session_day(clock()) - timedelta(days=1)))
+    assert (gap.ended, gap.is_before) == (began, True)
+    assert not await desk.book.gaps("Sim101"), "as far as the record goes there is none"
+
+
 async def test_a_gap_that_goes_on_is_named_before_anybody_listens_again(
     assistant: Assistant, world: World, desk: Desk
 ) -> None:
@@ -162,7 +191,7 @@ async def test_yesterdays_trades_are_told_today_with_result_plan_and_where_nobod
     await looks(desk, world, minutes=60 * 24)
     told = await assistant.call("get_trades", account="sim101", since="yesterday")
     assert "1 trade of Sim101, trading day 2026-09-09" in told.text
-    assert "GAPS: nobody listened" in told.text
+    assert "GAPS: nothing is on record before 2026-09-09 14:16 UTC; nobody listened" in told.text
     assert "LONG 2 MES 09-26" in told.text
     assert 'setup "opening range"' in told.text
     assert " R  " in told.text

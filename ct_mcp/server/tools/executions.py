@@ -8,6 +8,7 @@ from typing import Annotated
 from mcp_types import CallToolResult
 from pydantic import Field
 
+from ct_mcp.domain.account import account_key
 from ct_mcp.domain.instrument import Instrument, OtherInstrument
 from ct_mcp.domain.market import trading_day
 from ct_mcp.domain.order import Execution, OrderAction
@@ -111,7 +112,7 @@ async def _of_day(query: Query, account: str | None, order_id: str | None, day: 
 
     meant, now = read_trading_day(day, query.desk.clock()), query.desk.clock()
     book = query.desk.book
-    names = await book.accounts() if account is None else (await name_on_record(query.desk, account),)
+    names = await _known(query) if account is None else (await name_on_record(query.desk, account),)
     found: list[Execution] = []
     for number, name in enumerate(names):
         kept = {each.execution_id: as_execution(each) for each in await book.executions_of_day(name, meant)}
@@ -120,13 +121,21 @@ async def _of_day(query: Query, account: str | None, order_id: str | None, day: 
             kept |= {each.execution_id: each for each in recent if each.at and trading_day(each.at) == meant}
         found += [each for each in kept.values() if order_id in (None, each.order_id)]
         for gap in await book.gaps_of_day(name, meant):
-            query.note(f"{sanitize_name(name)}: {gap.words}: what was executed then is missing here")
+            query.note(f"{sanitize_name(name)}: {gap.words}: what was executed then may be missing here")
     if meant == session_day(now) and (left := len(names) - MOST_ACCOUNTS) > 0:
         query.note(f"the last minutes of {count(left, 'more account')} were not read: name the account")
     if not names:
         query.note("nothing is on record yet")
     scope = f"trading day {meant}, from the record"
     return await _told(query, names[0] if account is not None else None, found, scope, skip)
+
+
+async def _known(query: Query) -> tuple[str, ...]:
+    """Name the accounts on record, and after them those that are known and on no record."""
+    on_record, desk = await query.desk.book.accounts(), query.desk
+    keys = set(map(account_key, on_record))
+    others = sorted(each.name for each in await desk.store.known_accounts(desk.clock()))
+    return (*on_record, *(name for name in others if account_key(name) not in keys))
 
 
 async def _recent(query: Query, account: str) -> Sequence[Execution]:
