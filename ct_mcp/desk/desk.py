@@ -286,7 +286,7 @@ class Desk:
     async def _leave_all(self, steps: Sequence[Step]) -> list[Part]:
         """Leave several accounts: all exits first, a few at a time, and then one reading of all."""
         began_at, ticket = self.clock(), steps[0].ticket
-        held = self._recent_reviews(ticket)
+        held = self._reviews.take(ticket)
         if not held:
             await self.resolver.look_again()
         book, at_once = OneReading(self.upstream.urgent()), anyio.CapacityLimiter(_MOST_EXITS_AT_ONCE)
@@ -350,7 +350,7 @@ class Desk:
         shown to only reduce: where it would add by now, its intent is written on nothing that has moved meanwhile.
         """
         # What the first of several sends changes what the next is judged on.
-        (held, *_) = (step.number == 0 and self._recent_reviews(step.ticket)) or (None,)
+        (held, *_) = (step.number == 0 and self._reviews.take(step.ticket)) or (None,)
         if is_urgent(step.command):
             held = held or await self._unread_exit(step)
         elif not step.only_reduces:
@@ -363,9 +363,6 @@ class Desk:
         unread = await self.contexts.review_unread(step.command)
         review = still_approved(unread, step.ticket, step.number) if unread else None
         return review if review and review.passes else None
-
-    def _recent_reviews(self, ticket: Ticket) -> tuple[Review, ...]:
-        return self._reviews.take(ticket)
 
     async def _reviewed_again(self, step: Step, held: Review | None, book: BookReads | None = None) -> Review:
         """Write the intent on a review that is still true when it is written: another process may send meanwhile.
