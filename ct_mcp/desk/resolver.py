@@ -122,11 +122,12 @@ class Resolver:
         self._kept |= new
 
     def remember(self, accounts: Iterable[Account]) -> None:
-        """Keep the newest report of these accounts; a row that is nothing but a name does not make a kind unknown."""
+        """Keep the newest report of these accounts; a row that is nothing but a name makes nothing unknown."""
         for account in accounts:
-            known = self._known.get(account_key(account.name))
-            kind = known.kind if known and account.kind is AccountKind.UNKNOWN else account.kind
-            self._known[account_key(account.name)] = replace(account, kind=kind)
+            known = self._known.get(account_key(account.name)) or account
+            kind = known.kind if account.kind is AccountKind.UNKNOWN else account.kind
+            currency = account.currency or known.currency
+            self._known[account_key(account.name)] = replace(account, kind=kind, currency=currency)
 
     async def accounts(self, *, urgent: bool = False) -> tuple[Account, ...]:
         """All accounts, read now; ``urgent`` where an exit waits for it."""

@@ -14,6 +14,7 @@ from ct_mcp.domain.market import trading_day
 from ct_mcp.errors import BadRequest, CtMcpError, NotFound
 from ct_mcp.server.account_queries import read_accounts
 from ct_mcp.server.context import ServerContext
+from ct_mcp.server.format import sanitize_name
 from ct_mcp.server.policy_text import policy_text
 from ct_mcp.server.queries import read_orders, read_positions, time_limit
 from ct_mcp.server.references import REFERENCES, Reference, ReferenceCache
@@ -60,10 +61,11 @@ class ResourceReader:
         name = report.account.name
         positions = await read_positions(query, name)
         orders = await read_orders(query, name)
-        now, notes = query.read_at, query.notes
+        now, notes, currency = query.read_at, query.notes, sanitize_name(report.account.currency)
+        behind = Behind(orders, query.desk.contexts.contracts, {name: currency} if currency else {})
         parts = {
             "account": account_result(report, notes, now),
-            "positions": positions_result(positions, now, name, behind=Behind(orders, query.desk.contexts.contracts)),
+            "positions": positions_result(positions, now, name, behind=behind),
             "orders": orders_result(orders.open_only.rows, orders_scope(name, orders), [], now),
         }
         return _compact({part: result.structured_content for part, result in parts.items()})

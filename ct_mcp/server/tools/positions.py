@@ -1,8 +1,9 @@
 """Tools for positions: reading, closing, reversing and protecting them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated
 
 from mcp_types import CallToolResult, InputRequiredResult
@@ -83,6 +84,7 @@ class PositionView(ToolResult):
     average_price: float | None
     market_price: float | None
     unrealized_pnl: float | None
+    currency: str | None = Field(description="Of unrealized_pnl.")
     point_value: float | None
     stops: list[LegView] | None
     targets: list[LegView] | None
@@ -95,7 +97,9 @@ class PositionsResult(ReadResult):
 
     scope: str = Field(description="The account and instrument that were read.")
     positions: list[PositionView]
-    unrealized_pnl: float | None = Field(description="Of all rows; null when one of them is not known.")
+    unrealized_pnl: float | None = Field(
+        description="Of all rows; null when one of them is not known, or not all are of one currency."
+    )
 
 
 @time_limit()
@@ -109,7 +113,8 @@ async def get_positions(
     shown = [position for position in held if scope.includes(position.instrument)]
     await query.note_outstanding(scope.account)
     contracts = await _contracts(query, shown)
-    return positions_result(shown, query.read_at, str(scope), query.notes, skip, Behind(orders, contracts))
+    behind = Behind(orders, contracts, await _currencies(query, shown))
+    return positions_result(shown, query.read_at, str(scope), query.notes, skip, behind)
 
 
 async def _read_book(query: Query, account: str | None) -> tuple[list[Position], OrdersRead | None]:
@@ -126,6 +131,16 @@ async def _read_book(query: Query, account: str | None) -> tuple[list[Position],
     return held, await orders_borne_out(query, rows, account, [position.account for position in held])
 
 
+async def _currencies(query: Query, positions: Sequence[Position]) -> dict[str, str]:
+    """Give the currency of each account that holds any, as far as it is known; looked up only where sums need it."""
+    names, resolver = {position.account for position in positions}, query.desk.resolver
+    known = {name: account for name in names if (account := resolver.known(name))}
+    if len(names) > 1 and not all(name in known and known[name].currency for name in names):
+        await query.attempt("the currencies of the accounts", resolver.accounts())
+        known = {name: account for name in names if (account := resolver.known(name))}
+    return {name: sanitize_name(account.currency) for name, account in known.items() if account.currency}
+
+
 async def _contracts(query: Query, positions: Sequence[Position]) -> "Contracts":
     """What a contract of each is worth: from a quote of today, asked for once."""
     known = query.desk.contexts.contracts
@@ -137,10 +152,28 @@ async def _contracts(query: Query, positions: Sequence[Position]) -> "Contracts"
 
 @dataclass(frozen=True, slots=True)
 class Behind:
-    """The working orders that were read with positions, None where they were not, and what contracts are worth."""
+    """The working orders that were read with positions, None where they were not, and what contracts are worth.
+
+    ``currencies`` are those of the accounts, as far as they are known.
+    """
 
     orders: OrdersRead | None = None
     contracts: "Contracts" = field(default_factory=dict)
+    currencies: Mapping[str, str] = field(default_factory=dict)
+
+    def unrealized(self, positions: Sequence[Position]) -> dict[str, Decimal | None]:
+        """Sum up each currency by itself; None where a row of it is not known.
+
+        That of an account whose currency is not known is called so, and is that of no other account.
+        """
+        sums = dict[str, Decimal | None]()
+        accounts = {position.account for position in positions}
+        unnamed = "" if len(accounts) == 1 else "of {}, currency unknown"
+        for position in positions:
+            name = self.currencies.get(position.account) or unnamed.format(sanitize_name(position.account))
+            before, more = sums.get(name, Decimal(0)), position.unrealized_pnl
+            sums[name] = None if before is None or more is None else before + more
+        return sums
 
     def standing(self, position: Position) -> "Standing | None":
         """Give what is behind one position; nothing where its orders were not read or it is no future."""
@@ -163,17 +196,19 @@ def positions_result(
     """Make both halves of a list of positions; the figures are over all of them."""
     shown, left_out = page_of(positions, skip, "positions", "name an account or an instrument")
     notes = [*left_out, *notes]
-    known = [position.unrealized_pnl for position in positions if position.unrealized_pnl is not None]
+    sums = behind.unrealized(positions)
     rows = [(position, behind.standing(position)) for position in shown]
     structure = PositionsResult(
         read_at=iso(now) or "",
         notes=list(notes),
         scope=scope,
-        positions=[_position_view(position, standing) for position, standing in rows],
-        unrealized_pnl=float(sum(known)) if len(known) == len(positions) else None,
+        positions=[
+            _position_view(position, standing, behind.currencies.get(position.account)) for position, standing in rows
+        ],
+        unrealized_pnl=to_float(next(iter(sums.values()), Decimal(0))) if len(sums) < 2 else None,
     )
     if positions:
-        unrealized = signed_money(structure.unrealized_pnl)
+        unrealized = ", ".join(f"{signed_money(total)} {currency}".rstrip() for currency, total in sums.items())
         head = f"{len(positions)} open, unrealized {unrealized}; {scope}, read {structure.read_at}"
     else:
         head = f"no open positions; {scope}, read {structure.read_at}"
@@ -181,7 +216,7 @@ def positions_result(
     return tool_result(join_lines((head, *lines, *note_lines(notes))), structure)
 
 
-def _position_view(position: Position, standing: "Standing | None") -> PositionView:
+def _position_view(position: Position, standing: "Standing | None", currency: str | None) -> PositionView:
     return PositionView(
         account=sanitize_name(position.account),
         instrument=str(position.instrument),
@@ -191,6 +226,7 @@ def _position_view(position: Position, standing: "Standing | None") -> PositionV
         average_price=to_float(position.average_price),
         market_price=to_float(position.market_price),
         unrealized_pnl=to_float(position.unrealized_pnl),
+        currency=currency,
         point_value=to_float(standing.point_value) if standing else None,
         stops=[_leg_view(leg) for leg in standing.stops] if standing else None,
         targets=[_leg_view(leg) for leg in standing.targets] if standing else None,

@@ -5,8 +5,11 @@ from typing import Any
 import pytest
 
 from ct_mcp.domain.order import OrderAction
+from ct_mcp.simulator.accounts import SIM, AccountSpec
+from ct_mcp.simulator.clock import ManualClock
 from ct_mcp.simulator.faults import Fault
-from ct_mcp.simulator.simulator import Simulator
+from ct_mcp.simulator.simulator import Simulator, SimulatorSettings
+from tests.conftest import TOKEN
 from tests.unit.server.conftest import Ask, Place
 
 
@@ -79,3 +82,36 @@ async def test_a_summary_that_is_older_than_the_exit_does_not_undo_it(ask: Ask, 
     told = await ask("get_positions")
     assert told.data["positions"] == []
     assert told.data["notes"] == []
+
+
+class TestSeveralCurrencies:
+    """Money of two currencies is never added up."""
+
+    @pytest.fixture
+    def sim(self, clock: ManualClock) -> Simulator:
+        euro = AccountSpec(3, "SimEuro", "SimEuro", "Simulator", "SimEuro", cash=50_000.0, denomination="Euro")
+        return Simulator(seed=7, clock=clock, token=TOKEN, settings=SimulatorSettings(accounts=(SIM, euro)))
+
+    async def test_are_summed_each_by_itself(self, ask: Ask, place: Place) -> None:
+        await place()
+        await place(account="SimEuro", own_id="own-2")
+        told = await ask("get_positions")
+        dollars, euros = sorted(told.data["positions"], key=lambda row: row["account"])
+        assert (dollars["currency"], euros["currency"], told.data["unrealized_pnl"]) == ("USD", "EUR", None)
+        for row in (dollars, euros):
+            assert f"{row['unrealized_pnl']:+,.2f} {row['currency']}" in told.text.splitlines()[0]
+
+    async def test_are_not_summed_where_they_are_not_known(self, ask: Ask, place: Place, sim: Simulator) -> None:
+        await place()
+        await place(account="SimEuro", own_id="own-2")
+        sim.faults.arm(Fault.ERROR_500_BEFORE_ACCEPT, rpc="ListAccounts")
+        told = await ask("get_positions")
+        assert told.data["unrealized_pnl"] is None
+        assert "of SimEuro, currency unknown" in told.text.splitlines()[0]
+
+    async def test_are_not_asked_for_where_one_account_holds_all(self, ask: Ask, place: Place, sim: Simulator) -> None:
+        await place()
+        asked = len(sim.requests_of("ListAccounts"))
+        told = await ask("get_positions")
+        assert told.data["unrealized_pnl"] is not None
+        assert len(sim.requests_of("ListAccounts")) == asked
