@@ -308,7 +308,7 @@ class Ticket:
         shown: tuple[str, ...] = ()
         if request is not None:
             head = request.headline_within(_LONGEST_HEAD)
-            whole = () if head == request.headline else (request.headline,)
+            whole = () if len(request.headline) <= _LONGEST_HEAD else (request.headline,)
             first = f"{head} - to send it, type {self.phrase}"
             shown = (first, request.heading, *whole, *request.lines)
         return "\n".join((*shown, "", f"To send it, type:  {self.phrase}", "Anything else sends nothing."))
