@@ -340,7 +340,7 @@ class CommandExecution:
         instrument = instrument_named(self.review.command, context)
         rows = (*(context.positions or ()), *answer.taken.closed)
         held = dict.fromkeys(row.instrument for row in rows)
-        orders = [order.order_id for order in context.orders or () if instrument in (None, order.instrument)]
+        orders = {it.order_id: it for it in context.orders or () if instrument in (None, it.instrument)}
         return Baseline(
             instruments=tuple(held) if instrument is None else (instrument,),
             nets=frozenset((row.instrument, row.net) for row in rows if row.net),
@@ -350,6 +350,7 @@ class CommandExecution:
             of=instrument,
             ask_account=instrument is None and effect.is_exit,
             # A list that held no order may have hidden one that fills: then executions alone tell of it.
+            known=orders,
             sent_ago=self._sent_ago if leaves_position(self.review.command) or not orders else None,
         )
 

@@ -51,7 +51,7 @@ _Key = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """One exit that was sent: by the service's id, or by ours, and then with what the order must look like."""
+    """One exit that was sent: by the service's id, or by ours, with what the order must look like."""
 
     name: str
     command: PlaceOrder
@@ -83,10 +83,11 @@ class Exits:
     sent: tuple[Exit, ...]
     left: tuple[Order, ...]
     over: Mapping[str, Order]
+    is_named: Callable[[Order, str], bool] = Order.is_named
 
     def order_of(self, it: Exit) -> Order | None:
         """Give it as it was read; None where it was not found."""
-        return self.over.get(it.name) or next((order for order in self.left if order.is_named(it.name)), None)
+        return self.over.get(it.name) or next((order for order in self.left if self.is_named(order, it.name)), None)
 
     @property
     def filled(self) -> int:
@@ -267,7 +268,7 @@ class ExitCover:
             self._large_since.pop(key, None)
             return
         ours = [*(order.order_id for order in exits.left), *await names()]
-        orders = [order for order in book.orders if any(map(order.is_named, ours))]
+        orders = [order for order in book.orders if any(exits.is_named(order, name) for name in ours)]
         misfits = tuple(_of(exits, larger_than_held(standing_of(held, _at_rest(orders), None))))
         if not misfits:
             self._large_since.pop(key, None)

@@ -183,14 +183,17 @@ class ExitWatch:
 
     async def _tend(self, duty: Duty, orders: Sequence[Order]) -> None:
         ticket = await self.store.ticket(duty.ticket_id)
-        told = None if ticket is None else (await story_of(self.store, ticket)).part(duty.number, self.clock())
+        story = None if ticket is None else await story_of(self.store, ticket)
+        told = None if story is None else story.part(duty.number, self.clock())
         is_young = not has_passed(duty.opened_at, _NEVER_SENT_AFTER_SECONDS, self.clock())
-        if told is None or told.outcome is None or told.outcome.status is Status.REJECTED:
+        if story is None or told is None or told.outcome is None or told.outcome.status is Status.REJECTED:
             if told is not None or not is_young:
                 await self.keeper.end(duty, "the entry was never sent, or was refused: no exits are owed")
             return
-        named = told.outcome.order_id
-        entry = next((order for order in orders if duty.own_id == order.own_id or order.order_id == named), None)
+        named, renamed = told.outcome.order_id, self.keeper.poller.renamed
+        renamed.note(story.names(duty.number))
+        names = (duty.own_id, named or duty.own_id)
+        entry = next((order for order in orders if any(renamed.is_named(order, name) for name in names)), None)
         if entry is None and self.keeper.rests(duty):
             return
         if entry is None:
@@ -211,7 +214,8 @@ class ExitWatch:
             if not await sender.has_room():
                 return None
             poller = sender.patient
-        entry = None if named is None else await poller.look(duty.account, named)
+        is_it = await self._ours(duty.order, duty.own_id, duty.opened_at, named)
+        entry = None if named is None else await poller.look(duty.account, named, is_it)
         if entry is None:
             find = poller.find_named if self.unseen.is_missed(key) else poller.find_once
             is_it = await self._ours(duty.order, duty.own_id, duty.opened_at)
@@ -220,10 +224,14 @@ class ExitWatch:
             self.unseen.missed(key, self.clock())
         return entry
 
-    async def _ours(self, order: PlaceOrder, own_id: str, since: datetime) -> Ours:
-        """What an order must look like to be ours, where its name at the service is not known."""
+    async def _ours(self, order: PlaceOrder, own_id: str, since: datetime, named: str | None = None) -> Ours:
+        """What an order must look like to be ours: its name at the service may not be known, or be another by now.
+
+        What is asked for by a name that is known may have got another size with its new one.
+        """
         before = named_before(await self.store.entries_of_orders(_LOOK_BACK, order.account), own_id)
-        return Ours.as_placed(order, own_id, since, before)
+        ours = Ours.as_placed(order, own_id, since, before)
+        return replace(ours, named=named, quantity=None if named else ours.quantity)
 
     def _is_not_seen(self, account: str) -> None:
         """Of what was missed no stream tells again: it is looked at as without one."""
@@ -300,9 +308,9 @@ class ExitWatch:
         That finds one that was lost and has come all the same, too. One that was read as over is not asked for again:
         beside one that was lost each would cost a request a look.
         """
-        left = dict[str, Order]()
+        left, is_named = dict[str, Order](), self.keeper.poller.renamed.is_named
         for each in sent:
-            found = [order for order in rows if order.is_named(each.name)]
+            found = [order for order in rows if is_named(order, each.name)]
             if each.name not in self._over and not found:
                 found = await self._ask(duty.account, each)
             if over := next((order for order in found if order.is_closed), None):
@@ -310,7 +318,7 @@ class ExitWatch:
             elif each.name not in self._over:
                 left.update((order.order_id, order) for order in found)
         over_by_now = {each.name: self._over[each.name] for each in sent if each.name in self._over}
-        return Exits(tuple(sent), tuple(left.values()), over_by_now)
+        return Exits(tuple(sent), tuple(left.values()), over_by_now, is_named)
 
     async def _ask(self, account: str, it: Exit) -> list[Order]:
         """Ask for one by its id; what was not found for a minute is asked for less often."""
@@ -340,7 +348,8 @@ class ExitWatch:
                 told = story.part(number, self.clock())
                 if told is not None and told.outcome is not None and told.outcome.status not in _NEVER_STOOD:
                     named, own_id = told.outcome.order_id, ticket.own_id_of(number)
-                    is_it = None if named else await self._ours(command, own_id, part.made_at)
+                    self.keeper.poller.renamed.note(story.names(number))
+                    is_it = await self._ours(command, own_id, part.made_at, named)
                     exits.append(Exit(named or own_id, command, is_it))
         return exits
 

@@ -46,3 +46,9 @@ async def borne_out(
         return orders
     elsewhere = await listed_elsewhere(upstream, account)
     return Reading(elsewhere or (), is_borne_out=elsewhere is not None)
+
+
+def is_each_once(positions: Sequence[Position]) -> bool:
+    """Say whether no contract is listed twice: nobody can say whether two rows add up or repeat each other."""
+    held = [position.instrument for position in positions if position.quantity]
+    return len(set(held)) == len(held)

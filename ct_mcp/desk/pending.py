@@ -167,7 +167,11 @@ def _is_of_an_exit(entry: Entry) -> bool:
 async def possibly_open_orders(store: Store, account: str, instrument: Instrument | None) -> tuple[str, ...]:
     """Orders of ours in an account, or in one instrument of it, by id, that nobody has seen closed; newest first."""
     told: dict[str, list[Entry]] = {}
-    for entry in await store.entries_of_orders(_LOOK_BACK, account):
+    entries = await store.entries_of_orders(_LOOK_BACK, account)
+    read = {entry.own_id: entry.detail.get("order_id") for entry in reversed(entries) if entry.kind in SETTLING}
+    for entry in entries:
+        if entry.kind is EntryKind.ACCEPTED and read.get(entry.own_id) not in (None, entry.detail.get("order_id")):
+            continue  # it carries another id since, under which it was read
         if isinstance(order_id := entry.detail.get("order_id"), str):
             told.setdefault(order_id, []).append(entry)
     standing = {order_id: story for order_id, story in told.items() if not _is_over(story[0])}

@@ -1,13 +1,16 @@
 """Looks until the account says what became of an action, and not one read longer than it must."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain
 
 import anyio
 
-from ct_mcp.desk.order_lists import borne_out, listed_elsewhere
+from ct_mcp.desk.order_lists import borne_out, is_each_once, listed_elsewhere
 from ct_mcp.desk.ports import BookReads
+from ct_mcp.desk.recognition import Renamed, is_over_by_now, sorted_out
 from ct_mcp.desk.side_by_side import SideBySide
 from ct_mcp.domain.account import Position
 from ct_mcp.domain.instrument import Instrument, OtherInstrument
@@ -83,6 +86,8 @@ class Baseline:
     of: Instrument | None = None
     # How long ago, in whole seconds, the exit was sent whose executions are to be told; None where none are.
     sent_ago: Callable[[], int] | None = None
+    # The rows of its orders as they were read, by the id, which may be another by now.
+    known: Mapping[str, Order] = field(default_factory=dict)
 
 
 async def moments(pause: Pause, pauses: Sequence[float] = PAUSES_SECONDS) -> AsyncIterator[None]:
@@ -104,9 +109,9 @@ class AccountPoller:
     """
 
     def __init__(self, upstream: BookReads, pause: Pause, longest_seconds: float = LONGEST_SECONDS) -> None:
-        self._upstream = upstream
-        self._pause = pause
+        self._upstream, self._pause = upstream, pause
         self._longest_seconds = longest_seconds
+        self.renamed = Renamed()
 
     async def order(
         self,
@@ -171,17 +176,20 @@ class AccountPoller:
         """
         held = {position.instrument for position in read.positions}
         names = [name for name in before.instruments if name not in held]
-        over, ids = _sorted_out(before, read)
+        over, ids = sorted_out(before.order_ids, read.orders, read.over)
         async with SideBySide([]) as ask:
             fills = ask.read("executions", self._fills_since(account, before))
             reported = ask.read("report", self._reported(account, read)) if before.ask_account else None
             named = [] if before.ask_account else [ask.read("position", self._holds(account, name)) for name in names]
-            found = [ask.read("order", self._if_over(account, order_id)) for order_id in ids[:_ORDERS_ASKED_FOR]]
+            found = [
+                ask.read("order", self._if_over(account, order_id, before, read))
+                for order_id in ids[:_ORDERS_ASKED_FOR]
+            ]
             is_blind = not read.lists_orders and (before.ask_all_orders or (before.ask_all_if_flat and read.is_flat))
             elsewhere = ask.read("orders", self._has_orders(account, before)) if is_blind else None
         if (elsewhere is not None and elsewhere.value) or any(each.value is None for each in found):
             return None
-        over += [order for each in found for order in each.value or ()]
+        over = [*{it.order_id: it for it in chain(over, *(each.value or () for each in found))}.values()]
         # One that filled while the lists were read was no order any more, and no position yet.
         doubted = {order.instrument for order in over if order.filled} - held - set(names)
         if reported is not None:
@@ -234,7 +242,9 @@ class AccountPoller:
         except CtMcpError:
             return True
 
-    async def _if_over(self, account: str, order_id: str) -> tuple[Order, ...] | None:
+    async def _if_over(
+        self, account: str, order_id: str, before: Baseline, read: AccountState
+    ) -> tuple[Order, ...] | None:
         """The order where it is closed, none where they no longer know it (they prune); None where it may stand."""
         try:
             order = await self._upstream.order(account, order_id)
@@ -242,7 +252,7 @@ class AccountPoller:
             return ()
         except CtMcpError:
             return None
-        return (order,) if order.is_closed and order.is_named(order_id) else None
+        return (order,) if is_over_by_now(order_id, order, before.known, read.over) else None
 
     async def book_now(self, account: str, instrument: Instrument | None) -> AccountState | None:
         """One reading of positions and orders; None unless both could be read and no position is listed twice."""
@@ -250,7 +260,7 @@ class AccountPoller:
             async with SideBySide([]) as ask:
                 orders = ask.read("orders", self._upstream.orders(account, active_only=False))
                 positions = ask.read("positions", self._upstream.positions(account))
-            if _each_once(positions.required()):
+            if is_each_once(positions.required()):
                 orders = await borne_out(self._upstream, account, orders, positions)
             book = book_of(positions.required(), orders.required(), instrument)
         except CtMcpError:
@@ -282,7 +292,7 @@ class AccountPoller:
             positions = await self._upstream.positions(account)
         except CtMcpError:
             return None, None
-        if not _each_once(positions):
+        if not is_each_once(positions):
             return None, None
         held = tuple(each for each in positions if each.instrument == instrument and each.quantity)
         net = sum(position.net for position in held)
@@ -355,20 +365,22 @@ class AccountPoller:
         Without ``is_it`` only one that carries the id is meant: a service that mixes up two requests answers with the
         other's order. One that carries another id may have got a new one, but not while a list shows the one meant.
         """
-        try:
-            order = await self._upstream.order(account, order_id)
-        except CtMcpError:
-            return None
-        if is_it is not None and not order.is_named(order_id) and not order_id.startswith(OWN_ID):
+        order = None
+        for name in self.renamed.to_ask(order_id) if is_it else (order_id,):
+            with suppress(CtMcpError):
+                order = order or await self._upstream.order(account, name)
+        if order is None or is_it is None:
+            return order if order is not None and order.is_named(order_id) else None
+        if not self.renamed.is_named(order, order_id) and not order_id.startswith(OWN_ID):
             order = await self._listed(account, order_id) or order
-        return order if (order.is_named(order_id) if is_it is None else is_it(order)) else None
+        return self.renamed.learn(order_id, order) if is_it(order) else None
 
 
 def book_of(
     positions: Sequence[Position], orders: Sequence[Order], instrument: Instrument | None
 ) -> AccountState | None:
     """Put a reading together; None where a position is listed twice. Without an instrument it is the whole account."""
-    if not _each_once(positions):
+    if not is_each_once(positions):
         return None
     mine = [order for order in orders if instrument in (None, order.instrument)]
     return AccountState(
@@ -379,22 +391,9 @@ def book_of(
     )
 
 
-def _sorted_out(before: Baseline, read: AccountState) -> tuple[list[Order], list[str]]:
-    """Of the orders that stood before and stand no more: those that are listed as over, and the ids of the others."""
-    over = {name: order for order in read.over for name in (order.own_id, order.order_id) if name}
-    ids = [each for each in before.order_ids if each not in {order.order_id for order in read.orders}]
-    return [over[each] for each in ids if each in over], [each for each in ids if each not in over]
-
-
 def _left(before: Baseline, fills: Sequence[Execution]) -> set[Instrument]:
     """Instruments of which executions since the exit come to what was held, and to no more."""
     nets = dict(before.nets)
     for fill in fills:
         nets[fill.instrument] = nets.get(fill.instrument, 0) + fill.quantity * (fill.action.sign if fill.action else 0)
     return {instrument for instrument, net in nets.items() if net == 0}
-
-
-def _each_once(positions: Sequence[Position]) -> bool:
-    """Of two rows of one contract nobody can say whether they add up or repeat each other."""
-    held = [position.instrument for position in positions if position.quantity]
-    return len(set(held)) == len(held)

@@ -5,7 +5,7 @@ other's. So an order is taken for ours only if what was sent agrees with it, if 
 not over before the intent.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -95,6 +95,60 @@ class Asked:
         agrees = (order.instrument, order.action) == (known.instrument, known.action)
         alike = order.order_type is known.order_type and order.quantity in (known.quantity, self.quantity)
         return agrees and (is_named or order.order_id == known.order_id or (alike and _may_follow(order, known)))
+
+
+@dataclass(frozen=True, slots=True)
+class Renamed:
+    """Which id an order was seen to carry that was asked for by another: brokers number orders, and may do it late.
+
+    The one of its placement keeps working, and lists show the other alone.
+    """
+
+    _now: dict[str, str] = field(default_factory=dict)
+    _placed: dict[str, str] = field(default_factory=dict)
+
+    def note(self, names: Sequence[str]) -> None:
+        """Keep every id under which an order was known, the newest first and that of its placement last."""
+        if len(names) > 1:
+            self._placed[names[0]] = names[-1]
+
+    def to_ask(self, order_id: str) -> tuple[str, ...]:
+        """By which ids to ask for an order, one after the other."""
+        placed = self._placed.get(order_id)
+        return (order_id,) if placed is None else (order_id, placed)
+
+    def learn(self, order_id: str, order: Order) -> Order:
+        """Keep under which id the order of an id was read, which was recognized by its shape."""
+        if not order.is_named(order_id):
+            self._now[order_id] = order.order_id
+        return order
+
+    def is_named(self, order: Order, order_id: str) -> bool:
+        """Say whether an order carries an id, or the one that stood in its place when it was last asked for."""
+        return order.is_named(order_id) or order.order_id == self._now.get(order_id)
+
+
+def is_over_by_now(order_id: str, order: Order, known: Mapping[str, Order], over: Collection[Order]) -> bool:
+    """Say whether an order that was read by an id is the one meant, and over.
+
+    Under another id it is one that is ``known``, where all of it agrees; of what they only named when they took
+    something no shape is known, so a list has to show it as ``over``, too.
+    """
+    if order.is_named(order_id) or not order.is_closed:
+        return order.is_closed
+    if (mine := known.get(order_id)) is not None:
+        return order.order_id not in known and Asked(order_id, mine)(order)
+    return any(each.order_id == order.order_id for each in over)
+
+
+def sorted_out(
+    order_ids: Iterable[str], stand: Iterable[Order], over: Iterable[Order]
+) -> tuple[list[Order], list[str]]:
+    """Of the orders that stood before and stand no more: those that are listed as over, and the ids of the others."""
+    listed = {name: order for order in over for name in (order.own_id, order.order_id) if name}
+    standing = {order.order_id for order in stand}
+    ids = [each for each in order_ids if each not in standing]
+    return [listed[each] for each in ids if each in listed], [each for each in ids if each not in listed]
 
 
 def _may_follow(order: Order, known: Order) -> bool:

@@ -82,6 +82,11 @@ class Story:
         """Give the newest that was written of one of its commands."""
         return next(reversed(self._of(Step(self.ticket, number))), None)
 
+    def names(self, number: int) -> tuple[str, ...]:
+        """Every id under which the order of a command was known, the newest first; the first one keeps working."""
+        told = (entry.detail.get("order_id") for entry in reversed(self._of(Step(self.ticket, number))))
+        return tuple(dict.fromkeys(str(each) for each in told if each))
+
     def _of_watch(self, now: datetime) -> str:
         """Say how the watch stands that it set, whose sends are tickets of their own."""
         over = next((entry for entry in reversed(self.entries) if entry.kind is EntryKind.WATCH_OVER), None)
