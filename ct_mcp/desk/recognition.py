@@ -161,7 +161,8 @@ def _may_follow(order: Order, known: Order) -> bool:
 def named_before(newest_first: Iterable[Entry], own_id: str | None) -> frozenset[str]:
     """Orders that the journal knows as those of other intents, by the service's ids.
 
-    An order is that of the intent that named it first: a change or a cancel names it as well, and brings none.
+    An order is that of the intent that named it first: a change or a cancel names it as well, and brings none. What a
+    change of an order of this intent names beside it is the same order, under the id that it got with the change.
     """
     story = tuple(newest_first)
     brings_none = {entry.own_id for entry in story if entry.detail.get("may_fill") == []}
@@ -169,4 +170,6 @@ def named_before(newest_first: Iterable[Entry], own_id: str | None) -> frozenset
     refused = ((entry.detail.get("refused"), entry.own_id) for entry in story)
     named += [(each, owner) for ids, owner in refused if isinstance(ids, list | tuple) for each in ids]
     first = {order_id: owner for order_id, owner in named if isinstance(order_id, str)}
-    return frozenset(order_id for order_id, owner in first.items() if owner != own_id)
+    mine = {order_id for order_id, owner in first.items() if owner == own_id}
+    of_mine = {own_id, *(owner for order_id, owner in named if order_id in mine)}
+    return frozenset(order_id for order_id, owner in first.items() if owner not in of_mine)

@@ -118,6 +118,30 @@ async def test_an_entry_that_got_a_number_is_recognized_in_the_list_after_it_was
     assert sum(path.endswith(placed) for _, path, _ in wire.left[before:]) == 1
 
 
+@pytest.mark.parametrize("settings", [OLD], ids=["our id is not kept"])
+@pytest.mark.parametrize("when", ["before", "with"])
+@pytest.mark.parametrize("quantity", [2, 3])
+async def test_an_entry_that_got_its_number_with_a_change_gets_its_stop_once_it_fills(
+    assistant: Assistant, world: World, desk: Desk, wire: OldAddOn, when: str, quantity: int
+) -> None:
+    wire.is_old = True
+    await assistant.rests(world.price(-40), quantity=2, stop_loss="10 points")
+    (entry,) = live(world)
+    named = entry.id
+    if when == "before":
+        world.sim.exchange.renumber(entry)
+        named = entry.shown_id
+    else:
+        wire.meanwhile["/change"] = lambda: world.sim.exchange.renumber(entry)
+    more = {"limit_price": world.price(-8), "quantity": quantity}
+    told = await assistant.call("change_order", account="Sim101", order_id=named, **more)
+    assert told.status == "changed", told.text
+    while entry.is_live:
+        await looks_on(desk, world, times=1)
+    await looks_on(desk, world, times=5)
+    assert (world.net(), [order.terms.quantity for order in live(world)]) == (quantity, [quantity])
+
+
 @pytest.mark.parametrize("settings", [NUMBERS, SimulatorSettings()], ids=["numbered", "as on Sim"])
 async def test_a_day_at_a_broker_that_numbers_orders_is_told_as_any_other(assistant: Assistant, world: World) -> None:
     told: list[Told] = [await assistant.buys(2, stop_loss="10 points", take_profit="20 points")]
