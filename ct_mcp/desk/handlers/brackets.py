@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
 
 from ct_mcp.crosstrade.schemas.orders import Acknowledged
 from ct_mcp.desk import readback, remedies
@@ -36,7 +37,7 @@ async def protect(execution: CommandExecution, wanted: ProtectPosition) -> Outco
     outcome = execution.after(answer)
     if book is None:
         return await execution.record(unread(outcome))
-    gone = await _unlisted(execution, wanted, answer.taken.order_ids, book)
+    gone = await _unlisted(execution, bracket, answer.taken.order_ids, book)
     is_known = bool(answer.taken.order_ids) and not book.is_stale and None not in gone
     told = from_bracket(outcome, book, bracket)
     told = readback.with_standing(told, book, execution.contracts)
@@ -46,17 +47,20 @@ async def protect(execution: CommandExecution, wanted: ProtectPosition) -> Outco
 
 
 async def _unlisted(
-    execution: CommandExecution, wanted: ProtectPosition, named: tuple[str, ...], book: AccountState
+    execution: CommandExecution, bracket: "AskedBracket", named: tuple[str, ...], book: AccountState
 ) -> tuple[Order | None, ...]:
     """Look up the legs that they named and that are not listed: each as it is over, or None where it may come.
 
+    One may be listed under another id, which brokers give.
     What is known must not count as what may come: a position that stands bare is mended by another stop, and the
     limits would count a lost one against it.
     """
     listed = {order.order_id for order in book.orders}
     watch = execution.urgent_poller
-    seen = [await watch.look(wanted.account, order_id) for order_id in named if order_id not in listed]
-    over = [order if order is not None and order.is_closed else None for order in seen]
+    looks = [(order_id, partial(bracket.may_be, order_id)) for order_id in named if order_id not in listed]
+    seen = [await watch.look(bracket.wanted.account, order_id, is_it) for order_id, is_it in looks]
+    unlisted = [order for order in seen if order is None or order.order_id not in listed]
+    over = [order if order is not None and order.is_closed else None for order in unlisted]
     return tuple([None if order is None else await watch.with_their_words(order) for order in over])
 
 
@@ -92,6 +96,12 @@ class AskedBracket:
         A refusal by the broker may come a second after it was accepted, so the looking goes on until it works.
         """
         return not book.net or all(leg and leg.state in IN_MARKET for leg in self.legs(book).values())
+
+    def may_be(self, order_id: str, order: Order) -> bool:
+        """Say whether an order that was read by an id is the leg of that id, which may carry another by now."""
+        side = (order.instrument, order.action) == (self.wanted.instrument, leaving(self.held))
+        is_leg = side and order.order_type in (OrderType.LIMIT, OrderType.STOP_MARKET)
+        return order.is_named(order_id) or (is_leg and order.order_id not in self.before)
 
     def legs(self, book: AccountState) -> dict[str, Order | None]:
         """Each leg that was asked for, where it stands at the size of the position."""

@@ -211,6 +211,7 @@ async def test_a_bracket_that_never_arrived_is_unknown_and_the_position_is_said_
     assert len(await store.unsettled()) == 1
 
 
+@pytest.mark.parametrize("numbered", [False, True])
 async def test_a_stop_that_the_broker_refuses_after_the_old_one_is_gone_is_cried_out(
     odd: Oddly,
     does: Does,
@@ -220,6 +221,7 @@ async def test_a_stop_that_the_broker_refuses_after_the_old_one_is_gone_is_cried
     guarded: ProtectPosition,
     sim: Simulator,
     store: SqliteStore,
+    numbered: bool,
 ) -> None:
     """What happened to a user: price had passed the new stop, and only the target stood."""
     await does(buy(2, action="SELL", kind="STOP_MARKET", stop_price=price(-80)))
@@ -227,7 +229,10 @@ async def test_a_stop_that_the_broker_refuses_after_the_old_one_is_gone_is_cried
 
     async def with_the_stop_passed(inner: Upstream, protect: Any, position: Any, fields: Any) -> Acknowledged:
         passed = ProtectPosition(protect.account, protect.instrument, protect.take_profit_price, price(40))
-        return await inner.cancel_and_bracket(passed, position, fields)
+        taken = await inner.cancel_and_bracket(passed, position, fields)
+        for order in sim.exchange.orders[-2:] if numbered else ():
+            sim.exchange.renumber(order)
+        return taken
 
     told = await odd("cancel_and_bracket", with_the_stop_passed)(guarded)
     assert (told.status, told.alarm) == (Status.ACCEPTED, BARE)
