@@ -14,7 +14,7 @@ from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.desk.pending import orders_over_before
 from ct_mcp.desk.polling import Pause
 from ct_mcp.desk.ports import Upstream
-from ct_mcp.desk.recognition import Asked, Ours
+from ct_mcp.desk.recognition import Asked, Ours, Renamed, is_over_by_now
 from ct_mcp.desk.reconcile import settle_outstanding
 from ct_mcp.domain.commands import CancelOrder, CancelOrders, ChangeOrder, Command, ReplaceOrder, ReversePosition
 from ct_mcp.domain.instrument import Instrument
@@ -288,3 +288,40 @@ def test_an_order_that_may_still_fill_or_is_our_own_was_not_over_before() -> Non
         told("late", order_id="taken"),
     ]
     assert orders_over_before(newest_first, "mine") == {"filled", "by-an-exit", "settled"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "changes", "listed", "is_over"),
+    [
+        ("a1", {"order_id": "a1"}, (), True),
+        ("a1", {"order_id": "a1", "state": OrderState.WORKING}, (), False),
+        ("a1", {}, (), True),
+        ("a1", {"state": OrderState.WORKING}, ("676",), False),
+        ("a1", {"action": OrderAction.SELL}, ("676",), False),
+        ("a1", {"quantity": 3}, ("676",), False),
+        ("a1", {"placed_at": NOW - timedelta(minutes=5)}, ("676",), False),
+        ("a1", {"order_id": "a2"}, ("a2",), False),
+        ("named", {}, (), False),
+        ("named", {}, ("676",), True),
+        ("named", {"state": OrderState.WORKING}, ("676",), False),
+    ],
+    ids=str,
+)
+def test_what_is_over_under_another_id_is_known_by_its_shape_or_by_a_list(
+    asked: str, changes: dict[str, Any], listed: tuple[str, ...], is_over: bool
+) -> None:
+    stood = factories.order("a1", quantity=2, placed_at=NOW)
+    other = factories.order("a2", quantity=2, placed_at=NOW)
+    read = replace(stood, **{"order_id": "676", "state": OrderState.CANCELLED, **changes})
+    over = tuple(factories.order(each, state=OrderState.CANCELLED) for each in listed)
+    assert is_over_by_now(asked, read, {"a1": stood, "a2": other}, over) is is_over
+
+
+def test_an_order_is_asked_for_by_its_last_id_and_then_by_that_of_its_placement() -> None:
+    renamed, read = Renamed(), factories.order("679")
+    renamed.note(("placed",))
+    assert renamed.to_ask("placed") == ("placed",)
+    renamed.note(("678", "677", "placed"))
+    assert renamed.to_ask("678") == ("678", "placed")
+    assert not renamed.is_named(read, "678")
+    assert renamed.is_named(renamed.learn("678", read), "678")
