@@ -17,9 +17,10 @@ from ct_mcp.domain.commands import KINDS, CancelOrder, ChangeOrder, Flatten, Pla
 from ct_mcp.domain.market import trading_day_began
 from ct_mcp.domain.order import OWN_ID, Order, OrderType, TimeInForce
 from ct_mcp.domain.watch import SetWatch, Watch, WatchKind
-from ct_mcp.guard.rules.watch import MOST_AHEAD, due_of
+from ct_mcp.guard.rules.watch import due_of
 
 _LIVES = timedelta(minutes=10)
+_SEEN_DONE_WITHIN = timedelta(hours=1)
 Sends = ChangeOrder | CancelOrder | Flatten
 """All that a watch can send."""
 
@@ -27,6 +28,12 @@ Sends = ChangeOrder | CancelOrder | Flatten
 def rolls_at(now: datetime) -> datetime:
     """When the session of this moment rolls."""
     return trading_day_began(trading_day_began(now) + timedelta(hours=36))
+
+
+def lives_until(now: datetime, hours: int | None, due: datetime | None) -> datetime:
+    """When a watch that is set now ends: never before it has acted at its time, and had a while to see it done."""
+    until = rolls_at(now) if hours is None else now + timedelta(hours=hours)
+    return until if due is None else max(until, due + _SEEN_DONE_WITHIN)
 
 
 def new_watch_id() -> str:
@@ -37,15 +44,12 @@ def new_watch_id() -> str:
 def watch_of(command: SetWatch, under: Ticket, order: Order | None, now: datetime) -> Watch:
     """Make the watch that a command asks for, as of now; by the id and the instrument of the order that it is about."""
     due = None if command.does is WatchKind.TRAILING_STOP else due_of(command, now)
-    until = rolls_at(now) if command.hours is None else now + timedelta(hours=command.hours)
-    if due is not None and command.hours is None:  # it has to live until it acts, and a while to see it done
-        until = max(until, min(due + timedelta(hours=1), now + MOST_AHEAD))
     return Watch(
         new_watch_id(),
         command.does,
         command.account,
         now,
-        until,
+        lives_until(now, command.hours, due),
         under.ticket_id,
         command.order_id if order is None else order.order_id,
         command.instrument if order is None else order.instrument,

@@ -51,7 +51,7 @@ class SetWatch:
     """Set a watch that may send: a command like any other, whose question shows it.
 
     ``due`` is a moment, ``minutes`` counts from when it is set; at most one of the two is given. ``hours`` is its life,
-    until the session rolls where it is not given. ``instrument`` None is the whole account.
+    until the session rolls where it is not given; it never ends before its time. ``instrument`` None is all of it.
     """
 
     account: str

@@ -15,8 +15,7 @@ from ct_mcp.guard.rule import Denial, NotApplicable, Passed, RuleAnswer, rule, w
 from ct_mcp.text import plain, utc_minute
 
 NO_WATCH = NotApplicable("sets no watch")
-MOST_AHEAD = timedelta(hours=120)
-"""So far ahead a watch may act, and so long it may live at most."""
+_MOST_AHEAD = timedelta(hours=120)
 
 
 @rule("watch-stands", "the watch has what it acts on, and can only reduce")
@@ -69,7 +68,7 @@ def watch_acts_at_a_time_to_come(effect: Effect, context: RiskContext, _policy: 
     if due is None:
         return Denial(DenialCode.WATCH_TIME_INVALID, "no time was given")
     figures = f"due={utc_minute(due)}, now={utc_minute(context.now)}"
-    if not context.now < due <= context.now + MOST_AHEAD:
+    if not context.now < due <= context.now + _MOST_AHEAD:
         return Denial(DenialCode.WATCH_TIME_INVALID, figures)
     return Passed(figures, _comes_too_late(watch, due))
 

@@ -65,7 +65,7 @@ async def alert_of(desk: "Desk", form: "WatchForm") -> Watch:
     Raises:
         BadRequest: Something is missing, superfluous, or cannot be read.
     """
-    from ct_mcp.desk.watch_tickets import new_watch_id, rolls_at  # noqa: PLC0415  # loaded by the first call
+    from ct_mcp.desk.watch_tickets import lives_until, new_watch_id  # noqa: PLC0415  # loaded by the first call
 
     _check(form)
     now, account = desk.clock(), "" if form.account is None else (await desk.resolver.account(form.account)).name
@@ -75,15 +75,12 @@ async def alert_of(desk: "Desk", form: "WatchForm") -> Watch:
     is_above, level = _level(form)
     due, minutes = _time(form.time, now) if form.time else (None, None)
     due = now + timedelta(minutes=minutes) if minutes else due
-    until = rolls_at(now) if form.hours is None else now + timedelta(hours=form.hours)
-    if due is not None:
-        until = max(until, due + timedelta(hours=1))
     return Watch(
         new_watch_id(),
         WatchKind.ALERT,
         account,
         now,
-        until,
+        lives_until(now, form.hours, due),
         instrument=instrument,
         due=due,
         on=_ALERTS[form.kind],
