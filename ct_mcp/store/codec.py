@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from ct_mcp.errors import StoreDamaged, StoreFailed
 
 MOVE_ASIDE = (
-    "the person must move the file aside, keep it as evidence, check the account's orders, and start again; "
+    "the person must end every ct-mcp that uses the file, move the file aside, keep it as evidence, check the "
+    "account's orders, and start again; "
     "what else it held is gone with it: a halt, losses of the day, armings and the PIN"
 )
 """What the person can do about a state file that does not hold what we wrote."""

@@ -40,15 +40,25 @@ class Database:
     """One connection, used by one thread at a time.
 
     A call that fails in any way closes the connection. That rolls back whatever was begun, and the next call opens
-    the file anew: there is no other road back to a sound state, so this one is well trodden.
+    the file anew: there is no other road back to a sound state, so this one is well trodden. A file that somebody has
+    moved away goes on under its new name, and others no longer see what is written there: it is opened anew as well.
     """
 
     def __init__(
-        self, path: Path, busy_timeout_seconds: float, prepare: Callable[[Connection], None] = prepare_state_file
+        self,
+        path: Path,
+        busy_timeout_seconds: float,
+        prepare: Callable[[Connection], None] = prepare_state_file,
+        in_place_of_another: Callable[[Connection], None] = lambda _: None,
     ) -> None:
-        """Remember the file; the first call opens it, and lets ``prepare`` make what it needs."""
+        """Remember the file; the first call opens it, and lets ``prepare`` make what it needs.
+
+        ``in_place_of_another`` is told of what stands where another file was moved away, before it is used.
+        """
         self._path = path
         self._prepare = prepare
+        self._in_place_of_another = in_place_of_another
+        self._opened: tuple[int, int] | None = None
         self._busy_timeout_seconds = busy_timeout_seconds
         self._turn = Lock()
         self._connection: Connection | None = None
@@ -78,7 +88,7 @@ class Database:
         if not self._turn.acquire(blocking=False):
             return None
         try:
-            if self._connection is None or not self._begin_now(self._connection, begin):
+            if self._connection is None or self._was_moved() or not self._begin_now(self._connection, begin):
                 return None
             with self._closed_on_failure():
                 result = work(self._connection, *arguments)
@@ -89,7 +99,7 @@ class Database:
 
     def aside(self) -> "Database":
         """Give another one on the same file, with a connection of its own."""
-        return Database(self._path, self._busy_timeout_seconds, self._prepare)
+        return Database(self._path, self._busy_timeout_seconds, self._prepare, self._in_place_of_another)
 
     def close(self) -> None:
         """Close the file; a later call opens it again, so that a late answer is still written."""
@@ -99,11 +109,26 @@ class Database:
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[Connection]:
         with self._turn, self._closed_on_failure():
-            if self._connection is None:
-                self._connection = _open(self._path, self._busy_timeout_seconds, self._prepare)
-            self._connection.execute(begin)
-            yield self._connection
-            self._connection.execute("COMMIT")
+            connection = self._open_now()
+            connection.execute(begin)
+            yield connection
+            connection.execute("COMMIT")
+
+    def _open_now(self) -> Connection:
+        """Give what is open, of the file that stands there now."""
+        was_moved = self._was_moved()
+        if was_moved:
+            self._close()
+        if self._connection is None:
+            self._connection = _open(self._path, self._busy_timeout_seconds, self._prepare)
+            if was_moved:
+                self._in_place_of_another(self._connection)
+            self._opened = _identity(self._path)
+        return self._connection
+
+    def _was_moved(self) -> bool:
+        """Say whether another file, or none, stands where the one stood that was opened last."""
+        return self._opened is not None and _identity(self._path, self._opened) != self._opened
 
     @contextmanager
     def _closed_on_failure(self) -> Iterator[None]:
@@ -136,6 +161,17 @@ class Database:
         if connection is not None:
             with suppress(sqlite3.Error):
                 connection.close()
+
+
+def _identity(path: Path, unknown: tuple[int, int] | None = None) -> tuple[int, int] | None:
+    """Tell files apart that stand under one name; None where there is none, ``unknown`` where nobody can look."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return unknown
+    return found.st_dev, found.st_ino
 
 
 def _open(path: Path, busy_timeout_seconds: float, prepare: Callable[[Connection], None]) -> Connection:

@@ -23,7 +23,7 @@ from tests.resilience.conftest import Succeeded, Successor
 
 BUY = {"account": "Sim101", "instrument": "MES", "action": "BUY", "quantity": 1, "order_type": "MARKET"}
 BUSY = "another program holds it", "close or wait for the program that holds it"
-DAMAGED = "it is damaged", "the person must move the file aside, keep it as evidence, check the account's orders"
+DAMAGED = "it is damaged", "move the file aside, keep it as evidence, check the account's orders"
 FULL = "the disk is full", "the person must free disk space, then try again"
 UNUSABLE = "it cannot be used", "the person must mend the state folder (disk space, rights), then try again"
 

@@ -372,3 +372,47 @@ def steps_of(connection: Connection, work: Callable[[Connection], object]) -> in
     work(connection)
     connection.set_progress_handler(None, 1)
     return next(steps)
+
+
+MOVES = pytest.mark.skipif(sys.platform == "win32", reason="a file in use cannot be moved there")
+
+
+@MOVES
+@pytest.mark.parametrize("at_once", [False, True])
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_a_file_that_was_moved_away_is_left_for_the_one_that_stands_there_now(
+    path: Path, at_once: bool, is_replaced: bool
+) -> None:
+    told: list[int] = []
+    with closing(Database(path, 0.05, in_place_of_another=lambda new: told.append(count_rows(new)))) as database:
+        write(database)
+        for file in sorted(path.parent.iterdir()):
+            file.rename(file.with_name(f"evidence{file.name.removeprefix(path.name)}"))
+        if is_replaced:
+            with closing(Database(path, 0.05)) as other:
+                write(other, "1")
+                write(other, "2")
+        assert not (at_once and append_at_once(database)), "nothing goes into the file that was moved"
+        write(database, "after")
+        assert told == [2 if is_replaced else 0]
+        assert count(database) == told[0] + 1
+        write(database)
+        assert len(told) == 1
+
+
+@MOVES
+def test_a_file_that_could_not_be_told_of_is_told_of_by_the_next_call(path: Path) -> None:
+    told: list[bool] = []
+
+    def tell(_: Connection) -> None:
+        told.append(True)
+        if len(told) == 1:
+            raise sqlite3.OperationalError("busy")
+
+    with closing(Database(path, 0.05, in_place_of_another=tell)) as database:
+        write(database)
+        path.rename(path.with_name("evidence"))
+        with pytest.raises(StoreFailed):
+            write(database)
+        write(database)
+    assert len(told) == 2

@@ -114,7 +114,10 @@ async def told_or_true(folder: Path) -> bool:
     finally:
         await store.close()
     assert ": it is damaged" in said, said
-    assert "Nothing was sent to the market. Next: the person must move the file aside" in said
+    assert (
+        "Nothing was sent to the market. Next: the person must end every ct-mcp that uses the file, move the file aside"
+        in said
+    )
     return True
 
 

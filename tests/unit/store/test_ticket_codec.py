@@ -188,7 +188,9 @@ INSTRUMENT = '{"month":12,"root":"ES","year":2026}'
     ],
 )
 def test_what_is_no_command_of_ours_is_not_read(text: str) -> None:
-    with pytest.raises(StoreFailed, match=r"(?s)it was not written by ct-mcp: .*Next: the person must move the file"):
+    with pytest.raises(
+        StoreFailed, match=r"(?s)it was not written by ct-mcp: .*Next: the person must .* move the file"
+    ):
         commands_from_text(text)
 
 
