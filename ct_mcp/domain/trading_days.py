@@ -12,6 +12,7 @@ from ct_mcp.errors import BadRequest
 
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _FRIDAY = 4
+_FIRST_YEAR, _LAST_YEAR = 1900, 2999
 HOW_TO_SAY_DAYS = "today, yesterday, this week, last week, this month, last month, friday, or 2026-11-20"
 
 
@@ -63,6 +64,18 @@ def read_trading_day(text: str, now: datetime) -> date:
     return span.first
 
 
+def read_date(text: str) -> date:
+    """Read a date; none before there were such markets, nor so late that no time of it can be reckoned with.
+
+    Raises:
+        ValueError: It is no such date.
+    """
+    day = date.fromisoformat(text)
+    if not _FIRST_YEAR <= day.year <= _LAST_YEAR:
+        raise ValueError(f"{day} is no date of a trading day")
+    return day
+
+
 def _span(text: str, today: date, name: str) -> TradingDays:
     words = " ".join(text.casefold().split())
     if (named := _NAMED.get(words)) is not None:
@@ -71,7 +84,7 @@ def _span(text: str, today: date, name: str) -> TradingDays:
         day = today - timedelta(days=(today.weekday() - _WEEKDAYS.index(words)) % 7)
         return TradingDays(day, day)
     try:
-        day = date.fromisoformat(words)
+        day = read_date(words)
     except ValueError:
         raise BadRequest(f"{name} {text[:40]!a} names no trading day: say {HOW_TO_SAY_DAYS}") from None
     return TradingDays(day, day)

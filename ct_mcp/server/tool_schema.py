@@ -16,7 +16,8 @@ from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
 from mcp_types import CallToolResult, ToolAnnotations
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import AliasChoices, BaseModel, ConfigDict, ValidationError, create_model
+from pydantic.fields import FieldInfo
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from ct_mcp.errors import CtMcpError
@@ -27,10 +28,11 @@ _MOST_FAULTS = 12
 MOST_COUNTED, MOST_RISKED = 10**20, 1_000_000_000
 """What is beyond is no argument: its digits would fill answers and the journal. The rules judge what is within."""
 _NOTHING_SENT = "REQUEST_INVALID: {faults}. Nothing was sent to the market. Next: correct the arguments and call again."
-_HIDDEN = (
-    "INTERNAL_FAULT: something in ct-mcp itself went wrong and was written to its log. "
+_HIDDEN = "INTERNAL_FAULT: something in ct-mcp itself went wrong and was written to its log. "
+_MAY_BE_SENT = (
     "Whether anything was sent is not known: look with get_orders and get_positions before doing anything else."
 )
+_NOT_BEGUN = "Nothing was sent to the market. Next: tell the person; call again with other arguments."
 
 
 UNLISTED = "unlisted"
@@ -51,7 +53,17 @@ class StrictMetadata(FuncMetadata):
 
     def validate_arguments(self, arguments_to_validate: dict[str, Any]) -> dict[str, Any]:
         """Check the arguments; gives them by the names of the function's parameters."""
-        given = self._without_nulls(arguments_to_validate)
+        try:
+            return self._checked(arguments_to_validate)
+        except ValidationError:
+            raise
+        except ArithmeticError:  # of a number that is too large to be reckoned with
+            raise _refused(["arguments"], {}, "expected numbers that can be reckoned with") from None
+        except Exception as surprise:
+            raise _NotBegunError from surprise
+
+    def _checked(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        given = self._without_nulls(arguments)
         if broken := [name for name, value in given.items() if not _is_whole_text((name, value))]:
             raise _refused(broken, given, "expected text that can be written as UTF-8")
         if self.form:
@@ -60,9 +72,23 @@ class StrictMetadata(FuncMetadata):
 
     def _without_nulls(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Leave out what is null and may be left out; a null that has to be something else stays, to be refused."""
-        may_be_left_out = {name for name, field in self.arg_model.model_fields.items() if not field.is_required()}
+        optional = {name: field for name, field in self.arg_model.model_fields.items() if not field.is_required()}
+        may_be_left_out = {each for name, field in optional.items() for each in (name, *_other_names(field))}
         given = ((name, value) for name, value in arguments.items() if value is not None or name not in may_be_left_out)
         return {name: _without_null_members(value) for name, value in given}
+
+
+class _NotBegunError(Exception):
+    """A fault of ours while arguments were looked at: the tool has not begun."""
+
+
+def _other_names(field: FieldInfo) -> list[str]:
+    """Give the names under which a field is taken."""
+    match field.validation_alias:
+        case AliasChoices(choices=choices):
+            return [each for each in choices if isinstance(each, str)]
+        case _:
+            return []
 
 
 class StrictTool(Tool):
@@ -85,7 +111,7 @@ class StrictTool(Tool):
         except UnexpectedToolError as error:
             if isinstance(error.__cause__, CtMcpError):
                 raise ToolError(str(error.__cause__)) from error.__cause__
-            raise UnexpectedToolError(_HIDDEN) from error.__cause__
+            raise UnexpectedToolError(_HIDDEN + self._what_was_sent(error.__cause__)) from error.__cause__
         except ToolError as error:
             if isinstance(error.__cause__, ValidationError):
                 raise ToolError(_NOTHING_SENT.format(faults=_faults(error.__cause__))) from error.__cause__
@@ -93,6 +119,11 @@ class StrictTool(Tool):
         finally:
             if shared is not None and not (self.annotations and self.annotations.read_only_hint):
                 shared.wrote()
+
+    def _what_was_sent(self, surprise: BaseException | None) -> str:
+        """Say what is known: nothing is sent by what only reads, nor before the arguments were taken."""
+        only_reads = bool(self.annotations and self.annotations.read_only_hint)
+        return _NOT_BEGUN if only_reads or isinstance(surprise, _NotBegunError) else _MAY_BE_SENT
 
 
 def _shared(context: Context[Any, Any]) -> ServerContext | None:
@@ -150,7 +181,7 @@ def _is_whole_text(value: Any) -> bool:
 def _refused(names: list[str], given: dict[str, Any], expected: str) -> ValidationError:
     """Refuse arguments that no validator has looked at."""
     fault = PydanticCustomError("argument", "{expected}", {"expected": expected})
-    faults = [InitErrorDetails(type=fault, loc=(sanitize(name),), input=given[name]) for name in names]
+    faults = [InitErrorDetails(type=fault, loc=(sanitize(name),), input=given.get(name)) for name in names]
     return ValidationError.from_exception_data("arguments", faults)
 
 

@@ -16,6 +16,7 @@ from ct_mcp.domain.account import Direction
 from ct_mcp.domain.instrument import parse_instrument
 from ct_mcp.domain.performance import by_currency, performance_of
 from ct_mcp.domain.trades import RoundTrip, TradeList
+from ct_mcp.domain.trading_days import read_date
 from ct_mcp.errors import BadRequest
 from ct_mcp.text import command, harmless_cell, iso, sanitize, zone_words
 from ct_mcp.web.accounts import account_named
@@ -75,7 +76,7 @@ class BookFilter:
 
 def _day(name: str, text: str) -> date | None:
     try:
-        return date.fromisoformat(text) if text else None
+        return read_date(text) if text else None
     except ValueError:
         raise BadRequest(f"{name} {text!a} must be a day, such as 2026-11-30") from None
 

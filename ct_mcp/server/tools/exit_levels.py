@@ -28,8 +28,10 @@ def targets_as_text(value: object) -> object:
     match value:
         case bool():
             return value
-        case int() | float():
-            return str(to_decimal(float(value)))
+        case int():
+            return str(value)
+        case float():
+            return str(to_decimal(value))
         case list():
             return ", ".join(_target_as_text(item) for item in value)
         case _:

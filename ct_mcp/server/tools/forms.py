@@ -74,7 +74,7 @@ def _as_text(value: object) -> object:
     """Take a price that comes as a number for what it would be as text."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return value
-    return str(to_decimal(float(value)))
+    return str(value) if isinstance(value, int) else str(to_decimal(value))
 
 
 _LEVEL = "'6390.25'; '10 points' or '40 ticks' from the average price; 'break-even', 'break-even +2 ticks'"

@@ -200,11 +200,12 @@ def _parse_time(name: str, text: str | None) -> datetime | None:
         return None
     try:
         at = datetime.fromisoformat(text)
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
+        in_utc = at.astimezone(UTC) if at.tzinfo else None
+    except (ValueError, OverflowError):  # at the first and the last hour of all, some zones are beyond it
+        in_utc = None
+    if in_utc is None:
         raise BadRequest(f"{name} {text[:40]!a} must be ISO 8601 with a zone, such as 2026-11-20T14:30:00Z")
-    return at
+    return in_utc
 
 
 def bars_result(

@@ -12,7 +12,7 @@ from ct_mcp.errors import BadRequest, OutcomeUnknown
 from ct_mcp.guard.policy import Policy
 from ct_mcp.server.app import build_server
 from ct_mcp.server.context import ServerContext
-from ct_mcp.server.tool_schema import plain_schema, strict_tool
+from ct_mcp.server.tool_schema import StrictMetadata, plain_schema, strict_tool
 from ct_mcp.server.tools.strategies import start_strategy
 from ct_mcp.simulator.simulator import Simulator
 from tests.conftest import Connect, Person
@@ -121,6 +121,46 @@ async def test_text_that_cannot_be_written_down_is_a_bad_argument(
     assert not sim.requests
 
 
+HUGE_NUMBER = 10**400
+RISKED = {key: ORDER[key] for key in ORDER if key != "quantity"} | {"stop_loss": "10 points"}
+BEYOND: dict[str, tuple[str, dict[str, Any]]] = {
+    "a stop": ("place_order", ORDER | {"stop_loss": HUGE_NUMBER}),
+    "a target": ("place_order", ORDER | {"take_profit": HUGE_NUMBER}),
+    "one of some targets": ("place_order", ORDER | {"take_profit": [HUGE_NUMBER]}),
+    "a limit": ("place_order", LIMIT | {"limit_price": HUGE_NUMBER}),
+    "a risk": ("place_order", RISKED | {"risk": 1e31}),
+    "a risk to preview": ("preview_order", RISKED | {"risk": 1e31}),
+    "a risk beyond a float": ("preview_order", RISKED | {"risk": HUGE_NUMBER}),
+    "a share": ("close_position", {"account": "Sim101", "instrument": "MES", "percent": HUGE_NUMBER}),
+    "an hour before all": ("get_bars", {"instrument": "MES", "start": "0001-01-01T00:00:00+14:00"}),
+    "an hour after all": ("get_bars", {"instrument": "MES", "end": "9999-12-31T23:00:00-14:00"}),
+    "the first day": ("get_executions", {"account": "Sim101", "day": "0001-01-01"}),
+    "the last day": ("get_executions", {"account": "Sim101", "day": "9999-12-31"}),
+    "trades since the first day": ("get_trades", {"account": "Sim101", "since": "0001-01-01"}),
+}
+
+
+@pytest.mark.parametrize(("tool", "arguments"), BEYOND.values(), ids=BEYOND.keys())
+async def test_what_is_beyond_all_bounds_is_a_bad_argument(
+    connect: Connect, person: Person, tool: str, arguments: dict[str, Any]
+) -> None:
+    async with connect(person) as client:
+        result = await client.call_tool(tool, arguments)
+    assert result.is_error
+    assert text_of(result).startswith("REQUEST_INVALID")
+    assert "Nothing was sent to the market." in text_of(result)
+    assert not person.asked
+
+
+@pytest.mark.parametrize("name", ["stop_loss_price", "take_profit_price"])
+async def test_null_under_a_name_of_before_says_the_same_as_leaving_it_out(connect: Connect, name: str) -> None:
+    async with connect() as client:
+        preview = await client.call_tool("preview_order", ORDER | {name: None})
+        protect = await client.call_tool("protect_position", {"account": "Sim101", "instrument": "MES", name: None})
+    assert not preview.is_error
+    assert "INTERNAL_FAULT" not in text_of(protect)
+
+
 async def test_null_says_the_same_as_leaving_a_field_out(connect: Connect) -> None:
     async with connect() as client:
         result = await client.call_tool("get_positions", {"account": None, "instrument": None})
@@ -182,4 +222,29 @@ async def test_a_fault_of_ours_stays_hidden_and_claims_nothing(era: str) -> None
         result = await client.call_tool("flatten", {"account": "Sim101"})
     assert result.is_error
     assert "INTERNAL_FAULT" in text_of(result)
+    assert "Whether anything was sent is not known" in text_of(result)
     assert "secret" not in result.model_dump_json()
+
+
+async def test_a_fault_of_ours_in_what_only_reads_says_that_nothing_was_sent(era: str) -> None:
+    def build_desk() -> Desk:
+        raise RuntimeError("a secret of the inside")
+
+    async with Client(build_server(ServerContext(build_desk, Policy())), mode=era) as client:
+        result = await client.call_tool("get_positions", {})
+    assert text_of(result).startswith("INTERNAL_FAULT")
+    assert "Nothing was sent to the market." in text_of(result)
+    assert "is not known" not in text_of(result)
+
+
+async def test_a_fault_of_ours_before_the_tool_begins_says_that_nothing_was_sent(
+    desk: Desk, policy: Policy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(_: StrictMetadata, __: dict[str, Any]) -> dict[str, Any]:
+        raise RuntimeError("a secret of the inside")
+
+    monkeypatch.setattr(StrictMetadata, "_without_nulls", breaks)
+    server = build_server(ServerContext(lambda: desk, policy))
+    with pytest.raises(ToolError, match=r"^INTERNAL_FAULT.*Nothing was sent to the market") as told:
+        await server.call_tool("flatten", {"account": "Sim101"})
+    assert "secret" not in str(told.value)
