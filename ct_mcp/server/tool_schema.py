@@ -66,9 +66,16 @@ class StrictMetadata(FuncMetadata):
         given = self._without_nulls(arguments)
         if broken := [name for name, value in given.items() if not _is_whole_text((name, value))]:
             raise _refused(broken, given, "expected text that can be written as UTF-8")
+        given = {name: whole(value) if name in self._whole_numbers else value for name, value in given.items()}
         if self.form:
             return {self.form: self.arg_model.model_validate(given)}
         return super().validate_arguments(given)
+
+    @property
+    def _whole_numbers(self) -> set[str]:
+        """The arguments that take integers and no other numbers."""
+        kinds = {name: _kinds(field.annotation) for name, field in self.arg_model.model_fields.items()}
+        return {name for name, kind in kinds.items() if int in kind and float not in kind}
 
     def _without_nulls(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Leave out what is null and may be left out; a null that has to be something else stays, to be refused."""
@@ -80,6 +87,16 @@ class StrictMetadata(FuncMetadata):
 
 class _NotBegunError(Exception):
     """A fault of ours while arguments were looked at: the tool has not begun."""
+
+
+def whole(value: Any) -> Any:
+    """Take 3.0 for 3, as JSON Schema does, and clients that hold all numbers as floats send it; 3.5 stays as it is."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _kinds(annotation: Any) -> tuple[Any, ...]:
+    """Give the types that an argument may be of."""
+    return get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
 
 
 def _other_names(field: FieldInfo) -> list[str]:

@@ -257,7 +257,7 @@ async def test_orders_per_minute_stop_opening_and_never_leaving(assistant: Assis
     assert world.live() == []
 
 
-ODD_NUMBERS = [True, "3", 3.0, 0, -1, 2**63, 1e400, float("nan"), None, [1], {"quantity": 1}]
+ODD_NUMBERS = [True, "3", 2.5, 0, -1, 2**63, 1e400, float("nan"), None, [1], {"quantity": 1}]
 
 
 @pytest.mark.parametrize("quantity", ODD_NUMBERS, ids=repr)

@@ -9,6 +9,7 @@ from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.level import BreakEven, Distance, Unit, read_level
 from ct_mcp.domain.products import read_32nds, ticks_in_32nds
 from ct_mcp.errors import BadRequest
+from ct_mcp.server.tool_schema import whole
 
 if TYPE_CHECKING:  # the rules are loaded by the first call, not by the start
     from ct_mcp.guard.policy import Protection
@@ -40,9 +41,9 @@ def targets_as_text(value: object) -> object:
 
 def _target_as_text(item: object) -> str:
     match item:
-        case {"quantity": int(quantity), **rest} if len(rest) == 1:
+        case {"quantity": quantity, **rest} if len(rest) == 1 and type(whole(quantity)) is int:
             (level,) = rest.values()
-            return f"{quantity} at {targets_as_text(level)}"
+            return f"{whole(quantity)} at {targets_as_text(level)}"
         case str() | int() | float():
             return str(targets_as_text(item))
         case _:

@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 from mcp import Client
 from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver.utilities.func_metadata import FuncMetadata
 from mcp_types import ToolAnnotations
+from pydantic import ValidationError
 
 from ct_mcp.desk.desk import Desk
 from ct_mcp.errors import BadRequest, OutcomeUnknown
@@ -24,7 +26,10 @@ LIMIT = {**ORDER, "order_type": "LIMIT"}
 REFUSED = {
     "quantity true": (ORDER | {"quantity": True}, "quantity"),
     "quantity as text": (ORDER | {"quantity": "3"}, "quantity"),
-    "quantity 3.0": (ORDER | {"quantity": 3.0}, "quantity"),
+    "quantity 2.5": (ORDER | {"quantity": 2.5}, "quantity"),
+    "quantity -0.0": (ORDER | {"quantity": -0.0}, "quantity"),
+    "quantity 3.0 as text": (ORDER | {"quantity": "3.0"}, "quantity"),
+    "a target's quantity 1.5": (ORDER | {"take_profit": [{"quantity": 1.5, "price": "20 points"}]}, "take_profit"),
     "quantity 0": (ORDER | {"quantity": 0}, "quantity"),
     "quantity -1": (ORDER | {"quantity": -1}, "quantity"),
     "quantity null": (ORDER | {"quantity": None}, "quantity"),
@@ -119,6 +124,36 @@ async def test_text_that_cannot_be_written_down_is_a_bad_argument(
         await server.call_tool(tool, arguments)
     assert str(refused.value).encode()
     assert not sim.requests
+
+
+async def test_each_argument_that_takes_integers_takes_a_whole_number_with_a_point(desk: Desk, policy: Policy) -> None:
+    """JSON Schema says that 3.0 is an integer, and clients that hold all numbers as floats send it."""
+    server = build_server(ServerContext(lambda: desk, policy, toolsets=frozenset({"read", "trade", "strategies"})))
+    integers = 0
+    for tool in server._tool_manager.list_tools():
+        for name, field in tool.parameters["properties"].items():
+            if field["type"] == "integer":
+                integers += 1
+                for value, is_fault in ((2.0, False), (2.5, True), (True, True), ("2", True)):
+                    assert (name in _faulty(tool.fn_metadata, {name: value})) is is_fault, (tool.name, name, value)
+    assert integers > 10
+
+
+def _faulty(metadata: FuncMetadata, arguments: dict[str, Any]) -> set[str]:
+    try:
+        metadata.validate_arguments(arguments)
+    except ValidationError as error:
+        return {str(fault["loc"][0]) for fault in error.errors() if fault["type"] != "missing"}
+    return set()
+
+
+async def test_a_part_that_is_given_with_a_point_leaves(connect: Connect, person: Person, sim: Simulator) -> None:
+    async with connect(person) as client:
+        await client.call_tool("place_order", ORDER | {"quantity": 2})
+        sim.advance(2)
+        told = await client.call_tool("close_position", {"account": "Sim101", "instrument": "MES", "quantity": 1.0})
+    assert not told.is_error
+    assert told.structured_content["position_after"] == 1
 
 
 HUGE_NUMBER = 10**400
