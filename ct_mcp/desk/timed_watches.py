@@ -8,6 +8,7 @@
 4. The time to be flat by of the settings comes earlier on a day that ends early: by the sessions of what is open, where
    the service tells them, else by the table of holidays. It is over at the usual time, since what is opened by hand
    between the two has to go as well.
+5. What has not acted in its life does not act later: what is open by then may be another day's. That is told.
 """
 
 from dataclasses import dataclass, field
@@ -58,6 +59,7 @@ class TimedWatches:
     _told: dict[str, str] = field(default_factory=dict)
     _orders: dict[str, Order] = field(default_factory=dict)
     _seen: dict[str, dict[str, None]] = field(default_factory=dict)
+    _last: dict[str, str] = field(default_factory=dict)
     _today: dict[str, _Today] = field(default_factory=dict)
 
     async def cancel_after(self, watch: Watch) -> None:
@@ -103,6 +105,19 @@ class TimedWatches:
             unread = ["what stands now could not be read"]
             words += unread if book is None else lines_of(book.positions, book.orders, {})
         await self.sender.end(watch, "; ".join(words))
+
+    async def end_of_cancel(self, watch: Watch) -> None:
+        """5: say what became of the order."""
+        is_it = Asked(watch.order_id or "", self._orders.get(watch.watch_id))
+        order = await self.sender.patient.look(watch.account, is_it.order_id, is_it)
+        ended = f"its life ended at {utc_minute(watch.until)}"
+        if order is not None and order.is_closed:
+            await self._order_is_over(watch, order)
+        elif order is not None:
+            await self.sender.end(watch, f"NOT CANCELLED: {ended}, and the order stands: {order_line(order)}")
+        elif self._is_unread_for_long(watch):
+            unread = f"order {watch.order_id} of {watch.instrument} could NOT BE READ"
+            await self.sender.end(watch, f"NOT SEEN CANCELLED: {ended}, and {unread}: look, and act by hand")
 
     async def _not_believed(self, watch: Watch, order: Order) -> None:
         """Lists have come back empty: an order that seems to open may be all that protects. It stands, and is told."""
@@ -193,6 +208,7 @@ class TimedWatches:
         """Remember what stands: a list that holds none of it any more is not believed on its word."""
         if book is not None:
             self._seen.setdefault(watch.watch_id, {}).update((order.order_id, None) for order in book.orders)
+            self._last[watch.watch_id] = f"seen last at {utc_minute(self.sender.now())}: {_lines(book)}"
 
     async def _of_what_is_open(self, watch: Watch, today: FlatByTime, book: AccountState) -> FlatByTime:
         """4: when it is due for what is open by now; before the usual time nothing is closed on an older word."""
@@ -228,6 +244,20 @@ class TimedWatches:
         has_sent = await self.sender.has_sent(watch)
         words = "what it sent is seen done" if has_sent else "its time has come, and nothing is open"
         await self.sender.end(watch, f"{words}: nothing is held, and no order is left")
+
+    async def end_of_flat_by(self, watch: Watch) -> None:
+        """5: say what is open."""
+        book = await self._book(watch)
+        if book is not None and book.is_flat:
+            await self._over(watch)
+            return
+        ended, by_hand = f"its life ended at {utc_minute(watch.until)}", "close by hand what is not to stand"
+        if book is not None:
+            words = f"NOT FLAT: {ended}, and it closes nothing more; open now: {_lines(book)}; {by_hand}"
+            await self.sender.end(watch, words)
+        elif self._is_unread_for_long(watch):
+            last = self._last.get(watch.watch_id, "nothing of it was read before")
+            await self.sender.end(watch, f"NOT SEEN FLAT: {ended}, and {_UNREAD}; {last}; {by_hand}")
 
     def _is_unread_for_long(self, watch: Watch) -> bool:
         since = self._unread_since.setdefault(watch.watch_id, self.sender.now())

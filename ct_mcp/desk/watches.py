@@ -11,7 +11,7 @@ How it works; the numbers stand again at the blocks that do it.
  4. The time to be flat by of the settings is a watch of each account for one day, made in its morning; a release that
     the settings know of is one of each account for its window, made when its warning is due.
  5. A watch lives until the session rolls, unless another life was said; nothing else ends one but itself and whoever is
-    asked to (`end_watch`, the person).
+    asked to (`end_watch`, the person). Once its life is over it sends nothing, and says what it has not done.
 """
 
 import logging
@@ -114,6 +114,9 @@ class Watches:
             self.sender.looks.pop(watch.watch_id)
 
     async def _look_at(self, watch: Watch) -> None:
+        if self.sender.now() >= watch.until and watch.kind is not WatchKind.ALERT:
+            await self._end_of(watch)
+            return
         match watch.kind:
             case WatchKind.TRAILING_STOP:
                 await self.trailer.look(watch)
@@ -125,8 +128,20 @@ class Watches:
                 await self.news.look(watch)
             case WatchKind.ALERT:  # pragma: no branch  # the set is closed
                 await self.alerts.look(watch)
-        if self.sender.now() >= watch.until:  # 5
-            await self.sender.end(watch, "over: its life has ended")
+                if self.sender.now() >= watch.until:
+                    await self.sender.end(watch, "over: its life has ended")
+
+    async def _end_of(self, watch: Watch) -> None:
+        """5: what comes later sends nothing any more; what is open by then may be another day's."""
+        match watch.kind:
+            case WatchKind.CANCEL_AFTER:
+                await self.timed.end_of_cancel(watch)
+            case WatchKind.FLAT_BY | WatchKind.FLAT_BY_WARNING:
+                await self.timed.end_of_flat_by(watch)
+            case WatchKind.TRAILING_STOP:
+                await self.sender.end(watch, "over: its life has ended, and its stop is moved no more")
+            case _:
+                await self.sender.end(watch, "over: its life has ended")
 
     # 4: what the settings ask for
 

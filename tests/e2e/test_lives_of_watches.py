@@ -6,12 +6,14 @@ from typing import Any
 import pytest
 
 from ct_mcp.desk.desk import Desk
+from ct_mcp.simulator.faults import Fault
 from ct_mcp.simulator.hours import CENTRAL
-from ct_mcp.simulator.orders import Action
+from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, SimOrderType, SimTimeInForce
 from ct_mcp.store.sqlite import SqliteStore
-from tests.e2e.conftest import Assistant, World
+from tests.e2e.conftest import Assistant, Wire, World
+from tests.e2e.test_entries_with_exits import somebody
 from tests.e2e.test_news_windows import by_hand
-from tests.e2e.test_watches import looks, told_by
+from tests.e2e.test_watches import looks, told_by, trailed
 
 
 def until(world: World, hour: int, minute: int, days: int = 0) -> None:
@@ -49,3 +51,54 @@ async def test_an_entry_is_cancelled_at_its_time_however_few_hours_are_named(
     assert world.live() == [resting]
     await looks(desk, world, times=1, seconds=2 * 60 + 1)
     assert world.live() == []
+
+
+async def test_a_time_to_be_flat_by_that_was_slept_over_closes_nothing_of_the_next_day_and_says_so(
+    assistant: Assistant, world: World, desk: Desk, store: SqliteStore
+) -> None:
+    """The laptop sleeps over it; in the morning the person has bought by hand, and opens it."""
+    await assistant.buys(2)
+    told = await assistant.call("set_watch", kind="flat_by", account="Sim101", time="15:10 America/Chicago")
+    assert told.status == "set", told.text
+    somebody(world, Action.SELL, 2)
+    until(world, 9, 0, days=1)
+    somebody(world, Action.BUY, 2)
+    sent = world.writes()
+    await looks(desk, world, times=2)
+    assert (world.net(), world.writes()) == (2, sent)
+    said = await told_by(store)
+    assert "NOT FLAT: its life ended at 2026-09-09 22:00 UTC, and it closes nothing more; open now: LONG 2" in said
+    assert await store.watches() == ()
+
+
+@pytest.mark.parametrize("is_read", [True, False])
+async def test_a_cancel_that_was_slept_over_sends_nothing_and_says_what_stands(
+    assistant: Assistant, world: World, desk: Desk, store: SqliteStore, is_read: bool
+) -> None:
+    front, kind = world.sim.market.front("MES", world.clock()), SimOrderType.LIMIT
+    terms = OrderTerms(front, Action.BUY, 1, kind, SimTimeInForce.GTC, limit_price=world.price(-400))
+    account = world.sim.exchange.accounts["Sim101"]
+    resting = world.sim.exchange.submit(account, terms, OrderLabels(), world.clock()).id
+    wanted = {"kind": "cancel_after", "account": "Sim101", "order_id": resting, "time": "20 minutes"}
+    assert (await assistant.call("set_watch", **wanted)).status == "set"
+    until(world, 9, 0, days=1)
+    sent = world.writes()
+    if not is_read:
+        world.sim.faults.arm(Fault.ADDON_OFFLINE)
+    await looks(desk, world)
+    assert world.writes() == sent
+    said = await told_by(store)
+    assert ("NOT CANCELLED: its life ended at" in said) is is_read, said
+    assert (f"order {resting} of MES 09-26 could NOT BE READ" in said) is not is_read, said
+    assert await store.watches() == ()
+
+
+async def test_a_stop_is_not_moved_once_more_after_the_life_of_its_watch(
+    assistant: Assistant, world: World, desk: Desk, store: SqliteStore, wire: Wire
+) -> None:
+    await trailed(assistant, world)
+    until(world, 17, 1)
+    sent = len(wire.posts())
+    await looks(desk, world)
+    assert len(wire.posts()) == sent
+    assert "over: its life has ended, and its stop is moved no more" in await told_by(store)
