@@ -15,9 +15,10 @@ How it works; the numbers stand again at the blocks that do it.
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from ct_mcp.desk.alerts import Alerts
 from ct_mcp.desk.context import ContextBuilder
@@ -28,17 +29,20 @@ from ct_mcp.desk.trailing import Trailer
 from ct_mcp.desk.watch_prices import LiveView, Rounds, WatchedPrices
 from ct_mcp.desk.watch_sender import WatchSender
 from ct_mcp.desk.watch_tickets import rolls_at
-from ct_mcp.domain.account import Account
+from ct_mcp.domain.account import Account, AccountKind, account_key
 from ct_mcp.domain.lease import NOBODY, Holder
 from ct_mcp.domain.market import trading_day
 from ct_mcp.domain.watch import Watch, WatchKind
 from ct_mcp.errors import CtMcpError
-from ct_mcp.guard.flat_by import flat_by_acts, flat_by_of, flat_by_time, is_near
-from ct_mcp.guard.news_windows import settings_act
+from ct_mcp.guard.flat_by import flat_by_acts, flat_by_of, flat_by_time, is_near, may_be_sent_to
+from ct_mcp.guard.news_windows import settings_act, settings_warn
 from ct_mcp.guard.policy import Mode
 from ct_mcp.store.journal import EntryKind, NewEntry
+from ct_mcp.text import plain
 
 _SETTINGS_EVERY = timedelta(minutes=2)
+_UNLISTED_EVERY = timedelta(seconds=10)
+_UNLISTED_FOR = timedelta(seconds=10)
 _log = logging.getLogger(__name__)
 
 
@@ -62,6 +66,8 @@ class Watches:
     news: NewsWatches = field(init=False)
     alerts: Alerts = field(init=False)
     _settings_read_at: datetime | None = None
+    _unlisted_since: datetime | None = None
+    _unlisted_told: date | None = None
 
     def __post_init__(self) -> None:
         """Give each kind its own hands."""
@@ -150,17 +156,40 @@ class Watches:
         now, policy = self.sender.now(), self.sender.policy
         if not settings_act(policy, now):
             return
-        if self._settings_read_at is not None and abs(now - self._settings_read_at) < _SETTINGS_EVERY:
-            return
-        try:
-            accounts = await self.contexts.resolver.accounts(urgent=True)
-        except CtMcpError:
+        every = _SETTINGS_EVERY if self._unlisted_since is None else _UNLISTED_EVERY
+        if self._settings_read_at is not None and abs(now - self._settings_read_at) < every:
             return
         self._settings_read_at = now
-        for account in accounts:
+        for account in await self._accounts(now):
             self.sender.kinds[account.name] = account.kind
             await self._take_up(account, now)
             await self.news.take_up(account, now)
+
+    async def _accounts(self, now: datetime) -> Sequence[Account]:
+        """List them; where none is read, those that were known last, and those that the settings name."""
+        accounts: Sequence[Account] = ()
+        with suppress(CtMcpError):
+            accounts = await self.contexts.resolver.accounts(urgent=True)
+        if accounts:
+            self._unlisted_since = None
+            return accounts
+        known = await self.sender.store.known_accounts(now)
+        keys = {account_key(account.name) for account in known}
+        named = (Account(name, AccountKind.UNKNOWN) for name in self.sender.policy.accounts)
+        accounts = (*known, *(account for account in named if account_key(account.name) not in keys))
+        await self._not_listed(accounts, now)
+        return accounts
+
+    async def _not_listed(self, known: Sequence[Account], now: datetime) -> None:
+        """Tell it once a day, when the time is near: what is open in an account that nobody knows is not looked at."""
+        since = self._unlisted_since = self._unlisted_since or now
+        day, policy = trading_day(now), self.sender.policy
+        if abs(now - since) < _UNLISTED_FOR or self._unlisted_told == day or not settings_warn(policy, now):
+            return
+        self._unlisted_told = day
+        names = ", ".join(plain(each.name) for each in known if may_be_sent_to(each, policy)) or "none"
+        words = f"the accounts could NOT BE READ: the settings act in those that are known ({names}), in no other: look"
+        await self.sender.store.tell_of_watch(None, NewEntry(EntryKind.WATCH_TOLD, words), now)
 
     async def _take_up(self, account: Account, now: datetime) -> None:
         flat_by = flat_by_of(account, self.sender.policy)

@@ -58,13 +58,22 @@ def flat_by_is_near(policy: Policy, now: datetime) -> bool:
     return any(is_near(flat_by, policy, now) for flat_by in _all(policy))
 
 
+def flat_by_warns(policy: Policy, now: datetime) -> bool:
+    """Say whether the warning of any is due by the table of holidays, or its time has come."""
+    return any(now >= warns_at for flat_by in _all(policy) if (warns_at := _warns_at(flat_by, policy, now)))
+
+
 def is_near(flat_by: FlatBy, policy: Policy, now: datetime) -> bool:
     """Say whether one may act now. A zone that is not known is no time; the settings refuse it at the start."""
+    warns_at = _warns_at(flat_by, policy, now)
+    return warns_at is not None and now >= min(warns_at, datetime.combine(trading_day(now), _LOOKS_FROM, CHICAGO))
+
+
+def _warns_at(flat_by: FlatBy, policy: Policy, now: datetime) -> datetime | None:
     try:
-        warns_at = flat_by_time(flat_by, now).at - timedelta(minutes=policy.watches.warn_minutes)
+        return flat_by_time(flat_by, now).at - timedelta(minutes=policy.watches.warn_minutes)
     except (KeyError, ValueError, OSError):
-        return False
-    return now >= min(warns_at, datetime.combine(trading_day(now), _LOOKS_FROM, CHICAGO))
+        return None
 
 
 def flat_by_of(account: Account, policy: Policy) -> FlatBy | None:

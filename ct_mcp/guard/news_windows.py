@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from ct_mcp.domain.instrument import Instrument
 from ct_mcp.domain.products import product_of
 from ct_mcp.guard.firm_policy import NewsEvent, NewsRule
-from ct_mcp.guard.flat_by import flat_by_is_near
+from ct_mcp.guard.flat_by import flat_by_is_near, flat_by_warns
 from ct_mcp.guard.policy import Mode, Policy
 
 CANCELS_AHEAD = timedelta(seconds=30)
@@ -63,6 +63,11 @@ def warned_ahead(policy: Policy) -> timedelta:
 def settings_act(policy: Policy, now: datetime) -> bool:
     """Say whether a setting may act in any account now: a time to be flat by, or a release that is near."""
     return flat_by_is_near(policy, now) or any(_near(policy, now))
+
+
+def settings_warn(policy: Policy, now: datetime) -> bool:
+    """Say whether the warning of a setting is due, or its time has come."""
+    return flat_by_warns(policy, now) or any(_near(policy, now))
 
 
 def _near(policy: Policy, now: datetime) -> Iterator[bool]:

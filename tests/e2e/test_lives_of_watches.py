@@ -5,7 +5,11 @@ from typing import Any
 
 import pytest
 
+from ct_mcp.config.values import flat_by
+from ct_mcp.crosstrade.client import CrossTrade
 from ct_mcp.desk.desk import Desk
+from ct_mcp.domain.account import Account
+from ct_mcp.guard.policy import Limits, Policy, Watching
 from ct_mcp.simulator.faults import Fault
 from ct_mcp.simulator.hours import CENTRAL
 from ct_mcp.simulator.orders import Action, OrderLabels, OrderTerms, SimOrderType, SimTimeInForce
@@ -102,3 +106,81 @@ async def test_a_stop_is_not_moved_once_more_after_the_life_of_its_watch(
     await looks(desk, world)
     assert len(wire.posts()) == sent
     assert "over: its life has ended, and its stop is moved no more" in await told_by(store)
+
+
+class TestOfTheSettings:
+    """With ``flat_by_acts = true``."""
+
+    @pytest.fixture
+    def policy(self) -> Policy:
+        """Flat by ten past three in Chicago."""
+        limits = Limits(flat_by=flat_by("15:10 America/Chicago"))
+        return Policy(limits=limits, watches=Watching(flat_by_acts=True, warn_minutes=10))
+
+    async def test_one_that_slept_over_its_day_says_what_is_held(
+        self, assistant: Assistant, world: World, desk: Desk, store: SqliteStore
+    ) -> None:
+        await assistant.buys(2)
+        await desk.exit_watch.look()
+        until(world, 17, 1)
+        await desk.exit_watch.look()
+        said = await told_by(store)
+        assert "NOT FLAT: its life ended at 2026-09-09 22:00 UTC" in said
+        assert "open now: LONG 2" in said
+        assert await store.watches() == ()
+
+    @pytest.mark.parametrize("is_seen_before", [True, False])
+    async def test_one_that_could_not_act_until_the_roll_says_so_and_what_was_seen_last(
+        self, assistant: Assistant, world: World, desk: Desk, store: SqliteStore, is_seen_before: bool
+    ) -> None:
+        await assistant.buys(2)
+        if is_seen_before:
+            until(world, 15, 5)
+            await desk.exit_watch.look()
+        until(world, 15, 9)
+        world.sim.faults.arm(Fault.ADDON_OFFLINE)
+        await looks(desk, world, times=57, seconds=120)
+        said = await told_by(store)
+        assert (
+            said.count("NOT SEEN FLAT: its life ended at 2026-09-09 22:00 UTC, and what is open could NOT BE READ") == 1
+        )
+        assert ("seen last at 2026-09-09 20:05 UTC: LONG 2" in said) is is_seen_before, said
+        assert await store.watches() == ()
+
+    @pytest.mark.parametrize("comes_empty", [True, False])
+    async def test_what_is_known_is_flat_by_its_time_although_the_accounts_cannot_be_listed(
+        self,
+        assistant: Assistant,
+        world: World,
+        desk: Desk,
+        store: SqliteStore,
+        monkeypatch: pytest.MonkeyPatch,
+        comes_empty: bool,
+    ) -> None:
+        await assistant.buys(2)
+
+        async def none(_: CrossTrade) -> tuple[Account, ...]:
+            return ()
+
+        if comes_empty:
+            monkeypatch.setattr(CrossTrade, "accounts", none)
+        else:
+            world.sim.faults.arm(Fault.ERROR_500_BEFORE_ACCEPT, rpc="ListAccounts")
+        until(world, 14, 0)
+        await looks(desk, world)
+        assert await told_by(store) == ""
+        until(world, 15, 9)
+        await looks(desk, world, times=6, seconds=15)
+        said = await told_by(store)
+        assert world.net() == 0, said
+        words = "the accounts could NOT BE READ: the settings act in those that are known (Sim101), in no other: look"
+        assert said.count(words) == 1, said
+
+    async def test_where_no_account_is_known_and_none_can_be_listed_that_is_told(
+        self, world: World, desk: Desk, store: SqliteStore
+    ) -> None:
+        world.sim.faults.arm(Fault.ADDON_OFFLINE)
+        until(world, 15, 9)
+        await looks(desk, world, times=6, seconds=15)
+        assert "the settings act in those that are known (none), in no other: look" in await told_by(store)
+        assert await store.watches() == ()
