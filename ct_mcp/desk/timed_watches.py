@@ -60,6 +60,7 @@ class TimedWatches:
     _orders: dict[str, Order] = field(default_factory=dict)
     _seen: dict[str, dict[str, None]] = field(default_factory=dict)
     _last: dict[str, str] = field(default_factory=dict)
+    _flat_after: dict[str, int] = field(default_factory=dict)
     _today: dict[str, _Today] = field(default_factory=dict)
 
     async def cancel_after(self, watch: Watch) -> None:
@@ -184,7 +185,9 @@ class TimedWatches:
             return  # what has been opened since it was asked trades on as usual
         if book is None or not book.is_flat:
             await self._flatten(watch, today, _UNREAD if book is None else _lines(book))
-        elif not goes_on:
+        elif goes_on:
+            self._flat_after[watch.watch_id] = len(watch.parts)
+        else:
             await self._over(watch)
 
     async def _book(self, watch: Watch) -> AccountState | None:
@@ -202,13 +205,15 @@ class TimedWatches:
             ask_all_orders=True,
             of=instrument,
         )
-        return await poller.borne_out(watch.account, before, read)
+        read = await poller.borne_out(watch.account, before, read)
+        self._saw(watch, read)
+        return read
 
     def _saw(self, watch: Watch, book: AccountState | None) -> None:
         """Remember what stands: a list that holds none of it any more is not believed on its word."""
         if book is not None:
             self._seen.setdefault(watch.watch_id, {}).update((order.order_id, None) for order in book.orders)
-            self._last[watch.watch_id] = f"seen last at {utc_minute(self.sender.now())}: {_lines(book)}"
+            self._last[watch.watch_id] = f"seen last at {utc_minute(self.sender.now())}: {_lines(book) or 'flat'}"
 
     async def _of_what_is_open(self, watch: Watch, today: FlatByTime, book: AccountState) -> FlatByTime:
         """4: when it is due for what is open by now; before the usual time nothing is closed on an older word."""
@@ -220,7 +225,7 @@ class TimedWatches:
             come = f"its time has come{f' ({today.why})' if today.why else ''}"
             await self.sender.end(watch, f"{come}, and nothing is closed for you: {stands}")
             return
-        sent = await self.sender.times_sent(watch)
+        sent = await self._tries(watch)
         if sent and self._rests(watch, _SETTLES_WITHIN):
             return
         if sent >= _TRIES:
@@ -235,9 +240,14 @@ class TimedWatches:
         if outcome.status is not Status.FLAT:
             await self._tell(watch, f"{come} not seen flat yet: {said(outcome)}")
         elif self.sender.now() < today.usual:
-            await self._tell(watch, with_what_stands(f"{come} flat; it was: {stands}", outcome))
+            await self.sender.tell(watch, with_what_stands(f"{come} flat; it was: {stands}", outcome))
         else:
             await self.sender.end(watch, with_what_stands(f"{come} flat; it was: {stands}", outcome))
+
+    async def _tries(self, watch: Watch) -> int:
+        """Count the sends since it was read flat: what was opened by hand after that is another matter."""
+        sent = await self.sender.sent(watch, self._flat_after.get(watch.watch_id, 0))
+        return len(sent) if Status.FLAT not in sent else sent[::-1].index(Status.FLAT)
 
     async def _over(self, watch: Watch) -> None:
         """Nothing is left: by what it has done, or because nothing was open."""
@@ -270,7 +280,8 @@ class TimedWatches:
 
     def _rests_again(self, watch: Watch) -> bool:
         """Say whether it tried a moment ago; what fails again and again is tried once a minute."""
-        return self._rests(watch, _AGAIN_AFTER if len(watch.parts) < _QUICKLY else _SETTLES_WITHIN)
+        tries = len(watch.parts) - self._flat_after.get(watch.watch_id, 0)
+        return self._rests(watch, _AGAIN_AFTER if tries < _QUICKLY else _SETTLES_WITHIN)
 
     def _rests(self, watch: Watch, pause: timedelta) -> bool:
         """Say whether it sent a moment ago; a clock that is set back does not prolong it."""

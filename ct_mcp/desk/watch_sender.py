@@ -86,18 +86,19 @@ class WatchSender:
     def _kind_of(self, watch: Watch) -> AccountKind:
         return self.kinds.get(watch.account, AccountKind.UNKNOWN)
 
-    async def times_sent(self, watch: Watch) -> int:
-        """Count what of it was written down as about to be sent, and may have been sent."""
-        times = 0
-        for part in watch.parts:
+    async def sent(self, watch: Watch, after: int = 0) -> list[Status]:
+        """Tell what came of its sends that may have left, after so many of its parts."""
+        came = []
+        for part in watch.parts[after:]:
             ticket = await self.store.ticket(part.ticket_id)
             told = None if ticket is None else (await story_of(self.store, ticket)).part(0, self.now())
-            times += told is not None and told.outcome is not None and told.outcome.status is not Status.DENIED
-        return times
+            if told is not None and told.outcome is not None and told.outcome.status is not Status.DENIED:
+                came.append(told.outcome.status)
+        return came
 
     async def has_sent(self, watch: Watch) -> bool:
         """Say whether anything of it may have been sent."""
-        return bool(await self.times_sent(watch))
+        return bool(await self.sent(watch))
 
     async def settle(self, account: str) -> None:
         """Find out what became of what was sent before: what may still come keeps the next from leaving."""

@@ -97,6 +97,31 @@ def by_hand(world: World) -> None:
     world.sim.exchange.submit(account, terms, OrderLabels(), world.clock())
 
 
+@pytest.mark.parametrize("goes_on", ["in one process", "each time in another"])
+async def test_however_often_something_is_opened_by_hand_it_is_closed_and_told(
+    assistant: Assistant,
+    world: World,
+    desk: Desk,
+    another_desk: Desk,
+    store: SqliteStore,
+    goes_on: str,
+) -> None:
+    """Only sends that left something held are tries."""
+    desks = (desk, another_desk if goes_on == "each time in another" else desk)
+    contract, account = world.sim.market.front("MES", world.clock()), world.sim.exchange.accounts["Sim101"]
+    for number in range(5):
+        await looks_at(desks[number % 2], world, 11, 26 + 5 * number)
+        terms = OrderTerms(contract, Action.BUY, 1, SimOrderType.MARKET)
+        world.sim.exchange.submit(account, terms, OrderLabels(), world.clock())
+        world.later(20)
+        await desks[number % 2].exit_watch.look()
+        world.later(20)
+        assert world.net() == 0, await told_by(store)
+    told = await told_by(store)
+    assert sum("and it is flat; it was: LONG 1" in line for line in told) == 5, told
+    assert not any("NOT FLAT" in line for line in told), told
+
+
 async def test_the_time_is_told_beside_the_account_and_in_the_question(
     assistant: Assistant, world: World, person: Person
 ) -> None:
