@@ -18,7 +18,7 @@ from ct_mcp.guard.policy import Policy
 from ct_mcp.guard.review import Review, review
 from tests.factories import ES, MES, NOW, SIM101, context, order, place_order, position, positions, stop_order
 from tests.unit.guard.books import a_book
-from tests.unit.guard.test_effect_of_all import reach
+from tests.unit.guard.test_effect import reach
 from tests.unit.guard.test_rules_firm import firm
 
 Codes = Callable[[Review], set[str]]
@@ -116,10 +116,10 @@ def test_on_any_two_books_what_opens_passes_only_where_nothing_can_stand_against
     book = replace(mine, elsewhere={"EVAL-0": there})
     command: PlaceOrder = place_order(action, size)
     found = review(command, book, firm(**RULE))
-    long, short = reach(there.net_position(ES) or 0, there.orders or (), there.pending)
-    against = short if action == "BUY" else long
+    highest, lowest = reach(there.net_position(ES) or 0, there.orders or (), there.pending)
+    against = lowest < 0 if action == "BUY" else highest > 0
     denied = [each for each in found.denials if "against it=" in each.figures and "EVAL-0" in each.figures]
-    assert bool(denied) is (bool(against) and not found.effect.only_reduces)
+    assert bool(denied) is (against and not found.effect.only_reduces)
 
 
 def test_the_room_names_what_others_hold() -> None:

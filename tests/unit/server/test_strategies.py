@@ -148,7 +148,7 @@ async def test_parameters_that_are_no_plain_values_are_refused(
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("period", True), ("period", "5"), ("period", 0), ("period", 5.0), ("mode", "Account"), ("period_type", "Minute")],
+    [("period", True), ("period", "5"), ("period", 0), ("period", 5.5), ("mode", "Account"), ("period_type", "Minute")],
 )
 async def test_nothing_that_decides_a_start_is_mended(
     client: Client, sim: Simulator, field: str, value: object
