@@ -16,16 +16,17 @@ from ct_mcp.cli.halt import describe_halt
 from ct_mcp.cli.pin import confirm_pin
 from ct_mcp.cli.runtime import Runtime, settings_for, store_of, utc_now
 from ct_mcp.cli.screen import Screen
-from ct_mcp.cli.team import say_if_team_halts
+from ct_mcp.cli.team import policy_in_force, say_if_team_halts
 from ct_mcp.cli.terminal import lacks_terminal, read_line
 from ct_mcp.config.settings import Settings
 from ct_mcp.desk.controls import Actor, Controls
 from ct_mcp.desk.desk import Desk
-from ct_mcp.domain.account import Account, AccountKind
+from ct_mcp.domain.account import Account, AccountKind, account_key
 from ct_mcp.domain.approval import Approval
 from ct_mcp.domain.market import trading_day
 from ct_mcp.errors import ConfigError, NotFound
-from ct_mcp.guard.policy import Mode, Policy
+from ct_mcp.guard.policy import AccountPolicy, Mode, Policy
+from ct_mcp.guard.team_policy import both_limits
 from ct_mcp.server.policy_text import firm_lines_of, limit_lines, narrower_lines
 from ct_mcp.store.sql_store import SqlStore
 from ct_mcp.text import command, count, local_and_utc, money, parse_span, sanitize
@@ -87,10 +88,10 @@ async def _arm(settings: Settings, name: str, span: timedelta, demo: bool) -> in
             settings = await stack.enter_async_context(simulated(settings))
         runtime = Runtime(settings)
         stack.push_async_callback(runtime.close)
-        account = await read_named_account(runtime.build_desk(), name)
-        await _show(account, settings.policy, runtime.store, screen)
+        account, policy = await read_named_account(runtime.build_desk(), name), await policy_in_force(settings)
+        await _show(account, policy, runtime.store, screen)
         await say_if_team_halts(settings, screen)
-        if not await _is_wanted(account, settings.policy, runtime.store, screen):
+        if not await _is_wanted(account, policy, runtime.store, screen):
             screen.say("Not armed.")
             return 1
         until = utc_now() + span
@@ -132,14 +133,28 @@ async def _show(account: Account, policy: Policy, store: SqlStore, screen: Scree
     screen.say()
     screen.say("The limits on it while it is armed", "bold")
     screen.detail(f"approval: {approval}", "bad" if approval is Approval.NONE else "")
-    for line in limit_lines(policy.for_(account.name, None).limits):
+    for line in limits_of(account, policy):
         screen.detail(line)
-    for line in narrower_lines(replace(policy, accounts={})):
-        screen.detail(line)
-    only = {name: one for name, one in policy.accounts.items() if name == account.name}
-    for line in firm_lines_of(replace(policy, accounts=only), trading_day(utc_now())):
+    for line in rules_of(account, policy):
         screen.detail(line, "person")
     await _show_obstacles(account, store, screen)
+
+
+def limits_of(account: Account, policy: Policy) -> list[str]:
+    """Say which limits hold on an account, and on single roots in it, by the settings and by the team."""
+    both = (policy.instruments, policy.team.instruments)
+    roots = {root: both_limits(*(limits.get(root, {}) for limits in both)) for root in sorted({*both[0], *both[1]})}
+    narrower = narrower_lines(replace(policy, accounts={}, instruments=roots))
+    return [*limit_lines(policy.for_(account.name, None).limits), *narrower]
+
+
+def rules_of(account: Account, policy: Policy) -> list[str]:
+    """Say whose rules hold on an account, and where nothing is sent or opened in it."""
+    own = policy.for_(account.name, None)
+    only = {account.name: AccountPolicy(automation=own.automation, firm=own.firm)}
+    held = firm_lines_of(replace(policy, accounts=only), trading_day(utc_now()))
+    may = policy.team.lets_open(account.name, account.kind)
+    return held if may else [*held, "by your team's policy nothing opens or adds in it"]
 
 
 def _figures(account: Account) -> Iterator[tuple[str, str]]:
@@ -152,8 +167,9 @@ def _figures(account: Account) -> Iterator[tuple[str, str]]:
 
 
 async def _show_obstacles(account: Account, store: SqlStore, screen: Screen) -> None:
+    key = account_key(account.name)
     until, halt = await store.armed_until(account.name, utc_now()), await store.halt()
-    unsettled = [entry for entry in await store.unsettled() if entry.account == account.name]
+    unsettled = [entry for entry in await store.unsettled() if account_key(entry.account or "") == key]
     screen.say()
     if until is not None:
         screen.say(f"It is armed already, until {local_and_utc(until)}: this sets a new end.", "person")
@@ -176,11 +192,14 @@ async def _is_wanted(account: Account, policy: Policy, store: SqlStore, screen: 
 async def _disarm(store: SqlStore, screen: Screen, chosen: argparse.Namespace) -> None:
     account: str | None = chosen.account
     armed = await store.armings(utc_now())
-    for name in [account] if account is not None else armed:
+    named = (
+        [] if account is None else [name for name in armed if account_key(name) == account_key(account)] or [account]
+    )
+    for name in armed if account is None else named:
         if await Controls(store, utc_now).disarm(name, Actor.TERMINAL):
             screen.say(f"{_name(name)} is disarmed: nothing opens or adds there; exits still work.", "good")
         else:
-            screen.say(f"{_name(name)} was not armed. A name counts only exactly as it was armed.")
+            screen.say(f"{_name(name)} was not armed.")
     left = await store.armings(utc_now())
     if left:
         screen.say("Still armed:")

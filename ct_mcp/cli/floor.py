@@ -7,12 +7,14 @@ way to tell it. Before it is kept the person sees what is on record, and types t
 import argparse
 from contextlib import AsyncExitStack
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
 
 import anyio
 
 from ct_mcp.cli.arm import read_named_account
 from ct_mcp.cli.runtime import Runtime, settings_for, utc_now
 from ct_mcp.cli.screen import Screen
+from ct_mcp.cli.team import policy_in_force
 from ct_mcp.cli.terminal import lacks_terminal, read_line
 from ct_mcp.config.settings import Settings
 from ct_mcp.desk.controls import Actor, Controls
@@ -24,6 +26,7 @@ from ct_mcp.guard.context import RiskContext
 from ct_mcp.guard.drawdown import floor_of, floor_words
 from ct_mcp.guard.firm_policy import DayLossEnds, Drawdown, DrawdownKind, FirmRules
 from ct_mcp.guard.floor_room import equity_of
+from ct_mcp.guard.policy import Policy
 from ct_mcp.text import local_and_utc, money, sanitize
 
 
@@ -33,7 +36,8 @@ def run(chosen: argparse.Namespace) -> int:
         return 2
     settings = settings_for(chosen)
     amount = _parse_amount(chosen.amount)
-    firm = _rules_of(chosen.account, settings)
+    policy = anyio.run(policy_in_force, settings)
+    firm = rules_of(chosen.account, policy, settings.file)
     return anyio.run(_tell, settings, chosen.account, amount, firm, chosen.demo)
 
 
@@ -47,12 +51,15 @@ def _parse_amount(text: str) -> Decimal:
     return amount
 
 
-def _rules_of(account: str, settings: Settings) -> FirmRules:
-    """Give the rules of the account, where they hold a floor that has to be told."""
-    named = settings.policy.account_named(account)
-    firm = None if named is None else named.firm
+def rules_of(account: str, policy: Policy, file: Path | None = None) -> FirmRules:
+    """Give the rules of the account, by the settings and by the team, where they hold a floor that has to be told.
+
+    Raises:
+        ConfigError: They hold none.
+    """
+    firm = policy.for_(account, None).firm
     if firm is None or not _has_to_be_told(firm):
-        shown, place = sanitize(account, longest=80), settings.file or "your settings"
+        shown, place = sanitize(account, longest=80), file or "your settings"
         raise ConfigError(
             f"No rule for {shown} has a floor that trails, so there is nothing to tell. A preset (ct-mcp rules) or "
             f'drawdown in [accounts."{shown}".rules] of {place} sets one.'

@@ -1,6 +1,6 @@
-"""What a trader's own commands say of the team: whether it has halted, and that nothing here lifts that.
+"""What a trader's own commands say and take of the team: whether it has halted, and the policy as it narrows that.
 
-It stands alone, since halting, resuming, arming and approving each say it, and only where there is a team.
+It stands alone, since halting, resuming, arming, approving and telling a floor each need it, where there is a team.
 """
 
 from ct_mcp.cli.runtime import team_of, utc_now
@@ -10,6 +10,7 @@ from ct_mcp.desk.decisions import Decisions
 from ct_mcp.desk.second_yes import SecondPerson
 from ct_mcp.desk.team_words import halted_words, lost_words
 from ct_mcp.domain.approval import Ticket
+from ct_mcp.guard.policy import Policy
 from ct_mcp.store.sql_store import SqlStore
 
 
@@ -28,6 +29,16 @@ async def say_if_team_halts(settings: Settings, screen: Screen) -> bool:
         return False
     screen.say(f"Your team has halted you, {halted_words(standing.halt)}. Nothing on this machine lifts that.", "bad")
     return True
+
+
+async def policy_in_force(settings: Settings) -> Policy:
+    """Give the policy as the team narrows it: by its word of now, or its last one where it does not answer."""
+    team = team_of(settings)
+    try:
+        await team.hear()
+        return team.policy
+    finally:
+        await team.close()
 
 
 async def say_second(ticket: Ticket, settings: Settings, store: SqlStore, screen: Screen) -> None:

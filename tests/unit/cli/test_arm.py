@@ -2,16 +2,23 @@
 
 import subprocess
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ct_mcp.cli.arm import limits_of, rules_of
+from ct_mcp.config.team_policy import parse_team_policy
 from ct_mcp.desk.pin import set_pin
+from ct_mcp.domain.account import AccountKind
 from ct_mcp.domain.approval import Halt
+from ct_mcp.guard.policy import Policy
+from ct_mcp.guard.team_policy import narrowed
 from ct_mcp.store.journal import EntryKind, NewEntry
 from ct_mcp.store.sqlite import SqliteStore
+from tests.factories import account
 
 CtMcp = Callable[..., subprocess.CompletedProcess[str]]
 AtATerminal = Callable[..., Any]
@@ -39,6 +46,43 @@ def settings(tmp_path: Path) -> Callable[[str], Path]:
         return file
 
     return written
+
+
+@pytest.mark.parametrize("spelled", [LIVE, LIVE.lower()])
+def test_the_rules_of_its_firm_are_shown_before_it_is_armed_however_the_settings_spell_it(
+    at_a_terminal: AtATerminal, tmp_path: Path, settings: Callable[[str], Path], spelled: str
+) -> None:
+    text = f'mode = "live"\n[accounts."{spelled}"]\nfirm = "topstep-50k"\nautomation = "advise"\n'
+    places = ("--demo", "--state-dir", str(tmp_path / "state"), "--config", str(settings(text)))
+    terminal = at_a_terminal("arm", LIVE, "--for", "8h", *places)
+    terminal.until("topstep-50k")
+    terminal.until("nothing is ever sent")
+    terminal.until("> ")
+    terminal.types("")
+    assert terminal.ends() == 1
+
+
+def test_what_the_team_narrows_is_shown_with_the_limits_of_the_settings() -> None:
+    text = """
+[limits]
+max_order_contracts = 2
+[instruments.ES.limits]
+max_order_contracts = 1
+[accounts."apex-482910"]
+firm = "topstep-50k"
+automation = "advise"
+"""
+    own = Policy(instruments={"ES": {"risk_ticks": 90}, "NQ": {"risk_ticks": 95}})
+    policy, live = narrowed(own, parse_team_policy(text)), replace(account(), name=LIVE, kind=AccountKind.LIVE)
+    shown = limits_of(live, policy)
+    assert "max order contracts: 2" in shown
+    assert "instrument ES: risk ticks: 90, max order contracts: 1" in shown
+    assert "instrument NQ: risk ticks: 95" in shown
+    assert "flat by: 15:10 America/Chicago" in shown
+    rules = " ".join(rules_of(live, policy))
+    assert "topstep-50k" in rules
+    assert "by your team's policy nothing opens or adds in it" in rules
+    assert "team" not in " ".join(rules_of(live, own))
 
 
 @pytest.fixture
@@ -196,6 +240,16 @@ async def test_disarming_ends_one_and_tells_of_the_others(
     terminal.until("OTHER-1 until")
     assert terminal.ends() == 0
     assert await store.armings(BEFORE) == {"OTHER-1": FAR_AWAY}
+
+
+async def test_disarming_finds_an_account_in_whatever_case_it_is_typed(
+    at_a_terminal: AtATerminal, store: SqliteStore, places: tuple[str, ...]
+) -> None:
+    await store.arm(LIVE, FAR_AWAY, "the person", BEFORE)
+    terminal = at_a_terminal("disarm", LIVE.lower(), *places)
+    terminal.until(f"{LIVE} is disarmed")
+    assert terminal.ends() == 0
+    assert await store.armings(BEFORE) == {}
 
 
 async def test_disarming_all_ends_all_and_then_says_that_there_is_none(

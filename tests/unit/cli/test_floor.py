@@ -9,9 +9,19 @@ from typing import Any
 
 import pytest
 
+from ct_mcp.cli.floor import rules_of
+from ct_mcp.cli.runtime import utc_now
+from ct_mcp.cli.team import policy_in_force
 from ct_mcp.config.presets import load_preset, preset_names
+from ct_mcp.config.settings import Settings
+from ct_mcp.domain.team import EVERYBODY, TeamPolicy, TeamWord
+from ct_mcp.errors import ConfigError
+from ct_mcp.guard.firm_policy import DayLossEnds, Drawdown, DrawdownKind
 from ct_mcp.store.journal import EntryKind
+from ct_mcp.store.postgres_url import PostgresUrl
 from ct_mcp.store.sqlite import SqliteStore
+from ct_mcp.store.team_file import Heard, TeamFile
+from tests.postgres import free_port
 
 CtMcp = Callable[..., subprocess.CompletedProcess[str]]
 AtATerminal = Callable[..., Any]
@@ -31,6 +41,26 @@ def places(tmp_path: Path) -> tuple[str, ...]:
     file = tmp_path / "settings.toml"
     file.write_text(SETTINGS, encoding="utf-8")
     return ("--demo", "--state-dir", str(tmp_path / "state"), "--config", str(file))
+
+
+OF_A_TEAM = """
+[accounts.Sim101.rules]
+drawdown = "end_of_day"
+drawdown_amount = 2000
+start_balance = 50000
+day_loss_ends = "account"
+"""
+
+
+async def test_a_floor_that_the_team_wants_told_is_taken_also_while_its_plane_does_not_answer(tmp_path: Path) -> None:
+    policy, at = TeamPolicy(1, EVERYBODY, OF_A_TEAM, "rita", utc_now()), PostgresUrl("a", "b", "127.0.0.1", free_port())
+    state = tmp_path / "state"
+    TeamFile(state, str(at)).keep(Heard(TeamWord(policies=(policy,)), utc_now(), utc_now()))
+    wanted = rules_of("sim101", await policy_in_force(Settings(state, plane=at)))
+    assert wanted.drawdown == Drawdown(DrawdownKind.END_OF_DAY, Decimal(2000), Decimal(50_000))
+    assert wanted.day_loss_ends is DayLossEnds.ACCOUNT
+    with pytest.raises(ConfigError, match="there is nothing to tell"):
+        rules_of("sim101", await policy_in_force(Settings(state)))
 
 
 @pytest.mark.parametrize(("typed", "is_kept"), [("Sim101", True), ("sim101", False), ("", False)])
