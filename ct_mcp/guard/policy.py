@@ -194,6 +194,12 @@ class TeamRules:
 NO_TEAM = TeamRules()
 
 
+def unmatched(tables: Iterable[str], listed: Iterable[str]) -> tuple[str, ...]:
+    """Name the tables that belong to none of the accounts that were listed."""
+    keys = {account_key(name) for name in listed}
+    return tuple(name for name in tables if account_key(name) not in keys)
+
+
 def strictest(one: Approval, *others: Approval | None) -> Approval:
     """Give the strictest of several channels; None asks for none."""
     return max((one, *(other for other in others if other is not None)), key=APPROVALS.index)
@@ -242,8 +248,7 @@ class Policy:
 
     def unmatched(self, listed: Iterable[str]) -> tuple[str, ...]:
         """Name the tables that belong to none of the accounts that were listed."""
-        keys = {account_key(name) for name in listed}
-        return tuple(name for name in self.accounts if account_key(name) not in keys)
+        return unmatched(self.accounts, listed)
 
     def approval_for(self, account: str, kind: AccountKind, *, leaves: bool) -> Approval:
         """Give the channel that must bring the yes; ``leaves`` is for closing, reducing and flattening."""

@@ -10,7 +10,7 @@ from ct_mcp.guard.context import RiskContext
 from ct_mcp.guard.denial import DenialCode
 from ct_mcp.guard.effect_model import Effect
 from ct_mcp.guard.firm_policy import DayLossEnds
-from ct_mcp.guard.policy import Mode, Policy
+from ct_mcp.guard.policy import Mode, Policy, unmatched
 from ct_mcp.guard.rule import (
     EXIT,
     Denial,
@@ -36,17 +36,24 @@ def account_is_the_one_named(effect: Effect, context: RiskContext, _policy: Poli
     return Passed(f"account={plain(named)}")
 
 
-@rule("account-alike", "no table of the settings is meant for it by another spelling")
+@rule("account-alike", "no table is meant for it by another spelling")
 @on_opening
 def account_is_not_taken_for_another(effect: Effect, context: RiskContext, policy: Policy) -> RuleAnswer:
-    """Deny openings where a table that matches no account looks like this one: its limits were meant to hold here."""
+    """Deny openings where a table that matches no account looks like this one: its limits were meant to hold here.
+
+    A team's policy may name accounts of other traders, which are not listed here: they look like none of ours.
+    """
     account = effect.command.account
-    unmatched = policy.unmatched((account, *context.listed_accounts))
-    alike = [name for name in unmatched if looks_like(name, account)]
-    if not alike:
-        return Passed(f"account={plain(account)}")
-    figures = f"account={plain(account)}, table of the settings that matches no account={', '.join(map(plain, alike))}"
-    return Denial(DenialCode.ACCOUNT_TABLE_MISSPELT, f"{figures}; only the operator can mend it")
+    listed = (account, *context.listed_accounts)
+    for tables, whose, who in (
+        (policy.accounts, "settings", "the operator"),
+        (policy.team.accounts, "team's policy", "a risk manager of the team"),
+    ):
+        alike = ", ".join(plain(name) for name in unmatched(tables, listed) if looks_like(name, account))
+        if alike:
+            figures = f"account={plain(account)}, table of the {whose} that matches no account={alike}"
+            return Denial(DenialCode.ACCOUNT_TABLE_MISSPELT, f"{figures}; only {who} can mend it")
+    return Passed(f"account={plain(account)}")
 
 
 @rule("account-mode", "the account may trade in this mode")
