@@ -37,6 +37,10 @@ AND (:own_id IS NULL OR own_id IS NULL OR own_id = :own_id)
 _LAST_AT = "SELECT at FROM journal ORDER BY sequence DESC LIMIT 1"
 # Clocks are put right by a little all the time.
 _CLOCKS_DIFFER = timedelta(minutes=1)
+_ARMED_NO_LONGER = """
+SELECT DISTINCT account FROM armings WHERE until <= ? AND account NOT IN (SELECT account FROM armings WHERE until > ?)
+ORDER BY account
+"""
 # What a review has to know of, and which another process, or another part of this one, may write meanwhile.
 _MOVED = """
 SELECT EXISTS (SELECT 1 FROM journal WHERE sequence > :seen
@@ -78,13 +82,30 @@ def append_intent_of_all(connection: SqlConnection, new: NewEntry, now: datetime
 def _disarm_if_clock_was_set_back(connection: SqlConnection, now: datetime) -> None:
     """End every arming if the clock cannot be believed, since an arming ends by the clock: the person arms again."""
     last = connection.execute(_LAST_AT).fetchone()
-    if last is None or last[0] <= time_to_text(now + _CLOCKS_DIFFER):
+    if last is not None:
+        disarm_if_set_back(connection, time_from_text(last[0]), now)
+
+
+def disarm_if_set_back(connection: SqlConnection, seen_at: datetime, now: datetime) -> None:
+    """End every arming where the clock has shown a time that is still to come."""
+    if seen_at <= now + _CLOCKS_DIFFER:
         return
     armed = connection.execute("SELECT DISTINCT account FROM armings ORDER BY account").fetchall()
     connection.execute("DELETE FROM armings")
     for (account,) in armed:
-        summary = f"{account} disarmed: the clock was set back since {last[0]}"
+        summary = f"{account} disarmed: the clock was set back since {time_to_text(seen_at)}"
         append(connection, NewEntry(EntryKind.DISARMED, summary, account=account), now)
+
+
+def forget_ended_armings(connection: SqlConnection, now: datetime) -> None:
+    """Delete every arming that has ended, and journal it: a clock that is set back must not bring one back."""
+    end = time_to_text(now)
+    ended = connection.execute(_ARMED_NO_LONGER, (end, end)).fetchall()
+    connection.execute("DELETE FROM armings WHERE until <= ?", (end,))
+    for (account,) in ended:
+        append(
+            connection, NewEntry(EntryKind.DISARMED, f"{account} disarmed: its time has ended", account=account), now
+        )
 
 
 _NEWEST = "SELECT * FROM journal ORDER BY sequence DESC LIMIT :limit"

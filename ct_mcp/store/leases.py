@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from ct_mcp.domain.lease import Holder
 from ct_mcp.store.codec import time_from_text, time_to_text
+from ct_mcp.store.journal_table import disarm_if_set_back, forget_ended_armings
 from ct_mcp.store.sql import SqlConnection
 
 _FIND_LEASE = """
@@ -23,16 +24,24 @@ _END_LEASE = "DELETE FROM leases WHERE service = our_service() AND name = ? AND 
 
 
 class _Lease(NamedTuple):
-    """What is kept of one: who took it last, whether that still holds, and in which epoch."""
+    """What is kept of one: who took it last and when, whether that still holds, and in which epoch."""
 
     taken_by: str | None = None
     is_held: bool = False
     epoch: int = 0
+    renewed_at: datetime | None = None
 
 
 def take_lease(connection: SqlConnection, name: str, holder: str, now: datetime, ttl: timedelta) -> int:
-    """Take the lease where it is free, has run out, or is ours already; give its epoch, and 0 where it is not ours."""
+    """Take the lease where it is free, has run out, or is ours already; give its epoch, and 0 where it is not ours.
+
+    Whatever runs takes one every few seconds. So it is seen here that an arming has ended, or that the clock was set
+    back, also where nothing is journalled in between.
+    """
     lease = _find(connection, name, now)
+    if lease.renewed_at is not None:
+        disarm_if_set_back(connection, lease.renewed_at, now)
+    forget_ended_armings(connection, now)
     if lease.is_held and lease.taken_by != holder:
         return 0
     connection.execute(_KEEP_LEASE, (name, holder, time_to_text(now), ttl.total_seconds()))
@@ -71,5 +80,7 @@ def _find(connection: SqlConnection, name: str, now: datetime) -> _Lease:
     if row is None:
         return _Lease()
     taken_by, renewed_at, seconds, epoch = row
-    is_held = taken_by is not None and abs((now - time_from_text(renewed_at)).total_seconds()) < float(seconds)
-    return _Lease(taken_by, is_held, epoch)
+    if taken_by is None:
+        return _Lease(epoch=epoch)
+    last = time_from_text(renewed_at)
+    return _Lease(taken_by, abs((now - last).total_seconds()) < float(seconds), epoch, last)

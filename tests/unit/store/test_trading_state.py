@@ -86,6 +86,33 @@ async def test_disarming_ends_it_and_is_journalled_once(store: SqlStore, now: da
     assert await kinds(store) == [EntryKind.ARMED, EntryKind.DISARMED]
 
 
+async def test_an_arming_that_has_ended_does_not_come_back_with_the_clock(store: SqlStore, now: datetime) -> None:
+    await store.arm("Live1", now + HOUR, "the person", now)
+    await store.arm("Live2", now + 3 * HOUR, "the person", now)
+    await store.take_lease("stream", "one", now + HOUR, TTL)
+    (entry,) = await store.entries(1)
+    assert (entry.kind, entry.account, entry.summary) == (
+        EntryKind.DISARMED,
+        "Live1",
+        "Live1 disarmed: its time has ended",
+    )
+    await store.take_lease("stream", "one", now + HOUR + TTL, TTL)
+    assert (await store.entries(1))[0] == entry, "it ends once"
+    assert await store.armings(now + HOUR / 2) == {"Live2": now + 3 * HOUR}
+
+
+async def test_a_clock_that_was_set_back_between_two_looks_at_a_lease_ends_every_arming(
+    store: SqlStore, now: datetime
+) -> None:
+    await store.arm("Live1", now + HOUR, "the person", now)
+    await store.take_lease("stream", "one", now + HOUR / 2, TTL)
+    await store.take_lease("stream", "one", now + HOUR / 2 - timedelta(seconds=50), TTL)
+    assert await store.armings(now) == {"Live1": now + HOUR}, "clocks are put right by a little all the time"
+    await store.take_lease("stream", "one", now, TTL)
+    assert await store.armings(now) == {}
+    assert "Live1 disarmed: the clock was set back since" in (await store.entries(1))[0].summary
+
+
 async def test_one_recall_tells_what_the_single_questions_tell(store: SqlStore, now: datetime) -> None:
     opens = NewEntry(EntryKind.INTENT, "BUY", account="Sim101", ticket_id="t", fingerprint="same", opens=True)
     for earlier in (timedelta(hours=25), HOUR, timedelta()):
