@@ -245,14 +245,18 @@ def with_outstanding(
     if not coming or not (outcome.status is Status.FLAT or outcome.position_after == 0):
         return outcome
     undo = (_taking_back(entry) for entry in coming if entry.opens and entry.own_id)
-    summaries = ", ".join(f"{sanitize(entry.summary)} (ticket {entry.ticket_id})" for entry in coming)
-    alarm = f"NOT FLAT FOR CERTAIN: it reads flat, and this may still fill: {summaries}"
     return replace(
         outcome,
         status=as_answered if outcome.status is Status.FLAT else outcome.status,
-        alarm="; ".join(filter(None, (outcome.alarm, alarm))),
+        alarm="; ".join(filter(None, (outcome.alarm, not_for_certain(coming)))),
         next_step="; ".join(filter(None, (outcome.next_step, remedies.AWAIT, *undo))),
     )
+
+
+def not_for_certain(coming: Iterable[Entry]) -> str:
+    """Say that what reads flat may not stay so."""
+    summaries = ", ".join(f"{sanitize(entry.summary)} (ticket {entry.ticket_id})" for entry in coming)
+    return f"NOT FLAT FOR CERTAIN: it reads flat, and this may still fill: {summaries}"
 
 
 def _taking_back(entry: Entry) -> str:

@@ -9,12 +9,14 @@
    the service tells them, else by the table of holidays. It is over at the usual time, since what is opened by hand
    between the two has to go as well.
 5. What has not acted in its life does not act later: what is open by then may be another day's. That is told.
+6. An account that reads flat is watched on while an order of ours may still arrive in it.
 """
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from ct_mcp.desk.outcome import Status
+from ct_mcp.desk.pending import may_arrive, not_for_certain
 from ct_mcp.desk.polling import AccountState, Baseline
 from ct_mcp.desk.recognition import Asked
 from ct_mcp.desk.remedies import order_line, position_line
@@ -27,6 +29,7 @@ from ct_mcp.domain.watch import Watch, WatchKind, WatchState
 from ct_mcp.guard.denial import DenialCode
 from ct_mcp.guard.flat_by import FlatByTime, flat_by_time
 from ct_mcp.guard.policy import FlatBy
+from ct_mcp.store.journal import Entry
 from ct_mcp.text import utc_minute
 
 _TRIES = 3
@@ -61,6 +64,7 @@ class TimedWatches:
     _seen: dict[str, dict[str, None]] = field(default_factory=dict)
     _last: dict[str, str] = field(default_factory=dict)
     _flat_after: dict[str, int] = field(default_factory=dict)
+    _waits: set[str] = field(default_factory=set)
     _today: dict[str, _Today] = field(default_factory=dict)
 
     async def cancel_after(self, watch: Watch) -> None:
@@ -174,7 +178,8 @@ class TimedWatches:
 
     async def _leave(self, watch: Watch, today: FlatByTime) -> None:
         goes_on = self.sender.now() < today.usual
-        if self._rests_again(watch) or (goes_on and not self.rounds.is_due(watch.watch_id, watch.account)):
+        is_calm = goes_on or watch.watch_id in self._waits
+        if self._rests_again(watch) or (is_calm and not self.rounds.is_due(watch.watch_id, watch.account)):
             return
         book = await self._book(watch)
         if book is None and not self._is_unread_for_long(watch):
@@ -251,12 +256,24 @@ class TimedWatches:
 
     async def _over(self, watch: Watch) -> None:
         """Nothing is left: by what it has done, or because nothing was open."""
+        if coming := await self._coming(watch):
+            self._waits.add(watch.watch_id)
+            await self.sender.settle(watch.account, only_exits=False)
+            if coming := await self._coming(watch):  # 6; what has arrived meanwhile, the next look sees
+                await self._tell(watch, not_for_certain(coming))
+            return
         has_sent = await self.sender.has_sent(watch)
         words = "what it sent is seen done" if has_sent else "its time has come, and nothing is open"
         await self.sender.end(watch, f"{words}: nothing is held, and no order is left")
 
+    async def _coming(self, watch: Watch) -> list[Entry]:
+        now, sent = self.sender.now(), await self.sender.store.outstanding(watch.account)
+        return [entry for entry in sent.entries if may_arrive(entry, now, watch.instrument)]
+
     async def end_of_flat_by(self, watch: Watch) -> None:
         """5: say what is open."""
+        if watch.watch_id in self._waits and not self.rounds.is_due(watch.watch_id, watch.account):
+            return
         book = await self._book(watch)
         if book is not None and book.is_flat:
             await self._over(watch)

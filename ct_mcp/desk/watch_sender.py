@@ -100,12 +100,11 @@ class WatchSender:
         """Say whether anything of it may have been sent."""
         return bool(await self.sent(watch))
 
-    async def settle(self, account: str) -> None:
+    async def settle(self, account: str, *, only_exits: bool = True) -> None:
         """Find out what became of what was sent before: what may still come keeps the next from leaving."""
+        road, reads = self.road, self.upstream.urgent()
         with suppress(CtMcpError):
-            await settle_outstanding(
-                self.upstream.urgent(), self.road.pause, self.store, self.road.clock, account, only_exits=True
-            )
+            await settle_outstanding(reads, road.pause, self.store, road.clock, account, only_exits=only_exits)
 
     async def end(self, watch: Watch, words: str) -> None:
         """It does nothing any more, and says why."""

@@ -184,3 +184,30 @@ class TestOfTheSettings:
         await looks(desk, world, times=6, seconds=15)
         assert "the settings act in those that are known (none), in no other: look" in await told_by(store)
         assert await store.watches() == ()
+
+    @pytest.mark.parametrize("arrives", [True, False])
+    async def test_flat_is_not_said_while_an_order_may_still_arrive_and_it_is_closed_if_it_does(
+        self, assistant: Assistant, world: World, desk: Desk, store: SqliteStore, wire: Wire, arrives: bool
+    ) -> None:
+        until(world, 15, 9)
+        world.later(40)
+        world.sim.faults.arm(Fault.REQUEST_LOST_BEFORE_ACCEPT, rpc="PlaceOrder", times=1)
+        assert (await assistant.buys(2)).status == "unknown"
+        ((_, lost),) = [post for post in wire.posts() if post[0].endswith("/orders/place")]
+        until(world, 15, 10)
+        await looks(desk, world, times=2, seconds=1)
+        said = await told_by(store)
+        assert said.count("NOT FLAT FOR CERTAIN: it reads flat, and this may still fill: ") == 1, said
+        assert "no order is left" not in said
+        if arrives:
+            account, contract = world.sim.exchange.accounts["Sim101"], world.sim.market.front("MES", world.clock())
+            terms = OrderTerms(contract, Action.BUY, 2, SimOrderType.MARKET)
+            world.sim.exchange.submit(account, terms, OrderLabels("PlaceOrder", own_id=lost["orderId"]), world.clock())
+            world.later(3)
+            assert world.net() == 2
+        await looks(desk, world, times=30)
+        said = await told_by(store)
+        assert world.net() == 0, said
+        assert ("what it sent is seen done: nothing is held, and no order is left" in said) is arrives, said
+        assert ("nothing is open: nothing is held, and no order is left" in said) is not arrives, said
+        assert await store.watches() == ()
