@@ -87,8 +87,10 @@ class TimedWatches:
             if not self._rests(watch, _SETTLES_WITHIN):
                 await self.sender.end(watch, f"the cancel was sent, and the order still stands: {order_line(order)}")
             return
-        if await self.sender.poller.book_believed(watch.account, order.instrument) is None:
-            await self._not_believed(watch, order)
+        book = await self.sender.poller.book_believed(watch.account, order.instrument)
+        is_unread_for_long = self._is_unread_for_long(watch, book)
+        if book is None:
+            await self._not_believed(watch, order, is_for_long=is_unread_for_long)
             return
         outcome = await self.sender.send(watch, CancelOrder(order.account, order.order_id), order)
         if outcome is None:
@@ -120,13 +122,13 @@ class TimedWatches:
             await self._order_is_over(watch, order)
         elif order is not None:
             await self.sender.end(watch, f"NOT CANCELLED: {ended}, and the order stands: {order_line(order)}")
-        elif self._is_unread_for_long(watch):
+        elif self._is_unread_for_long(watch, order):
             unread = f"order {watch.order_id} of {watch.instrument} could NOT BE READ"
             await self.sender.end(watch, f"NOT SEEN CANCELLED: {ended}, and {unread}: look, and act by hand")
 
-    async def _not_believed(self, watch: Watch, order: Order) -> None:
+    async def _not_believed(self, watch: Watch, order: Order, *, is_for_long: bool) -> None:
         """Lists have come back empty: an order that seems to open may be all that protects. It stands, and is told."""
-        if watch.state is WatchState.OPEN and self._is_unread_for_long(watch):
+        if watch.state is WatchState.OPEN and is_for_long:
             await self.sender.warn(watch, f"NOT cancelled, since what is held cannot be told: {order_line(order)}")
 
     async def flat_by(self, watch: Watch) -> None:
@@ -182,7 +184,7 @@ class TimedWatches:
         if self._rests_again(watch) or (is_calm and not self.rounds.is_due(watch.watch_id, watch.account)):
             return
         book = await self._book(watch)
-        if book is None and not self._is_unread_for_long(watch):
+        if not self._is_unread_for_long(watch, book) and book is None:
             return
         if goes_on and book is not None and not book.is_flat:
             today = await self._of_what_is_open(watch, today, book)
@@ -282,11 +284,15 @@ class TimedWatches:
         if book is not None:
             words = f"NOT FLAT: {ended}, and it closes nothing more; open now: {_lines(book)}; {by_hand}"
             await self.sender.end(watch, words)
-        elif self._is_unread_for_long(watch):
+        elif self._is_unread_for_long(watch, book):
             last = self._last.get(watch.watch_id, "nothing of it was read before")
             await self.sender.end(watch, f"NOT SEEN FLAT: {ended}, and {_UNREAD}; {last}; {by_hand}")
 
-    def _is_unread_for_long(self, watch: Watch) -> bool:
+    def _is_unread_for_long(self, watch: Watch, read: AccountState | Order | None) -> bool:
+        """Say whether it could not be read for a while up to now; one reading ends that."""
+        if read is not None:
+            self._unread_since.pop(watch.watch_id, None)
+            return False
         since = self._unread_since.setdefault(watch.watch_id, self.sender.now())
         return abs(self.sender.now() - since) >= _UNREAD_FOR
 

@@ -122,6 +122,24 @@ async def test_however_often_something_is_opened_by_hand_it_is_closed_and_told(
     assert not any("NOT FLAT" in line for line in told), told
 
 
+async def test_two_moments_in_which_nothing_could_be_read_are_not_a_long_one(
+    assistant: Assistant, world: World, desk: Desk
+) -> None:
+    """What is unread for a while is flattened unseen; it was read in between."""
+    for hour in (12, 14):
+        await looks_at(desk, world, hour, 0)
+        sent = world.writes()
+        world.sim.faults.arm(Fault.ERROR_500_BEFORE_ACCEPT, rpc="ListPositions")
+        await looks_at(desk, world, hour, 1)
+        assert world.writes() == sent
+        world.sim.faults.disarm()
+    world.sim.faults.arm(Fault.ERROR_500_BEFORE_ACCEPT, rpc="ListPositions")
+    await looks_at(desk, world, 14, 3)
+    world.later(11)
+    await desk.exit_watch.look()
+    assert world.writes() == sent + 1
+
+
 async def test_the_time_is_told_beside_the_account_and_in_the_question(
     assistant: Assistant, world: World, person: Person
 ) -> None:
