@@ -2,7 +2,8 @@
 
 1. It is made by a setting, once for each account and window, when its warning is due, and ends with the window.
 2. What rests and opens gets a watch of its own that cancels it as the window begins (`desk/timed_watches.py`): made
-   once, sent once, and judged again on the facts of its send. So an order that has come to protect by then stands.
+   once, sent once, and judged again on the facts of its send. So an order that has come to close or to protect by then
+   stands, and is looked at until the window ends.
 3. An order opens if it adds to what is held, or nothing is held, and nothing is less protected without it. Exits that
    are owed to an entry are left alone whatever a list says: right after a fill a position may not be listed yet.
 4. Only a rule that forbids resting orders cancels; without it, and where nothing is ever sent, it only tells.
@@ -90,7 +91,7 @@ class NewsWatches:
             WatchKind.CANCEL_AFTER,
             watch.account,
             now,
-            window.ends_at + _SEEN_DONE_WITHIN,
+            window.ends_at,
             order_id=order.order_id,
             instrument=order.instrument,
             due=max(window.begins_at, now + _LOOKED_AT_TWICE),

@@ -10,12 +10,13 @@
    between the two has to go as well.
 5. What has not acted in its life does not act later: what is open by then may be another day's. That is told.
 6. An account that reads flat is watched on while an order of ours may still arrive in it.
+7. A cancel of the settings takes what does nothing but open, by the book right before it is sent; an exit stands.
 """
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from ct_mcp.desk.outcome import Status
+from ct_mcp.desk.outcome import Outcome, Status
 from ct_mcp.desk.pending import may_arrive, not_for_certain
 from ct_mcp.desk.polling import AccountState, Baseline
 from ct_mcp.desk.recognition import Asked
@@ -26,9 +27,11 @@ from ct_mcp.desk.watch_sender import WatchSender, come_to, said, with_what_stand
 from ct_mcp.domain.commands import CancelOrder, Flatten
 from ct_mcp.domain.order import Order
 from ct_mcp.domain.watch import Watch, WatchKind, WatchState
+from ct_mcp.guard.context import RiskContext
 from ct_mcp.guard.denial import DenialCode
 from ct_mcp.guard.flat_by import FlatByTime, flat_by_time
 from ct_mcp.guard.policy import FlatBy
+from ct_mcp.guard.rules.watch import only_opens
 from ct_mcp.store.journal import Entry
 from ct_mcp.text import utc_minute
 
@@ -70,7 +73,8 @@ class TimedWatches:
     async def cancel_after(self, watch: Watch) -> None:
         """Cancel an order that has not filled by its time."""
         is_time = watch.due is not None and self.sender.now() >= watch.due
-        if not self.rounds.is_due(watch.watch_id, watch.account) and not is_time:
+        is_calm = not is_time or watch.watch_id in self._waits
+        if is_calm and not self.rounds.is_due(watch.watch_id, watch.account):
             return
         is_it = Asked(watch.order_id or "", self._orders.get(watch.watch_id))
         order = await self.sender.poller.look(watch.account, is_it.order_id, is_it)
@@ -92,17 +96,35 @@ class TimedWatches:
         if book is None:
             await self._not_believed(watch, order, is_for_long=is_unread_for_long)
             return
-        outcome = await self.sender.send(watch, CancelOrder(order.account, order.order_id), order)
-        if outcome is None:
+        if watch.is_of_settings and not self._only_opens(order, book):
+            await self._stands(watch, order)
             return
+        self._waits.discard(watch.watch_id)
+        outcome = await self.sender.send(watch, CancelOrder(order.account, order.order_id), order)
+        if outcome is not None:
+            await self._cancel_came(watch, order, outcome)
+
+    async def _cancel_came(self, watch: Watch, order: Order, outcome: Outcome) -> None:
+        """Say what became of a cancel, and end with it where it is known."""
         if (now := come_to(order, outcome)).is_closed:
             is_cancelled = outcome.status is Status.CANCELLED
             words = "cancelled, since its time has come" if is_cancelled else "over before its cancel"
             await self.sender.end(watch, with_what_stands(f"{words}: {order_line(now)}", outcome))
-        elif DenialCode.WATCH_WOULD_NOT_REDUCE in outcome.codes:
-            await self.sender.end(watch, f"not cancelled, since it protects by now: {order_line(order)}")
-        else:
+        elif DenialCode.WATCH_WOULD_NOT_REDUCE not in outcome.codes:
             await self._tell(watch, f"not cancelled yet: {said(outcome)}")  # 3
+        elif watch.is_of_settings:
+            await self._stands(watch, order)
+        else:
+            await self.sender.end(watch, f"not cancelled, since it protects by now: {order_line(order)}")
+
+    def _only_opens(self, order: Order, book: AccountState) -> bool:
+        return only_opens(order, RiskContext(self.sender.now(), positions=book.positions, orders=book.orders))
+
+    async def _stands(self, watch: Watch, order: Order) -> None:
+        """7: it is an exit by now; it may open again before the window ends, so it is looked at until then."""
+        self._waits.add(watch.watch_id)
+        until = f"if it opens again before {utc_minute(watch.until)}, it is cancelled"
+        await self._tell(watch, f"not cancelled, since it closes or protects by now: {order_line(order)}; {until}")
 
     async def _order_is_over(self, watch: Watch, order: Order) -> None:
         """Say what it came to; where it filled before a cancel that nobody saw done, also what that has left."""
@@ -121,10 +143,23 @@ class TimedWatches:
         if order is not None and order.is_closed:
             await self._order_is_over(watch, order)
         elif order is not None:
-            await self.sender.end(watch, f"NOT CANCELLED: {ended}, and the order stands: {order_line(order)}")
+            await self._end_beside(watch, order, ended)
         elif self._is_unread_for_long(watch, order):
             unread = f"order {watch.order_id} of {watch.instrument} could NOT BE READ"
             await self.sender.end(watch, f"NOT SEEN CANCELLED: {ended}, and {unread}: look, and act by hand")
+
+    async def _end_beside(self, watch: Watch, order: Order, ended: str) -> None:
+        """Say that the order stands; one that was just cancelled has a while to be seen so."""
+        if self._rests(watch, _SETTLES_WITHIN):
+            return
+        book = (
+            await self.sender.patient.book_believed(watch.account, order.instrument) if watch.is_of_settings else None
+        )
+        is_exit = book is not None and not self._only_opens(order, book)
+        why = ", since it closes or protects" if is_exit else ""
+        await self.sender.end(
+            watch, f"{'over' if is_exit else 'NOT CANCELLED'}: {ended}, and the order stands{why}: {order_line(order)}"
+        )
 
     async def _not_believed(self, watch: Watch, order: Order, *, is_for_long: bool) -> None:
         """Lists have come back empty: an order that seems to open may be all that protects. It stands, and is told."""

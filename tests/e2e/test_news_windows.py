@@ -21,6 +21,7 @@ from ct_mcp.store.journal import EntryKind
 from ct_mcp.store.sqlite import SqliteStore
 from tests.conftest import A_TRADING_MORNING
 from tests.e2e.conftest import Assistant, World
+from tests.e2e.test_entries_with_exits import somebody
 
 AT = A_TRADING_MORNING + timedelta(hours=1)
 TWO = timedelta(minutes=2)
@@ -215,6 +216,50 @@ async def test_where_orders_cannot_be_read_that_is_told(
     await looks(desk, world, -8)
     (said,) = await told_by(store)
     assert "what rests could NOT BE READ: look, and cancel by hand" in said
+
+
+@pytest.mark.parametrize(("ticks", "kind"), [(-400, SimOrderType.LIMIT), (400, SimOrderType.STOP_MARKET)])
+async def test_what_was_to_open_when_it_was_warned_of_and_is_an_exit_by_then_stands(
+    assistant: Assistant, desk: Desk, world: World, store: SqliteStore, ticks: int, kind: SimOrderType
+) -> None:
+    """The target of a short, or its stop."""
+    resting = by_hand(world, Action.BUY, ticks, kind)
+    await looks(desk, world, -9)
+    somebody(world, Action.SELL, 1)
+    for minutes in (-2.4, 0, 1):
+        await looks(desk, world, minutes)
+    assert world.live() == [resting], await told_by(store)
+    assert world.writes() == 0
+    told = [line for line in await told_by(store) if "not cancelled, since it closes or protects by now: BUY 1" in line]
+    assert len(told) == 1
+    await looks(desk, world, 3)
+    assert any("and the order stands, since it closes or protects: BUY 1" in line for line in await told_by(store))
+    assert await store.watches() == ()
+
+
+async def test_an_exit_that_opens_again_in_the_window_goes(
+    assistant: Assistant, desk: Desk, world: World, store: SqliteStore
+) -> None:
+    resting = by_hand(world, Action.BUY, 400, SimOrderType.STOP_MARKET)
+    late = by_hand(world, Action.BUY, 420, SimOrderType.STOP_MARKET)
+    await looks(desk, world, -9)
+    somebody(world, Action.SELL, 2)
+    await looks(desk, world, -2.45)
+    assert sorted(world.live()) == sorted([resting, late])
+    somebody(world, Action.BUY, 2)
+    await looks(desk, world, -1.9)
+    assert world.live() == [], await told_by(store)
+
+
+async def test_what_opens_again_after_the_window_stands(assistant: Assistant, desk: Desk, world: World) -> None:
+    resting = by_hand(world, Action.BUY, 400, SimOrderType.STOP_MARKET)
+    await looks(desk, world, -9)
+    somebody(world, Action.SELL, 1)
+    await looks(desk, world, -2.45)
+    world.later((AT + TWO - world.clock()).total_seconds() + 1)
+    somebody(world, Action.BUY, 1)
+    await looks(desk, world, 2.5)
+    assert world.live() == [resting]
 
 
 async def test_the_room_says_what_happens(assistant: Assistant) -> None:
