@@ -88,7 +88,7 @@ class WatchSender:
 
     async def sent(self, watch: Watch, after: int = 0) -> list[Status]:
         """Tell what came of its sends that may have left, after so many of its parts."""
-        came = []
+        came = list[Status]()
         for part in watch.parts[after:]:
             ticket = await self.store.ticket(part.ticket_id)
             told = None if ticket is None else (await story_of(self.store, ticket)).part(0, self.now())
