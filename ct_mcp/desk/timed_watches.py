@@ -267,6 +267,7 @@ class TimedWatches:
             come = f"its time has come{f' ({today.why})' if today.why else ''}"
             await self.sender.end(watch, f"{come}, and nothing is closed for you: {stands}")
             return
+        self._waits.discard(watch.watch_id)
         sent = await self._tries(watch)
         if sent and self._rests(watch, _SETTLES_WITHIN):
             return
@@ -317,7 +318,8 @@ class TimedWatches:
             return
         ended, by_hand = f"its life ended at {utc_minute(watch.until)}", "close by hand what is not to stand"
         if book is not None:
-            words = f"NOT FLAT: {ended}, and it closes nothing more; open now: {_lines(book)}; {by_hand}"
+            acts = "is closed for you" if watch.kind is WatchKind.FLAT_BY_WARNING else "more is closed"
+            words = f"NOT FLAT: {ended}, and nothing {acts}; open now: {_lines(book)}; {by_hand}"
             await self.sender.end(watch, words)
         elif self._is_unread_for_long(watch, book):
             last = self._last.get(watch.watch_id, "nothing of it was read before")

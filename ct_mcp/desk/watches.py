@@ -156,7 +156,8 @@ class Watches:
         now, policy = self.sender.now(), self.sender.policy
         if not settings_act(policy, now):
             return
-        every = _SETTINGS_EVERY if self._unlisted_since is None else _UNLISTED_EVERY
+        is_urgent = self._unlisted_since is not None and settings_warn(policy, now)
+        every = _UNLISTED_EVERY if is_urgent else _SETTINGS_EVERY
         if self._settings_read_at is not None and abs(now - self._settings_read_at) < every:
             return
         self._settings_read_at = now

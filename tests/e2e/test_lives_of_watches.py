@@ -71,7 +71,7 @@ async def test_a_time_to_be_flat_by_that_was_slept_over_closes_nothing_of_the_ne
     await looks(desk, world, times=2)
     assert (world.net(), world.writes()) == (2, sent)
     said = await told_by(store)
-    assert "NOT FLAT: its life ended at 2026-09-09 22:00 UTC, and it closes nothing more; open now: LONG 2" in said
+    assert "NOT FLAT: its life ended at 2026-09-09 22:00 UTC, and nothing more is closed; open now: LONG 2" in said
     assert await store.watches() == ()
 
 
