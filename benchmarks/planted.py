@@ -19,9 +19,10 @@ from ct_mcp.desk.fills_seen import FillsSeen
 from ct_mcp.desk.handlers import orders as order_handlers
 from ct_mcp.desk.handlers.everywhere import ReadBackOfAll
 from ct_mcp.desk.polling import AccountPoller
+from ct_mcp.desk.recent_reviews import RecentReviews
 from ct_mcp.desk.recognition import Ours
 from ct_mcp.domain.order import IN_MARKET
-from ct_mcp.guard import effect, exposure, figures, review
+from ct_mcp.guard import effect, effect_model, exposure, figures, review
 from ct_mcp.guard.context import RiskContext
 from ct_mcp.guard.policy import Policy
 from ct_mcp.guard.rules import limits, order
@@ -186,7 +187,7 @@ PLANTS = {
     ),
     "same-exit-again": Plant(
         "an exit that is on its way does not keep the same exit from leaving again",
-        {(effect, "_exits_on_the_way"): faults.nothing},
+        {(effect_model, "_exits_on_the_way"): faults.nothing},
         ("exposure",),
         ("Flatten", "ClosePosition"),
     ),
@@ -203,7 +204,7 @@ PLANTS = {
     ),
     "old-review": Plant(
         "a yes within two seconds is sent on the review from before the question",
-        {(Desk, "_recent_reviews"): faults.whoever_was_asked},
+        {(RecentReviews, "take"): faults.whoever_was_asked},
         ("exposure", "not shown"),
     ),
     "flat-one-by-one": Plant(

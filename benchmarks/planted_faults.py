@@ -13,6 +13,7 @@ from ct_mcp.desk.handlers.everywhere import ReadBackOfAll
 from ct_mcp.desk.journal_writer import Step
 from ct_mcp.desk.outcome import Outcome
 from ct_mcp.desk.polling import AccountState
+from ct_mcp.desk.recent_reviews import RecentReviews
 from ct_mcp.desk.together import Part
 from ct_mcp.domain.approval import Ticket
 from ct_mcp.domain.commands import ClosePosition, PlaceOrder
@@ -56,9 +57,9 @@ def rows_added(self: RiskContext, instrument: Instrument) -> int | None:
     return sum(row.net for row in self.positions if row.instrument == instrument)
 
 
-def whoever_was_asked(self: Desk, ticket: Ticket) -> tuple[Review, ...]:
+def whoever_was_asked(self: RecentReviews, ticket: Ticket) -> tuple[Review, ...]:
     """A review from before the question sends."""
-    return self._reviews.taken(ticket.ticket_id)
+    return self.taken(ticket.ticket_id)
 
 
 def nothing(*_: object) -> tuple[()]:

@@ -20,7 +20,7 @@ from ct_mcp.text import contracts, money
 _LONGEST_HEAD = 100
 _LONGEST_ACCOUNT_IN_HEAD = 60
 _LONGEST_TITLE = 40
-_CLOCKS_DIFFER = timedelta(seconds=5)
+CLOCKS_DIFFER = timedelta(seconds=5)
 FILLED_RECENTLY = "FILLED_RECENTLY"
 """The code of a finding that names what filled in the same instrument a little while ago."""
 SECOND_YES = "SECOND_YES"
@@ -346,7 +346,7 @@ class Ticket:
         One that was made in the future has expired too: the clock was set back, and nobody knows how old it is. Clocks
         are put right by a little all the time.
         """
-        lives = self.created_at - _CLOCKS_DIFFER <= now < self.expires_at
+        lives = self.created_at - CLOCKS_DIFFER <= now < self.expires_at
         if self.state in (TicketState.OPEN, TicketState.APPROVED) and not lives:
             return TicketState.EXPIRED
         return self.state

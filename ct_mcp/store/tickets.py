@@ -5,7 +5,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from ct_mcp.domain.approval import Approval, Ticket, TicketState
+from ct_mcp.domain.approval import CLOCKS_DIFFER, Approval, Ticket, TicketState
 from ct_mcp.errors import NeedsRoom, StoreDamaged, StoreFailed
 from ct_mcp.store.codec import MOVE_ASIDE, time_from_text, time_to_text
 from ct_mcp.store.journal import EntryKind, NewEntry
@@ -25,11 +25,11 @@ _AT_ONCE = 900
 _DOUBLE = """
 SELECT tickets.* FROM tickets JOIN ticket_services USING (ticket_id)
 WHERE service = our_service() AND fingerprint = :fingerprint AND approval = :approval AND simulated = :simulated
-AND expires_at > :now AND created_at <= :now AND state IN ('open', 'approved') ORDER BY created_at LIMIT 1
+AND expires_at > :now AND created_at <= :made_by AND state IN ('open', 'approved') ORDER BY created_at LIMIT 1
 """
 _OPEN = """
 SELECT * FROM visible_tickets
-WHERE expires_at > :now AND created_at <= :now AND state = 'open' ORDER BY created_at, ticket_id
+WHERE expires_at > :now AND created_at <= :made_by AND state = 'open' ORDER BY created_at, ticket_id
 """
 _UNANSWERED = """
 SELECT * FROM visible_tickets
@@ -38,12 +38,12 @@ ORDER BY expires_at, ticket_id
 """
 _APPROVE = """
 UPDATE tickets SET state = 'approved', decided_by = :by WHERE ticket_id = :ticket_id AND expires_at > :now
-AND created_at <= :now AND state = 'open'
+AND created_at <= :made_by AND state = 'open'
 """
 _DECLINE = """
 UPDATE tickets SET state = 'declined', decided_by = :by
 WHERE ticket_id = (SELECT ticket_id FROM visible_tickets WHERE ticket_id = :ticket_id)
-AND expires_at > :now AND created_at <= :now AND state IN ('open', 'approved')
+AND expires_at > :now AND created_at <= :made_by AND state IN ('open', 'approved')
 """
 _OVERTAKE = """
 UPDATE tickets SET state = 'expired', decided_by = 'a newer question' WHERE ticket_id = ? AND state = 'open'
@@ -51,7 +51,7 @@ UPDATE tickets SET state = 'expired', decided_by = 'a newer question' WHERE tick
 # The state alone is no yes: whoever can write to the file can set it, but the chain of the journal shows the forgery.
 # Nor does it say that nothing was sent: what a disk has lost of it, the journal still tells.
 _SPEND = """
-UPDATE tickets SET state = 'spent' WHERE ticket_id = :ticket_id AND expires_at > :now AND created_at <= :now
+UPDATE tickets SET state = 'spent' WHERE ticket_id = :ticket_id AND expires_at > :now AND created_at <= :made_by
 AND EXISTS (SELECT 1 FROM ticket_services WHERE ticket_id = :ticket_id AND service = our_service())
 AND NOT EXISTS (SELECT 1 FROM journal WHERE journal.ticket_id = tickets.ticket_id AND journal.kind = 'intent')
 AND ((state = 'open' AND approval = 'none') OR (state = 'approved' AND EXISTS
@@ -77,7 +77,7 @@ def propose(
         "fingerprint": ticket.fingerprint,
         "approval": ticket.approval.value,
         "simulated": ticket.simulated,
-        "now": time_to_text(now),
+        **_times(now),
     }
     double = connection.execute(_DOUBLE, alike).fetchone()
     if double is not None and not _is_overtaken(connection, found := _ticket_of(double), ticket):
@@ -127,7 +127,7 @@ def find_all(connection: SqlConnection, ticket_ids: Collection[str]) -> dict[str
 
 def waiting(connection: SqlConnection, now: datetime) -> tuple[Ticket, ...]:
     """List those that still wait for the person, oldest first."""
-    return tuple(_ticket_of(row) for row in connection.execute(_OPEN, {"now": time_to_text(now)}))
+    return tuple(_ticket_of(row) for row in connection.execute(_OPEN, _times(now)))
 
 
 def unanswered(connection: SqlConnection, since: datetime, now: datetime) -> tuple[Ticket, ...]:
@@ -167,7 +167,12 @@ def spend(connection: SqlConnection, ticket_id: str, now: datetime) -> bool:
 
 
 def _at(ticket_id: str, now: datetime) -> dict[str, str]:
-    return {"ticket_id": ticket_id, "now": time_to_text(now)}
+    return {"ticket_id": ticket_id, **_times(now)}
+
+
+def _times(now: datetime) -> dict[str, str]:
+    """Give now, and by when a ticket must have been made: clocks are put right by a little all the time."""
+    return {"now": time_to_text(now), "made_by": time_to_text(now + CLOCKS_DIFFER)}
 
 
 def _row_of(ticket: Ticket) -> tuple[object, ...]:

@@ -1,5 +1,6 @@
 """A clock that is set back errs to the safe side: nothing lives longer by it, and nothing is forgotten."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -7,8 +8,9 @@ import pytest
 
 from ct_mcp.desk.desk import Desk
 from ct_mcp.desk.journal_writer import JournalWriter, Step
+from ct_mcp.desk.outcome import Status
 from ct_mcp.domain.approval import Approval, Ticket, TicketState
-from ct_mcp.domain.commands import PlaceOrder
+from ct_mcp.domain.commands import Flatten, PlaceOrder
 from ct_mcp.domain.market import trading_day
 from ct_mcp.errors import NotConfirmed
 from ct_mcp.guard.policy import Limits, Policy
@@ -81,7 +83,7 @@ async def test_a_ticket_that_was_made_in_the_future_has_expired(
     ticket = await proposed(desk)
     if approved:
         assert await store.approve_ticket(ticket.ticket_id, "the person", clock())
-    clock.set_back(timedelta(seconds=1))
+    clock.set_back(timedelta(seconds=6))
     assert not await store.approve_ticket(ticket.ticket_id, "the person", clock())
     assert not await store.decline_ticket(ticket.ticket_id, "the person", clock())
     assert await store.open_tickets(clock()) == ()
@@ -89,8 +91,20 @@ async def test_a_ticket_that_was_made_in_the_future_has_expired(
     assert found.state_at(clock()) is TicketState.EXPIRED
     with pytest.raises(NotConfirmed, match="expired"):
         await desk.commit(ticket.ticket_id)
-    assert (await proposed(desk)).ticket_id != ticket.ticket_id, "it stands for nobody else"
+    again = replace(ticket, ticket_id="another", own_id="another")
+    assert (await store.open_ticket(again, clock())).ticket_id == "another", "it stands for nobody else"
     assert list(sim.exchange.orders) == []
+
+
+async def test_a_clock_that_is_put_right_by_a_little_ends_no_ticket(
+    desk: Desk, clock: WallClock, sim: Simulator
+) -> None:
+    await desk.resolver.account("Sim101")
+    ticket = await desk.propose(Flatten("Sim101", None))
+    assert isinstance(ticket, Ticket)
+    clock.set_back(timedelta(seconds=0.2))
+    assert (await desk.commit(ticket.ticket_id)).status is Status.FLAT
+    assert sim.requests_of("Flatten")
 
 
 async def test_a_ticket_lives_at_most_twice_its_time(desk: Desk, clock: WallClock) -> None:
