@@ -54,6 +54,7 @@ LEASE_NAME = "exits"
 LOOK_EVERY_SECONDS = 1.0
 _WITHOUT_STREAM_SECONDS = 2.0
 _AT_LEAST_EVERY_SECONDS = 15.0
+_UNREAD_SECONDS = 4.0
 _IN_DOUBT_SECONDS = 5.0
 _GONE_FOR_SECONDS = 10.0
 _NEVER_SENT_AFTER_SECONDS = 60.0
@@ -148,12 +149,13 @@ class ExitWatch:
         return True
 
     def _every_seconds(self, last: _Looked, duties: Sequence[Duty]) -> float:
-        if last.failed:
-            return min(_WITHOUT_STREAM_SECONDS**last.failed, _AT_LEAST_EVERY_SECONDS)
-        if last.is_in_doubt:
-            return _IN_DOUBT_SECONDS
         now = self.clock()
         waits = any(duty.state is DutyState.OPEN and not self.unseen.is_lost(key_of(duty), now) for duty in duties)
+        if last.failed:  # an entry that may fill is looked at soon after the account can be read again
+            longest = _UNREAD_SECONDS if waits else _AT_LEAST_EVERY_SECONDS
+            return min(_WITHOUT_STREAM_SECONDS**last.failed, longest)
+        if last.is_in_doubt:
+            return _IN_DOUBT_SECONDS
         is_told = last.mark is not None and last.is_whole
         return _AT_LEAST_EVERY_SECONDS if is_told or not waits else _WITHOUT_STREAM_SECONDS
 

@@ -123,6 +123,7 @@ class ToldAgain:
             outcome = with_outstanding(outcome, others, now, instrument)
         else:  # what is held is not flat, whatever may still fill
             outcome = replace(outcome, warnings=(*outcome.warnings, *(line(each, now) for each in others)))
+            outcome = await with_stops_owed(outcome, self.store, story.ticket, self.cry_of, now)
         return replace(part, outcome=outcome)
 
 

@@ -351,3 +351,16 @@ class TestExitsThatAreLargerThanWhatIsLeft:
         assert world.net() == -1
         await looks(world, desk, 2, every=15.0)
         assert (await told(store), await store.duties()) == ([], ())
+
+
+async def test_an_entry_that_fills_while_its_account_cannot_be_read_gets_its_stop_soon_after(
+    assistant: Assistant, world: World, desk: Desk
+) -> None:
+    await assistant.buys(2, order_type="LIMIT", limit_price=world.price(-2), stop_loss="30 points")
+    await looks(world, desk, 2, every=1.0)
+    world.sim.faults.arm(Fault.ERROR_500_BEFORE_ACCEPT, rpc="ListOrders")
+    while not world.net():
+        await looks(world, desk, 30, every=1.0)
+    world.sim.faults.disarm()
+    await looks(world, desk, 6, every=1.0)
+    assert exits(world) == [("StopMarket", 2)]

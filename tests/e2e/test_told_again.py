@@ -312,3 +312,16 @@ async def test_what_the_person_settled_is_told_as_theirs_and_not_as_one_to_wait_
     assert "not read from the account: it never arrived" in told.reasons_text
     assert NOT_AGAIN not in told.next_step
     assert "confirm_ticket" not in told.next_step
+
+
+async def test_an_entry_that_has_filled_since_is_told_with_the_stop_that_is_not_seen_yet(
+    assistant: Assistant, world: World
+) -> None:
+    resting = {"order_type": "LIMIT", "limit_price": world.price(-2), "stop_loss": "30 points"}
+    placed = await assistant.buys(2, **resting)
+    assert placed.status == "working", placed.text
+    while not world.net():
+        world.later(10)
+    told = await assistant.call("confirm_ticket", ticket_id=placed.structure["ticket_id"])
+    assert told.status == "filled", told.text
+    assert "a stop is NOT SEEN YET behind 2 of the 2" in told.text.splitlines()[0]
