@@ -317,8 +317,7 @@ async def test_what_the_person_settled_is_told_as_theirs_and_not_as_one_to_wait_
 async def test_an_entry_that_has_filled_since_is_told_with_the_stop_that_is_not_seen_yet(
     assistant: Assistant, world: World
 ) -> None:
-    resting = {"order_type": "LIMIT", "limit_price": world.price(-2), "stop_loss": "30 points"}
-    placed = await assistant.buys(2, **resting)
+    placed = await assistant.buys(2, order_type="LIMIT", limit_price=world.price(-2), stop_loss="30 points")
     assert placed.status == "working", placed.text
     while not world.net():
         world.later(10)
